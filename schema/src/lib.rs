@@ -1,1 +1,19 @@
-//! See the workspace README.
+//! What a fund is, and how several statements about it become one truth.
+//!
+//! The path of the data through this crate: a source's [`Observation`]s arrive as part of a [`TaskAnswer`],
+//! are folded over what the same source said before, derived by pure merge rules into rows of the seven tables,
+//! and written with the task's acknowledgement in one transaction by the store.
+//! Everything outside the store is plain functions over plain data.
+
+pub mod columns;
+pub mod fund_code;
+pub mod number;
+pub mod observation;
+pub mod source_name;
+pub mod task;
+
+pub use fund_code::FundCode;
+pub use number::Number;
+pub use observation::{Dataset, Observation, Said};
+pub use source_name::SourceName;
+pub use task::{Outcome, PlannedTask, Reject, TaskAnswer, TaskId};

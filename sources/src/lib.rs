@@ -1,1 +1,12 @@
-//! See the workspace README.
+//! What each site says.
+//!
+//! The path of the data: a planned task becomes a [`Request`] ([`Site::request`], pure), the transport brings its
+//! [`Answer`] politely (rate, robots.txt, retries, host health, HTTP or a real browser), and the answer is read into
+//! observations ([`Site::read`], pure). `ask` drives one group of tasks through these steps; a new site is one new
+//! folder in `sites/`.
+
+pub mod page;
+pub mod site;
+
+pub use page::{Cadence, PageSpec, Stage};
+pub use site::{Answer, Breach, Reading, Request, Site, Via};

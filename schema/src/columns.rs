@@ -1,0 +1,192 @@
+//! One declarative column list per record (D-tables of the design, section 10): the struct the parsers fill, and the
+//! generic view of it from which folding, merging, upserts and history work.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::Number;
+
+/// One present value of a field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// Text (`TEXT`).
+    Text(String),
+    /// An exact number (`NUMERIC`).
+    Number(Number),
+    /// A whole number (`INTEGER`).
+    Int(i32),
+    /// A calendar date (`DATE`).
+    Date(Date),
+    /// A yes or no (`BOOLEAN`).
+    Flag(bool),
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => number.fmt(f),
+            Self::Int(int) => int.fmt(f),
+            Self::Date(date) => date.fmt(f),
+            Self::Flag(flag) => flag.fmt(f),
+        }
+    }
+}
+
+/// What kind of [`Value`] a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `TEXT`
+    Text,
+    /// `NUMERIC`
+    Number,
+    /// `INTEGER`
+    Int,
+    /// `DATE`
+    Date,
+    /// `BOOLEAN`
+    Flag,
+}
+
+/// One column: its name in table and observation, its kind, and what it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// The name in SQL and in observations.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// What it means, with its unit.
+    pub meaning: &'static str,
+}
+
+/// The present values of a record by column name: what folding, merging and history work on.
+pub type Fields = BTreeMap<String, Value>;
+
+/// A typed record whose columns are declared once with [`record!`].
+pub trait Record: Sized {
+    /// The columns in order.
+    const COLUMNS: &'static [Column];
+
+    /// The values that are present.
+    fn into_fields(self) -> Fields;
+}
+
+macro_rules! kind_of {
+    (Text) => {
+        String
+    };
+    (Number) => {
+        $crate::Number
+    };
+    (Int) => {
+        i32
+    };
+    (Date) => {
+        jiff::civil::Date
+    };
+    (Flag) => {
+        bool
+    };
+}
+
+macro_rules! record {
+    (
+        $(#[$outer:meta])*
+        $name:ident {
+            $( $field:ident: $kind:ident = $meaning:literal, )+
+        }
+    ) => {
+        $(#[$outer])*
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct $name {
+            $(
+                #[doc = $meaning]
+                pub $field: Option<kind_of!($kind)>,
+            )+
+        }
+
+        impl Record for $name {
+            const COLUMNS: &'static [Column] = &[
+                $( Column { name: stringify!($field), kind: Kind::$kind, meaning: $meaning }, )+
+            ];
+
+            fn into_fields(self) -> Fields {
+                let mut fields = Fields::new();
+                $(
+                    if let Some(value) = self.$field {
+                        fields.insert(stringify!($field).to_owned(), Value::$kind(value));
+                    }
+                )+
+                fields
+            }
+        }
+    };
+}
+
+record! {
+    /// What a list of funds says about one of them.
+    ListingFields {
+        full_name_th: Text = "Thai name",
+        category_id: Text = "the source's own category id; a change of it makes the fund's page worth asking",
+        sec_is_active: Flag = "whether the SEC counts the fund as active",
+    }
+}
+
+record! {
+    /// The descriptive columns of `funds_master_info`.
+    MasterFields {
+        full_name_th: Text = "Thai name",
+        full_name_en: Text = "English name",
+        amc: Text = "asset management company, English name as said",
+        category: Text = "AIMC category, English name",
+        risk_level: Int = "risk spectrum, 1 to 8",
+        is_dividend: Text = "จ่าย or ไม่จ่าย",
+        inception_date: Date = "date of inception",
+        currency: Text = "ISO 4217 code",
+        country: Text = "ISO 3166 code",
+    }
+}
+
+record! {
+    /// The columns of `funds_fee`. Fees in percent, minimums in baht.
+    FeeFields {
+        front_end_max: Number = "front-end fee, cap, percent",
+        front_end_actual: Number = "front-end fee, charged, percent",
+        back_end_max: Number = "back-end fee, cap, percent",
+        back_end_actual: Number = "back-end fee, charged, percent",
+        management_max: Number = "management fee, cap, percent a year",
+        management_actual: Number = "management fee, charged, percent a year",
+        ter_max: Number = "total expense ratio, cap, percent a year",
+        ter_actual: Number = "total expense ratio, charged, percent a year",
+        switching_in_max: Number = "switching-in fee, cap, percent",
+        switching_in_actual: Number = "switching-in fee, charged, percent",
+        switching_out_max: Number = "switching-out fee, cap, percent",
+        switching_out_actual: Number = "switching-out fee, charged, percent",
+        min_initial_buy: Number = "minimum first purchase, baht",
+        min_next_buy: Number = "minimum further purchase, baht",
+    }
+}
+
+record! {
+    /// The columns of `funds_statistics`; the as-of date stands on the observation.
+    StatisticsFields {
+        sharpe_ratio: Number = "Sharpe ratio",
+        alpha: Number = "alpha, percent",
+        beta: Number = "beta",
+        max_drawdown: Number = "maximum drawdown, percent, negative",
+        recovering_period: Int = "recovering period, days",
+        tracking_error: Number = "tracking error, percent",
+        turnover_ratio: Number = "portfolio turnover ratio",
+        fx_hedging: Number = "share of foreign exposure that is hedged, percent",
+    }
+}
+
+record! {
+    /// Where a fund's factsheet PDF lies.
+    FactsheetLink {
+        factsheet_url: Text = "URL of the factsheet PDF",
+    }
+}

@@ -1,0 +1,116 @@
+//! The key of everything: the share class code, normalised by construction (D9).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+
+/// A share class code. Two codes are the same fund exactly when they are equal after trimming, folding of white space
+/// to one space, removal of zero-width characters and NFC; case matters (SOURCES section 1).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FundCode(String);
+
+/// Why a text is not a fund code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FundCodeError {
+    /// Nothing is left after trimming.
+    #[error("the fund code is blank")]
+    Blank,
+    /// Longer than any real code by far: hostile or broken input.
+    #[error("the fund code has {0} characters; at most {max} are read", max = FundCode::MAX_CHARS)]
+    TooLong(usize),
+    /// A control character inside.
+    #[error("the fund code holds the control character {0:?}")]
+    Control(char),
+}
+
+impl FundCode {
+    /// The longest code that is read, in characters; real ones have at most some 30.
+    pub const MAX_CHARS: usize = 100;
+
+    /// Normalises `raw` to a code.
+    ///
+    /// # Errors
+    /// Blank, longer than [`Self::MAX_CHARS`], or with a control character inside.
+    pub fn parse(raw: &str) -> Result<Self, FundCodeError> {
+        let mut code = String::with_capacity(raw.len());
+        for word in raw.split_whitespace() {
+            if !code.is_empty() {
+                code.push(' ');
+            }
+            code.extend(word.nfc().filter(|c| !is_zero_width(*c)));
+        }
+        let code = code.trim().to_owned();
+        if code.is_empty() {
+            return Err(FundCodeError::Blank);
+        }
+        let chars = code.chars().count();
+        if chars > Self::MAX_CHARS {
+            return Err(FundCodeError::TooLong(chars));
+        }
+        match code.chars().find(|c| c.is_control()) {
+            Some(c) => Err(FundCodeError::Control(c)),
+            None => Ok(Self(code)),
+        }
+    }
+
+    /// The code as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Characters without width that carry no meaning in a code or a name.
+#[must_use]
+pub const fn is_zero_width(c: char) -> bool {
+    matches!(
+        c,
+        '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}' | '\u{00AD}'
+    )
+}
+
+impl fmt::Display for FundCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for FundCode {
+    type Error = FundCodeError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<FundCode> for String {
+    fn from(code: FundCode) -> Self {
+        code.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_trimmed_folded_and_kept_otherwise() {
+        for (raw, code) in [
+            (" SCBGLOW", "SCBGLOW"),
+            ("KKP  NDQ100-UH-E\u{a0}", "KKP NDQ100-UH-E"),
+            ("TERF #1", "TERF #1"),
+            ("007", "007"),
+            ("NA", "NA"),
+            ("KK BRIC 7%#1", "KK BRIC 7%#1"),
+            ("\u{feff}ABG\u{200b}", "ABG"),
+            ("O'Neil", "O'Neil"),
+        ] {
+            assert_eq!(FundCode::parse(raw).map(String::from), Ok(code.to_owned()));
+        }
+        assert_ne!(FundCode::parse("abc"), FundCode::parse("ABC"));
+        assert_eq!(FundCode::parse(" \t "), Err(FundCodeError::Blank));
+        assert_eq!(FundCode::parse("A\0B"), Err(FundCodeError::Control('\0')));
+    }
+}

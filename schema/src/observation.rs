@@ -1,0 +1,254 @@
+//! What one source said about one fund: normalised, not merged, every field optional.
+
+use std::fmt;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::columns::{FactsheetLink, FeeFields, ListingFields, MasterFields, StatisticsFields};
+use crate::{FundCode, Number, SourceName};
+
+/// What one source said about one fund in one dataset, with its as-of date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// The share class.
+    pub fund_code: FundCode,
+    /// Who said it.
+    pub source: SourceName,
+    /// The date the source itself gives for it; `None` where it gives none.
+    pub as_of_date: Option<Date>,
+    /// The page it was said on: the `source_url` of the tables.
+    pub url: String,
+    /// What was said.
+    pub said: Said,
+}
+
+/// The statement itself, one variant per kind of page content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// The fund stands in the source's list, under this key of the source's own (Finnomena `fund_id`, WealthMagik page path).
+    Listing {
+        /// The source's own key of the fund.
+        source_key: String,
+        /// What the list says about it.
+        fields: ListingFields,
+    },
+    /// Names, category, risk and so on.
+    Master(MasterFields),
+    /// Fee rates.
+    Fees(FeeFields),
+    /// Minimum purchases: columns of `funds_fee` that another page than the fee page says.
+    Minimums(FeeFields),
+    /// Risk statistics.
+    Statistics(StatisticsFields),
+    /// Where the factsheet lies.
+    FactsheetLink(FactsheetLink),
+    /// ISIN and Bloomberg codes read from the factsheet at the observation's URL.
+    Codes(Vec<SecurityCode>),
+    /// A whole portfolio in page order.
+    Portfolio(Portfolio),
+    /// NAV, AUM, bid and offer by date. One entry a date (the parser has settled doubles).
+    Daily(Vec<DailyPoint>),
+}
+
+/// A code printed on a factsheet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SecurityCode {
+    /// `ISIN` or `Bloomberg`: the `type` of `funds_codes`.
+    pub code_type: CodeType,
+    /// The code, checked where it has a check digit.
+    pub code: String,
+}
+
+/// The type words of `funds_codes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum CodeType {
+    /// International Securities Identification Number, ISO 6166.
+    #[serde(rename = "ISIN")]
+    Isin,
+    /// Bloomberg ticker with its market suffix, such as `KFGTECH TB`.
+    Bloomberg,
+}
+
+impl CodeType {
+    /// The word as stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Isin => "ISIN",
+            Self::Bloomberg => "Bloomberg",
+        }
+    }
+}
+
+/// Which portfolio of a fund.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PortfolioKind {
+    /// `funds_holding`, `holding_type` `top5`.
+    TopHoldings,
+    /// `funds_holding`, `holding_type` `full`.
+    FullHoldings,
+    /// `funds_allocations`, `type` `asset_alloc`.
+    AssetAllocation,
+    /// `funds_allocations`, `type` `sector_alloc`.
+    SectorAllocation,
+    /// `funds_allocations`, `type` `country_alloc`.
+    CountryAllocation,
+}
+
+/// A whole portfolio as one page showed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Portfolio {
+    /// Which one.
+    pub kind: PortfolioKind,
+    /// The rows that could be read, in page order; equal rows stay.
+    pub rows: Vec<PortfolioRow>,
+    /// How many rows of the page could not be read: unreadable percent (kept with `None` as well) or no name.
+    /// A missing-value word is read, as `None`, and does not count.
+    pub unreadable: usize,
+}
+
+/// One line of a portfolio.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortfolioRow {
+    /// The name as said, whole.
+    pub name: String,
+    /// Percent of the portfolio, 12.34 meaning 12.34 %; may be negative.
+    pub percent: Option<Number>,
+}
+
+/// What a source says about one day of one fund.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DailyPoint {
+    /// The NAV date.
+    pub nav_date: Date,
+    /// Net asset value per unit, in the fund's currency.
+    pub nav: Option<Number>,
+    /// Assets under management, in the fund's currency.
+    pub aum: Option<Number>,
+    /// What a seller gets per unit.
+    pub bid: Option<Number>,
+    /// What a buyer pays per unit.
+    pub offer: Option<Number>,
+}
+
+/// The dataset of an observation: the unit in which newer statements of a source are folded over its older ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dataset {
+    /// Standing in the source's list.
+    Listing,
+    /// Descriptive columns.
+    Master,
+    /// Fee rates.
+    Fees,
+    /// Minimum purchases.
+    Minimums,
+    /// Risk statistics.
+    Statistics,
+    /// Where the factsheet lies.
+    FactsheetLink,
+    /// ISIN, Bloomberg.
+    Codes,
+    /// Top holdings.
+    TopHoldings,
+    /// Full holdings.
+    FullHoldings,
+    /// Allocation by asset class.
+    AssetAllocation,
+    /// Allocation by sector.
+    SectorAllocation,
+    /// Allocation by country.
+    CountryAllocation,
+    /// The daily series: not kept as observation, see `funds_daily.*_said_by` and `runner.daily_dissent`.
+    Daily,
+}
+
+impl Dataset {
+    /// Every dataset.
+    pub const ALL: [Self; 13] = [
+        Self::Listing,
+        Self::Master,
+        Self::Fees,
+        Self::Minimums,
+        Self::Statistics,
+        Self::FactsheetLink,
+        Self::Codes,
+        Self::TopHoldings,
+        Self::FullHoldings,
+        Self::AssetAllocation,
+        Self::SectorAllocation,
+        Self::CountryAllocation,
+        Self::Daily,
+    ];
+
+    /// The name as it stands in `runner.observation` and in logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Listing => "listing",
+            Self::Master => "master",
+            Self::Fees => "fees",
+            Self::Minimums => "minimums",
+            Self::Statistics => "statistics",
+            Self::FactsheetLink => "factsheet_link",
+            Self::Codes => "codes",
+            Self::TopHoldings => "top_holdings",
+            Self::FullHoldings => "full_holdings",
+            Self::AssetAllocation => "asset_allocation",
+            Self::SectorAllocation => "sector_allocation",
+            Self::CountryAllocation => "country_allocation",
+            Self::Daily => "daily",
+        }
+    }
+
+    /// The dataset with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|dataset| dataset.as_str() == name)
+    }
+}
+
+impl fmt::Display for Dataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Said {
+    /// The dataset this statement belongs to.
+    #[must_use]
+    pub const fn dataset(&self) -> Dataset {
+        match self {
+            Self::Listing { .. } => Dataset::Listing,
+            Self::Master(_) => Dataset::Master,
+            Self::Fees(_) => Dataset::Fees,
+            Self::Minimums(_) => Dataset::Minimums,
+            Self::Statistics(_) => Dataset::Statistics,
+            Self::FactsheetLink(_) => Dataset::FactsheetLink,
+            Self::Codes(_) => Dataset::Codes,
+            Self::Portfolio(portfolio) => match portfolio.kind {
+                PortfolioKind::TopHoldings => Dataset::TopHoldings,
+                PortfolioKind::FullHoldings => Dataset::FullHoldings,
+                PortfolioKind::AssetAllocation => Dataset::AssetAllocation,
+                PortfolioKind::SectorAllocation => Dataset::SectorAllocation,
+                PortfolioKind::CountryAllocation => Dataset::CountryAllocation,
+            },
+            Self::Daily(_) => Dataset::Daily,
+        }
+    }
+
+    /// How many rows of the seven tables this can become at most: what the loader's batches are cut by.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        match self {
+            Self::Daily(points) => points.len(),
+            Self::Portfolio(portfolio) => portfolio.rows.len(),
+            Self::Codes(codes) => codes.len(),
+            _ => 1,
+        }
+    }
+}

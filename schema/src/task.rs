@@ -1,0 +1,157 @@
+//! One page to ask of one source, and the answer to it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Dataset, Observation, SourceName};
+
+/// The name of a task: (source, page, key). The key is a fund code, or `*` for a page that speaks for the whole market.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TaskId {
+    /// The source asked.
+    pub source: SourceName,
+    /// The page's name within the source, such as `nav` or `profile`.
+    pub page: String,
+    /// A fund code or [`TaskId::WHOLE_MARKET`].
+    pub key: String,
+}
+
+impl TaskId {
+    /// The key of a page that speaks for the whole market.
+    pub const WHOLE_MARKET: &str = "*";
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.source, self.page, self.key)
+    }
+}
+
+/// SHA-256 over the part of a payload that the parser reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PayloadHash(pub [u8; 32]);
+
+/// A planned task as the store hands it out: everything a source needs to ask it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedTask {
+    /// Its name.
+    pub id: TaskId,
+    /// The source's own key of the fund, from its list (Finnomena `fund_id`, WealthMagik page path) or the URL to ask
+    /// (factsheets); `None` where the fund code alone is enough.
+    pub locator: Option<String>,
+    /// How much to ask for, in the page's own words (NAV range `1M`, `MAX`); `None` where the page knows only one way.
+    pub extent: Option<String>,
+    /// Requests spent on it so far in this round.
+    pub attempts: u32,
+    /// Hash and parser version of the last payload that was read without breach or reject.
+    pub known_payload: Option<(PayloadHash, i32)>,
+}
+
+/// How a task ended. There is no default: a task is failed until proven otherwise (D7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The page was read.
+    Done,
+    /// The payload is the one that was read before.
+    Unchanged,
+    /// The source says that it does not have this.
+    Absent,
+    /// The page could not be had or not be read: what happened, for the reader.
+    Failed(String),
+    /// Not asked: its host is down or its source in breach. Round 2 asks.
+    Deferred(String),
+}
+
+impl Outcome {
+    /// The word in `runner.task.outcome`.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Unchanged => "unchanged",
+            Self::Absent => "absent",
+            Self::Failed(_) => "failed",
+            Self::Deferred(_) => "deferred",
+        }
+    }
+
+    /// Whether the task need not be asked again in this cycle.
+    #[must_use]
+    pub const fn is_answer(&self) -> bool {
+        matches!(self, Self::Done | Self::Unchanged | Self::Absent)
+    }
+}
+
+/// One record that could not be read (D6): it costs itself alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// The fund it speaks of, as far as that could be read.
+    pub fund_code: Option<String>,
+    /// The dataset it would have belonged to.
+    pub dataset: Dataset,
+    /// The field, or `*` for the whole record.
+    pub field: String,
+    /// Why, with what was expected.
+    pub reason: String,
+    /// What was found, cut to [`Reject::SAMPLE_CHARS`] characters.
+    pub sample: String,
+    /// Whether the record is lost (`Rejected`) or was kept with something noted (`Noted`); only lost ones count
+    /// against the page's contract.
+    pub severity: Severity,
+}
+
+/// What a reject cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The record or field was not taken.
+    Rejected,
+    /// The record was taken; something about it is worth knowing (a doubled date, an unreadable percent kept as NULL).
+    Noted,
+}
+
+impl Reject {
+    /// Longest sample kept, in characters.
+    pub const SAMPLE_CHARS: usize = 300;
+
+    /// A sample of hostile text: bounded, without NUL.
+    #[must_use]
+    pub fn sample_of(text: &str) -> String {
+        text.chars()
+            .filter(|c| *c != '\0')
+            .take(Self::SAMPLE_CHARS)
+            .collect()
+    }
+}
+
+/// What one task came to: committed in one transaction with its acknowledgement (D1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskAnswer {
+    /// Which task.
+    pub id: TaskId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it said; empty unless the outcome is [`Outcome::Done`].
+    pub observations: Vec<Observation>,
+    /// What could not be read.
+    pub rejects: Vec<Reject>,
+    /// To be recognised next time; `None` after a failure, a breach or a reject (P2).
+    pub payload: Option<(PayloadHash, i32)>,
+    /// Requests spent on it in this round, those of earlier incarnations included.
+    pub attempts: u32,
+}
+
+impl TaskAnswer {
+    /// A task that ended without observations.
+    #[must_use]
+    pub const fn empty(id: TaskId, outcome: Outcome, attempts: u32) -> Self {
+        Self {
+            id,
+            outcome,
+            observations: Vec::new(),
+            rejects: Vec::new(),
+            payload: None,
+            attempts,
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Which pages a site has, and when they are due: declared by each site, read by the cycle's planner.
+
+use std::num::NonZeroUsize;
+
+/// One kind of page of a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageSpec {
+    /// The name in `runner.task.page`, such as `nav`.
+    pub name: &'static str,
+    /// When in a cycle it can be planned.
+    pub stage: Stage,
+    /// Whether it belongs to the critical pages (lists, NAV, bid and offer), which Sequential and Hybrid ask first.
+    pub critical: bool,
+    /// How often it is due.
+    pub cadence: Cadence,
+    /// How many tasks go on the wire together (SEC: one request for several codes).
+    pub tasks_per_request: NonZeroUsize,
+    /// Raised whenever the parser reads something new from the same payload: old hashes are then no longer valid (P2).
+    pub parser_version: i32,
+}
+
+/// The stages of a cycle: each is planned in one transaction after the stage before it has been acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// One page for the whole market: tells which funds there are.
+    Lists,
+    /// One task a fund.
+    Funds,
+    /// What a fund's page led to: factsheets.
+    Factsheets,
+}
+
+impl Stage {
+    /// The stages in order.
+    pub const ALL: [Self; 3] = [Self::Lists, Self::Funds, Self::Factsheets];
+}
+
+/// How often a page is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cadence {
+    /// In every cycle.
+    EveryCycle,
+    /// In monthly cycles, and in a daily one for funds that have never had an answer to it.
+    MonthlyOrNew,
+    /// As [`Cadence::MonthlyOrNew`], and for funds whose entry in the source's list has changed.
+    MonthlyOrListingChanged,
+    /// In monthly cycles, and in a daily one for funds whose link to it is new or has changed.
+    MonthlyOrLinkChanged,
+}
