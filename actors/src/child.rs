@@ -1,0 +1,192 @@
+//! A child of the supervisor: an actor whose end is observed, whatever its kind.
+//!
+//! `actix::Supervisor` is of no use here (it does not see a panic, has no delay and no budget, and keeps the old
+//! state), so a child's `Context` is run as a task of its own and the `JoinHandle` tells panic, abort and stop apart.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix::dev::ContextFutureSpawner as _;
+use actix::{Actor, Addr, Context};
+use tokio::task::AbortHandle;
+
+/// Why a child is no longer there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExitReason {
+    /// All its work is done and acknowledged.
+    Finished,
+    /// It was asked to stop and did.
+    Asked,
+    /// It ended by itself with an error.
+    Failed(String),
+    /// It panicked; the text of the panic.
+    Panicked(String),
+    /// The supervisor ended it because it made no progress while waiting on nobody.
+    Stuck,
+    /// The supervisor ended it for another reason: another child's failure, a deadline.
+    Killed,
+}
+
+impl ExitReason {
+    /// Whether the restart policy has to judge it.
+    #[must_use]
+    pub const fn is_failure(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::Panicked(_) | Self::Stuck)
+    }
+}
+
+impl std::fmt::Display for ExitReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Finished => f.write_str("finished"),
+            Self::Asked => f.write_str("stopped as asked"),
+            Self::Failed(why) => write!(f, "failed: {why}"),
+            Self::Panicked(what) => write!(f, "panicked: {what}"),
+            Self::Stuck => f.write_str("stuck: no progress while waiting on nobody"),
+            Self::Killed => f.write_str("killed by the supervisor"),
+        }
+    }
+}
+
+/// Where a child leaves its reason before it stops, and the supervisor before it aborts. A child that ends without a
+/// reason has failed (D7: success is never the default).
+#[derive(Debug, Clone, Default)]
+pub struct ExitSlip(Arc<Mutex<Option<ExitReason>>>);
+
+impl ExitSlip {
+    /// Notes the reason; the first one counts.
+    pub fn leave(&self, reason: ExitReason) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(reason);
+    }
+
+    fn read(&self) -> Option<ExitReason> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// A running child.
+#[derive(Debug)]
+pub struct Child<A: Actor> {
+    /// Where to send it messages.
+    pub address: Addr<A>,
+    slip: ExitSlip,
+    abort: AbortHandle,
+}
+
+impl<A: Actor<Context = Context<A>>> Child<A> {
+    /// Builds a fresh actor with a bounded mailbox, runs it, and tells `on_exit` how it ended.
+    pub fn start(
+        mailbox: usize,
+        build: impl FnOnce(ExitSlip) -> A,
+        on_exit: impl FnOnce(ExitReason) + 'static,
+    ) -> Self {
+        let slip = ExitSlip::default();
+        let mut context = Context::new();
+        context.set_mailbox_capacity(mailbox);
+        let address = actix::AsyncContext::address(&context);
+        let running = actix::spawn(context.into_future(build(slip.clone())));
+        let abort = running.abort_handle();
+        let left = slip.clone();
+        actix::spawn(async move {
+            let reason = match running.await {
+                Ok(()) => left.read().unwrap_or_else(|| {
+                    ExitReason::Failed("it ended without saying why".to_owned())
+                }),
+                Err(error) if error.is_panic() => ExitReason::Panicked(panic_text(error)),
+                Err(_) => left.read().unwrap_or(ExitReason::Killed),
+            };
+            on_exit(reason);
+        });
+        Self {
+            address,
+            slip,
+            abort,
+        }
+    }
+
+    /// Ends it at once, whatever it is doing. Unacknowledged work is replayed, so nothing is lost.
+    pub fn kill(&self, reason: ExitReason) {
+        self.slip.leave(reason);
+        self.abort.abort();
+    }
+}
+
+fn panic_text(error: tokio::task::JoinError) -> String {
+    let payload = error.into_panic();
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without text".to_owned());
+    text.chars().take(500).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::prelude::*;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    struct Worker(ExitSlip);
+
+    impl Actor for Worker {
+        type Context = Context<Self>;
+    }
+
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    enum Do {
+        Panic,
+        StopSilently,
+        Finish,
+    }
+
+    impl Handler<Do> for Worker {
+        type Result = ();
+
+        fn handle(&mut self, what: Do, context: &mut Self::Context) {
+            match what {
+                Do::Panic => panic!("boom"),
+                Do::StopSilently => context.stop(),
+                Do::Finish => {
+                    self.0.leave(ExitReason::Finished);
+                    context.stop();
+                }
+            }
+        }
+    }
+
+    async fn exit_after(act: impl FnOnce(&Child<Worker>)) -> ExitReason {
+        let (sender, receiver) = oneshot::channel();
+        let child = Child::start(4, Worker, |reason| drop(sender.send(reason)));
+        act(&child);
+        receiver.await.expect("every child's end is told")
+    }
+
+    #[actix::test]
+    async fn every_kind_of_end_is_told_apart() {
+        assert_eq!(
+            exit_after(|child| child.address.do_send(Do::Panic)).await,
+            ExitReason::Panicked("boom".to_owned())
+        );
+        assert_eq!(
+            exit_after(|child| child.address.do_send(Do::Finish)).await,
+            ExitReason::Finished
+        );
+        assert!(
+            exit_after(|child| child.address.do_send(Do::StopSilently))
+                .await
+                .is_failure()
+        );
+        assert_eq!(
+            exit_after(|child| child.kill(ExitReason::Stuck)).await,
+            ExitReason::Stuck
+        );
+    }
+}

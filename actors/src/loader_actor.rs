@@ -1,0 +1,261 @@
+//! The one writer (A8): owns the one connection that holds the advisory lock, and runs every transaction on it, one
+//! after the other.
+//!
+//! A database outage is not a failure of this actor (A2): it is waited out in place, visibly, and what was in hand is
+//! done again on a fresh connection. A batch whose COMMIT got no answer is looked up by its name, never guessed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix::prelude::*;
+use futures_util::future::LocalBoxFuture;
+use schema::store::{Batch, StoreError, Writer};
+use schema::{PlannedTask, SourceName, TaskId};
+use tokio::sync::watch;
+
+use crate::child::{ExitReason, ExitSlip};
+use crate::messages::{BatchSettled, FundBatch, ReadCheckpoint, TasksAcknowledged};
+
+/// How the writer gets its connection.
+#[derive(Debug, Clone)]
+pub struct WriterSettings {
+    /// What [`Writer::open`] takes: a libpq connection string or URL. May hold a password: never logged.
+    pub database: String,
+    /// How long the advisory lock is tried for (O2).
+    pub lock_patience: Duration,
+    /// Shortest and longest wait between two attempts to reach a database that is away.
+    pub back_off: (Duration, Duration),
+}
+
+/// What the loader waits for, in words, shared with the supervisor's snapshot; `None` while it gets on.
+pub type DatabaseWait = Arc<Mutex<Option<String>>>;
+
+/// The actor.
+pub struct LoaderActor {
+    settings: WriterSettings,
+    /// `None` until the first use and while the connection is lost.
+    writer: Option<Writer>,
+    settled: Recipient<BatchSettled>,
+    waits_for: DatabaseWait,
+    stop: watch::Receiver<bool>,
+    slip: ExitSlip,
+}
+
+/// The database could not do it, and waiting will not help or is no longer allowed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct WriterFailed(pub String);
+
+impl LoaderActor {
+    /// A fresh incarnation; `writer` is handed over where one is already open.
+    #[must_use]
+    pub const fn new(
+        settings: WriterSettings,
+        writer: Option<Writer>,
+        settled: Recipient<BatchSettled>,
+        waits_for: DatabaseWait,
+        stop: watch::Receiver<bool>,
+        slip: ExitSlip,
+    ) -> Self {
+        Self {
+            settings,
+            writer,
+            settled,
+            waits_for,
+            stop,
+            slip,
+        }
+    }
+
+    fn persistent(&mut self) -> PersistentWriter {
+        PersistentWriter {
+            settings: self.settings.clone(),
+            writer: self.writer.take(),
+            waits_for: Arc::clone(&self.waits_for),
+            stop: self.stop.clone(),
+        }
+    }
+
+    /// Ends this incarnation: what it could not do is judged by the restart policy.
+    fn fail(&self, error: &WriterFailed, context: &mut Context<Self>) {
+        self.slip.leave(ExitReason::Failed(error.0.clone()));
+        context.stop();
+    }
+}
+
+impl Actor for LoaderActor {
+    type Context = Context<Self>;
+}
+
+/// A unit of work on the writer that can be done again after a lost connection.
+pub type WriterOp<T> =
+    dyn for<'w> Fn(&'w mut Writer) -> LocalBoxFuture<'w, Result<T, StoreError>> + Send;
+
+/// supervisor, cycle -> loader: bookkeeping of the cycle (begin, plan, close …) on the one connection, in the order sent.
+#[derive(Message)]
+#[rtype(result = "Result<T, WriterFailed>")]
+pub struct OnWriter<T: Send + 'static> {
+    /// What it is, for the line that says what the database is awaited for.
+    pub what: &'static str,
+    /// The work; called again on a fresh connection if the connection is lost in it.
+    pub op: Box<WriterOp<T>>,
+}
+
+impl<T: Send + 'static> Handler<OnWriter<T>> for LoaderActor {
+    type Result = AtomicResponse<Self, Result<T, WriterFailed>>;
+
+    fn handle(&mut self, call: OnWriter<T>, _context: &mut Self::Context) -> Self::Result {
+        let mut persistent = self.persistent();
+        AtomicResponse::new(Box::pin(
+            async move {
+                let result = persistent.run(call.what, &*call.op).await;
+                (result, persistent.writer)
+            }
+            .into_actor(self)
+            .map(|(result, writer), actor, context| {
+                actor.writer = writer;
+                if let Err(error) = &result {
+                    actor.fail(error, context);
+                }
+                result
+            }),
+        ))
+    }
+}
+
+impl Handler<ReadCheckpoint> for LoaderActor {
+    type Result = AtomicResponse<Self, Result<Vec<PlannedTask>, WriterFailed>>;
+
+    fn handle(&mut self, read: ReadCheckpoint, context: &mut Self::Context) -> Self::Result {
+        self.handle(
+            OnWriter {
+                what: "reading the checkpoint",
+                op: Box::new(move |writer| {
+                    let cycle = Arc::clone(&read.cycle);
+                    Box::pin(async move { writer.checkpoint(&cycle).await })
+                }),
+            },
+            context,
+        )
+    }
+}
+
+impl Handler<FundBatch> for LoaderActor {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, batch: FundBatch, _context: &mut Self::Context) -> Self::Result {
+        let mut persistent = self.persistent();
+        AtomicResponse::new(Box::pin(
+            async move {
+                let FundBatch { ended, settled } = batch;
+                let Some(cycle) = ended.first().map(|first| Arc::clone(&first.cycle)) else {
+                    return (Ok(()), persistent.writer, None);
+                };
+                let mut waiting: BTreeMap<SourceName, (Recipient<TasksAcknowledged>, Vec<TaskId>)> =
+                    BTreeMap::new();
+                let mut answers = Vec::with_capacity(ended.len());
+                // The credits live until the batch is committed.
+                let mut credits = Vec::with_capacity(ended.len());
+                for task in ended {
+                    waiting
+                        .entry(task.answer.id.source)
+                        .or_insert_with(|| (task.acknowledge.clone(), Vec::new()))
+                        .1
+                        .push(task.answer.id.clone());
+                    credits.push(task.credit);
+                    answers.push(task.answer);
+                }
+                // Named once: by this name a COMMIT without an answer is found again.
+                let work = Arc::new(Batch::new(answers));
+                let result = persistent
+                    .run("committing a batch", &move |writer: &mut Writer| {
+                        let (cycle, work) = (Arc::clone(&cycle), Arc::clone(&work));
+                        Box::pin(async move { writer.commit(&cycle, &work).await })
+                    })
+                    .await;
+                let outcome = result.map(|report| {
+                    for (recipient, tasks) in waiting.into_values() {
+                        recipient.do_send(TasksAcknowledged { tasks });
+                    }
+                    let news = BatchSettled { report };
+                    settled.do_send(news.clone());
+                    news
+                });
+                drop(credits);
+                match outcome {
+                    Ok(news) => (Ok(()), persistent.writer, Some(news)),
+                    Err(error) => (Err(error), persistent.writer, None),
+                }
+            }
+            .into_actor(self)
+            .map(|(result, writer, news), actor, context| {
+                actor.writer = writer;
+                if let Some(news) = news {
+                    actor.settled.do_send(news);
+                }
+                if let Err(error) = result {
+                    actor.fail(&error, context);
+                }
+            }),
+        ))
+    }
+}
+
+/// A writer that outlives its connection.
+struct PersistentWriter {
+    settings: WriterSettings,
+    writer: Option<Writer>,
+    waits_for: DatabaseWait,
+    stop: watch::Receiver<bool>,
+}
+
+impl PersistentWriter {
+    async fn run<T>(&mut self, what: &'static str, op: &WriterOp<T>) -> Result<T, WriterFailed> {
+        let mut back_off = self.settings.back_off.0;
+        loop {
+            let result = match &mut self.writer {
+                Some(writer) => op(writer).await,
+                None => {
+                    match Writer::open(&self.settings.database, self.settings.lock_patience).await {
+                        Ok(writer) => {
+                            self.writer = Some(writer);
+                            continue;
+                        }
+                        Err(error) => Err(error),
+                    }
+                }
+            };
+            let error = match result {
+                Ok(value) => {
+                    self.say_waiting(None);
+                    return Ok(value);
+                }
+                Err(error) => error,
+            };
+            if !error.is_outage() {
+                return Err(WriterFailed(format!("{what}: {error}")));
+            }
+            self.writer = None;
+            tracing::warn!(%error, retry_after_secs = back_off.as_secs_f64(), "the database is away while {what}; waiting, nothing is lost");
+            self.say_waiting(Some(format!("the database, while {what}")));
+            let stopped = tokio::select! {
+                _ = self.stop.wait_for(|stop| *stop) => true,
+                () = tokio::time::sleep(back_off) => false,
+            };
+            if stopped {
+                return Err(WriterFailed(format!(
+                    "{what}: stopped while the database was away: {error}"
+                )));
+            }
+            back_off = (back_off * 2).min(self.settings.back_off.1);
+        }
+    }
+
+    fn say_waiting(&self, what: Option<String>) {
+        *self
+            .waits_for
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = what;
+    }
+}

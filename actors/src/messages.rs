@@ -1,0 +1,149 @@
+//! The whole protocol, in the order data flows.
+//!
+//! ```text
+//! supervisor --StartSource--> source --TaskEnded--> merge --FundBatch--> loader
+//!     source <------------- TasksAcknowledged (never blocks, holds no credit) ------------- loader
+//!      merge <-----------------------------------BatchSettled------------------------------ loader
+//! supervisor <--------------------- BatchSettled, ChildExited, Progress --------------------- all
+//! ```
+//!
+//! Data edges wait for room (credits, the loader's mailbox); acknowledgement edges never do, so there is no cycle of waits (A4).
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use schema::store::{BatchReport, Cycle};
+use schema::{PlannedTask, SourceName, TaskAnswer, TaskId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::child::ExitReason;
+use crate::loader_actor::WriterFailed;
+use crate::snapshot::Snapshot;
+
+/// A place in the pipeline (A4): owned, riding in the message, and given back when the last message that shares it is
+/// dropped or acknowledged, so that no panic can leak it. One per wire request: tasks asked together share it.
+#[derive(Debug, Clone)]
+pub struct Credit(#[expect(dead_code, reason = "held for its drop")] Arc<OwnedSemaphorePermit>);
+
+impl Credit {
+    /// Wraps a permit that was acquired from the source's share.
+    #[must_use]
+    pub fn new(permit: OwnedSemaphorePermit) -> Self {
+        Self(Arc::new(permit))
+    }
+}
+
+/// supervisor -> source: begin.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct StartSource {
+    /// What has to be asked: the unacknowledged tasks, in order.
+    pub tasks: Vec<PlannedTask>,
+    /// Tasks that were in flight at two deaths of this source (D6): not asked again, ended as failed with this reason.
+    pub given_up: Vec<(TaskId, String)>,
+    /// The source's share of the pipeline.
+    pub credits: Arc<Semaphore>,
+}
+
+/// source -> merge: a task has an outcome.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct TaskEnded {
+    /// The cycle it was asked for.
+    pub cycle: Arc<Cycle>,
+    /// The answer, with all that was read.
+    pub answer: TaskAnswer,
+    /// Which incarnation of the source asked.
+    pub incarnation: u32,
+    /// Comes back when this message is dropped or acknowledged.
+    pub credit: Credit,
+    /// Who waits for the acknowledgement.
+    pub acknowledge: Recipient<TasksAcknowledged>,
+}
+
+/// supervisor -> merge: answers of incarnations up to this one of the source are no longer wanted; they will be replayed.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct SourceGone {
+    /// The source.
+    pub source: SourceName,
+    /// Its last incarnation that is gone.
+    pub incarnation: u32,
+}
+
+/// merge -> loader: commit these together.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct FundBatch {
+    /// What ended, at least one, all of one cycle, with credits and those who wait.
+    pub ended: Vec<TaskEnded>,
+    /// The merge, which waits for room.
+    pub settled: Recipient<BatchSettled>,
+}
+
+/// loader -> source: these tasks were committed with their acknowledgement.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct TasksAcknowledged {
+    /// The tasks.
+    pub tasks: Vec<TaskId>,
+}
+
+/// loader -> merge, supervisor: a batch is committed.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct BatchSettled {
+    /// What was written, and the tasks with the outcomes that stand in the database.
+    pub report: BatchReport,
+}
+
+/// supervisor -> loader: what is left of the cycle; answered after every queued commit.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<PlannedTask>, WriterFailed>")]
+pub struct ReadCheckpoint {
+    /// The cycle.
+    pub cycle: Arc<Cycle>,
+}
+
+/// Which child of the supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChildName {
+    /// The one writer.
+    Loader,
+    /// The merge actor.
+    Merge,
+    /// A source.
+    Source(SourceName),
+}
+
+impl std::fmt::Display for ChildName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Loader => f.write_str("loader"),
+            Self::Merge => f.write_str("merge"),
+            Self::Source(source) => source.fmt(f),
+        }
+    }
+}
+
+/// watcher -> supervisor: a child is gone.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ChildExited {
+    /// Which.
+    pub child: ChildName,
+    /// Which incarnation of it: an older one's end is no news.
+    pub incarnation: u32,
+    /// Why.
+    pub reason: ExitReason,
+}
+
+/// anyone -> supervisor: stop in order (A6).
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct BeginShutdown;
+
+/// progress bars, status -> supervisor: how things stand.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Snapshot")]
+pub struct ReadSnapshot;

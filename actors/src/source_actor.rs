@@ -1,0 +1,289 @@
+//! Asks one source for its tasks, hands each answer to the merge, and ends when all of them are acknowledged.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use schema::store::Cycle;
+use schema::{Outcome, PlannedTask, TaskAnswer, TaskId};
+use sources::ask::{AskOutcome, Asker};
+use sources::site::ReadContext;
+use tokio::sync::{Semaphore, watch};
+
+use crate::child::{ExitReason, ExitSlip};
+use crate::merge_actor::MergeActor;
+use crate::messages::{Credit, StartSource, TaskEnded, TasksAcknowledged};
+use crate::pulse::{Phase, Pulse};
+
+/// What an incarnation of a source is born with.
+#[derive(Clone)]
+pub struct SourceSettings {
+    /// Asks and reads.
+    pub asker: Arc<Asker>,
+    /// The cycle it works for.
+    pub cycle: Arc<Cycle>,
+    /// In the last round nothing is deferred any more: what cannot be asked has failed (P3).
+    pub final_round: bool,
+    /// Fetches in flight (never above the host's own limit).
+    pub fetches_in_flight: usize,
+    /// Most tasks one credit may stand for on the wire.
+    pub incarnation: u32,
+    /// Where answers go.
+    pub merge: Addr<MergeActor>,
+    /// Becomes true when the program is to stop.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// The actor. It holds no data: answers leave it as soon as they are read.
+pub struct SourceActor {
+    settings: SourceSettings,
+    pulse: Arc<Pulse>,
+    slip: ExitSlip,
+    /// What has not been acknowledged yet.
+    unacknowledged: BTreeSet<TaskId>,
+    /// What was handed to the merge and not acknowledged yet: when the program stops, only this is waited for.
+    handed_over: Rc<RefCell<BTreeSet<TaskId>>>,
+    lanes_running: usize,
+}
+
+impl SourceActor {
+    /// A fresh incarnation.
+    #[must_use]
+    pub fn new(settings: SourceSettings, pulse: Arc<Pulse>, slip: ExitSlip) -> Self {
+        Self {
+            settings,
+            pulse,
+            slip,
+            unacknowledged: BTreeSet::new(),
+            handed_over: Rc::default(),
+            lanes_running: 0,
+        }
+    }
+
+    fn end_if_done(&self, context: &mut Context<Self>) {
+        if self.lanes_running > 0 {
+            return;
+        }
+        if self.unacknowledged.is_empty() {
+            self.slip.leave(ExitReason::Finished);
+            context.stop();
+        } else if *self.settings.stop.borrow() && self.handed_over.borrow().is_empty() {
+            self.slip.leave(ExitReason::Asked);
+            context.stop();
+        }
+    }
+}
+
+impl Actor for SourceActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<StartSource> for SourceActor {
+    type Result = ();
+
+    fn handle(&mut self, start: StartSource, context: &mut Self::Context) {
+        self.unacknowledged = start
+            .tasks
+            .iter()
+            .map(|task| task.id.clone())
+            .chain(start.given_up.iter().map(|(id, _)| id.clone()))
+            .collect();
+        let work = Rc::new(LaneWork {
+            settings: self.settings.clone(),
+            queue: RefCell::new(wire_groups(start.tasks, |page| {
+                self.settings.asker.tasks_per_request(page)
+            })),
+            given_up: RefCell::new(start.given_up),
+            credits: start.credits,
+            handed_over: Rc::clone(&self.handed_over),
+            pulse: Arc::clone(&self.pulse),
+            acknowledge: context.address().recipient(),
+            breach: RefCell::new(None),
+        });
+        self.lanes_running = self.settings.fetches_in_flight;
+        for lane in 0..self.settings.fetches_in_flight {
+            let work = Rc::clone(&work);
+            context.spawn(
+                async move { work.run_lane(lane).await }
+                    .into_actor(self)
+                    .map(|(), actor, context| {
+                        actor.lanes_running -= 1;
+                        actor.end_if_done(context);
+                    }),
+            );
+        }
+    }
+}
+
+impl Handler<TasksAcknowledged> for SourceActor {
+    type Result = ();
+
+    fn handle(&mut self, acknowledged: TasksAcknowledged, context: &mut Self::Context) {
+        for task in &acknowledged.tasks {
+            self.unacknowledged.remove(task);
+            self.handed_over.borrow_mut().remove(task);
+        }
+        self.end_if_done(context);
+    }
+}
+
+/// What the lanes of one incarnation share.
+struct LaneWork {
+    settings: SourceSettings,
+    queue: RefCell<VecDeque<Vec<PlannedTask>>>,
+    given_up: RefCell<Vec<(TaskId, String)>>,
+    credits: Arc<Semaphore>,
+    handed_over: Rc<RefCell<BTreeSet<TaskId>>>,
+    pulse: Arc<Pulse>,
+    acknowledge: Recipient<TasksAcknowledged>,
+    /// Once the source is in breach (D6) nothing more of it is asked in this round.
+    breach: RefCell<Option<String>>,
+}
+
+impl LaneWork {
+    /// One lane: takes a group of tasks, asks it, hands the answers over, until nothing is left or the program stops.
+    async fn run_lane(&self, lane: usize) {
+        let mut stop = self.settings.stop.clone();
+        loop {
+            let stopped = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => true,
+                worked = self.run_group(lane) => !worked,
+            };
+            self.pulse.rest(lane);
+            if stopped {
+                return;
+            }
+        }
+    }
+
+    /// Whether there was a group to work on.
+    async fn run_group(&self, lane: usize) -> bool {
+        let given_up = self.given_up.borrow_mut().pop();
+        let group = if given_up.is_some() {
+            None
+        } else {
+            self.queue.borrow_mut().pop_front()
+        };
+        let ids: Vec<TaskId> = given_up
+            .iter()
+            .map(|(id, _)| id.clone())
+            .chain(group.iter().flatten().map(|task| task.id.clone()))
+            .collect();
+        if ids.is_empty() {
+            return false;
+        }
+        self.pulse.turn(lane, &ids, Phase::AwaitingCredit);
+        let Ok(permit) = Arc::clone(&self.credits).acquire_owned().await else {
+            return false;
+        };
+        let credit = Credit::new(permit);
+        let answers = match (given_up, group) {
+            (Some((id, why)), _) => vec![TaskAnswer::empty(id, Outcome::Failed(why), 0)],
+            (None, Some(group)) => {
+                self.pulse.turn(lane, &ids, Phase::Asking);
+                self.ask(group).await
+            }
+            (None, None) => return false,
+        };
+        self.pulse.turn(lane, &ids, Phase::Sending);
+        for mut answer in answers {
+            if let Outcome::Deferred(why) = &answer.outcome
+                && self.settings.final_round
+            {
+                answer.outcome = Outcome::Failed(why.clone());
+            }
+            self.handed_over.borrow_mut().insert(answer.id.clone());
+            let ended = TaskEnded {
+                cycle: Arc::clone(&self.settings.cycle),
+                answer,
+                incarnation: self.settings.incarnation,
+                credit: credit.clone(),
+                acknowledge: self.acknowledge.clone(),
+            };
+            // A closed mailbox means that the merge is gone: the supervisor replaces this actor as well.
+            if self.settings.merge.send(ended).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+        true
+    }
+
+    async fn ask(&self, group: Vec<PlannedTask>) -> Vec<TaskAnswer> {
+        if let Some(breach) = self.breach.borrow().clone() {
+            return group
+                .into_iter()
+                .map(|task| {
+                    TaskAnswer::empty(task.id, Outcome::Deferred(breach.clone()), task.attempts)
+                })
+                .collect();
+        }
+        let context = ReadContext {
+            cycle_date: self.settings.cycle.cycle_date,
+        };
+        let AskOutcome { answers, breach } = self.settings.asker.ask(group, context).await;
+        if let Some(breach) = breach {
+            let source = self.settings.asker.source();
+            if self.breach.borrow_mut().replace(breach.clone()).is_none() {
+                tracing::error!(%source, breach, "contract breach: the source is not asked again in this round; nothing loaded is touched");
+            }
+        }
+        answers
+    }
+}
+
+/// Puts tasks that go on the wire together into groups, in order: a group is of one page and holds at most
+/// `tasks_per_request` of it.
+fn wire_groups(
+    tasks: Vec<PlannedTask>,
+    tasks_per_request: impl Fn(&str) -> usize,
+) -> VecDeque<Vec<PlannedTask>> {
+    let mut groups: Vec<Vec<PlannedTask>> = Vec::new();
+    let mut open: BTreeMap<String, usize> = BTreeMap::new();
+    for task in tasks {
+        let page = task.id.page.clone();
+        let most = tasks_per_request(&page);
+        match open.get(&page) {
+            Some(&index) if groups[index].len() < most => groups[index].push(task),
+            _ => {
+                open.insert(page, groups.len());
+                groups.push(vec![task]);
+            }
+        }
+    }
+    groups.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use schema::SourceName;
+
+    use super::*;
+
+    #[test]
+    fn tasks_of_one_page_share_requests_in_order() {
+        let tasks = ["a/1", "b/1", "a/2", "a/3", "b/2"]
+            .map(|name| {
+                let (page, key) = name.split_once('/').expect("page/key");
+                PlannedTask {
+                    id: TaskId {
+                        source: SourceName::SecFundcheck,
+                        page: page.into(),
+                        key: key.into(),
+                    },
+                    locator: None,
+                    extent: None,
+                    attempts: 0,
+                    known_payload: None,
+                }
+            })
+            .to_vec();
+        let groups: Vec<Vec<String>> = wire_groups(tasks, |page| if page == "a" { 2 } else { 1 })
+            .into_iter()
+            .map(|group| group.into_iter().map(|task| task.id.key).collect())
+            .collect();
+        assert_eq!(groups, [vec!["1", "2"], vec!["1"], vec!["3"], vec!["2"]]);
+    }
+}

@@ -1,0 +1,78 @@
+//! What the merge checks of every answer before it is batched: an answer speaks for its own source and its own fund.
+//! Pure.
+
+use schema::task::Severity;
+use schema::{Reject, TaskAnswer, TaskId};
+
+/// Takes out of an answer what its task cannot speak for; each such statement becomes a reject and costs nothing else (D6).
+#[must_use]
+pub fn validate_answer(mut answer: TaskAnswer) -> TaskAnswer {
+    let id = answer.id.clone();
+    let (kept, strangers): (Vec<_>, Vec<_>) = std::mem::take(&mut answer.observations)
+        .into_iter()
+        .partition(|observation| {
+            observation.source == id.source
+                && (id.key == TaskId::WHOLE_MARKET || observation.fund_code.as_str() == id.key)
+        });
+    answer.observations = kept;
+    for stranger in strangers {
+        answer.payload = None;
+        answer.rejects.push(Reject {
+            fund_code: Some(stranger.fund_code.to_string()),
+            dataset: stranger.said.dataset(),
+            field: "*".to_owned(),
+            reason: format!("the page of {id} may speak for {} only", id.key),
+            sample: Reject::sample_of(&format!(
+                "{} says {} of {}",
+                stranger.source,
+                stranger.said.dataset(),
+                stranger.fund_code
+            )),
+            severity: Severity::Rejected,
+        });
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use schema::columns::MasterFields;
+    use schema::{FundCode, Observation, Outcome, Said, SourceName};
+
+    use super::*;
+
+    fn answer(key: &str, codes: &[&str]) -> TaskAnswer {
+        TaskAnswer {
+            id: TaskId {
+                source: SourceName::Finnomena,
+                page: "fund".into(),
+                key: key.into(),
+            },
+            outcome: Outcome::Done,
+            observations: codes
+                .iter()
+                .map(|code| Observation {
+                    fund_code: FundCode::parse(code).expect("a code"),
+                    source: SourceName::Finnomena,
+                    as_of_date: None,
+                    url: String::new(),
+                    said: Said::Master(MasterFields::default()),
+                })
+                .collect(),
+            rejects: Vec::new(),
+            payload: None,
+            attempts: 1,
+        }
+    }
+
+    #[test]
+    fn a_page_speaks_for_its_own_fund_only() {
+        let validated = validate_answer(answer("A", &["A", "B"]));
+        assert_eq!(validated.observations.len(), 1);
+        assert_eq!(validated.rejects.len(), 1);
+        assert_eq!(
+            validate_answer(answer("*", &["A", "B"])).observations.len(),
+            2
+        );
+    }
+}

@@ -1,0 +1,356 @@
+//! What a cycle has to ask: a pure function from what the warehouse knows to tasks.
+//!
+//! Planned stage by stage, each in one transaction after the stage before it has been acknowledged: lists, then one
+//! task a fund and page, then the factsheets the funds' pages led to. Planning again adds only what is missing, so a
+//! resumed cycle and round 2 call the same function.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use schema::store::{Answered, CycleKind, FundState, NewTask, PlanningState};
+use schema::{FundCode, SourceName, TaskId};
+use sources::page::{Cadence, PageSpec, Stage};
+
+/// How far behind the newest known NAV a short range starts: values are revised days later (SOURCES section 8).
+const LOOK_BACK_DAYS: i64 = 7;
+
+/// What a run is narrowed to; nothing set is the whole market.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Narrowing {
+    /// `--funds`: these codes.
+    pub funds: Option<BTreeSet<FundCode>>,
+    /// `--limit`: the first so many active codes.
+    pub limit: Option<usize>,
+    /// `--only`: these sources.
+    pub only: Option<BTreeSet<SourceName>>,
+}
+
+impl Narrowing {
+    /// Whether the run leaves anything out: its scope is then partial.
+    #[must_use]
+    pub const fn is_partial(&self) -> bool {
+        self.funds.is_some() || self.limit.is_some() || self.only.is_some()
+    }
+
+    /// Whether this source is asked.
+    #[must_use]
+    pub fn allows(&self, source: SourceName) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&source))
+    }
+}
+
+/// The pages of the sources that are asked.
+pub type SitePages = BTreeMap<SourceName, &'static [PageSpec]>;
+
+/// The tasks of `stage`. In the last round a source whose own list could not be had is asked for the funds that are
+/// known from before; in the first it waits for the second.
+#[must_use]
+pub fn plan_stage(state: &PlanningState, pages: &SitePages, narrowing: &Narrowing, stage: Stage, last_round: bool) -> Vec<NewTask> {
+    let asked = pages.iter().filter(|(source, _)| narrowing.allows(**source));
+    match stage {
+        Stage::Lists => asked
+            .flat_map(|(source, specs)| of_stage(specs, stage).map(|spec| task(*source, spec, TaskId::WHOLE_MARKET)))
+            .collect(),
+        Stage::Funds => {
+            let funds = asked_funds(state, narrowing);
+            asked
+                .filter(|(source, specs)| last_round || has_list_answered(state, **source, specs))
+                .flat_map(|(source, specs)| {
+                    of_stage(specs, stage).flat_map(|spec| {
+                        funds
+                            .iter()
+                            .filter_map(|fund| plan_page(state, *source, specs, spec, fund))
+                            .collect::<Vec<_>>()
+                    })
+                })
+                .collect()
+        }
+        Stage::Factsheets => asked_funds(state, narrowing)
+            .into_iter()
+            .filter_map(|fund| plan_factsheet(state, pages, narrowing, fund))
+            .collect(),
+    }
+}
+
+fn of_stage(specs: &'static [PageSpec], stage: Stage) -> impl Iterator<Item = &'static PageSpec> {
+    specs.iter().filter(move |spec| spec.stage == stage)
+}
+
+fn task(source: SourceName, spec: &PageSpec, key: &str) -> NewTask {
+    NewTask {
+        id: TaskId {
+            source,
+            page: spec.name.to_owned(),
+            key: key.to_owned(),
+        },
+        locator: None,
+        extent: None,
+    }
+}
+
+fn asked_funds<'state>(state: &'state PlanningState, narrowing: &Narrowing) -> Vec<&'state FundState> {
+    state
+        .funds
+        .iter()
+        .filter(|fund| fund.active)
+        .filter(|fund| narrowing.funds.as_ref().is_none_or(|funds| funds.contains(&fund.fund_code)))
+        .take(narrowing.limit.unwrap_or(usize::MAX))
+        .collect()
+}
+
+fn has_list_answered(state: &PlanningState, source: SourceName, specs: &'static [PageSpec]) -> bool {
+    of_stage(specs, Stage::Lists).all(|list| {
+        state
+            .lists
+            .get(&(source, list.name.to_owned()))
+            .is_some_and(|list| list.answered_in_this_cycle)
+    })
+}
+
+fn plan_page(state: &PlanningState, source: SourceName, specs: &'static [PageSpec], spec: &PageSpec, fund: &FundState) -> Option<NewTask> {
+    let listing = fund.listings.get(&source);
+    // A source that has a list is asked only for the funds that stood in it: the list gives the key to ask by.
+    if listing.is_none() && of_stage(specs, Stage::Lists).next().is_some() {
+        return None;
+    }
+    let answered = fund.answered.get(&(source, spec.name.to_owned()));
+    let is_new = answered.is_none_or(|answered| answered.last_answered.is_none());
+    let monthly = state.cycle.kind == CycleKind::Monthly;
+    let due = match spec.cadence {
+        Cadence::EveryCycle => true,
+        Cadence::MonthlyOrNew | Cadence::MonthlyOrLinkChanged => monthly || is_new,
+        Cadence::MonthlyOrListingChanged => {
+            monthly || is_new || listing.is_some_and(|listing| listing.changed_in_this_cycle)
+        }
+    };
+    due.then(|| NewTask {
+        locator: listing.map(|listing| listing.source_key.clone()),
+        extent: extent(spec, fund, answered, state.cycle.cycle_date, monthly),
+        ..task(source, spec, fund.fund_code.as_str())
+    })
+}
+
+/// The smallest extent that reaches back to what is known, with the look-back; everything for what is new, and in a
+/// monthly cycle (the full audit).
+fn extent(spec: &PageSpec, fund: &FundState, answered: Option<&Answered>, cycle_date: Date, monthly: bool) -> Option<String> {
+    let everything = spec.extents.last()?;
+    let known = answered.is_some_and(|answered| answered.extents.contains_key(everything.word));
+    let chosen = match fund.last_nav_date {
+        Some(last) if known && !monthly => {
+            let days = (cycle_date - last).get_days();
+            let needed = i64::from(days.max(0)) + LOOK_BACK_DAYS;
+            spec.extents
+                .iter()
+                .find(|extent| extent.days.is_none_or(|days| i64::from(days) >= needed))
+                .unwrap_or(everything)
+        }
+        _ => everything,
+    };
+    Some(chosen.word.to_owned())
+}
+
+/// A fund's factsheet is read once, where its first-choice source says it lies.
+fn plan_factsheet(state: &PlanningState, pages: &SitePages, narrowing: &Narrowing, fund: &FundState) -> Option<NewTask> {
+    let (source, url, spec) = fund.factsheets.iter().find_map(|(source, url)| {
+        let spec = of_stage(pages.get(source)?, Stage::Factsheets).next()?;
+        Some((*source, url, spec))
+    })?;
+    if !narrowing.allows(source) {
+        return None;
+    }
+    let answered = fund.answered.get(&(source, spec.name.to_owned()));
+    let read_before = answered.is_some_and(|answered| {
+        answered.last_answered.is_some() && answered.locator.as_deref() == Some(url.as_str())
+    });
+    (state.cycle.kind == CycleKind::Monthly || !read_before).then(|| NewTask {
+        locator: Some(url.clone()),
+        ..task(source, spec, fund.fund_code.as_str())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use jiff::civil::date;
+    use schema::store::{Cycle, ListState, ListingState, Scope, list_key};
+    use sources::page::Extent;
+
+    use super::*;
+
+    const fn page(name: &'static str, stage: Stage, cadence: Cadence, extents: &'static [Extent]) -> PageSpec {
+        PageSpec {
+            name,
+            stage,
+            critical: false,
+            cadence,
+            tasks_per_request: NonZeroUsize::MIN,
+            parser_version: 1,
+            extents,
+        }
+    }
+
+    const RANGES: &[Extent] = &[
+        Extent { word: "1M", days: Some(28) },
+        Extent { word: "1Y", days: Some(360) },
+        Extent { word: "MAX", days: None },
+    ];
+    const FINNOMENA: &[PageSpec] = &[
+        page("list", Stage::Lists, Cadence::EveryCycle, &[]),
+        page("nav", Stage::Funds, Cadence::EveryCycle, RANGES),
+        page("fund", Stage::Funds, Cadence::MonthlyOrListingChanged, &[]),
+        page("factsheet", Stage::Factsheets, Cadence::MonthlyOrLinkChanged, &[]),
+    ];
+    const SEC: &[PageSpec] = &[page("statistics", Stage::Funds, Cadence::MonthlyOrNew, &[])];
+
+    fn pages() -> SitePages {
+        BTreeMap::from([(SourceName::Finnomena, FINNOMENA), (SourceName::SecFundcheck, SEC)])
+    }
+
+    fn fund(code: &str) -> FundState {
+        FundState {
+            fund_code: FundCode::parse(code).expect("a code"),
+            active: true,
+            last_nav_date: None,
+            listings: BTreeMap::from([(
+                SourceName::Finnomena,
+                ListingState {
+                    source_key: format!("F-{code}"),
+                    listed: true,
+                    changed_in_this_cycle: false,
+                },
+            )]),
+            factsheets: BTreeMap::new(),
+            answered: BTreeMap::new(),
+        }
+    }
+
+    fn state(kind: CycleKind, funds: Vec<FundState>) -> PlanningState {
+        PlanningState {
+            cycle: Cycle {
+                id: 1,
+                cycle_date: date(2026, 10, 15),
+                kind,
+                scope: Scope::Full,
+                round: 1,
+                resumed: false,
+            },
+            funds,
+            lists: BTreeMap::from([(
+                list_key(SourceName::Finnomena, "list"),
+                ListState {
+                    answered_in_this_cycle: true,
+                    ended_in_this_cycle: true,
+                    ever_answered: true,
+                },
+            )]),
+        }
+    }
+
+    fn planned(state: &PlanningState, stage: Stage) -> Vec<String> {
+        plan_stage(state, &pages(), &Narrowing::default(), stage, false)
+            .into_iter()
+            .map(|task| format!("{}:{}:{}", task.id, task.locator.unwrap_or_default(), task.extent.unwrap_or_default()))
+            .collect()
+    }
+
+    fn answered_everything(fund: &mut FundState) {
+        for (source, page, extent) in [
+            (SourceName::Finnomena, "nav", Some("MAX")),
+            (SourceName::Finnomena, "fund", None),
+            (SourceName::SecFundcheck, "statistics", None),
+        ] {
+            fund.answered.insert(
+                (source, page.to_owned()),
+                Answered {
+                    last_answered: Some(date(2026, 10, 14)),
+                    locator: None,
+                    extents: extent.map(|extent| (extent.to_owned(), date(2026, 10, 1))).into_iter().collect(),
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn a_new_fund_gets_everything_on_any_day() {
+        assert_eq!(
+            planned(&state(CycleKind::Daily, vec![fund("A")]), Stage::Funds),
+            ["finnomena/nav/A:F-A:MAX", "finnomena/fund/A:F-A:", "sec_fundcheck/statistics/A::"]
+        );
+    }
+
+    #[test]
+    fn a_known_fund_gets_a_short_range_that_reaches_back_far_enough() {
+        for (last, extent) in [
+            (date(2026, 10, 14), "1M"),
+            (date(2026, 9, 24), "1M"),
+            (date(2026, 9, 23), "1Y"),
+            (date(2020, 1, 1), "MAX"),
+            (date(2026, 10, 20), "1M"),
+        ] {
+            let mut known = fund("A");
+            answered_everything(&mut known);
+            known.last_nav_date = Some(last);
+            assert_eq!(
+                planned(&state(CycleKind::Daily, vec![known.clone()]), Stage::Funds),
+                [format!("finnomena/nav/A:F-A:{extent}")],
+                "last NAV {last}"
+            );
+            assert_eq!(planned(&state(CycleKind::Monthly, vec![known]), Stage::Funds)[0], "finnomena/nav/A:F-A:MAX");
+        }
+    }
+
+    #[test]
+    fn a_changed_list_entry_asks_for_the_fund_page_again() {
+        let mut changed = fund("A");
+        answered_everything(&mut changed);
+        changed.last_nav_date = Some(date(2026, 10, 14));
+        if let Some(listing) = changed.listings.get_mut(&SourceName::Finnomena) {
+            listing.changed_in_this_cycle = true;
+        }
+        assert_eq!(planned(&state(CycleKind::Daily, vec![changed]), Stage::Funds).len(), 2);
+    }
+
+    #[test]
+    fn an_inactive_fund_and_a_source_without_its_list_are_not_asked() {
+        let mut inactive = fund("A");
+        inactive.active = false;
+        assert!(planned(&state(CycleKind::Monthly, vec![inactive]), Stage::Funds).is_empty());
+        let mut no_list = state(CycleKind::Daily, vec![fund("A")]);
+        no_list.lists.clear();
+        assert_eq!(planned(&no_list, Stage::Funds), ["sec_fundcheck/statistics/A::"]);
+        assert_eq!(plan_stage(&no_list, &pages(), &Narrowing::default(), Stage::Funds, true).len(), 3);
+    }
+
+    #[test]
+    fn a_factsheet_is_read_when_its_url_is_new_and_monthly() {
+        let mut linked = fund("A");
+        linked.factsheets.insert(SourceName::Finnomena, "http://d/1.pdf".to_owned());
+        assert_eq!(
+            planned(&state(CycleKind::Daily, vec![linked.clone()]), Stage::Factsheets),
+            ["finnomena/factsheet/A:http://d/1.pdf:"]
+        );
+        linked.answered.insert(
+            (SourceName::Finnomena, "factsheet".to_owned()),
+            Answered {
+                last_answered: Some(date(2026, 10, 1)),
+                locator: Some("http://d/1.pdf".to_owned()),
+                extents: BTreeMap::new(),
+            },
+        );
+        assert!(planned(&state(CycleKind::Daily, vec![linked.clone()]), Stage::Factsheets).is_empty());
+        assert_eq!(planned(&state(CycleKind::Monthly, vec![linked]), Stage::Factsheets).len(), 1);
+    }
+
+    #[test]
+    fn a_narrowed_run_asks_what_it_was_told() {
+        let state = state(CycleKind::Monthly, vec![fund("A"), fund("B"), fund("C")]);
+        let count = |narrowing: Narrowing| plan_stage(&state, &pages(), &narrowing, Stage::Funds, false).len();
+        assert_eq!(count(Narrowing::default()), 9);
+        assert_eq!(count(Narrowing { limit: Some(2), ..Narrowing::default() }), 6);
+        let only = Some(BTreeSet::from([SourceName::SecFundcheck]));
+        assert_eq!(count(Narrowing { only, ..Narrowing::default() }), 3);
+        let funds = Some(BTreeSet::from([FundCode::parse("B").expect("a code")]));
+        assert_eq!(count(Narrowing { funds, ..Narrowing::default() }), 3);
+    }
+}
