@@ -1,0 +1,210 @@
+//! Outcome and exit code, decided in one place (O3), and the summary at the end.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use schema::store::CycleTotals;
+use schema::SourceName;
+
+use crate::cycle::CycleEnd;
+
+/// How a run came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// Every planned task done, unchanged or absent.
+    Complete,
+    /// Some task failed or was deferred, a source was quarantined, in breach or down.
+    Partial,
+    /// Merge or loader over budget, the database never came, the books do not balance, the embedded server cannot start.
+    Failed,
+    /// Stopped by a signal before the end; the next start goes on.
+    Stopped,
+}
+
+impl RunOutcome {
+    /// The word in the summary.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// The exit code of O3's table.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Complete => 0,
+            Self::Failed => 1,
+            Self::Partial => 3,
+            Self::Stopped => 4,
+        }
+    }
+
+    /// The outcome of a cycle that came to an end.
+    #[must_use]
+    pub fn of(end: &CycleEnd) -> Self {
+        if end.totals.check_books().is_err() {
+            Self::Failed
+        } else if end.stopped {
+            Self::Stopped
+        } else if end.totals.is_complete() && end.quarantined.is_empty() {
+            Self::Complete
+        } else {
+            Self::Partial
+        }
+    }
+}
+
+/// Pages fetched of one source, as the transport counted them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PageCounts {
+    /// By plain HTTP.
+    pub http: u64,
+    /// By the browser.
+    pub browser: u64,
+}
+
+/// What the summary shows beside the cycle's totals.
+#[derive(Debug, Clone)]
+pub struct RunFacts {
+    /// Pages by source.
+    pub pages: Vec<(SourceName, PageCounts)>,
+    /// Wall time.
+    pub duration: Duration,
+    /// Peak resident memory of this process (VmHWM), in bytes; `None` where the system does not tell.
+    pub peak_memory_bytes: Option<u64>,
+    /// Actors that were restarted.
+    pub restarts: usize,
+    /// The command that opens the warehouse.
+    pub psql: String,
+}
+
+/// The summary a person reads at the end.
+#[must_use]
+pub fn summary(end: &CycleEnd, facts: &RunFacts) -> String {
+    let outcome = RunOutcome::of(end);
+    let CycleEnd { cycle, totals, .. } = end;
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "\n{} {} cycle of {} (number {}, round {}): {}, after {}",
+        cycle.scope.as_str(),
+        cycle.kind,
+        cycle.cycle_date,
+        cycle.id,
+        cycle.round,
+        outcome.as_str(),
+        spoken(facts.duration),
+    );
+    tasks_block(&mut text, totals, facts);
+    tables_block(&mut text, totals);
+    if facts.restarts > 0 {
+        let _ = writeln!(text, "\nactors restarted: {}", facts.restarts);
+    }
+    if let Some(bytes) = facts.peak_memory_bytes {
+        let _ = writeln!(text, "\npeak memory of master_runner (VmHWM): {:.1} MB", mebibytes(bytes));
+    }
+    failures_block(&mut text, end);
+    if let Err(books) = totals.check_books() {
+        let _ = writeln!(text, "\nThe books do not balance: {books}");
+    }
+    let _ = writeln!(text, "\nto look at it:  {}", facts.psql);
+    text
+}
+
+fn tasks_block(text: &mut String, totals: &CycleTotals, facts: &RunFacts) {
+    let _ = writeln!(
+        text,
+        "\n{:<15}{:>9}{:>9}{:>11}{:>9}{:>9}{:>10}{:>13}{:>13}",
+        "source", "planned", "done", "unchanged", "absent", "failed", "deferred", "http pages", "by browser"
+    );
+    for (source, tasks) in &totals.tasks {
+        let pages = facts
+            .pages
+            .iter()
+            .find(|(name, _)| name == source)
+            .map_or_else(PageCounts::default, |(_, pages)| *pages);
+        let _ = writeln!(
+            text,
+            "{:<15}{:>9}{:>9}{:>11}{:>9}{:>9}{:>10}{:>13}{:>13}",
+            source.as_str(),
+            tasks.planned,
+            tasks.done,
+            tasks.unchanged,
+            tasks.absent,
+            tasks.failed,
+            tasks.deferred,
+            pages.http,
+            pages.browser
+        );
+    }
+}
+
+fn tables_block(text: &mut String, totals: &CycleTotals) {
+    let _ = writeln!(
+        text,
+        "\n{:<20}{:>10}{:>10}{:>11}{:>12}{:>10}",
+        "table", "inserted", "updated", "unchanged", "superseded", "rejected"
+    );
+    for (table, counts) in &totals.tables {
+        let _ = writeln!(
+            text,
+            "{:<20}{:>10}{:>10}{:>11}{:>12}{:>10}",
+            table,
+            counts.records.inserted,
+            counts.records.updated,
+            counts.records.unchanged,
+            counts.records.superseded,
+            counts.records.rejected + counts.unreadable
+        );
+    }
+}
+
+fn failures_block(text: &mut String, end: &CycleEnd) {
+    for (source, why) in &end.quarantined {
+        let _ = writeln!(text, "\n{source}: {why}");
+    }
+    if !end.totals.failures.is_empty() {
+        let _ = writeln!(text, "\nfailed:");
+        for (source, why, count) in &end.totals.failures {
+            let _ = writeln!(text, "  {source}: {count} x {why}");
+        }
+    }
+    let advice = match RunOutcome::of(end) {
+        RunOutcome::Complete => return,
+        RunOutcome::Partial => {
+            "Everything that was read is loaded; nothing good was overwritten. Run the same command again: it asks only for what failed. `master_runner status` names the tasks, `master_runner probe SOURCE CODE` shows what a site answers."
+        }
+        RunOutcome::Stopped => "Everything acknowledged is loaded. The same command goes on from there.",
+        RunOutcome::Failed => "What was acknowledged is safe. See the errors above; the same command goes on from the last acknowledged checkpoint.",
+    };
+    let _ = writeln!(text, "\n{advice}");
+}
+
+fn spoken(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, _) => format!("{:.1} s", duration.as_secs_f64()),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    // Shown with one decimal: kibibytes fit into a u32 for any process this machine can hold.
+    f64::from(u32::try_from(bytes / 1024).unwrap_or(u32::MAX)) / 1024.0
+}
+
+/// Peak resident memory of this process in bytes, from `/proc/self/status`.
+#[must_use]
+pub fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
