@@ -5,7 +5,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actix::dev::ContextFutureSpawner as _;
 use actix::{Actor, Addr, Context};
 use tokio::task::AbortHandle;
 

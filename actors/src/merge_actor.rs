@@ -92,6 +92,7 @@ impl Handler<TaskEnded> for MergeActor {
         {
             return;
         }
+        fail::fail_point!("merge::received");
         ended.answer = validate_answer(ended.answer);
         self.pending.push_back(ended);
         self.flush(context);

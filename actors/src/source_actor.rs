@@ -188,6 +188,7 @@ impl LaneWork {
             }
             (None, None) => return false,
         };
+        fail::fail_point!("source::answered");
         self.pulse.turn(lane, &ids, Phase::Sending);
         for mut answer in answers {
             if let Outcome::Deferred(why) = &answer.outcome

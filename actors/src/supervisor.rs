@@ -155,7 +155,7 @@ impl Supervisor {
         }
     }
 
-    fn stopping(&self) -> bool {
+    fn is_stopping(&self) -> bool {
         *self.stop.borrow()
     }
 
@@ -344,7 +344,7 @@ impl Supervisor {
         reason: &ExitReason,
         context: &mut Context<Self>,
     ) {
-        let stopping = self.stopping();
+        let stopping = self.is_stopping();
         let Some(running) = self
             .wave
             .as_mut()
@@ -408,7 +408,7 @@ impl Supervisor {
         {
             merge.kill(ExitReason::Killed);
         }
-        if self.stopping() {
+        if self.is_stopping() {
             self.give_up(format!(
                 "the {child} actor {reason} while the program was stopping"
             ));
@@ -506,7 +506,7 @@ impl Actor for Supervisor {
         self.start_spine(context);
         context.run_interval(LOOK_EVERY, |actor, _context| {
             actor.look_for_stuck();
-            if actor.stopping() {
+            if actor.is_stopping() {
                 let running: Vec<String> = actor
                     .wave
                     .iter()
@@ -530,7 +530,7 @@ impl Handler<RunWave> for Supervisor {
             return Box::pin(async move { Err(failed) });
         }
         let (reply, ended) = oneshot::channel();
-        let stopping = self.stopping();
+        let stopping = self.is_stopping();
         self.wave = Some(RunningWave {
             cycle: run.cycle,
             final_round: run.final_round,

@@ -5,6 +5,7 @@
 //! observations ([`Site::read`], pure). `ask` drives one group of tasks through these steps; a new site is one new
 //! folder in `sites/`.
 
+pub mod ask;
 pub mod page;
 pub mod site;
 
