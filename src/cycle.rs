@@ -67,7 +67,11 @@ impl CycleRunner {
     ///
     /// # Errors
     /// Merge or loader is over its restart budget, or the database refused: the cycle stays open with all it had acknowledged.
-    pub async fn run(&self, request: CycleRequest, until_round_two: impl Future<Output = ()>) -> Result<CycleEnd, SpineFailed> {
+    pub async fn run(
+        &self,
+        request: CycleRequest,
+        until_round_two: impl Future<Output = ()>,
+    ) -> Result<CycleEnd, SpineFailed> {
         let mut cycle = self
             .on_writer("beginning the cycle", move |writer| {
                 Box::pin(async move { writer.begin_cycle(&request).await })
@@ -87,7 +91,10 @@ impl CycleRunner {
             if again == 0 {
                 return self.close(cycle, quarantined).await;
             }
-            tracing::info!(tasks = again, "round 2 asks for what failed or was deferred");
+            tracing::info!(
+                tasks = again,
+                "round 2 asks for what failed or was deferred"
+            );
             let mut stop = self.stop.clone();
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return self.stopped(next).await,
@@ -113,7 +120,9 @@ impl CycleRunner {
                 .into_iter()
                 .filter(|task| self.spec(task).is_some_and(|spec| spec.stage == stage))
                 .collect();
-            for mut wave in waves(self.mode, due, |task| self.spec(task).is_some_and(|spec| spec.critical)) {
+            for mut wave in waves(self.mode, due, |task| {
+                self.spec(task).is_some_and(|spec| spec.critical)
+            }) {
                 for (source, why) in &quarantined {
                     if let Some(tasks) = wave.tasks.remove(source) {
                         self.settle(&cycle, tasks, why, last_round).await?;
@@ -133,7 +142,9 @@ impl CycleRunner {
                     return Ok(RoundEnd::Stopped);
                 }
                 for (source, end) in end.sources {
-                    let SourceEnd::Quarantined(why) = end else { continue };
+                    let SourceEnd::Quarantined(why) = end else {
+                        continue;
+                    };
                     let unasked = self.unacknowledged_of(&cycle, &all, source).await?;
                     self.settle(&cycle, unasked, &why, last_round).await?;
                     quarantined.insert(source, why);
@@ -148,14 +159,26 @@ impl CycleRunner {
         specs.iter().find(|spec| spec.name == task.id.page)
     }
 
-    async fn plan(&self, cycle: &Arc<Cycle>, stage: Stage, last_round: bool) -> Result<(), SpineFailed> {
-        let (cycle, pages, narrowing) = (Arc::clone(cycle), self.pages.clone(), self.narrowing.clone());
+    async fn plan(
+        &self,
+        cycle: &Arc<Cycle>,
+        stage: Stage,
+        last_round: bool,
+    ) -> Result<(), SpineFailed> {
+        let (cycle, pages, narrowing) = (
+            Arc::clone(cycle),
+            self.pages.clone(),
+            self.narrowing.clone(),
+        );
         let planned = self
             .on_writer("planning", move |writer| {
-                let (cycle, pages, narrowing) = (Arc::clone(&cycle), pages.clone(), narrowing.clone());
+                let (cycle, pages, narrowing) =
+                    (Arc::clone(&cycle), pages.clone(), narrowing.clone());
                 Box::pin(async move {
                     writer
-                        .plan(&cycle, &move |state| plan_stage(state, &pages, &narrowing, stage, last_round))
+                        .plan(&cycle, &move |state| {
+                            plan_stage(state, &pages, &narrowing, stage, last_round)
+                        })
                         .await
                 })
             })
@@ -166,17 +189,28 @@ impl CycleRunner {
 
     async fn checkpoint(&self, cycle: &Arc<Cycle>) -> Result<Vec<PlannedTask>, SpineFailed> {
         loop {
-            let loader = self.supervisor.send(GetLoader).await.map_err(|_| supervisor_gone())??;
+            let loader = self
+                .supervisor
+                .send(GetLoader)
+                .await
+                .map_err(|_| supervisor_gone())??;
             let cycle = Arc::clone(cycle);
             match loader.send(ReadCheckpoint { cycle }).await {
                 Ok(Ok(left)) => return Ok(left),
-                Ok(Err(error)) if *self.stop.borrow() => return Err(SpineFailed(error.to_string())),
+                Ok(Err(error)) if *self.stop.borrow() => {
+                    return Err(SpineFailed(error.to_string()));
+                }
                 Ok(Err(_)) | Err(_) => tokio::task::yield_now().await,
             }
         }
     }
 
-    async fn unacknowledged_of(&self, cycle: &Arc<Cycle>, wave: &Wave, source: SourceName) -> Result<Vec<PlannedTask>, SpineFailed> {
+    async fn unacknowledged_of(
+        &self,
+        cycle: &Arc<Cycle>,
+        wave: &Wave,
+        source: SourceName,
+    ) -> Result<Vec<PlannedTask>, SpineFailed> {
         let asked = wave.tasks.get(&source);
         let left = self.checkpoint(cycle).await?;
         Ok(left
@@ -186,7 +220,13 @@ impl CycleRunner {
     }
 
     /// Gives tasks that are not asked in this round their outcome.
-    async fn settle(&self, cycle: &Arc<Cycle>, tasks: Vec<PlannedTask>, why: &str, last_round: bool) -> Result<(), SpineFailed> {
+    async fn settle(
+        &self,
+        cycle: &Arc<Cycle>,
+        tasks: Vec<PlannedTask>,
+        why: &str,
+        last_round: bool,
+    ) -> Result<(), SpineFailed> {
         if tasks.is_empty() {
             return Ok(());
         }
@@ -221,7 +261,11 @@ impl CycleRunner {
         .await
     }
 
-    async fn close(&self, cycle: Cycle, quarantined: BTreeMap<SourceName, String>) -> Result<CycleEnd, SpineFailed> {
+    async fn close(
+        &self,
+        cycle: Cycle,
+        quarantined: BTreeMap<SourceName, String>,
+    ) -> Result<CycleEnd, SpineFailed> {
         let closing = cycle.clone();
         let totals = self
             .on_writer("closing the cycle", move |writer| {
@@ -260,19 +304,29 @@ impl CycleRunner {
     pub async fn on_writer<T: Send + 'static>(
         &self,
         what: &'static str,
-        op: impl for<'w> Fn(&'w mut schema::store::Writer) -> futures_util::future::LocalBoxFuture<'w, Result<T, schema::store::StoreError>>
-        + Send
+        op: impl for<'w> Fn(
+            &'w mut schema::store::Writer,
+        ) -> futures_util::future::LocalBoxFuture<
+            'w,
+            Result<T, schema::store::StoreError>,
+        > + Send
         + Sync
         + 'static,
     ) -> Result<T, SpineFailed> {
         let op = Arc::new(op);
         loop {
-            let loader = self.supervisor.send(GetLoader).await.map_err(|_| supervisor_gone())??;
+            let loader = self
+                .supervisor
+                .send(GetLoader)
+                .await
+                .map_err(|_| supervisor_gone())??;
             let again = Arc::clone(&op);
             let once: Box<WriterOp<T>> = Box::new(move |writer| again(writer));
             match loader.send(OnWriter { what, op: once }).await {
                 Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) if *self.stop.borrow() => return Err(SpineFailed(error.to_string())),
+                Ok(Err(error)) if *self.stop.borrow() => {
+                    return Err(SpineFailed(error.to_string()));
+                }
                 // The loader has ended with this error; the supervisor judges it, and says so through `GetLoader`.
                 Ok(Err(_)) | Err(_) => tokio::task::yield_now().await,
             }
@@ -281,5 +335,7 @@ impl CycleRunner {
 }
 
 fn supervisor_gone() -> SpineFailed {
-    SpineFailed("the supervisor is gone; please report this, what was acknowledged is safe".to_owned())
+    SpineFailed(
+        "the supervisor is gone; please report this, what was acknowledged is safe".to_owned(),
+    )
 }

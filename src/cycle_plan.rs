@@ -45,11 +45,21 @@ pub type SitePages = BTreeMap<SourceName, &'static [PageSpec]>;
 /// The tasks of `stage`. In the last round a source whose own list could not be had is asked for the funds that are
 /// known from before; in the first it waits for the second.
 #[must_use]
-pub fn plan_stage(state: &PlanningState, pages: &SitePages, narrowing: &Narrowing, stage: Stage, last_round: bool) -> Vec<NewTask> {
-    let asked = pages.iter().filter(|(source, _)| narrowing.allows(**source));
+pub fn plan_stage(
+    state: &PlanningState,
+    pages: &SitePages,
+    narrowing: &Narrowing,
+    stage: Stage,
+    last_round: bool,
+) -> Vec<NewTask> {
+    let asked = pages
+        .iter()
+        .filter(|(source, _)| narrowing.allows(**source));
     match stage {
         Stage::Lists => asked
-            .flat_map(|(source, specs)| of_stage(specs, stage).map(|spec| task(*source, spec, TaskId::WHOLE_MARKET)))
+            .flat_map(|(source, specs)| {
+                of_stage(specs, stage).map(|spec| task(*source, spec, TaskId::WHOLE_MARKET))
+            })
             .collect(),
         Stage::Funds => {
             let funds = asked_funds(state, narrowing);
@@ -88,17 +98,29 @@ fn task(source: SourceName, spec: &PageSpec, key: &str) -> NewTask {
     }
 }
 
-fn asked_funds<'state>(state: &'state PlanningState, narrowing: &Narrowing) -> Vec<&'state FundState> {
+fn asked_funds<'state>(
+    state: &'state PlanningState,
+    narrowing: &Narrowing,
+) -> Vec<&'state FundState> {
     state
         .funds
         .iter()
         .filter(|fund| fund.active)
-        .filter(|fund| narrowing.funds.as_ref().is_none_or(|funds| funds.contains(&fund.fund_code)))
+        .filter(|fund| {
+            narrowing
+                .funds
+                .as_ref()
+                .is_none_or(|funds| funds.contains(&fund.fund_code))
+        })
         .take(narrowing.limit.unwrap_or(usize::MAX))
         .collect()
 }
 
-fn has_list_answered(state: &PlanningState, source: SourceName, specs: &'static [PageSpec]) -> bool {
+fn has_list_answered(
+    state: &PlanningState,
+    source: SourceName,
+    specs: &'static [PageSpec],
+) -> bool {
     of_stage(specs, Stage::Lists).all(|list| {
         state
             .lists
@@ -107,7 +129,13 @@ fn has_list_answered(state: &PlanningState, source: SourceName, specs: &'static 
     })
 }
 
-fn plan_page(state: &PlanningState, source: SourceName, specs: &'static [PageSpec], spec: &PageSpec, fund: &FundState) -> Option<NewTask> {
+fn plan_page(
+    state: &PlanningState,
+    source: SourceName,
+    specs: &'static [PageSpec],
+    spec: &PageSpec,
+    fund: &FundState,
+) -> Option<NewTask> {
     let listing = fund.listings.get(&source);
     // A source that has a list is asked only for the funds that stood in it: the list gives the key to ask by.
     if listing.is_none() && of_stage(specs, Stage::Lists).next().is_some() {
@@ -132,7 +160,13 @@ fn plan_page(state: &PlanningState, source: SourceName, specs: &'static [PageSpe
 
 /// The smallest extent that reaches back to what is known, with the look-back; everything for what is new, and in a
 /// monthly cycle (the full audit).
-fn extent(spec: &PageSpec, fund: &FundState, answered: Option<&Answered>, cycle_date: Date, monthly: bool) -> Option<String> {
+fn extent(
+    spec: &PageSpec,
+    fund: &FundState,
+    answered: Option<&Answered>,
+    cycle_date: Date,
+    monthly: bool,
+) -> Option<String> {
     let everything = spec.extents.last()?;
     let known = answered.is_some_and(|answered| answered.extents.contains_key(everything.word));
     let chosen = match fund.last_nav_date {
@@ -150,7 +184,12 @@ fn extent(spec: &PageSpec, fund: &FundState, answered: Option<&Answered>, cycle_
 }
 
 /// A fund's factsheet is read once, where its first-choice source says it lies.
-fn plan_factsheet(state: &PlanningState, pages: &SitePages, narrowing: &Narrowing, fund: &FundState) -> Option<NewTask> {
+fn plan_factsheet(
+    state: &PlanningState,
+    pages: &SitePages,
+    narrowing: &Narrowing,
+    fund: &FundState,
+) -> Option<NewTask> {
     let (source, url, spec) = fund.factsheets.iter().find_map(|(source, url)| {
         let spec = of_stage(pages.get(source)?, Stage::Factsheets).next()?;
         Some((*source, url, spec))
@@ -178,7 +217,12 @@ mod tests {
 
     use super::*;
 
-    const fn page(name: &'static str, stage: Stage, cadence: Cadence, extents: &'static [Extent]) -> PageSpec {
+    const fn page(
+        name: &'static str,
+        stage: Stage,
+        cadence: Cadence,
+        extents: &'static [Extent],
+    ) -> PageSpec {
         PageSpec {
             name,
             stage,
@@ -191,20 +235,37 @@ mod tests {
     }
 
     const RANGES: &[Extent] = &[
-        Extent { word: "1M", days: Some(28) },
-        Extent { word: "1Y", days: Some(360) },
-        Extent { word: "MAX", days: None },
+        Extent {
+            word: "1M",
+            days: Some(28),
+        },
+        Extent {
+            word: "1Y",
+            days: Some(360),
+        },
+        Extent {
+            word: "MAX",
+            days: None,
+        },
     ];
     const FINNOMENA: &[PageSpec] = &[
         page("list", Stage::Lists, Cadence::EveryCycle, &[]),
         page("nav", Stage::Funds, Cadence::EveryCycle, RANGES),
         page("fund", Stage::Funds, Cadence::MonthlyOrListingChanged, &[]),
-        page("factsheet", Stage::Factsheets, Cadence::MonthlyOrLinkChanged, &[]),
+        page(
+            "factsheet",
+            Stage::Factsheets,
+            Cadence::MonthlyOrLinkChanged,
+            &[],
+        ),
     ];
     const SEC: &[PageSpec] = &[page("statistics", Stage::Funds, Cadence::MonthlyOrNew, &[])];
 
     fn pages() -> SitePages {
-        BTreeMap::from([(SourceName::Finnomena, FINNOMENA), (SourceName::SecFundcheck, SEC)])
+        BTreeMap::from([
+            (SourceName::Finnomena, FINNOMENA),
+            (SourceName::SecFundcheck, SEC),
+        ])
     }
 
     fn fund(code: &str) -> FundState {
@@ -250,7 +311,14 @@ mod tests {
     fn planned(state: &PlanningState, stage: Stage) -> Vec<String> {
         plan_stage(state, &pages(), &Narrowing::default(), stage, false)
             .into_iter()
-            .map(|task| format!("{}:{}:{}", task.id, task.locator.unwrap_or_default(), task.extent.unwrap_or_default()))
+            .map(|task| {
+                format!(
+                    "{}:{}:{}",
+                    task.id,
+                    task.locator.unwrap_or_default(),
+                    task.extent.unwrap_or_default()
+                )
+            })
             .collect()
     }
 
@@ -265,7 +333,10 @@ mod tests {
                 Answered {
                     last_answered: Some(date(2026, 10, 14)),
                     locator: None,
-                    extents: extent.map(|extent| (extent.to_owned(), date(2026, 10, 1))).into_iter().collect(),
+                    extents: extent
+                        .map(|extent| (extent.to_owned(), date(2026, 10, 1)))
+                        .into_iter()
+                        .collect(),
                 },
             );
         }
@@ -275,7 +346,11 @@ mod tests {
     fn a_new_fund_gets_everything_on_any_day() {
         assert_eq!(
             planned(&state(CycleKind::Daily, vec![fund("A")]), Stage::Funds),
-            ["finnomena/nav/A:F-A:MAX", "finnomena/fund/A:F-A:", "sec_fundcheck/statistics/A::"]
+            [
+                "finnomena/nav/A:F-A:MAX",
+                "finnomena/fund/A:F-A:",
+                "sec_fundcheck/statistics/A::"
+            ]
         );
     }
 
@@ -296,7 +371,10 @@ mod tests {
                 [format!("finnomena/nav/A:F-A:{extent}")],
                 "last NAV {last}"
             );
-            assert_eq!(planned(&state(CycleKind::Monthly, vec![known]), Stage::Funds)[0], "finnomena/nav/A:F-A:MAX");
+            assert_eq!(
+                planned(&state(CycleKind::Monthly, vec![known]), Stage::Funds)[0],
+                "finnomena/nav/A:F-A:MAX"
+            );
         }
     }
 
@@ -308,7 +386,10 @@ mod tests {
         if let Some(listing) = changed.listings.get_mut(&SourceName::Finnomena) {
             listing.changed_in_this_cycle = true;
         }
-        assert_eq!(planned(&state(CycleKind::Daily, vec![changed]), Stage::Funds).len(), 2);
+        assert_eq!(
+            planned(&state(CycleKind::Daily, vec![changed]), Stage::Funds).len(),
+            2
+        );
     }
 
     #[test]
@@ -318,16 +399,34 @@ mod tests {
         assert!(planned(&state(CycleKind::Monthly, vec![inactive]), Stage::Funds).is_empty());
         let mut no_list = state(CycleKind::Daily, vec![fund("A")]);
         no_list.lists.clear();
-        assert_eq!(planned(&no_list, Stage::Funds), ["sec_fundcheck/statistics/A::"]);
-        assert_eq!(plan_stage(&no_list, &pages(), &Narrowing::default(), Stage::Funds, true).len(), 3);
+        assert_eq!(
+            planned(&no_list, Stage::Funds),
+            ["sec_fundcheck/statistics/A::"]
+        );
+        assert_eq!(
+            plan_stage(
+                &no_list,
+                &pages(),
+                &Narrowing::default(),
+                Stage::Funds,
+                true
+            )
+            .len(),
+            3
+        );
     }
 
     #[test]
     fn a_factsheet_is_read_when_its_url_is_new_and_monthly() {
         let mut linked = fund("A");
-        linked.factsheets.insert(SourceName::Finnomena, "http://d/1.pdf".to_owned());
+        linked
+            .factsheets
+            .insert(SourceName::Finnomena, "http://d/1.pdf".to_owned());
         assert_eq!(
-            planned(&state(CycleKind::Daily, vec![linked.clone()]), Stage::Factsheets),
+            planned(
+                &state(CycleKind::Daily, vec![linked.clone()]),
+                Stage::Factsheets
+            ),
             ["finnomena/factsheet/A:http://d/1.pdf:"]
         );
         linked.answered.insert(
@@ -338,19 +437,48 @@ mod tests {
                 extents: BTreeMap::new(),
             },
         );
-        assert!(planned(&state(CycleKind::Daily, vec![linked.clone()]), Stage::Factsheets).is_empty());
-        assert_eq!(planned(&state(CycleKind::Monthly, vec![linked]), Stage::Factsheets).len(), 1);
+        assert!(
+            planned(
+                &state(CycleKind::Daily, vec![linked.clone()]),
+                Stage::Factsheets
+            )
+            .is_empty()
+        );
+        assert_eq!(
+            planned(&state(CycleKind::Monthly, vec![linked]), Stage::Factsheets).len(),
+            1
+        );
     }
 
     #[test]
     fn a_narrowed_run_asks_what_it_was_told() {
         let state = state(CycleKind::Monthly, vec![fund("A"), fund("B"), fund("C")]);
-        let count = |narrowing: Narrowing| plan_stage(&state, &pages(), &narrowing, Stage::Funds, false).len();
+        let count = |narrowing: Narrowing| {
+            plan_stage(&state, &pages(), &narrowing, Stage::Funds, false).len()
+        };
         assert_eq!(count(Narrowing::default()), 9);
-        assert_eq!(count(Narrowing { limit: Some(2), ..Narrowing::default() }), 6);
+        assert_eq!(
+            count(Narrowing {
+                limit: Some(2),
+                ..Narrowing::default()
+            }),
+            6
+        );
         let only = Some(BTreeSet::from([SourceName::SecFundcheck]));
-        assert_eq!(count(Narrowing { only, ..Narrowing::default() }), 3);
+        assert_eq!(
+            count(Narrowing {
+                only,
+                ..Narrowing::default()
+            }),
+            3
+        );
         let funds = Some(BTreeSet::from([FundCode::parse("B").expect("a code")]));
-        assert_eq!(count(Narrowing { funds, ..Narrowing::default() }), 3);
+        assert_eq!(
+            count(Narrowing {
+                funds,
+                ..Narrowing::default()
+            }),
+            3
+        );
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use schema::store::CycleTotals;
 use schema::SourceName;
+use schema::store::CycleTotals;
 
 use crate::cycle::CycleEnd;
 
@@ -107,7 +107,11 @@ pub fn summary(end: &CycleEnd, facts: &RunFacts) -> String {
         let _ = writeln!(text, "\nactors restarted: {}", facts.restarts);
     }
     if let Some(bytes) = facts.peak_memory_bytes {
-        let _ = writeln!(text, "\npeak memory of master_runner (VmHWM): {:.1} MB", mebibytes(bytes));
+        let _ = writeln!(
+            text,
+            "\npeak memory of master_runner (VmHWM): {:.1} MB",
+            mebibytes(bytes)
+        );
     }
     failures_block(&mut text, end);
     if let Err(books) = totals.check_books() {
@@ -121,7 +125,15 @@ fn tasks_block(text: &mut String, totals: &CycleTotals, facts: &RunFacts) {
     let _ = writeln!(
         text,
         "\n{:<15}{:>9}{:>9}{:>11}{:>9}{:>9}{:>10}{:>13}{:>13}",
-        "source", "planned", "done", "unchanged", "absent", "failed", "deferred", "http pages", "by browser"
+        "source",
+        "planned",
+        "done",
+        "unchanged",
+        "absent",
+        "failed",
+        "deferred",
+        "http pages",
+        "by browser"
     );
     for (source, tasks) in &totals.tasks {
         let pages = facts
@@ -180,8 +192,12 @@ fn failures_block(text: &mut String, end: &CycleEnd) {
         RunOutcome::Partial => {
             "Everything that was read is loaded; nothing good was overwritten. Run the same command again: it asks only for what failed. `master_runner status` names the tasks, `master_runner probe SOURCE CODE` shows what a site answers."
         }
-        RunOutcome::Stopped => "Everything acknowledged is loaded. The same command goes on from there.",
-        RunOutcome::Failed => "What was acknowledged is safe. See the errors above; the same command goes on from the last acknowledged checkpoint.",
+        RunOutcome::Stopped => {
+            "Everything acknowledged is loaded. The same command goes on from there."
+        }
+        RunOutcome::Failed => {
+            "What was acknowledged is safe. See the errors above; the same command goes on from the last acknowledged checkpoint."
+        }
     };
     let _ = writeln!(text, "\n{advice}");
 }
@@ -204,7 +220,9 @@ fn mebibytes(bytes: u64) -> f64 {
 #[must_use]
 pub fn peak_memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }

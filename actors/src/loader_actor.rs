@@ -148,7 +148,11 @@ impl Handler<FundBatch> for LoaderActor {
         let mut persistent = self.persistent();
         AtomicResponse::new(Box::pin(
             async move {
-                fail::fail_point!("loader::before_commit", |_| (Err(WriterFailed("injected".to_owned())), None, None));
+                fail::fail_point!("loader::before_commit", |_| (
+                    Err(WriterFailed("injected".to_owned())),
+                    None,
+                    None
+                ));
                 let FundBatch { ended, settled } = batch;
                 let Some(cycle) = ended.first().map(|first| Arc::clone(&first.cycle)) else {
                     return (Ok(()), persistent.writer, None);
@@ -175,7 +179,11 @@ impl Handler<FundBatch> for LoaderActor {
                         Box::pin(async move { writer.commit(&cycle, &work).await })
                     })
                     .await;
-                fail::fail_point!("loader::after_commit", |_| (Err(WriterFailed("injected".to_owned())), None, None));
+                fail::fail_point!("loader::after_commit", |_| (
+                    Err(WriterFailed("injected".to_owned())),
+                    None,
+                    None
+                ));
                 let outcome = result.map(|report| {
                     for (recipient, tasks) in waiting.into_values() {
                         recipient.do_send(TasksAcknowledged { tasks });

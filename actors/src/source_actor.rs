@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ pub struct SourceSettings {
     pub final_round: bool,
     /// Fetches in flight (never above the host's own limit).
     pub fetches_in_flight: usize,
-    /// Most tasks one credit may stand for on the wire.
+    /// Which incarnation this is.
     pub incarnation: u32,
     /// Where answers go.
     pub merge: Addr<MergeActor>,
@@ -145,21 +146,14 @@ struct LaneWork {
 impl LaneWork {
     /// One lane: takes a group of tasks, asks it, hands the answers over, until nothing is left or the program stops.
     async fn run_lane(&self, lane: usize) {
-        let mut stop = self.settings.stop.clone();
-        loop {
-            let stopped = tokio::select! {
-                biased;
-                _ = stop.wait_for(|stop| *stop) => true,
-                worked = self.run_group(lane) => !worked,
-            };
+        while !*self.settings.stop.borrow() && self.run_group(lane).await {
             self.pulse.rest(lane);
-            if stopped {
-                return;
-            }
         }
+        self.pulse.rest(lane);
     }
 
-    /// Whether there was a group to work on.
+    /// Whether there was a group to work on, and no reason to stop in it. A stop cuts short what waits for a credit or
+    /// for the site; what is being handed over is handed over.
     async fn run_group(&self, lane: usize) -> bool {
         let given_up = self.given_up.borrow_mut().pop();
         let group = if given_up.is_some() {
@@ -176,7 +170,10 @@ impl LaneWork {
             return false;
         }
         self.pulse.turn(lane, &ids, Phase::AwaitingCredit);
-        let Ok(permit) = Arc::clone(&self.credits).acquire_owned().await else {
+        let Some(Ok(permit)) = self
+            .unless_stopped(Arc::clone(&self.credits).acquire_owned())
+            .await
+        else {
             return false;
         };
         let credit = Credit::new(permit);
@@ -184,7 +181,10 @@ impl LaneWork {
             (Some((id, why)), _) => vec![TaskAnswer::empty(id, Outcome::Failed(why), 0)],
             (None, Some(group)) => {
                 self.pulse.turn(lane, &ids, Phase::Asking);
-                self.ask(group).await
+                let Some(answers) = self.unless_stopped(self.ask(group)).await else {
+                    return false;
+                };
+                answers
             }
             (None, None) => return false,
         };
@@ -210,6 +210,15 @@ impl LaneWork {
             }
         }
         true
+    }
+
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut stop = self.settings.stop.clone();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => None,
+            done = work => Some(done),
+        }
     }
 
     async fn ask(&self, group: Vec<PlannedTask>) -> Vec<TaskAnswer> {

@@ -1,6 +1,6 @@
 //! stub
-use schema::{PlannedTask, SourceName, TaskAnswer};
 use crate::site::ReadContext;
+use schema::{PlannedTask, SourceName, TaskAnswer};
 /// stub
 #[derive(Debug)]
 pub struct Asker;
@@ -14,11 +14,19 @@ pub struct AskOutcome {
 }
 impl Asker {
     /// stub
-    pub fn source(&self) -> SourceName { SourceName::Finnomena }
+    pub fn source(&self) -> SourceName {
+        SourceName::Finnomena
+    }
     /// stub
-    pub fn tasks_per_request(&self, _page: &str) -> usize { 1 }
+    pub fn tasks_per_request(&self, _page: &str) -> usize {
+        1
+    }
     /// stub
-    pub async fn ask(&self, _group: Vec<PlannedTask>, _context: ReadContext) -> AskOutcome { unreachable!() }
+    pub async fn ask(&self, _group: Vec<PlannedTask>, _context: ReadContext) -> AskOutcome {
+        unreachable!()
+    }
     /// stub
-    pub fn waited_until(&self, _now: tokio::time::Instant) -> Option<tokio::time::Instant> { None }
+    pub fn waited_until(&self, _now: tokio::time::Instant) -> Option<tokio::time::Instant> {
+        None
+    }
 }
