@@ -89,10 +89,14 @@ async fn draw_bars(supervisor: &Addr<Supervisor>, rates: &ReadRates, bars: &Mult
     let clear = ClearOnDrop(bars.clone());
     loop {
         tokio::time::sleep(DRAW_EVERY).await;
-        let Ok(snapshot) = supervisor.send(ReadSnapshot).await else { break };
+        let Ok(snapshot) = supervisor.send(ReadSnapshot).await else {
+            break;
+        };
         let rates = rates();
         for (source, progress) in &snapshot.sources {
-            let bar = drawn.entry(*source).or_insert_with(|| bars.add(new_bar(*source)));
+            let bar = drawn
+                .entry(*source)
+                .or_insert_with(|| bars.add(new_bar(*source)));
             // Until the plan of the funds is committed there is nothing to be a percentage of.
             if progress.planned > 1 {
                 bar.set_length(u64::try_from(progress.planned).unwrap_or(u64::MAX));
@@ -115,7 +119,9 @@ impl Drop for ClearOnDrop {
 
 fn new_bar(source: SourceName) -> ProgressBar {
     let bar = ProgressBar::no_length();
-    if let Ok(style) = ProgressStyle::with_template("{prefix:<14} [{bar:32}] {pos:>6}/{len:<6} {msg}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{prefix:<14} [{bar:32}] {pos:>6}/{len:<6} {msg}")
+    {
         bar.set_style(style.progress_chars("=> "));
     }
     bar.set_prefix(source.as_str());
@@ -125,7 +131,9 @@ fn new_bar(source: SourceName) -> ProgressBar {
 async fn log_lines(supervisor: &Addr<Supervisor>, rates: &ReadRates) {
     loop {
         tokio::time::sleep(LOG_EVERY).await;
-        let Ok(snapshot) = supervisor.send(ReadSnapshot).await else { break };
+        let Ok(snapshot) = supervisor.send(ReadSnapshot).await else {
+            break;
+        };
         let rates = rates();
         for (source, progress) in &snapshot.sources {
             if progress.ended() < progress.planned {
@@ -148,7 +156,8 @@ fn words(progress: &SourceProgress, rate: Option<&SourceRate>, snapshot: &Snapsh
         }
         let waiting = progress.planned.saturating_sub(progress.ended());
         if waiting > 0 && rate.requests_per_sec > 0.0 {
-            let seconds = f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)) / rate.requests_per_sec;
+            let seconds =
+                f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)) / rate.requests_per_sec;
             words.push(format!("{} left", time_left(seconds)));
         }
     }
@@ -158,8 +167,13 @@ fn words(progress: &SourceProgress, rate: Option<&SourceRate>, snapshot: &Snapsh
     if progress.deferred > 0 {
         words.push(format!("{} deferred", progress.deferred));
     }
-    match rate.and_then(|rate| rate.waits_for.as_ref()).or(snapshot.database_wait.as_ref()) {
-        Some(what) if progress.ended() < progress.planned => words.push(format!("waits for {what}")),
+    match rate
+        .and_then(|rate| rate.waits_for.as_ref())
+        .or(snapshot.database_wait.as_ref())
+    {
+        Some(what) if progress.ended() < progress.planned => {
+            words.push(format!("waits for {what}"))
+        }
         _ => {}
     }
     words.join(", ")
@@ -195,6 +209,9 @@ mod tests {
         progress.planned = 2201;
         progress.done = 1;
         progress.failed = 2;
-        assert_eq!(words(&progress, Some(&rate), &snapshot), "2.0/s, 1 retries, 18 min left, 2 failed");
+        assert_eq!(
+            words(&progress, Some(&rate), &snapshot),
+            "2.0/s, 1 retries, 18 min left, 2 failed"
+        );
     }
 }
