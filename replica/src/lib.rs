@@ -1,1 +1,36 @@
-//! See the workspace README.
+//! A stand-in of the three sites: one market that is made up from a seed (or around real NAV histories), five hosts on 127.0.0.1 that
+//! answer like Finnomena, WealthMagik, the SEC and a document storage, the truth that a loader should arrive at, faults on demand, and
+//! a log of who asked what.
+//!
+//! It is written from the documents alone and shares no code with the rest of the workspace, so that what both sides misread the same
+//! way is as little as possible.
+
+pub mod awkward;
+mod config;
+mod control;
+mod documents;
+mod faults;
+mod finnomena;
+mod generator;
+mod html;
+mod json;
+mod listener;
+mod market;
+mod nav_series;
+mod real;
+mod replica;
+mod request_log;
+mod sec;
+mod site;
+mod truth;
+mod wealthmagik;
+
+pub use awkward::Awkward;
+pub use config::{JavascriptPages, MarketConfig, ReplicaPorts};
+pub use faults::{Fault, FaultKind, Faults, RetryAfter, Site};
+pub use market::Market;
+pub use real::last_date as last_real_date;
+pub use replica::{Replica, UnknownCode, Urls};
+pub use request_log::{LoggedRequest, RequestLog};
+pub use site::Robots;
+pub use truth::{Row, TABLES, Truth, TruthTable};

@@ -1,0 +1,100 @@
+//! What a replica is asked to be.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use jiff::civil::{Date, date};
+
+/// Which sites deliver their pages in a form that needs JavaScript, and refuse clients that are not a browser where they would
+/// otherwise answer data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum JavascriptPages {
+    /// WealthMagik is server-rendered, the SEC's API answers everybody. (The SEC's page is a JavaScript application always.)
+    #[default]
+    None,
+    /// WealthMagik's pages are built by a script from an encoded answer.
+    WealthMagik,
+    /// The SEC's API answers 403 to clients that are not a browser, so only its page is left.
+    Sec,
+    /// Both.
+    All,
+}
+
+impl JavascriptPages {
+    /// Are WealthMagik's pages built by a script?
+    pub fn wealthmagik(self) -> bool {
+        matches!(self, JavascriptPages::WealthMagik | JavascriptPages::All)
+    }
+
+    /// Is the SEC's API closed to clients that are not a browser?
+    pub fn sec(self) -> bool {
+        matches!(self, JavascriptPages::Sec | JavascriptPages::All)
+    }
+}
+
+/// The market to make up.
+#[derive(Clone, Debug)]
+pub struct MarketConfig {
+    /// Funds that Finnomena lists, inactive ones included.
+    pub funds: usize,
+    /// Business days of NAV history before `today`.
+    pub days: usize,
+    /// The date on the replica's calendar.
+    pub today: Date,
+    /// Equal seeds make equal markets.
+    pub seed: u64,
+    /// Folder of the real NAV histories; their classes then take the place of `funds` and `days`.
+    pub real: Option<PathBuf>,
+    /// Deal awkward values, or only plain ones.
+    pub awkward: bool,
+    /// Which pages need JavaScript.
+    pub javascript: JavascriptPages,
+    /// Delay before every answer.
+    pub latency_ms: u64,
+    /// The ports to listen on.
+    pub ports: ReplicaPorts,
+}
+
+impl Default for MarketConfig {
+    fn default() -> Self {
+        MarketConfig {
+            funds: 30,
+            days: 60,
+            today: date(2026, 10, 15),
+            seed: 1,
+            real: None,
+            awkward: true,
+            javascript: JavascriptPages::None,
+            latency_ms: 0,
+            ports: ReplicaPorts::default(),
+        }
+    }
+}
+
+/// Ports on 127.0.0.1; 0 lets the system choose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplicaPorts {
+    /// Finnomena.
+    pub finnomena: u16,
+    /// WealthMagik.
+    pub wealthmagik: u16,
+    /// The SEC's page.
+    pub sec_page: u16,
+    /// The SEC's API.
+    pub sec_api: u16,
+    /// Factsheets, and the control endpoint.
+    pub documents: u16,
+}
+
+impl ReplicaPorts {
+    /// Five ports in a row.
+    pub fn from_base(base: u16) -> Self {
+        ReplicaPorts {
+            finnomena: base,
+            wealthmagik: base + 1,
+            sec_page: base + 2,
+            sec_api: base + 3,
+            documents: base + 4,
+        }
+    }
+}

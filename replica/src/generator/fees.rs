@@ -1,0 +1,481 @@
+//! The fee row: each cell is decided first, then who says it and in which of the spellings of SOURCES section 6.
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use super::Sketch;
+use super::deck::Deck;
+use super::spelling::{scaled, trailing_zeros, with_commas};
+use crate::awkward::Awkward;
+use crate::json::Json;
+use crate::market::{Cells, FeeAnswer, FeePage, FeeRow};
+
+/// One fee: its two columns, Finnomena's description, WealthMagik's two element ids, Finnomena's unit.
+struct Fee {
+    max: &'static str,
+    actual: &'static str,
+    description: &'static str,
+    ffs_id: &'static str,
+    actual_id: &'static str,
+    unit: &'static str,
+}
+
+const FEES: [Fee; 6] = [
+    Fee {
+        max: "front_end_max",
+        actual: "front_end_actual",
+        description: "ค่าธรรมเนียมการขายหน่วยลงทุน (Front-end Fee)",
+        ffs_id: "frontEndFee-ffs",
+        actual_id: "frontEndFee-actual",
+        unit: "%",
+    },
+    Fee {
+        max: "management_max",
+        actual: "management_actual",
+        description: "ค่าธรรมเนียมการจัดการ",
+        ffs_id: "managementFee-ffs",
+        actual_id: "managementFee-actual",
+        unit: "% ต่อปี",
+    },
+    Fee {
+        max: "back_end_max",
+        actual: "back_end_actual",
+        description: "ค่าธรรมเนียมการรับซื้อคืนหน่วยลงทุน (Back-end Fee)",
+        ffs_id: "backEndFee-ffs",
+        actual_id: "backEndFee-actual",
+        unit: "%",
+    },
+    Fee {
+        max: "switching_in_max",
+        actual: "switching_in_actual",
+        description: "ค่าธรรมเนียมการสับเปลี่ยนหน่วยลงทุนเข้า (SWITCHING IN)",
+        ffs_id: "switchingInFee-ffs",
+        actual_id: "switchingInFee-actual",
+        unit: "%",
+    },
+    Fee {
+        max: "switching_out_max",
+        actual: "switching_out_actual",
+        description: "ค่าธรรมเนียมการสับเปลี่ยนหน่วยลงทุนออก (SWITCHING OUT)",
+        ffs_id: "switchingOutFee-ffs",
+        actual_id: "switchingOutFee-actual",
+        unit: "%",
+    },
+    Fee {
+        max: "ter_max",
+        actual: "ter_actual",
+        description: "ค่าธรรมเนียมและค่าใช้จ่ายรวมทั้งหมด",
+        ffs_id: "totalExpenseRatio-ffs",
+        actual_id: "totalExpenseRatioActual-ffs",
+        unit: "% ต่อปี",
+    },
+];
+
+/// Rows that are no column of ours, in every answer: description, rate, unit.
+const OTHER_ROWS: [(&str, &str, &str); 3] = [
+    ("ค่าใช้จ่ายอื่นๆ", "1.30", "%"),
+    ("ค่าธรรมเนียมนายทะเบียนหน่วย", "0.50", "%"),
+    ("ค่าธรรมเนียมผู้ดูแลผลประโยชน์", "0.20", "%"),
+];
+const TRANSFER_FEE: &str = "ค่าธรรมเนียมการโอนหน่วยลงทุน";
+const ODD_SWITCHING: [&str; 3] = [
+    "ค่าธรรมเนียมการสับเปลี่ยนหน่วยลงทุนออก (switchING out)",
+    "ค่าธรรมเนียมการสับเปลี่ยนหน่วยลงทุนออก  (Switching Out)",
+    "ค่าธรรมเนียมการสับเปลี่ยนหน่วยลงทุนออก(SWITCHING\u{a0}OUT)",
+];
+
+/// Who says a cell. "Off" is a WealthMagik that says another value than Finnomena does.
+#[derive(Clone, Copy, PartialEq)]
+enum Who {
+    Both,
+    FinnomenaOnly,
+    WealthMagikOnly,
+    WealthMagikOff,
+    Nobody,
+}
+
+pub(super) struct FeeDecks {
+    shape: Deck<Option<Awkward>>,
+    trap: Deck<Option<Awkward>>,
+    who: Deck<Who>,
+    /// How a value is written.
+    value: Deck<Option<Awkward>>,
+    /// How the lack of a value is written.
+    missing: Deck<&'static str>,
+}
+
+const MISSING: [&str; 13] = [
+    "–",
+    "",
+    "N/A",
+    "null",
+    "None",
+    "ตามที่เก็บจริง",
+    "ดูหมายเหตุ",
+    "999999",
+    "999999.00",
+    "999,999",
+    "999999 บาท",
+    "#999999",
+    "#null",
+];
+
+impl FeeDecks {
+    pub(super) fn new(awkward: bool) -> Self {
+        use Awkward::*;
+        FeeDecks {
+            shape: Deck::new(
+                awkward,
+                None,
+                5,
+                &[
+                    FeesOfOwnCode,
+                    FeesOfDash,
+                    FeesOwnBeatsMain,
+                    FeesOfOthersOnly,
+                    FeesEmpty,
+                    FeesAbsent,
+                ]
+                .map(Some),
+            ),
+            trap: Deck::new(
+                awkward,
+                None,
+                2,
+                &[
+                    TransferFeeBaht,
+                    SwitchingSpelling,
+                    ActualTerWithoutManagement,
+                ]
+                .map(Some),
+            ),
+            who: Deck::new(
+                awkward,
+                Who::Both,
+                5,
+                &[
+                    Who::FinnomenaOnly,
+                    Who::WealthMagikOnly,
+                    Who::WealthMagikOff,
+                    Who::Nobody,
+                ],
+            ),
+            value: Deck::new(
+                awkward,
+                None,
+                3,
+                &[TrailingZeros, FeeUnit, FeeWaived].map(Some),
+            ),
+            missing: Deck::new(awkward, "-", 1, &MISSING),
+        }
+    }
+
+    /// A spelling of "no value"; a leading # marks a bare JSON value.
+    fn missing(&mut self, sketch: &mut Sketch<'_>, random: &mut ChaCha8Rng) -> &'static str {
+        let text = self.missing.deal(random);
+        sketch.mark(match text {
+            _ if text.contains("999") => Awkward::FeeNoCap,
+            "ตามที่เก็บจริง" | "ดูหมายเหตุ" => {
+                Awkward::FeeAsCharged
+            }
+            _ => Awkward::FeeDash,
+        });
+        text
+    }
+}
+
+/// The fee row and who says what of it.
+pub(super) struct Fees {
+    pub(super) truth: Cells,
+    pub(super) page: FeePage,
+    pub(super) finnomena: FeeAnswer,
+    pub(super) wealthmagik: Vec<(&'static str, String)>,
+    /// Members of Finnomena's fund page.
+    pub(super) minimums: Vec<(&'static str, Json)>,
+}
+
+pub(super) fn decide(
+    decks: &mut FeeDecks,
+    sketch: &mut Sketch<'_>,
+    has_fund_page: bool,
+    random: &mut ChaCha8Rng,
+) -> Fees {
+    use Awkward::*;
+    let dealt_shape = decks.shape.deal(random);
+    let shape = if sketch.shared_fees {
+        Some(FeesOfOwnCode)
+    } else {
+        dealt_shape
+    };
+    let trap = decks.trap.deal(random);
+    sketch.mark(shape.unwrap_or(FeesOfMain));
+    sketch.awkward.extend(trap);
+    let finnomena_answers = !matches!(shape, Some(FeesOfOthersOnly | FeesEmpty | FeesAbsent));
+    let class = match shape {
+        Some(FeesOfOwnCode | FeesOwnBeatsMain) => sketch.code,
+        Some(FeesOfDash) => "-",
+        _ => "main",
+    }
+    .to_owned();
+
+    let mut truth = Cells::new();
+    let mut rows = Vec::new();
+    let mut wealthmagik = Vec::new();
+    let (mut finnomena_said, mut wealthmagik_said) = (false, false);
+    for (place, fee) in FEES.iter().enumerate() {
+        // A class that has rows of its own has only these, whatever main says beside it.
+        let finnomena_may = finnomena_answers && (shape != Some(FeesOwnBeatsMain) || place < 2);
+        let mut written = Vec::new();
+        for (column, id) in [(fee.max, fee.ffs_id), (fee.actual, fee.actual_id)] {
+            let mut who = decks.who.deal(random);
+            if trap == Some(ActualTerWithoutManagement) {
+                who = match column {
+                    "management_actual" => Who::Nobody,
+                    "ter_actual" => Who::Both,
+                    _ => who,
+                };
+            }
+            let cell = Cell::decide(decks, sketch, who, finnomena_may, random);
+            finnomena_said |= cell.finnomena_says;
+            wealthmagik_said |= cell.wealthmagik_says;
+            if let Some(value) = cell.truth {
+                truth.insert(column, value);
+            }
+            written.push(cell.finnomena);
+            wealthmagik.push((id, cell.wealthmagik));
+        }
+        let actual = written.pop().expect("two cells were written");
+        let rate = written.pop().expect("two cells were written");
+        let odd = trap == Some(SwitchingSpelling) && fee.max == "switching_out_max";
+        let description = if odd {
+            ODD_SWITCHING[random.random_range(0..ODD_SWITCHING.len())]
+        } else {
+            fee.description
+        };
+        if finnomena_may {
+            rows.push(FeeRow {
+                class: class.clone(),
+                description: description.to_owned(),
+                rate,
+                actual,
+                unit: fee.unit,
+            });
+        }
+    }
+    let mut minimums = Vec::new();
+    let mut finnomena_minimum = false;
+    for (column, member, id) in [
+        ("min_initial_buy", "minimum_initial", "initialPurchase-ffs"),
+        (
+            "min_next_buy",
+            "minimum_subsequent",
+            "additionalPurchase-ffs",
+        ),
+    ] {
+        let who = decks.who.deal(random);
+        let cell = Cell::minimum(decks, sketch, who, has_fund_page, random);
+        finnomena_minimum |= cell.finnomena_says;
+        wealthmagik_said |= cell.wealthmagik_says;
+        if let Some(value) = cell.truth {
+            truth.insert(column, value);
+        }
+        minimums.push((member, cell.finnomena));
+        wealthmagik.push((id, cell.wealthmagik));
+    }
+    let page = if finnomena_said {
+        FeePage::FinnomenaFee
+    } else if wealthmagik_said || !finnomena_minimum {
+        FeePage::WealthMagik
+    } else {
+        FeePage::FinnomenaFund
+    };
+    Fees {
+        truth,
+        page,
+        finnomena: answer(shape, trap, sketch, rows, &class, random),
+        wealthmagik,
+        minimums,
+    }
+}
+
+/// Finnomena's answer: the fund's rows, those that are no column of ours, and other classes' rows, which are not this fund's.
+fn answer(
+    shape: Option<Awkward>,
+    trap: Option<Awkward>,
+    sketch: &Sketch<'_>,
+    mut rows: Vec<FeeRow>,
+    class: &str,
+    random: &mut ChaCha8Rng,
+) -> FeeAnswer {
+    use Awkward::*;
+    let row = |class: &str, description: &str, rate: &str, unit: &'static str| FeeRow {
+        class: class.to_owned(),
+        description: description.to_owned(),
+        rate: Json::text(rate),
+        actual: Json::text(""),
+        unit,
+    };
+    for (place, (description, rate, unit)) in OTHER_ROWS.into_iter().enumerate() {
+        rows.insert(
+            (place * 2).min(rows.len()),
+            row(class, description, rate, unit),
+        );
+    }
+    if trap == Some(TransferFeeBaht) {
+        rows.push(row(class, TRANSFER_FEE, "10", "บาท"));
+    }
+    let strangers = |class: &str, random: &mut ChaCha8Rng| -> Vec<FeeRow> {
+        FEES.iter()
+            .map(|fee| FeeRow {
+                actual: Json::text(scaled(random.random_range(0..300), 2)),
+                ..row(
+                    class,
+                    fee.description,
+                    &scaled(random.random_range(300..900), 2),
+                    fee.unit,
+                )
+            })
+            .collect()
+    };
+    let other_class = format!("{}E", sketch.code);
+    match shape {
+        Some(FeesAbsent) => FeeAnswer::Absent,
+        Some(FeesEmpty) if random.random_bool(0.5) => FeeAnswer::Null,
+        Some(FeesEmpty) => FeeAnswer::Rows(Vec::new()),
+        Some(FeesOfOthersOnly) => FeeAnswer::Rows(strangers(&other_class, random)),
+        Some(FeesOwnBeatsMain) => FeeAnswer::Rows([strangers("main", random), rows].concat()),
+        Some(FeesOfOwnCode) if sketch.shared_fees => FeeAnswer::Shared(rows),
+        Some(FeesOfOwnCode) => FeeAnswer::Rows(
+            [
+                strangers(&other_class, random),
+                rows,
+                strangers("main", random),
+            ]
+            .concat(),
+        ),
+        _ => FeeAnswer::Rows([rows, strangers(&other_class, random)].concat()),
+    }
+}
+
+/// One cell: its true value, and what each site writes into it.
+struct Cell {
+    truth: Option<String>,
+    finnomena: Json,
+    wealthmagik: String,
+    finnomena_says: bool,
+    wealthmagik_says: bool,
+}
+
+impl Cell {
+    fn decide(
+        decks: &mut FeeDecks,
+        sketch: &mut Sketch<'_>,
+        who: Who,
+        finnomena_may: bool,
+        random: &mut ChaCha8Rng,
+    ) -> Self {
+        let kind = decks.value.deal(random);
+        let value = if kind == Some(Awkward::FeeWaived) {
+            "0".to_owned()
+        } else {
+            scaled(random.random_range(0..600), 2)
+        };
+        let spell = |value: &str, random: &mut ChaCha8Rng| match kind {
+            Some(Awkward::TrailingZeros) => trailing_zeros(value),
+            Some(Awkward::FeeUnit) => format!(
+                "{value}{}",
+                ["%", " %", " % ต่อปี"][random.random_range(0..3)]
+            ),
+            Some(Awkward::FeeWaived) => {
+                ["ยกเว้น", "ไม่เรียกเก็บ"][random.random_range(0..2)].to_owned()
+            }
+            _ => value.to_owned(),
+        };
+        let spelt = spell(&value, random);
+        let off = scaled(random.random_range(600..900), 2);
+        let cell = Cell::said(
+            decks,
+            sketch,
+            who,
+            finnomena_may,
+            (value, spelt, off),
+            random,
+        );
+        if cell.truth.is_some() {
+            sketch.awkward.extend(kind);
+        }
+        cell
+    }
+
+    fn minimum(
+        decks: &mut FeeDecks,
+        sketch: &mut Sketch<'_>,
+        who: Who,
+        finnomena_may: bool,
+        random: &mut ChaCha8Rng,
+    ) -> Self {
+        let value =
+            ["0", "1", "500", "1000", "5000", "500000"][random.random_range(0..6)].to_owned();
+        let spelt = match random.random_range(0..4) {
+            0 => value.clone(),
+            1 => format!("{} บาท", with_commas(&value)),
+            2 => format!("{}.00 THB", with_commas(&value)),
+            _ => with_commas(&value),
+        };
+        let (comma, unit) = (spelt.contains(','), spelt.contains(' '));
+        let cell = Cell::said(
+            decks,
+            sketch,
+            who,
+            finnomena_may,
+            (value, spelt, "2,000".to_owned()),
+            random,
+        );
+        if cell.truth.is_some() {
+            sketch.awkward.extend(comma.then_some(Awkward::FeeComma));
+            sketch.awkward.extend(unit.then_some(Awkward::FeeUnit));
+        }
+        cell
+    }
+
+    /// `value` is the truth, its spelling, and what a WealthMagik that is off says.
+    fn said(
+        decks: &mut FeeDecks,
+        sketch: &mut Sketch<'_>,
+        who: Who,
+        finnomena_may: bool,
+        (value, spelt, off): (String, String, String),
+        random: &mut ChaCha8Rng,
+    ) -> Self {
+        let finnomena_says =
+            finnomena_may && matches!(who, Who::Both | Who::FinnomenaOnly | Who::WealthMagikOff);
+        let wealthmagik_says = sketch.on_wealthmagik
+            && matches!(who, Who::Both | Who::WealthMagikOnly | Who::WealthMagikOff);
+        let finnomena = if finnomena_says {
+            Json::text(&spelt)
+        } else {
+            let missing = decks.missing(sketch, random);
+            missing
+                .strip_prefix('#')
+                .map_or_else(|| Json::text(missing), Json::raw)
+        };
+        let wealthmagik = match (
+            wealthmagik_says,
+            who == Who::WealthMagikOff && finnomena_says,
+        ) {
+            (true, true) => off,
+            (true, false) => spelt,
+            (false, _) => decks
+                .missing(sketch, random)
+                .trim_start_matches('#')
+                .to_owned(),
+        };
+        Cell {
+            truth: (finnomena_says || wealthmagik_says).then_some(value),
+            finnomena,
+            wealthmagik,
+            finnomena_says,
+            wealthmagik_says,
+        }
+    }
+}

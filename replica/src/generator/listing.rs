@@ -1,0 +1,181 @@
+//! Which funds there are: codes, standing, projects, and how the lists write them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use crate::awkward::{Awkward, CODES};
+use crate::market::{LinkStyle, Standing, StateScript};
+use crate::real::{RealClass, RealDay};
+
+/// A fund before anything is said about it.
+pub(super) struct Candidate {
+    pub(super) code: String,
+    pub(super) code_spelt: String,
+    pub(super) proj_id: String,
+    pub(super) standing: Standing,
+    pub(super) shares_project: bool,
+    pub(super) awkward: BTreeSet<Awkward>,
+    pub(super) days: Option<Arc<[RealDay]>>,
+}
+
+const HOUSES: [&str; 10] = [
+    "K",
+    "SCB",
+    "KT",
+    "TISCO",
+    "ONE",
+    "ASP",
+    "BCAP",
+    "PRINCIPAL",
+    "KKP",
+    "UOB",
+];
+const THEMES: [&str; 14] = [
+    "EQUITY", "GOLD", "TECH", "CHINA", "INDIA", "VIETNAM", "FIXED", "MONEY", "HEALTH", "JPX",
+    "EUROPE", "SET50", "REIT", "GLOBAL",
+];
+/// "SSF" is a substring of "SSFE": class names are to be matched whole.
+const CLASSES: [&str; 4] = ["SSF", "SSFE", "A", "D"];
+/// Of a hundred listed funds this many are inactive (SOURCES section 1: 61 % active).
+const INACTIVE_PER_HUNDRED: usize = 39;
+
+/// The candidates of a made-up market: `count` that Finnomena lists, and a few that only WealthMagik knows.
+pub(super) fn candidates(count: usize, awkward: bool, random: &mut ChaCha8Rng) -> Vec<Candidate> {
+    let mut made = Vec::with_capacity(count);
+    let mut special = CODES.iter().filter(|_| awkward);
+    let mut active = 0;
+    for place in 0..count {
+        let inactive = (place + 1) * INACTIVE_PER_HUNDRED % 100 < INACTIVE_PER_HUNDRED;
+        if inactive {
+            let mut candidate = plain(place, Standing::Inactive { was_active: false }, random);
+            candidate.awkward.insert(Awkward::Inactive);
+            made.push(candidate);
+            continue;
+        }
+        let dealt = if active % 3 == 2 {
+            None
+        } else {
+            special.next()
+        };
+        let mut candidate = match dealt {
+            Some((spelt, code, kind)) => Candidate {
+                code: (*code).to_owned(),
+                code_spelt: (*spelt).to_owned(),
+                awkward: BTreeSet::from([*kind]),
+                ..plain(place, Standing::Active, random)
+            },
+            None => plain(place, Standing::Active, random),
+        };
+        if awkward && active % 25 == 5 {
+            candidate.awkward.insert(Awkward::ListedTwice);
+        }
+        made.push(candidate);
+        active += 1;
+    }
+    group_classes(&mut made);
+    if awkward {
+        for extra in 0..count.div_ceil(50) {
+            let mut candidate = plain(count + extra, Standing::WealthMagikOnly, random);
+            candidate.awkward.insert(Awkward::WealthMagikOnly);
+            made.push(candidate);
+        }
+    }
+    made
+}
+
+/// The candidates of the real classes, all active.
+pub(super) fn real_candidates(classes: Vec<RealClass>) -> Vec<Candidate> {
+    let projects: Vec<String> = classes.iter().map(|class| class.proj_id.clone()).collect();
+    classes
+        .into_iter()
+        .map(|class| Candidate {
+            shares_project: projects
+                .iter()
+                .filter(|project| **project == class.proj_id)
+                .count()
+                > 1,
+            code: class.code,
+            code_spelt: class.code_spelt,
+            proj_id: class.proj_id,
+            standing: Standing::Active,
+            awkward: BTreeSet::new(),
+            days: Some(class.days),
+        })
+        .collect()
+}
+
+fn plain(place: usize, standing: Standing, random: &mut ChaCha8Rng) -> Candidate {
+    let house = HOUSES[random.random_range(0..HOUSES.len())];
+    let theme = THEMES[random.random_range(0..THEMES.len())];
+    let code = format!("{house}-{theme}{place}");
+    Candidate {
+        code_spelt: code.clone(),
+        code,
+        proj_id: format!("M{place:04}_25{:02}", random.random_range(35..=69)),
+        standing,
+        shares_project: false,
+        awkward: BTreeSet::new(),
+        days: None,
+    }
+}
+
+/// Makes classes of one project out of neighbouring plain funds, about a third of the active ones.
+fn group_classes(made: &mut [Candidate]) {
+    let mut plain: Vec<&mut Candidate> = made
+        .iter_mut()
+        .filter(|fund| {
+            fund.standing == Standing::Active
+                && !CODES.iter().any(|(_, code, _)| *code == fund.code)
+        })
+        .collect();
+    for group in plain.chunks_mut(8).filter(|group| group.len() >= 2) {
+        let classes = group.len().min(CLASSES.len());
+        let (stem, proj_id) = (group[0].code.clone(), group[0].proj_id.clone());
+        for (fund, class) in group[..classes].iter_mut().zip(CLASSES) {
+            fund.code = format!("{stem}({class})");
+            fund.code_spelt.clone_from(&fund.code);
+            fund.proj_id.clone_from(&proj_id);
+            fund.shares_project = true;
+            fund.awkward.insert(Awkward::ShareClass);
+        }
+    }
+}
+
+/// An id of Morningstar's shape; every tenth of the other shape that occurs.
+pub(super) fn fund_id(place: usize) -> String {
+    let digits: Vec<char> =
+        std::iter::successors(Some(place), |rest| (*rest >= 36).then_some(rest / 36))
+            .map(|rest| {
+                char::from_digit(u32::try_from(rest % 36).unwrap_or(0), 36)
+                    .unwrap_or('0')
+                    .to_ascii_uppercase()
+            })
+            .collect();
+    let tail: String = digits.into_iter().rev().collect();
+    if place % 10 == 9 {
+        format!("FOUSA{tail:0>5}")
+    } else {
+        format!("F0000{tail:0>5}")
+    }
+}
+
+pub(super) fn link_style(kind: Option<Awkward>) -> LinkStyle {
+    match kind {
+        Some(Awkward::WealthMagikLinkBare) => LinkStyle::Bare,
+        Some(Awkward::WealthMagikLinkAbsolute) => LinkStyle::Absolute,
+        Some(Awkward::WealthMagikLinkForeign) => LinkStyle::Foreign,
+        Some(Awkward::WealthMagikLinkProfile) => LinkStyle::WithProfile,
+        _ => LinkStyle::Rooted,
+    }
+}
+
+pub(super) fn state_script(kind: Option<Awkward>) -> StateScript {
+    match kind {
+        Some(Awkward::StateMissing) => StateScript::Missing,
+        Some(Awkward::StateWithoutDetail) => StateScript::WithoutDetail,
+        _ => StateScript::Whole,
+    }
+}

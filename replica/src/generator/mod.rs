@@ -1,0 +1,372 @@
+//! Makes a market up from a seed: first what is true, then what each site says about it, in the site's spelling.
+
+mod deck;
+mod fees;
+mod listing;
+mod master;
+mod portfolio;
+pub(crate) mod spelling;
+mod statistics;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use jiff::ToSpan;
+use jiff::civil::Date;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::awkward::Awkward;
+use crate::config::MarketConfig;
+use crate::json::Json;
+use crate::market::{
+    Factsheet, FactsheetAnswer, FinnomenaSays, Fund, Market, SecSays, Standing, WealthMagikSays,
+};
+use crate::nav_series::{NavPlan, business_days_before};
+use crate::real::read_classes;
+use deck::Deck;
+use listing::{Candidate, candidates, real_candidates};
+
+/// The market that a configuration describes.
+pub(crate) fn generate(config: &MarketConfig) -> io::Result<Market> {
+    let mut random = ChaCha8Rng::seed_from_u64(config.seed);
+    let candidates = match &config.real {
+        Some(folder) => real_candidates(read_classes(folder)?),
+        None => candidates(config.funds, config.awkward, &mut random),
+    };
+    let mut dealer = Dealer::new(config);
+    let funds = candidates
+        .into_iter()
+        .enumerate()
+        .map(|(place, candidate)| dealer.fund(place, candidate, &mut random))
+        .collect();
+    let blank_entries = if config.awkward {
+        vec![Json::text(""), Json::text("   "), Json::Null]
+    } else {
+        Vec::new()
+    };
+    Ok(Market {
+        seed: config.seed,
+        today: config.today,
+        funds,
+        blank_entries,
+    })
+}
+
+/// What makes one fund after another: a deck for each kind of choice.
+struct Dealer {
+    start: Date,
+    today: Date,
+    nav: Deck<Option<Awkward>>,
+    quote: Deck<Option<Awkward>>,
+    lag: Deck<u32>,
+    web: Deck<Option<Awkward>>,
+    factsheet: Deck<Option<Awkward>>,
+    master: master::MasterDecks,
+    fees: fees::FeeDecks,
+    portfolio: portfolio::PortfolioDecks,
+    statistics: statistics::StatisticsDecks,
+}
+
+/// What later steps want to know of a fund that is being made.
+pub(super) struct Sketch<'a> {
+    code: &'a str,
+    proj_id: &'a str,
+    /// Siblings share the project's fee answer.
+    shared_fees: bool,
+    /// WealthMagik has pages for the code.
+    on_wealthmagik: bool,
+    today: Date,
+    awkward: BTreeSet<Awkward>,
+}
+
+impl Sketch<'_> {
+    fn mark(&mut self, awkward: Awkward) {
+        self.awkward.insert(awkward);
+    }
+}
+
+impl Dealer {
+    fn new(config: &MarketConfig) -> Self {
+        use Awkward::*;
+        let awkward = config.awkward;
+        let days = u32::try_from(config.days).unwrap_or(u32::MAX);
+        let nav_kinds: Vec<Option<Awkward>> = [
+            NavZero,
+            NavNull,
+            AmountZero,
+            AmountNull,
+            AmountNan,
+            AmountInfinity,
+            DuplicateDate,
+            Year2099,
+            NavYearOne,
+            InvalidDate,
+            EmptyNavs,
+            NullNavs,
+            NavAbsent,
+            ManyDecimals,
+            Exponent,
+            TrailingZeros,
+            WrongClassTwoDays,
+            LevelChangeAfterGap,
+            WeekendNav,
+            WeeklyNav,
+            MonthlyNav,
+        ]
+        .map(Some)
+        .to_vec();
+        let lags: Vec<u32> = [1; 43].into_iter().chain([2; 44]).chain([3; 12]).collect();
+        Dealer {
+            start: business_days_before(config.today, days),
+            today: config.today,
+            nav: Deck::new(awkward, None, nav_kinds.len(), &nav_kinds),
+            quote: Deck::new(
+                awkward,
+                None,
+                4,
+                &[
+                    PricesMissing,
+                    PriceDateOlder,
+                    PriceDateNewer,
+                    NavDisagreement,
+                    WealthMagikNavZero,
+                ]
+                .map(Some),
+            ),
+            lag: Deck::new(awkward, 1, 1, &lags),
+            web: Deck::new(
+                awkward,
+                None,
+                8,
+                &[
+                    WealthMagikDuplicate,
+                    WealthMagikLinkBare,
+                    WealthMagikLinkAbsolute,
+                    WealthMagikLinkForeign,
+                    WealthMagikLinkProfile,
+                    WealthMagikMissing,
+                    WealthMagikAbsent,
+                    StateMissing,
+                    StateWithoutDetail,
+                ]
+                .map(Some),
+            ),
+            factsheet: Deck::new(
+                awkward,
+                None,
+                5,
+                &[
+                    FactsheetMissing,
+                    FactsheetNowhere,
+                    FactsheetAbsent,
+                    FactsheetHtml,
+                    IsinWrongCheckDigit,
+                    BloombergMissing,
+                    IsinMissing,
+                ]
+                .map(Some),
+            ),
+            master: master::MasterDecks::new(awkward),
+            fees: fees::FeeDecks::new(awkward),
+            portfolio: portfolio::PortfolioDecks::new(awkward),
+            statistics: statistics::StatisticsDecks::new(awkward),
+        }
+    }
+
+    fn fund(&mut self, place: usize, candidate: Candidate, random: &mut ChaCha8Rng) -> Fund {
+        let web_kind = match candidate.standing {
+            Standing::WealthMagikOnly => None,
+            _ => self.web.deal(random),
+        };
+        let mut sketch = Sketch {
+            code: &candidate.code,
+            proj_id: &candidate.proj_id,
+            shared_fees: candidate.shares_project,
+            on_wealthmagik: web_kind != Some(Awkward::WealthMagikMissing)
+                && web_kind != Some(Awkward::WealthMagikAbsent),
+            today: self.today,
+            awkward: candidate.awkward.clone(),
+        };
+        sketch.awkward.extend(web_kind);
+        let nav = self.nav_plan(&mut sketch, &candidate, random);
+        let mut factsheet = self.factsheet(place, &mut sketch, random);
+        let master = master::decide(&mut self.master, &mut sketch, random);
+        let mut fees = fees::decide(&mut self.fees, &mut sketch, master.page.is_some(), random);
+        let portfolio = portfolio::decide(&mut self.portfolio, &mut sketch, random);
+        let (statistics, sec) = match candidate.standing {
+            Standing::WealthMagikOnly => (None, SecSays::Unknown),
+            _ => statistics::decide(&mut self.statistics, &mut sketch, random),
+        };
+        let mut page = master.page;
+        if page.is_none() {
+            factsheet.finnomena_path = None;
+        }
+        if let Some(page) = &mut page {
+            page.append(&mut fees.minimums);
+        }
+        let wealthmagik = sketch.on_wealthmagik.then(|| WealthMagikSays {
+            link: listing::link_style(web_kind),
+            listed_twice: web_kind == Some(Awkward::WealthMagikDuplicate),
+            state: listing::state_script(web_kind),
+            name_th: master.wealthmagik_name,
+            info: master.wealthmagik_info,
+            details: [
+                spelling::random_number(random, 0, 10_000, 2),
+                spelling::random_number(random, 0, 500, 2),
+            ],
+            port: portfolio.port,
+            port_old_date: portfolio.port_old_date,
+            by_asset: portfolio.by_asset,
+            by_country: portfolio.by_country,
+            fees: fees.wealthmagik,
+        });
+        let awkward = sketch.awkward;
+        Fund {
+            fund_id: listing::fund_id(place),
+            standing: candidate.standing,
+            master: master.truth,
+            fees: fees.truth,
+            fee_page: fees.page,
+            statistics,
+            finnomena: FinnomenaSays {
+                list_name_th: master.list_name_th,
+                page,
+                fees: fees.finnomena,
+                portfolio: portfolio.finnomena,
+            },
+            wealthmagik,
+            sec,
+            factsheet,
+            nav,
+            awkward,
+            quotes_served: BTreeSet::new(),
+            code: candidate.code,
+            code_spelt: candidate.code_spelt,
+            proj_id: candidate.proj_id,
+        }
+    }
+
+    fn nav_plan(
+        &mut self,
+        sketch: &mut Sketch<'_>,
+        candidate: &Candidate,
+        random: &mut ChaCha8Rng,
+    ) -> NavPlan {
+        let real = candidate.days.clone();
+        let invented = real.is_none();
+        let quirk = self.nav.deal(random).filter(|_| invented);
+        let quote_quirk = self
+            .quote
+            .deal(random)
+            .filter(|_| invented && sketch.on_wealthmagik);
+        let mut lag = self.lag.deal(random);
+        if quote_quirk == Some(Awkward::PriceDateNewer) {
+            lag = lag.max(2);
+        }
+        sketch.awkward.extend(quirk);
+        sketch.awkward.extend(quote_quirk);
+        if invented {
+            sketch.awkward.extend(match lag {
+                2 => Some(Awkward::NavOneDayOlder),
+                3 => Some(Awkward::NavTwoDaysOlder),
+                _ => None,
+            });
+        }
+        NavPlan {
+            seed: random.random(),
+            start: self.start,
+            lag,
+            quirk,
+            quote_quirk,
+            real,
+            revisions: BTreeMap::new(),
+        }
+    }
+
+    fn factsheet(
+        &mut self,
+        place: usize,
+        sketch: &mut Sketch<'_>,
+        random: &mut ChaCha8Rng,
+    ) -> Factsheet {
+        use Awkward::*;
+        let dealt = self.factsheet.deal(random);
+        let kind = dealt.filter(|kind| *kind != FactsheetMissing || sketch.on_wealthmagik);
+        sketch.awkward.extend(kind);
+        let answer = match kind {
+            Some(FactsheetAbsent) => FactsheetAnswer::NotFound,
+            Some(FactsheetHtml) => FactsheetAnswer::Html,
+            _ => FactsheetAnswer::Pdf,
+        };
+        let body = format!("TH{:04}0{}", place, random.random_range(1000..=9999));
+        let isin = format!("{body}{}", isin_check_digit(&body));
+        let wrong_isin = format!("{body}{}", (isin_check_digit(&body) + 3) % 10);
+        let bloomberg: String = sketch
+            .code
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .take(10)
+            .collect::<String>()
+            .to_uppercase();
+        let proj_id = sketch.proj_id;
+        let nowhere = kind == Some(FactsheetNowhere);
+        Factsheet {
+            finnomena_path: (!nowhere && kind != Some(FactsheetMissing))
+                .then(|| format!("/fundfactsheet/{place}/{proj_id}.pdf")),
+            // Where Finnomena's own link is broken, WealthMagik names none: whether the second link would be followed is left open.
+            wealthmagik_path: (!nowhere && sketch.on_wealthmagik && answer == FactsheetAnswer::Pdf)
+                .then(|| format!("/wealthmagik/{place}/{proj_id}.pdf")),
+            answer,
+            isin: (kind != Some(IsinMissing)).then_some(isin),
+            wrong_isin: (kind == Some(IsinWrongCheckDigit)).then_some(wrong_isin),
+            bloomberg: (kind != Some(BloombergMissing)).then(|| format!("{bloomberg} TB")),
+        }
+    }
+}
+
+/// A portfolio's date: the end of the month before the last, or nearer.
+fn portfolio_date(today: Date, random: &mut ChaCha8Rng) -> Date {
+    let months = random.random_range(1..=3_i64);
+    today
+        .first_of_month()
+        .saturating_sub(months.months())
+        .last_of_month()
+}
+
+/// The check digit of ISO 6166: letters become two digits, every second digit from the right is doubled.
+fn isin_check_digit(body: &str) -> u32 {
+    let digits: Vec<u32> = body
+        .chars()
+        .filter_map(|letter| letter.to_digit(36))
+        .flat_map(|value| {
+            if value < 10 {
+                vec![value]
+            } else {
+                vec![value / 10, value % 10]
+            }
+        })
+        .collect();
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| {
+            if place % 2 == 0 {
+                digit * 2 / 10 + digit * 2 % 10
+            } else {
+                *digit
+            }
+        })
+        .sum();
+    (10 - sum % 10) % 10
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn check_digits_are_those_of_known_isins() {
+        assert_eq!(super::isin_check_digit("US037833100"), 5);
+        assert_eq!(super::isin_check_digit("AU0000XVGZA"), 3);
+    }
+}

@@ -1,0 +1,338 @@
+//! The daily truth of one fund: its NAV and AUM series, and the price page's quote. Nothing is stored: a series is walked again from
+//! its seed on each request, so a large market needs no memory and moving the clock on only lengthens the walk.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::ToSpan;
+use jiff::civil::{Date, Weekday};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::awkward::Awkward;
+use crate::generator::spelling::{
+    exponent, more_than_ten_decimals, rfc3339, scaled, trailing_zeros,
+};
+use crate::real::RealDay;
+
+/// How often the recurring awkward values come back in a series, and where they stand first.
+const QUIRK_EVERY: usize = 40;
+const QUIRK_AT: usize = 3;
+
+/// What decides a fund's series.
+#[derive(Clone, Debug)]
+pub(crate) struct NavPlan {
+    pub(crate) seed: u64,
+    pub(crate) start: Date,
+    /// Business days between today and the latest NAV that Finnomena shows: 1 is yesterday's.
+    pub(crate) lag: u32,
+    pub(crate) quirk: Option<Awkward>,
+    pub(crate) quote_quirk: Option<Awkward>,
+    /// Real rows take the place of the walk.
+    pub(crate) real: Option<Arc<[RealDay]>>,
+    /// Values that Finnomena revised later, by date.
+    pub(crate) revisions: BTreeMap<Date, String>,
+}
+
+/// One entry of Finnomena's NAV list, as spelt.
+#[derive(Clone, Debug)]
+pub(crate) struct NavEntry {
+    pub(crate) date: String,
+    pub(crate) value: String,
+    pub(crate) amount: String,
+}
+
+/// What Finnomena truly says about one day.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Day {
+    pub(crate) date: Date,
+    pub(crate) nav: Option<String>,
+    pub(crate) aum: Option<String>,
+}
+
+/// A fund's series up to a day: what the list spells and what it means.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Series {
+    pub(crate) entries: Vec<NavEntry>,
+    pub(crate) days: Vec<Day>,
+}
+
+/// The price page's quote: true values, None = the page says 0.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Quote {
+    pub(crate) date: Date,
+    pub(crate) nav: Option<String>,
+    pub(crate) bid: Option<String>,
+    pub(crate) offer: Option<String>,
+    pub(crate) aum: String,
+}
+
+/// One day of the walk, before anybody says anything about it. NAV in units of 1/10,000 baht, AUM in satang.
+#[derive(Clone, Copy)]
+struct Step {
+    date: Date,
+    nav: i64,
+    aum: i64,
+}
+
+pub(crate) fn is_business_day(date: Date) -> bool {
+    !matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday)
+}
+
+/// The `count`-th business day before `date`.
+pub(crate) fn business_days_before(date: Date, count: u32) -> Date {
+    let mut day = date;
+    let mut left = count;
+    while left > 0 {
+        day = day.yesterday().expect("dates stay within jiff's range");
+        left -= u32::from(is_business_day(day));
+    }
+    day
+}
+
+fn next_business_day(date: Date) -> Date {
+    let mut day = date;
+    loop {
+        day = day.tomorrow().expect("dates stay within jiff's range");
+        if is_business_day(day) {
+            return day;
+        }
+    }
+}
+
+impl NavPlan {
+    /// Does Finnomena answer this fund's NAV list with days at all?
+    fn finnomena_has_days(&self) -> bool {
+        !matches!(
+            self.quirk,
+            Some(Awkward::EmptyNavs | Awkward::NullNavs | Awkward::NavAbsent)
+        )
+    }
+
+    /// The walk up to and including `last`, on the days of this fund's frequency.
+    fn walk(&self, last: Date) -> Vec<Step> {
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut nav = random.random_range(40_000..400_000_i64);
+        let mut aum = random.random_range(1_000_000_000..900_000_000_000_i64);
+        let mut steps = Vec::new();
+        let mut day = if is_business_day(self.start) {
+            self.start
+        } else {
+            next_business_day(self.start)
+        };
+        let mut business_days = 0_usize;
+        while day <= last {
+            nav = (nav + nav * random.random_range(-150..=160) / 10_000).max(1_000);
+            aum = (aum + aum * random.random_range(-90..=95) / 10_000).max(100_000);
+            if self.quirk == Some(Awkward::LevelChangeAfterGap) && business_days == 20 {
+                nav = nav * 3 / 2;
+            }
+            let next = next_business_day(day);
+            let published = match self.quirk {
+                Some(Awkward::WeeklyNav) => day.weekday() == Weekday::Friday,
+                Some(Awkward::MonthlyNav) => next.month() != day.month(),
+                Some(Awkward::LevelChangeAfterGap) => !(10..20).contains(&business_days),
+                _ => true,
+            };
+            if published {
+                steps.push(Step {
+                    date: day,
+                    nav,
+                    aum,
+                });
+                let saturday = day.tomorrow().expect("dates stay within jiff's range");
+                if self.quirk == Some(Awkward::WeekendNav)
+                    && day.weekday() == Weekday::Friday
+                    && saturday <= last
+                {
+                    steps.push(Step {
+                        date: saturday,
+                        nav: nav + 7,
+                        aum,
+                    });
+                }
+            }
+            business_days += 1;
+            day = next;
+        }
+        steps
+    }
+
+    /// The last date that Finnomena shows when the calendar says `today`.
+    fn last_shown(&self, today: Date) -> Date {
+        business_days_before(today, self.lag)
+    }
+
+    /// What Finnomena's list says when the calendar says `today`.
+    pub(crate) fn series(&self, today: Date) -> Series {
+        if let Some(real) = &self.real {
+            return real_series(real);
+        }
+        let mut series = Series::default();
+        if !self.finnomena_has_days() {
+            return series;
+        }
+        for (place, step) in self.walk(self.last_shown(today)).into_iter().enumerate() {
+            self.say(place, step, &mut series);
+        }
+        let stray = |date: &str| NavEntry {
+            date: date.to_owned(),
+            value: "10.5".to_owned(),
+            amount: "1000".to_owned(),
+        };
+        match self.quirk {
+            Some(Awkward::Year2099) => series.entries.push(stray("2099-12-31T00:00:00Z")),
+            Some(Awkward::NavYearOne) => series.entries.insert(0, stray("0001-01-01T00:00:00Z")),
+            Some(Awkward::InvalidDate) => series.entries.insert(2, stray("2025-02-30T00:00:00Z")),
+            _ => {}
+        }
+        series
+    }
+
+    /// Decides what is true of one day and how it is spelt.
+    fn say(&self, place: usize, step: Step, series: &mut Series) {
+        let quirk = self.quirk.filter(|_| place % QUIRK_EVERY == QUIRK_AT);
+        let two_wrong_days =
+            self.quirk == Some(Awkward::WrongClassTwoDays) && matches!(place % QUIRK_EVERY, 3 | 4);
+        let nav_units = if two_wrong_days {
+            step.nav / 6
+        } else {
+            step.nav
+        };
+        let mut nav = Some(scaled(nav_units, 4));
+        let mut aum = Some(scaled(step.aum, 2));
+        let mut value = nav.clone().unwrap_or_default();
+        let mut amount = aum.clone().unwrap_or_default();
+        match quirk {
+            Some(Awkward::NavZero) => (nav, value) = (None, "0".to_owned()),
+            Some(Awkward::NavNull) => (nav, value) = (None, "null".to_owned()),
+            Some(Awkward::AmountZero) => (aum, amount) = (Some("0".to_owned()), "0.0".to_owned()),
+            Some(Awkward::AmountNull) => (aum, amount) = (None, "null".to_owned()),
+            Some(Awkward::AmountNan) => (aum, amount) = (None, "NaN".to_owned()),
+            Some(Awkward::AmountInfinity) => (aum, amount) = (None, "Infinity".to_owned()),
+            Some(Awkward::TrailingZeros) => value = trailing_zeros(&value),
+            Some(Awkward::Exponent) => (value, amount) = (exponent(&value), exponent(&amount)),
+            Some(Awkward::ManyDecimals) => {
+                let (truth, spelt) = more_than_ten_decimals(&value);
+                (nav, value) = (Some(truth), spelt);
+            }
+            Some(Awkward::DuplicateDate) => series.entries.push(NavEntry {
+                date: rfc3339(step.date),
+                value: scaled(nav_units + 111, 4),
+                amount: scaled(step.aum + 5_000, 2),
+            }),
+            _ => {}
+        }
+        if let Some(revised) = self.revisions.get(&step.date) {
+            (nav, value) = (Some(revised.clone()), revised.clone());
+        }
+        series.entries.push(NavEntry {
+            date: rfc3339(step.date),
+            value,
+            amount,
+        });
+        series.days.push(Day {
+            date: step.date,
+            nav,
+            aum,
+        });
+    }
+
+    /// The date of the quote that WealthMagik shows when the calendar says `today`.
+    pub(crate) fn quote_date(&self, today: Date) -> Option<Date> {
+        if let Some(real) = &self.real {
+            return real.last().map(|day| day.date);
+        }
+        let shown = self.last_shown(today);
+        let steps = self.walk(business_days_before(today, 1));
+        let latest = steps.iter().rposition(|step| step.date <= shown)?;
+        let place = match self.quote_quirk {
+            Some(Awkward::PriceDateOlder) => latest.saturating_sub(1),
+            Some(Awkward::PriceDateNewer) => (latest + 1).min(steps.len() - 1),
+            _ => latest,
+        };
+        Some(steps[place].date)
+    }
+
+    /// The quote of one of this fund's NAV dates. It depends on the date alone, so a quote served twice is the same twice.
+    pub(crate) fn quote_on(&self, date: Date) -> Option<Quote> {
+        if let Some(real) = &self.real {
+            return real
+                .iter()
+                .rfind(|day| day.date == date)
+                .map(RealDay::quote);
+        }
+        let step = self
+            .walk(date)
+            .into_iter()
+            .rfind(|step| step.date == date)?;
+        let price = |per_mille: i64| Some(scaled(step.nav * per_mille / 1_000, 4));
+        let (bid, offer) = match self.quote_quirk {
+            Some(Awkward::PricesMissing) => (None, None),
+            _ => (price(998), price(1_008)),
+        };
+        let nav = match self.quote_quirk {
+            Some(Awkward::WealthMagikNavZero) => None,
+            // Only where Finnomena names the true value may the lower-ranked site be off.
+            Some(Awkward::NavDisagreement) if self.finnomena_names_nav(date) => {
+                Some(scaled(step.nav + 321, 4))
+            }
+            _ => Some(scaled(step.nav, 4)),
+        };
+        Some(Quote {
+            date,
+            nav,
+            bid,
+            offer,
+            aum: scaled(step.aum, 2),
+        })
+    }
+
+    fn finnomena_names_nav(&self, date: Date) -> bool {
+        let mut until = self.clone();
+        until.lag = 0;
+        until
+            .series(date)
+            .days
+            .last()
+            .is_some_and(|day| day.date == date && day.nav.is_some())
+    }
+}
+
+fn real_series(real: &[RealDay]) -> Series {
+    Series {
+        entries: real
+            .iter()
+            .map(|day| NavEntry {
+                date: rfc3339(day.date),
+                value: day.last_val.to_string(),
+                amount: day.net_asset.to_string(),
+            })
+            .collect(),
+        days: real
+            .iter()
+            .map(|day| Day {
+                date: day.date,
+                nav: day.nav(),
+                aum: Some(crate::real::canonical(&day.net_asset)),
+            })
+            .collect(),
+    }
+}
+
+/// The first date of a range of Finnomena's NAV list (`1D` … `5Y`), None for `MAX` and for a word that is not a range.
+pub(crate) fn range_start(range: &str, today: Date) -> Option<Date> {
+    let span = match range {
+        "1D" => 1.day(),
+        "1W" => 1.week(),
+        "1M" => 1.month(),
+        "3M" => 3.months(),
+        "6M" => 6.months(),
+        "1Y" => 1.year(),
+        "3Y" => 3.years(),
+        "5Y" => 5.years(),
+        "YTD" => return Some(today.first_of_year()),
+        _ => return None,
+    };
+    today.checked_sub(span).ok()
+}

@@ -1,0 +1,455 @@
+//! What the seven tables should hold after a full load: straight from the generator's own numbers. Nothing that was served is read back,
+//! and no source is ranked here: who is right was decided when the market was made.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+use std::io;
+
+use crate::finnomena;
+use crate::generator::spelling::Name;
+use crate::market::{Block, Cells, FactsheetAnswer, FeePage, Fund, Market, Standing};
+use crate::replica::Urls;
+use crate::wealthmagik::encoded_code;
+use jiff::civil::Date;
+
+/// A row of text cells, None = NULL.
+pub type Row = Vec<Option<String>>;
+
+/// One table of the truth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TruthTable {
+    /// The table's name.
+    pub name: &'static str,
+    /// Its columns, without `scraped_at`.
+    pub columns: &'static [&'static str],
+    /// Its rows, sorted cell by cell as text, NULL first.
+    pub rows: Vec<Row>,
+}
+
+/// The seven tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Truth {
+    /// In the order of `TABLES`.
+    pub tables: Vec<TruthTable>,
+}
+
+/// Each table's name and columns.
+pub const TABLES: [(&str, &[&str]); 7] = [
+    (
+        "funds_master_info",
+        &[
+            "fund_code",
+            "full_name_th",
+            "full_name_en",
+            "amc",
+            "category",
+            "risk_level",
+            "is_dividend",
+            "inception_date",
+            "currency",
+            "country",
+            "fund_status",
+            "source_url",
+        ],
+    ),
+    (
+        DAILY,
+        &[
+            "fund_code",
+            "nav_date",
+            "nav_value",
+            "bid",
+            "offer",
+            "aum",
+            "source",
+        ],
+    ),
+    (
+        "funds_statistics",
+        &[
+            "fund_code",
+            "as_of_date",
+            "sharpe_ratio",
+            "alpha",
+            "beta",
+            "max_drawdown",
+            "recovering_period",
+            "tracking_error",
+            "turnover_ratio",
+            "fx_hedging",
+            "sec_url",
+        ],
+    ),
+    (
+        "funds_fee",
+        &[
+            "fund_code",
+            "front_end_max",
+            "front_end_actual",
+            "back_end_max",
+            "back_end_actual",
+            "management_max",
+            "management_actual",
+            "ter_max",
+            "ter_actual",
+            "switching_in_max",
+            "switching_in_actual",
+            "switching_out_max",
+            "switching_out_actual",
+            "min_initial_buy",
+            "min_next_buy",
+            "source_url",
+        ],
+    ),
+    (
+        "funds_holding",
+        &[
+            "fund_code",
+            "source",
+            "holding_type",
+            "row_no",
+            "name",
+            "type",
+            "percent",
+            "as_of_date",
+            "source_url",
+        ],
+    ),
+    (
+        "funds_allocations",
+        &[
+            "fund_code",
+            "source",
+            "type",
+            "row_no",
+            "name",
+            "percent",
+            "as_of_date",
+            "source_url",
+        ],
+    ),
+    (
+        "funds_codes",
+        &["fund_code", "type", "code", "factsheet_url"],
+    ),
+];
+
+const DAILY: &str = "funds_daily";
+const FINNOMENA: &str = "finnomena";
+const WEALTHMAGIK: &str = "wealthmagik";
+
+impl Truth {
+    /// The rows of a table by its name.
+    pub fn table(&self, name: &str) -> Option<&TruthTable> {
+        self.tables.iter().find(|table| table.name == name)
+    }
+
+    pub(crate) fn of(market: &Market, urls: &Urls) -> Self {
+        let tables = TABLES
+            .map(|(name, columns)| {
+                let mut rows: Vec<Row> = funds(market)
+                    .into_iter()
+                    .flat_map(|fund| rows_of(name, columns, fund, market, urls))
+                    .collect();
+                rows.sort_unstable();
+                TruthTable {
+                    name,
+                    columns,
+                    rows,
+                }
+            })
+            .into();
+        Truth { tables }
+    }
+
+    /// Writes what `Display` prints without holding the daily table in memory.
+    pub(crate) fn write(market: &Market, urls: &Urls, out: &mut impl io::Write) -> io::Result<()> {
+        for (name, columns) in TABLES {
+            writeln!(out, "{}", heading(name, columns))?;
+            if name == DAILY {
+                // One fund at a time: codes are in order and so are the dates within one.
+                for fund in funds(market) {
+                    for row in rows_of(name, columns, fund, market, urls) {
+                        writeln!(out, "{}", line(&row))?;
+                    }
+                }
+                continue;
+            }
+            let mut rows: Vec<Row> = funds(market)
+                .into_iter()
+                .flat_map(|fund| rows_of(name, columns, fund, market, urls))
+                .collect();
+            rows.sort_unstable();
+            for row in rows {
+                writeln!(out, "{}", line(&row))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Display for Truth {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        for table in &self.tables {
+            writeln!(out, "{}", heading(table.name, table.columns))?;
+            for row in &table.rows {
+                writeln!(out, "{}", line(row))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn heading(name: &str, columns: &[&str]) -> String {
+    format!("# {name}\t{}", columns.join("\t"))
+}
+
+fn line(row: &Row) -> String {
+    let cells: Vec<String> = row
+        .iter()
+        .map(|cell| {
+            cell.as_ref()
+                .map_or_else(|| "\\N".to_owned(), |text| text.replace('\\', "\\\\"))
+        })
+        .collect();
+    cells.join("\t")
+}
+
+/// The funds that have rows, by code.
+fn funds(market: &Market) -> Vec<&Fund> {
+    let mut funds: Vec<&Fund> = market.funds.iter().filter(|fund| fund.has_rows()).collect();
+    funds.sort_unstable_by(|one, other| one.code.cmp(&other.code));
+    funds
+}
+
+fn rows_of(
+    table: &str,
+    columns: &[&'static str],
+    fund: &Fund,
+    market: &Market,
+    urls: &Urls,
+) -> Vec<Row> {
+    let rows = match table {
+        "funds_master_info" => vec![master(fund, urls)],
+        DAILY => daily(fund, market.today),
+        "funds_statistics" => statistics(fund, urls).into_iter().collect(),
+        "funds_fee" => fees(fund, urls).into_iter().collect(),
+        "funds_holding" => holdings(fund, urls),
+        "funds_allocations" => allocations(fund, urls),
+        _ => codes(fund, urls),
+    };
+    rows.into_iter()
+        .map(|mut cells| {
+            cells.insert("fund_code", fund.code.clone());
+            columns.iter().map(|column| cells.remove(column)).collect()
+        })
+        .collect()
+}
+
+fn fund_url(fund: &Fund, urls: &Urls, page: &str) -> String {
+    format!(
+        "{}{}/funds/{}{page}",
+        urls.finnomena,
+        finnomena::BASE,
+        fund.fund_id
+    )
+}
+
+fn page_url(fund: &Fund, urls: &Urls, page: &str) -> String {
+    format!(
+        "{}/funds/{}/{page}",
+        urls.wealthmagik,
+        encoded_code(&fund.code)
+    )
+}
+
+fn master(fund: &Fund, urls: &Urls) -> Cells {
+    let mut cells = fund.master.clone();
+    let status = if fund.standing == Standing::Active {
+        "active"
+    } else {
+        "inactive"
+    };
+    let source_url = match fund.finnomena.page {
+        Some(_) => fund_url(fund, urls, ""),
+        None => format!("{}{}/funds", urls.finnomena, finnomena::BASE),
+    };
+    cells.extend([
+        ("fund_status", status.to_owned()),
+        ("source_url", source_url),
+    ]);
+    cells
+}
+
+/// One row a day that anybody says something about.
+fn daily(fund: &Fund, today: Date) -> Vec<Cells> {
+    let mut days: BTreeMap<Date, Cells> = BTreeMap::new();
+    for day in fund.nav.series(today).days {
+        let mut cells = Cells::from([("source", FINNOMENA.to_owned())]);
+        let known = day.nav.is_some() || day.aum.is_some();
+        cells.extend(day.nav.map(|nav| ("nav_value", nav)));
+        cells.extend(day.aum.map(|aum| ("aum", aum)));
+        if known {
+            days.insert(day.date, cells);
+        }
+    }
+    for quote in fund.quotes(today) {
+        let cells = days.entry(quote.date).or_default();
+        let prices = [
+            quote.bid.map(|bid| ("bid", bid)),
+            quote.offer.map(|offer| ("offer", offer)),
+        ];
+        if !cells.contains_key("nav_value") {
+            // The row's source is who said its NAV; without a NAV, who said the prices; else who said the AUM.
+            let names_the_row =
+                quote.nav.is_some() || prices.iter().any(Option::is_some) || cells.is_empty();
+            if names_the_row {
+                cells.insert("source", WEALTHMAGIK.to_owned());
+            }
+            cells.extend(quote.nav.map(|nav| ("nav_value", nav)));
+        }
+        cells.extend(prices.into_iter().flatten());
+        cells.entry("aum").or_insert(quote.aum);
+    }
+    days.into_iter()
+        .map(|(date, mut cells)| {
+            cells.insert("nav_date", date.to_string());
+            cells
+        })
+        .collect()
+}
+
+fn statistics(fund: &Fund, urls: &Urls) -> Option<Cells> {
+    let mut cells = fund.statistics.clone()?;
+    cells.insert(
+        "sec_url",
+        format!(
+            "{}/fund-detail;funds={}",
+            urls.sec_page,
+            encoded_code(&fund.code)
+        ),
+    );
+    Some(cells)
+}
+
+fn fees(fund: &Fund, urls: &Urls) -> Option<Cells> {
+    if fund.fees.is_empty() {
+        return None;
+    }
+    let mut cells = fund.fees.clone();
+    let source_url = match fund.fee_page {
+        FeePage::FinnomenaFee => fund_url(fund, urls, "/fee"),
+        FeePage::WealthMagik => page_url(fund, urls, "fee"),
+        FeePage::FinnomenaFund => fund_url(fund, urls, ""),
+    };
+    cells.insert("source_url", source_url);
+    Some(cells)
+}
+
+fn holdings(fund: &Fund, urls: &Urls) -> Vec<Cells> {
+    let mut rows = Vec::new();
+    if let Some(portfolio) = &fund.finnomena.portfolio {
+        let fixed = [
+            ("source", FINNOMENA),
+            ("holding_type", "top5"),
+            ("type", "holding"),
+        ];
+        rows.extend(block_rows(
+            &portfolio.top_holdings,
+            fixed,
+            &fund_url(fund, urls, "/portfolio"),
+        ));
+    }
+    if let Some(said) = &fund.wealthmagik {
+        let fixed = [
+            ("source", WEALTHMAGIK),
+            ("holding_type", "full"),
+            ("type", "holding"),
+        ];
+        rows.extend(block_rows(&said.port, fixed, &page_url(fund, urls, "port")));
+    }
+    rows
+}
+
+fn allocations(fund: &Fund, urls: &Urls) -> Vec<Cells> {
+    let mut rows = Vec::new();
+    if let Some(portfolio) = &fund.finnomena.portfolio {
+        let url = fund_url(fund, urls, "/portfolio");
+        rows.extend(block_rows(
+            &portfolio.assets,
+            [("source", FINNOMENA), ("type", "asset_alloc")],
+            &url,
+        ));
+        rows.extend(block_rows(
+            &portfolio.sectors,
+            [("source", FINNOMENA), ("type", "sector_alloc")],
+            &url,
+        ));
+    }
+    if let Some(said) = &fund.wealthmagik {
+        let url = page_url(fund, urls, "allocation");
+        rows.extend(block_rows(
+            &said.by_asset,
+            [("source", WEALTHMAGIK), ("type", "asset_alloc")],
+            &url,
+        ));
+        rows.extend(block_rows(
+            &said.by_country,
+            [("source", WEALTHMAGIK), ("type", "country_alloc")],
+            &url,
+        ));
+    }
+    rows
+}
+
+fn block_rows<const N: usize>(
+    block: &Block,
+    fixed: [(&'static str, &str); N],
+    url: &str,
+) -> Vec<Cells> {
+    block
+        .rows
+        .iter()
+        .zip(1..)
+        .map(|(row, row_no): (_, usize)| {
+            let Name { truth, .. } = &row.name;
+            let mut cells: Cells = fixed
+                .iter()
+                .map(|(column, value)| (*column, (*value).to_owned()))
+                .collect();
+            cells.extend([
+                ("row_no", row_no.to_string()),
+                ("name", truth.clone()),
+                ("source_url", url.to_owned()),
+            ]);
+            cells.extend(row.percent.clone().map(|percent| ("percent", percent)));
+            cells.extend(block.as_of.map(|date| ("as_of_date", date.to_string())));
+            cells
+        })
+        .collect()
+}
+
+fn codes(fund: &Fund, urls: &Urls) -> Vec<Cells> {
+    let sheet = &fund.factsheet;
+    let Some(path) = sheet
+        .finnomena_path
+        .as_ref()
+        .or(sheet.wealthmagik_path.as_ref())
+    else {
+        return Vec::new();
+    };
+    if sheet.answer != FactsheetAnswer::Pdf {
+        return Vec::new();
+    }
+    [("ISIN", &sheet.isin), ("Bloomberg", &sheet.bloomberg)]
+        .into_iter()
+        .filter_map(|(kind, code)| {
+            let code = code.clone()?;
+            Some(Cells::from([
+                ("type", kind.to_owned()),
+                ("code", code),
+                ("factsheet_url", format!("{}{path}", urls.documents)),
+            ]))
+        })
+        .collect()
+}
