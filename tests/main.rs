@@ -1,0 +1,9 @@
+//! The promises of the whole program, one file a promise, against the replica, the real PostgreSQL and the real Firefox.
+//!
+//! One test binary: it is linked once, and its tests share one database server.
+
+mod house;
+mod main_job;
+mod modes_differ;
+mod resume;
+mod world;
