@@ -10,6 +10,7 @@ pub mod fund_code;
 pub mod number;
 pub mod observation;
 pub mod source_name;
+pub mod store;
 pub mod task;
 
 pub use fund_code::FundCode;

@@ -49,7 +49,8 @@ pub struct PlannedTask {
 }
 
 /// How a task ended. There is no default: a task is failed until proven otherwise (D7).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The page was read.
     Done,

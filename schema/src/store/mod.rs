@@ -1,0 +1,22 @@
+//! The warehouse in PostgreSQL: one writer, one transaction a batch, and readers beside it.
+//!
+//! The path of the data: the loader hands a [`Batch`] of task answers to [`Writer::commit`]; in one transaction its
+//! observations are folded over what the same source said before, the touched rows of the seven tables are derived
+//! again, what was replaced goes to `history`, and the tasks are acknowledged (D1, D4). Nothing is remembered
+//! anywhere else: [`Writer::checkpoint`] is what is left of a cycle.
+
+mod cycles;
+mod error;
+mod planning;
+mod report;
+mod writer;
+
+pub use cycles::{Cycle, CycleKind, CycleRequest, ScheduleFacts, Scope};
+pub use error::StoreError;
+pub use planning::{
+    Answered, FundState, ListState, ListingState, NewTask, PlanningState, list_key,
+};
+pub use report::{
+    Acknowledged, Batch, BatchId, BatchReport, CycleTotals, RecordCounts, TableCounts, TaskCounts,
+};
+pub use writer::Writer;
