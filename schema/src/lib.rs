@@ -6,9 +6,15 @@
 //! Everything outside the store is plain functions over plain data.
 
 pub mod columns;
+pub mod fold;
 pub mod fund_code;
+pub mod fund_status;
+pub mod merge_daily;
+pub mod merge_funds;
 pub mod number;
 pub mod observation;
+pub mod portfolio;
+pub mod precedence;
 pub mod source_name;
 pub mod store;
 pub mod task;

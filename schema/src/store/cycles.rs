@@ -4,6 +4,13 @@ use std::fmt;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use tokio_postgres::{GenericClient, Row, Transaction};
+
+use super::error::StoreError;
+use super::funds;
+use super::remerge;
+use super::report::CycleTotals;
+use super::tasks;
 
 /// What a cycle asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -108,4 +115,266 @@ pub struct ScheduleFacts {
     pub last_closed_monthly: Option<Date>,
     /// The full cycle that is still open, if any: the next start goes on with it.
     pub open: Option<Cycle>,
+}
+
+const COLUMNS: &str = "cycle_id, cycle_date, kind, scope, round, state";
+
+struct StoredCycle {
+    cycle: Cycle,
+    open: bool,
+}
+
+fn read_cycle(row: &Row) -> Result<StoredCycle, StoreError> {
+    let (kind, scope, state): (String, String, String) =
+        (row.try_get(2)?, row.try_get(3)?, row.try_get(5)?);
+    let known = (CycleKind::from_name(&kind), Scope::from_name(&scope));
+    let (Some(kind), Some(scope)) = known else {
+        return Err(StoreError::Inconsistent(format!(
+            "runner.cycle names the kind `{kind}` and the scope `{scope}`"
+        )));
+    };
+    Ok(StoredCycle {
+        cycle: Cycle {
+            id: row.try_get(0)?,
+            cycle_date: row.try_get(1)?,
+            kind,
+            scope,
+            round: row.try_get(4)?,
+            resumed: true,
+        },
+        open: state == "open",
+    })
+}
+
+/// Begins or resumes a cycle (DESIGN section 11).
+pub(super) async fn begin(
+    tx: &Transaction<'_>,
+    request: &CycleRequest,
+) -> Result<Cycle, StoreError> {
+    let newest = tx
+        .query_opt(
+            &format!(
+                "SELECT {COLUMNS} FROM runner.cycle
+                 WHERE cycle_date = $1 AND kind = $2 AND scope = $3 AND state <> 'abandoned'
+                 ORDER BY cycle_id DESC LIMIT 1"
+            ),
+            &[
+                &request.cycle_date,
+                &request.kind.as_str(),
+                &request.scope.as_str(),
+            ],
+        )
+        .await?;
+    if let Some(row) = newest.filter(|_| !request.fresh) {
+        let StoredCycle { cycle, open } = read_cycle(&row)?;
+        if open {
+            return Ok(cycle);
+        }
+        if request.resume_closed_failures
+            && let Some(cycle) = reopen_failures(tx, cycle).await?
+        {
+            return Ok(cycle);
+        }
+    }
+    // A full pass takes over every task of what was left open; a partial one leaves an open full pass to be resumed.
+    tx.execute(
+        "UPDATE runner.cycle SET state = 'abandoned', closed_at = now()
+         WHERE state = 'open' AND (scope = 'partial' OR $1 = 'full')",
+        &[&request.scope.as_str()],
+    )
+    .await?;
+    let row = tx
+        .query_one(
+            &format!(
+                "INSERT INTO runner.cycle (cycle_date, kind, scope) VALUES ($1, $2, $3) RETURNING {COLUMNS}"
+            ),
+            &[&request.cycle_date, &request.kind.as_str(), &request.scope.as_str()],
+        )
+        .await?;
+    let mut cycle = read_cycle(&row)?.cycle;
+    cycle.resumed = false;
+    Ok(cycle)
+}
+
+/// Opens a closed cycle for its failed tasks alone; they are asked once more, which is its round 2.
+async fn reopen_failures(
+    tx: &Transaction<'_>,
+    mut cycle: Cycle,
+) -> Result<Option<Cycle>, StoreError> {
+    if unacknowledge_failures(tx, &cycle).await? == 0 {
+        return Ok(None);
+    }
+    cycle.round = 2;
+    tx.execute(
+        "UPDATE runner.cycle SET state = 'open', closed_at = NULL, round = 2 WHERE cycle_id = $1",
+        &[&cycle.id],
+    )
+    .await?;
+    Ok(Some(cycle))
+}
+
+async fn unacknowledge_failures(tx: &Transaction<'_>, cycle: &Cycle) -> Result<u64, StoreError> {
+    let failed = tx
+        .execute(
+            "UPDATE runner.task SET acked_cycle = NULL, attempts = 0
+             WHERE planned_cycle = $1 AND acked_cycle = $1 AND outcome IN ('failed', 'deferred')",
+            &[&cycle.id],
+        )
+        .await?;
+    Ok(failed)
+}
+
+/// Begins round 2; returns how many tasks are to be asked in it.
+pub(super) async fn begin_round_two(
+    tx: &Transaction<'_>,
+    cycle: &mut Cycle,
+) -> Result<usize, StoreError> {
+    unacknowledge_failures(tx, cycle).await?;
+    tx.execute(
+        "UPDATE runner.cycle SET round = 2 WHERE cycle_id = $1",
+        &[&cycle.id],
+    )
+    .await?;
+    let left = tasks::checkpoint(tx, cycle).await?.len();
+    cycle.round = 2;
+    Ok(left)
+}
+
+/// Closes a cycle: what is left ends failed, absences are noted, stale fields derived anew, old samples dropped.
+pub(super) async fn close(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    reason: &str,
+    retention: &Retention,
+) -> Result<CycleTotals, StoreError> {
+    tx.execute(
+        "UPDATE runner.task SET acked_cycle = $1, outcome = 'failed',
+             failure = CASE WHEN acked_cycle = $1 THEN COALESCE(failure, $2) ELSE $2 END
+         WHERE planned_cycle = $1 AND (acked_cycle IS DISTINCT FROM $1 OR outcome = 'deferred')",
+        &[&cycle.id, &reason],
+    )
+    .await?;
+    if cycle.scope == Scope::Full && finnomena_list_answered(tx, cycle).await? {
+        funds::record_absences(tx, cycle.cycle_date).await?;
+        funds::apply_status(tx, cycle).await?;
+    }
+    tx.execute(
+        "UPDATE runner.cycle SET state = 'closed', closed_at = now() WHERE cycle_id = $1",
+        &[&cycle.id],
+    )
+    .await?;
+    if cycle.scope == Scope::Full && cycle.kind == CycleKind::Monthly {
+        remerge::derive_stale(tx, cycle).await?;
+    }
+    retention.apply(tx).await?;
+    totals(tx, cycle).await
+}
+
+async fn finnomena_list_answered(tx: &Transaction<'_>, cycle: &Cycle) -> Result<bool, StoreError> {
+    let row = tx
+        .query_one(
+            "SELECT EXISTS (
+                 SELECT 1 FROM runner.task
+                 WHERE source = 'finnomena' AND key = '*' AND acked_cycle = $1 AND outcome IN ('done', 'unchanged'))
+             AND EXISTS (SELECT 1 FROM runner.fund WHERE listed_cycle IS NOT NULL)",
+            &[&cycle.id],
+        )
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Most failure reasons told in a summary.
+const MAX_FAILURES: i64 = 50;
+
+/// What a cycle came to so far.
+pub(super) async fn totals(
+    client: &impl GenericClient,
+    cycle: &Cycle,
+) -> Result<CycleTotals, StoreError> {
+    let row = client
+        .query_one(
+            "SELECT status_changes FROM runner.cycle WHERE cycle_id = $1",
+            &[&cycle.id],
+        )
+        .await?;
+    Ok(CycleTotals {
+        tasks: tasks::count(client, cycle.id).await?,
+        tables: tasks::read_counts(client, cycle.id).await?,
+        failures: tasks::failures(client, cycle.id, MAX_FAILURES).await?,
+        status_changes: row.try_get::<_, i64>(0)?.unsigned_abs(),
+    })
+}
+
+/// What the schedule decides by.
+pub(super) async fn schedule_facts(
+    client: &impl GenericClient,
+) -> Result<ScheduleFacts, StoreError> {
+    let closed = client
+        .query_one(
+            "SELECT max(cycle_date) FILTER (WHERE kind = 'daily'), max(cycle_date) FILTER (WHERE kind = 'monthly')
+             FROM runner.cycle WHERE scope = 'full' AND state = 'closed'",
+            &[],
+        )
+        .await?;
+    let open = client
+        .query_opt(
+            &format!(
+                "SELECT {COLUMNS} FROM runner.cycle WHERE scope = 'full' AND state = 'open'
+                 ORDER BY cycle_id DESC LIMIT 1"
+            ),
+            &[],
+        )
+        .await?;
+    Ok(ScheduleFacts {
+        last_closed_daily: closed.try_get(0)?,
+        last_closed_monthly: closed.try_get(1)?,
+        open: open
+            .map(|row| read_cycle(&row))
+            .transpose()?
+            .map(|stored| stored.cycle),
+    })
+}
+
+/// How much of what only explains is kept (O6). The seven tables and `history` are never shortened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Rejected and noted records kept, the newest first.
+    pub rejected_rows: u32,
+    /// Closed cycles whose counts are kept.
+    pub cycles: u32,
+}
+
+impl Retention {
+    /// About a year of daily cycles and the rejects of some weeks.
+    pub const USUAL: Self = Self {
+        rejected_rows: 100_000,
+        cycles: 400,
+    };
+
+    async fn apply(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
+        tx.execute(
+            "DELETE FROM runner.rejected WHERE reject_id <= (
+                 SELECT reject_id FROM runner.rejected ORDER BY reject_id DESC OFFSET $1 LIMIT 1)",
+            &[&i64::from(self.rejected_rows)],
+        )
+        .await?;
+        for table in ["cycle_count", "list_size"] {
+            // The newest yard-stick of a list stays however old it is.
+            let keep = if table == "list_size" {
+                "AND cycle_id < (SELECT max(newest.cycle_id) FROM runner.list_size newest
+                     WHERE newest.source = list_size.source AND newest.page = list_size.page)"
+            } else {
+                ""
+            };
+            tx.execute(
+                &format!(
+                    "DELETE FROM runner.{table} WHERE cycle_id <= (
+                         SELECT cycle_id FROM runner.cycle ORDER BY cycle_id DESC OFFSET $1 LIMIT 1) {keep}"
+                ),
+                &[&i64::from(self.cycles)],
+            )
+            .await?;
+        }
+        Ok(())
+    }
 }

@@ -5,13 +5,29 @@
 //! again, what was replaced goes to `history`, and the tasks are acknowledged (D1, D4). Nothing is remembered
 //! anywhere else: [`Writer::checkpoint`] is what is left of a cycle.
 
+mod adoption;
+mod codes;
+mod commit;
 mod cycles;
+mod daily;
+mod derive;
 mod error;
+mod funds;
+mod history;
+mod lists;
+mod migration;
+mod observations;
 mod planning;
+mod portfolios;
+mod remerge;
 mod report;
+mod rows;
+mod session;
+mod tasks;
+mod transaction;
 mod writer;
 
-pub use cycles::{Cycle, CycleKind, CycleRequest, ScheduleFacts, Scope};
+pub use cycles::{Cycle, CycleKind, CycleRequest, Retention, ScheduleFacts, Scope};
 pub use error::StoreError;
 pub use planning::{
     Answered, FundState, ListState, ListingState, NewTask, PlanningState, list_key,

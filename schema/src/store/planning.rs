@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use tokio_postgres::GenericClient;
 
 use crate::{FundCode, SourceName, TaskId};
 
 use super::cycles::Cycle;
+use super::daily::read_source;
+use super::error::StoreError;
+use super::funds::read_code;
 
 /// Everything a planner decides by, read in the transaction in which its tasks are inserted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,4 +89,134 @@ pub struct NewTask {
 #[must_use]
 pub fn list_key(source: SourceName, page: &str) -> (SourceName, String) {
     (source, page.to_owned())
+}
+
+/// Reads everything a planner decides by.
+pub(super) async fn read(
+    client: &impl GenericClient,
+    cycle: &Cycle,
+) -> Result<PlanningState, StoreError> {
+    let mut funds = read_funds(client, cycle).await?;
+    read_listings(client, cycle, &mut funds).await?;
+    let mut lists = BTreeMap::new();
+    let rows = client
+        .query(
+            "SELECT t.source, t.page, t.key, t.acked_cycle = $1 AND t.planned_cycle = $1, t.outcome,
+                    c.cycle_date, t.answered_locator, t.extents
+             FROM runner.task t LEFT JOIN runner.cycle c ON c.cycle_id = t.answered_cycle",
+            &[&cycle.id],
+        )
+        .await?;
+    for row in rows {
+        let source = read_source(row.try_get(0)?)?;
+        let (page, key): (String, String) = (row.try_get(1)?, row.try_get(2)?);
+        let last_answered: Option<Date> = row.try_get(5)?;
+        if key == TaskId::WHOLE_MARKET {
+            let ended: Option<bool> = row.try_get(3)?;
+            let outcome: Option<String> = row.try_get(4)?;
+            let ended_in_this_cycle = ended == Some(true);
+            lists.insert(
+                (source, page),
+                ListState {
+                    answered_in_this_cycle: ended_in_this_cycle
+                        && matches!(outcome.as_deref(), Some("done" | "unchanged" | "absent")),
+                    ended_in_this_cycle,
+                    ever_answered: last_answered.is_some(),
+                },
+            );
+        } else if let Some((_, fund)) = funds.get_mut(&key) {
+            let extents: serde_json::Value = row.try_get(7)?;
+            let extents = serde_json::from_value(extents).map_err(|error| {
+                StoreError::Inconsistent(format!("the extents of {source}/{page}/{key}: {error}"))
+            })?;
+            fund.answered.insert(
+                (source, page),
+                Answered {
+                    last_answered,
+                    locator: row.try_get(6)?,
+                    extents,
+                },
+            );
+        }
+    }
+    Ok(PlanningState {
+        cycle: cycle.clone(),
+        funds: funds.into_values().map(|(_, fund)| fund).collect(),
+        lists,
+    })
+}
+
+type FundsByCode = BTreeMap<String, (i64, FundState)>;
+
+async fn read_funds(client: &impl GenericClient, cycle: &Cycle) -> Result<FundsByCode, StoreError> {
+    let rows = client
+        .query(
+            "SELECT f.fund_id, m.fund_code, m.fund_status = 'active', (
+                 SELECT d.nav_date FROM public.funds_daily d
+                 WHERE d.fund_code = m.fund_code AND d.nav_date <= $1
+                   AND d.nav_value IS NOT NULL AND d.nav_said_by & $2 <> 0
+                 ORDER BY d.nav_date DESC LIMIT 1)
+             FROM public.funds_master_info m JOIN runner.fund f USING (fund_code)",
+            &[&cycle.cycle_date, &SourceName::Finnomena.bit()],
+        )
+        .await?;
+    let mut funds = FundsByCode::new();
+    for row in rows {
+        let code: String = row.try_get(1)?;
+        let active: Option<bool> = row.try_get(2)?;
+        let fund = FundState {
+            fund_code: read_code(&code)?,
+            active: active == Some(true),
+            last_nav_date: row.try_get(3)?,
+            listings: BTreeMap::new(),
+            factsheets: BTreeMap::new(),
+            answered: BTreeMap::new(),
+        };
+        funds.insert(code, (row.try_get(0)?, fund));
+    }
+    Ok(funds)
+}
+
+async fn read_listings(
+    client: &impl GenericClient,
+    cycle: &Cycle,
+    funds: &mut FundsByCode,
+) -> Result<(), StoreError> {
+    let rows = client
+        .query(
+            "SELECT f.fund_code, o.source, o.dataset, o.fields ->> 'source_key', o.fields ->> 'factsheet_url',
+                    o.cycle_id = $1,
+                    (SELECT max(a.last_cycle) FROM runner.alias a WHERE a.source = o.source AND a.fund_id = o.fund_id)
+                        = newest.cycle_id
+             FROM runner.observation o JOIN runner.fund f USING (fund_id)
+             LEFT JOIN (SELECT source, max(last_cycle) AS cycle_id FROM runner.alias GROUP BY source) newest
+                    ON newest.source = o.source
+             WHERE o.dataset IN ('listing', 'factsheet_link')",
+            &[&cycle.id],
+        )
+        .await?;
+    for row in rows {
+        let code: String = row.try_get(0)?;
+        let Some((_, fund)) = funds.get_mut(&code) else {
+            continue;
+        };
+        let source = read_source(row.try_get(1)?)?;
+        let (key, url): (Option<String>, Option<String>) = (row.try_get(3)?, row.try_get(4)?);
+        if let Some(source_key) = key {
+            let changed: Option<bool> = row.try_get(5)?;
+            let listed: Option<bool> = row.try_get(6)?;
+            fund.listings.insert(
+                source,
+                ListingState {
+                    source_key,
+                    listed: listed == Some(true),
+                    changed_in_this_cycle: changed == Some(true),
+                },
+            );
+        }
+        if let Some(url) = url {
+            fund.factsheets.insert(source, url);
+        }
+    }
+    Ok(())
 }

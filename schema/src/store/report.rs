@@ -106,8 +106,7 @@ pub struct TableCounts {
 }
 
 impl TableCounts {
-    /// Adds another batch's counts.
-    pub fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         self.records.add(&other.records);
         self.unreadable += other.unreadable;
         self.rows_inserted += other.rows_inserted;
@@ -167,13 +166,16 @@ pub struct TaskCounts {
     pub failed: u64,
     /// Not asked.
     pub deferred: u64,
+    /// Not yet acknowledged; 0 once the cycle is closed.
+    pub open: u64,
 }
 
 impl TaskCounts {
     /// O4: every planned task ended once.
     #[must_use]
     pub const fn balance(&self) -> bool {
-        self.planned == self.done + self.unchanged + self.absent + self.failed + self.deferred
+        self.planned
+            == self.done + self.unchanged + self.absent + self.failed + self.deferred + self.open
     }
 }
 
@@ -219,6 +221,6 @@ impl CycleTotals {
     pub fn is_complete(&self) -> bool {
         self.tasks
             .values()
-            .all(|tasks| tasks.failed == 0 && tasks.deferred == 0)
+            .all(|tasks| tasks.failed == 0 && tasks.deferred == 0 && tasks.open == 0)
     }
 }

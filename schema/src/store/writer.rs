@@ -2,16 +2,23 @@
 
 use std::time::Duration;
 
+use tokio_postgres::Client;
+
 use crate::{PlannedTask, SourceName};
 
-use super::cycles::{Cycle, CycleRequest, ScheduleFacts};
+use super::commit;
+use super::cycles::{self, Cycle, CycleRequest, Retention, ScheduleFacts};
 use super::error::StoreError;
-use super::planning::{NewTask, PlanningState};
+use super::planning::{self, NewTask, PlanningState};
 use super::report::{Batch, BatchReport, CycleTotals};
+use super::{migration, remerge, session, tasks};
 
-/// The one connection that writes.
+/// The one connection that writes. Whoever holds it knows that every earlier COMMIT is decided.
 #[derive(Debug)]
-pub struct Writer;
+pub struct Writer {
+    client: Client,
+    retention: Retention,
+}
 
 impl Writer {
     /// Connects (URL or `key=value` string, unix sockets included), sets the session up, takes the advisory lock
@@ -19,24 +26,54 @@ impl Writer {
     ///
     /// # Errors
     /// Outages, and what waiting cannot mend: see [`StoreError::is_outage`].
-    pub async fn open(_database: &str, _lock_patience: Duration) -> Result<Self, StoreError> {
-        todo!()
+    pub async fn open(database: &str, lock_patience: Duration) -> Result<Self, StoreError> {
+        let config = session::read_config(database)?;
+        let mut client = session::connect(&config).await?;
+        session::take_lock(&client, lock_patience).await?;
+        migration::migrate(&mut client).await?;
+        session::create_staging(&client).await?;
+        client
+            .execute(
+                "INSERT INTO runner.heartbeat (only_row, runner, started_at, doing)
+                 VALUES (true, $1, now(), 'starting')
+                 ON CONFLICT (only_row) DO UPDATE SET
+                     runner = EXCLUDED.runner, started_at = now(), doing = EXCLUDED.doing, beat_at = now()",
+                &[&format!(
+                    "master_runner {}, process {}",
+                    env!("CARGO_PKG_VERSION"),
+                    std::process::id()
+                )],
+            )
+            .await?;
+        Ok(Self {
+            client,
+            retention: Retention::USUAL,
+        })
     }
 
-    /// Begins or resumes a cycle.
+    /// Sets how much of what only explains is kept (O6).
+    pub const fn set_retention(&mut self, retention: Retention) {
+        self.retention = retention;
+    }
+
+    /// Begins or resumes a cycle: the open one of this date, kind and scope; on a closed one its failed tasks, if
+    /// asked for; else a new pass.
     ///
     /// # Errors
     /// Outages.
-    pub async fn begin_cycle(&mut self, _request: &CycleRequest) -> Result<Cycle, StoreError> {
-        todo!()
+    pub async fn begin_cycle(&mut self, request: &CycleRequest) -> Result<Cycle, StoreError> {
+        let tx = self.client.transaction().await?;
+        let cycle = cycles::begin(&tx, request).await?;
+        tx.commit().await?;
+        Ok(cycle)
     }
 
     /// What a planner would be told now.
     ///
     /// # Errors
     /// Outages.
-    pub async fn planning_state(&mut self, _cycle: &Cycle) -> Result<PlanningState, StoreError> {
-        todo!()
+    pub async fn planning_state(&mut self, cycle: &Cycle) -> Result<PlanningState, StoreError> {
+        planning::read(&self.client, cycle).await
     }
 
     /// Plans in one transaction: reads the state, calls `planner`, inserts those of its tasks that are not yet planned
@@ -46,18 +83,22 @@ impl Writer {
     /// Outages.
     pub async fn plan(
         &mut self,
-        _cycle: &Cycle,
-        _planner: &(dyn Fn(&PlanningState) -> Vec<NewTask> + Send + Sync),
+        cycle: &Cycle,
+        planner: &(dyn Fn(&PlanningState) -> Vec<NewTask> + Send + Sync),
     ) -> Result<usize, StoreError> {
-        todo!()
+        let tx = self.client.transaction().await?;
+        let state = planning::read(&tx, cycle).await?;
+        let planned = tasks::plan(&tx, cycle, &planner(&state)).await?;
+        tx.commit().await?;
+        Ok(planned)
     }
 
     /// What is left: tasks planned in the cycle and not acknowledged in it.
     ///
     /// # Errors
     /// Outages.
-    pub async fn checkpoint(&mut self, _cycle: &Cycle) -> Result<Vec<PlannedTask>, StoreError> {
-        todo!()
+    pub async fn checkpoint(&mut self, cycle: &Cycle) -> Result<Vec<PlannedTask>, StoreError> {
+        tasks::checkpoint(&self.client, cycle).await
     }
 
     /// Commits a batch in one transaction (D1). A batch that is found to be committed already is not repeated: its
@@ -67,18 +108,22 @@ impl Writer {
     /// Outages: open a new writer and repeat with the same batch.
     pub async fn commit(
         &mut self,
-        _cycle: &Cycle,
-        _batch: &Batch,
+        cycle: &Cycle,
+        batch: &Batch,
     ) -> Result<BatchReport, StoreError> {
-        todo!()
+        commit::commit(&mut self.client, cycle, batch).await
     }
 
-    /// Round 2: the cycle's failed and deferred tasks are unacknowledged again, with attempts 0. Returns how many.
+    /// Round 2: the cycle's failed and deferred tasks are unacknowledged again, with attempts 0. Returns how many
+    /// tasks are to be asked in it.
     ///
     /// # Errors
     /// Outages.
-    pub async fn begin_round_two(&mut self, _cycle: &mut Cycle) -> Result<usize, StoreError> {
-        todo!()
+    pub async fn begin_round_two(&mut self, cycle: &mut Cycle) -> Result<usize, StoreError> {
+        let tx = self.client.transaction().await?;
+        let left = cycles::begin_round_two(&tx, cycle).await?;
+        tx.commit().await?;
+        Ok(left)
     }
 
     /// Closes the cycle: what is left unacknowledged or deferred ends failed for `reason`; fund status by absence
@@ -88,18 +133,21 @@ impl Writer {
     /// Outages.
     pub async fn close_cycle(
         &mut self,
-        _cycle: &Cycle,
-        _reason: &str,
+        cycle: &Cycle,
+        reason: &str,
     ) -> Result<CycleTotals, StoreError> {
-        todo!()
+        let tx = self.client.transaction().await?;
+        let totals = cycles::close(&tx, cycle, reason, &self.retention).await?;
+        tx.commit().await?;
+        Ok(totals)
     }
 
     /// The totals of a cycle so far: for a run that was stopped.
     ///
     /// # Errors
     /// Outages.
-    pub async fn totals(&mut self, _cycle: &Cycle) -> Result<CycleTotals, StoreError> {
-        todo!()
+    pub async fn totals(&mut self, cycle: &Cycle) -> Result<CycleTotals, StoreError> {
+        cycles::totals(&self.client, cycle).await
     }
 
     /// What the schedule decides by.
@@ -107,7 +155,7 @@ impl Writer {
     /// # Errors
     /// Outages.
     pub async fn schedule_facts(&mut self) -> Result<ScheduleFacts, StoreError> {
-        todo!()
+        cycles::schedule_facts(&self.client).await
     }
 
     /// Derives the small tables anew from the observations. Returns how many rows changed.
@@ -115,23 +163,48 @@ impl Writer {
     /// # Errors
     /// Outages.
     pub async fn remerge(&mut self) -> Result<u64, StoreError> {
-        todo!()
+        let tx = self.client.transaction().await?;
+        let changed = remerge::all(&tx).await?;
+        tx.commit().await?;
+        Ok(changed)
     }
 
-    /// Forgets what is known of a source's pages (hashes, yard-sticks), so that the next cycle reads everything anew.
-    /// No row is deleted. Returns how many tasks.
+    /// Forgets what is known of a source's pages (hashes, extents, yard-sticks), so that the next cycle reads
+    /// everything anew. No row of the warehouse is deleted. Returns how many tasks.
     ///
     /// # Errors
     /// Outages.
-    pub async fn reset_source(&mut self, _source: SourceName) -> Result<u64, StoreError> {
-        todo!()
+    pub async fn reset_source(&mut self, source: SourceName) -> Result<u64, StoreError> {
+        let tx = self.client.transaction().await?;
+        let tasks = tx
+            .execute(
+                "UPDATE runner.task SET payload_hash = NULL, parser_version = NULL, answered_cycle = NULL,
+                     answered_locator = NULL, extents = '{}'
+                 WHERE source = $1",
+                &[&source.as_str()],
+            )
+            .await?;
+        tx.execute(
+            "DELETE FROM runner.list_size WHERE source = $1",
+            &[&source.as_str()],
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(tasks)
     }
 
-    /// Writes the sign of life that `status` and a second runner read; fails when connection or lock is gone.
+    /// Writes the sign of life that `status` and a second runner read; fails when the connection, and with it the
+    /// lock, is gone.
     ///
     /// # Errors
     /// Outages.
-    pub async fn heartbeat(&mut self, _doing: &str) -> Result<(), StoreError> {
-        todo!()
+    pub async fn heartbeat(&mut self, doing: &str) -> Result<(), StoreError> {
+        self.client
+            .execute(
+                "UPDATE runner.heartbeat SET doing = $1, beat_at = now()",
+                &[&doing],
+            )
+            .await?;
+        Ok(())
     }
 }

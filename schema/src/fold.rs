@@ -1,0 +1,242 @@
+//! Folding: a newer statement of a source over what the same source said before, field by field (D3, D4). Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::columns::{Fields, Record, Value};
+use crate::observation::{Portfolio, PortfolioRow};
+use crate::portfolio::{Decision, HeldPortfolio, accept_portfolio};
+use crate::{Observation, Said, SourceName};
+
+/// The field in which a listing keeps the source's own key of the fund.
+pub const SOURCE_KEY: &str = "source_key";
+
+/// What a source holds to be true of a fund in one dataset, everything it ever said folded together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The newest as-of date the source gave.
+    pub as_of_date: Option<Date>,
+    /// What it says.
+    pub content: Content,
+    /// Fields kept from before: the cycle since which the source no longer says them.
+    pub unsaid: BTreeMap<String, i64>,
+    /// The page it was last said on.
+    pub url: String,
+}
+
+/// The statement itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Fields by column name.
+    Fields(Fields),
+    /// A whole portfolio.
+    Portfolio(Vec<PortfolioRow>),
+    /// Codes with the factsheet each was last read from.
+    Codes(Vec<HeldCode>),
+    /// Portfolios an older warehouse held, by the source they stand under (`adopted` alone).
+    AdoptedPortfolios(Vec<AdoptedPortfolio>),
+}
+
+/// A code of a fund, as held.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HeldCode {
+    /// The `type` word; an older warehouse may hold others than the runner reads.
+    #[serde(rename = "type")]
+    pub code_type: String,
+    /// The code.
+    pub code: String,
+    /// The factsheet.
+    pub url: Option<String>,
+}
+
+/// A portfolio that stood in the warehouse before the runner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdoptedPortfolio {
+    /// The `source` it stands under.
+    pub source: String,
+    /// Its date.
+    pub as_of_date: Option<Date>,
+    /// Its rows in their order.
+    pub rows: Vec<PortfolioRow>,
+}
+
+/// What a new statement does to the held one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Folded {
+    /// Nothing: it is older, or not whole, than what is held.
+    Superseded,
+    /// Nothing: it says what is held.
+    Unchanged,
+    /// This is held from now on.
+    Changed(Held),
+}
+
+/// Folds `new` over `held`. `standing` is the portfolio that stands in the table under this source where the source
+/// itself has said none yet (an adopted one). `cycle_id` marks since when a field is no longer said.
+///
+/// The daily series is not folded here ([`crate::merge_daily`]): it folds to [`Folded::Unchanged`].
+#[must_use]
+pub fn fold(
+    held: Option<&Held>,
+    standing: Option<&HeldPortfolio<'_>>,
+    new: &Observation,
+    cycle_id: i64,
+) -> Folded {
+    match &new.said {
+        Said::Portfolio(portfolio) => fold_portfolio(held, standing, portfolio, new),
+        Said::Codes(codes) => {
+            let said = codes.iter().map(|code| HeldCode {
+                code_type: code.code_type.as_str().to_owned(),
+                code: code.code.clone(),
+                url: Some(new.url.clone()),
+            });
+            fold_codes(held, said.collect(), new)
+        }
+        Said::Daily(_) => Folded::Unchanged,
+        said => fold_fields(held, fields_of(said), new, cycle_id),
+    }
+}
+
+fn fields_of(said: &Said) -> Fields {
+    match said {
+        Said::Listing { source_key, fields } => {
+            let mut fields = fields.clone().into_fields();
+            fields.insert(SOURCE_KEY.to_owned(), Value::Text(source_key.clone()));
+            fields
+        }
+        Said::Master(fields) => fields.clone().into_fields(),
+        Said::Fees(fields) | Said::Minimums(fields) => fields.clone().into_fields(),
+        Said::Statistics(fields) => fields.clone().into_fields(),
+        Said::FactsheetLink(fields) => fields.clone().into_fields(),
+        Said::Codes(_) | Said::Portfolio(_) | Said::Daily(_) => Fields::new(),
+    }
+}
+
+fn is_older(held: &Held, new: &Observation) -> bool {
+    matches!((held.as_of_date, new.as_of_date), (Some(held), Some(new)) if new < held)
+}
+
+fn settle(held: Option<&Held>, folded: Held) -> Folded {
+    if held == Some(&folded) {
+        Folded::Unchanged
+    } else {
+        Folded::Changed(folded)
+    }
+}
+
+fn fold_fields(held: Option<&Held>, said: Fields, new: &Observation, cycle_id: i64) -> Folded {
+    let Some(before) = held else {
+        return Folded::Changed(Held {
+            as_of_date: new.as_of_date,
+            content: Content::Fields(said),
+            unsaid: BTreeMap::new(),
+            url: new.url.clone(),
+        });
+    };
+    if is_older(before, new) {
+        return Folded::Superseded;
+    }
+    let mut fields = Fields::new();
+    let mut unsaid = BTreeMap::new();
+    if let Content::Fields(known) = &before.content {
+        for (name, value) in known {
+            if !said.contains_key(name) {
+                let since = before.unsaid.get(name).copied().unwrap_or(cycle_id);
+                unsaid.insert(name.clone(), since);
+                fields.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    fields.extend(said);
+    settle(
+        held,
+        Held {
+            as_of_date: new.as_of_date.or(before.as_of_date),
+            content: Content::Fields(fields),
+            unsaid,
+            url: new.url.clone(),
+        },
+    )
+}
+
+fn fold_portfolio(
+    held: Option<&Held>,
+    standing: Option<&HeldPortfolio<'_>>,
+    portfolio: &Portfolio,
+    new: &Observation,
+) -> Folded {
+    let own = held.and_then(|held| match &held.content {
+        Content::Portfolio(rows) => Some(HeldPortfolio {
+            as_of_date: held.as_of_date,
+            rows,
+        }),
+        _ => None,
+    });
+    match accept_portfolio(own.as_ref().or(standing), portfolio, new.as_of_date) {
+        Decision::Keep(_) => Folded::Superseded,
+        Decision::Same if own.is_some() => Folded::Unchanged,
+        Decision::Same | Decision::Take => settle(
+            held,
+            Held {
+                as_of_date: new.as_of_date,
+                content: Content::Portfolio(portfolio.rows.clone()),
+                unsaid: BTreeMap::new(),
+                url: new.url.clone(),
+            },
+        ),
+    }
+}
+
+/// The set is that of the newest factsheet. A code that vanished from it stays (D3), unless the factsheet shows a code
+/// of the same type that was not known: then that one replaces it.
+fn fold_codes(held: Option<&Held>, said: Vec<HeldCode>, new: &Observation) -> Folded {
+    if held.is_some_and(|held| is_older(held, new)) {
+        return Folded::Superseded;
+    }
+    let known = match held.map(|held| &held.content) {
+        Some(Content::Codes(codes)) => codes.as_slice(),
+        _ => &[],
+    };
+    let names_another = |code_type: &str| {
+        said.iter().any(|new| {
+            new.code_type == code_type
+                && !known
+                    .iter()
+                    .any(|old| old.code_type == new.code_type && old.code == new.code)
+        })
+    };
+    let stays = |old: &&HeldCode| {
+        !names_another(&old.code_type)
+            && !said
+                .iter()
+                .any(|new| new.code_type == old.code_type && new.code == old.code)
+    };
+    let mut codes: Vec<HeldCode> = known.iter().filter(stays).cloned().collect();
+    codes.extend(said);
+    codes.sort();
+    codes.dedup();
+    settle(
+        held,
+        Held {
+            as_of_date: new
+                .as_of_date
+                .or_else(|| held.and_then(|held| held.as_of_date)),
+            content: Content::Codes(codes),
+            unsaid: BTreeMap::new(),
+            url: new.url.clone(),
+        },
+    )
+}
+
+/// The portfolio an older warehouse held under the name of `source`.
+#[must_use]
+pub fn adopted_portfolio(held: &Held, source: SourceName) -> Option<&AdoptedPortfolio> {
+    match &held.content {
+        Content::AdoptedPortfolios(portfolios) => portfolios
+            .iter()
+            .find(|portfolio| portfolio.source == source.as_str()),
+        _ => None,
+    }
+}

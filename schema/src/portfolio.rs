@@ -1,0 +1,219 @@
+//! When a portfolio is replaced (D3). Pure.
+
+use jiff::civil::Date;
+
+use crate::observation::{Portfolio, PortfolioRow};
+
+/// The portfolio that stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldPortfolio<'rows> {
+    /// Its date.
+    pub as_of_date: Option<Date>,
+    /// Its rows in page order.
+    pub rows: &'rows [PortfolioRow],
+}
+
+/// What becomes of a new portfolio.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It stands from now on; what stood goes to history.
+    Take,
+    /// It says what stands.
+    Same,
+    /// What stands is kept, for this reason.
+    Keep(&'static str),
+}
+
+/// Largest share of unreadable rows in a portfolio that may replace another one: one in five (D3).
+const READABLE_FOR_ONE_UNREADABLE: usize = 4;
+
+/// Decides by D3: an empty page changes nothing; a first portfolio is taken whatever its share of unreadable rows;
+/// another only when at most 20 % of its rows are unreadable, and it is newer, or of the same date with other rows;
+/// one without a date only where none with a date is held.
+#[must_use]
+pub fn accept_portfolio(
+    held: Option<&HeldPortfolio<'_>>,
+    new: &Portfolio,
+    as_of_date: Option<Date>,
+) -> Decision {
+    if new.rows.is_empty() {
+        return Decision::Keep("the new one is empty");
+    }
+    let Some(held) = held else {
+        return Decision::Take;
+    };
+    match (held.as_of_date, as_of_date) {
+        (Some(_), None) => return Decision::Keep("the new one has no date, the held one has"),
+        (Some(held), Some(new)) if new < held => return Decision::Keep("the held one is newer"),
+        _ => {}
+    }
+    if held.as_of_date == as_of_date && held.rows == new.rows {
+        return Decision::Same;
+    }
+    if too_many_unreadable(new) {
+        return Decision::Keep("more than a fifth of the new one cannot be read");
+    }
+    Decision::Take
+}
+
+/// A row without a readable percent stands among the rows; one without a name does not. The page had at least as many
+/// rows as either tells.
+fn too_many_unreadable(portfolio: &Portfolio) -> bool {
+    let nameless = portfolio.unreadable.saturating_sub(
+        portfolio
+            .rows
+            .iter()
+            .filter(|row| row.percent.is_none())
+            .count(),
+    );
+    let on_page = portfolio.rows.len() + nameless;
+    portfolio.unreadable * (READABLE_FOR_ONE_UNREADABLE + 1) > on_page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Number;
+    use crate::observation::PortfolioKind;
+    use jiff::civil::date;
+
+    fn row(name: &str, percent: Option<i32>) -> PortfolioRow {
+        PortfolioRow {
+            name: name.to_owned(),
+            percent: percent.map(Number::from),
+        }
+    }
+
+    fn page(rows: &[PortfolioRow], unreadable: usize) -> Portfolio {
+        Portfolio {
+            kind: PortfolioKind::FullHoldings,
+            rows: rows.to_vec(),
+            unreadable,
+        }
+    }
+
+    #[test]
+    fn a_portfolio_is_replaced_only_by_a_whole_newer_one() {
+        let (jan, feb) = (Some(date(2026, 1, 31)), Some(date(2026, 2, 28)));
+        let five: Vec<_> = (0..5).map(|n| row(&format!("n{n}"), Some(n))).collect();
+        let other: Vec<_> = (0..5).map(|n| row(&format!("n{n}"), Some(n + 1))).collect();
+        let held = |as_of_date| HeldPortfolio {
+            as_of_date,
+            rows: &five,
+        };
+        let empty = "the new one is empty";
+        let undated = "the new one has no date, the held one has";
+        let older = "the held one is newer";
+        let unreadable = "more than a fifth of the new one cannot be read";
+        for (what, held, new, as_of, decision) in [
+            ("first", None, page(&five, 0), jan, Decision::Take),
+            (
+                "first, unreadable",
+                None,
+                page(&five, 5),
+                jan,
+                Decision::Take,
+            ),
+            (
+                "first, empty",
+                None,
+                page(&[], 0),
+                jan,
+                Decision::Keep(empty),
+            ),
+            (
+                "empty",
+                Some(held(jan)),
+                page(&[], 0),
+                feb,
+                Decision::Keep(empty),
+            ),
+            (
+                "newer",
+                Some(held(jan)),
+                page(&other, 0),
+                feb,
+                Decision::Take,
+            ),
+            (
+                "newer, same rows",
+                Some(held(jan)),
+                page(&five, 0),
+                feb,
+                Decision::Take,
+            ),
+            ("same", Some(held(jan)), page(&five, 0), jan, Decision::Same),
+            (
+                "same date, other rows",
+                Some(held(jan)),
+                page(&other, 0),
+                jan,
+                Decision::Take,
+            ),
+            (
+                "older",
+                Some(held(feb)),
+                page(&other, 0),
+                jan,
+                Decision::Keep(older),
+            ),
+            (
+                "no date over a date",
+                Some(held(jan)),
+                page(&other, 0),
+                None,
+                Decision::Keep(undated),
+            ),
+            (
+                "no date over no date",
+                Some(held(None)),
+                page(&other, 0),
+                None,
+                Decision::Take,
+            ),
+            (
+                "a date over no date",
+                Some(held(None)),
+                page(&other, 0),
+                jan,
+                Decision::Take,
+            ),
+            (
+                "a fifth nameless",
+                Some(held(jan)),
+                page(&other[..4], 1),
+                feb,
+                Decision::Take,
+            ),
+            (
+                "over a fifth nameless",
+                Some(held(jan)),
+                page(&other[..3], 1),
+                feb,
+                Decision::Keep(unreadable),
+            ),
+        ] {
+            assert_eq!(
+                accept_portfolio(held.as_ref(), &new, as_of),
+                decision,
+                "{what}"
+            );
+        }
+        let mut one_null = other;
+        one_null[4].percent = None;
+        assert_eq!(
+            accept_portfolio(Some(&held(jan)), &page(&one_null, 1), feb),
+            Decision::Take
+        );
+        assert_eq!(
+            accept_portfolio(Some(&held(jan)), &page(&one_null, 2), feb),
+            Decision::Keep(unreadable)
+        );
+        // Equal rows are rows: a page that lists one twice is not the page that lists it once.
+        let doubled: Vec<_> = five.iter().cloned().chain([five[4].clone()]).collect();
+        assert_eq!(
+            accept_portfolio(Some(&held(jan)), &page(&doubled, 0), jan),
+            Decision::Take
+        );
+    }
+}

@@ -1,0 +1,208 @@
+//! Who wins: the one place where the rank of sources is declared (DESIGN sections 8 and 10, SOURCES section 8).
+
+use crate::columns::{Column, FeeFields, Kind, MasterFields, Record, StatisticsFields};
+use crate::observation::PortfolioKind;
+use crate::{Dataset, SourceName};
+use Dataset::{Fees, Listing, Master, Minimums, Statistics};
+use SourceName::{Adopted, Finnomena, SecFundcheck, Wealthmagik};
+
+/// One kind of statement: a source's word in a dataset.
+pub type Voice = (SourceName, Dataset);
+
+/// A table with one row a fund whose columns are merged field by field from several voices.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RowTable {
+    /// Its name in the schema `public`.
+    pub table: &'static str,
+    /// The columns that are said.
+    pub columns: &'static [Column],
+    /// Whose value stands, the first that says one. A voice that is not listed never fills a hole.
+    pub value_rank: &'static [Voice],
+    /// Whose page stands in [`Self::url_column`]: the first that said anything for the table.
+    pub url_rank: &'static [Voice],
+    /// The column that names the page.
+    pub url_column: &'static str,
+    /// Whether the row carries the as-of date of the statement.
+    pub dated: bool,
+    /// Whether a fund of the universe has a row though nobody says a value.
+    pub always: bool,
+}
+
+/// `funds_master_info`: the fund's own page, then the list (its name alone), then WealthMagik.
+pub const MASTER: RowTable = RowTable {
+    table: "funds_master_info",
+    columns: MasterFields::COLUMNS,
+    value_rank: &[
+        (Finnomena, Master),
+        (Finnomena, Listing),
+        (Wealthmagik, Master),
+        (Adopted, Master),
+    ],
+    url_rank: &[
+        (Finnomena, Master),
+        (Finnomena, Listing),
+        (Wealthmagik, Master),
+        (Adopted, Master),
+    ],
+    url_column: "source_url",
+    dated: false,
+    always: true,
+};
+
+/// `funds_fee`: the page shown is that of the fees, and only without any fee that of the minimum purchases.
+pub const FEE: RowTable = RowTable {
+    table: "funds_fee",
+    columns: FeeFields::COLUMNS,
+    value_rank: &[
+        (Finnomena, Fees),
+        (Finnomena, Minimums),
+        (Wealthmagik, Fees),
+        (Wealthmagik, Minimums),
+        (Adopted, Fees),
+    ],
+    url_rank: &[
+        (Finnomena, Fees),
+        (Wealthmagik, Fees),
+        (Finnomena, Minimums),
+        (Wealthmagik, Minimums),
+        (Adopted, Fees),
+    ],
+    url_column: "source_url",
+    dated: false,
+    always: false,
+};
+
+/// `funds_statistics`: the SEC alone; the sites define the same words differently, so theirs never fill a hole.
+pub const STATISTICS: RowTable = RowTable {
+    table: "funds_statistics",
+    columns: StatisticsFields::COLUMNS,
+    value_rank: &[(SecFundcheck, Statistics), (Adopted, Statistics)],
+    url_rank: &[(SecFundcheck, Statistics), (Adopted, Statistics)],
+    url_column: "sec_url",
+    dated: true,
+    always: false,
+};
+
+/// The tables merged field by field, the master table first: the others refer to it.
+pub const ROW_TABLES: [&RowTable; 3] = [&MASTER, &FEE, &STATISTICS];
+
+/// `funds_codes`: whose factsheet is believed, by code type.
+pub const CODES: [SourceName; 4] = [Finnomena, Wealthmagik, SecFundcheck, Adopted];
+
+/// NAV and AUM of a day.
+pub const NAV_AND_AUM: [SourceName; 4] = [Finnomena, Wealthmagik, SecFundcheck, Adopted];
+
+/// Bid and offer of a day.
+pub const PRICES: [SourceName; 4] = [Wealthmagik, Finnomena, SecFundcheck, Adopted];
+
+/// After this many closed monthly cycles in which its source no longer says it, a field ranks below any source that
+/// still says it (D4).
+pub const STALE_AFTER_MONTHLY_CYCLES: usize = 3;
+
+/// The name of a portfolio in its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortfolioPlace {
+    /// `funds_holding` or `funds_allocations`.
+    pub table: &'static str,
+    /// `holding_type` or `type`: the column of the key.
+    pub type_column: &'static str,
+    /// The word in that column.
+    pub type_word: &'static str,
+}
+
+/// Where a portfolio stands.
+#[must_use]
+pub const fn portfolio_place(kind: PortfolioKind) -> PortfolioPlace {
+    match kind {
+        PortfolioKind::TopHoldings => holding("top5"),
+        PortfolioKind::FullHoldings => holding("full"),
+        PortfolioKind::AssetAllocation => allocation("asset_alloc"),
+        PortfolioKind::SectorAllocation => allocation("sector_alloc"),
+        PortfolioKind::CountryAllocation => allocation("country_alloc"),
+    }
+}
+
+const fn holding(type_word: &'static str) -> PortfolioPlace {
+    PortfolioPlace {
+        table: "funds_holding",
+        type_column: "holding_type",
+        type_word,
+    }
+}
+
+const fn allocation(type_word: &'static str) -> PortfolioPlace {
+    PortfolioPlace {
+        table: "funds_allocations",
+        type_column: "type",
+        type_word,
+    }
+}
+
+/// The table whose records a statement counts among (O4); `None`: it feeds no table by itself.
+#[must_use]
+pub fn table_of(source: SourceName, dataset: Dataset) -> Option<&'static str> {
+    match dataset {
+        Listing => (source == Finnomena).then_some(MASTER.table),
+        Master => Some(MASTER.table),
+        Fees | Minimums => Some(FEE.table),
+        Statistics => Some(STATISTICS.table),
+        Dataset::FactsheetLink => None,
+        Dataset::Codes => Some("funds_codes"),
+        Dataset::TopHoldings | Dataset::FullHoldings => Some("funds_holding"),
+        Dataset::AssetAllocation | Dataset::SectorAllocation | Dataset::CountryAllocation => {
+            Some("funds_allocations")
+        }
+        Dataset::Daily => Some("funds_daily"),
+    }
+}
+
+/// The kind of a field of an observation; `None` for a name that no record declares.
+#[must_use]
+pub fn kind_of_field(dataset: Dataset, name: &str) -> Option<Kind> {
+    use crate::columns::{FactsheetLink, ListingFields};
+    let columns = match dataset {
+        Listing if name == crate::fold::SOURCE_KEY => return Some(Kind::Text),
+        Listing => ListingFields::COLUMNS,
+        Master => MasterFields::COLUMNS,
+        Fees | Minimums => FeeFields::COLUMNS,
+        Statistics => StatisticsFields::COLUMNS,
+        Dataset::FactsheetLink => FactsheetLink::COLUMNS,
+        _ => return None,
+    };
+    columns
+        .iter()
+        .find(|column| column.name == name)
+        .map(|column| column.kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adopted_rows_rank_lowest_everywhere() {
+        for table in ROW_TABLES {
+            assert_eq!(table.value_rank.last().map(|voice| voice.0), Some(Adopted));
+            assert_eq!(table.url_rank.last().map(|voice| voice.0), Some(Adopted));
+            assert!(
+                table
+                    .value_rank
+                    .iter()
+                    .all(|voice| table.url_rank.contains(voice))
+            );
+        }
+        for rank in [CODES, NAV_AND_AUM, PRICES] {
+            assert_eq!(rank.last(), Some(&Adopted));
+        }
+    }
+
+    #[test]
+    fn statistics_of_the_sites_never_fill_a_hole() {
+        assert!(
+            !STATISTICS
+                .value_rank
+                .iter()
+                .any(|(source, _)| *source == Wealthmagik)
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! Committing a batch: once, whole, and without the one task whose values the database refuses (D1, D6).
+
+use std::future::Future;
+use std::pin::Pin;
+
+use tokio_postgres::{Client, Transaction};
+
+use crate::{Outcome, Reject, TaskAnswer};
+
+use super::cycles::Cycle;
+use super::error::StoreError;
+use super::report::{Batch, BatchReport};
+use super::tasks;
+use super::transaction::{count_refused, write_answers};
+
+/// Commits the batch, or returns its report if it is found to be committed already.
+pub(super) async fn commit(
+    client: &mut Client,
+    cycle: &Cycle,
+    batch: &Batch,
+) -> Result<BatchReport, StoreError> {
+    let mut tx = client.transaction().await?;
+    let last = tx
+        .query_opt("SELECT batch_id, report FROM runner.last_batch", &[])
+        .await?;
+    if let Some(row) = last
+        && row.try_get::<_, String>(0)? == batch.id.as_str()
+    {
+        return serde_json::from_value(row.try_get(1)?).map_err(|error| {
+            StoreError::Inconsistent(format!("the report of the last batch: {error}"))
+        });
+    }
+    let report = write_halving(&mut tx, cycle, &batch.answers).await?;
+    let stored = serde_json::to_value(&report).map_err(|error| {
+        StoreError::Inconsistent(format!("the report of the batch cannot be stored: {error}"))
+    })?;
+    tx.execute(
+        "INSERT INTO runner.last_batch (only_row, batch_id, report) VALUES (true, $1, $2)
+         ON CONFLICT (only_row) DO UPDATE SET
+             batch_id = EXCLUDED.batch_id, report = EXCLUDED.report, committed_at = now()",
+        &[&batch.id.as_str(), &stored],
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(report)
+}
+
+/// Writes answers below a savepoint; where the database refuses a value, each half by itself, down to the one task,
+/// which is acknowledged as failed with a reject. Everything stays in the one transaction.
+fn write_halving<'call>(
+    tx: &'call mut Transaction<'_>,
+    cycle: &'call Cycle,
+    answers: &'call [TaskAnswer],
+) -> Pin<Box<dyn Future<Output = Result<BatchReport, StoreError>> + Send + 'call>> {
+    Box::pin(async move {
+        let savepoint = tx.transaction().await?;
+        match write_answers(&savepoint, cycle, answers).await {
+            Ok(report) => {
+                savepoint.commit().await?;
+                return Ok(report);
+            }
+            Err(StoreError::BadData(why)) => {
+                savepoint.rollback().await?;
+                if let [answer] = answers {
+                    return write_refused(tx, cycle, answer, &why).await;
+                }
+            }
+            Err(other) => return Err(other),
+        }
+        let (first, second) = answers.split_at(answers.len() / 2);
+        let mut report = write_halving(tx, cycle, first).await?;
+        let rest = write_halving(tx, cycle, second).await?;
+        for (table, counts) in &rest.tables {
+            report.tables.entry(table.clone()).or_default().add(counts);
+        }
+        report.tasks.extend(rest.tasks);
+        report.breaches.extend(rest.breaches);
+        Ok(report)
+    })
+}
+
+async fn write_refused(
+    tx: &mut Transaction<'_>,
+    cycle: &Cycle,
+    answer: &TaskAnswer,
+    why: &str,
+) -> Result<BatchReport, StoreError> {
+    let failure =
+        format!("the database refuses a value of this answer: {why}; nothing of it was taken");
+    let mut refused = BatchReport::default();
+    count_refused(&mut refused, answer);
+    let dataset = answer
+        .observations
+        .first()
+        .map_or(crate::Dataset::Listing, |observation| {
+            observation.said.dataset()
+        });
+    let reject = Reject {
+        fund_code: answer
+            .observations
+            .first()
+            .map(|observation| observation.fund_code.to_string()),
+        dataset,
+        field: "*".to_owned(),
+        reason: failure.clone(),
+        sample: String::new(),
+        severity: crate::task::Severity::Rejected,
+    };
+    let failed = TaskAnswer::empty(answer.id.clone(), Outcome::Failed(failure), answer.attempts);
+    tasks::write_rejects(tx, cycle, &[(&answer.id, &reject)]).await?;
+    tasks::add_counts(tx, cycle.id, &refused.tables).await?;
+    let mut report = write_answers(tx, cycle, &[failed]).await?;
+    for (table, counts) in &refused.tables {
+        report.tables.entry(table.clone()).or_default().add(counts);
+    }
+    Ok(report)
+}

@@ -1,0 +1,146 @@
+//! The writer's session: connection, settings, the advisory lock (A8, O2).
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::daily;
+use super::error::StoreError;
+
+/// The advisory lock of the one runner: "mrun" and a version of what the lock means.
+const LOCK: (i32, i32) = (0x6d72_756e, 1);
+
+/// Pause between two tries for the lock.
+const LOCK_RETRY: Duration = Duration::from_millis(200);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+
+/// A statement or an idle transaction longer than this means that something hangs.
+const SESSION: &str = "
+    SET statement_timeout = '10min';
+    SET lock_timeout = '1min';
+    SET idle_in_transaction_session_timeout = '2min';
+    SET TimeZone = 'UTC';
+    SET DateStyle = 'ISO, YMD';
+    SET client_min_messages = 'warning';
+    SET search_path = pg_catalog, public, pg_temp;";
+
+/// Reads the `database` setting.
+pub(super) fn read_config(database: &str) -> Result<Config, StoreError> {
+    let mut config: Config = database.parse().map_err(|error: tokio_postgres::Error| {
+        StoreError::BadConnectionString(error.to_string())
+    })?;
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    config
+        .keepalives(true)
+        .keepalives_idle(KEEPALIVE_IDLE)
+        .application_name("master_runner");
+    Ok(config)
+}
+
+/// Connects and sets the session up.
+pub(super) async fn connect(config: &Config) -> Result<Client, StoreError> {
+    let (client, connection) = config
+        .connect(NoTls)
+        .await
+        .map_err(|error| refusal(&error))?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "the writer's connection ended");
+        }
+    });
+    client.batch_execute(SESSION).await?;
+    Ok(client)
+}
+
+/// A server that answers and refuses will refuse again; one that does not answer is waited for (A2).
+fn refusal(error: &tokio_postgres::Error) -> StoreError {
+    let for_good = [
+        SqlState::INVALID_PASSWORD,
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+        SqlState::INVALID_CATALOG_NAME,
+        SqlState::INSUFFICIENT_PRIVILEGE,
+    ];
+    if let Some(db) = error.as_db_error() {
+        if for_good.contains(db.code()) {
+            return StoreError::Refused(db.message().to_owned());
+        }
+        return StoreError::Outage(db.message().to_owned());
+    }
+    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    let mut text = error.to_string();
+    let mut io = false;
+    while let Some(inner) = cause {
+        io |= inner.is::<std::io::Error>();
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    let passing = io || error.is_closed() || text.contains("timeout") || text.contains("timed out");
+    if passing {
+        StoreError::Outage(text)
+    } else {
+        StoreError::Refused(text)
+    }
+}
+
+/// Takes the lock, trying for `patience`: a killed runner's backend may hold it for moments.
+pub(super) async fn take_lock(client: &Client, patience: Duration) -> Result<(), StoreError> {
+    let give_up = Instant::now() + patience;
+    loop {
+        let row = client
+            .query_one("SELECT pg_try_advisory_lock($1, $2)", &[&LOCK.0, &LOCK.1])
+            .await?;
+        if row.try_get(0)? {
+            return Ok(());
+        }
+        if Instant::now() >= give_up {
+            return Err(StoreError::AnotherRunner {
+                who: holder(client).await?,
+            });
+        }
+        sleep(LOCK_RETRY).await;
+    }
+}
+
+async fn holder(client: &Client) -> Result<String, StoreError> {
+    let row = client
+        .query_opt(
+            "SELECT a.pid, a.application_name, COALESCE(host(a.client_addr), 'the same machine'),
+                    to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SS TZ')
+             FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+             WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+               AND l.classid = $1::bigint::oid AND l.objid = $2::bigint::oid
+               AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            &[&i64::from(LOCK.0), &i64::from(LOCK.1)],
+        )
+        .await?;
+    let Some(row) = row else {
+        return Ok("it has just let go of it".to_owned());
+    };
+    let (pid, name, host, since): (i32, Option<String>, String, Option<String>) = (
+        row.try_get(0)?,
+        row.try_get(1)?,
+        row.try_get(2)?,
+        row.try_get(3)?,
+    );
+    Ok(format!(
+        "{} from {host}, connected since {}, server process {pid}",
+        name.filter(|name| !name.is_empty())
+            .unwrap_or_else(|| "a session".to_owned()),
+        since.unwrap_or_else(|| "an unknown time".to_owned()),
+    ))
+}
+
+/// Creates the session's staging tables.
+pub(super) async fn create_staging(client: &Client) -> Result<(), StoreError> {
+    client.batch_execute(daily::STAGING).await?;
+    Ok(())
+}

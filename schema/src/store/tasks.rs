@@ -1,0 +1,356 @@
+//! `runner.task`: the checkpoint, the acknowledgements, the totals.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::{GenericClient, Transaction};
+
+use crate::task::{PayloadHash, Severity};
+use crate::{Outcome, PlannedTask, Reject, SourceName, TaskAnswer, TaskId};
+
+use super::cycles::{Cycle, Scope};
+use super::daily::read_source;
+use super::error::StoreError;
+use super::planning::NewTask;
+use super::report::{TableCounts, TaskCounts};
+
+/// Plans tasks that are not yet planned in the cycle. Returns how many.
+pub(super) async fn plan(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    tasks: &[NewTask],
+) -> Result<usize, StoreError> {
+    let sources: Vec<&str> = tasks.iter().map(|task| task.id.source.as_str()).collect();
+    let pages: Vec<&str> = tasks.iter().map(|task| task.id.page.as_str()).collect();
+    let keys: Vec<&str> = tasks.iter().map(|task| task.id.key.as_str()).collect();
+    let locators: Vec<Option<&str>> = tasks.iter().map(|task| task.locator.as_deref()).collect();
+    let extents: Vec<Option<&str>> = tasks.iter().map(|task| task.extent.as_deref()).collect();
+    // A planner that names a task twice means one.
+    let planned = tx
+        .execute(
+            "INSERT INTO runner.task AS known (source, page, key, locator, extent, planned_cycle)
+             SELECT DISTINCT ON (source, page, key) source, page, key, locator, extent, $6::bigint
+             FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+                  AS new (source, page, key, locator, extent)
+             ON CONFLICT (source, page, key) DO UPDATE SET
+                 locator = EXCLUDED.locator, extent = EXCLUDED.extent, planned_cycle = EXCLUDED.planned_cycle,
+                 acked_cycle = NULL, attempts = 0, outcome = NULL, failure = NULL
+             WHERE known.planned_cycle <> EXCLUDED.planned_cycle",
+            &[&sources, &pages, &keys, &locators, &extents, &cycle.id],
+        )
+        .await?;
+    usize::try_from(planned).map_err(|_| StoreError::Inconsistent("too many tasks".to_owned()))
+}
+
+/// What is left of a cycle.
+pub(super) async fn checkpoint(
+    client: &impl GenericClient,
+    cycle: &Cycle,
+) -> Result<Vec<PlannedTask>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT source, page, key, locator, extent, attempts, payload_hash, parser_version
+             FROM runner.task
+             WHERE planned_cycle = $1 AND acked_cycle IS DISTINCT FROM $1
+             ORDER BY source, page, key",
+            &[&cycle.id],
+        )
+        .await?;
+    let mut tasks = Vec::with_capacity(rows.len());
+    for row in rows {
+        let attempts: i32 = row.try_get(5)?;
+        let hash: Option<Vec<u8>> = row.try_get(6)?;
+        let version: Option<i32> = row.try_get(7)?;
+        let hash = hash.and_then(|hash| <[u8; 32]>::try_from(hash).ok());
+        tasks.push(PlannedTask {
+            id: TaskId {
+                source: read_source(row.try_get(0)?)?,
+                page: row.try_get(1)?,
+                key: row.try_get(2)?,
+            },
+            locator: row.try_get(3)?,
+            extent: row.try_get(4)?,
+            attempts: attempts.unsigned_abs(),
+            known_payload: hash.map(PayloadHash).zip(version),
+        });
+    }
+    Ok(tasks)
+}
+
+/// Acknowledges tasks in the transaction that holds their rows (D1).
+pub(super) async fn acknowledge(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    answers: &[(&TaskAnswer, Outcome)],
+) -> Result<(), StoreError> {
+    let mut columns = AckColumns::default();
+    for (answer, outcome) in answers {
+        columns.push(cycle, answer, outcome);
+    }
+    let acknowledged = tx
+        .execute(
+            "UPDATE runner.task t SET
+                 acked_cycle = $1, outcome = a.outcome, failure = a.failure, attempts = a.attempts,
+                 payload_hash = CASE WHEN a.outcome = 'done' THEN a.hash ELSE t.payload_hash END,
+                 parser_version = CASE WHEN a.outcome = 'done' THEN a.version ELSE t.parser_version END,
+                 last_answer_at = CASE WHEN a.answered THEN now() ELSE t.last_answer_at END,
+                 answered_cycle = CASE WHEN a.answered THEN $1 ELSE t.answered_cycle END,
+                 answered_locator = CASE WHEN a.answered THEN t.locator ELSE t.answered_locator END,
+                 extents = CASE WHEN a.answered AND t.extent IS NOT NULL
+                     THEN t.extents || jsonb_build_object(t.extent, $11::text) ELSE t.extents END
+             FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::integer[], $8::bytea[], $9::integer[], $10::bool[])
+                  AS a (source, page, key, outcome, failure, attempts, hash, version, answered)
+             WHERE t.source = a.source AND t.page = a.page AND t.key = a.key AND t.planned_cycle = $1",
+            &[
+                &cycle.id,
+                &columns.sources,
+                &columns.pages,
+                &columns.keys,
+                &columns.outcomes,
+                &columns.failures,
+                &columns.attempts,
+                &columns.hashes,
+                &columns.versions,
+                &columns.answered,
+                &cycle.cycle_date.to_string(),
+            ],
+        )
+        .await?;
+    if acknowledged != answers.len() as u64 {
+        return Err(StoreError::Inconsistent(format!(
+            "{} of {} answered tasks are planned in cycle {}; nothing of the batch was committed",
+            acknowledged,
+            answers.len(),
+            cycle.id
+        )));
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct AckColumns<'answer> {
+    sources: Vec<&'static str>,
+    pages: Vec<&'answer str>,
+    keys: Vec<&'answer str>,
+    outcomes: Vec<&'static str>,
+    failures: Vec<Option<String>>,
+    attempts: Vec<i32>,
+    hashes: Vec<Option<Vec<u8>>>,
+    versions: Vec<Option<i32>>,
+    answered: Vec<bool>,
+}
+
+/// Longest failure text kept, in characters.
+const FAILURE_CHARS: usize = 1_000;
+
+impl<'answer> AckColumns<'answer> {
+    fn push(&mut self, cycle: &Cycle, answer: &'answer TaskAnswer, outcome: &Outcome) {
+        // A whole list that was read in a partial-scope cycle changes no status: the next full cycle reads it again.
+        let forget = cycle.scope == Scope::Partial && answer.id.key == TaskId::WHOLE_MARKET;
+        let payload = answer.payload.filter(|_| !forget);
+        self.sources.push(answer.id.source.as_str());
+        self.pages.push(&answer.id.page);
+        self.keys.push(&answer.id.key);
+        self.outcomes.push(outcome.as_str());
+        self.failures.push(match outcome {
+            Outcome::Failed(why) | Outcome::Deferred(why) => Some(
+                why.chars()
+                    .filter(|c| *c != '\0')
+                    .take(FAILURE_CHARS)
+                    .collect(),
+            ),
+            Outcome::Done | Outcome::Unchanged | Outcome::Absent => None,
+        });
+        self.attempts
+            .push(i32::try_from(answer.attempts).unwrap_or(i32::MAX));
+        self.hashes.push(payload.map(|(hash, _)| hash.0.to_vec()));
+        self.versions.push(payload.map(|(_, version)| version));
+        self.answered.push(outcome.is_answer());
+    }
+}
+
+/// Writes the rejects of answers.
+pub(super) async fn write_rejects(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    rejects: &[(&TaskId, &Reject)],
+) -> Result<(), StoreError> {
+    if rejects.is_empty() {
+        return Ok(());
+    }
+    let clean = Reject::sample_of;
+    let sources: Vec<&str> = rejects.iter().map(|(id, _)| id.source.as_str()).collect();
+    let pages: Vec<&str> = rejects.iter().map(|(id, _)| id.page.as_str()).collect();
+    let keys: Vec<&str> = rejects.iter().map(|(id, _)| id.key.as_str()).collect();
+    let codes: Vec<Option<String>> = rejects
+        .iter()
+        .map(|(_, reject)| reject.fund_code.as_deref().map(clean))
+        .collect();
+    let datasets: Vec<&str> = rejects
+        .iter()
+        .map(|(_, reject)| reject.dataset.as_str())
+        .collect();
+    let fields: Vec<String> = rejects
+        .iter()
+        .map(|(_, reject)| clean(&reject.field))
+        .collect();
+    let reasons: Vec<String> = rejects
+        .iter()
+        .map(|(_, reject)| clean(&reject.reason))
+        .collect();
+    let samples: Vec<String> = rejects
+        .iter()
+        .map(|(_, reject)| clean(&reject.sample))
+        .collect();
+    let severities: Vec<&str> = rejects
+        .iter()
+        .map(|(_, reject)| match reject.severity {
+            Severity::Rejected => "rejected",
+            Severity::Noted => "noted",
+        })
+        .collect();
+    tx.execute(
+        "INSERT INTO runner.rejected (cycle_id, source, page, key, fund_code, dataset, field, reason, sample, severity)
+         SELECT $1::bigint, *
+         FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])",
+        &[
+            &cycle.id, &sources, &pages, &keys, &codes, &datasets, &fields, &reasons, &samples,
+            &severities,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// How the tasks of a cycle stand, by source.
+pub(super) async fn count(
+    client: &impl GenericClient,
+    cycle_id: i64,
+) -> Result<BTreeMap<SourceName, TaskCounts>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT source, CASE WHEN acked_cycle = planned_cycle THEN outcome END, count(*)
+             FROM runner.task WHERE planned_cycle = $1 GROUP BY 1, 2",
+            &[&cycle_id],
+        )
+        .await?;
+    let mut by_source: BTreeMap<SourceName, TaskCounts> = BTreeMap::new();
+    for row in rows {
+        let counts = by_source.entry(read_source(row.try_get(0)?)?).or_default();
+        let outcome: Option<String> = row.try_get(1)?;
+        let tasks = row.try_get::<_, i64>(2)?.unsigned_abs();
+        counts.planned += tasks;
+        match outcome.as_deref() {
+            Some("done") => counts.done += tasks,
+            Some("unchanged") => counts.unchanged += tasks,
+            Some("absent") => counts.absent += tasks,
+            Some("failed") => counts.failed += tasks,
+            Some("deferred") => counts.deferred += tasks,
+            _ => counts.open += tasks,
+        }
+    }
+    Ok(by_source)
+}
+
+/// Failures by source and reason, the most frequent first.
+pub(super) async fn failures(
+    client: &impl GenericClient,
+    cycle_id: i64,
+    limit: i64,
+) -> Result<Vec<(SourceName, String, u64)>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT source, failure, count(*) FROM runner.task
+             WHERE planned_cycle = $1 AND acked_cycle = $1 AND outcome IN ('failed', 'deferred')
+             GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT $2",
+            &[&cycle_id, &limit],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let failure: Option<String> = row.try_get(1)?;
+            Ok((
+                read_source(row.try_get(0)?)?,
+                failure.unwrap_or_else(|| "no reason given".to_owned()),
+                row.try_get::<_, i64>(2)?.unsigned_abs(),
+            ))
+        })
+        .collect()
+}
+
+/// Adds the counts of a batch to those of its cycle.
+pub(super) async fn add_counts(
+    tx: &Transaction<'_>,
+    cycle_id: i64,
+    tables: &BTreeMap<String, TableCounts>,
+) -> Result<(), StoreError> {
+    for (table, counts) in tables {
+        let numbers = as_columns(counts).map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+        let [a, b, c, d, e, f, g, h, i] = &numbers;
+        tx.execute(
+            "INSERT INTO runner.cycle_count AS held (cycle_id, table_name, observed, inserted, updated, unchanged,
+                 superseded, rejected, unreadable, rows_inserted, rows_updated)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+             ON CONFLICT (cycle_id, table_name) DO UPDATE SET
+                 observed = held.observed + EXCLUDED.observed, inserted = held.inserted + EXCLUDED.inserted,
+                 updated = held.updated + EXCLUDED.updated, unchanged = held.unchanged + EXCLUDED.unchanged,
+                 superseded = held.superseded + EXCLUDED.superseded, rejected = held.rejected + EXCLUDED.rejected,
+                 unreadable = held.unreadable + EXCLUDED.unreadable,
+                 rows_inserted = held.rows_inserted + EXCLUDED.rows_inserted,
+                 rows_updated = held.rows_updated + EXCLUDED.rows_updated",
+            &[&cycle_id, table, a, b, c, d, e, f, g, h, i],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+const fn as_columns(counts: &TableCounts) -> [u64; 9] {
+    let records = &counts.records;
+    [
+        records.observed,
+        records.inserted,
+        records.updated,
+        records.unchanged,
+        records.superseded,
+        records.rejected,
+        counts.unreadable,
+        counts.rows_inserted,
+        counts.rows_updated,
+    ]
+}
+
+/// The counts of a cycle by table.
+pub(super) async fn read_counts(
+    client: &impl GenericClient,
+    cycle_id: i64,
+) -> Result<BTreeMap<String, TableCounts>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT table_name, observed, inserted, updated, unchanged, superseded, rejected, unreadable,
+                    rows_inserted, rows_updated
+             FROM runner.cycle_count WHERE cycle_id = $1",
+            &[&cycle_id],
+        )
+        .await?;
+    let mut tables = BTreeMap::new();
+    for row in rows {
+        let mut numbers = [0_u64; 9];
+        for (at, number) in numbers.iter_mut().enumerate() {
+            *number = row.try_get::<_, i64>(at + 1)?.unsigned_abs();
+        }
+        let mut counts = TableCounts::default();
+        [
+            counts.records.observed,
+            counts.records.inserted,
+            counts.records.updated,
+            counts.records.unchanged,
+            counts.records.superseded,
+            counts.records.rejected,
+            counts.unreadable,
+            counts.rows_inserted,
+            counts.rows_updated,
+        ] = numbers;
+        tables.insert(row.try_get(0)?, counts);
+    }
+    Ok(tables)
+}

@@ -1,0 +1,394 @@
+//! One batch, one transaction (D1): observations, rows, rejects, history and acknowledgements.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio_postgres::{GenericClient, Transaction};
+
+use crate::fold::{Folded, Held, adopted_portfolio, fold};
+use crate::merge_funds::Statements;
+use crate::portfolio::HeldPortfolio;
+use crate::precedence::{Voice, table_of};
+use crate::task::Severity;
+use crate::{Dataset, FundCode, Observation, Outcome, Said, SourceName, TaskAnswer, TaskId};
+
+use super::cycles::{Cycle, Scope};
+use super::daily;
+use super::derive::{self, Derived, Touched};
+use super::error::StoreError;
+use super::funds::{self, Funds};
+use super::lists;
+use super::observations;
+use super::report::{Acknowledged, BatchReport};
+use super::tasks;
+
+/// Writes answers and their acknowledgements; the caller commits.
+pub(super) async fn write_answers(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    answers: &[TaskAnswer],
+) -> Result<BatchReport, StoreError> {
+    let mut report = BatchReport::default();
+    let mut outcomes = Vec::with_capacity(answers.len());
+    let mut taken: Vec<&TaskAnswer> = Vec::new();
+    for answer in answers {
+        if let Some(breach) = lists::check(tx, cycle, answer).await? {
+            count_refused(&mut report, answer);
+            outcomes.push((answer, Outcome::Failed(breach.clone())));
+            report.breaches.push((answer.id.source, breach));
+            continue;
+        }
+        outcomes.push((answer, answer.outcome.clone()));
+        if answer.outcome == Outcome::Done {
+            taken.push(answer);
+        }
+    }
+    write_observations(tx, cycle, &taken, &mut report).await?;
+
+    let rejects: Vec<_> = answers
+        .iter()
+        .flat_map(|answer| {
+            answer
+                .rejects
+                .iter()
+                .map(move |reject| (&answer.id, reject))
+        })
+        .collect();
+    tasks::write_rejects(tx, cycle, &rejects).await?;
+    for (id, reject) in rejects {
+        if reject.severity == Severity::Rejected
+            && let Some(table) = table_of(id.source, reject.dataset)
+        {
+            report
+                .tables
+                .entry(table.to_owned())
+                .or_default()
+                .unreadable += 1;
+        }
+    }
+    tasks::acknowledge(tx, cycle, &outcomes).await?;
+    tasks::add_counts(tx, cycle.id, &report.tables).await?;
+    report.tasks = outcomes
+        .into_iter()
+        .map(|(answer, outcome)| Acknowledged::new(answer.id.clone(), outcome))
+        .collect();
+    Ok(report)
+}
+
+/// The records of an answer of which nothing is taken.
+pub(super) fn count_refused(report: &mut BatchReport, answer: &TaskAnswer) {
+    for observation in &answer.observations {
+        if let Some(table) = table_of(observation.source, observation.said.dataset()) {
+            let counts = report.tables.entry(table.to_owned()).or_default();
+            counts.records.observed += records_of(&observation.said);
+            counts.records.rejected += records_of(&observation.said);
+        }
+    }
+}
+
+/// How many records a statement brings: days that say something, lines, codes, else one.
+fn records_of(said: &Said) -> u64 {
+    match said {
+        Said::Daily(points) => points
+            .iter()
+            .filter(|point| [point.nav, point.bid, point.offer, point.aum] != [None; 4])
+            .count() as u64,
+        said => said.rows() as u64,
+    }
+}
+
+async fn write_observations(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    answers: &[&TaskAnswer],
+    report: &mut BatchReport,
+) -> Result<(), StoreError> {
+    let observations: Vec<&Observation> = answers
+        .iter()
+        .flat_map(|answer| &answer.observations)
+        .collect();
+    if observations.is_empty() {
+        return Ok(());
+    }
+    let codes: BTreeSet<&FundCode> = observations
+        .iter()
+        .map(|observation| &observation.fund_code)
+        .collect();
+    let mut funds = funds::ensure(tx, &codes).await?;
+    let listings: Vec<&Observation> = observations
+        .iter()
+        .copied()
+        .filter(|observation| matches!(observation.said, Said::Listing { .. }))
+        .collect();
+    let entering = if listings.is_empty() {
+        BTreeSet::new()
+    } else {
+        funds::record_listings(tx, cycle, &listings, &mut funds).await?
+    };
+
+    let mut folding = Folding::read(tx, &observations, &funds, &entering).await?;
+    folding.fold_all(cycle, &observations, &funds);
+    observations::write(tx, Some(cycle.id), &folding.changed_statements()).await?;
+    let closed = closed_monthly(tx).await?;
+    let derived = folding
+        .derive(tx, cycle, &funds, &entering, &closed)
+        .await?;
+    for (table, counts) in &derived.tables {
+        report
+            .tables
+            .entry((*table).to_owned())
+            .or_default()
+            .add(counts);
+    }
+    folding.count(&observations, &funds, &derived, report);
+
+    for answer in answers {
+        if cycle.scope == Scope::Full
+            && answer.id.source == SourceName::Finnomena
+            && answer.id.key == TaskId::WHOLE_MARKET
+            && answer
+                .observations
+                .iter()
+                .any(|observation| matches!(observation.said, Said::Listing { .. }))
+        {
+            let own: Vec<&Observation> = answer.observations.iter().collect();
+            funds::record_standing(tx, cycle, &own, &funds).await?;
+            funds::apply_status(tx, cycle).await?;
+        }
+    }
+    write_days(tx, cycle, &observations, &funds, &entering, report).await
+}
+
+/// Ids of the closed full monthly cycles: by them fields go stale.
+pub(super) async fn closed_monthly(client: &impl GenericClient) -> Result<Vec<i64>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT cycle_id FROM runner.cycle WHERE kind = 'monthly' AND scope = 'full' AND state = 'closed'",
+            &[],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| row.try_get(0).map_err(StoreError::from))
+        .collect()
+}
+
+/// How a statement of the batch folded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Superseded,
+    Unchanged,
+    Changed,
+}
+
+struct Folding {
+    held: BTreeMap<i64, Statements>,
+    changed: BTreeSet<(i64, Voice)>,
+    /// One for each observation of the batch, in order.
+    fates: Vec<Fate>,
+}
+
+impl Folding {
+    async fn read(
+        tx: &Transaction<'_>,
+        observations: &[&Observation],
+        funds: &Funds,
+        entering: &BTreeSet<i64>,
+    ) -> Result<Self, StoreError> {
+        let kept: Vec<&&Observation> = observations
+            .iter()
+            .filter(|observation| observation.said.dataset() != Dataset::Daily)
+            .collect();
+        let datasets: BTreeSet<Dataset> = kept
+            .iter()
+            .flat_map(|observation| derive::read_with(observation.said.dataset()))
+            .collect();
+        let datasets: Vec<Dataset> = datasets.into_iter().collect();
+        let ids: BTreeSet<i64> = kept
+            .iter()
+            .filter_map(|observation| funds.get(&observation.fund_code))
+            .map(|fund| fund.id)
+            .filter(|id| !entering.contains(id))
+            .collect();
+        let ids: Vec<i64> = ids.into_iter().collect();
+        let mut held = if ids.is_empty() {
+            BTreeMap::new()
+        } else {
+            observations::read(tx, &ids, Some(&datasets)).await?
+        };
+        if !entering.is_empty() {
+            let entering: Vec<i64> = entering.iter().copied().collect();
+            held.extend(observations::read(tx, &entering, None).await?);
+        }
+        Ok(Self {
+            held,
+            changed: BTreeSet::new(),
+            fates: Vec::with_capacity(observations.len()),
+        })
+    }
+
+    fn fold_all(&mut self, cycle: &Cycle, observations: &[&Observation], funds: &Funds) {
+        for observation in observations {
+            let fate = match funds.get(&observation.fund_code) {
+                Some(fund) => self.fold_one(cycle, observation, fund.id),
+                None => Fate::Superseded,
+            };
+            self.fates.push(fate);
+        }
+    }
+
+    fn fold_one(&mut self, cycle: &Cycle, observation: &Observation, fund_id: i64) -> Fate {
+        let dataset = observation.said.dataset();
+        if dataset == Dataset::Daily {
+            return Fate::Unchanged;
+        }
+        let voice = (observation.source, dataset);
+        let statements = self.held.entry(fund_id).or_default();
+        let folded = {
+            let adopted = statements
+                .get(&(SourceName::Adopted, dataset))
+                .and_then(|held| adopted_portfolio(held, observation.source));
+            let standing = adopted.map(|adopted| HeldPortfolio {
+                as_of_date: adopted.as_of_date,
+                rows: &adopted.rows,
+            });
+            fold(
+                statements.get(&voice),
+                standing.as_ref(),
+                observation,
+                cycle.id,
+            )
+        };
+        match folded {
+            Folded::Superseded => Fate::Superseded,
+            Folded::Unchanged => Fate::Unchanged,
+            Folded::Changed(held) => {
+                statements.insert(voice, held);
+                self.changed.insert((fund_id, voice));
+                Fate::Changed
+            }
+        }
+    }
+
+    fn changed_statements(&self) -> Vec<(i64, Voice, &Held)> {
+        self.changed
+            .iter()
+            .filter_map(|(fund_id, voice)| {
+                Some((*fund_id, *voice, self.held.get(fund_id)?.get(voice)?))
+            })
+            .collect()
+    }
+
+    async fn derive(
+        &self,
+        tx: &Transaction<'_>,
+        cycle: &Cycle,
+        funds: &Funds,
+        entering: &BTreeSet<i64>,
+        closed_monthly: &[i64],
+    ) -> Result<Derived, StoreError> {
+        let mut touched = Vec::new();
+        for (fund_code, fund) in funds {
+            let Some(held) = self.held.get(&fund.id).filter(|_| fund.in_universe) else {
+                continue;
+            };
+            let changed: BTreeSet<Voice> = if entering.contains(&fund.id) {
+                held.keys().copied().collect()
+            } else {
+                let from = (fund.id, (SourceName::Finnomena, Dataset::Listing));
+                self.changed
+                    .range(from..)
+                    .take_while(|(id, _)| *id == fund.id)
+                    .map(|(_, voice)| *voice)
+                    .collect()
+            };
+            if !changed.is_empty() {
+                touched.push(Touched {
+                    fund_code,
+                    held,
+                    changed,
+                });
+            }
+        }
+        derive::derive(tx, Some(cycle.id), &touched, closed_monthly).await
+    }
+
+    /// Accounts for every record of the batch but the days (O4).
+    fn count(
+        &self,
+        observations: &[&Observation],
+        funds: &Funds,
+        derived: &Derived,
+        report: &mut BatchReport,
+    ) {
+        for (observation, fate) in observations.iter().zip(&self.fates) {
+            let dataset = observation.said.dataset();
+            let Some(table) = table_of(observation.source, dataset) else {
+                continue;
+            };
+            if dataset == Dataset::Daily {
+                continue;
+            }
+            let records = records_of(&observation.said);
+            let counts = &mut report.tables.entry(table.to_owned()).or_default().records;
+            counts.observed += records;
+            let fund = funds.get(&observation.fund_code);
+            let voice = (observation.source, dataset);
+            let held = fund.and_then(|fund| self.held.get(&fund.id)?.get(&voice));
+            match (fate, held) {
+                (Fate::Changed, Some(held)) if fund.is_some_and(|fund| fund.in_universe) => {
+                    derived.count(counts, &observation.fund_code, voice, held, records);
+                }
+                (Fate::Unchanged, _) => counts.unchanged += records,
+                _ => counts.superseded += records,
+            }
+        }
+    }
+}
+
+async fn write_days(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    observations: &[&Observation],
+    funds: &Funds,
+    entering: &BTreeSet<i64>,
+    report: &mut BatchReport,
+) -> Result<(), StoreError> {
+    let mut days = daily::Statements::new();
+    let mut waiting = daily::Statements::new();
+    for observation in observations {
+        let Said::Daily(points) = &observation.said else {
+            continue;
+        };
+        let in_universe = funds
+            .get(&observation.fund_code)
+            .is_some_and(|fund| fund.in_universe);
+        let chosen = if in_universe { &mut days } else { &mut waiting };
+        for point in points {
+            let values = [point.nav, point.bid, point.offer, point.aum];
+            if values != [None; 4] {
+                let day = (observation.fund_code.to_string(), point.nav_date);
+                daily::add(chosen, day, observation.source, values);
+            }
+        }
+    }
+    let kept: u64 = waiting.values().map(|sources| sources.len() as u64).sum();
+    daily::keep_waiting(tx, &waiting).await?;
+    let entering: Vec<&str> = funds
+        .iter()
+        .filter(|(_, fund)| entering.contains(&fund.id))
+        .map(|(code, _)| code.as_str())
+        .collect();
+    if !entering.is_empty() {
+        daily::take_waiting(tx, &entering, &mut days).await?;
+    }
+    let mut counts = daily::write(tx, cycle.id, &days).await?;
+    counts.records.observed += kept;
+    counts.records.superseded += kept;
+    if counts.records.observed > 0 {
+        report
+            .tables
+            .entry("funds_daily".to_owned())
+            .or_default()
+            .add(&counts);
+    }
+    Ok(())
+}
