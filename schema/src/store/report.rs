@@ -106,7 +106,8 @@ pub struct TableCounts {
 }
 
 impl TableCounts {
-    pub(super) fn add(&mut self, other: &Self) {
+    /// Adds another batch's counts.
+    pub fn add(&mut self, other: &Self) {
         self.records.add(&other.records);
         self.unreadable += other.unreadable;
         self.rows_inserted += other.rows_inserted;
