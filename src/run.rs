@@ -1,0 +1,315 @@
+//! The main job: `master_runner [run]`, once or by the schedule.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use actix::{Actor as _, Addr};
+use actors::loader_actor::WriterSettings;
+use actors::messages::{BeginShutdown, ReadSnapshot};
+use actors::supervisor::{SpineFailed, Supervisor, SupervisorSettings};
+use jiff::Zoned;
+use jiff::civil::Date;
+use schema::store::{CycleKind, CycleRequest, Scope, ScheduleFacts, StoreError};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cli::{CycleChoice, RunArgs};
+use crate::cycle::{CycleEnd, CycleRunner};
+use crate::cycle_report::{RunFacts, RunOutcome, peak_memory_bytes, summary};
+use crate::progress::{LogWriter, show};
+use crate::runner_settings::RunnerSettings;
+use crate::schedule::{Next, Schedule};
+use crate::sites::Sites;
+use crate::warehouse::{BACK_OFF, LOCK_PATIENCE, START_PATIENCE, StartPatience, Warehouse, open_writer, psql_line};
+
+/// The longest sleep of the scheduler: a clock that is set is noticed within it.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// How long the sites may take to be reached before the reader is told that there is no network.
+const REACH_LIMIT: Duration = Duration::from_secs(4);
+
+/// Runs, and says how it came out. Must be called within an actix system.
+pub async fn run(settings: RunnerSettings, args: RunArgs, log: LogWriter) -> RunOutcome {
+    let warehouse = match Warehouse::open(&settings.database).await {
+        Ok(warehouse) => warehouse,
+        Err(error) => {
+            tracing::error!("{error}");
+            return RunOutcome::Failed;
+        }
+    };
+    let outcome = run_on(&settings, &args, log, &warehouse).await;
+    warehouse.close().await;
+    outcome
+}
+
+async fn run_on(settings: &RunnerSettings, args: &RunArgs, log: LogWriter, warehouse: &Warehouse) -> RunOutcome {
+    let (stop, mut stopped) = watch::channel(false);
+    let early = stop.clone();
+    let until_started = actix::spawn(async move {
+        next_stop_signal().await;
+        early.send_replace(true);
+    });
+    let patience = StartPatience {
+        database: args.once.then_some(START_PATIENCE),
+        other_runner: args.standby,
+    };
+    let writer = match open_writer(warehouse.connection(), patience, &mut stopped).await {
+        Ok(writer) => writer,
+        Err(_) if *stopped.borrow() => return RunOutcome::Stopped,
+        Err(error) => {
+            tracing::error!("{}", start_failure(&error));
+            return RunOutcome::Failed;
+        }
+    };
+    let sites = match Sites::build(settings) {
+        Ok(sites) => sites,
+        Err(error) => {
+            tracing::error!("{error}");
+            return RunOutcome::Failed;
+        }
+    };
+    until_started.abort();
+    let supervisor = Supervisor::new(supervisor_settings(settings, &sites, warehouse.connection()), Some(writer), stop).start();
+    let signals = actix::spawn(stop_on_signal(supervisor.clone()));
+    let shown = actix::spawn(show(supervisor.clone(), sites.read_rates(), log));
+    let runner = CycleRunner {
+        supervisor: supervisor.clone(),
+        pages: sites.pages(),
+        mode: settings.mode,
+        narrowing: args.narrowing(),
+        stop: stopped.clone(),
+        on_round: sites.on_round(),
+    };
+    tracing::info!(mode = %settings.mode, "sizes: {}", settings.sizes());
+    tell_if_unreachable(&sites).await;
+    let job = Job {
+        settings,
+        args,
+        sites: &sites,
+        runner,
+        supervisor,
+    };
+    let outcome = if args.once { job.once().await } else { job.by_schedule().await };
+    shown.abort();
+    signals.abort();
+    sites.close().await;
+    outcome
+}
+
+/// One process's work, once everything is up.
+struct Job<'run> {
+    settings: &'run RunnerSettings,
+    args: &'run RunArgs,
+    sites: &'run Sites,
+    runner: CycleRunner,
+    supervisor: Addr<Supervisor>,
+}
+
+impl Job<'_> {
+    fn schedule(&self) -> Schedule {
+        self.settings.schedule.clone()
+    }
+
+    fn today(&self) -> Date {
+        Zoned::now().with_time_zone(self.settings.schedule.timezone.clone()).date()
+    }
+
+    fn stopping(&self) -> bool {
+        *self.runner.stop.borrow()
+    }
+
+    async fn facts(&self) -> Result<ScheduleFacts, SpineFailed> {
+        self.runner
+            .on_writer("reading the schedule", |writer| Box::pin(writer.schedule_facts()))
+            .await
+    }
+
+    /// `--once`: one cycle with both rounds.
+    async fn once(&self) -> RunOutcome {
+        let cycle_date = self.args.date.unwrap_or_else(|| self.today());
+        let kind = match self.args.cycle {
+            CycleChoice::Daily => CycleKind::Daily,
+            CycleChoice::Monthly => CycleKind::Monthly,
+            CycleChoice::Auto => match self.facts().await {
+                Ok(facts) => self.schedule().due_kind(cycle_date, &facts),
+                Err(error) => return self.broke(&error),
+            },
+        };
+        self.cycle(kind, cycle_date, true).await
+    }
+
+    /// By the schedule, until it is stopped.
+    async fn by_schedule(&self) -> RunOutcome {
+        let schedule = self.schedule();
+        let mut just_started = true;
+        let mut announced: Option<Zoned> = None;
+        while !self.stopping() {
+            let facts = match self.facts().await {
+                Ok(facts) => facts,
+                Err(error) => return self.broke(&error),
+            };
+            let now = Zoned::now();
+            match schedule.next(&now, &facts, just_started) {
+                Next::Run { kind, cycle_date } => {
+                    announced = None;
+                    let outcome = self.cycle(kind, cycle_date, false).await;
+                    if matches!(outcome, RunOutcome::Failed | RunOutcome::Stopped) {
+                        return outcome;
+                    }
+                }
+                Next::SleepUntil(until) => {
+                    if announced.as_ref() != Some(&until) {
+                        tracing::info!(%until, "nothing is due before");
+                        announced = Some(until.clone());
+                    }
+                    let left = Duration::try_from(now.duration_until(&until)).unwrap_or(LONGEST_SLEEP);
+                    self.sleep(left.min(LONGEST_SLEEP)).await;
+                }
+                Next::Never => {
+                    tracing::error!("the schedule skips every day: there is never anything to do; correct schedule.skip_weekdays");
+                    return RunOutcome::Failed;
+                }
+            }
+            just_started = false;
+        }
+        // Nothing was under way.
+        RunOutcome::Complete
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let mut stop = self.runner.stop.clone();
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = tokio::time::sleep(duration) => {}
+        }
+    }
+
+    async fn cycle(&self, kind: CycleKind, cycle_date: Date, once: bool) -> RunOutcome {
+        let began = Instant::now();
+        let request = CycleRequest {
+            cycle_date,
+            kind,
+            scope: if self.runner.narrowing.is_partial() { Scope::Partial } else { Scope::Full },
+            fresh: self.args.fresh,
+            resume_closed_failures: once,
+        };
+        let schedule = self.schedule();
+        let began_at = Zoned::now();
+        let round_two = async move {
+            if once {
+                return;
+            }
+            loop {
+                let now = Zoned::now();
+                let Ok(left) = Duration::try_from(now.duration_until(&schedule.round_two_at(&began_at))) else {
+                    return;
+                };
+                if left.is_zero() {
+                    return;
+                }
+                tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+            }
+        };
+        let running = self.runner.run(request, round_two);
+        let end = tokio::select! {
+            end = running => end,
+            () = self.past_the_deadline() => Err(SpineFailed("the stop took longer than supervision.shutdown_secs; what was not acknowledged is asked again by the next start".to_owned())),
+        };
+        match end {
+            Ok(end) => {
+                self.print_summary(&end, began.elapsed()).await;
+                RunOutcome::of(&end)
+            }
+            Err(error) => self.broke(&error),
+        }
+    }
+
+    async fn past_the_deadline(&self) {
+        let mut stop = self.runner.stop.clone();
+        // An error means that nobody can stop us any more: then there is no deadline either.
+        if stop.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(self.settings.supervision.shutdown + Duration::from_secs(1)).await;
+    }
+
+    fn broke(&self, error: &SpineFailed) -> RunOutcome {
+        if self.stopping() {
+            tracing::warn!(%error, "stopped before the cycle's end; the next start goes on from the last acknowledged checkpoint");
+            RunOutcome::Stopped
+        } else {
+            tracing::error!(%error, "the cycle cannot go on; what was acknowledged is safe, the same command goes on from there");
+            RunOutcome::Failed
+        }
+    }
+
+    async fn print_summary(&self, end: &CycleEnd, duration: Duration) {
+        let restarts = self.supervisor.send(ReadSnapshot).await.map_or(0, |snapshot| snapshot.restarts);
+        let facts = RunFacts {
+            pages: self.sites.page_counts(),
+            duration,
+            peak_memory_bytes: peak_memory_bytes(),
+            restarts,
+            psql: psql_line(Path::new(&self.args.common.config)),
+        };
+        // A reader who is gone does not change how the run came out.
+        let _ = writeln!(std::io::stdout(), "{}", summary(end, &facts));
+    }
+}
+
+fn supervisor_settings(settings: &RunnerSettings, sites: &Sites, connection: &str) -> SupervisorSettings {
+    let supervision = &settings.supervision;
+    SupervisorSettings {
+        sizes: settings.sizes(),
+        source_policy: supervision.policy(supervision.max_restarts),
+        spine_policy: supervision.policy(supervision.max_writer_restarts),
+        stuck_after: supervision.stuck_after,
+        shutdown_deadline: supervision.shutdown,
+        writer: WriterSettings {
+            database: connection.to_owned(),
+            lock_patience: LOCK_PATIENCE,
+            back_off: BACK_OFF,
+        },
+        askers: sites.askers(),
+    }
+}
+
+fn start_failure(error: &StoreError) -> String {
+    if error.is_outage() {
+        format!("{error}; it was waited for {} s", START_PATIENCE.as_secs())
+    } else {
+        error.to_string()
+    }
+}
+
+async fn next_stop_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::warn!("signals cannot be listened to: only kill -9 stops this process; that loses nothing");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+async fn stop_on_signal(supervisor: Addr<Supervisor>) {
+    loop {
+        next_stop_signal().await;
+        tracing::info!("stopping: no new requests; the batch in hand is flushed");
+        supervisor.do_send(BeginShutdown);
+    }
+}
+
+/// Without a network a person should not wait for back-offs to learn it.
+async fn tell_if_unreachable(sites: &Sites) {
+    let attempts = sites.addresses().into_iter().map(|(host, port)| {
+        tokio::time::timeout(REACH_LIMIT, tokio::net::TcpStream::connect((host, port)))
+    });
+    let reached = futures_util::future::join_all(attempts).await;
+    if !reached.is_empty() && reached.iter().all(|attempt| !matches!(attempt, Ok(Ok(_)))) {
+        tracing::warn!(
+            "none of the sites can be reached: is there a network? They are asked again with growing pauses (Ctrl-C stops); to try the program without the internet: script/run --replica --once"
+        );
+    }
+}
