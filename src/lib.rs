@@ -1,1 +1,3 @@
-//! See the workspace README.
+//! How it is run: command line, configuration, schedule, the private database.
+
+pub mod embedded_postgres;
