@@ -201,6 +201,7 @@ impl EmbeddedPostgres {
         {
             postmaster::stop(data_dir, &self.place.account, &self.binaries)?;
         }
+        cluster::remove_socket_dir(data_dir, &self.postmaster.socket_dir)?;
         Ok(Stopped::Down)
     }
 

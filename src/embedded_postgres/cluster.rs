@@ -162,6 +162,18 @@ fn socket_dir(data_dir: &Path, account: &Account) -> Result<PathBuf, EmbeddedErr
     Ok(dir)
 }
 
+/// Removes the folder under /tmp again, once the server is down.
+pub(super) fn remove_socket_dir(data_dir: &Path, socket_dir: &Path) -> Result<(), EmbeddedError> {
+    if socket_dir == data_dir {
+        return Ok(());
+    }
+    match std::fs::remove_dir(socket_dir) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io("cannot remove", socket_dir)(error)),
+    }
+}
+
 fn fits_a_socket_address(dir: &Path) -> bool {
     let bytes = dir.as_os_str().as_encoded_bytes();
     bytes.len() <= LONGEST_SOCKET_DIR
