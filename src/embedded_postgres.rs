@@ -1,0 +1,342 @@
+//! The private PostgreSQL of a runner without a database server (DESIGN section 8): persistent, started and stopped by the
+//! programs that the distribution installs (`initdb`, `pg_ctl`), as root or as an ordinary user.
+//!
+//! It listens on nothing but a socket in a folder of mode 0700. Any number of master_runner processes use it at a time; the
+//! last one to leave stops it, also when it was left running by one that was killed. A server that a person started by hand is
+//! used and left alone.
+
+mod account;
+mod binaries;
+mod cluster;
+mod error;
+mod postmaster;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use account::{Place, cluster_version};
+use binaries::Binaries;
+pub use error::EmbeddedError;
+use error::io;
+use postmaster::{Postmaster, State};
+use tokio_postgres::NoTls;
+use tokio_postgres::error::SqlState;
+
+/// The database of the warehouse.
+pub const DATABASE: &str = "funds_db";
+
+/// How long another runner may take to start or stop the server: crash recovery included.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How long sessions of a killed postmaster may take to notice.
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Server logs larger than this are removed before a start (O6).
+const MAX_SERVER_LOG_BYTES: u64 = 20 << 20;
+
+/// What the configuration says of the private server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddedSettings {
+    /// The directory of the cluster; relative to the current directory.
+    pub data_dir: PathBuf,
+    /// The folder of `initdb`, `pg_ctl` and `postgres`; `None`: look for them.
+    pub bin_dir: Option<PathBuf>,
+}
+
+/// A running private server, and our share in it. Dropping it without [`EmbeddedPostgres::stop`] leaves the server running,
+/// as a crash would; the next start takes it over.
+#[derive(Debug)]
+pub struct EmbeddedPostgres {
+    place: Place,
+    binaries: Binaries,
+    postmaster: Postmaster,
+    started: bool,
+    /// Held (shared) for as long as we use the server.
+    users: File,
+}
+
+/// What [`EmbeddedPostgres::stop`] came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// We were the last one: the server is down.
+    Down,
+    /// Another master_runner uses it and will stop it.
+    StillUsed,
+    /// A person started it by hand: it is not ours to stop.
+    NotOurs,
+}
+
+impl EmbeddedPostgres {
+    /// Makes the cluster if there is none, starts its server or takes over the one that runs, and makes sure of the database.
+    ///
+    /// # Errors
+    /// See [`EmbeddedError`]: each is one sentence with the next step, and none has changed stored data.
+    pub async fn start(settings: &EmbeddedSettings) -> Result<Self, EmbeddedError> {
+        let settings = settings.clone();
+        let running = blocking(move || Self::start_server(&settings)).await?;
+        if let Err(reason) = running.make_sure_of_database().await {
+            let data_dir = running.place.data_dir.clone();
+            running.stop().await?;
+            return Err(EmbeddedError::Connect { data_dir, reason });
+        }
+        Ok(running)
+    }
+
+    /// How tokio-postgres and libpq connect to the warehouse: `host='…' port=… user=… dbname=…`.
+    #[must_use]
+    pub fn connection_string(&self) -> String {
+        self.connection_to(DATABASE)
+    }
+
+    /// Whether this process started the server.
+    #[must_use]
+    pub const fn started(&self) -> bool {
+        self.started
+    }
+
+    /// Whether the server was already running.
+    #[must_use]
+    pub const fn adopted(&self) -> bool {
+        !self.started
+    }
+
+    /// Where the cluster really lies.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.place.data_dir
+    }
+
+    /// The process id of the server.
+    #[must_use]
+    pub const fn server_pid(&self) -> u32 {
+        self.postmaster.pid
+    }
+
+    /// Why the cluster lies elsewhere than configured: one sentence for the reader.
+    #[must_use]
+    pub fn notice(&self) -> Option<String> {
+        self.place.instead_of.as_ref().map(|asked| {
+            format!(
+                "the private database lies in {} instead of {}: PostgreSQL never runs as root, and its user `{}` \
+                 cannot enter that folder",
+                self.place.data_dir.display(),
+                asked.display(),
+                self.place.account.name
+            )
+        })
+    }
+
+    /// The psql(1) that belongs to this server, or the one in PATH.
+    #[must_use]
+    pub fn psql_program(&self) -> PathBuf {
+        let own = self.binaries.program("psql");
+        if own.is_file() { own } else { "psql".into() }
+    }
+
+    /// Gives up our share, and stops the server if we were the last one and it was started by a master_runner.
+    ///
+    /// # Errors
+    /// The server does not stop, or another runner has been busy with it for minutes.
+    pub async fn stop(self) -> Result<Stopped, EmbeddedError> {
+        blocking(move || self.stop_server()).await
+    }
+
+    fn start_server(settings: &EmbeddedSettings) -> Result<Self, EmbeddedError> {
+        let place = Place::find(&settings.data_dir)?;
+        let data_dir = &place.data_dir;
+        // Taken before anything is looked at: two first starts at once make one cluster.
+        let _turn = take_turn(&place)?;
+        let existing = cluster_version(data_dir)?;
+        let binaries = Binaries::find(settings.bin_dir.as_deref(), data_dir, existing.as_deref())?;
+        if existing.is_none() {
+            tracing::info!(data_dir = %data_dir.display(), version = binaries.major, "making a private PostgreSQL cluster");
+            cluster::create(data_dir, &place.account, &binaries)?;
+        } else if !cluster::is_ours(data_dir) {
+            return Err(EmbeddedError::ForeignCluster {
+                data_dir: data_dir.clone(),
+            });
+        }
+        let users = open_lock(&users_file(data_dir), &place)?;
+        users
+            .lock_shared()
+            .map_err(io("cannot lock", users_file(data_dir)))?;
+        let (postmaster, started) = bring_up(&place, &binaries)?;
+        let running = Self {
+            place,
+            binaries,
+            postmaster,
+            started,
+            users,
+        };
+        if let Some(notice) = running.notice() {
+            tracing::warn!("{notice}");
+        }
+        tracing::info!(
+            data_dir = %running.place.data_dir.display(),
+            pid = running.postmaster.pid,
+            adopted = running.adopted(),
+            "the private PostgreSQL runs"
+        );
+        Ok(running)
+    }
+
+    fn stop_server(self) -> Result<Stopped, EmbeddedError> {
+        let data_dir = &self.place.data_dir;
+        let _turn = take_turn(&self.place)?;
+        let file = users_file(data_dir);
+        self.users.unlock().map_err(io("cannot unlock", &file))?;
+        match self.users.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Stopped::StillUsed),
+            Err(TryLockError::Error(error)) => return Err(io("cannot lock", &file)(error)),
+        }
+        if !postmaster::is_started_by_us(data_dir, &self.postmaster) {
+            return Ok(Stopped::NotOurs);
+        }
+        // A server that died or was stopped meanwhile needs no stopping.
+        if let State::Ready(_) | State::Changing =
+            postmaster::observe(data_dir, &self.place.account)?
+        {
+            postmaster::stop(data_dir, &self.place.account, &self.binaries)?;
+        }
+        cluster::remove_socket_dir(data_dir, &self.postmaster.socket_dir)?;
+        Ok(Stopped::Down)
+    }
+
+    fn connection_to(&self, database: &str) -> String {
+        format!(
+            "host='{}' port={} user={} dbname={database}",
+            self.postmaster.socket_dir.display(),
+            self.postmaster.port,
+            cluster::ROLE
+        )
+    }
+
+    /// Creates the database if it is not there; the reason if that cannot be.
+    async fn make_sure_of_database(&self) -> Result<(), String> {
+        let (client, connection) = tokio_postgres::connect(&self.connection_to("postgres"), NoTls)
+            .await
+            .map_err(|error| said_by(&error))?;
+        let talking = tokio::spawn(connection);
+        let known = client
+            .query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&DATABASE])
+            .await
+            .map_err(|error| said_by(&error))?;
+        if known.is_none() {
+            match client
+                .batch_execute(&format!("CREATE DATABASE {DATABASE}"))
+                .await
+            {
+                Ok(()) => {}
+                // Another runner was faster, or just as fast: then the catalogue's key says so.
+                Err(error)
+                    if matches!(
+                        error.code(),
+                        Some(&(SqlState::DUPLICATE_DATABASE | SqlState::UNIQUE_VIOLATION))
+                    ) => {}
+                Err(error) => return Err(said_by(&error)),
+            }
+        }
+        drop(client);
+        talking
+            .await
+            .map_err(|error| error.to_string())?
+            .map_err(|error| said_by(&error))
+    }
+}
+
+/// Waits for a server that is on its way, takes over one that runs, else starts one. The flag: whether we started it.
+fn bring_up(place: &Place, binaries: &Binaries) -> Result<(Postmaster, bool), EmbeddedError> {
+    let Place {
+        data_dir, account, ..
+    } = place;
+    let began = Instant::now();
+    let mut started = false;
+    loop {
+        match postmaster::observe(data_dir, account)? {
+            State::Ready(postmaster) => {
+                if started {
+                    postmaster::note_started(data_dir, account, &postmaster)?;
+                }
+                return Ok((postmaster, started));
+            }
+            State::Down => {
+                cluster::trim_logs(data_dir, MAX_SERVER_LOG_BYTES)?;
+                postmaster::start(data_dir, account, binaries)?;
+                started = true;
+                continue;
+            }
+            State::Orphans(pids) if began.elapsed() > ORPHAN_PATIENCE => {
+                return Err(EmbeddedError::Orphans {
+                    data_dir: data_dir.clone(),
+                    pids,
+                });
+            }
+            State::Orphans(_) | State::Changing => {}
+        }
+        if began.elapsed() > PATIENCE {
+            return Err(busy(data_dir));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// One runner at a time starts or stops the server; freed by the system when the file is closed, also after kill -9.
+fn take_turn(place: &Place) -> Result<File, EmbeddedError> {
+    let path = cluster::beside(&place.data_dir, ".lock");
+    let file = open_lock(&path, place)?;
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if began.elapsed() > PATIENCE => {
+                return Err(busy(&place.data_dir));
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(50)),
+            Err(TryLockError::Error(error)) => return Err(io("cannot lock", &path)(error)),
+        }
+    }
+}
+
+fn busy(data_dir: &Path) -> EmbeddedError {
+    EmbeddedError::Busy {
+        data_dir: data_dir.to_path_buf(),
+        waited_secs: PATIENCE.as_secs(),
+    }
+}
+
+fn users_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("master_runner.users")
+}
+
+/// Opens a file that is only locked, never through a link that somebody laid there.
+fn open_lock(path: &Path, place: &Place) -> Result<File, EmbeddedError> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
+        .open(path)
+        .map_err(io("cannot open", path))?;
+    place.account.own(path)?;
+    Ok(file)
+}
+
+/// The whole chain of an error: tokio-postgres keeps the server's words in the source.
+fn said_by(error: &tokio_postgres::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+/// Runs blocking work beside the actors; a panic in it goes on in the caller.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

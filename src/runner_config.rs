@@ -1,0 +1,399 @@
+//! What `runner.ron` says, as written: every key may be left out, at any depth, and every unknown key is an error.
+//! What the words mean, and whether they make sense, is decided in [`crate::runner_settings`], which reports everything that
+//! is wrong at once. So numbers are taken here in whatever size and sign they were written.
+
+mod read;
+
+use serde::Deserialize;
+
+pub use read::{ConfigError, Problem};
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunnerConfig {
+    /// `Sequential`, `Hybrid`, `Parallel`, or 1, 2, 3.
+    pub mode: Word,
+    /// Where the warehouse is.
+    pub database: DatabaseConfig,
+    /// When the scheduled runner works.
+    pub schedule: ScheduleConfig,
+    /// The three sites.
+    pub sources: SourcesConfig,
+    /// The real browser.
+    pub browser: BrowserConfig,
+    /// How long a site is waited for.
+    pub patience: PatienceConfig,
+    /// When an actor is given up.
+    pub supervision: SupervisionConfig,
+    /// The sizes of the three run modes.
+    pub modes: ModesConfig,
+    /// Who the sites can write to: an e-mail address or a web address; `None`: `operator@<host name>`.
+    pub user_agent_contact: Option<String>,
+    /// How much is kept on disk, and for how long.
+    pub retention: RetentionConfig,
+}
+
+impl Default for RunnerConfig {
+    fn default() -> Self {
+        Self {
+            mode: Word::new("Hybrid"),
+            database: DatabaseConfig::default(),
+            schedule: ScheduleConfig::default(),
+            sources: SourcesConfig::default(),
+            browser: BrowserConfig::default(),
+            patience: PatienceConfig::default(),
+            supervision: SupervisionConfig::default(),
+            modes: ModesConfig::default(),
+            user_agent_contact: None,
+            retention: RetentionConfig::default(),
+        }
+    }
+}
+
+/// `Embedded(data_dir: "…")` or `Url("postgres://…")`.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum DatabaseConfig {
+    /// A private server.
+    Embedded {
+        /// The directory of its cluster; relative to the current directory.
+        #[serde(default = "default_data_dir")]
+        data_dir: String,
+        /// The folder of PostgreSQL's programs; `None`: look for them.
+        #[serde(default)]
+        bin_dir: Option<String>,
+    },
+    /// A server of yours.
+    Url(String),
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self::Embedded {
+            data_dir: default_data_dir(),
+            bin_dir: None,
+        }
+    }
+}
+
+/// Without the address: it may hold a password (O5).
+impl std::fmt::Debug for DatabaseConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Embedded { data_dir, bin_dir } => f
+                .debug_struct("Embedded")
+                .field("data_dir", data_dir)
+                .field("bin_dir", bin_dir)
+                .finish(),
+            Self::Url(_) => f.write_str("Url(…)"),
+        }
+    }
+}
+
+fn default_data_dir() -> String {
+    "data/postgres".to_owned()
+}
+
+/// A bare word such as `Sunday`, a quoted one, or a number: kept as text, so that a wrong one is reported with all the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word(pub String);
+
+impl Word {
+    fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // ron's own `Value` would drop the name of a bare word.
+        let raw = Box::<ron::value::RawValue>::deserialize(deserializer)?;
+        Ok(Self::new(raw.trim().get_ron().trim_matches('"')))
+    }
+}
+
+/// When the scheduled runner works.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScheduleConfig {
+    /// An IANA time zone.
+    pub timezone: String,
+    /// `HH:MM`: round 1.
+    pub daily_at: String,
+    /// `HH:MM`: round 2 begins no earlier.
+    pub retry_at: String,
+    /// Days without a scheduled cycle.
+    pub skip_weekdays: Vec<Word>,
+    /// `YYYY-MM-DD`: likewise.
+    pub holidays: Vec<String>,
+    /// Whether a start asks at once, without waiting for `daily_at`.
+    pub run_on_start: bool,
+}
+
+impl Default for ScheduleConfig {
+    fn default() -> Self {
+        Self {
+            timezone: "Asia/Bangkok".to_owned(),
+            daily_at: "03:00".to_owned(),
+            retry_at: "07:00".to_owned(),
+            skip_weekdays: vec![Word::new("Sunday"), Word::new("Monday")],
+            holidays: Vec::new(),
+            run_on_start: true,
+        }
+    }
+}
+
+/// The three sites.
+#[derive(Debug, Clone, PartialEq, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct SourcesConfig {
+    /// Finnomena.
+    pub finnomena: FinnomenaConfig,
+    /// WealthMagik.
+    pub wealthmagik: WealthmagikConfig,
+    /// The Thai SEC's FundCheck.
+    pub sec_fundcheck: SecFundcheckConfig,
+}
+
+/// Finnomena: JSON over HTTP.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FinnomenaConfig {
+    /// Whether it is asked at all.
+    pub enabled: bool,
+    /// Scheme, host name and port.
+    pub base_url: String,
+    /// Highest mean rate, per host.
+    pub requests_per_sec: f64,
+    /// Most requests at a time, per host.
+    pub concurrent_requests: i64,
+    /// Other hosts whose factsheets may be fetched.
+    pub factsheet_hosts: Vec<String>,
+}
+
+impl Default for FinnomenaConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            base_url: "https://www.finnomena.com".to_owned(),
+            requests_per_sec: 2.0,
+            concurrent_requests: 3,
+            factsheet_hosts: default_factsheet_hosts(),
+        }
+    }
+}
+
+/// WealthMagik: HTML, in part only after JavaScript.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WealthmagikConfig {
+    /// Whether it is asked at all.
+    pub enabled: bool,
+    /// Scheme, host name and port.
+    pub base_url: String,
+    /// `Auto`, `Http` or `Browser`.
+    pub transport: Word,
+    /// Highest mean rate, per host.
+    pub requests_per_sec: f64,
+    /// Most requests at a time, per host.
+    pub concurrent_requests: i64,
+    /// Other hosts whose factsheets may be fetched.
+    pub factsheet_hosts: Vec<String>,
+}
+
+impl Default for WealthmagikConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            base_url: "https://www.wealthmagik.com".to_owned(),
+            transport: Word::new("Auto"),
+            requests_per_sec: 2.0,
+            concurrent_requests: 3,
+            factsheet_hosts: default_factsheet_hosts(),
+        }
+    }
+}
+
+/// FundCheck: a JSON API and a JavaScript application.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SecFundcheckConfig {
+    /// Whether it is asked at all.
+    pub enabled: bool,
+    /// The application's scheme, host name and port.
+    pub page_url: String,
+    /// The API's.
+    pub api_url: String,
+    /// `Auto`, `Http` or `Browser`.
+    pub transport: Word,
+    /// Highest mean rate, per host.
+    pub requests_per_sec: f64,
+    /// Most requests at a time, per host.
+    pub concurrent_requests: i64,
+}
+
+impl Default for SecFundcheckConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            page_url: "https://fundcheck.sec.or.th".to_owned(),
+            api_url: "https://web-fct-api.sec.or.th".to_owned(),
+            transport: Word::new("Auto"),
+            requests_per_sec: 1.0,
+            concurrent_requests: 1,
+        }
+    }
+}
+
+/// The SEC's document storage: both sites link their factsheets there.
+fn default_factsheet_hosts() -> Vec<String> {
+    vec!["https://secdocumentstorage.blob.core.windows.net".to_owned()]
+}
+
+/// The real browser.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BrowserConfig {
+    /// Who drives it.
+    pub webdriver: WebdriverConfig,
+    /// Most sessions at a time (about 500 MB each).
+    pub sessions: i64,
+    /// Without a window.
+    pub headless: bool,
+    /// A session is replaced after so many pages.
+    pub pages_per_session: i64,
+}
+
+impl Default for BrowserConfig {
+    fn default() -> Self {
+        Self {
+            webdriver: WebdriverConfig::Managed,
+            sessions: 1,
+            headless: true,
+            pages_per_session: 200,
+        }
+    }
+}
+
+/// `Managed` or `Url("http://grid:4444")`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub enum WebdriverConfig {
+    /// geckodriver and Firefox of this machine, started and ended by the runner.
+    Managed,
+    /// A WebDriver that runs already.
+    Url(String),
+}
+
+/// How long a site is waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PatienceConfig {
+    /// One request, from its start to the end of the body.
+    pub request_timeout_secs: i64,
+    /// First and longest pause between two probes of a host that is down.
+    pub host_back_off_secs: (i64, i64),
+    /// A host down for so long: its tasks wait for round 2.
+    pub host_wait_secs: i64,
+}
+
+impl Default for PatienceConfig {
+    fn default() -> Self {
+        Self {
+            request_timeout_secs: 30,
+            host_back_off_secs: (30, 600),
+            host_wait_secs: 1800,
+        }
+    }
+}
+
+/// When an actor is given up.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SupervisionConfig {
+    /// Restarts of one source within `within_secs`.
+    pub max_restarts: i64,
+    /// Restarts of merge or loader within `within_secs`.
+    pub max_writer_restarts: i64,
+    /// The window in which restarts are counted.
+    pub within_secs: i64,
+    /// First and longest delay of a restart.
+    pub restart_delay_secs: (i64, i64),
+    /// Without progress for so long while waiting on nobody: stuck.
+    pub stuck_after_secs: i64,
+    /// How long an orderly stop may take.
+    pub shutdown_secs: i64,
+}
+
+impl Default for SupervisionConfig {
+    fn default() -> Self {
+        Self {
+            max_restarts: 5,
+            max_writer_restarts: 3,
+            within_secs: 600,
+            restart_delay_secs: (1, 300),
+            stuck_after_secs: 120,
+            shutdown_secs: 30,
+        }
+    }
+}
+
+/// The sizes of the three run modes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModesConfig {
+    /// Mode 1.
+    pub sequential: ModeConfig,
+    /// Mode 2.
+    pub hybrid: ModeConfig,
+    /// Mode 3.
+    pub parallel: ModeConfig,
+}
+
+/// One run mode; what is left out is as documented for that mode.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModeConfig {
+    /// Fetches in flight per source, never above the host's own limit.
+    pub fetches_in_flight: Option<i64>,
+    /// Credits per source: its share of the merge mailbox.
+    pub credits: Option<i64>,
+    /// Batches in the loader's mailbox.
+    pub loader_mailbox: Option<i64>,
+    /// Browser sessions, never above `browser.sessions`.
+    pub browser_sessions: Option<i64>,
+}
+
+/// How much is kept on disk (O6).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Where rejected, breached and sampled payloads are kept, compressed by hash.
+    pub archive_dir: String,
+    /// Beyond this size the oldest go.
+    pub archive_mb: i64,
+    /// Samples of each (source, page) a month.
+    pub archive_samples_per_month: i64,
+    /// Rows of `runner.rejected` older than this go.
+    pub rejected_days: i64,
+    /// Beyond this number the oldest rows of `runner.rejected` go.
+    pub rejected_rows: i64,
+    /// Where the log file of a run on a terminal is written.
+    pub log_dir: String,
+    /// Beyond this size the oldest log files go.
+    pub log_mb: i64,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self {
+            archive_dir: "data/archive".to_owned(),
+            archive_mb: 500,
+            archive_samples_per_month: 5,
+            rejected_days: 90,
+            rejected_rows: 1_000_000,
+            log_dir: "data/log".to_owned(),
+            log_mb: 50,
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Reads the file: what cannot be read is reported with its place, its key path and what is allowed there (O1).
+
+use std::path::{Path, PathBuf};
+
+use ron::extensions::Extensions;
+
+use super::RunnerConfig;
+use crate::secret::without_passwords;
+
+/// Why the configuration is of no use. Nothing has been started.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file itself.
+    #[error("cannot read the configuration {}: {source}; `--config FILE` names another one", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The text is not a configuration.
+    #[error("{}:{line}:{column}: {reason}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What was found, what is allowed.
+        reason: String,
+    },
+    /// The text is readable and says things that cannot be.
+    #[error("{}", listed(path, problems))]
+    Wrong {
+        /// Which file.
+        path: PathBuf,
+        /// Every wrong value.
+        problems: Vec<Problem>,
+    },
+}
+
+/// One wrong value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key} is {found}; expected {expected}")]
+pub struct Problem {
+    /// The path of its key, such as `sources.finnomena.base_url`.
+    pub key: String,
+    /// What stands there, without secrets.
+    pub found: String,
+    /// What could stand there.
+    pub expected: String,
+}
+
+fn listed(path: &Path, problems: &[Problem]) -> String {
+    let values = if problems.len() == 1 {
+        "value is"
+    } else {
+        "values are"
+    };
+    let mut text = format!("{}: {} {values} wrong:", path.display(), problems.len());
+    for problem in problems {
+        text.push_str(&format!("\n  {problem}"));
+    }
+    text
+}
+
+impl RunnerConfig {
+    /// Reads `path`; a file that is not there is an error only if it was `named` on the command line, for every key of it may
+    /// be left out.
+    ///
+    /// # Errors
+    /// The file or its text cannot be read.
+    pub fn load(path: &Path, named: bool) -> Result<Self, ConfigError> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(path, &text),
+            Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(Self::default())
+            }
+            Err(source) => Err(ConfigError::File {
+                path: path.to_path_buf(),
+                source,
+            }),
+        }
+    }
+
+    /// Reads the text of `path`.
+    ///
+    /// # Errors
+    /// The first place that is no RON, an unknown key, or a value of another type.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        ron::Options::default()
+            .with_default_extension(Extensions::IMPLICIT_SOME)
+            .from_str(text)
+            .map_err(|error| unreadable(path, text, &error))
+    }
+}
+
+fn unreadable(path: &Path, text: &str, error: &ron::error::SpannedError) -> ConfigError {
+    let place = error.span.end;
+    let (mut keys, current) = keys_to(text, place.line, place.col);
+    let reason = match &error.code {
+        ron::Error::NoSuchStructField {
+            expected, found, ..
+        } => {
+            keys.push(found.clone());
+            let nearest = nearest(found, expected)
+                .map(|key| format!("did you mean `{key}`? "))
+                .unwrap_or_default();
+            format!(
+                "unknown key `{}`; {nearest}Allowed here: {}",
+                joined(&keys),
+                expected.join(", ")
+            )
+        }
+        ron::Error::NoSuchEnumVariant {
+            expected, found, ..
+        } => {
+            keys.extend(current);
+            format!(
+                "{} is `{found}`; allowed: {}",
+                named(&keys),
+                expected.join(", ")
+            )
+        }
+        ron::Error::DuplicateStructField { field, .. } => {
+            keys.push((*field).to_owned());
+            format!("the key `{}` stands here a second time", joined(&keys))
+        }
+        other => {
+            keys.extend(current);
+            let missed = without_passwords(&other.to_string());
+            format!("{}: {missed}{}", named(&keys), allowed_at(&keys))
+        }
+    };
+    ConfigError::Unreadable {
+        path: path.to_path_buf(),
+        line: place.line,
+        column: place.col,
+        reason,
+    }
+}
+
+fn named(keys: &[String]) -> String {
+    if keys.is_empty() {
+        "the file".to_owned()
+    } else {
+        format!("`{}`", joined(keys))
+    }
+}
+
+fn joined(keys: &[String]) -> String {
+    keys.join(".").replace(".[", "[")
+}
+
+/// What may stand where the parser can only say which character it missed.
+fn allowed_at(keys: &[String]) -> &'static str {
+    match joined(keys).as_str() {
+        "" => "; the file is one (key: value, …)",
+        "database" => {
+            "; allowed: Embedded(data_dir: \"…\"), Url(\"postgres://user@host/database\")"
+        }
+        "browser.webdriver" => "; allowed: Managed, Url(\"http://host:4444\")",
+        key if key.starts_with("patience.host_back_off_secs")
+            || key.starts_with("supervision.restart_delay_secs") =>
+        {
+            "; allowed: two numbers of seconds, (first, longest)"
+        }
+        _ => "",
+    }
+}
+
+/// The allowed key that was probably meant.
+fn nearest<'key>(found: &str, allowed: &[&'key str]) -> Option<&'key str> {
+    let found = found.to_lowercase();
+    allowed
+        .iter()
+        .map(|key| (strsim::damerau_levenshtein(&found, key), *key))
+        .min()
+        .filter(|(distance, key)| *distance * 2 <= key.len())
+        .map(|(_, key)| key)
+}
+
+/// One open bracket before the place.
+enum Open {
+    Fields(Option<String>),
+    List(usize),
+}
+
+/// The keys that lead to a place (ron itself knows only the place), and apart from them the key it is at.
+fn keys_to(text: &str, line: usize, column: usize) -> (Vec<String>, Option<String>) {
+    let before: String = text
+        .lines()
+        .take(line.saturating_sub(1))
+        .flat_map(|line| line.chars().chain(['\n']))
+        .chain(
+            text.lines()
+                .nth(line.saturating_sub(1))
+                .unwrap_or_default()
+                .chars()
+                .take(column.saturating_sub(1)),
+        )
+        .collect();
+    let mut open: Vec<Open> = Vec::new();
+    let mut rest = before.as_str();
+    while let Some(c) = rest.chars().next() {
+        let mut taken = c.len_utf8();
+        match c {
+            '(' => open.push(Open::Fields(None)),
+            '[' => open.push(Open::List(0)),
+            ')' | ']' => drop(open.pop()),
+            ',' => match open.last_mut() {
+                Some(Open::Fields(key)) => *key = None,
+                Some(Open::List(at)) => *at += 1,
+                None => {}
+            },
+            '"' => taken = quoted(rest),
+            '/' if rest.starts_with("//") => taken = rest.find('\n').unwrap_or(rest.len()),
+            '/' if rest.starts_with("/*") => {
+                taken = rest.find("*/").map_or(rest.len(), |end| end + 2);
+            }
+            c if c.is_alphabetic() || c == '_' => {
+                let word = |c: char| c.is_alphanumeric() || c == '_';
+                taken = rest.find(|c| !word(c)).unwrap_or(rest.len());
+                let colon = rest[taken..].trim_start().starts_with(':');
+                if let (true, Some(Open::Fields(key))) = (colon, open.last_mut()) {
+                    *key = Some(rest[..taken].to_owned());
+                }
+            }
+            _ => {}
+        }
+        rest = &rest[taken..];
+    }
+    let mut keys: Vec<String> = open
+        .into_iter()
+        .map(|open| match open {
+            Open::Fields(key) => key.unwrap_or_default(),
+            Open::List(at) => format!("[{at}]"),
+        })
+        .collect();
+    let current = keys.pop().filter(|key| !key.is_empty());
+    keys.retain(|key| !key.is_empty());
+    (keys, current)
+}
+
+/// The length of a quoted text, its quotes included.
+fn quoted(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> String {
+        RunnerConfig::parse(Path::new("runner.ron"), text)
+            .expect_err("unreadable")
+            .to_string()
+    }
+
+    #[test]
+    fn everything_may_be_left_out_at_any_depth() {
+        let path = Path::new("runner.ron");
+        assert_eq!(
+            RunnerConfig::parse(path, "()").ok(),
+            Some(RunnerConfig::default())
+        );
+        let deep = "(sources: (sec_fundcheck: (requests_per_sec: 0.5)), database: Embedded())";
+        let mut expected = RunnerConfig::default();
+        expected.sources.sec_fundcheck.requests_per_sec = 0.5;
+        assert_eq!(RunnerConfig::parse(path, deep).ok(), Some(expected));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_matters_only_if_it_was_named() {
+        let path = Path::new("/nowhere/runner.ron");
+        assert_eq!(
+            RunnerConfig::load(path, false).ok(),
+            Some(RunnerConfig::default())
+        );
+        let error = RunnerConfig::load(path, true)
+            .expect_err("named")
+            .to_string();
+        assert!(error.contains("/nowhere/runner.ron"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_with_place_path_and_what_is_allowed() {
+        let broken = [
+            "",
+            "(\n    modus: 1,\n)",
+            "(\n  sources: (\n    // polite\n    finnomena: (request_per_sec: 1.0),\n  ),\n)",
+            "(sources: (finnomena: (requests_per_sec: \"fast\")))",
+            "(database: Embeded(data_dir: \"x\"))",
+            "(database: Embedded(dir: \"x\"))",
+            "(database: \"postgres://me:hunter2@host/db\")",
+            "(database: Embedded(\"postgres://me:hunter2@host/db\"))",
+            "(database: Url(\"postgres://me:hunter2@host/db\")",
+            "(patience: (host_back_off_secs: (30, 600, 900)))",
+            "(schedule: (holidays: [\"2026-01-01\", 5]))",
+            "(schedule: (run_on_start: maybe))",
+            "(browser: (sessions: 99999999999999999999))",
+            "(mode: 1, mode: 2)",
+            "(mode: Hybrid) x",
+        ]
+        .map(|text| format!("{text}\n    -> {}", said(text)));
+        let all = broken.join("\n");
+        assert!(!all.replace("me:hunter2", "").contains("-> hunter2"));
+        for text in &broken {
+            let message = text.split("\n    -> ").last().expect("a message");
+            assert!(!message.contains("hunter2"), "{message}");
+        }
+        insta::assert_snapshot!(all);
+    }
+}

@@ -1,0 +1,234 @@
+//! What the configuration means once all is known: checked, typed values, no strings left to interpret.
+//! [`RunnerSettings::check`] reports every wrong value at once, each by its key path (O1).
+
+mod check;
+mod modes;
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::civil::{Date, Time, Weekday};
+use jiff::tz::TimeZone;
+use url::Url;
+
+use crate::embedded_postgres::EmbeddedSettings;
+use crate::secret::DatabaseUrl;
+pub use modes::{ModeSizes, Modes, RunMode};
+
+/// Everything a run goes by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunnerSettings {
+    /// The run mode (section 5).
+    pub mode: RunMode,
+    /// Where the warehouse is.
+    pub database: DatabaseSettings,
+    /// When the scheduled runner works.
+    pub schedule: ScheduleSettings,
+    /// The three sites.
+    pub sources: SourcesSettings,
+    /// The real browser.
+    pub browser: BrowserSettings,
+    /// How long a site is waited for.
+    pub patience: PatienceSettings,
+    /// When an actor is given up.
+    pub supervision: SupervisionSettings,
+    /// The sizes of every run mode.
+    pub modes: Modes,
+    /// Who the sites can write to: part of the User-Agent.
+    pub user_agent_contact: String,
+    /// How much is kept on disk.
+    pub retention: RetentionSettings,
+}
+
+/// Where the warehouse is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseSettings {
+    /// A private server.
+    Embedded(EmbeddedSettings),
+    /// A server of yours.
+    Url(DatabaseUrl),
+}
+
+/// When the scheduled runner works.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScheduleSettings {
+    /// The zone of the times and dates below.
+    pub timezone: TimeZone,
+    /// Round 1 of a day.
+    pub daily_at: Time,
+    /// Round 2 begins no earlier.
+    pub retry_at: Time,
+    /// Days without a scheduled cycle.
+    pub skip_weekdays: BTreeSet<WeekdayNumber>,
+    /// Likewise.
+    pub holidays: BTreeSet<Date>,
+    /// Whether a start asks at once.
+    pub run_on_start: bool,
+}
+
+/// A day of the week, Monday 1 to Sunday 7: jiff's own type has no order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WeekdayNumber(i8);
+
+impl From<Weekday> for WeekdayNumber {
+    fn from(day: Weekday) -> Self {
+        Self(day.to_monday_one_offset())
+    }
+}
+
+/// The three sites.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourcesSettings {
+    /// Finnomena: always over HTTP.
+    pub finnomena: FinnomenaSettings,
+    /// WealthMagik.
+    pub wealthmagik: WealthmagikSettings,
+    /// FundCheck.
+    pub sec_fundcheck: SecFundcheckSettings,
+}
+
+/// How hard a host may be asked (P1).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HostLimits {
+    /// Highest mean rate.
+    pub requests_per_sec: f64,
+    /// Most requests at a time.
+    pub concurrent_requests: NonZeroUsize,
+}
+
+/// How pages are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransportChoice {
+    /// HTTP, and the browser where that does not do.
+    Auto,
+    /// Never the browser.
+    Http,
+    /// Always the browser.
+    Browser,
+}
+
+/// Finnomena.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FinnomenaSettings {
+    /// Whether it is asked at all.
+    pub enabled: bool,
+    /// Scheme, host, port; path `/`.
+    pub base_url: Url,
+    /// For each of its hosts.
+    pub limits: HostLimits,
+    /// Hosts whose factsheets may be fetched, its own included.
+    pub factsheet_hosts: Vec<Url>,
+}
+
+/// WealthMagik.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WealthmagikSettings {
+    /// Whether it is asked at all.
+    pub enabled: bool,
+    /// Scheme, host, port; path `/`.
+    pub base_url: Url,
+    /// How pages are fetched.
+    pub transport: TransportChoice,
+    /// For each of its hosts.
+    pub limits: HostLimits,
+    /// Hosts whose factsheets may be fetched, its own included.
+    pub factsheet_hosts: Vec<Url>,
+}
+
+/// FundCheck.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SecFundcheckSettings {
+    /// Whether it is asked at all.
+    pub enabled: bool,
+    /// The application: scheme, host, port; path `/`.
+    pub page_url: Url,
+    /// The API: likewise.
+    pub api_url: Url,
+    /// How pages are fetched.
+    pub transport: TransportChoice,
+    /// For each of its hosts.
+    pub limits: HostLimits,
+}
+
+/// The real browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrowserSettings {
+    /// Who drives it.
+    pub webdriver: Webdriver,
+    /// Most sessions at a time.
+    pub sessions: NonZeroUsize,
+    /// Without a window.
+    pub headless: bool,
+    /// A session is replaced after so many pages.
+    pub pages_per_session: NonZeroUsize,
+}
+
+/// Who drives the browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Webdriver {
+    /// geckodriver and Firefox of this machine.
+    Managed,
+    /// A WebDriver that runs already.
+    Url(Url),
+}
+
+/// How long a site is waited for (P3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PatienceSettings {
+    /// One request, from its start to the end of the body.
+    pub request_timeout: Duration,
+    /// First pause between two probes of a host that is down.
+    pub host_back_off_first: Duration,
+    /// Longest such pause.
+    pub host_back_off_longest: Duration,
+    /// A host down for so long: its tasks wait for round 2.
+    pub host_wait: Duration,
+}
+
+/// When an actor is given up (A3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SupervisionSettings {
+    /// Restarts of one source within `within`.
+    pub max_restarts: usize,
+    /// Restarts of merge or loader within `within`.
+    pub max_writer_restarts: usize,
+    /// The window in which restarts are counted.
+    pub within: Duration,
+    /// First delay of a restart.
+    pub restart_delay_first: Duration,
+    /// Longest delay of a restart.
+    pub restart_delay_longest: Duration,
+    /// Without progress for so long while waiting on nobody: stuck.
+    pub stuck_after: Duration,
+    /// How long an orderly stop may take.
+    pub shutdown: Duration,
+}
+
+/// How much is kept on disk (O6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetentionSettings {
+    /// Where payloads are kept.
+    pub archive_dir: PathBuf,
+    /// Their size together, in bytes.
+    pub archive_bytes: u64,
+    /// Samples of each (source, page) a month.
+    pub archive_samples_per_month: usize,
+    /// Age of the oldest row of `runner.rejected`, in days.
+    pub rejected_days: u32,
+    /// Number of rows of `runner.rejected`.
+    pub rejected_rows: u64,
+    /// Where log files are written.
+    pub log_dir: PathBuf,
+    /// Their size together, in bytes.
+    pub log_bytes: u64,
+}
+
+impl RunnerSettings {
+    /// The sizes of the mode that is run.
+    #[must_use]
+    pub fn sizes(&self) -> ModeSizes {
+        self.modes.of(self.mode)
+    }
+}

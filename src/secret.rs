@@ -1,0 +1,175 @@
+//! Secrets come from the environment or the configuration and go to the database, nowhere else (O5).
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The address of a database, with a password perhaps: printing it shows user, host, port and database only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl {
+    text: String,
+    shown: String,
+}
+
+/// The text is not the address of a PostgreSQL database. Does not show the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not the address of a PostgreSQL database (postgres://user:password@host:port/database)")]
+pub struct NotADatabaseUrl;
+
+impl DatabaseUrl {
+    /// The whole address, for the client that connects; never for a person's eyes.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = NotADatabaseUrl;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // The parser's own words may quote a part of the password: they are dropped on purpose.
+        let config = tokio_postgres::Config::from_str(text).map_err(|_| NotADatabaseUrl)?;
+        if config.get_hosts().is_empty() {
+            return Err(NotADatabaseUrl);
+        }
+        let hosts: Vec<String> = config
+            .get_hosts()
+            .iter()
+            .enumerate()
+            .map(|(at, host)| {
+                let host = match host {
+                    tokio_postgres::config::Host::Tcp(name) => name.clone(),
+                    tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
+                };
+                let port = config.get_ports().get(at).or(config.get_ports().first());
+                port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+            })
+            .collect();
+        let user = config
+            .get_user()
+            .map(|user| format!("{user}@"))
+            .unwrap_or_default();
+        let database = config
+            .get_dbname()
+            .map(|name| format!("/{name}"))
+            .unwrap_or_default();
+        Ok(Self {
+            text: text.to_owned(),
+            shown: format!("postgres://{user}{}{database}", hosts.join(",")),
+        })
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+/// A text for a person's eyes: `…://user:password@…` and `password=…` without the password.
+#[must_use]
+pub fn without_passwords(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        safe.push_str(before);
+        let end = after
+            .find(|c: char| c.is_whitespace() || c == '"')
+            .unwrap_or(after.len());
+        // A password may hold `@` and `/` itself: the last `@` ends it.
+        rest = match after[..end].rfind('@') {
+            Some(host) => {
+                let user = after[..host].split(':').next().unwrap_or_default();
+                safe.push_str(user);
+                &after[host..]
+            }
+            None => after,
+        };
+    }
+    safe.push_str(rest);
+    let mut words: Vec<&str> = Vec::new();
+    let mut hidden = false;
+    for word in safe.split(' ') {
+        match word.find("password=") {
+            Some(at) => {
+                words.push(&word[..at + "password=".len()]);
+                hidden = true;
+            }
+            None => words.push(word),
+        }
+    }
+    if hidden { words.join(" ") } else { safe }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        for (text, shown) in [
+            (
+                "postgres://me:hunter2@db.example:5433/funds_db",
+                "postgres://me@db.example:5433/funds_db",
+            ),
+            (
+                "postgresql://me@localhost/funds_db",
+                "postgres://me@localhost:5432/funds_db",
+            ),
+            (
+                "host=/run/pg user=me password=hunter2 dbname=funds_db",
+                "postgres://me@/run/pg/funds_db",
+            ),
+        ] {
+            let url: DatabaseUrl = text.parse().expect("an address");
+            assert_eq!(url.to_string(), shown);
+            assert_eq!(format!("{url:?}"), shown);
+            assert_eq!(url.expose(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_without_being_shown() {
+        for text in [
+            "",
+            "funds_db",
+            "mysql://me:hunter2@host/db",
+            "postgres://me@host:port/hunter2",
+        ] {
+            if let Err(error) = text.parse::<DatabaseUrl>() {
+                assert!(!error.to_string().contains("hunter2"));
+            } else {
+                panic!("{text:?} was taken");
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_shows_a_password() {
+        for (text, safe) in [
+            ("no secret here", "no secret here"),
+            (
+                "found \"postgres://me:hunter2@h/db\" instead",
+                "found \"postgres://me@h/db\" instead",
+            ),
+            ("postgres://me:hun@ter/2@h/db", "postgres://me@h/db"),
+            (
+                "http://a/b and http://me:hunter2@c",
+                "http://a/b and http://me@c",
+            ),
+            (
+                "host=h password=hunter2 user=me",
+                "host=h password= user=me",
+            ),
+        ] {
+            assert_eq!(without_passwords(text), safe);
+        }
+    }
+}
