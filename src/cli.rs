@@ -8,6 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use schema::{FundCode, SourceName};
 
+use crate::runner_config::{ConfigError, RunnerConfig};
+use crate::runner_settings::RunnerSettings;
+
 const EXAMPLES: &str = "\
 Examples:
   master_runner --once                          one cycle now, then end
@@ -58,12 +61,25 @@ pub enum Command {
 /// Options that every command has.
 #[derive(Debug, Clone, Args)]
 pub struct CommonArgs {
-    /// The configuration
-    #[arg(long, value_name = "FILE", default_value = "runner.ron")]
-    pub config: PathBuf,
+    /// The configuration [default: runner.ron, or the built-in values where there is none]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// How log lines look
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log: LogFormat,
+}
+
+impl CommonArgs {
+    /// The configuration, checked whole (O1).
+    ///
+    /// # Errors
+    /// What is wrong in it, with every wrong value at once.
+    pub fn settings(&self) -> Result<RunnerSettings, ConfigError> {
+        let path = self.config.clone().unwrap_or_else(|| PathBuf::from("runner.ron"));
+        let config = RunnerConfig::load(&path, self.config.is_some())?;
+        let database_url = std::env::var("DATABASE_URL").ok();
+        RunnerSettings::check(&path, &config, database_url.as_deref())
+    }
 }
 
 /// Options of `run`.
@@ -88,7 +104,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "DATE", requires = "once")]
     pub date: Option<Date>,
     /// How much at once: sequential (1), hybrid (2), parallel (3) [default: as configured]
-    #[arg(long, value_name = "MODE", value_parser = read_mode)]
+    #[arg(long, value_name = "MODE")]
     pub mode: Option<RunMode>,
     /// These sources only
     #[arg(long, value_name = "SOURCE,…", value_delimiter = ',', value_parser = read_source)]
@@ -102,6 +118,23 @@ pub struct RunArgs {
     /// No progress bars, log lines only
     #[arg(long)]
     pub no_progress: bool,
+}
+
+impl Cli {
+    /// The command, `run` where none is named, and its common options.
+    #[must_use]
+    pub fn into_command(self) -> (Command, CommonArgs) {
+        let command = self.command.unwrap_or(Command::Run(self.run));
+        let common = match &command {
+            Command::Run(args) => args.common.clone(),
+            Command::Check(common) | Command::Status(common) | Command::Remerge(common) => common.clone(),
+            Command::Explain(args) => args.common.clone(),
+            Command::Probe(args) => args.common.clone(),
+            Command::Psql(args) => args.common.clone(),
+            Command::ResetSource(args) => args.common.clone(),
+        };
+        (command, common)
+    }
 }
 
 impl RunArgs {
@@ -192,15 +225,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line
     Json,
-}
-
-fn read_mode(text: &str) -> Result<RunMode, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "sequential" | "1" => Ok(RunMode::Sequential),
-        "hybrid" | "2" => Ok(RunMode::Hybrid),
-        "parallel" | "3" => Ok(RunMode::Parallel),
-        _ => Err("the modes are sequential (1), hybrid (2) and parallel (3)".to_owned()),
-    }
 }
 
 fn read_source(text: &str) -> Result<SourceName, String> {

@@ -1,2 +1,47 @@
-//! The binary.
-fn main() {}
+//! The program: one table from command to function, and the exit code.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use master_runner::cli::{Cli, Command, LogFormat};
+use master_runner::cycle_report::RunOutcome;
+use master_runner::progress::LogWriter;
+use master_runner::run::run;
+use tracing_subscriber::EnvFilter;
+
+/// `EX_CONFIG` of `sysexits.h`.
+const BAD_CONFIGURATION: u8 = 78;
+
+fn main() -> ExitCode {
+    // Faults that tests inject; without the feature nothing happens.
+    let _failpoints = fail::FailScenario::setup();
+    let (command, common) = Cli::parse().into_command();
+    let settings = match common.settings() {
+        Ok(settings) => settings,
+        Err(error) => {
+            // Standard error that is gone has no reader.
+            let _ = writeln!(std::io::stderr(), "{error}");
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    let with_bars = matches!(&command, Command::Run(args) if !args.no_progress && args.common.log == LogFormat::Text);
+    let log = LogWriter::new(with_bars);
+    start_log(common.log, log.clone());
+    let outcome: RunOutcome = actix::System::new().block_on(async move {
+        match command {
+            Command::Run(args) => run(settings, args, log).await,
+            _ => RunOutcome::Failed,
+        }
+    });
+    ExitCode::from(outcome.exit_code())
+}
+
+fn start_log(format: LogFormat, writer: LogWriter) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    match format {
+        LogFormat::Text => lines.with_target(false).init(),
+        LogFormat::Json => lines.json().init(),
+    }
+}

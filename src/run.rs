@@ -1,7 +1,6 @@
 //! The main job: `master_runner [run]`, once or by the schedule.
 
 use std::io::Write as _;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use actix::{Actor as _, Addr};
@@ -250,7 +249,7 @@ impl Job<'_> {
             duration,
             peak_memory_bytes: peak_memory_bytes(),
             restarts,
-            psql: psql_line(Path::new(&self.args.common.config)),
+            psql: psql_line(self.args.common.config.as_deref()),
         };
         // A reader who is gone does not change how the run came out.
         let _ = writeln!(std::io::stdout(), "{}", summary(end, &facts));

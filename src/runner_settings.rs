@@ -2,20 +2,20 @@
 //! [`RunnerSettings::check`] reports every wrong value at once, each by its key path (O1).
 
 mod check;
-mod modes;
 
-use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::civil::{Date, Time, Weekday};
-use jiff::tz::TimeZone;
+use actors::restart_policy::RestartPolicy;
+use actors::run_mode::{ModeSizes, Modes, RunMode};
+use sources::ask::TransportMode;
+use sources::transport::{HostLimits, Webdriver};
 use url::Url;
 
 use crate::embedded_postgres::EmbeddedSettings;
+use crate::schedule::Schedule;
 use crate::secret::DatabaseUrl;
-pub use modes::{ModeSizes, Modes, RunMode};
 
 /// Everything a run goes by.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +25,7 @@ pub struct RunnerSettings {
     /// Where the warehouse is.
     pub database: DatabaseSettings,
     /// When the scheduled runner works.
-    pub schedule: ScheduleSettings,
+    pub schedule: Schedule,
     /// The three sites.
     pub sources: SourcesSettings,
     /// The real browser.
@@ -51,33 +51,6 @@ pub enum DatabaseSettings {
     Url(DatabaseUrl),
 }
 
-/// When the scheduled runner works.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ScheduleSettings {
-    /// The zone of the times and dates below.
-    pub timezone: TimeZone,
-    /// Round 1 of a day.
-    pub daily_at: Time,
-    /// Round 2 begins no earlier.
-    pub retry_at: Time,
-    /// Days without a scheduled cycle.
-    pub skip_weekdays: BTreeSet<WeekdayNumber>,
-    /// Likewise.
-    pub holidays: BTreeSet<Date>,
-    /// Whether a start asks at once.
-    pub run_on_start: bool,
-}
-
-/// A day of the week, Monday 1 to Sunday 7: jiff's own type has no order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct WeekdayNumber(i8);
-
-impl From<Weekday> for WeekdayNumber {
-    fn from(day: Weekday) -> Self {
-        Self(day.to_monday_one_offset())
-    }
-}
-
 /// The three sites.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourcesSettings {
@@ -87,26 +60,6 @@ pub struct SourcesSettings {
     pub wealthmagik: WealthmagikSettings,
     /// FundCheck.
     pub sec_fundcheck: SecFundcheckSettings,
-}
-
-/// How hard a host may be asked (P1).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct HostLimits {
-    /// Highest mean rate.
-    pub requests_per_sec: f64,
-    /// Most requests at a time.
-    pub concurrent_requests: NonZeroUsize,
-}
-
-/// How pages are fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TransportChoice {
-    /// HTTP, and the browser where that does not do.
-    Auto,
-    /// Never the browser.
-    Http,
-    /// Always the browser.
-    Browser,
 }
 
 /// Finnomena.
@@ -130,7 +83,7 @@ pub struct WealthmagikSettings {
     /// Scheme, host, port; path `/`.
     pub base_url: Url,
     /// How pages are fetched.
-    pub transport: TransportChoice,
+    pub transport: TransportMode,
     /// For each of its hosts.
     pub limits: HostLimits,
     /// Hosts whose factsheets may be fetched, its own included.
@@ -147,7 +100,7 @@ pub struct SecFundcheckSettings {
     /// The API: likewise.
     pub api_url: Url,
     /// How pages are fetched.
-    pub transport: TransportChoice,
+    pub transport: TransportMode,
     /// For each of its hosts.
     pub limits: HostLimits,
 }
@@ -163,15 +116,6 @@ pub struct BrowserSettings {
     pub headless: bool,
     /// A session is replaced after so many pages.
     pub pages_per_session: NonZeroUsize,
-}
-
-/// Who drives the browser.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Webdriver {
-    /// geckodriver and Firefox of this machine.
-    Managed,
-    /// A WebDriver that runs already.
-    Url(Url),
 }
 
 /// How long a site is waited for (P3).
@@ -230,5 +174,17 @@ impl RunnerSettings {
     #[must_use]
     pub fn sizes(&self) -> ModeSizes {
         self.modes.of(self.mode)
+    }
+}
+
+impl SupervisionSettings {
+    /// A3's policy with this budget of restarts.
+    #[must_use]
+    pub fn policy(&self, max_restarts: usize) -> RestartPolicy {
+        RestartPolicy {
+            first_delay: self.restart_delay_first,
+            longest_delay: self.restart_delay_longest,
+            ..RestartPolicy::new(max_restarts, self.within)
+        }
     }
 }

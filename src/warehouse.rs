@@ -120,13 +120,12 @@ pub async fn open_writer(connection: &str, patience: StartPatience, stop: &mut w
     }
 }
 
-/// The exact line that opens the warehouse in psql.
+/// The exact line that opens the warehouse in psql; `config` as named on the command line.
 #[must_use]
-pub fn psql_line(config: &Path) -> String {
+pub fn psql_line(config: Option<&Path>) -> String {
     let program = std::env::args().next().unwrap_or_else(|| "master_runner".to_owned());
-    if config == Path::new("runner.ron") {
-        format!("{program} psql")
-    } else {
-        format!("{program} psql --config {}", config.display())
+    match config {
+        None => format!("{program} psql"),
+        Some(config) => format!("{program} psql --config {}", config.display()),
     }
 }

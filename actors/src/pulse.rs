@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use schema::TaskId;
+use sources::transport::WaitingOn;
 use tokio::time::Instant;
 
 /// What a lane is doing with the tasks it has in hand.
@@ -24,6 +25,9 @@ pub enum Phase {
 struct Lane {
     tasks: Vec<TaskId>,
     phase: Phase,
+    /// What the transport waits on for it.
+    waiting: WaitingOn,
+    /// Since when it has been at this without being seen to wait.
     since: Instant,
 }
 
@@ -34,8 +38,8 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// Lane `lane` turns to `phase` with `tasks` in hand.
-    pub fn turn(&self, lane: usize, tasks: &[TaskId], phase: Phase) {
+    /// Lane `lane` turns to `phase` with `tasks` in hand; `waiting` shows what the transport waits on for it.
+    pub fn turn(&self, lane: usize, tasks: &[TaskId], phase: Phase, waiting: &WaitingOn) {
         self.lanes
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -44,6 +48,7 @@ impl Pulse {
                 Lane {
                     tasks: tasks.to_vec(),
                     phase,
+                    waiting: waiting.clone(),
                     since: Instant::now(),
                 },
             );
@@ -69,20 +74,36 @@ impl Pulse {
             .collect()
     }
 
-    /// How long the lane that asks longest has been at it without the transport saying, through `excused_since`, that
-    /// it waits on a host. A lane that waits for a credit or for the merge waits on somebody.
+    /// How long the lane that asks longest has been at it without waiting on anybody (A2). A lane that waits for a
+    /// credit, for the merge, or through the transport for a host, waits on somebody; it is taken to wait from one look
+    /// to the next, so look often.
     #[must_use]
-    pub fn longest_unexcused(&self, excused_until: Option<Instant>, now: Instant) -> Duration {
-        self.lanes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .filter(|lane| lane.phase == Phase::Asking)
+    pub fn longest_silence(&self, now: Instant) -> Duration {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let asking = lanes.values_mut().filter(|lane| lane.phase == Phase::Asking);
+        asking
             .map(|lane| {
-                let from = excused_until.map_or(lane.since, |until| lane.since.max(until));
-                now.saturating_duration_since(from)
+                if lane.waiting.current().is_some() {
+                    lane.since = now;
+                }
+                now.saturating_duration_since(lane.since)
             })
             .max()
             .unwrap_or(Duration::ZERO)
+    }
+
+    /// What the lanes wait on, in words, where all of them wait on the same kind of thing beyond their turn and pace.
+    #[must_use]
+    pub fn waits_for(&self) -> Option<String> {
+        use sources::transport::Waiting;
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits: Vec<Waiting> = lanes.values().filter_map(|lane| lane.waiting.current()).collect();
+        if waits.len() < lanes.len() {
+            return None;
+        }
+        waits
+            .iter()
+            .find(|waiting| !matches!(waiting, Waiting::Turn | Waiting::Slot | Waiting::Pace))
+            .map(ToString::to_string)
     }
 }

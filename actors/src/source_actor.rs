@@ -9,8 +9,10 @@ use std::sync::Arc;
 use actix::prelude::*;
 use schema::store::Cycle;
 use schema::{Outcome, PlannedTask, TaskAnswer, TaskId};
-use sources::ask::{AskOutcome, Asker};
+use sources::ask::Asker;
+use sources::page::PageSpec;
 use sources::site::ReadContext;
+use sources::transport::WaitingOn;
 use tokio::sync::{Semaphore, watch};
 
 use crate::child::{ExitReason, ExitSlip};
@@ -18,11 +20,26 @@ use crate::merge_actor::MergeActor;
 use crate::messages::{Credit, StartSource, TaskEnded, TasksAcknowledged};
 use crate::pulse::{Phase, Pulse};
 
+/// A source that can be asked.
+#[derive(Clone)]
+pub struct AskedSource {
+    /// Asks and reads; shares its memory of the cycle with all incarnations.
+    pub asker: Asker,
+    /// The source's pages.
+    pub pages: &'static [PageSpec],
+}
+
+impl AskedSource {
+    fn page(&self, name: &str) -> Option<&'static PageSpec> {
+        self.pages.iter().find(|page| page.name == name)
+    }
+}
+
 /// What an incarnation of a source is born with.
 #[derive(Clone)]
 pub struct SourceSettings {
-    /// Asks and reads.
-    pub asker: Arc<Asker>,
+    /// Asks and reads, and what pages there are.
+    pub asked: AskedSource,
     /// The cycle it works for.
     pub cycle: Arc<Cycle>,
     /// In the last round nothing is deferred any more: what cannot be asked has failed (P3).
@@ -94,14 +111,13 @@ impl Handler<StartSource> for SourceActor {
         let work = Rc::new(LaneWork {
             settings: self.settings.clone(),
             queue: RefCell::new(wire_groups(start.tasks, |page| {
-                self.settings.asker.tasks_per_request(page)
+                self.settings.asked.page(page).map_or(1, |page| page.tasks_per_request.get())
             })),
             given_up: RefCell::new(start.given_up),
             credits: start.credits,
             handed_over: Rc::clone(&self.handed_over),
             pulse: Arc::clone(&self.pulse),
             acknowledge: context.address().recipient(),
-            breach: RefCell::new(None),
         });
         self.lanes_running = self.settings.fetches_in_flight;
         for lane in 0..self.settings.fetches_in_flight {
@@ -139,8 +155,6 @@ struct LaneWork {
     handed_over: Rc<RefCell<BTreeSet<TaskId>>>,
     pulse: Arc<Pulse>,
     acknowledge: Recipient<TasksAcknowledged>,
-    /// Once the source is in breach (D6) nothing more of it is asked in this round.
-    breach: RefCell<Option<String>>,
 }
 
 impl LaneWork {
@@ -169,7 +183,8 @@ impl LaneWork {
         if ids.is_empty() {
             return false;
         }
-        self.pulse.turn(lane, &ids, Phase::AwaitingCredit);
+        let waiting = WaitingOn::default();
+        self.pulse.turn(lane, &ids, Phase::AwaitingCredit, &waiting);
         let Some(Ok(permit)) = self
             .unless_stopped(Arc::clone(&self.credits).acquire_owned())
             .await
@@ -180,8 +195,8 @@ impl LaneWork {
         let answers = match (given_up, group) {
             (Some((id, why)), _) => vec![TaskAnswer::empty(id, Outcome::Failed(why), 0)],
             (None, Some(group)) => {
-                self.pulse.turn(lane, &ids, Phase::Asking);
-                let Some(answers) = self.unless_stopped(self.ask(group)).await else {
+                self.pulse.turn(lane, &ids, Phase::Asking, &waiting);
+                let Some(answers) = self.unless_stopped(self.ask(group, &waiting)).await else {
                     return false;
                 };
                 answers
@@ -189,7 +204,7 @@ impl LaneWork {
             (None, None) => return false,
         };
         fail::fail_point!("source::answered");
-        self.pulse.turn(lane, &ids, Phase::Sending);
+        self.pulse.turn(lane, &ids, Phase::Sending, &waiting);
         for mut answer in answers {
             if let Outcome::Deferred(why) = &answer.outcome
                 && self.settings.final_round
@@ -221,26 +236,21 @@ impl LaneWork {
         }
     }
 
-    async fn ask(&self, group: Vec<PlannedTask>) -> Vec<TaskAnswer> {
-        if let Some(breach) = self.breach.borrow().clone() {
-            return group
-                .into_iter()
-                .map(|task| {
-                    TaskAnswer::empty(task.id, Outcome::Deferred(breach.clone()), task.attempts)
-                })
-                .collect();
-        }
+    async fn ask(&self, group: Vec<PlannedTask>, waiting: &WaitingOn) -> Vec<TaskAnswer> {
         let context = ReadContext {
             cycle_date: self.settings.cycle.cycle_date,
         };
-        let AskOutcome { answers, breach } = self.settings.asker.ask(group, context).await;
-        if let Some(breach) = breach {
-            let source = self.settings.asker.source();
-            if self.breach.borrow_mut().replace(breach.clone()).is_none() {
-                tracing::error!(%source, breach, "contract breach: the source is not asked again in this round; nothing loaded is touched");
-            }
-        }
-        answers
+        let page = group.first().and_then(|task| self.settings.asked.page(&task.id.page));
+        let Some(page) = page else {
+            return group
+                .into_iter()
+                .map(|task| {
+                    let why = format!("the source has no page `{}` any more; the next cycle does not plan it", task.id.page);
+                    TaskAnswer::empty(task.id, Outcome::Failed(why), task.attempts)
+                })
+                .collect();
+        };
+        self.settings.asked.asker.ask(page, group, context, waiting).await.answers
     }
 }
 

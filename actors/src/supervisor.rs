@@ -17,7 +17,6 @@ use std::time::Duration;
 use actix::prelude::*;
 use schema::store::{Cycle, Writer};
 use schema::{PlannedTask, SourceName, TaskId};
-use sources::ask::Asker;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
@@ -32,7 +31,7 @@ use crate::pulse::Pulse;
 use crate::restart_policy::{RestartHistory, RestartPolicy, Verdict};
 use crate::run_mode::{ModeSizes, Wave};
 use crate::snapshot::Snapshot;
-use crate::source_actor::{SourceActor, SourceSettings};
+use crate::source_actor::{AskedSource, SourceActor, SourceSettings};
 
 /// A task is given up when its source died this often with it in flight (D6).
 const DEATHS_PER_TASK: u32 = 2;
@@ -55,7 +54,7 @@ pub struct SupervisorSettings {
     /// How the loader reaches the database.
     pub writer: WriterSettings,
     /// The sources.
-    pub askers: BTreeMap<SourceName, Arc<Asker>>,
+    pub askers: BTreeMap<SourceName, AskedSource>,
 }
 
 /// How a source's part of a wave ended.
@@ -257,7 +256,7 @@ impl Supervisor {
             .collect();
         let pulse = Arc::new(Pulse::default());
         let settings = SourceSettings {
-            asker: Arc::clone(asker),
+            asked: asker.clone(),
             cycle: Arc::clone(&wave.cycle),
             final_round: wave.final_round,
             fetches_in_flight: self.settings.sizes.fetches_in_flight.get(),
@@ -471,13 +470,8 @@ impl Supervisor {
     fn look_for_stuck(&self) {
         let now = Instant::now();
         for (source, running) in self.wave.iter().flat_map(|wave| &wave.sources) {
-            let (Some(child), Some(asker)) = (&running.child, self.settings.askers.get(source))
-            else {
-                continue;
-            };
-            let silent = running
-                .pulse
-                .longest_unexcused(asker.waited_until(now), now);
+            let Some(child) = &running.child else { continue };
+            let silent = running.pulse.longest_silence(now);
             if silent > self.settings.stuck_after {
                 tracing::warn!(%source, silent_secs = silent.as_secs(), "no progress while waiting on nobody: ending the actor");
                 child.kill(ExitReason::Stuck);

@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use actors::run_mode::{ModeSizes, Modes, RunMode};
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::{Offset, TimeZone};
+use sources::ask::TransportMode;
+use sources::transport::{HostLimits, Webdriver};
 use url::Url;
 
 use super::{
-    BrowserSettings, DatabaseSettings, FinnomenaSettings, HostLimits, ModeSizes, Modes,
-    PatienceSettings, RetentionSettings, RunMode, RunnerSettings, ScheduleSettings,
-    SecFundcheckSettings, SourcesSettings, SupervisionSettings, TransportChoice,
-    WealthmagikSettings, Webdriver, WeekdayNumber,
+    BrowserSettings, DatabaseSettings, FinnomenaSettings, PatienceSettings, RetentionSettings, RunnerSettings,
+    SecFundcheckSettings, SourcesSettings, SupervisionSettings, WealthmagikSettings,
 };
 use crate::embedded_postgres::EmbeddedSettings;
 use crate::runner_config::{
@@ -22,6 +23,7 @@ use crate::runner_config::{
     PatienceConfig, Problem, RetentionConfig, RunnerConfig, ScheduleConfig, SecFundcheckConfig,
     SourcesConfig, SupervisionConfig, WealthmagikConfig, WebdriverConfig, Word,
 };
+use crate::schedule::Schedule;
 use crate::secret::{DatabaseUrl, without_passwords};
 
 const DAY_SECS: i64 = 86_400;
@@ -114,14 +116,14 @@ fn database(
     }
 }
 
-fn schedule(found: &mut Findings, config: &ScheduleConfig) -> Option<ScheduleSettings> {
+fn schedule(found: &mut Findings, config: &ScheduleConfig) -> Option<Schedule> {
     let timezone = timezone(found, &config.timezone);
     let daily_at = found.time("schedule.daily_at", &config.daily_at);
     let retry_at = found.time("schedule.retry_at", &config.retry_at);
-    let mut skip_weekdays = BTreeSet::new();
+    let mut skip_weekdays: Vec<Weekday> = Vec::new();
     for (at, day) in config.skip_weekdays.iter().enumerate() {
         let key = format!("schedule.skip_weekdays[{at}]");
-        skip_weekdays.extend(weekday(found, &key, day).map(WeekdayNumber::from));
+        skip_weekdays.extend(weekday(found, &key, day).filter(|day| !skip_weekdays.contains(day)));
     }
     if skip_weekdays.len() == 7 {
         found.wrong::<()>(
@@ -135,7 +137,7 @@ fn schedule(found: &mut Findings, config: &ScheduleConfig) -> Option<ScheduleSet
         let key = format!("schedule.holidays[{at}]");
         holidays.extend(found.parsed::<Date>(&key, day, "a date such as \"2027-01-01\""));
     }
-    Some(ScheduleSettings {
+    Some(Schedule {
         timezone: timezone?,
         daily_at: daily_at?,
         retry_at: retry_at?,
@@ -551,11 +553,11 @@ impl Findings {
         })
     }
 
-    fn transport(&mut self, source: &str, word: &Word) -> Option<TransportChoice> {
+    fn transport(&mut self, source: &str, word: &Word) -> Option<TransportMode> {
         match word.0.as_str() {
-            "Auto" => Some(TransportChoice::Auto),
-            "Http" => Some(TransportChoice::Http),
-            "Browser" => Some(TransportChoice::Browser),
+            "Auto" => Some(TransportMode::Auto),
+            "Http" => Some(TransportMode::Http),
+            "Browser" => Some(TransportMode::Browser),
             other => self.wrong(
                 &format!("{source}.transport"),
                 other,

@@ -1,0 +1,287 @@
+//! From settings to sites that can be asked: the transport they share, and an asker for each.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use actors::source_actor::AskedSource;
+use schema::SourceName;
+use sources::archive::Archive;
+use sources::ask::{Asker, TransportMode};
+use sources::cycle_memory::CycleMemory;
+use sources::site::Site;
+use sources::sites::{SiteAddress, pages};
+use sources::transport::{
+    BrowserConfig, HostKey, HostLimits, HostPatience, HostState, SourceConfig, Transport, TransportConfig, TransportError,
+};
+use url::Url;
+
+use crate::cycle_plan::SitePages;
+use crate::cycle_report::PageCounts;
+use crate::progress::{ReadRates, SourceRate};
+use crate::runner_settings::RunnerSettings;
+
+/// The enabled sites.
+pub struct Sites {
+    transport: Transport,
+    sites: BTreeMap<SourceName, EnabledSite>,
+}
+
+struct EnabledSite {
+    site: Arc<dyn Site>,
+    mode: TransportMode,
+    own_hosts: Vec<Url>,
+    memory: Arc<CycleMemory>,
+    asker: Asker,
+}
+
+/// The sites cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SitesError {
+    /// The transport cannot be built.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The archive of payloads cannot be used.
+    #[error("the archive of payloads {directory} cannot be used: {cause}; make it writable or change retention.archive_dir")]
+    Archive {
+        /// Where.
+        directory: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+}
+
+/// What the configuration says of one enabled source.
+struct Entry {
+    address: SiteAddress,
+    own_hosts: Vec<Url>,
+    factsheet_hosts: Vec<String>,
+    limits: HostLimits,
+    mode: TransportMode,
+}
+
+impl Sites {
+    /// The enabled sites. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// Transport or archive cannot be made.
+    pub fn build(settings: &RunnerSettings) -> Result<Self, SitesError> {
+        let entries = entries(settings);
+        let transport = Transport::new(TransportConfig {
+            sources: entries
+                .iter()
+                .map(|entry| {
+                    let config = SourceConfig {
+                        limits: entry.limits,
+                        own_hosts: entry.own_hosts.clone(),
+                        factsheet_hosts: entry.factsheet_hosts.clone(),
+                    };
+                    (entry.address.source(), config)
+                })
+                .collect(),
+            contact: settings.user_agent_contact.clone(),
+            request_timeout: settings.patience.request_timeout,
+            patience: HostPatience {
+                first_back_off: settings.patience.host_back_off_first,
+                longest_back_off: settings.patience.host_back_off_longest,
+                give_up_after: settings.patience.host_wait,
+            },
+            browser: BrowserConfig {
+                webdriver: settings.browser.webdriver.clone(),
+                sessions: settings.sizes().browser_sessions,
+                headless: settings.browser.headless,
+                pages_per_session: settings.browser.pages_per_session,
+                profile_dir: None,
+            },
+        })?;
+        let directory = &settings.retention.archive_dir;
+        let archive = Archive::open(directory, settings.retention.archive_bytes).map_err(|cause| SitesError::Archive {
+            directory: directory.clone(),
+            cause,
+        })?;
+        let archive = Arc::new(archive);
+        let sites = entries
+            .into_iter()
+            .map(|entry| {
+                let source = entry.address.source();
+                let site = entry.address.build();
+                let memory = Arc::new(CycleMemory::default());
+                let asker = Asker::new(
+                    Arc::clone(&site),
+                    transport.clone(),
+                    entry.mode,
+                    Some(Arc::clone(&archive)),
+                    Arc::clone(&memory),
+                );
+                let enabled = EnabledSite {
+                    site,
+                    mode: entry.mode,
+                    own_hosts: entry.own_hosts,
+                    memory,
+                    asker,
+                };
+                (source, enabled)
+            })
+            .collect();
+        Ok(Self { transport, sites })
+    }
+
+    /// The pages of the enabled sources.
+    #[must_use]
+    pub fn pages(&self) -> SitePages {
+        self.sites.keys().map(|source| (*source, pages(*source))).collect()
+    }
+
+    /// What the supervisor starts source actors with.
+    #[must_use]
+    pub fn askers(&self) -> BTreeMap<SourceName, AskedSource> {
+        self.sites
+            .iter()
+            .map(|(source, site)| {
+                let asked = AskedSource {
+                    asker: site.asker.clone(),
+                    pages: pages(*source),
+                };
+                (*source, asked)
+            })
+            .collect()
+    }
+
+    /// What to call when a round begins: breaches hold for one round only.
+    #[must_use]
+    pub fn on_round(&self) -> Arc<dyn Fn(i16) + Send + Sync> {
+        let memories: Vec<Arc<CycleMemory>> = self.sites.values().map(|site| Arc::clone(&site.memory)).collect();
+        Arc::new(move |_round| memories.iter().for_each(|memory| memory.begin_round()))
+    }
+
+    /// One enabled site with its transport, for a question outside a cycle.
+    #[must_use]
+    pub fn site(&self, source: SourceName) -> Option<(Arc<dyn Site>, &Transport, TransportMode)> {
+        self.sites
+            .get(&source)
+            .map(|site| (Arc::clone(&site.site), &self.transport, site.mode))
+    }
+
+    /// Host names and ports of the sites.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(String, u16)> {
+        self.sites
+            .values()
+            .flat_map(|site| &site.own_hosts)
+            .filter_map(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)))
+            .collect()
+    }
+
+    /// Pages fetched so far, by source.
+    #[must_use]
+    pub fn page_counts(&self) -> Vec<(SourceName, PageCounts)> {
+        self.transport
+            .snapshot()
+            .sources
+            .into_iter()
+            .map(|(source, counts)| {
+                let pages = PageCounts {
+                    http: counts.pages_by_http,
+                    browser: counts.pages_by_browser,
+                };
+                (source, pages)
+            })
+            .collect()
+    }
+
+    /// What the progress bars ask for each source: the rate of its slowest host now, and what holds it up.
+    #[must_use]
+    pub fn read_rates(&self) -> ReadRates {
+        let transport = self.transport.clone();
+        let hosts: BTreeMap<SourceName, Vec<Url>> =
+            self.sites.iter().map(|(source, site)| (*source, site.own_hosts.clone())).collect();
+        Arc::new(move || {
+            let snapshot = transport.snapshot();
+            let rates = hosts.iter().map(|(source, urls)| {
+                let mut rate = SourceRate {
+                    retries: snapshot.sources.get(source).map_or(0, |counts| counts.retries),
+                    ..SourceRate::default()
+                };
+                for host in &snapshot.hosts {
+                    if !urls.iter().any(|url| HostKey::of(url).as_ref() == Some(&host.host)) || host.in_flight + host.waiting == 0 {
+                        continue;
+                    }
+                    if rate.requests_per_sec == 0.0 || host.rate_now < rate.requests_per_sec {
+                        rate.requests_per_sec = host.rate_now;
+                    }
+                    rate.waits_for = rate.waits_for.or_else(|| held_up(&host.state));
+                }
+                (*source, rate)
+            });
+            rates.collect()
+        })
+    }
+
+    /// Ends what the sites hold: browsers.
+    pub async fn close(&self) {
+        self.transport.close_browsers().await;
+    }
+}
+
+fn held_up(state: &HostState) -> Option<String> {
+    let seconds = |until: tokio::time::Instant| until.saturating_duration_since(tokio::time::Instant::now()).as_secs();
+    match state {
+        HostState::Open => None,
+        HostState::ReadingRobots => Some("robots.txt".to_owned()),
+        HostState::Throttled { until } => Some(format!("the host (throttled, {} s)", seconds(*until))),
+        HostState::Down { next_probe, last_failure, .. } => {
+            Some(format!("the host (down: {last_failure}; probed in {} s)", seconds(*next_probe)))
+        }
+    }
+}
+
+/// `name:port`, as lists of allowed hosts have it.
+fn name_and_port(url: &Url) -> Option<String> {
+    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+}
+
+fn entries(settings: &RunnerSettings) -> Vec<Entry> {
+    let sources = &settings.sources;
+    let mut entries = Vec::new();
+    let names = |urls: &[Url]| urls.iter().filter_map(name_and_port).collect::<Vec<String>>();
+    if sources.finnomena.enabled {
+        let site = &sources.finnomena;
+        entries.push(Entry {
+            address: SiteAddress::Finnomena {
+                base_url: site.base_url.clone(),
+                factsheet_hosts: names(&site.factsheet_hosts),
+            },
+            own_hosts: vec![site.base_url.clone()],
+            factsheet_hosts: names(&site.factsheet_hosts),
+            limits: site.limits,
+            mode: TransportMode::Http,
+        });
+    }
+    if sources.wealthmagik.enabled {
+        let site = &sources.wealthmagik;
+        entries.push(Entry {
+            address: SiteAddress::Wealthmagik {
+                base_url: site.base_url.clone(),
+                factsheet_hosts: names(&site.factsheet_hosts),
+            },
+            own_hosts: vec![site.base_url.clone()],
+            factsheet_hosts: names(&site.factsheet_hosts),
+            limits: site.limits,
+            mode: site.transport,
+        });
+    }
+    if sources.sec_fundcheck.enabled {
+        let site = &sources.sec_fundcheck;
+        entries.push(Entry {
+            address: SiteAddress::SecFundcheck {
+                page_url: site.page_url.clone(),
+                api_url: site.api_url.clone(),
+            },
+            own_hosts: vec![site.page_url.clone(), site.api_url.clone()],
+            factsheet_hosts: Vec::new(),
+            limits: site.limits,
+            mode: site.transport,
+        });
+    }
+    entries
+}
