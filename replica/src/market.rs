@@ -25,6 +25,8 @@ pub(crate) enum Standing {
     Inactive { was_active: bool },
     /// No Finnomena entry, only a WealthMagik one.
     WealthMagikOnly,
+    /// The code a fund had before it was renamed on that day: no site knows it any more, its rows stay.
+    RenamedOn(Date),
 }
 
 /// One share class, true values and what is said about it.
@@ -50,6 +52,8 @@ pub(crate) struct Fund {
     pub(crate) awkward: BTreeSet<Awkward>,
     /// Dates of the quotes that WealthMagik's profile page has served.
     pub(crate) quotes_served: BTreeSet<Date>,
+    /// Finnomena leaves the fund out of its list, without a word.
+    pub(crate) unlisted: bool,
 }
 
 /// The page that said a fund's fees.
@@ -90,6 +94,9 @@ pub(crate) struct FeeRow {
     pub(crate) description: String,
     pub(crate) rate: Json,
     pub(crate) actual: Json,
+    pub(crate) rate_unit: &'static str,
+    /// `other_description`.
+    pub(crate) note: &'static str,
     pub(crate) unit: &'static str,
 }
 
@@ -265,6 +272,14 @@ impl Market {
             .collect()
     }
 
+    /// Was this awkward value dealt to anything in the market?
+    pub fn holds(&self, awkward: Awkward) -> bool {
+        match awkward {
+            Awkward::BlankShortCode => !self.blank_entries.is_empty(),
+            _ => !self.codes_with(awkward).is_empty(),
+        }
+    }
+
     /// Finnomena's id of a code.
     pub fn fund_id(&self, code: &str) -> Option<&str> {
         self.by_code(code).map(|fund| fund.fund_id.as_str())
@@ -278,6 +293,28 @@ impl Market {
         self.funds.iter_mut().find(|fund| fund.code == code)
     }
 
+    /// The fund's sites show it under another code from now on.
+    pub(crate) fn rename(&mut self, code: &str, new_code: &str) -> bool {
+        let today = self.today;
+        let Some(fund) = self.by_code_mut(code) else {
+            return false;
+        };
+        let old = Fund {
+            standing: Standing::RenamedOn(today),
+            ..fund.clone()
+        };
+        fund.code = new_code.to_owned();
+        fund.code_spelt = new_code.to_owned();
+        fund.quotes_served.clear();
+        if let FeeAnswer::Rows(rows) | FeeAnswer::Shared(rows) = &mut fund.finnomena.fees {
+            rows.iter_mut()
+                .filter(|row| row.class == code)
+                .for_each(|row| row.class = new_code.to_owned());
+        }
+        self.funds.push(old);
+        true
+    }
+
     pub(crate) fn advance_days(&mut self, days: u32) {
         self.today = self.today.saturating_add(i64::from(days).days());
     }
@@ -288,8 +325,26 @@ impl Fund {
     pub(crate) fn has_rows(&self) -> bool {
         matches!(
             self.standing,
-            Standing::Active | Standing::Inactive { was_active: true }
+            Standing::Active | Standing::Inactive { was_active: true } | Standing::RenamedOn(_)
         )
+    }
+
+    /// Does Finnomena know the code?
+    pub(crate) fn on_finnomena(&self) -> bool {
+        matches!(self.standing, Standing::Active | Standing::Inactive { .. })
+    }
+
+    /// Does any site know the code?
+    pub(crate) fn is_known(&self) -> bool {
+        !matches!(self.standing, Standing::RenamedOn(_))
+    }
+
+    /// The last day that this code's series knows of.
+    pub(crate) fn known_until(&self, today: Date) -> Date {
+        match self.standing {
+            Standing::RenamedOn(day) => day,
+            _ => today,
+        }
     }
 
     /// The quotes that are true: those that were served and the one that is shown today, in order of their dates.

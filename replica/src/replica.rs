@@ -19,7 +19,8 @@ use crate::generator::generate;
 use crate::listener::HostListener;
 use crate::market::Market;
 use crate::request_log::RequestLog;
-use crate::site::{Robots, World, serve};
+use crate::serve::serve;
+use crate::site::{Robots, World};
 use crate::truth::Truth;
 
 /// Where the hosts listen: `http://127.0.0.1:PORT`, without a slash behind.
@@ -142,6 +143,18 @@ impl Replica {
         self.world.set_active(code, active)
     }
 
+    /// Finnomena leaves the code out of its list without a word, or lists it again. The truth does not change by it: what follows
+    /// depends on the cycles that see it.
+    pub fn set_listed(&self, code: &str, listed: bool) -> Result<(), UnknownCode> {
+        self.world.set_listed(code, listed)
+    }
+
+    /// All sites show the fund under another code from now on; its `fund_id` and its history stay. The old code keeps the rows it has
+    /// today, as an inactive one.
+    pub fn rename(&self, code: &str, new_code: &str) -> Result<(), UnknownCode> {
+        self.world.rename(code, new_code)
+    }
+
     /// What the host answers for robots.txt from now on.
     pub fn set_robots(&self, site: Site, robots: Robots) {
         self.world.set_robots(site, robots);
@@ -160,6 +173,20 @@ impl Replica {
     /// Writes the truth as text, the daily table fund by fund.
     pub fn write_truth(&self, out: &mut impl io::Write) -> io::Result<()> {
         Truth::write(&self.market(), self.world.urls(), out)
+    }
+
+    /// Writes the truth of a market without serving it; the URLs in it are those of the configured ports.
+    pub fn write_truth_of(config: &MarketConfig, out: &mut impl io::Write) -> io::Result<()> {
+        let url = |port: u16| format!("http://127.0.0.1:{port}");
+        let ports = config.ports;
+        let urls = Urls {
+            finnomena: url(ports.finnomena),
+            wealthmagik: url(ports.wealthmagik),
+            sec_page: url(ports.sec_page),
+            sec_api: url(ports.sec_api),
+            documents: url(ports.documents),
+        };
+        Truth::write(&generate(config)?, &urls, out)
     }
 
     /// Stops listening and ends the open connections.

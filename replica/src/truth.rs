@@ -9,6 +9,7 @@ use crate::finnomena;
 use crate::generator::spelling::Name;
 use crate::market::{Block, Cells, FactsheetAnswer, FeePage, Fund, Market, Standing};
 use crate::replica::Urls;
+use crate::tables::{DAILY, TABLES};
 use crate::wealthmagik::encoded_code;
 use jiff::civil::Date;
 
@@ -33,108 +34,6 @@ pub struct Truth {
     pub tables: Vec<TruthTable>,
 }
 
-/// Each table's name and columns.
-pub const TABLES: [(&str, &[&str]); 7] = [
-    (
-        "funds_master_info",
-        &[
-            "fund_code",
-            "full_name_th",
-            "full_name_en",
-            "amc",
-            "category",
-            "risk_level",
-            "is_dividend",
-            "inception_date",
-            "currency",
-            "country",
-            "fund_status",
-            "source_url",
-        ],
-    ),
-    (
-        DAILY,
-        &[
-            "fund_code",
-            "nav_date",
-            "nav_value",
-            "bid",
-            "offer",
-            "aum",
-            "source",
-        ],
-    ),
-    (
-        "funds_statistics",
-        &[
-            "fund_code",
-            "as_of_date",
-            "sharpe_ratio",
-            "alpha",
-            "beta",
-            "max_drawdown",
-            "recovering_period",
-            "tracking_error",
-            "turnover_ratio",
-            "fx_hedging",
-            "sec_url",
-        ],
-    ),
-    (
-        "funds_fee",
-        &[
-            "fund_code",
-            "front_end_max",
-            "front_end_actual",
-            "back_end_max",
-            "back_end_actual",
-            "management_max",
-            "management_actual",
-            "ter_max",
-            "ter_actual",
-            "switching_in_max",
-            "switching_in_actual",
-            "switching_out_max",
-            "switching_out_actual",
-            "min_initial_buy",
-            "min_next_buy",
-            "source_url",
-        ],
-    ),
-    (
-        "funds_holding",
-        &[
-            "fund_code",
-            "source",
-            "holding_type",
-            "row_no",
-            "name",
-            "type",
-            "percent",
-            "as_of_date",
-            "source_url",
-        ],
-    ),
-    (
-        "funds_allocations",
-        &[
-            "fund_code",
-            "source",
-            "type",
-            "row_no",
-            "name",
-            "percent",
-            "as_of_date",
-            "source_url",
-        ],
-    ),
-    (
-        "funds_codes",
-        &["fund_code", "type", "code", "factsheet_url"],
-    ),
-];
-
-const DAILY: &str = "funds_daily";
 const FINNOMENA: &str = "finnomena";
 const WEALTHMAGIK: &str = "wealthmagik";
 
@@ -231,7 +130,7 @@ fn rows_of(
 ) -> Vec<Row> {
     let rows = match table {
         "funds_master_info" => vec![master(fund, urls)],
-        DAILY => daily(fund, market.today),
+        DAILY => daily(fund, fund.known_until(market.today)),
         "funds_statistics" => statistics(fund, urls).into_iter().collect(),
         "funds_fee" => fees(fund, urls).into_iter().collect(),
         "funds_holding" => holdings(fund, urls),

@@ -30,7 +30,7 @@ pub(crate) fn encoded_code(code: &str) -> String {
 pub(crate) fn answer(world: &World, asked: &Asked, view: View) -> Answer {
     match asked.segments().as_slice() {
         ["json-search", "fundSearch.json"] => {
-            Answer::json(200, search_list(&world.market(), world.urls(), view))
+            Answer::json(200, &search_list(&world.market(), world.urls(), view))
         }
         ["api", "fundscreener"] => screener(&world.market(), asked, view),
         ["api", "page-content"] => page_content(world, asked, view),
@@ -74,6 +74,7 @@ fn listed(market: &Market, view: View) -> Vec<&Fund> {
     let mut funds: Vec<&Fund> = market
         .funds
         .iter()
+        .filter(|fund| fund.is_known())
         .filter(|fund| {
             fund.wealthmagik.is_some() || fund.awkward.contains(&Awkward::WealthMagikAbsent)
         })
@@ -125,7 +126,7 @@ fn screener(market: &Market, asked: &Asked, view: View) -> Answer {
     let items = items.map(|fund| Json::Object(vec![("code", Json::text(&fund.code))]));
     Answer::json(
         200,
-        Json::Object(vec![("items", Json::List(items.collect()))]),
+        &Json::Object(vec![("items", Json::List(items.collect()))]),
     )
 }
 
@@ -185,13 +186,16 @@ fn page_content(world: &World, asked: &Asked, view: View) -> Answer {
     };
     root.map_or_else(
         || Answer::json(404, "{\"message\":\"not found\"}"),
-        |root| Answer::json(200, packed(&root)),
+        |root| Answer::json(200, &packed(&root)),
     )
 }
 
 fn find<'a>(market: &'a Market, code: &str) -> Option<&'a Fund> {
     let code = code.trim();
-    market.funds.iter().find(|fund| fund.code == code)
+    market
+        .funds
+        .iter()
+        .find(|fund| fund.is_known() && fund.code == code)
 }
 
 fn fund_page(world: &World, code: &str, page: &str, view: View) -> Answer {

@@ -1,6 +1,7 @@
 //! Makes a market up from a seed: first what is true, then what each site says about it, in the site's spelling.
 
 mod deck;
+mod fee_cell;
 mod fees;
 mod listing;
 mod master;
@@ -241,6 +242,7 @@ impl Dealer {
             nav,
             awkward,
             quotes_served: BTreeSet::new(),
+            unlisted: false,
             code: candidate.code,
             code_spelt: candidate.code_spelt,
             proj_id: candidate.proj_id,

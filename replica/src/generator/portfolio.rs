@@ -369,7 +369,7 @@ fn make_awkward(
             row.name.spelt = format!("\n\t{}\u{a0} ", row.name.truth.replace(' ', " \u{a0}"));
         }
         NamePercent | NameApostrophe | NameZeroWidth => {
-            row.name = awkward_name(Some(kind), "หุ้นกู้", "Bond (BND)")
+            row.name = awkward_name(Some(kind), "หุ้นกู้", "Bond (BND)");
         }
         TrailingZeros => row.percent_spelt = trailing_zeros(&percent),
         Exponent => row.percent_spelt = exponent(&percent),
