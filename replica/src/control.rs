@@ -2,7 +2,8 @@
 //!
 //! `GET stats` · `GET log` · `GET truth` · `GET|POST|DELETE faults` (a `Fault` as JSON) · `POST advance?days=N` ·
 //! `POST revise?code=…&date=…&nav=…` · `POST active?code=…&active=true|false` · `POST listed?code=…&listed=true|false` ·
-//! `POST rename?code=…&to=…` · `POST browser-only?site=…&only=true|false`
+//! `POST rename?code=…&to=…` · `POST move-factsheet?code=…` ·
+//! `POST publish-holdings?code=…` · `POST browser-only?site=…&only=true|false`
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -82,16 +83,28 @@ fn steer(world: &World, method: &str, command: &str, asked: &Asked) -> Answer {
             Err(_) => refused("days is a whole number"),
         },
         ("POST", "revise") => match argument("date").parse() {
-            Ok(date) => outcome(world.revise_nav(argument("code"), date, argument("nav"))),
+            Ok(date) => outcome(world.market_mut().revise_nav(
+                argument("code"),
+                date,
+                argument("nav"),
+            )),
             Err(_) => refused("date is YYYY-MM-DD"),
         },
-        ("POST", "active") => {
-            outcome(world.set_active(argument("code"), argument("active") == "true"))
+        ("POST", "active") => outcome(
+            world
+                .market_mut()
+                .set_active(argument("code"), argument("active") == "true"),
+        ),
+        ("POST", "listed") => outcome(
+            world
+                .market_mut()
+                .set_listed(argument("code"), argument("listed") == "true"),
+        ),
+        ("POST", "rename") => outcome(world.market_mut().rename(argument("code"), argument("to"))),
+        ("POST", "move-factsheet") => outcome(world.market_mut().move_factsheet(argument("code"))),
+        ("POST", "publish-holdings") => {
+            outcome(world.market_mut().publish_holdings(argument("code")))
         }
-        ("POST", "listed") => {
-            outcome(world.set_listed(argument("code"), argument("listed") == "true"))
-        }
-        ("POST", "rename") => outcome(world.rename(argument("code"), argument("to"))),
         ("POST", "browser-only") => match Site::ALL
             .into_iter()
             .find(|site| site.name() == argument("site"))

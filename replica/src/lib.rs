@@ -6,12 +6,14 @@
 //! way is as little as possible.
 
 pub mod awkward;
+mod changes;
 mod config;
 mod control;
 mod documents;
 mod faults;
 mod finnomena;
 mod finnomena_performance;
+mod finnomena_portfolio;
 mod generator;
 mod html;
 mod json;
@@ -27,6 +29,7 @@ mod site;
 mod tables;
 mod truth;
 mod wealthmagik;
+mod wealthmagik_pages;
 
 pub use awkward::Awkward;
 pub use config::{JavascriptPages, MarketConfig, ReplicaPorts};

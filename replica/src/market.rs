@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::ToSpan;
 use jiff::civil::Date;
 
 use crate::awkward::Awkward;
@@ -21,8 +20,8 @@ pub(crate) type Cells = BTreeMap<&'static str, String>;
 pub(crate) enum Standing {
     /// Finnomena lists it as active.
     Active,
-    /// Finnomena lists it as inactive; `was_active` says whether it ever was active before.
-    Inactive { was_active: bool },
+    /// Finnomena lists it as inactive; a code that was active before keeps the rows it had on that day.
+    Inactive { active_until: Option<Date> },
     /// No Finnomena entry, only a WealthMagik one.
     WealthMagikOnly,
     /// The code a fund had before it was renamed on that day: no site knows it any more, its rows stay.
@@ -286,37 +285,15 @@ impl Market {
     }
 
     pub(crate) fn by_code(&self, code: &str) -> Option<&Fund> {
-        self.funds.iter().find(|fund| fund.code == code)
+        self.funds
+            .iter()
+            .find(|fund| fund.is_known() && fund.code == code)
     }
 
     pub(crate) fn by_code_mut(&mut self, code: &str) -> Option<&mut Fund> {
-        self.funds.iter_mut().find(|fund| fund.code == code)
-    }
-
-    /// The fund's sites show it under another code from now on.
-    pub(crate) fn rename(&mut self, code: &str, new_code: &str) -> bool {
-        let today = self.today;
-        let Some(fund) = self.by_code_mut(code) else {
-            return false;
-        };
-        let old = Fund {
-            standing: Standing::RenamedOn(today),
-            ..fund.clone()
-        };
-        fund.code = new_code.to_owned();
-        fund.code_spelt = new_code.to_owned();
-        fund.quotes_served.clear();
-        if let FeeAnswer::Rows(rows) | FeeAnswer::Shared(rows) = &mut fund.finnomena.fees {
-            rows.iter_mut()
-                .filter(|row| row.class == code)
-                .for_each(|row| row.class = new_code.to_owned());
-        }
-        self.funds.push(old);
-        true
-    }
-
-    pub(crate) fn advance_days(&mut self, days: u32) {
-        self.today = self.today.saturating_add(i64::from(days).days());
+        self.funds
+            .iter_mut()
+            .find(|fund| fund.is_known() && fund.code == code)
     }
 }
 
@@ -325,7 +302,11 @@ impl Fund {
     pub(crate) fn has_rows(&self) -> bool {
         matches!(
             self.standing,
-            Standing::Active | Standing::Inactive { was_active: true } | Standing::RenamedOn(_)
+            Standing::Active
+                | Standing::Inactive {
+                    active_until: Some(_)
+                }
+                | Standing::RenamedOn(_)
         )
     }
 
@@ -342,7 +323,10 @@ impl Fund {
     /// The last day that this code's series knows of.
     pub(crate) fn known_until(&self, today: Date) -> Date {
         match self.standing {
-            Standing::RenamedOn(day) => day,
+            Standing::RenamedOn(day)
+            | Standing::Inactive {
+                active_until: Some(day),
+            } => day,
             _ => today,
         }
     }

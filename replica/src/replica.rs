@@ -135,24 +135,34 @@ impl Replica {
 
     /// Finnomena corrects the NAV of a day, however long ago.
     pub fn revise_nav(&self, code: &str, date: Date, nav: &str) -> Result<(), UnknownCode> {
-        self.world.revise_nav(code, date, nav)
+        self.world.market_mut().revise_nav(code, date, nav)
     }
 
-    /// Finnomena lists the code as active, or as not active any more.
+    /// Finnomena lists the code as active, or as not active any more. What it has up to today counts as loaded and stays.
     pub fn set_active(&self, code: &str, active: bool) -> Result<(), UnknownCode> {
-        self.world.set_active(code, active)
+        self.world.market_mut().set_active(code, active)
     }
 
     /// Finnomena leaves the code out of its list without a word, or lists it again. The truth does not change by it: what follows
     /// depends on the cycles that see it.
     pub fn set_listed(&self, code: &str, listed: bool) -> Result<(), UnknownCode> {
-        self.world.set_listed(code, listed)
+        self.world.market_mut().set_listed(code, listed)
     }
 
     /// All sites show the fund under another code from now on; its `fund_id` and its history stay. The old code keeps the rows it has
     /// today, as an inactive one.
     pub fn rename(&self, code: &str, new_code: &str) -> Result<(), UnknownCode> {
-        self.world.rename(code, new_code)
+        self.world.market_mut().rename(code, new_code)
+    }
+
+    /// Both sites name another URL for the same factsheet.
+    pub fn move_factsheet(&self, code: &str) -> Result<(), UnknownCode> {
+        self.world.market_mut().move_factsheet(code)
+    }
+
+    /// WealthMagik shows newer full holdings, as of the end of last month: other rows in another order. A fund without holdings keeps none.
+    pub fn publish_holdings(&self, code: &str) -> Result<(), UnknownCode> {
+        self.world.market_mut().publish_holdings(code)
     }
 
     /// What the host answers for robots.txt from now on.

@@ -84,7 +84,9 @@ pub(crate) async fn serve(world: Arc<World>, site: Site, request: Request) -> Re
     let Some(ending) = ending else {
         return plain_response(control::answer(&world, site, &asked));
     };
-    tokio::time::sleep(world.latency).await;
+    if !world.latency.is_zero() {
+        tokio::time::sleep(world.latency).await;
+    }
     let kinds = world.faults.hit(site, &asked.path_and_query);
     for kind in &kinds {
         if let FaultKind::Slow(millis) = kind {

@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard}
 use std::time::Duration;
 
 use axum::body::Bytes;
-use jiff::civil::Date;
 
 use crate::faults::{Faults, Site};
 use crate::html;
-use crate::market::{Fund, Market, Standing};
-use crate::replica::{UnknownCode, Urls};
+use crate::market::Market;
+use crate::replica::Urls;
 use crate::request_log::LogBook;
 
 /// What a host answers for robots.txt.
@@ -78,46 +77,6 @@ impl World {
         self.urls
             .get()
             .expect("the addresses are known before the first request")
-    }
-
-    pub(crate) fn revise_nav(&self, code: &str, date: Date, nav: &str) -> Result<(), UnknownCode> {
-        self.change(code, |fund| {
-            fund.nav.revisions.insert(date, nav.to_owned());
-        })
-    }
-
-    pub(crate) fn set_active(&self, code: &str, active: bool) -> Result<(), UnknownCode> {
-        self.change(code, |fund| {
-            let was_active = fund.has_rows();
-            fund.standing = if active {
-                Standing::Active
-            } else {
-                Standing::Inactive { was_active }
-            };
-        })
-    }
-
-    pub(crate) fn set_listed(&self, code: &str, listed: bool) -> Result<(), UnknownCode> {
-        self.change(code, |fund| fund.unlisted = !listed)
-    }
-
-    pub(crate) fn rename(&self, code: &str, new_code: &str) -> Result<(), UnknownCode> {
-        let renamed = self.market_mut().rename(code, new_code);
-        if renamed {
-            Ok(())
-        } else {
-            Err(UnknownCode(code.to_owned()))
-        }
-    }
-
-    fn change(&self, code: &str, change: impl FnOnce(&mut Fund)) -> Result<(), UnknownCode> {
-        let mut market = self.market_mut();
-        change(
-            market
-                .by_code_mut(code)
-                .ok_or_else(|| UnknownCode(code.to_owned()))?,
-        );
-        Ok(())
     }
 
     pub(crate) fn set_robots(&self, site: Site, robots: Robots) {

@@ -250,6 +250,8 @@ async fn revisions_activity_and_renames_change_the_truth() {
         .filter(|row| row[0].as_deref() == Some("A/B"))
         .count();
     replica.rename("A/B", "A/B-NEW").expect("a known code");
+    replica.move_factsheet("TwinCase-A").expect("a known code");
+    replica.publish_holdings("O'HARA-A").expect("a known code");
     assert!(replica.set_active("NO SUCH CODE", true).is_err());
     let truth = replica.truth();
     let daily = &truth.table("funds_daily").expect("a table").rows;

@@ -115,7 +115,7 @@ pub(super) fn decide(
     sketch.awkward.extend(trap);
     let finnomena_answers = !matches!(shape, Some(FeesOfOthersOnly | FeesEmpty | FeesAbsent));
     let class = match shape {
-        Some(FeesOfOwnCode | FeesOwnBeatsMain) => sketch.code,
+        Some(FeesOfOwnCode | FeesOwnBeatsMain) => sketch.code_spelt,
         Some(FeesOfDash) => "-",
         _ => "main",
     }

@@ -72,6 +72,7 @@ struct Dealer {
 /// What later steps want to know of a fund that is being made.
 pub(super) struct Sketch<'a> {
     code: &'a str,
+    code_spelt: &'a str,
     proj_id: &'a str,
     /// Siblings share the project's fee answer.
     shared_fees: bool,
@@ -182,6 +183,7 @@ impl Dealer {
         };
         let mut sketch = Sketch {
             code: &candidate.code,
+            code_spelt: &candidate.code_spelt,
             proj_id: &candidate.proj_id,
             shared_fees: candidate.shares_project,
             on_wealthmagik: web_kind != Some(Awkward::WealthMagikMissing)

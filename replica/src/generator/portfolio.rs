@@ -320,7 +320,7 @@ fn with_percent_sign(row: &BlockRow) -> String {
 }
 
 fn make_awkward(
-    rows: &mut Vec<BlockRow>,
+    rows: &mut [BlockRow],
     place: usize,
     kind: Awkward,
     site: Site,
@@ -355,7 +355,8 @@ fn make_awkward(
         }
         EqualRows => {
             let twin = row.clone();
-            rows.insert(place, twin);
+            let next = (place + 1) % rows.len();
+            rows[next] = twin;
         }
         HoldingNameOver255 => {
             let long = format!(
