@@ -183,7 +183,10 @@ impl NavPlan {
         match self.quirk {
             Some(Awkward::Year2099) => series.entries.push(stray("2099-12-31T00:00:00Z")),
             Some(Awkward::NavYearOne) => series.entries.insert(0, stray("0001-01-01T00:00:00Z")),
-            Some(Awkward::InvalidDate) => series.entries.insert(2, stray("2025-02-30T00:00:00Z")),
+            Some(Awkward::InvalidDate) => {
+                let place = series.entries.len().min(2);
+                series.entries.insert(place, stray("2025-02-30T00:00:00Z"));
+            }
             _ => {}
         }
         series

@@ -21,7 +21,7 @@ use crate::market::Market;
 use crate::request_log::RequestLog;
 use crate::serve::serve;
 use crate::site::{Robots, World};
-use crate::truth::Truth;
+use crate::truth::{Row, Truth};
 
 /// Where the hosts listen: `http://127.0.0.1:PORT`, without a slash behind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -180,6 +180,11 @@ impl Replica {
         Truth::of(&self.market(), self.world.urls())
     }
 
+    /// Hands over the true rows of `funds_daily` one after another, in the order of the table, without holding them all.
+    pub fn for_each_daily_row(&self, visit: impl FnMut(Row)) {
+        Truth::for_each_daily_row(&self.market(), self.world.urls(), visit);
+    }
+
     /// Writes the truth as text, the daily table fund by fund.
     pub fn write_truth(&self, out: &mut impl io::Write) -> io::Result<()> {
         Truth::write(&self.market(), self.world.urls(), out)
@@ -199,8 +204,10 @@ impl Replica {
         Truth::write(&generate(config)?, &urls, out)
     }
 
-    /// Stops listening and ends the open connections.
-    pub fn stop(self) {}
+    /// Stops listening and ends the open connections, as dropping the replica does.
+    pub fn stop(self) {
+        drop(self);
+    }
 }
 
 impl Drop for Replica {

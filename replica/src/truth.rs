@@ -61,17 +61,31 @@ impl Truth {
         Truth { tables }
     }
 
+    /// One fund at a time: codes are in order and so are the dates within one.
+    pub(crate) fn for_each_daily_row(market: &Market, urls: &Urls, mut visit: impl FnMut(Row)) {
+        let columns = TABLES
+            .into_iter()
+            .find_map(|(name, columns)| (name == DAILY).then_some(columns))
+            .unwrap_or_default();
+        for fund in funds(market) {
+            rows_of(DAILY, columns, fund, market, urls)
+                .into_iter()
+                .for_each(&mut visit);
+        }
+    }
+
     /// Writes what `Display` prints without holding the daily table in memory.
     pub(crate) fn write(market: &Market, urls: &Urls, out: &mut impl io::Write) -> io::Result<()> {
         for (name, columns) in TABLES {
             writeln!(out, "{}", heading(name, columns))?;
             if name == DAILY {
-                // One fund at a time: codes are in order and so are the dates within one.
-                for fund in funds(market) {
-                    for row in rows_of(name, columns, fund, market, urls) {
-                        writeln!(out, "{}", line(&row))?;
+                let mut written = Ok(());
+                Truth::for_each_daily_row(market, urls, |row| {
+                    if written.is_ok() {
+                        written = writeln!(out, "{}", line(&row));
                     }
-                }
+                });
+                written?;
                 continue;
             }
             let mut rows: Vec<Row> = funds(market)

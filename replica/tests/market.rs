@@ -165,6 +165,20 @@ async fn the_truth_is_canonical_text() {
     );
 }
 
+#[test]
+fn the_smallest_markets_can_be_made() {
+    for (funds, days) in [(0, 0), (1, 0), (1, 1), (40, 1), (40, 3)] {
+        assert!(
+            text_of(&MarketConfig {
+                funds,
+                days,
+                ..MarketConfig::default()
+            })
+            .starts_with("# funds_master_info")
+        );
+    }
+}
+
 #[tokio::test]
 async fn keys_are_unique_and_every_table_has_rows() {
     let replica = market_of(300, 40).await;

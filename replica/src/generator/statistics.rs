@@ -60,6 +60,7 @@ impl StatisticsDecks {
                 &[
                     SecPercentSign,
                     SecComma,
+                    SecPlusSign,
                     SecMissingWord,
                     SecJsonNumber,
                     SecNegativeZero,
@@ -199,6 +200,7 @@ fn value(
             let spelt = match kind {
                 Some(SecPercentSign) => format!("{number}%"),
                 Some(SecComma) => with_commas(&number),
+                Some(SecPlusSign) if !number.starts_with('-') => format!("+{number}"),
                 Some(TrailingZeros) => trailing_zeros(&number),
                 Some(PercentNegative) if number.starts_with('-') => {
                     negative(&number, random.random_bool(0.5))
