@@ -109,7 +109,7 @@ pub(super) struct Portfolios {
 
 const HOLDINGS: [&str; 12] = [
     "KASIKORNBANK (KBANK)",
-    "หุ้นสามัญของบริษัท ปตท. จำกัด (มหาชน)",
+    "หุ้นสามัญ ปูนซิเมนต์ไทย (SCC)",
     "ADVANCED INFO SERVICE (ADVANC)",
     "CP ALL (CPALL)",
     "SPDR Gold Trust (GLD)",
