@@ -63,9 +63,13 @@ impl Market {
 
     pub(crate) fn move_factsheet(&mut self, code: &str) -> Result<(), UnknownCode> {
         let sheet = &mut self.known(code)?.factsheet;
-        for path in [&mut sheet.finnomena_path, &mut sheet.wealthmagik_path]
-            .into_iter()
-            .flatten()
+        for path in [
+            &mut sheet.finnomena_path,
+            &mut sheet.wealthmagik_path,
+            &mut sheet.true_path,
+        ]
+        .into_iter()
+        .flatten()
         {
             path.insert_str(0, "/moved");
         }

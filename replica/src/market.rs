@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use crate::awkward::Awkward;
 use crate::generator::spelling::Name;
 use crate::json::Json;
-use crate::nav_series::{NavPlan, Quote};
+use crate::nav_series::{NavPlan, TrueDay};
 
 /// Cells of one row by column; a column that is not there is NULL.
 pub(crate) type Cells = BTreeMap<&'static str, String>;
@@ -218,6 +218,8 @@ pub(crate) struct Factsheet {
     pub(crate) finnomena_path: Option<String>,
     /// Path on the documents host that WealthMagik names.
     pub(crate) wealthmagik_path: Option<String>,
+    /// The path that the tables should name.
+    pub(crate) true_path: Option<String>,
     pub(crate) answer: FactsheetAnswer,
     pub(crate) isin: Option<String>,
     /// Printed beside the ISIN, with a wrong check digit.
@@ -331,16 +333,14 @@ impl Fund {
         }
     }
 
-    /// The quotes that are true: those that were served and the one that is shown today, in order of their dates.
-    pub(crate) fn quotes(&self, today: Date) -> Vec<Quote> {
-        if self.wealthmagik.is_none() {
-            return Vec::new();
+    /// What is true of every day up to `today`: of what Finnomena's list says then, of the quotes that were served, and of the one that is
+    /// shown then.
+    pub(crate) fn true_days(&self, today: Date) -> Vec<TrueDay> {
+        let mut quoted = BTreeSet::new();
+        if self.wealthmagik.is_some() {
+            quoted.extend(self.quotes_served.iter().copied());
+            quoted.extend(self.nav.quote_date(today));
         }
-        let mut dates = self.quotes_served.clone();
-        dates.extend(self.nav.quote_date(today));
-        dates
-            .into_iter()
-            .filter_map(|date| self.nav.quote_on(date))
-            .collect()
+        self.nav.true_days(today, &quoted)
     }
 }

@@ -1,13 +1,13 @@
 //! What the seven tables should hold after a full load: straight from the generator's own numbers. Nothing that was served is read back,
 //! and no source is ranked here: who is right was decided when the market was made.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::io;
 
 use crate::finnomena;
 use crate::generator::spelling::Name;
 use crate::market::{Block, Cells, FactsheetAnswer, FeePage, Fund, Market, Standing};
+use crate::nav_series::{FINNOMENA, WEALTHMAGIK};
 use crate::replica::Urls;
 use crate::tables::{DAILY, TABLES};
 use crate::wealthmagik::encoded_code;
@@ -33,9 +33,6 @@ pub struct Truth {
     /// In the order of `TABLES`.
     pub tables: Vec<TruthTable>,
 }
-
-const FINNOMENA: &str = "finnomena";
-const WEALTHMAGIK: &str = "wealthmagik";
 
 impl Truth {
     /// The rows of a table by its name.
@@ -194,39 +191,25 @@ fn master(fund: &Fund, urls: &Urls) -> Cells {
     cells
 }
 
-/// One row a day that anybody says something about.
 fn daily(fund: &Fund, today: Date) -> Vec<Cells> {
-    let mut days: BTreeMap<Date, Cells> = BTreeMap::new();
-    for day in fund.nav.series(today).days {
-        let mut cells = Cells::from([("source", FINNOMENA.to_owned())]);
-        let known = day.nav.is_some() || day.aum.is_some();
-        cells.extend(day.nav.map(|nav| ("nav_value", nav)));
-        cells.extend(day.aum.map(|aum| ("aum", aum)));
-        if known {
-            days.insert(day.date, cells);
-        }
-    }
-    for quote in fund.quotes(today) {
-        let cells = days.entry(quote.date).or_default();
-        let prices = [
-            quote.bid.map(|bid| ("bid", bid)),
-            quote.offer.map(|offer| ("offer", offer)),
-        ];
-        if !cells.contains_key("nav_value") {
-            // The row's source is who said its NAV; without a NAV, who said the prices; else who said the AUM.
-            let names_the_row =
-                quote.nav.is_some() || prices.iter().any(Option::is_some) || cells.is_empty();
-            if names_the_row {
-                cells.insert("source", WEALTHMAGIK.to_owned());
-            }
-            cells.extend(quote.nav.map(|nav| ("nav_value", nav)));
-        }
-        cells.extend(prices.into_iter().flatten());
-        cells.entry("aum").or_insert(quote.aum);
-    }
-    days.into_iter()
-        .map(|(date, mut cells)| {
-            cells.insert("nav_date", date.to_string());
+    fund.true_days(today)
+        .into_iter()
+        .map(|day| {
+            let numbers = [
+                ("nav_value", day.nav),
+                ("bid", day.bid),
+                ("offer", day.offer),
+                ("aum", day.aum),
+            ];
+            let mut cells = Cells::from([
+                ("nav_date", day.date.to_string()),
+                ("source", day.source.to_owned()),
+            ]);
+            cells.extend(
+                numbers
+                    .into_iter()
+                    .filter_map(|(column, number)| Some((column, number?))),
+            );
             cells
         })
         .collect()
@@ -344,11 +327,7 @@ fn block_rows<const N: usize>(
 
 fn codes(fund: &Fund, urls: &Urls) -> Vec<Cells> {
     let sheet = &fund.factsheet;
-    let Some(path) = sheet
-        .finnomena_path
-        .as_ref()
-        .or(sheet.wealthmagik_path.as_ref())
-    else {
+    let Some(path) = &sheet.true_path else {
         return Vec::new();
     };
     if sheet.answer != FactsheetAnswer::Pdf {

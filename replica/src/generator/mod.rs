@@ -205,6 +205,10 @@ impl Dealer {
         if page.is_none() {
             factsheet.finnomena_path = None;
         }
+        factsheet.true_path = factsheet
+            .finnomena_path
+            .clone()
+            .or_else(|| factsheet.wealthmagik_path.clone());
         if let Some(page) = &mut page {
             page.append(&mut fees.minimums);
         }
@@ -321,6 +325,7 @@ impl Dealer {
             // Where Finnomena's own link is broken, WealthMagik names none: whether the second link would be followed is left open.
             wealthmagik_path: (!nowhere && sketch.on_wealthmagik && answer == FactsheetAnswer::Pdf)
                 .then(|| format!("/wealthmagik/{place}/{proj_id}.pdf")),
+            true_path: None,
             answer,
             isin: (kind != Some(IsinMissing)).then_some(isin),
             wrong_isin: (kind == Some(IsinWrongCheckDigit)).then_some(wrong_isin),
