@@ -16,7 +16,7 @@ macro_rules! awkward {
             pub const ALL: &'static [Awkward] = &[$(Awkward::$name,)+];
 
             /// The document and section the value comes from.
-            pub fn from(self) -> &'static str {
+            pub fn document(self) -> &'static str {
                 match self { $(Awkward::$name => $from,)+ }
             }
 
@@ -146,6 +146,7 @@ awkward! {
     SecSpoilsBatch, "SOURCES 4", "a code that makes its batch a 400";
     SecPercentSign, "SOURCES 4", "an SEC number with a % sign";
     SecComma, "SOURCES 4", "an SEC number with a thousands comma";
+    SecPlusSign, "SOURCES 6", "an SEC number with a leading +";
     SecMissingWord, "SOURCES 4", "an SEC value that is '-', 'N/A', 'null' or 'None'";
     SecJsonNumber, "SOURCES 4", "an SEC value as a JSON number";
     SecNegativeZero, "DESIGN 4 D5", "an SEC value of -0.00";

@@ -13,6 +13,7 @@ pub enum JavascriptPages {
     #[default]
     None,
     /// WealthMagik's pages are built by a script from an encoded answer.
+    #[value(name = "wealthmagik")]
     WealthMagik,
     /// The SEC's API answers 403 to clients that are not a browser, so only its page is left.
     Sec,

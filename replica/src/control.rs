@@ -1,7 +1,9 @@
 //! `/__replica/…`: the beacon of the pages on every host, and on the documents host what steers a replica that runs as another process.
 //!
 //! `GET stats` · `GET log` · `GET truth` · `GET|POST|DELETE faults` (a `Fault` as JSON) · `POST advance?days=N` ·
-//! `POST revise?code=…&date=…&nav=…` · `POST active?code=…&active=true|false` · `POST browser-only?site=…&only=true|false`
+//! `POST revise?code=…&date=…&nav=…` · `POST active?code=…&active=true|false` · `POST listed?code=…&listed=true|false` ·
+//! `POST rename?code=…&to=…` · `POST move-factsheet?code=…` ·
+//! `POST publish-holdings?code=…` · `POST browser-only?site=…&only=true|false`
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -38,18 +40,18 @@ pub(crate) fn answer(world: &World, site: Site, asked: &Asked) -> Answer {
 }
 
 fn done() -> Answer {
-    Answer::json(200, json!({ "ok": true }))
+    Answer::json(200, &json!({ "ok": true }))
 }
 
 fn refused(why: &str) -> Answer {
-    Answer::json(400, json!({ "ok": false, "why": why }))
+    Answer::json(400, &json!({ "ok": false, "why": why }))
 }
 
 fn steer(world: &World, method: &str, command: &str, asked: &Asked) -> Answer {
     let argument = |name: &str| asked.query.get(name).map_or("", String::as_str);
     match (method, command) {
-        ("GET", "stats") => Answer::json(200, stats(world)),
-        ("GET", "log") => Answer::json(200, json!(world.log.snapshot())),
+        ("GET", "stats") => Answer::json(200, &stats(world)),
+        ("GET", "log") => Answer::json(200, &json!(world.log.snapshot())),
         ("GET", "truth") => {
             let mut text = Vec::new();
             match Truth::write(&world.market(), world.urls(), &mut text) {
@@ -58,10 +60,10 @@ fn steer(world: &World, method: &str, command: &str, asked: &Asked) -> Answer {
                     content_type: "text/tab-separated-values; charset=utf-8",
                     body: text,
                 },
-                Err(error) => Answer::json(500, json!({ "why": error.to_string() })),
+                Err(error) => Answer::json(500, &json!({ "why": error.to_string() })),
             }
         }
-        ("GET", "faults") => Answer::json(200, json!(world.faults.list())),
+        ("GET", "faults") => Answer::json(200, &json!(world.faults.list())),
         ("POST", "faults") => match serde_json::from_slice::<Fault>(&asked.body) {
             Ok(fault) => {
                 world.faults.set(fault);
@@ -81,11 +83,27 @@ fn steer(world: &World, method: &str, command: &str, asked: &Asked) -> Answer {
             Err(_) => refused("days is a whole number"),
         },
         ("POST", "revise") => match argument("date").parse() {
-            Ok(date) => outcome(world.revise_nav(argument("code"), date, argument("nav"))),
+            Ok(date) => outcome(world.market_mut().revise_nav(
+                argument("code"),
+                date,
+                argument("nav"),
+            )),
             Err(_) => refused("date is YYYY-MM-DD"),
         },
-        ("POST", "active") => {
-            outcome(world.set_active(argument("code"), argument("active") == "true"))
+        ("POST", "active") => outcome(
+            world
+                .market_mut()
+                .set_active(argument("code"), argument("active") == "true"),
+        ),
+        ("POST", "listed") => outcome(
+            world
+                .market_mut()
+                .set_listed(argument("code"), argument("listed") == "true"),
+        ),
+        ("POST", "rename") => outcome(world.market_mut().rename(argument("code"), argument("to"))),
+        ("POST", "move-factsheet") => outcome(world.market_mut().move_factsheet(argument("code"))),
+        ("POST", "publish-holdings") => {
+            outcome(world.market_mut().publish_holdings(argument("code")))
         }
         ("POST", "browser-only") => match Site::ALL
             .into_iter()

@@ -95,7 +95,7 @@ fn pdf(lines: &[String]) -> Vec<u8> {
     let start = file.len();
     let mut tail = format!("xref\n0 {}\n0000000000 65535 f \n", offsets.len() + 1);
     for offset in &offsets {
-        let _ = write!(tail, "{offset:010} 00000 n \n");
+        let _ = writeln!(tail, "{offset:010} 00000 n ");
     }
     let _ = write!(
         tail,

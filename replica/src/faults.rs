@@ -14,6 +14,7 @@ pub enum Site {
     /// Finnomena's JSON API.
     Finnomena,
     /// WealthMagik's pages.
+    #[serde(rename = "wealthmagik")]
     WealthMagik,
     /// The SEC's page.
     SecPage,

@@ -4,23 +4,20 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use jiff::civil::Date;
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::awkward::Awkward;
+use crate::finnomena_performance::performance;
+use crate::finnomena_portfolio::{fees, portfolio};
 use crate::generator::spelling::{random_number, rfc3339};
 use crate::json::Json;
-use crate::market::{
-    Block, Emptiness, FeeAnswer, FeeRow, FinnomenaPortfolio, Fund, Market, Standing,
-};
+use crate::market::{Fund, Market, Standing};
 use crate::nav_series::range_start;
 use crate::site::{Answer, Asked, View, World};
 
 /// The path before everything.
 pub(crate) const BASE: &str = "/fn3/api/fund/v2/public";
-/// Colours as the charts of the site use them.
-const COLOURS: [&str; 5] = ["#005125", "#007f3b", "#00ad50", "#00e76b", "#80f3b5"];
-
 pub(crate) fn answer(world: &World, asked: &Asked, view: View) -> Answer {
     let market = world.market();
     let segments = asked.segments();
@@ -35,9 +32,10 @@ pub(crate) fn answer(world: &World, asked: &Asked, view: View) -> Answer {
         ["filter"] => filter(&market, asked, view),
         ["categories"] => envelope(&categories()),
         ["funds", fund_id, page @ ..] => {
-            let fund = market.funds.iter().find(|fund| {
-                fund.fund_id == *fund_id && fund.standing != Standing::WealthMagikOnly
-            });
+            let fund = market
+                .funds
+                .iter()
+                .find(|fund| fund.fund_id == *fund_id && fund.on_finnomena());
             fund.and_then(|fund| fund_answer(world, &market, fund, page, asked))
                 .unwrap_or_else(not_found)
         }
@@ -74,7 +72,7 @@ fn fund_answer(
 fn envelope(data: &Json) -> Answer {
     Answer::json(
         200,
-        format!("{{\"status\":true,\"service_code\":\"51\",\"data\":{data}}}"),
+        &format!("{{\"status\":true,\"service_code\":\"51\",\"data\":{data}}}"),
     )
 }
 
@@ -94,7 +92,7 @@ fn list(market: &Market, view: View) -> Json {
     for fund in market
         .funds
         .iter()
-        .filter(|fund| fund.standing != Standing::WealthMagikOnly)
+        .filter(|fund| fund.on_finnomena() && !fund.unlisted)
     {
         if fund.awkward.contains(&Awkward::ListedTwice) {
             let mut old = list_entry(fund, Json::text(&fund.code_spelt), false);
@@ -268,113 +266,6 @@ fn nav_list(fund: &Fund, today: Date, start: Option<Date>) -> String {
     list
 }
 
-/// Figures that no table holds; their spelling and nulls are those of the captured answer.
-fn performance(market: &Market, fund: &Fund) -> Json {
-    let mut random = ChaCha8Rng::seed_from_u64(fund.nav.seed ^ 1);
-    let mut members = vec![
-        ("fund_id", Json::text(&fund.fund_id)),
-        ("short_code", Json::text(&fund.code_spelt)),
-        ("day_end_date", Json::text(rfc3339(market.today))),
-    ];
-    for key in PERFORMANCE_KEYS {
-        let missing = key.ends_with("_10y")
-            || key.ends_with("_15y")
-            || key.ends_with("_20y")
-            || key.starts_with("std") && (key.ends_with("_3m") || key.ends_with("_6m"));
-        let value = if missing {
-            Json::Null
-        } else if key.contains("_p_") {
-            Json::raw(random.random_range(1..=20) * 5)
-        } else {
-            Json::raw(random_number(&mut random, -3_000_000, 9_000_000, 5))
-        };
-        members.push((key, value));
-    }
-    let this_year = market.today.year();
-    let years = (this_year - 10..this_year).map(|year| {
-        let value = if year < this_year - 5 {
-            Json::Null
-        } else {
-            Json::raw(random_number(&mut random, -3_000_000, 9_000_000, 5))
-        };
-        Json::Object(vec![("year", Json::raw(year)), ("value", value)])
-    });
-    let years = Json::List(years.collect());
-    members.extend([
-        (
-            "net_assets",
-            Json::raw(random_number(&mut random, 1_000_000, 900_000_000_000, 2)),
-        ),
-        ("data_date", Json::text(rfc3339(market.today))),
-        ("returns_year", years),
-    ]);
-    Json::Object(members)
-}
-
-#[rustfmt::skip] // A table of names, one kind a line.
-const PERFORMANCE_KEYS: [&str; 75] = [
-    "total_return_1w", "total_return_1m", "total_return_3m", "total_return_6m", "total_return_1y", "total_return_3y", "total_return_5y", "total_return_10y",
-    "std_3m", "std_6m", "std_1y", "std_3y", "std_5y", "std_10y",
-    "total_return_p_3m", "total_return_p_6m", "total_return_p_1y", "total_return_p_3y", "total_return_p_5y", "total_return_p_10y",
-    "std_p_3m", "std_p_6m", "std_p_1y", "std_p_3y", "std_p_5y", "std_p_10y",
-    "sharpe_ratio_p_1y", "sharpe_ratio_p_3y", "sharpe_ratio_p_5y", "sharpe_ratio_p_10y",
-    "max_drawdown_p_1y", "max_drawdown_p_3y", "max_drawdown_p_5y", "max_drawdown_p_10y",
-    "total_return_avg_3m", "total_return_avg_6m", "total_return_avg_1y", "total_return_avg_3y", "total_return_avg_5y", "total_return_avg_10y",
-    "std_avg_3m", "std_avg_6m", "std_avg_1y", "std_avg_3y", "std_avg_5y", "std_avg_10y",
-    "sharpe_ratio_avg_1y", "sharpe_ratio_avg_3y", "sharpe_ratio_avg_5y", "sharpe_ratio_avg_10y",
-    "max_drawdown_avg_1y", "max_drawdown_avg_3y", "max_drawdown_avg_5y", "max_drawdown_avg_10y",
-    "unit_change_1d", "unit_change_1w", "unit_change_1m", "unit_change_3m", "unit_change_6m", "unit_change_1y", "unit_change_3y", "unit_change_5y", "unit_change_10y",
-    "sharpe_ratio_1y", "sharpe_ratio_3y", "sharpe_ratio_5y", "sharpe_ratio_10y", "sharpe_ratio_15y", "sharpe_ratio_20y",
-    "max_drawdown_1y", "max_drawdown_3y", "max_drawdown_5y", "max_drawdown_10y", "max_drawdown_15y", "max_drawdown_20y",
-];
-
-fn fees(market: &Market, fund: &Fund) -> Option<Json> {
-    let rows: Vec<&FeeRow> = match &fund.finnomena.fees {
-        FeeAnswer::Absent => return None,
-        FeeAnswer::Null => return Some(fee_answer(fund, Json::Null)),
-        FeeAnswer::Rows(rows) => rows.iter().collect(),
-        FeeAnswer::Shared(_) => {
-            let siblings = market
-                .funds
-                .iter()
-                .filter(|other| other.proj_id == fund.proj_id);
-            siblings
-                .flat_map(|other| match &other.finnomena.fees {
-                    FeeAnswer::Shared(rows) => rows.as_slice(),
-                    _ => &[],
-                })
-                .collect()
-        }
-    };
-    Some(fee_answer(
-        fund,
-        Json::List(rows.into_iter().map(fee_row).collect()),
-    ))
-}
-
-fn fee_answer(fund: &Fund, fees: Json) -> Json {
-    Json::Object(vec![
-        ("fund_id", Json::text(&fund.fund_id)),
-        ("short_code", Json::text(&fund.code_spelt)),
-        ("fees", fees),
-    ])
-}
-
-fn fee_row(row: &FeeRow) -> Json {
-    let text = |text: &str| Json::text(text);
-    Json::Object(vec![
-        ("last_update", Json::Null),
-        ("class_abbr_name", text(&row.class)),
-        ("description", text(&row.description)),
-        ("rate", row.rate.clone()),
-        ("rate_unit", text("")),
-        ("actual_value", row.actual.clone()),
-        ("actual_value_unit", text("")),
-        ("other_description", text("")),
-        ("unit", text(row.unit)),
-    ])
-}
-
 fn dividend(market: &Market, fund: &Fund) -> Json {
     let count = if fund.fund_id.ends_with(['3', '7']) {
         4
@@ -397,51 +288,6 @@ fn dividend(market: &Market, fund: &Fund) -> Json {
         ("fund", Json::text(&fund.fund_id)),
         ("short_code", Json::text(&fund.code_spelt)),
         ("dividends", Json::List(dividends.collect())),
-    ])
-}
-
-fn portfolio(fund: &Fund, said: &FinnomenaPortfolio) -> Json {
-    let sectors = if said.sectors_old_name {
-        "sector_allocation"
-    } else {
-        "global_stock_sector"
-    };
-    Json::Object(vec![
-        ("fund_id", Json::text(&fund.fund_id)),
-        ("short_code", Json::text(&fund.code_spelt)),
-        (
-            "top_holdings",
-            block(&said.top_holdings, &["short_code", "link_url", "color"]),
-        ),
-        (sectors, block(&said.sectors, &["color"])),
-        ("asset_allocation", block(&said.assets, &["color"])),
-        ("regional_exposure", block(&said.regions, &[])),
-    ])
-}
-
-/// A block, its elements with these members behind name and percent.
-fn block(block: &Block, more: &[&'static str]) -> Json {
-    if block.rows.is_empty() && block.emptiness == Emptiness::Null {
-        return Json::Null;
-    }
-    let elements = block.rows.iter().enumerate().map(|(place, row)| {
-        let mut members = vec![
-            ("name", Json::text(&row.name.spelt)),
-            ("percent", Json::raw(&row.percent_spelt)),
-        ];
-        members.extend(more.iter().map(|key| {
-            let value = match *key {
-                "color" => COLOURS[place % COLOURS.len()],
-                "link_url" => "https://www.google.com/search?q=",
-                _ => "",
-            };
-            (*key, Json::text(value))
-        }));
-        Json::Object(members)
-    });
-    Json::Object(vec![
-        ("data_date", Json::text_or_null(block.as_of_spelt.as_ref())),
-        ("elements", Json::List(elements.collect())),
     ])
 }
 

@@ -6,11 +6,14 @@
 //! way is as little as possible.
 
 pub mod awkward;
+mod changes;
 mod config;
 mod control;
 mod documents;
 mod faults;
 mod finnomena;
+mod finnomena_performance;
+mod finnomena_portfolio;
 mod generator;
 mod html;
 mod json;
@@ -21,9 +24,12 @@ mod real;
 mod replica;
 mod request_log;
 mod sec;
+mod serve;
 mod site;
+mod tables;
 mod truth;
 mod wealthmagik;
+mod wealthmagik_pages;
 
 pub use awkward::Awkward;
 pub use config::{JavascriptPages, MarketConfig, ReplicaPorts};
@@ -33,4 +39,5 @@ pub use real::last_date as last_real_date;
 pub use replica::{Replica, UnknownCode, Urls};
 pub use request_log::{LoggedRequest, RequestLog};
 pub use site::Robots;
-pub use truth::{Row, TABLES, Truth, TruthTable};
+pub use tables::TABLES;
+pub use truth::{Row, Truth, TruthTable};

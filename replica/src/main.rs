@@ -28,7 +28,7 @@ struct Options {
     /// Serve the real NAV histories of this folder.
     #[arg(long)]
     real: Option<PathBuf>,
-    /// Print what the seven tables should hold, and end.
+    /// Print what the seven tables should hold, and end; its URLs have the ports of --port-base.
     #[arg(long)]
     truth: bool,
     /// Deal only plain values.
@@ -77,11 +77,11 @@ impl Options {
 #[tokio::main]
 async fn main() -> io::Result<()> {
     let options = Options::parse();
-    let replica = Replica::start(options.market()?).await?;
     let mut out = io::stdout().lock();
     if options.truth {
-        return replica.write_truth(&mut io::BufWriter::new(out));
+        return Replica::write_truth_of(&options.market()?, &mut io::BufWriter::new(out));
     }
+    let replica = Replica::start(options.market()?).await?;
     let urls = replica.urls();
     let lines = [
         ("Finnomena", &urls.finnomena),

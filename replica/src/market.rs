@@ -5,13 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::ToSpan;
 use jiff::civil::Date;
 
 use crate::awkward::Awkward;
 use crate::generator::spelling::Name;
 use crate::json::Json;
-use crate::nav_series::{NavPlan, Quote};
+use crate::nav_series::{NavPlan, TrueDay};
 
 /// Cells of one row by column; a column that is not there is NULL.
 pub(crate) type Cells = BTreeMap<&'static str, String>;
@@ -21,10 +20,12 @@ pub(crate) type Cells = BTreeMap<&'static str, String>;
 pub(crate) enum Standing {
     /// Finnomena lists it as active.
     Active,
-    /// Finnomena lists it as inactive; `was_active` says whether it ever was active before.
-    Inactive { was_active: bool },
+    /// Finnomena lists it as inactive; a code that was active before keeps the rows it had on that day.
+    Inactive { active_until: Option<Date> },
     /// No Finnomena entry, only a WealthMagik one.
     WealthMagikOnly,
+    /// The code a fund had before it was renamed on that day: no site knows it any more, its rows stay.
+    RenamedOn(Date),
 }
 
 /// One share class, true values and what is said about it.
@@ -50,6 +51,8 @@ pub(crate) struct Fund {
     pub(crate) awkward: BTreeSet<Awkward>,
     /// Dates of the quotes that WealthMagik's profile page has served.
     pub(crate) quotes_served: BTreeSet<Date>,
+    /// Finnomena leaves the fund out of its list, without a word.
+    pub(crate) unlisted: bool,
 }
 
 /// The page that said a fund's fees.
@@ -90,6 +93,9 @@ pub(crate) struct FeeRow {
     pub(crate) description: String,
     pub(crate) rate: Json,
     pub(crate) actual: Json,
+    pub(crate) rate_unit: &'static str,
+    /// `other_description`.
+    pub(crate) note: &'static str,
     pub(crate) unit: &'static str,
 }
 
@@ -212,6 +218,8 @@ pub(crate) struct Factsheet {
     pub(crate) finnomena_path: Option<String>,
     /// Path on the documents host that WealthMagik names.
     pub(crate) wealthmagik_path: Option<String>,
+    /// The path that the tables should name.
+    pub(crate) true_path: Option<String>,
     pub(crate) answer: FactsheetAnswer,
     pub(crate) isin: Option<String>,
     /// Printed beside the ISIN, with a wrong check digit.
@@ -265,21 +273,29 @@ impl Market {
             .collect()
     }
 
+    /// Was this awkward value dealt to anything in the market?
+    pub fn holds(&self, awkward: Awkward) -> bool {
+        match awkward {
+            Awkward::BlankShortCode => !self.blank_entries.is_empty(),
+            _ => !self.codes_with(awkward).is_empty(),
+        }
+    }
+
     /// Finnomena's id of a code.
     pub fn fund_id(&self, code: &str) -> Option<&str> {
         self.by_code(code).map(|fund| fund.fund_id.as_str())
     }
 
     pub(crate) fn by_code(&self, code: &str) -> Option<&Fund> {
-        self.funds.iter().find(|fund| fund.code == code)
+        self.funds
+            .iter()
+            .find(|fund| fund.is_known() && fund.code == code)
     }
 
     pub(crate) fn by_code_mut(&mut self, code: &str) -> Option<&mut Fund> {
-        self.funds.iter_mut().find(|fund| fund.code == code)
-    }
-
-    pub(crate) fn advance_days(&mut self, days: u32) {
-        self.today = self.today.saturating_add(i64::from(days).days());
+        self.funds
+            .iter_mut()
+            .find(|fund| fund.is_known() && fund.code == code)
     }
 }
 
@@ -288,20 +304,43 @@ impl Fund {
     pub(crate) fn has_rows(&self) -> bool {
         matches!(
             self.standing,
-            Standing::Active | Standing::Inactive { was_active: true }
+            Standing::Active
+                | Standing::Inactive {
+                    active_until: Some(_)
+                }
+                | Standing::RenamedOn(_)
         )
     }
 
-    /// The quotes that are true: those that were served and the one that is shown today, in order of their dates.
-    pub(crate) fn quotes(&self, today: Date) -> Vec<Quote> {
-        if self.wealthmagik.is_none() {
-            return Vec::new();
+    /// Does Finnomena know the code?
+    pub(crate) fn on_finnomena(&self) -> bool {
+        matches!(self.standing, Standing::Active | Standing::Inactive { .. })
+    }
+
+    /// Does any site know the code?
+    pub(crate) fn is_known(&self) -> bool {
+        !matches!(self.standing, Standing::RenamedOn(_))
+    }
+
+    /// The last day that this code's series knows of.
+    pub(crate) fn known_until(&self, today: Date) -> Date {
+        match self.standing {
+            Standing::RenamedOn(day)
+            | Standing::Inactive {
+                active_until: Some(day),
+            } => day,
+            _ => today,
         }
-        let mut dates = self.quotes_served.clone();
-        dates.extend(self.nav.quote_date(today));
-        dates
-            .into_iter()
-            .filter_map(|date| self.nav.quote_on(date))
-            .collect()
+    }
+
+    /// What is true of every day up to `today`: of what Finnomena's list says then, of the quotes that were served, and of the one that is
+    /// shown then.
+    pub(crate) fn true_days(&self, today: Date) -> Vec<TrueDay> {
+        let mut quoted = BTreeSet::new();
+        if self.wealthmagik.is_some() {
+            quoted.extend(self.quotes_served.iter().copied());
+            quoted.extend(self.nav.quote_date(today));
+        }
+        self.nav.true_days(today, &quoted)
     }
 }

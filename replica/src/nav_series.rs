@@ -1,7 +1,7 @@
 //! The daily truth of one fund: its NAV and AUM series, and the price page's quote. Nothing is stored: a series is walked again from
 //! its seed on each request, so a large market needs no memory and moving the clock on only lengthens the walk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::ToSpan;
@@ -65,6 +65,22 @@ pub(crate) struct Quote {
     pub(crate) bid: Option<String>,
     pub(crate) offer: Option<String>,
     pub(crate) aum: String,
+}
+
+/// The source names of the daily table.
+pub(crate) const FINNOMENA: &str = "finnomena";
+pub(crate) const WEALTHMAGIK: &str = "wealthmagik";
+
+/// All that is true of one day.
+#[derive(Clone, Debug)]
+pub(crate) struct TrueDay {
+    pub(crate) date: Date,
+    pub(crate) nav: Option<String>,
+    pub(crate) bid: Option<String>,
+    pub(crate) offer: Option<String>,
+    pub(crate) aum: Option<String>,
+    /// Who said the NAV; without one, who said the prices; else who said the AUM.
+    pub(crate) source: &'static str,
 }
 
 /// One day of the walk, before anybody says anything about it. NAV in units of 1/10,000 baht, AUM in satang.
@@ -183,7 +199,10 @@ impl NavPlan {
         match self.quirk {
             Some(Awkward::Year2099) => series.entries.push(stray("2099-12-31T00:00:00Z")),
             Some(Awkward::NavYearOne) => series.entries.insert(0, stray("0001-01-01T00:00:00Z")),
-            Some(Awkward::InvalidDate) => series.entries.insert(2, stray("2025-02-30T00:00:00Z")),
+            Some(Awkward::InvalidDate) => {
+                let place = series.entries.len().min(2);
+                series.entries.insert(place, stray("2025-02-30T00:00:00Z"));
+            }
             _ => {}
         }
         series
@@ -286,6 +305,51 @@ impl NavPlan {
             offer,
             aum: scaled(step.aum, 2),
         })
+    }
+
+    /// The days that anybody says something about, with the quotes of the dates in `quoted`. Where Finnomena names a number it is the true
+    /// one, by decision: `quote_on` and the awkward days of `say` make WealthMagik the one that is off.
+    pub(crate) fn true_days(&self, today: Date, quoted: &BTreeSet<Date>) -> Vec<TrueDay> {
+        let mut days: BTreeMap<Date, TrueDay> = BTreeMap::new();
+        for Day { date, nav, aum } in self.series(today).days {
+            if nav.is_some() || aum.is_some() {
+                days.insert(
+                    date,
+                    TrueDay {
+                        date,
+                        nav,
+                        bid: None,
+                        offer: None,
+                        aum,
+                        source: FINNOMENA,
+                    },
+                );
+            }
+        }
+        for quote in quoted.iter().filter_map(|date| self.quote_on(*date)) {
+            let Quote {
+                date,
+                nav,
+                bid,
+                offer,
+                aum,
+            } = quote;
+            let only_quoted = TrueDay {
+                date,
+                nav: None,
+                bid: None,
+                offer: None,
+                aum: None,
+                source: WEALTHMAGIK,
+            };
+            let day = days.entry(date).or_insert(only_quoted);
+            if day.nav.is_none() && (nav.is_some() || bid.is_some() || offer.is_some()) {
+                (day.nav, day.source) = (nav, WEALTHMAGIK);
+            }
+            (day.bid, day.offer) = (bid, offer);
+            day.aum.get_or_insert(aum);
+        }
+        days.into_values().collect()
     }
 
     fn finnomena_names_nav(&self, date: Date) -> bool {

@@ -19,8 +19,9 @@ use crate::generator::generate;
 use crate::listener::HostListener;
 use crate::market::Market;
 use crate::request_log::RequestLog;
-use crate::site::{Robots, World, serve};
-use crate::truth::Truth;
+use crate::serve::serve;
+use crate::site::{Robots, World};
+use crate::truth::{Row, Truth};
 
 /// Where the hosts listen: `http://127.0.0.1:PORT`, without a slash behind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -134,12 +135,34 @@ impl Replica {
 
     /// Finnomena corrects the NAV of a day, however long ago.
     pub fn revise_nav(&self, code: &str, date: Date, nav: &str) -> Result<(), UnknownCode> {
-        self.world.revise_nav(code, date, nav)
+        self.world.market_mut().revise_nav(code, date, nav)
     }
 
-    /// Finnomena lists the code as active, or as not active any more.
+    /// Finnomena lists the code as active, or as not active any more. What it has up to today counts as loaded and stays.
     pub fn set_active(&self, code: &str, active: bool) -> Result<(), UnknownCode> {
-        self.world.set_active(code, active)
+        self.world.market_mut().set_active(code, active)
+    }
+
+    /// Finnomena leaves the code out of its list without a word, or lists it again. The truth does not change by it: what follows
+    /// depends on the cycles that see it.
+    pub fn set_listed(&self, code: &str, listed: bool) -> Result<(), UnknownCode> {
+        self.world.market_mut().set_listed(code, listed)
+    }
+
+    /// All sites show the fund under another code from now on; its `fund_id` and its history stay. The old code keeps the rows it has
+    /// today, as an inactive one.
+    pub fn rename(&self, code: &str, new_code: &str) -> Result<(), UnknownCode> {
+        self.world.market_mut().rename(code, new_code)
+    }
+
+    /// Both sites name another URL for the same factsheet.
+    pub fn move_factsheet(&self, code: &str) -> Result<(), UnknownCode> {
+        self.world.market_mut().move_factsheet(code)
+    }
+
+    /// WealthMagik shows newer full holdings, as of the end of last month: other rows in another order. A fund without holdings keeps none.
+    pub fn publish_holdings(&self, code: &str) -> Result<(), UnknownCode> {
+        self.world.market_mut().publish_holdings(code)
     }
 
     /// What the host answers for robots.txt from now on.
@@ -157,13 +180,34 @@ impl Replica {
         Truth::of(&self.market(), self.world.urls())
     }
 
+    /// Hands over the true rows of `funds_daily` one after another, in the order of the table, without holding them all.
+    pub fn for_each_daily_row(&self, visit: impl FnMut(Row)) {
+        Truth::for_each_daily_row(&self.market(), self.world.urls(), visit);
+    }
+
     /// Writes the truth as text, the daily table fund by fund.
     pub fn write_truth(&self, out: &mut impl io::Write) -> io::Result<()> {
         Truth::write(&self.market(), self.world.urls(), out)
     }
 
-    /// Stops listening and ends the open connections.
-    pub fn stop(self) {}
+    /// Writes the truth of a market without serving it; the URLs in it are those of the configured ports.
+    pub fn write_truth_of(config: &MarketConfig, out: &mut impl io::Write) -> io::Result<()> {
+        let url = |port: u16| format!("http://127.0.0.1:{port}");
+        let ports = config.ports;
+        let urls = Urls {
+            finnomena: url(ports.finnomena),
+            wealthmagik: url(ports.wealthmagik),
+            sec_page: url(ports.sec_page),
+            sec_api: url(ports.sec_api),
+            documents: url(ports.documents),
+        };
+        Truth::write(&generate(config)?, &urls, out)
+    }
+
+    /// Stops listening and ends the open connections, as dropping the replica does.
+    pub fn stop(self) {
+        drop(self);
+    }
 }
 
 impl Drop for Replica {

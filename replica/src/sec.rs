@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::generator::spelling::slashes;
 use crate::html::{escaped, packed, scripted_page, with_navigation};
 use crate::json::Json;
-use crate::market::{Fund, Market, SecAnswer, SecSays, Standing};
+use crate::market::{Fund, Market, SecAnswer, SecSays};
 use crate::site::{Answer, Asked, View, World};
 
 /// The address of the encoded values, computed from the page's own path.
@@ -24,7 +24,7 @@ pub(crate) fn page_answer(world: &World, asked: &Asked, view: View) -> Answer {
             } else {
                 cards(fund, said)
             };
-            Answer::json(200, packed(&with_navigation(&content)))
+            Answer::json(200, &packed(&with_navigation(&content)))
         }
         [page] => match page
             .strip_prefix("fund-detail;funds=")
@@ -42,7 +42,7 @@ fn known<'a>(market: &'a Market, code: &str) -> Option<(&'a Fund, &'a SecAnswer)
     let fund = market
         .funds
         .iter()
-        .find(|fund| fund.code == code && fund.standing != Standing::WealthMagikOnly)?;
+        .find(|fund| fund.code == code && fund.on_finnomena())?;
     match &fund.sec {
         SecSays::Knows(said) => Some((fund, said)),
         SecSays::Unknown | SecSays::SpoilsBatch => None,
@@ -132,7 +132,7 @@ pub(crate) fn api_answer(world: &World, asked: &Asked, view: View) -> Answer {
     if view.shrunk {
         found.truncate(found.len() / 3);
     }
-    Answer::json(200, Json::List(found))
+    Answer::json(200, &Json::List(found))
 }
 
 fn api_object(fund: &Fund, said: &SecAnswer) -> Json {

@@ -1,14 +1,15 @@
 //! What the seven tables should hold after a full load: straight from the generator's own numbers. Nothing that was served is read back,
 //! and no source is ranked here: who is right was decided when the market was made.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::io;
 
 use crate::finnomena;
 use crate::generator::spelling::Name;
 use crate::market::{Block, Cells, FactsheetAnswer, FeePage, Fund, Market, Standing};
+use crate::nav_series::{FINNOMENA, WEALTHMAGIK};
 use crate::replica::Urls;
+use crate::tables::{DAILY, TABLES};
 use crate::wealthmagik::encoded_code;
 use jiff::civil::Date;
 
@@ -32,111 +33,6 @@ pub struct Truth {
     /// In the order of `TABLES`.
     pub tables: Vec<TruthTable>,
 }
-
-/// Each table's name and columns.
-pub const TABLES: [(&str, &[&str]); 7] = [
-    (
-        "funds_master_info",
-        &[
-            "fund_code",
-            "full_name_th",
-            "full_name_en",
-            "amc",
-            "category",
-            "risk_level",
-            "is_dividend",
-            "inception_date",
-            "currency",
-            "country",
-            "fund_status",
-            "source_url",
-        ],
-    ),
-    (
-        DAILY,
-        &[
-            "fund_code",
-            "nav_date",
-            "nav_value",
-            "bid",
-            "offer",
-            "aum",
-            "source",
-        ],
-    ),
-    (
-        "funds_statistics",
-        &[
-            "fund_code",
-            "as_of_date",
-            "sharpe_ratio",
-            "alpha",
-            "beta",
-            "max_drawdown",
-            "recovering_period",
-            "tracking_error",
-            "turnover_ratio",
-            "fx_hedging",
-            "sec_url",
-        ],
-    ),
-    (
-        "funds_fee",
-        &[
-            "fund_code",
-            "front_end_max",
-            "front_end_actual",
-            "back_end_max",
-            "back_end_actual",
-            "management_max",
-            "management_actual",
-            "ter_max",
-            "ter_actual",
-            "switching_in_max",
-            "switching_in_actual",
-            "switching_out_max",
-            "switching_out_actual",
-            "min_initial_buy",
-            "min_next_buy",
-            "source_url",
-        ],
-    ),
-    (
-        "funds_holding",
-        &[
-            "fund_code",
-            "source",
-            "holding_type",
-            "row_no",
-            "name",
-            "type",
-            "percent",
-            "as_of_date",
-            "source_url",
-        ],
-    ),
-    (
-        "funds_allocations",
-        &[
-            "fund_code",
-            "source",
-            "type",
-            "row_no",
-            "name",
-            "percent",
-            "as_of_date",
-            "source_url",
-        ],
-    ),
-    (
-        "funds_codes",
-        &["fund_code", "type", "code", "factsheet_url"],
-    ),
-];
-
-const DAILY: &str = "funds_daily";
-const FINNOMENA: &str = "finnomena";
-const WEALTHMAGIK: &str = "wealthmagik";
 
 impl Truth {
     /// The rows of a table by its name.
@@ -162,17 +58,31 @@ impl Truth {
         Truth { tables }
     }
 
+    /// One fund at a time: codes are in order and so are the dates within one.
+    pub(crate) fn for_each_daily_row(market: &Market, urls: &Urls, mut visit: impl FnMut(Row)) {
+        let columns = TABLES
+            .into_iter()
+            .find_map(|(name, columns)| (name == DAILY).then_some(columns))
+            .unwrap_or_default();
+        for fund in funds(market) {
+            rows_of(DAILY, columns, fund, market, urls)
+                .into_iter()
+                .for_each(&mut visit);
+        }
+    }
+
     /// Writes what `Display` prints without holding the daily table in memory.
     pub(crate) fn write(market: &Market, urls: &Urls, out: &mut impl io::Write) -> io::Result<()> {
         for (name, columns) in TABLES {
             writeln!(out, "{}", heading(name, columns))?;
             if name == DAILY {
-                // One fund at a time: codes are in order and so are the dates within one.
-                for fund in funds(market) {
-                    for row in rows_of(name, columns, fund, market, urls) {
-                        writeln!(out, "{}", line(&row))?;
+                let mut written = Ok(());
+                Truth::for_each_daily_row(market, urls, |row| {
+                    if written.is_ok() {
+                        written = writeln!(out, "{}", line(&row));
                     }
-                }
+                });
+                written?;
                 continue;
             }
             let mut rows: Vec<Row> = funds(market)
@@ -231,7 +141,7 @@ fn rows_of(
 ) -> Vec<Row> {
     let rows = match table {
         "funds_master_info" => vec![master(fund, urls)],
-        DAILY => daily(fund, market.today),
+        DAILY => daily(fund, fund.known_until(market.today)),
         "funds_statistics" => statistics(fund, urls).into_iter().collect(),
         "funds_fee" => fees(fund, urls).into_iter().collect(),
         "funds_holding" => holdings(fund, urls),
@@ -281,39 +191,25 @@ fn master(fund: &Fund, urls: &Urls) -> Cells {
     cells
 }
 
-/// One row a day that anybody says something about.
 fn daily(fund: &Fund, today: Date) -> Vec<Cells> {
-    let mut days: BTreeMap<Date, Cells> = BTreeMap::new();
-    for day in fund.nav.series(today).days {
-        let mut cells = Cells::from([("source", FINNOMENA.to_owned())]);
-        let known = day.nav.is_some() || day.aum.is_some();
-        cells.extend(day.nav.map(|nav| ("nav_value", nav)));
-        cells.extend(day.aum.map(|aum| ("aum", aum)));
-        if known {
-            days.insert(day.date, cells);
-        }
-    }
-    for quote in fund.quotes(today) {
-        let cells = days.entry(quote.date).or_default();
-        let prices = [
-            quote.bid.map(|bid| ("bid", bid)),
-            quote.offer.map(|offer| ("offer", offer)),
-        ];
-        if !cells.contains_key("nav_value") {
-            // The row's source is who said its NAV; without a NAV, who said the prices; else who said the AUM.
-            let names_the_row =
-                quote.nav.is_some() || prices.iter().any(Option::is_some) || cells.is_empty();
-            if names_the_row {
-                cells.insert("source", WEALTHMAGIK.to_owned());
-            }
-            cells.extend(quote.nav.map(|nav| ("nav_value", nav)));
-        }
-        cells.extend(prices.into_iter().flatten());
-        cells.entry("aum").or_insert(quote.aum);
-    }
-    days.into_iter()
-        .map(|(date, mut cells)| {
-            cells.insert("nav_date", date.to_string());
+    fund.true_days(today)
+        .into_iter()
+        .map(|day| {
+            let numbers = [
+                ("nav_value", day.nav),
+                ("bid", day.bid),
+                ("offer", day.offer),
+                ("aum", day.aum),
+            ];
+            let mut cells = Cells::from([
+                ("nav_date", day.date.to_string()),
+                ("source", day.source.to_owned()),
+            ]);
+            cells.extend(
+                numbers
+                    .into_iter()
+                    .filter_map(|(column, number)| Some((column, number?))),
+            );
             cells
         })
         .collect()
@@ -431,11 +327,7 @@ fn block_rows<const N: usize>(
 
 fn codes(fund: &Fund, urls: &Urls) -> Vec<Cells> {
     let sheet = &fund.factsheet;
-    let Some(path) = sheet
-        .finnomena_path
-        .as_ref()
-        .or(sheet.wealthmagik_path.as_ref())
-    else {
+    let Some(path) = &sheet.true_path else {
         return Vec::new();
     };
     if sheet.answer != FactsheetAnswer::Pdf {

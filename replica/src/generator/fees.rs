@@ -1,11 +1,12 @@
-//! The fee row: each cell is decided first, then who says it and in which of the spellings of SOURCES section 6.
+//! The fee row: its cells, and whose rows stand in Finnomena's fee answer.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::Sketch;
-use super::deck::Deck;
-use super::spelling::{scaled, trailing_zeros, with_commas};
+pub(super) use super::fee_cell::FeeDecks;
+use super::fee_cell::{Cell, Who};
+use super::spelling::scaled;
 use crate::awkward::Awkward;
 use crate::json::Json;
 use crate::market::{Cells, FeeAnswer, FeePage, FeeRow};
@@ -73,116 +74,18 @@ const FEES: [Fee; 6] = [
 
 /// Rows that are no column of ours, in every answer: description, rate, unit.
 const OTHER_ROWS: [(&str, &str, &str); 3] = [
-    ("ค่าใช้จ่ายอื่นๆ", "1.30", "%"),
-    ("ค่าธรรมเนียมนายทะเบียนหน่วย", "0.50", "%"),
-    ("ค่าธรรมเนียมผู้ดูแลผลประโยชน์", "0.20", "%"),
+    ("ค่าใช้จ่ายอื่นๆ", "1.10", "%"),
+    ("ค่าธรรมเนียมนายทะเบียนหน่วย", "0.40", "%"),
+    ("ค่าธรรมเนียมผู้ดูแลผลประโยชน์", "0.15", "%"),
 ];
+const PER_YEAR: &str = "ต่อปี";
+const NOTE: &str = "อัตราที่เรียกเก็บอาจต่างกันในแต่ละกลุ่มผู้ลงทุน";
 const TRANSFER_FEE: &str = "ค่าธรรมเนียมการโอนหน่วยลงทุน";
 const ODD_SWITCHING: [&str; 3] = [
     "ค่าธรรมเนียมการสับเปลี่ยนหน่วยลงทุนออก (switchING out)",
     "ค่าธรรมเนียมการสับเปลี่ยนหน่วยลงทุนออก  (Switching Out)",
     "ค่าธรรมเนียมการสับเปลี่ยนหน่วยลงทุนออก(SWITCHING\u{a0}OUT)",
 ];
-
-/// Who says a cell. "Off" is a WealthMagik that says another value than Finnomena does.
-#[derive(Clone, Copy, PartialEq)]
-enum Who {
-    Both,
-    FinnomenaOnly,
-    WealthMagikOnly,
-    WealthMagikOff,
-    Nobody,
-}
-
-pub(super) struct FeeDecks {
-    shape: Deck<Option<Awkward>>,
-    trap: Deck<Option<Awkward>>,
-    who: Deck<Who>,
-    /// How a value is written.
-    value: Deck<Option<Awkward>>,
-    /// How the lack of a value is written.
-    missing: Deck<&'static str>,
-}
-
-const MISSING: [&str; 13] = [
-    "–",
-    "",
-    "N/A",
-    "null",
-    "None",
-    "ตามที่เก็บจริง",
-    "ดูหมายเหตุ",
-    "999999",
-    "999999.00",
-    "999,999",
-    "999999 บาท",
-    "#999999",
-    "#null",
-];
-
-impl FeeDecks {
-    pub(super) fn new(awkward: bool) -> Self {
-        use Awkward::*;
-        FeeDecks {
-            shape: Deck::new(
-                awkward,
-                None,
-                5,
-                &[
-                    FeesOfOwnCode,
-                    FeesOfDash,
-                    FeesOwnBeatsMain,
-                    FeesOfOthersOnly,
-                    FeesEmpty,
-                    FeesAbsent,
-                ]
-                .map(Some),
-            ),
-            trap: Deck::new(
-                awkward,
-                None,
-                2,
-                &[
-                    TransferFeeBaht,
-                    SwitchingSpelling,
-                    ActualTerWithoutManagement,
-                ]
-                .map(Some),
-            ),
-            who: Deck::new(
-                awkward,
-                Who::Both,
-                5,
-                &[
-                    Who::FinnomenaOnly,
-                    Who::WealthMagikOnly,
-                    Who::WealthMagikOff,
-                    Who::Nobody,
-                ],
-            ),
-            value: Deck::new(
-                awkward,
-                None,
-                3,
-                &[TrailingZeros, FeeUnit, FeeWaived].map(Some),
-            ),
-            missing: Deck::new(awkward, "-", 1, &MISSING),
-        }
-    }
-
-    /// A spelling of "no value"; a leading # marks a bare JSON value.
-    fn missing(&mut self, sketch: &mut Sketch<'_>, random: &mut ChaCha8Rng) -> &'static str {
-        let text = self.missing.deal(random);
-        sketch.mark(match text {
-            _ if text.contains("999") => Awkward::FeeNoCap,
-            "ตามที่เก็บจริง" | "ดูหมายเหตุ" => {
-                Awkward::FeeAsCharged
-            }
-            _ => Awkward::FeeDash,
-        });
-        text
-    }
-}
 
 /// The fee row and who says what of it.
 pub(super) struct Fees {
@@ -212,7 +115,7 @@ pub(super) fn decide(
     sketch.awkward.extend(trap);
     let finnomena_answers = !matches!(shape, Some(FeesOfOthersOnly | FeesEmpty | FeesAbsent));
     let class = match shape {
-        Some(FeesOfOwnCode | FeesOwnBeatsMain) => sketch.code,
+        Some(FeesOfOwnCode | FeesOwnBeatsMain) => sketch.code_spelt,
         Some(FeesOfDash) => "-",
         _ => "main",
     }
@@ -258,6 +161,8 @@ pub(super) fn decide(
                 description: description.to_owned(),
                 rate,
                 actual,
+                rate_unit: "",
+                note: NOTE,
                 unit: fee.unit,
             });
         }
@@ -313,6 +218,8 @@ fn answer(
         description: description.to_owned(),
         rate: Json::text(rate),
         actual: Json::text(""),
+        rate_unit: PER_YEAR,
+        note: "",
         unit,
     };
     for (place, (description, rate, unit)) in OTHER_ROWS.into_iter().enumerate() {
@@ -354,128 +261,5 @@ fn answer(
             .concat(),
         ),
         _ => FeeAnswer::Rows([rows, strangers(&other_class, random)].concat()),
-    }
-}
-
-/// One cell: its true value, and what each site writes into it.
-struct Cell {
-    truth: Option<String>,
-    finnomena: Json,
-    wealthmagik: String,
-    finnomena_says: bool,
-    wealthmagik_says: bool,
-}
-
-impl Cell {
-    fn decide(
-        decks: &mut FeeDecks,
-        sketch: &mut Sketch<'_>,
-        who: Who,
-        finnomena_may: bool,
-        random: &mut ChaCha8Rng,
-    ) -> Self {
-        let kind = decks.value.deal(random);
-        let value = if kind == Some(Awkward::FeeWaived) {
-            "0".to_owned()
-        } else {
-            scaled(random.random_range(0..600), 2)
-        };
-        let spell = |value: &str, random: &mut ChaCha8Rng| match kind {
-            Some(Awkward::TrailingZeros) => trailing_zeros(value),
-            Some(Awkward::FeeUnit) => format!(
-                "{value}{}",
-                ["%", " %", " % ต่อปี"][random.random_range(0..3)]
-            ),
-            Some(Awkward::FeeWaived) => {
-                ["ยกเว้น", "ไม่เรียกเก็บ"][random.random_range(0..2)].to_owned()
-            }
-            _ => value.to_owned(),
-        };
-        let spelt = spell(&value, random);
-        let off = scaled(random.random_range(600..900), 2);
-        let cell = Cell::said(
-            decks,
-            sketch,
-            who,
-            finnomena_may,
-            (value, spelt, off),
-            random,
-        );
-        if cell.truth.is_some() {
-            sketch.awkward.extend(kind);
-        }
-        cell
-    }
-
-    fn minimum(
-        decks: &mut FeeDecks,
-        sketch: &mut Sketch<'_>,
-        who: Who,
-        finnomena_may: bool,
-        random: &mut ChaCha8Rng,
-    ) -> Self {
-        let value =
-            ["0", "1", "500", "1000", "5000", "500000"][random.random_range(0..6)].to_owned();
-        let spelt = match random.random_range(0..4) {
-            0 => value.clone(),
-            1 => format!("{} บาท", with_commas(&value)),
-            2 => format!("{}.00 THB", with_commas(&value)),
-            _ => with_commas(&value),
-        };
-        let (comma, unit) = (spelt.contains(','), spelt.contains(' '));
-        let cell = Cell::said(
-            decks,
-            sketch,
-            who,
-            finnomena_may,
-            (value, spelt, "2,000".to_owned()),
-            random,
-        );
-        if cell.truth.is_some() {
-            sketch.awkward.extend(comma.then_some(Awkward::FeeComma));
-            sketch.awkward.extend(unit.then_some(Awkward::FeeUnit));
-        }
-        cell
-    }
-
-    /// `value` is the truth, its spelling, and what a WealthMagik that is off says.
-    fn said(
-        decks: &mut FeeDecks,
-        sketch: &mut Sketch<'_>,
-        who: Who,
-        finnomena_may: bool,
-        (value, spelt, off): (String, String, String),
-        random: &mut ChaCha8Rng,
-    ) -> Self {
-        let finnomena_says =
-            finnomena_may && matches!(who, Who::Both | Who::FinnomenaOnly | Who::WealthMagikOff);
-        let wealthmagik_says = sketch.on_wealthmagik
-            && matches!(who, Who::Both | Who::WealthMagikOnly | Who::WealthMagikOff);
-        let finnomena = if finnomena_says {
-            Json::text(&spelt)
-        } else {
-            let missing = decks.missing(sketch, random);
-            missing
-                .strip_prefix('#')
-                .map_or_else(|| Json::text(missing), Json::raw)
-        };
-        let wealthmagik = match (
-            wealthmagik_says,
-            who == Who::WealthMagikOff && finnomena_says,
-        ) {
-            (true, true) => off,
-            (true, false) => spelt,
-            (false, _) => decks
-                .missing(sketch, random)
-                .trim_start_matches('#')
-                .to_owned(),
-        };
-        Cell {
-            truth: (finnomena_says || wealthmagik_says).then_some(value),
-            finnomena,
-            wealthmagik,
-            finnomena_says,
-            wealthmagik_says,
-        }
     }
 }

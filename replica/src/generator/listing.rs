@@ -50,7 +50,7 @@ pub(super) fn candidates(count: usize, awkward: bool, random: &mut ChaCha8Rng) -
     for place in 0..count {
         let inactive = (place + 1) * INACTIVE_PER_HUNDRED % 100 < INACTIVE_PER_HUNDRED;
         if inactive {
-            let mut candidate = plain(place, Standing::Inactive { was_active: false }, random);
+            let mut candidate = plain(place, Standing::Inactive { active_until: None }, random);
             candidate.awkward.insert(Awkward::Inactive);
             made.push(candidate);
             continue;

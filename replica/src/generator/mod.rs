@@ -1,6 +1,7 @@
 //! Makes a market up from a seed: first what is true, then what each site says about it, in the site's spelling.
 
 mod deck;
+mod fee_cell;
 mod fees;
 mod listing;
 mod master;
@@ -71,6 +72,7 @@ struct Dealer {
 /// What later steps want to know of a fund that is being made.
 pub(super) struct Sketch<'a> {
     code: &'a str,
+    code_spelt: &'a str,
     proj_id: &'a str,
     /// Siblings share the project's fee answer.
     shared_fees: bool,
@@ -181,6 +183,7 @@ impl Dealer {
         };
         let mut sketch = Sketch {
             code: &candidate.code,
+            code_spelt: &candidate.code_spelt,
             proj_id: &candidate.proj_id,
             shared_fees: candidate.shares_project,
             on_wealthmagik: web_kind != Some(Awkward::WealthMagikMissing)
@@ -202,6 +205,10 @@ impl Dealer {
         if page.is_none() {
             factsheet.finnomena_path = None;
         }
+        factsheet.true_path = factsheet
+            .finnomena_path
+            .clone()
+            .or_else(|| factsheet.wealthmagik_path.clone());
         if let Some(page) = &mut page {
             page.append(&mut fees.minimums);
         }
@@ -241,6 +248,7 @@ impl Dealer {
             nav,
             awkward,
             quotes_served: BTreeSet::new(),
+            unlisted: false,
             code: candidate.code,
             code_spelt: candidate.code_spelt,
             proj_id: candidate.proj_id,
@@ -317,6 +325,7 @@ impl Dealer {
             // Where Finnomena's own link is broken, WealthMagik names none: whether the second link would be followed is left open.
             wealthmagik_path: (!nowhere && sketch.on_wealthmagik && answer == FactsheetAnswer::Pdf)
                 .then(|| format!("/wealthmagik/{place}/{proj_id}.pdf")),
+            true_path: None,
             answer,
             isin: (kind != Some(IsinMissing)).then_some(isin),
             wrong_isin: (kind == Some(IsinWrongCheckDigit)).then_some(wrong_isin),

@@ -109,7 +109,7 @@ pub(super) struct Portfolios {
 
 const HOLDINGS: [&str; 12] = [
     "KASIKORNBANK (KBANK)",
-    "หุ้นสามัญของบริษัท ปตท. จำกัด (มหาชน)",
+    "หุ้นสามัญ ปูนซิเมนต์ไทย (SCC)",
     "ADVANCED INFO SERVICE (ADVANC)",
     "CP ALL (CPALL)",
     "SPDR Gold Trust (GLD)",
@@ -320,7 +320,7 @@ fn with_percent_sign(row: &BlockRow) -> String {
 }
 
 fn make_awkward(
-    rows: &mut Vec<BlockRow>,
+    rows: &mut [BlockRow],
     place: usize,
     kind: Awkward,
     site: Site,
@@ -355,7 +355,8 @@ fn make_awkward(
         }
         EqualRows => {
             let twin = row.clone();
-            rows.insert(place, twin);
+            let next = (place + 1) % rows.len();
+            rows[next] = twin;
         }
         HoldingNameOver255 => {
             let long = format!(
@@ -369,7 +370,7 @@ fn make_awkward(
             row.name.spelt = format!("\n\t{}\u{a0} ", row.name.truth.replace(' ', " \u{a0}"));
         }
         NamePercent | NameApostrophe | NameZeroWidth => {
-            row.name = awkward_name(Some(kind), "หุ้นกู้", "Bond (BND)")
+            row.name = awkward_name(Some(kind), "หุ้นกู้", "Bond (BND)");
         }
         TrailingZeros => row.percent_spelt = trailing_zeros(&percent),
         Exponent => row.percent_spelt = exponent(&percent),

@@ -60,6 +60,7 @@ impl StatisticsDecks {
                 &[
                     SecPercentSign,
                     SecComma,
+                    SecPlusSign,
                     SecMissingWord,
                     SecJsonNumber,
                     SecNegativeZero,
@@ -105,9 +106,14 @@ pub(super) fn decide(
             };
             let (value, json, text) =
                 value(kind, scaled(random.random_range(low..=high), 2), random);
-            sketch
-                .awkward
-                .extend(kind.filter(|kind| *kind != Awkward::SecComma || text.contains(',')));
+            // Some kinds cannot be seen on some numbers.
+            let visible = |kind: &Awkward| match kind {
+                Awkward::SecComma => text.contains(','),
+                Awkward::SecPlusSign => text.starts_with('+'),
+                Awkward::PercentNegative => text.starts_with(['(', '\u{2212}']),
+                _ => true,
+            };
+            sketch.awkward.extend(kind.filter(visible));
             if let Some(value) = value {
                 truth.insert(column, value);
             }
@@ -199,6 +205,7 @@ fn value(
             let spelt = match kind {
                 Some(SecPercentSign) => format!("{number}%"),
                 Some(SecComma) => with_commas(&number),
+                Some(SecPlusSign) if !number.starts_with('-') => format!("+{number}"),
                 Some(TrailingZeros) => trailing_zeros(&number),
                 Some(PercentNegative) if number.starts_with('-') => {
                     negative(&number, random.random_bool(0.5))
