@@ -6,7 +6,10 @@
 //! folder in `sites/`.
 
 pub mod page;
+pub mod payload;
 pub mod site;
+pub mod sites;
+pub mod text;
 
 pub use page::{Cadence, PageSpec, Stage};
 pub use site::{Answer, Breach, Reading, Request, Site, Via};

@@ -1,0 +1,256 @@
+//! HTML pages: the tree, and the few questions that every reconstructed page is asked.
+//!
+//! The nodes are `!Send`: a page is parsed, asked and dropped within one call.
+
+use kuchikiki::traits::TendrilSink;
+use kuchikiki::{NodeRef, parse_html};
+
+use crate::payload::text_of;
+use crate::site::Breach;
+use crate::text::name;
+
+/// A parsed page.
+pub struct HtmlPage {
+    document: NodeRef,
+}
+
+impl HtmlPage {
+    /// Parses a body.
+    ///
+    /// # Errors
+    /// Not UTF-8.
+    pub fn parse(body: &[u8]) -> Result<Self, Breach> {
+        let document = parse_html().one(text_of(body)?).document_node;
+        Ok(Self { document })
+    }
+
+    /// The root of the tree.
+    #[must_use]
+    pub const fn root(&self) -> &NodeRef {
+        &self.document
+    }
+
+    /// The elements that match, in page order.
+    #[must_use]
+    pub fn all(&self, css: &str) -> Vec<NodeRef> {
+        all_in(&self.document, css)
+    }
+
+    /// Every (id, element) in page order.
+    pub fn ids(&self) -> impl Iterator<Item = (String, NodeRef)> + '_ {
+        self.document
+            .descendants()
+            .filter_map(|node| attribute(&node, "id").map(|id| (id, node)))
+    }
+
+    /// What stands behind `prefix` in the first id that begins with it and has something there; an id may hold anything
+    /// (dots, spaces, Thai). `None` where no id begins so; `Some("")` where all that do say nothing.
+    #[must_use]
+    pub fn rest_of_id(&self, prefix: &str) -> Option<String> {
+        let mut empty = None;
+        for (id, _) in self.ids() {
+            if let Some(rest) = id.strip_prefix(prefix) {
+                let rest = name::normalise(rest);
+                if !rest.is_empty() {
+                    return Some(rest);
+                }
+                empty = Some(rest);
+            }
+        }
+        empty
+    }
+
+    /// The heading of an error page: sites send them with status 200.
+    #[must_use]
+    pub fn error_heading(&self) -> Option<String> {
+        const WORDS: [&str; 7] = [
+            "error",
+            "not found",
+            "denied",
+            "unavailable",
+            "ไม่พบ",
+            "ขออภัย",
+            "ผิดพลาด",
+        ];
+        // As words of their own: a fund may be called after the S&P 500.
+        const STATUSES: [&str; 6] = ["400", "403", "404", "500", "502", "503"];
+        self.all("h1, h2, h3").iter().map(text).find(|heading| {
+            let lower = heading.to_lowercase();
+            WORDS.iter().any(|word| lower.contains(word))
+                || STATUSES
+                    .iter()
+                    .any(|status| lower.split_whitespace().next() == Some(status))
+        })
+    }
+}
+
+/// The elements inside `node` that match, in page order.
+#[must_use]
+pub fn all_in(node: &NodeRef, css: &str) -> Vec<NodeRef> {
+    // The selectors are constants of the sites, each covered by a test; a wrong one would match nothing and fail it.
+    match node.select(css) {
+        Ok(found) => found.map(|element| element.as_node().clone()).collect(),
+        Err(()) => Vec::new(),
+    }
+}
+
+/// An attribute of an element.
+#[must_use]
+pub fn attribute(node: &NodeRef, attribute: &str) -> Option<String> {
+    node.as_element().and_then(|element| {
+        element
+            .attributes
+            .borrow()
+            .get(attribute)
+            .map(ToOwned::to_owned)
+    })
+}
+
+/// Whether an element has the class.
+#[must_use]
+pub fn has_class(node: &NodeRef, class: &str) -> bool {
+    attribute(node, "class")
+        .is_some_and(|classes| classes.split_whitespace().any(|one| one == class))
+}
+
+/// The nearest ancestor with one of the classes, as the place in `classes` of the class it has.
+#[must_use]
+pub fn nearest_ancestor_class(node: &NodeRef, classes: &[&str]) -> Option<usize> {
+    node.ancestors()
+        .find_map(|ancestor| classes.iter().position(|class| has_class(&ancestor, class)))
+}
+
+/// The visible text of a node, normalised as a name; line breaks count as white space, scripts and styles not at all.
+#[must_use]
+pub fn text(node: &NodeRef) -> String {
+    name::normalise(&raw_text(node))
+}
+
+fn raw_text(node: &NodeRef) -> String {
+    let mut all = String::new();
+    for inner in node.inclusive_descendants() {
+        if let Some(piece) = inner.as_text() {
+            let hidden = inner.parent().is_some_and(|parent| {
+                ["script", "style", "noscript"]
+                    .iter()
+                    .any(|tag| is_tag(&parent, tag))
+            });
+            if !hidden {
+                all.push_str(&piece.borrow());
+            }
+        } else if is_tag(&inner, "br") {
+            all.push(' ');
+        }
+    }
+    all
+}
+
+/// The text of a script element, as it stands.
+#[must_use]
+pub fn script_text(node: &NodeRef) -> String {
+    node.text_contents()
+}
+
+/// Whether a node is an element of this name.
+#[must_use]
+pub fn is_tag(node: &NodeRef, tag: &str) -> bool {
+    node.as_element()
+        .is_some_and(|element| &*element.name.local == tag)
+}
+
+/// The part of an HTML body that parsers read: all but scripts other than the embedded state, which change with each
+/// request (nonces, tokens) and say nothing. Works on bytes and never fails: what it does not understand it keeps.
+#[must_use]
+pub fn without_foreign_scripts(body: &[u8], kept_id: &str) -> Vec<u8> {
+    let lower = body.to_ascii_lowercase();
+    let kept_id = kept_id.to_ascii_lowercase();
+    let mut kept = Vec::with_capacity(body.len());
+    let mut at = 0;
+    while let Some(start) = find(&lower, b"<script", at) {
+        let Some(open_end) = find(&lower, b">", start) else {
+            break;
+        };
+        let Some(close) = find(&lower, b"</script", open_end) else {
+            break;
+        };
+        if find(&lower[start..open_end], kept_id.as_bytes(), 0).is_some() {
+            // The state itself, without its tag's nonce.
+            kept.extend_from_slice(&body[at..start]);
+            kept.extend_from_slice(&body[open_end..close]);
+        } else {
+            kept.extend_from_slice(&body[at..start]);
+        }
+        at = close;
+    }
+    kept.extend_from_slice(&body[at..]);
+    kept
+}
+
+fn find(haystack: &[u8], needle: &[u8], from: usize) -> Option<usize> {
+    let first = *needle.first()?;
+    let mut at = from;
+    while let Some(found) = haystack.get(at..)?.iter().position(|byte| *byte == first) {
+        if haystack[at + found..].starts_with(needle) {
+            return Some(at + found);
+        }
+        at += found + 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ids_may_hold_anything_behind_their_prefix() {
+        let page = HtmlPage::parse(
+            "<p id='x.a.'></p><p id='x.a.10.12 % กข&amp;\"'></p><p id='y.https://h/a.b?c=d'></p>"
+                .as_bytes(),
+        );
+        let page = page.expect("UTF-8");
+        assert_eq!(page.rest_of_id("x.a.").as_deref(), Some("10.12 % กข&\""));
+        assert_eq!(page.rest_of_id("y.").as_deref(), Some("https://h/a.b?c=d"));
+        assert_eq!(page.rest_of_id("z."), None);
+    }
+
+    #[test]
+    fn text_folds_white_space_and_skips_scripts() {
+        let page = HtmlPage::parse("<td>A\u{a0}\tB<br>C<script>x</script> 7% O'N </td>".as_bytes())
+            .expect("UTF-8");
+        assert_eq!(text(page.root()), "A B C 7% O'N");
+    }
+
+    #[test]
+    fn a_nonce_does_not_make_a_page_look_new() {
+        let page = |nonce: &str, value: &str| {
+            without_foreign_scripts(
+                format!("<p>a</p><script nonce='{nonce}'>t('{nonce}')</script><script nonce={nonce} id=serverApp-state>{value}</script>b")
+                    .as_bytes(),
+                "serverApp-state",
+            )
+        };
+        assert_eq!(page("1", "v"), page("2", "v"));
+        assert_ne!(page("1", "v"), page("1", "w"));
+    }
+
+    #[test]
+    fn a_deep_page_does_not_overflow_the_stack() {
+        let deep = "<div>".repeat(20_000);
+        assert_eq!(
+            text(HtmlPage::parse(deep.as_bytes()).expect("UTF-8").root()),
+            ""
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), text_bytes in "(<script|</script>|>|id=s|[a-z ]){0,20}") {
+            let _ = HtmlPage::parse(&bytes);
+            let _ = without_foreign_scripts(&bytes, "s");
+            let _ = without_foreign_scripts(text_bytes.as_bytes(), "s");
+        }
+    }
+}

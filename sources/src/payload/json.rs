@@ -1,0 +1,295 @@
+//! JSON read by its text (D5): every value stays the text it was sent as until a field's own rule reads it, and every
+//! element of an array is parsed by itself, so that one bad record costs one record (D6).
+
+use std::borrow::Cow;
+
+use jiff::civil::Date;
+use schema::Number;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::payload::{bare_nan, breach, text_of};
+use crate::site::Breach;
+use crate::text::number::{self, Quantity};
+use crate::text::{excerpt, thai_date};
+
+/// Most elements of one array that are believed; more is a hostile or broken answer.
+pub const MAX_ELEMENTS: usize = 500_000;
+
+/// The text of a JSON body, made lawful.
+///
+/// # Errors
+/// Not UTF-8.
+pub fn document(body: &[u8]) -> Result<Cow<'_, str>, Breach> {
+    text_of(body).map(bare_nan::made_lawful)
+}
+
+/// The outermost value of a document.
+///
+/// # Errors
+/// The text is not one JSON value.
+pub fn root(document: &str) -> Result<Field<'_>, Breach> {
+    serde_json::from_str::<&RawValue>(document)
+        .map(|raw| Field(Some(raw.get())))
+        .map_err(|error| Breach {
+            field: "body".to_owned(),
+            expected: "JSON".to_owned(),
+            found: format!("`{}` ({error})", excerpt(document.trim())),
+        })
+}
+
+/// One field of a record by the text it was sent as; the default is a key that was not there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Field<'json>(Option<&'json str>);
+
+impl<'de: 'json, 'json> Deserialize<'de> for Field<'json> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&'de RawValue>::deserialize(deserializer).map(|raw| Self(Some(raw.get())))
+    }
+}
+
+impl<'json> Field<'json> {
+    /// Whether the key was there at all, whatever its value.
+    #[must_use]
+    pub const fn is_present(self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether the key was there with `null`.
+    #[must_use]
+    pub fn is_null(self) -> bool {
+        self.0 == Some("null")
+    }
+
+    /// The text as sent, for samples; empty for a key that was not there.
+    #[must_use]
+    pub fn raw(self) -> &'json str {
+        self.0.unwrap_or("")
+    }
+
+    /// The value's text, `None` for `null` and for a key that was not there.
+    fn said(self) -> Option<&'json str> {
+        self.0.filter(|raw| *raw != "null")
+    }
+
+    /// A text; a number counts as the text it was sent as.
+    ///
+    /// # Errors
+    /// Any other type, or escapes that are no characters.
+    pub fn text(self) -> Result<Option<String>, String> {
+        let Some(raw) = self.said() else {
+            return Ok(None);
+        };
+        match raw.as_bytes().first() {
+            Some(b'"') => serde_json::from_str(raw)
+                .map(Some)
+                .map_err(|error| format!("expected text: {error}")),
+            Some(b'-' | b'0'..=b'9') => Ok(Some(raw.to_owned())),
+            _ => Err(format!("expected text, found `{}`", excerpt(raw))),
+        }
+    }
+
+    /// A number, or a text that holds one.
+    ///
+    /// # Errors
+    /// Any other type, or a text that is no number.
+    pub fn quantity(self) -> Result<Option<Quantity>, String> {
+        self.quantity_by(number::read)
+    }
+
+    /// A number of a fee or minimum cell, by the rules of [`number::read_fee`].
+    ///
+    /// # Errors
+    /// As [`Field::quantity`].
+    pub fn fee_quantity(self) -> Result<Option<Quantity>, String> {
+        self.quantity_by(number::read_fee)
+            .map(number::without_no_cap_marker)
+    }
+
+    /// The value of [`Field::quantity`].
+    ///
+    /// # Errors
+    /// As [`Field::quantity`].
+    pub fn number(self) -> Result<Option<Number>, String> {
+        Ok(self.quantity()?.map(|quantity| quantity.value))
+    }
+
+    fn quantity_by(
+        self,
+        read_text: fn(&str) -> Result<Option<Quantity>, number::UnreadableNumber>,
+    ) -> Result<Option<Quantity>, String> {
+        let Some(raw) = self.said() else {
+            return Ok(None);
+        };
+        match raw.as_bytes().first() {
+            Some(b'-' | b'0'..=b'9') => Number::parse(raw)
+                .map(|value| Some(Quantity { value, unit: None }))
+                .map_err(|error| error.to_string()),
+            Some(b'"') => {
+                let text: String = serde_json::from_str(raw)
+                    .map_err(|error| format!("expected a number: {error}"))?;
+                read_text(&text).map_err(|error| error.to_string())
+            }
+            _ => Err(format!("expected a number, found `{}`", excerpt(raw))),
+        }
+    }
+
+    /// Yes or no; 0 and 1, as number or text, count.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn flag(self) -> Result<Option<bool>, String> {
+        match self
+            .said()
+            .map(|raw| raw.trim_matches('"').to_ascii_lowercase())
+            .as_deref()
+        {
+            None | Some("" | "null") => Ok(None),
+            Some("true" | "1" | "yes" | "y") => Ok(Some(true)),
+            Some("false" | "0" | "no" | "n") => Ok(Some(false)),
+            Some(other) => Err(format!(
+                "expected true or false, found `{}`",
+                excerpt(other)
+            )),
+        }
+    }
+
+    /// A calendar date.
+    ///
+    /// # Errors
+    /// Not a date.
+    pub fn date(self) -> Result<Option<Date>, String> {
+        match self.text()? {
+            None => Ok(None),
+            Some(text) => thai_date::read(&text).map_err(|error| error.to_string()),
+        }
+    }
+
+    /// The elements of an array, each by itself; `None` for `null` and for a key that was not there.
+    ///
+    /// # Errors
+    /// Not an array, or more than [`MAX_ELEMENTS`].
+    pub fn elements(self) -> Result<Option<Vec<Field<'json>>>, String> {
+        let Some(raw) = self.said() else {
+            return Ok(None);
+        };
+        let elements: Vec<&'json RawValue> = serde_json::from_str(raw)
+            .map_err(|_| format!("expected an array, found `{}`", excerpt(raw)))?;
+        if elements.len() > MAX_ELEMENTS {
+            return Err(format!(
+                "expected at most {MAX_ELEMENTS} elements, found {}",
+                elements.len()
+            ));
+        }
+        Ok(Some(
+            elements
+                .into_iter()
+                .map(|element| Field(Some(element.get())))
+                .collect(),
+        ))
+    }
+
+    /// A record; `None` for `null` and for a key that was not there.
+    ///
+    /// # Errors
+    /// Not an object, or a key that stands in it twice.
+    pub fn record<T: Deserialize<'json>>(self) -> Result<Option<T>, String> {
+        let Some(raw) = self.said() else {
+            return Ok(None);
+        };
+        // Without this an array would be read as a record by position.
+        if !raw.starts_with('{') {
+            return Err(format!("expected an object, found `{}`", excerpt(raw)));
+        }
+        serde_json::from_str(raw)
+            .map(Some)
+            .map_err(|error| error.to_string())
+    }
+
+    /// As a breach of `field`: what was expected there, and what stands there.
+    #[must_use]
+    pub fn breach(self, field: &str, expected: &str) -> Breach {
+        if self.is_present() {
+            breach(field, expected, self.raw())
+        } else {
+            breach(field, expected, "no such key")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(raw: &str) -> Field<'_> {
+        Field(Some(raw))
+    }
+
+    #[test]
+    fn a_field_of_another_type_is_read_where_it_is_unambiguous() {
+        let number = |raw| field(raw).number().map(|n| n.map(|n| n.to_string()));
+        assert_eq!(number("12.3400"), Ok(Some("12.34".to_owned())));
+        assert_eq!(number("1e3"), Ok(Some("1000".to_owned())));
+        assert_eq!(number("\"1,234.5\""), Ok(Some("1234.5".to_owned())));
+        assert_eq!(
+            number("0.1234567890123456789"),
+            Ok(Some("0.123456789".to_owned()))
+        );
+        assert_eq!(number("\"NaN\""), Ok(None));
+        assert_eq!(number("null"), Ok(None));
+        assert!(number("true").is_err());
+        assert!(number("{}").is_err());
+        assert_eq!(field("007").text(), Ok(Some("007".to_owned())));
+        assert_eq!(field(r#""\u0e01A""#).text(), Ok(Some("กA".to_owned())));
+        assert!(field(r#""\ud800""#).text().is_err());
+        for (raw, flag) in [
+            ("true", true),
+            ("1", true),
+            ("\"1\"", true),
+            ("0", false),
+            ("\"false\"", false),
+        ] {
+            assert_eq!(field(raw).flag(), Ok(Some(flag)));
+        }
+        assert_eq!(field("null").flag(), Ok(None));
+        assert!(field("2").flag().is_err());
+        assert_eq!(
+            field("20260212").date().ok().flatten(),
+            Some(jiff::civil::date(2026, 2, 12))
+        );
+    }
+
+    #[test]
+    fn the_marker_999999_is_no_fee_in_any_spelling() {
+        for raw in [
+            "999999",
+            "999999.00",
+            "\"999999\"",
+            "\"999,999.00\"",
+            "9.99999e5",
+        ] {
+            assert_eq!(field(raw).fee_quantity(), Ok(None), "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_deep_document_is_refused_without_a_stack_overflow() {
+        let deep = format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        if let Ok(root) = root(&deep) {
+            assert!(
+                root.record::<std::collections::BTreeMap<String, Field<'_>>>()
+                    .is_err()
+            );
+            assert!(
+                root.elements()
+                    .is_ok_and(|elements| elements.is_some_and(|e| e.len() == 1))
+            );
+        }
+    }
+
+    #[test]
+    fn invalid_utf_8_is_a_breach_and_a_byte_order_mark_is_not() {
+        assert!(document(b"{\"a\":\"\xff\"}").is_err());
+        assert_eq!(document(b"\xef\xbb\xbf[1]").as_deref(), Ok("[1]"));
+    }
+}

@@ -1,0 +1,40 @@
+//! What every payload of a kind needs before a site's own rules begin: JSON, HTML, PDF text.
+
+pub mod bare_nan;
+pub mod html;
+pub mod json;
+pub mod pdf_text;
+
+use crate::site::Breach;
+use crate::text::excerpt;
+
+/// The body as text: UTF-8 (never read lossily), a byte order mark tolerated.
+///
+/// # Errors
+/// Bytes that are not UTF-8, with their place.
+pub fn text_of(body: &[u8]) -> Result<&str, Breach> {
+    let text = std::str::from_utf8(body).map_err(|error| Breach {
+        field: "body".to_owned(),
+        expected: "text in UTF-8".to_owned(),
+        found: format!(
+            "other bytes at offset {} of {}",
+            error.valid_up_to(),
+            body.len()
+        ),
+    })?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+/// A breach, its words bounded.
+#[must_use]
+pub fn breach(field: &str, expected: &str, found: &str) -> Breach {
+    Breach {
+        field: field.to_owned(),
+        expected: expected.to_owned(),
+        found: if found.trim().is_empty() {
+            "nothing".to_owned()
+        } else {
+            excerpt(found.trim())
+        },
+    }
+}

@@ -1,0 +1,173 @@
+//! The text of a PDF, by `pdftotext -layout` (package poppler-utils): the most exact reader of Thai factsheets.
+//!
+//! It runs as a child process on hostile input: no shell, a clean environment, bounded input, output and time, killed
+//! when time is up. Called from the blocking thread in which answers are read.
+
+use std::io::{ErrorKind, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Most bytes of a PDF that are read.
+pub const MAX_PDF_BYTES: usize = 30 * 1024 * 1024;
+/// Most bytes of text that are taken from one PDF.
+const MAX_TEXT_BYTES: u64 = 4 * 1024 * 1024;
+/// Most pages that are read; a factsheet has two to six.
+const MAX_PAGES: &str = "40";
+/// How long one PDF may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Why a PDF gave no text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PdfTextError {
+    /// The program is not installed.
+    #[error("pdftotext is not installed; factsheets need it: apt-get install poppler-utils")]
+    NotInstalled,
+    /// The operating system refused.
+    #[error("pdftotext could not be run: {0}")]
+    NotRun(String),
+    /// It took too long and was killed.
+    #[error("pdftotext took longer than {} s and was killed", PATIENCE.as_secs())]
+    TooSlow,
+    /// The PDF is damaged, encrypted or too large.
+    #[error("the PDF cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// Whether a body is a PDF at all; white space may stand before the mark.
+#[must_use]
+pub fn is_pdf(body: &[u8]) -> bool {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    body.trim_ascii_start().starts_with(b"%PDF")
+}
+
+/// The text of a PDF in its layout: columns apart by runs of spaces.
+///
+/// # Errors
+/// See [`PdfTextError`]; the first three are the machine's fault, the last the document's.
+pub fn of(pdf: &[u8]) -> Result<String, PdfTextError> {
+    of_by("pdftotext", pdf, PATIENCE)
+}
+
+fn of_by(program: &str, pdf: &[u8], patience: Duration) -> Result<String, PdfTextError> {
+    if pdf.len() > MAX_PDF_BYTES {
+        return Err(PdfTextError::Unreadable(format!(
+            "it has {} bytes",
+            pdf.len()
+        )));
+    }
+    let mut command = Command::new(program);
+    command
+        .args(["-layout", "-enc", "UTF-8", "-l", MAX_PAGES, "-", "-"])
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    let mut child = command.spawn().map_err(|error| match error.kind() {
+        ErrorKind::NotFound => PdfTextError::NotInstalled,
+        _ => PdfTextError::NotRun(error.to_string()),
+    })?;
+    let text = talk(&mut child, pdf, patience);
+    // Ended or not, it is ended and reaped now; killing what has ended already is no error worth telling.
+    let _ = child.kill();
+    let status = child
+        .wait()
+        .map_err(|error| PdfTextError::NotRun(error.to_string()))?;
+    let text = text?;
+    // Killed by us after its output was complete counts as success: everything it said was read to the end.
+    match status.code() {
+        Some(0) | None => Ok(String::from_utf8_lossy(&text).into_owned()),
+        Some(code) => Err(PdfTextError::Unreadable(format!(
+            "pdftotext ended with code {code}"
+        ))),
+    }
+}
+
+/// Feeds the child and reads it to its end, both at once (a full pipe in one direction must not block the other).
+fn talk(child: &mut Child, pdf: &[u8], patience: Duration) -> Result<Vec<u8>, PdfTextError> {
+    let missing_pipe = || PdfTextError::NotRun("it has no pipes".to_owned());
+    let mut stdin = child.stdin.take().ok_or_else(missing_pipe)?;
+    let stdout = child.stdout.take().ok_or_else(missing_pipe)?;
+    let (sender, receiver) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // A child that closes its input early has seen enough; its output and exit code tell the rest.
+            let _ = stdin.write_all(pdf);
+        });
+        scope.spawn(move || {
+            let mut text = Vec::new();
+            let read = stdout.take(MAX_TEXT_BYTES + 1).read_to_end(&mut text);
+            let _ = sender.send(read.map(|_| text));
+        });
+        let answer = receiver.recv_timeout(patience);
+        let outcome = match answer {
+            Ok(Ok(text)) if text.len() as u64 > MAX_TEXT_BYTES => Err(PdfTextError::Unreadable(
+                "its text is longer than 4 MB".to_owned(),
+            )),
+            Ok(Ok(text)) => {
+                // Its output has ended: it is about to end by itself, with the exit code that tells damage.
+                for _ in 0..200 {
+                    if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
+                        break;
+                    }
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Ok(text)
+            }
+            Ok(Err(error)) => Err(PdfTextError::NotRun(error.to_string())),
+            Err(_) => Err(PdfTextError::TooSlow),
+        };
+        // Both threads hold a pipe of the child: they end when it does.
+        let _ = child.kill();
+        outcome
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_named_with_its_package() {
+        let error = of_by("no-such-pdftotext", b"%PDF-1.4", PATIENCE).expect_err("not installed");
+        assert_eq!(error, PdfTextError::NotInstalled);
+        assert!(error.to_string().contains("poppler-utils"));
+    }
+
+    #[test]
+    fn a_damaged_pdf_is_the_documents_fault() {
+        assert!(matches!(
+            of(b"%PDF-1.4 rubbish"),
+            Err(PdfTextError::Unreadable(_))
+        ));
+    }
+
+    #[test]
+    fn a_reader_that_hangs_is_killed() {
+        let hanging = tempfile::tempdir().expect("a folder");
+        let program = hanging.path().join("hang");
+        std::fs::write(&program, "#!/bin/sh\nexec sleep 60\n").expect("a script");
+        let mut permissions = std::fs::metadata(&program).expect("a script").permissions();
+        std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o700);
+        std::fs::set_permissions(&program, permissions).expect("a script");
+        let started = std::time::Instant::now();
+        let hung = of_by(
+            &program.to_string_lossy(),
+            &[b'x'; 1_000_000],
+            Duration::from_millis(200),
+        );
+        assert_eq!(hung, Err(PdfTextError::TooSlow));
+        assert!(started.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn only_a_body_that_begins_so_is_a_pdf() {
+        assert!(is_pdf(b"%PDF-1.7\n"));
+        assert!(is_pdf(b"\n %PDF-1.7\n"));
+        assert!(!is_pdf(b"<html>%PDF-1.7</html>"));
+        assert!(!is_pdf(b""));
+    }
+}

@@ -1,0 +1,172 @@
+//! Factsheet PDFs, which several sources link to: how they are asked, and the codes printed in them.
+
+mod codes;
+mod isin;
+
+use schema::{Dataset, PlannedTask, Said, SourceName};
+use url::Url;
+
+use crate::payload::pdf_text::PdfTextError;
+use crate::payload::{breach, pdf_text};
+use crate::site::{Answer, ReadContext, Reading, Request};
+use crate::sites::findings::Findings;
+use crate::sites::locate;
+
+/// The factsheets of one source.
+#[derive(Debug, Clone)]
+pub struct Factsheets {
+    source: SourceName,
+    own_host: Option<String>,
+    hosts: Vec<String>,
+}
+
+impl Factsheets {
+    /// Links may lead to the source's own host and to `hosts` (`name` or `name:port`).
+    #[must_use]
+    pub fn new(source: SourceName, base_url: &Url, hosts: Vec<String>) -> Self {
+        Self {
+            source,
+            own_host: base_url.host_str().map(str::to_owned),
+            hosts,
+        }
+    }
+
+    /// How to ask for the PDF at the task's locator.
+    ///
+    /// # Errors
+    /// No locator, no URL, or a host that the configuration does not list.
+    pub fn request(&self, task: &PlannedTask) -> Result<Request, String> {
+        let link = locate::locator(task)?;
+        let url = Url::parse(link)
+            .map_err(|error| format!("{}: `{link}` is not a URL: {error}", task.id))?;
+        if !matches!(url.scheme(), "http" | "https") || !self.allows(&url) {
+            let host = url.host_str().unwrap_or("no host");
+            return Err(format!(
+                "{}: the factsheet link leads to {host}, which is not followed; if that is right, list it in runner.ron under sources.{}.factsheet_hosts",
+                task.id, self.source
+            ));
+        }
+        Ok(Request {
+            url,
+            post_json: None,
+            headers: vec![("Accept", "application/pdf".to_owned())],
+            max_body_bytes: pdf_text::MAX_PDF_BYTES,
+            must_end_in_html: false,
+        })
+    }
+
+    fn allows(&self, url: &Url) -> bool {
+        let Some(host) = url.host_str() else {
+            return false;
+        };
+        let with_port = url
+            .port_or_known_default()
+            .map(|port| format!("{host}:{port}"));
+        self.own_host.as_deref() == Some(host)
+            || self.hosts.iter().any(|listed| {
+                listed.eq_ignore_ascii_case(host)
+                    || with_port
+                        .as_deref()
+                        .is_some_and(|with_port| listed.eq_ignore_ascii_case(with_port))
+            })
+    }
+
+    /// Reads the codes of a PDF. What is no PDF is an answer: the factsheet is absent (D6).
+    #[must_use]
+    pub fn read(&self, task: &PlannedTask, answer: &Answer, context: &ReadContext) -> Reading {
+        let fund_code = match locate::fund_code(task) {
+            Ok(fund_code) => fund_code,
+            Err(reason) => return Reading::Broken(breach("key", "a fund code", &reason)),
+        };
+        if !pdf_text::is_pdf(&answer.body) {
+            return Reading::Absent;
+        }
+        // The link as the source wrote it, not as it was asked: it is what `factsheet_url` shows.
+        let link = task
+            .locator
+            .clone()
+            .unwrap_or_else(|| answer.url.to_string());
+        let mut findings = Findings::of_fund(self.source, fund_code.clone(), link, context);
+        match pdf_text::of(&answer.body) {
+            Ok(text) => {
+                let codes = codes::on_factsheet(&text, &fund_code, &mut findings);
+                if codes.is_empty() {
+                    let length = format!("{} characters of text", text.chars().count());
+                    findings.note(
+                        Dataset::Codes,
+                        "*",
+                        "no ISIN or Bloomberg code was taken from the factsheet",
+                        &length,
+                    );
+                } else {
+                    findings.say(None, Said::Codes(codes));
+                }
+                findings.said()
+            }
+            // One unreadable PDF costs itself, and is not fetched again for ever.
+            Err(error @ PdfTextError::Unreadable(_)) => {
+                findings.reject(Dataset::Codes, "*", error.to_string(), "");
+                findings.said()
+            }
+            Err(error) => Reading::Broken(breach(
+                "factsheet",
+                "pdftotext to read the PDF",
+                &error.to_string(),
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schema::TaskId;
+
+    fn task(link: Option<&str>) -> PlannedTask {
+        PlannedTask {
+            id: TaskId {
+                source: SourceName::Finnomena,
+                page: "factsheet".to_owned(),
+                key: "KFGTECH".to_owned(),
+            },
+            locator: link.map(str::to_owned),
+            extent: None,
+            attempts: 0,
+            known_payload: None,
+        }
+    }
+
+    #[test]
+    fn a_factsheet_link_is_followed_only_to_listed_hosts() {
+        let base = Url::parse("https://www.finnomena.com").expect("a URL");
+        let sheets = Factsheets::new(
+            SourceName::Finnomena,
+            &base,
+            vec!["docs.example.org".to_owned(), "h:81".to_owned()],
+        );
+        for link in [
+            "https://docs.example.org/a b.pdf",
+            "https://WWW.finnomena.com/x.pdf",
+            "http://h:81/x",
+        ] {
+            assert!(sheets.request(&task(Some(link))).is_ok(), "{link}");
+        }
+        for link in [
+            "https://evil.example/x.pdf",
+            "file:///etc/passwd",
+            "http://h:82/x",
+            "x.pdf",
+            "https://docs.example.org.evil.example/",
+        ] {
+            assert!(sheets.request(&task(Some(link))).is_err(), "{link}");
+        }
+        let error = sheets
+            .request(&task(Some("https://evil.example/x.pdf")))
+            .expect_err("another host");
+        assert!(
+            error.contains("evil.example") && error.contains("factsheet_hosts"),
+            "{error}"
+        );
+        assert!(sheets.request(&task(None)).is_err());
+    }
+}

@@ -1,0 +1,189 @@
+//! What a parser gathers from one page for one fund: observations, and what could not be read.
+
+use jiff::ToSpan;
+use jiff::civil::{Date, date};
+use schema::task::Severity;
+use schema::{Dataset, FundCode, Observation, Reject, Said, SourceName};
+
+use crate::site::{Breach, ReadContext, Reading};
+
+/// How many days after the cycle's date a date is still believed (D9's "one date in 2099 blocks all later days").
+const DAYS_AHEAD: i64 = 31;
+
+/// Gathers what a page says of one fund.
+pub struct Findings {
+    source: SourceName,
+    fund_code: Option<FundCode>,
+    url: String,
+    latest_believed: Option<Date>,
+    observations: Vec<Observation>,
+    rejects: Vec<Reject>,
+}
+
+impl Findings {
+    /// For one fund; `url` is what `source_url` will show.
+    pub fn of_fund(
+        source: SourceName,
+        fund_code: FundCode,
+        url: String,
+        context: &ReadContext,
+    ) -> Self {
+        Self {
+            fund_code: Some(fund_code),
+            ..Self::of_market(source, url, context)
+        }
+    }
+
+    /// For a page that speaks for the whole market.
+    pub fn of_market(source: SourceName, url: String, context: &ReadContext) -> Self {
+        Self {
+            source,
+            fund_code: None,
+            url,
+            // A cycle at the end of the calendar bounds nothing.
+            latest_believed: context.cycle_date.checked_add(DAYS_AHEAD.days()).ok(),
+            observations: Vec::new(),
+            rejects: Vec::new(),
+        }
+    }
+
+    /// The fund the page is about.
+    pub const fn fund_code(&self) -> Option<&FundCode> {
+        self.fund_code.as_ref()
+    }
+
+    /// Takes a statement about the page's fund.
+    pub fn say(&mut self, as_of_date: Option<Date>, said: Said) {
+        if let Some(fund_code) = self.fund_code.clone() {
+            self.say_of(fund_code, as_of_date, said);
+        }
+    }
+
+    /// Takes a statement about a fund.
+    pub fn say_of(&mut self, fund_code: FundCode, as_of_date: Option<Date>, said: Said) {
+        self.observations.push(Observation {
+            fund_code,
+            source: self.source,
+            as_of_date,
+            url: self.url.clone(),
+            said,
+        });
+    }
+
+    /// Notes that a record or field was not taken.
+    pub fn reject(
+        &mut self,
+        dataset: Dataset,
+        field: &str,
+        reason: impl Into<String>,
+        sample: &str,
+    ) {
+        let fund_code = self.fund_code.as_ref().map(ToString::to_string);
+        self.push(
+            fund_code,
+            dataset,
+            field,
+            reason.into(),
+            sample,
+            Severity::Rejected,
+        );
+    }
+
+    /// Notes something worth knowing about what was taken.
+    pub fn note(&mut self, dataset: Dataset, field: &str, reason: impl Into<String>, sample: &str) {
+        let fund_code = self.fund_code.as_ref().map(ToString::to_string);
+        self.push(
+            fund_code,
+            dataset,
+            field,
+            reason.into(),
+            sample,
+            Severity::Noted,
+        );
+    }
+
+    /// As [`Findings::reject`] or [`Findings::note`], of another fund than the page's.
+    pub fn push(
+        &mut self,
+        fund_code: Option<String>,
+        dataset: Dataset,
+        field: &str,
+        reason: String,
+        sample: &str,
+        severity: Severity,
+    ) {
+        self.rejects.push(Reject {
+            fund_code: fund_code.map(|code| Reject::sample_of(&code)),
+            dataset,
+            field: field.to_owned(),
+            reason,
+            sample: Reject::sample_of(sample),
+            severity,
+        });
+    }
+
+    /// The value of a field, or a reject in its place: one bad field costs itself (D6).
+    pub fn field<T, E: ToString>(
+        &mut self,
+        dataset: Dataset,
+        field: &str,
+        read: Result<Option<T>, E>,
+        sample: &str,
+    ) -> Option<T> {
+        match read {
+            Ok(value) => value,
+            Err(reason) => {
+                self.reject(dataset, field, reason.to_string(), sample);
+                None
+            }
+        }
+    }
+
+    /// Whether a NAV or as-of date can be believed.
+    pub fn believes(&self, day: Date) -> bool {
+        day >= date(1970, 1, 1) && self.latest_believed.is_none_or(|latest| day <= latest)
+    }
+
+    /// An as-of date: an unreadable or unbelievable one is noted and left out, the record stays.
+    pub fn as_of<E: ToString>(
+        &mut self,
+        dataset: Dataset,
+        field: &str,
+        read: Result<Option<Date>, E>,
+        sample: &str,
+    ) -> Option<Date> {
+        match read {
+            Ok(Some(day)) if !self.believes(day) => {
+                self.note(
+                    dataset,
+                    field,
+                    format!("the as-of date {day} cannot be: taken as not said"),
+                    sample,
+                );
+                None
+            }
+            Ok(day) => day,
+            Err(reason) => {
+                self.note(dataset, field, reason.to_string(), sample);
+                None
+            }
+        }
+    }
+
+    /// The page as read.
+    pub fn said(self) -> Reading {
+        Reading::Said {
+            observations: self.observations,
+            rejects: self.rejects,
+        }
+    }
+
+    /// The page as read, unless it came to nothing at all: silence is not success (D7).
+    pub fn said_unless_silent(self, silence: Breach) -> Reading {
+        if self.observations.is_empty() && self.rejects.is_empty() {
+            Reading::Broken(silence)
+        } else {
+            self.said()
+        }
+    }
+}

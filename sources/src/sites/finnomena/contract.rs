@@ -1,0 +1,76 @@
+//! Finnomena's pages: when they are due, how large an answer may be, what must stand in it.
+
+use std::num::NonZeroUsize;
+
+use crate::page::{Cadence, Extent, PageSpec, Stage};
+
+/// The list of all funds.
+pub const LIST: &str = "list";
+/// NAV and AUM of one fund.
+pub const NAV: &str = "nav";
+/// What the fund is.
+pub const FUND: &str = "fund";
+/// Fee rates.
+pub const FEE: &str = "fee";
+/// Top holdings and allocations.
+pub const PORTFOLIO: &str = "portfolio";
+/// The factsheet PDF.
+pub const FACTSHEET: &str = "factsheet";
+
+const fn page(name: &'static str, stage: Stage, critical: bool, cadence: Cadence) -> PageSpec {
+    PageSpec {
+        name,
+        stage,
+        critical,
+        cadence,
+        tasks_per_request: NonZeroUsize::MIN,
+        parser_version: 1,
+        extents: &[],
+    }
+}
+
+const fn extent(word: &'static str, days: Option<u16>) -> Extent {
+    Extent { word, days }
+}
+
+/// The ranges of a NAV history that a planner can choose from. The days are what a range surely reaches, a little less
+/// than its name says (a month may have 28 days); 1D, 1W and YTD are too short or too uneven to be relied on.
+const NAV_EXTENTS: [Extent; 7] = [
+    extent("1M", Some(28)),
+    extent("3M", Some(88)),
+    extent("6M", Some(178)),
+    extent("1Y", Some(360)),
+    extent("3Y", Some(1_090)),
+    extent("5Y", Some(1_820)),
+    extent("MAX", None),
+];
+
+/// The pages in the order in which they are worth asking.
+pub const PAGES: [PageSpec; 6] = [
+    page(LIST, Stage::Lists, true, Cadence::EveryCycle),
+    PageSpec {
+        extents: &NAV_EXTENTS,
+        ..page(NAV, Stage::Funds, true, Cadence::EveryCycle)
+    },
+    page(FUND, Stage::Funds, false, Cadence::MonthlyOrListingChanged),
+    page(FEE, Stage::Funds, false, Cadence::MonthlyOrNew),
+    page(PORTFOLIO, Stage::Funds, false, Cadence::MonthlyOrNew),
+    page(
+        FACTSHEET,
+        Stage::Factsheets,
+        false,
+        Cadence::MonthlyOrLinkChanged,
+    ),
+];
+
+/// The words that `range` knows (SOURCES section 2).
+pub const RANGES: [&str; 10] = ["1D", "1W", "1M", "3M", "6M", "YTD", "1Y", "3Y", "5Y", "MAX"];
+
+/// Most bytes of an answer: the list is some 5 MB, a history since 1992 some 1 MB.
+pub const fn max_body_bytes(page: &str) -> usize {
+    match page.as_bytes() {
+        b"list" => 64 * 1024 * 1024,
+        b"nav" => 16 * 1024 * 1024,
+        _ => 4 * 1024 * 1024,
+    }
+}

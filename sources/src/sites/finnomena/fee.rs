@@ -1,0 +1,345 @@
+//! `/funds/{fund_id}/fee`: fee rates of the right share class.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use jiff::civil::Date;
+use schema::columns::FeeFields;
+use schema::{Dataset, Number, Said};
+
+use crate::payload::json::Field;
+use crate::site::Reading;
+use crate::sites::findings::Findings;
+use crate::sites::finnomena::wire::{Fee, FeeList};
+use crate::text::name;
+use crate::text::number::{Quantity, Unit};
+
+/// A fee of `funds_fee`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FeeKind {
+    /// Front-end.
+    FrontEnd,
+    /// Back-end.
+    BackEnd,
+    /// Management.
+    Management,
+    /// Total expense ratio.
+    TotalExpense,
+    /// Switching in.
+    SwitchingIn,
+    /// Switching out.
+    SwitchingOut,
+}
+
+/// The cap and the rate charged, and when the source says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rates {
+    cap: Option<Number>,
+    actual: Option<Number>,
+    last_update: Option<Date>,
+}
+
+/// Reads the page.
+pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
+    let Ok(Some(list)) = data.record::<FeeList<'_>>() else {
+        return Reading::Broken(data.breach("data", "an object with `fees`"));
+    };
+    if !list.fees.is_present() {
+        return Reading::Broken(data.breach("data.fees", "an array"));
+    }
+    let elements = match list.fees.elements() {
+        Ok(Some(elements)) if !elements.is_empty() => elements,
+        Ok(_) => return findings.said(),
+        Err(_) => return Reading::Broken(list.fees.breach("data.fees", "an array")),
+    };
+    let mut fees = Vec::with_capacity(elements.len());
+    for element in &elements {
+        match element.record::<Fee<'_>>() {
+            Ok(Some(fee)) => fees.push((fee, *element)),
+            Ok(None) => findings.reject(
+                Dataset::Fees,
+                "*",
+                "expected a fee, found null",
+                element.raw(),
+            ),
+            Err(reason) => findings.reject(Dataset::Fees, "*", reason, element.raw()),
+        }
+    }
+    if fees.is_empty() {
+        return findings.said();
+    }
+    if !fees.iter().any(|(fee, _)| fee.description.is_present()) {
+        return Reading::Broken(
+            elements[0].breach("data.fees[].description", "the key in each fee"),
+        );
+    }
+    if !fees
+        .iter()
+        .any(|(fee, _)| fee.rate.is_present() || fee.actual_value.is_present())
+    {
+        return Reading::Broken(
+            elements[0].breach("data.fees[].rate", "rate or actual_value in each fee"),
+        );
+    }
+    let Some(own) = of_own_class(fees, &mut findings) else {
+        findings.note(
+            Dataset::Fees,
+            "class_abbr_name",
+            "no fee of the fund's own class or of `main`",
+            elements[0].raw(),
+        );
+        return findings.said();
+    };
+    let mut by_kind: BTreeMap<FeeKind, Rates> = BTreeMap::new();
+    for (fee, element) in own {
+        if let Some((kind, rates)) = rates(&fee, element, &mut findings) {
+            take(&mut by_kind, kind, rates, element, &mut findings);
+        }
+    }
+    if by_kind.is_empty() {
+        findings.note(
+            Dataset::Fees,
+            "description",
+            "no fee that is a column of funds_fee",
+            elements[0].raw(),
+        );
+    }
+    let fields = columns(&by_kind);
+    if fields != FeeFields::default() {
+        findings.say(None, Said::Fees(fields));
+    }
+    findings.said()
+}
+
+/// The rows of the fund's own class; if there is none, those of `main`, `-` or no class; never another class's
+/// (SOURCES section 8). `None` where all belong to others.
+fn of_own_class<'json>(
+    fees: Vec<(Fee<'json>, Field<'json>)>,
+    findings: &mut Findings,
+) -> Option<Vec<(Fee<'json>, Field<'json>)>> {
+    let (mut own, mut main) = (Vec::new(), Vec::new());
+    for (fee, element) in fees {
+        let class = findings.field(
+            Dataset::Fees,
+            "class_abbr_name",
+            fee.class_abbr_name.text(),
+            element.raw(),
+        );
+        let class = name::normalise(&class.unwrap_or_else(|| "main".to_owned()));
+        let names_the_fund =
+            name::fund_code(&class).is_ok_and(|class| findings.fund_code() == Some(&class));
+        if names_the_fund {
+            own.push((fee, element));
+        } else if class.is_empty() || class == "-" || class.eq_ignore_ascii_case("main") {
+            main.push((fee, element));
+        }
+    }
+    let rows = if own.is_empty() { main } else { own };
+    (!rows.is_empty()).then_some(rows)
+}
+
+fn rates(fee: &Fee<'_>, element: Field<'_>, findings: &mut Findings) -> Option<(FeeKind, Rates)> {
+    let description = findings.field(
+        Dataset::Fees,
+        "description",
+        fee.description.text(),
+        element.raw(),
+    )?;
+    let kind = match kind_of(&description) {
+        Description::Is(kind) => kind,
+        Description::NoColumn => return None,
+        Description::Unclear => {
+            findings.note(
+                Dataset::Fees,
+                "description",
+                "the direction of the switching is unclear: not taken",
+                element.raw(),
+            );
+            return None;
+        }
+    };
+    let unit = unit_of(fee.unit);
+    let mut rate = |field: &str, value: Field<'_>, own_unit: Field<'_>| {
+        let quantity: Quantity =
+            findings.field(Dataset::Fees, field, value.fee_quantity(), element.raw())?;
+        let baht = [quantity.unit, unit_of(own_unit), unit].contains(&Some(Unit::Baht));
+        if baht {
+            findings.note(
+                Dataset::Fees,
+                field,
+                "expected percent, found baht: not taken",
+                element.raw(),
+            );
+        }
+        (!baht).then_some(quantity.value)
+    };
+    let rates = Rates {
+        cap: rate("rate", fee.rate, fee.rate_unit),
+        actual: rate("actual_value", fee.actual_value, fee.actual_value_unit),
+        // Only to choose between two rows of one fee: an unreadable one chooses nothing.
+        last_update: fee.last_update.date().unwrap_or(None),
+    };
+    Some((kind, rates))
+}
+
+/// Two rows for one fee: the one updated later counts, else the first.
+fn take(
+    by_kind: &mut BTreeMap<FeeKind, Rates>,
+    kind: FeeKind,
+    rates: Rates,
+    element: Field<'_>,
+    findings: &mut Findings,
+) {
+    match by_kind.entry(kind) {
+        Entry::Vacant(place) => {
+            place.insert(rates);
+        }
+        Entry::Occupied(mut place) => {
+            let held = *place.get();
+            let (winner, loser) = if rates.last_update > held.last_update {
+                (rates, held)
+            } else {
+                (held, rates)
+            };
+            place.insert(Rates {
+                cap: winner.cap.or(loser.cap),
+                actual: winner.actual.or(loser.actual),
+                last_update: winner.last_update,
+            });
+            if (held.cap, held.actual) != (rates.cap, rates.actual) {
+                let reason = format!(
+                    "two rows for the fee {kind:?}: the one updated later counts, else the first"
+                );
+                findings.note(Dataset::Fees, "description", reason, element.raw());
+            }
+        }
+    }
+}
+
+fn columns(by_kind: &BTreeMap<FeeKind, Rates>) -> FeeFields {
+    let cap = |kind| by_kind.get(&kind).and_then(|rates| rates.cap);
+    let actual = |kind| by_kind.get(&kind).and_then(|rates| rates.actual);
+    FeeFields {
+        front_end_max: cap(FeeKind::FrontEnd),
+        front_end_actual: actual(FeeKind::FrontEnd),
+        back_end_max: cap(FeeKind::BackEnd),
+        back_end_actual: actual(FeeKind::BackEnd),
+        management_max: cap(FeeKind::Management),
+        management_actual: actual(FeeKind::Management),
+        ter_max: cap(FeeKind::TotalExpense),
+        ter_actual: actual(FeeKind::TotalExpense),
+        switching_in_max: cap(FeeKind::SwitchingIn),
+        switching_in_actual: actual(FeeKind::SwitchingIn),
+        switching_out_max: cap(FeeKind::SwitchingOut),
+        switching_out_actual: actual(FeeKind::SwitchingOut),
+        min_initial_buy: None,
+        min_next_buy: None,
+    }
+}
+
+fn unit_of(unit: Field<'_>) -> Option<Unit> {
+    // A unit of another type than text says nothing; only baht matters.
+    let text = unit.text().unwrap_or(None)?.to_lowercase();
+    let text = text.trim();
+    if text.starts_with('%') {
+        // "% ของ … บาท" is a percent whatever follows.
+        return Some(Unit::Percent);
+    }
+    ["บาท", "thb", "baht", "฿"]
+        .iter()
+        .any(|baht| text.contains(baht))
+        .then_some(Unit::Baht)
+}
+
+/// What a fee description says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Description {
+    Is(FeeKind),
+    NoColumn,
+    Unclear,
+}
+
+/// Which fee a Thai or English description names: by its letters alone, whatever the case, white space, brackets.
+fn kind_of(description: &str) -> Description {
+    let plain: String = name::normalise(description)
+        .to_lowercase()
+        .chars()
+        .filter(|c| !c.is_whitespace() && !c.is_ascii_punctuation())
+        .collect();
+    let says = |words: &[&str]| words.iter().any(|word| plain.contains(word));
+    if says(&["สับเปลี่ยน", "switching"]) {
+        // "switchING out" holds the letters of "in": only the word behind "switching" tells.
+        let inward = says(&["เข้า", "switchingin"]);
+        let outward = says(&["ออก", "switchingout"]);
+        return match (inward, outward) {
+            (true, false) => Description::Is(FeeKind::SwitchingIn),
+            (false, true) => Description::Is(FeeKind::SwitchingOut),
+            _ => Description::Unclear,
+        };
+    }
+    if says(&["การโอน", "transfer"]) {
+        return Description::NoColumn;
+    }
+    if says(&["ค่าธรรมเนียมและค่าใช้จ่ายรวม", "totalexpense", "totalfee"])
+    {
+        return Description::Is(FeeKind::TotalExpense);
+    }
+    if says(&["รับซื้อคืน", "ขายคืน", "backend"]) {
+        return Description::Is(FeeKind::BackEnd);
+    }
+    if says(&["การขายหน่วยลงทุน", "frontend"]) {
+        return Description::Is(FeeKind::FrontEnd);
+    }
+    if says(&["ค่าธรรมเนียมการจัดการ", "managementfee"]) {
+        return Description::Is(FeeKind::Management);
+    }
+    Description::NoColumn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions_are_known_by_their_words_alone() {
+        for (text, expected) in [
+            (
+                "ค่าธรรมเนียมการขายหน่วยลงทุน (Front-end Fee)",
+                Description::Is(FeeKind::FrontEnd),
+            ),
+            (
+                "ค่าธรรมเนียมการรับซื้อคืนหน่วยลงทุน (Back-end Fee)",
+                Description::Is(FeeKind::BackEnd),
+            ),
+            (
+                "  ค่าธรรมเนียมการจัดการ ",
+                Description::Is(FeeKind::Management),
+            ),
+            (
+                "ค่าธรรมเนียมการสับเปลี่ยนหน่วยลงทุนเข้า (SWITCHING IN)",
+                Description::Is(FeeKind::SwitchingIn),
+            ),
+            (
+                "ค่าธรรมเนียมการสับเปลี่ยนหน่วยลงทุนออก (SWITCHING OUT)",
+                Description::Is(FeeKind::SwitchingOut),
+            ),
+            (
+                "ค่าธรรมเนียมการสับเปลี่ยนหน่วยลงทุน (switchING  out)",
+                Description::Is(FeeKind::SwitchingOut),
+            ),
+            ("Switching-In Fee", Description::Is(FeeKind::SwitchingIn)),
+            ("ค่าธรรมเนียมการสับเปลี่ยน", Description::Unclear),
+            (
+                "ค่าธรรมเนียมและค่าใช้จ่ายรวมทั้งหมด",
+                Description::Is(FeeKind::TotalExpense),
+            ),
+            ("ค่าใช้จ่ายอื่นๆ", Description::NoColumn),
+            ("ค่าธรรมเนียมการโอนหน่วยลงทุน", Description::NoColumn),
+            ("ค่าธรรมเนียมนายทะเบียนหน่วย", Description::NoColumn),
+            ("ค่าธรรมเนียมผู้ดูแลผลประโยชน์", Description::NoColumn),
+            ("", Description::NoColumn),
+        ] {
+            assert_eq!(kind_of(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Finnomena (SOURCES section 2): JSON over HTTP, one request a page and fund.
+
+pub mod contract;
+mod fee;
+pub(crate) mod fund;
+mod list;
+mod nav;
+mod portfolio;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use schema::{PlannedTask, SourceName};
+use url::Url;
+
+use crate::page::PageSpec;
+use crate::payload::json;
+use crate::site::{Answer, BrowserVisit, ReadContext, Reading, Request, Site};
+use crate::sites::factsheet::Factsheets;
+use crate::sites::findings::Findings;
+use crate::sites::locate::{self, Root};
+use crate::text::name;
+
+/// The API's path below the site's root.
+const API: &str = "/fn3/api/fund/v2/public/funds";
+
+/// Finnomena.
+#[derive(Debug, Clone)]
+pub struct Finnomena {
+    root: Root,
+    factsheets: Factsheets,
+}
+
+impl Finnomena {
+    /// The site at `base_url`; factsheet links may lead to its own host and to `factsheet_hosts`.
+    #[must_use]
+    pub fn new(base_url: &Url, factsheet_hosts: Vec<String>) -> Self {
+        Self {
+            root: Root::new(base_url),
+            factsheets: Factsheets::new(SourceName::Finnomena, base_url, factsheet_hosts),
+        }
+    }
+
+    fn json(&self, page: &PageSpec, path: &str) -> Result<Request, String> {
+        Ok(Request {
+            url: self.root.url(path)?,
+            post_json: None,
+            headers: vec![
+                ("Accept", "application/json".to_owned()),
+                ("Referer", format!("{}/fund", self.root.as_str())),
+            ],
+            max_body_bytes: contract::max_body_bytes(page.name),
+            must_end_in_html: false,
+        })
+    }
+
+    fn read_one(
+        &self,
+        page: &PageSpec,
+        task: &PlannedTask,
+        answer: &Answer,
+        context: &ReadContext,
+    ) -> Reading {
+        let document = match json::document(&answer.body) {
+            Ok(document) => document,
+            Err(breach) => return Reading::Broken(breach),
+        };
+        let data = match wire::data(&document) {
+            Ok(data) => data,
+            Err(reading) => return *reading,
+        };
+        let url = answer.url.to_string();
+        if page.name == contract::LIST {
+            return list::read(
+                data,
+                Findings::of_market(SourceName::Finnomena, url, context),
+            );
+        }
+        let fund_code = match locate::fund_code(task) {
+            Ok(fund_code) => fund_code,
+            Err(reason) => {
+                return Reading::Broken(crate::payload::breach("key", "a fund code", &reason));
+            }
+        };
+        if let Some(breach) = wrong_fund(data, task) {
+            return Reading::Broken(breach);
+        }
+        let findings = Findings::of_fund(SourceName::Finnomena, fund_code, url, context);
+        match page.name {
+            contract::NAV => nav::read(data, findings),
+            contract::FUND => fund::read(data, findings),
+            contract::FEE => fee::read(data, findings),
+            contract::PORTFOLIO => portfolio::read(data, findings),
+            other => Reading::Broken(crate::payload::breach("page", "a page of finnomena", other)),
+        }
+    }
+}
+
+/// An answer that names another fund than the one asked for. The `fund_id` decides where it is said; without it the code.
+fn wrong_fund(data: json::Field<'_>, task: &PlannedTask) -> Option<crate::site::Breach> {
+    let Ok(Some(of)) = data.record::<wire::AnswerOf<'_>>() else {
+        return None;
+    };
+    if let (Ok(Some(fund_id)), Some(asked)) = (of.fund_id.text(), task.locator.as_deref())
+        && !fund_id.is_empty()
+    {
+        let same = name::normalise(&fund_id) == asked;
+        return (!same).then(|| {
+            of.fund_id
+                .breach("data.fund_id", &format!("`{asked}`, the fund asked for"))
+        });
+    }
+    let said = name::fund_code(&of.short_code.text().ok()??).ok()?;
+    let same = name::fund_code(&task.id.key).is_ok_and(|asked| asked == said);
+    (!same).then(|| {
+        of.short_code.breach(
+            "data.short_code",
+            &format!("`{}`, the fund asked for", task.id.key),
+        )
+    })
+}
+
+impl Site for Finnomena {
+    fn name(&self) -> SourceName {
+        SourceName::Finnomena
+    }
+
+    fn pages(&self) -> &'static [PageSpec] {
+        &contract::PAGES
+    }
+
+    fn request(&self, page: &PageSpec, tasks: &[PlannedTask]) -> Result<Request, String> {
+        if page.name == contract::LIST {
+            return self.json(page, API);
+        }
+        let [task] = tasks else {
+            return Err(format!(
+                "finnomena/{}: one task a request, not {}",
+                page.name,
+                tasks.len()
+            ));
+        };
+        if page.name == contract::FACTSHEET {
+            return self.factsheets.request(task);
+        }
+        let fund = format!("{API}/{}", locate::segment(locate::locator(task)?)?);
+        match page.name {
+            contract::NAV => {
+                // Without a word about the extent everything is asked: nothing can be missed.
+                let range = task.extent.as_deref().unwrap_or("MAX");
+                if !contract::RANGES.contains(&range) {
+                    return Err(format!("{}: finnomena knows no range `{range}`", task.id));
+                }
+                self.json(page, &format!("{fund}/nav/q?range={range}"))
+            }
+            contract::FUND => self.json(page, &fund),
+            contract::FEE => self.json(page, &format!("{fund}/fee")),
+            contract::PORTFOLIO => self.json(page, &format!("{fund}/portfolio")),
+            other => Err(format!("finnomena has no page `{other}`")),
+        }
+    }
+
+    fn visit(&self, _page: &PageSpec, _task: &PlannedTask) -> Result<Option<BrowserVisit>, String> {
+        Ok(None)
+    }
+
+    fn read(
+        &self,
+        page: &PageSpec,
+        tasks: &[PlannedTask],
+        answer: &Answer,
+        context: &ReadContext,
+    ) -> Vec<Reading> {
+        tasks
+            .iter()
+            .map(|task| match page.name {
+                contract::FACTSHEET => self.factsheets.read(task, answer, context),
+                _ => self.read_one(page, task, answer, context),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,144 @@
+//! `/funds/{fund_id}/nav/q`: NAV and AUM by day.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use jiff::civil::Date;
+use schema::observation::DailyPoint;
+use schema::{Dataset, Said};
+
+use crate::payload::json::Field;
+use crate::site::Reading;
+use crate::sites::findings::Findings;
+use crate::sites::finnomena::wire::{NavDay, NavHistory};
+
+/// Reads a history. An empty or null `navs` is an answer; two entries of one day: the later in the list wins where it
+/// says something, and the pair is noted (SOURCES section 8).
+pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
+    let Ok(Some(history)) = data.record::<NavHistory<'_>>() else {
+        return Reading::Broken(data.breach("data", "an object with `navs`"));
+    };
+    if !history.navs.is_present() {
+        return Reading::Broken(
+            data.breach("data.navs", "an array, empty or null where there is no NAV"),
+        );
+    }
+    let elements = match history.navs.elements() {
+        Ok(Some(elements)) if !elements.is_empty() => elements,
+        Ok(_) => return findings.said(),
+        Err(_) => return Reading::Broken(history.navs.breach("data.navs", "an array")),
+    };
+    let mut days: BTreeMap<Date, DailyPoint> = BTreeMap::new();
+    let (mut dates, mut values) = (0_usize, 0_usize);
+    for element in &elements {
+        let day = match element.record::<NavDay<'_>>() {
+            Ok(Some(day)) => day,
+            Ok(None) => {
+                findings.reject(
+                    Dataset::Daily,
+                    "*",
+                    "expected a day, found null",
+                    element.raw(),
+                );
+                continue;
+            }
+            Err(reason) => {
+                findings.reject(Dataset::Daily, "*", reason, element.raw());
+                continue;
+            }
+        };
+        dates += usize::from(day.date.is_present());
+        values += usize::from(day.value.is_present());
+        if let Some(point) = point(&day, *element, &mut findings) {
+            take(&mut days, point, *element, &mut findings);
+        }
+    }
+    for (key, seen) in [("date", dates), ("value", values)] {
+        if seen == 0 {
+            return Reading::Broken(
+                elements[0].breach(&format!("data.navs[].{key}"), "the key in each day"),
+            );
+        }
+    }
+    let points: Vec<DailyPoint> = days.into_values().collect();
+    if !points.is_empty() {
+        findings.say(None, Said::Daily(points));
+    }
+    findings.said()
+}
+
+fn point(day: &NavDay<'_>, element: Field<'_>, findings: &mut Findings) -> Option<DailyPoint> {
+    let nav_date = match day.date.date() {
+        Ok(Some(nav_date)) if findings.believes(nav_date) => nav_date,
+        Ok(Some(nav_date)) => {
+            let reason = format!(
+                "the NAV date {nav_date} cannot be: before 1970 or more than 31 days ahead"
+            );
+            findings.reject(Dataset::Daily, "date", reason, element.raw());
+            return None;
+        }
+        Ok(None) => {
+            findings.reject(
+                Dataset::Daily,
+                "date",
+                "the entry has no date",
+                element.raw(),
+            );
+            return None;
+        }
+        Err(reason) => {
+            findings.reject(Dataset::Daily, "date", reason, element.raw());
+            return None;
+        }
+    };
+    let nav = findings.field(Dataset::Daily, "value", day.value.number(), element.raw());
+    if nav.is_some_and(|nav| nav.is_zero()) {
+        findings.note(
+            Dataset::Daily,
+            "value",
+            format!("the NAV of {nav_date} is 0: taken as missing"),
+            element.raw(),
+        );
+    }
+    let point = DailyPoint {
+        nav_date,
+        nav: nav.filter(|nav| !nav.is_zero()),
+        aum: findings.field(Dataset::Daily, "amount", day.amount.number(), element.raw()),
+        bid: None,
+        offer: None,
+    };
+    (point.nav.is_some() || point.aum.is_some()).then_some(point)
+}
+
+fn take(
+    days: &mut BTreeMap<Date, DailyPoint>,
+    point: DailyPoint,
+    element: Field<'_>,
+    findings: &mut Findings,
+) {
+    match days.entry(point.nav_date) {
+        Entry::Vacant(place) => {
+            place.insert(point);
+        }
+        Entry::Occupied(mut place) => {
+            let earlier = *place.get();
+            let later = DailyPoint {
+                nav: point.nav.or(earlier.nav),
+                aum: point.aum.or(earlier.aum),
+                ..point
+            };
+            place.insert(later);
+            let reason = format!(
+                "two entries for {}: the later one in the list was taken, the earlier one said NAV {} and AUM {}",
+                point.nav_date,
+                shown(earlier.nav),
+                shown(earlier.aum)
+            );
+            findings.note(Dataset::Daily, "date", reason, element.raw());
+        }
+    }
+}
+
+fn shown(value: Option<schema::Number>) -> String {
+    value.map_or_else(|| "nothing".to_owned(), |value| value.to_string())
+}

@@ -1,0 +1,117 @@
+//! `/funds/{fund_id}/portfolio`: top holdings, allocation by asset class and by sector, each with its own date.
+//! The regional exposure is two views in one list and not stored (DESIGN section 10).
+
+use schema::observation::PortfolioKind;
+
+use crate::payload::json::Field;
+use crate::site::Reading;
+use crate::sites::findings::Findings;
+use crate::sites::finnomena::wire::{PortfolioBlock, PortfolioBlocks, PortfolioElement};
+use crate::sites::portfolio_rows::PortfolioRows;
+
+/// Reads the page. An empty or null block says nothing.
+pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
+    let Ok(Some(blocks)) = data.record::<PortfolioBlocks<'_>>() else {
+        return Reading::Broken(data.breach("data", "an object with top_holdings and allocations"));
+    };
+    let all = [
+        blocks.top_holdings,
+        blocks.global_stock_sector,
+        blocks.sector_allocation,
+        blocks.asset_allocation,
+        blocks.regional_exposure,
+    ];
+    if !all.iter().any(|block| block.is_present()) {
+        return Reading::Broken(data.breach(
+            "data",
+            "at least one of the portfolio's blocks, null where it is empty",
+        ));
+    }
+    // The newer name first; the older one where the newer says nothing.
+    let newer_sector_says = matches!(blocks.global_stock_sector.record::<PortfolioBlock<'_>>(), Ok(Some(block))
+        if matches!(block.elements.elements(), Ok(Some(elements)) if !elements.is_empty()));
+    let sector = if newer_sector_says || !blocks.sector_allocation.is_present() {
+        ("global_stock_sector", blocks.global_stock_sector)
+    } else {
+        ("sector_allocation", blocks.sector_allocation)
+    };
+    for (kind, (name, block)) in [
+        (
+            PortfolioKind::TopHoldings,
+            ("top_holdings", blocks.top_holdings),
+        ),
+        (
+            PortfolioKind::AssetAllocation,
+            ("asset_allocation", blocks.asset_allocation),
+        ),
+        (PortfolioKind::SectorAllocation, sector),
+    ] {
+        read_block(kind, name, block, &mut findings);
+    }
+    findings.said()
+}
+
+fn read_block(kind: PortfolioKind, name: &str, field: Field<'_>, findings: &mut Findings) {
+    let mut rows = PortfolioRows::new(kind);
+    let dataset = rows.dataset();
+    let block = match field.record::<PortfolioBlock<'_>>() {
+        Ok(Some(block)) => block,
+        Ok(None) => return,
+        Err(reason) => {
+            findings.reject(dataset, name, reason, field.raw());
+            return;
+        }
+    };
+    let elements = match block.elements.elements() {
+        Ok(Some(elements)) => elements,
+        Ok(None) => {
+            if !block.elements.is_present() {
+                findings.reject(dataset, name, "expected `elements`", field.raw());
+            }
+            return;
+        }
+        Err(reason) => {
+            findings.reject(dataset, name, reason, field.raw());
+            return;
+        }
+    };
+    let elements: Vec<_> = elements
+        .into_iter()
+        .map(|element| (element.record::<PortfolioElement<'_>>(), element))
+        .collect();
+    let percent_is_said = elements
+        .iter()
+        .any(|(read, _)| matches!(read, Ok(Some(row)) if row.percent.is_present()));
+    if !elements.is_empty() && !percent_is_said {
+        findings.reject(
+            dataset,
+            name,
+            "no element has the key `percent`",
+            field.raw(),
+        );
+        return;
+    }
+    for (read, element) in elements {
+        let row = match read {
+            Ok(Some(row)) => row,
+            Ok(None) => PortfolioElement::default(),
+            Err(reason) => {
+                rows.take(findings, Err(reason), Ok::<_, String>(None), element.raw());
+                continue;
+            }
+        };
+        rows.take(
+            findings,
+            row.name.text(),
+            row.percent.number(),
+            element.raw(),
+        );
+    }
+    let as_of_date = findings.as_of(
+        dataset,
+        "data_date",
+        block.data_date.date(),
+        block.data_date.raw(),
+    );
+    rows.state(findings, as_of_date);
+}

@@ -1,0 +1,91 @@
+//! The sites, one folder each: which pages it has, how to ask them, how to read the answers.
+//!
+//! This file is the one place that leads from a source's name to its code: a new site is a folder here, a variant of
+//! [`SiteAddress`] and an entry in the configuration.
+
+use std::sync::Arc;
+
+use schema::SourceName;
+use url::Url;
+
+use crate::page::PageSpec;
+use crate::site::Site;
+
+pub mod factsheet;
+mod findings;
+pub mod finnomena;
+mod locate;
+mod portfolio_rows;
+pub mod sec_fundcheck;
+pub mod wealthmagik;
+
+pub use finnomena::Finnomena;
+pub use sec_fundcheck::SecFundcheck;
+pub use wealthmagik::Wealthmagik;
+
+/// Where a site lies: what the configuration says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SiteAddress {
+    /// Finnomena.
+    Finnomena {
+        /// Its root, such as `https://www.finnomena.com`.
+        base_url: Url,
+        /// Hosts (`name` or `name:port`) to which factsheet links may lead, besides its own.
+        factsheet_hosts: Vec<String>,
+    },
+    /// WealthMagik.
+    Wealthmagik {
+        /// Its root.
+        base_url: Url,
+        /// As for Finnomena.
+        factsheet_hosts: Vec<String>,
+    },
+    /// The SEC's FundCheck.
+    SecFundcheck {
+        /// The root of its pages.
+        page_url: Url,
+        /// The root of its API.
+        api_url: Url,
+    },
+}
+
+impl SiteAddress {
+    /// The source that lies there.
+    #[must_use]
+    pub const fn source(&self) -> SourceName {
+        match self {
+            Self::Finnomena { .. } => SourceName::Finnomena,
+            Self::Wealthmagik { .. } => SourceName::Wealthmagik,
+            Self::SecFundcheck { .. } => SourceName::SecFundcheck,
+        }
+    }
+
+    /// The site.
+    #[must_use]
+    pub fn build(self) -> Arc<dyn Site> {
+        match self {
+            Self::Finnomena {
+                base_url,
+                factsheet_hosts,
+            } => Arc::new(Finnomena::new(&base_url, factsheet_hosts)),
+            Self::Wealthmagik {
+                base_url,
+                factsheet_hosts,
+            } => Arc::new(Wealthmagik::new(&base_url, factsheet_hosts)),
+            Self::SecFundcheck { page_url, api_url } => {
+                Arc::new(SecFundcheck::new(&page_url, &api_url))
+            }
+        }
+    }
+}
+
+/// The pages of a source, for the planner; empty for a source that is asked nothing.
+#[must_use]
+pub const fn pages(source: SourceName) -> &'static [PageSpec] {
+    match source {
+        SourceName::Finnomena => &finnomena::contract::PAGES,
+        SourceName::Wealthmagik => &wealthmagik::contract::PAGES,
+        SourceName::SecFundcheck => &sec_fundcheck::contract::PAGES,
+        SourceName::Adopted => &[],
+    }
+}

@@ -1,0 +1,99 @@
+//! Rows of a portfolio, gathered the same way from JSON and HTML (D3, D6).
+
+use jiff::civil::Date;
+use schema::observation::{Portfolio, PortfolioKind, PortfolioRow};
+use schema::{Dataset, Number, Said};
+
+use crate::sites::findings::Findings;
+use crate::text::name;
+
+/// Most rows of one portfolio; a real one has at most a few thousand.
+const MAX_ROWS: usize = 20_000;
+
+/// Gathers the rows of one portfolio in page order.
+pub struct PortfolioRows {
+    dataset: Dataset,
+    portfolio: Portfolio,
+}
+
+impl PortfolioRows {
+    /// No rows yet.
+    pub fn new(kind: PortfolioKind) -> Self {
+        let none_yet = || Portfolio {
+            kind,
+            rows: Vec::new(),
+            unreadable: 0,
+        };
+        Self {
+            dataset: Said::Portfolio(none_yet()).dataset(),
+            portfolio: none_yet(),
+        }
+    }
+
+    /// Takes one row: without a name it is lost, with an unreadable percent it stays with `None`; both count as
+    /// unreadable, a missing-value word does not.
+    pub fn take<E: ToString>(
+        &mut self,
+        findings: &mut Findings,
+        row_name: Result<Option<String>, String>,
+        percent: Result<Option<Number>, E>,
+        sample: &str,
+    ) {
+        let dataset = self.dataset;
+        if self.portfolio.rows.len() >= MAX_ROWS {
+            self.portfolio.unreadable += 1;
+            findings.reject(
+                dataset,
+                "*",
+                format!("more than {MAX_ROWS} rows in one portfolio"),
+                sample,
+            );
+            return;
+        }
+        let row_name = match row_name {
+            Ok(text) => text
+                .map(|text| name::normalise(&text))
+                .filter(|text| !text.is_empty()),
+            Err(reason) => {
+                self.portfolio.unreadable += 1;
+                findings.reject(dataset, "name", reason, sample);
+                return;
+            }
+        };
+        let Some(row_name) = row_name.filter(|text| text.chars().count() <= name::MAX_CHARS) else {
+            self.portfolio.unreadable += 1;
+            let reason = format!("expected a name of at most {} characters", name::MAX_CHARS);
+            findings.reject(dataset, "name", reason, sample);
+            return;
+        };
+        let percent = match percent {
+            Ok(percent) => percent,
+            Err(reason) => {
+                self.portfolio.unreadable += 1;
+                findings.note(
+                    dataset,
+                    "percent",
+                    format!("{}; kept without percent", reason.to_string()),
+                    sample,
+                );
+                None
+            }
+        };
+        self.portfolio.rows.push(PortfolioRow {
+            name: row_name,
+            percent,
+        });
+    }
+
+    /// States the portfolio, if there is a row of it.
+    pub fn state(self, findings: &mut Findings, as_of_date: Option<Date>) {
+        if !self.portfolio.rows.is_empty() {
+            findings.say(as_of_date, Said::Portfolio(self.portfolio));
+        }
+    }
+
+    /// The dataset these rows belong to.
+    pub const fn dataset(&self) -> Dataset {
+        self.dataset
+    }
+}

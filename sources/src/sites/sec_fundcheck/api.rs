@@ -1,0 +1,153 @@
+//! `POST /api/funds`: statistics of several codes in one answer, in any order, only of those the SEC knows.
+
+use std::collections::BTreeMap;
+
+use schema::columns::StatisticsFields;
+use schema::{Dataset, FundCode, Number, Said};
+
+use crate::payload::breach;
+use crate::payload::json::{self, Field};
+use crate::site::{Breach, Reading};
+use crate::sites::findings::Findings;
+use crate::sites::sec_fundcheck::wire::{FundStatistics, RecoveringPeriod, Wrapped};
+use crate::text::{name, period};
+
+/// An answer, its elements by the code they name.
+pub struct ApiAnswer<'json> {
+    by_code: BTreeMap<FundCode, Vec<Field<'json>>>,
+    /// Elements that name no code.
+    nameless: Vec<Field<'json>>,
+}
+
+impl<'json> ApiAnswer<'json> {
+    /// Sorts the elements of a document by code.
+    ///
+    /// # Errors
+    /// No array, or elements of which none names a code.
+    pub fn read(document: &'json str) -> Result<Self, Breach> {
+        let root = json::root(document)?;
+        let array = if root.raw().starts_with('{') {
+            match root.record::<Wrapped<'_>>() {
+                Ok(Some(wrapped)) if wrapped.data.is_present() => wrapped.data,
+                _ => return Err(root.breach("body", "an array of funds")),
+            }
+        } else {
+            root
+        };
+        let Ok(Some(elements)) = array.elements() else {
+            return Err(array.breach("body", "an array of funds"));
+        };
+        let mut answer = Self {
+            by_code: BTreeMap::new(),
+            nameless: Vec::new(),
+        };
+        for element in elements {
+            let code = match element.record::<FundStatistics<'_>>() {
+                Ok(Some(fund)) => fund.abbr_name.text().ok().flatten(),
+                Ok(None) | Err(_) => None,
+            };
+            match code.map(|code| name::fund_code(&code)) {
+                Some(Ok(code)) => answer.by_code.entry(code).or_default().push(element),
+                _ => answer.nameless.push(element),
+            }
+        }
+        match answer.nameless.first() {
+            Some(nameless) if answer.by_code.is_empty() => {
+                Err(nameless.breach("[].abbrName", "a fund code"))
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    /// What the answer says of one fund. A code that is missing is absent: the SEC does not know it.
+    pub fn of_fund(&self, code: &FundCode, mut findings: Findings) -> Reading {
+        let Some(elements) = self.by_code.get(code) else {
+            // An element that cannot be assigned may have been this one: then nobody knows.
+            return match self.nameless.first() {
+                None => Reading::Absent,
+                Some(nameless) => {
+                    Reading::Broken(nameless.breach("[].abbrName", &format!("the code `{code}`")))
+                }
+            };
+        };
+        let [.., element] = elements.as_slice() else {
+            return Reading::Absent;
+        };
+        if elements.len() > 1 {
+            findings.note(
+                Dataset::Statistics,
+                "abbrName",
+                "the code is answered twice: the later one counts",
+                element.raw(),
+            );
+        }
+        let fund = match element.record::<FundStatistics<'_>>() {
+            Ok(Some(fund)) => fund,
+            _ => return Reading::Broken(element.breach("[]", "an object")),
+        };
+        if !fund.values().iter().any(|field| field.is_present()) {
+            return Reading::Broken(
+                element.breach("[].sharpRatio", "at least one statistic beside abbrName"),
+            );
+        }
+        let mut number = |field: &str, value: Field<'_>| -> Option<Number> {
+            findings.field(Dataset::Statistics, field, value.number(), value.raw())
+        };
+        let statistics = StatisticsFields {
+            sharpe_ratio: number("sharpRatio", fund.sharp_ratio),
+            alpha: number("alpha", fund.alpha),
+            beta: number("beta", fund.beta),
+            max_drawdown: number("maximumDrawdown", fund.maximum_drawdown),
+            tracking_error: number("trackingError", fund.tracking_error),
+            turnover_ratio: number("turnoverRatio", fund.turnover_ratio),
+            fx_hedging: number("fxHedging", fund.fx_hedging),
+            recovering_period: findings.field(
+                Dataset::Statistics,
+                "recoveringPeriod",
+                recovering_days(fund.recovering_period),
+                fund.recovering_period.raw(),
+            ),
+        };
+        let as_of_date = findings.as_of(
+            Dataset::Statistics,
+            "representDate",
+            fund.represent_date.date(),
+            fund.represent_date.raw(),
+        );
+        if as_of_date.is_some() || statistics != StatisticsFields::default() {
+            findings.say(as_of_date, Said::Statistics(statistics));
+        }
+        findings.said()
+    }
+}
+
+/// A recovering period in days: `{year, month, day}`, or the words that the page shows.
+fn recovering_days(field: Field<'_>) -> Result<Option<i32>, String> {
+    if field.raw().starts_with('{') {
+        let parts = field.record::<RecoveringPeriod<'_>>()?.unwrap_or_default();
+        let [years, months, days] = [parts.year, parts.month, parts.day].map(count);
+        return period::days(years?, months?, days?).ok_or_else(|| {
+            breach(
+                "recoveringPeriod",
+                "years, months and days from 0",
+                field.raw(),
+            )
+            .to_string()
+        });
+    }
+    match field.text()? {
+        None => Ok(None),
+        Some(text) => period::read(&text).map_err(|error| error.to_string()),
+    }
+}
+
+/// A whole number; nothing said counts as 0 beside the other parts.
+fn count(field: Field<'_>) -> Result<i32, String> {
+    match field.number()? {
+        None => Ok(0),
+        Some(number) => number
+            .to_string()
+            .parse()
+            .map_err(|_| format!("expected a whole number, found `{number}`")),
+    }
+}

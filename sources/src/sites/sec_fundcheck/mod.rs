@@ -1,0 +1,162 @@
+//! The SEC's FundCheck (SOURCES section 4): risk statistics, by its API in batches or by its page in a browser.
+
+mod api;
+pub mod contract;
+mod page;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::time::Duration;
+
+use schema::{PlannedTask, SourceName};
+use url::Url;
+
+use crate::page::PageSpec;
+use crate::payload::{breach, json, text_of};
+use crate::site::{Answer, BrowserVisit, ReadContext, Reading, Request, Site, StatusMeaning, Via};
+use crate::sites::findings::Findings;
+use crate::sites::locate::{self, Root};
+use api::ApiAnswer;
+
+/// How long the page may take to be ready in a browser.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// FundCheck.
+#[derive(Debug, Clone)]
+pub struct SecFundcheck {
+    page_root: Root,
+    api_root: Root,
+}
+
+impl SecFundcheck {
+    /// The pages at `page_url`, the API at `api_url`.
+    #[must_use]
+    pub fn new(page_url: &Url, api_url: &Url) -> Self {
+        Self {
+            page_root: Root::new(page_url),
+            api_root: Root::new(api_url),
+        }
+    }
+
+    /// The page that shows a fund: what `sec_url` shows, however the statistics came.
+    fn fund_page(&self, task: &PlannedTask) -> Result<Url, String> {
+        let code = locate::fund_code(task)?;
+        self.page_root.url(&format!(
+            "/fund-detail;funds={}",
+            locate::segment(code.as_str())?
+        ))
+    }
+
+    fn findings(&self, task: &PlannedTask, context: &ReadContext) -> Result<Findings, Reading> {
+        let broken = |reason: String| Reading::Broken(breach("key", "a fund code", &reason));
+        let code = locate::fund_code(task).map_err(broken)?;
+        let url = self.fund_page(task).map_err(broken)?;
+        Ok(Findings::of_fund(
+            SourceName::SecFundcheck,
+            code,
+            url.into(),
+            context,
+        ))
+    }
+}
+
+impl Site for SecFundcheck {
+    fn name(&self) -> SourceName {
+        SourceName::SecFundcheck
+    }
+
+    fn pages(&self) -> &'static [PageSpec] {
+        &contract::PAGES
+    }
+
+    fn request(&self, _page: &PageSpec, tasks: &[PlannedTask]) -> Result<Request, String> {
+        let codes = tasks
+            .iter()
+            .map(|task| locate::fund_code(task).map(String::from))
+            .collect::<Result<Vec<_>, _>>()?;
+        let codes = serde_json::to_string(&codes).map_err(|error| error.to_string())?;
+        Ok(Request {
+            url: self.api_root.url("/api/funds")?,
+            post_json: Some(codes),
+            headers: vec![
+                ("Accept", "application/json".to_owned()),
+                ("Origin", self.page_root.origin().to_owned()),
+                ("Referer", format!("{}/", self.page_root.as_str())),
+            ],
+            max_body_bytes: contract::MAX_BODY_BYTES,
+            must_end_in_html: false,
+        })
+    }
+
+    fn visit(&self, _page: &PageSpec, task: &PlannedTask) -> Result<Option<BrowserVisit>, String> {
+        Ok(Some(BrowserVisit {
+            url: self.fund_page(task)?,
+            ready_css: vec![page::READY],
+            overlay_css: None,
+            lazy_items_css: None,
+            patience: PATIENCE,
+        }))
+    }
+
+    /// 400 and 404 for one code: the SEC does not know it; for several: one of them spoils the batch.
+    fn meaning(&self, _page: &PageSpec, status: u16, tasks: usize) -> StatusMeaning {
+        match (status, tasks) {
+            (400 | 404, 0 | 1) => StatusMeaning::Absent,
+            (400 | 404, _) => StatusMeaning::Split,
+            // No body: the SEC knows none of them.
+            (204, _) => StatusMeaning::Absent,
+            _ => StatusMeaning::usual(status, tasks),
+        }
+    }
+
+    fn read(
+        &self,
+        _page: &PageSpec,
+        tasks: &[PlannedTask],
+        answer: &Answer,
+        context: &ReadContext,
+    ) -> Vec<Reading> {
+        let for_all = |reading: Reading| tasks.iter().map(|_| reading.clone()).collect();
+        if answer.via == Via::Browser {
+            let read = |task| match self.findings(task, context) {
+                Ok(findings) => page::read(&answer.body, findings),
+                Err(reading) => reading,
+            };
+            return match tasks {
+                [task] => vec![read(task)],
+                _ => for_all(Reading::Broken(breach(
+                    "page",
+                    "one fund a visit",
+                    "several",
+                ))),
+            };
+        }
+        let document = match json::document(&answer.body) {
+            Ok(document) => document,
+            Err(breach) => return for_all(Reading::Broken(breach)),
+        };
+        if text_of(&answer.body).is_ok_and(|text| text.trim_start().starts_with('<')) {
+            // A page in place of JSON: a guard that lets only browsers pass.
+            return for_all(Reading::NeedsBrowser(breach(
+                "body",
+                "an array of funds in JSON",
+                &document,
+            )));
+        }
+        let sorted = match ApiAnswer::read(&document) {
+            Ok(sorted) => sorted,
+            Err(breach) => return for_all(Reading::Broken(breach)),
+        };
+        tasks
+            .iter()
+            .map(
+                |task| match (locate::fund_code(task), self.findings(task, context)) {
+                    (Ok(code), Ok(findings)) => sorted.of_fund(&code, findings),
+                    (_, Err(reading)) => reading,
+                    (Err(reason), _) => Reading::Broken(breach("key", "a fund code", &reason)),
+                },
+            )
+            .collect()
+    }
+}

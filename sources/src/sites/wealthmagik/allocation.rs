@@ -1,0 +1,152 @@
+//! `/funds/<code>/allocation`: by asset class and by country.
+
+use kuchikiki::NodeRef;
+use schema::observation::PortfolioKind;
+
+use crate::payload::breach;
+use crate::payload::html::{HtmlPage, all_in, nearest_ancestor_class, text};
+use crate::site::{Answer, Reading, Via};
+use crate::sites::findings::Findings;
+use crate::sites::portfolio_rows::PortfolioRows;
+use crate::sites::wealthmagik::page::{Names, names, unrendered};
+use crate::sites::wealthmagik::port::percent;
+use crate::text::thai_date;
+
+/// The containers and what they hold, in the order of [`KINDS`].
+const CONTAINERS: [&str; 2] = [
+    "investmentAllocationByAsset",
+    "investmentAllocationByCountry",
+];
+/// What the containers hold.
+const KINDS: [PortfolioKind; 2] = [
+    PortfolioKind::AssetAllocation,
+    PortfolioKind::CountryAllocation,
+];
+
+/// What a container shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// The page has no such container.
+    NoContainer,
+    /// Rows.
+    Rows,
+    /// Its own `.emptyData`.
+    Empty,
+    /// Neither: it was not rendered.
+    Nothing,
+}
+
+/// Reads the page. Each container has rows or its own `.emptyData`; an `.emptyData` outside both speaks for the page.
+pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
+    let page = match HtmlPage::parse(&answer.body) {
+        Ok(page) => page,
+        Err(breach) => return Reading::Broken(breach),
+    };
+    let Some(asked) = findings.fund_code().cloned() else {
+        return Reading::Broken(breach("key", "a fund code", "none"));
+    };
+    match names(&page, None, &asked) {
+        Err(breach) => return Reading::Broken(breach),
+        Ok(Names::Nobody) => {
+            return unrendered(
+                &page,
+                answer.via,
+                breach(".fundName", "the fund's code", "nothing"),
+            );
+        }
+        Ok(Names::TheFund) => {}
+    }
+    let empties = page.all(".emptyData");
+    let page_is_empty = empties
+        .iter()
+        .any(|empty| nearest_ancestor_class(empty, &CONTAINERS).is_none());
+    let shown: Vec<Shown> = (0..CONTAINERS.len())
+        .map(|place| shown_in(&page, place, &empties))
+        .collect();
+    if shown.iter().all(|shown| *shown == Shown::NoContainer) && !page_is_empty {
+        let what = breach(
+            ".investmentAllocationByAsset",
+            "a container with rows, or .emptyData",
+            "neither",
+        );
+        return unrendered(&page, answer.via, what);
+    }
+    let unrendered_place = shown
+        .iter()
+        .position(|shown| *shown == Shown::Nothing && !page_is_empty);
+    if let Some(place) = unrendered_place {
+        let what = breach(
+            &format!(".{}", CONTAINERS[place]),
+            "rows or its own .emptyData",
+            "neither",
+        );
+        let has_rows = shown.contains(&Shown::Rows);
+        if answer.via == Via::Http || !has_rows {
+            return unrendered(&page, answer.via, what);
+        }
+        // A browser has shown all there is: the other container's rows are not lost for it.
+        let dataset = PortfolioRows::new(KINDS[place]).dataset();
+        findings.reject(dataset, CONTAINERS[place], what.to_string(), "");
+    }
+    if !shown.contains(&Shown::Rows) {
+        return Reading::Absent;
+    }
+    for (place, shown) in shown.iter().enumerate() {
+        if *shown == Shown::Rows {
+            read_container(&page, place, &mut findings);
+        }
+    }
+    findings.said()
+}
+
+fn shown_in(page: &HtmlPage, place: usize, empties: &[NodeRef]) -> Shown {
+    if page.all(&format!(".{}", CONTAINERS[place])).is_empty() {
+        return Shown::NoContainer;
+    }
+    if !rows_of(page, place).is_empty() {
+        return Shown::Rows;
+    }
+    let own_empty = empties
+        .iter()
+        .any(|empty| nearest_ancestor_class(empty, &CONTAINERS) == Some(place));
+    if own_empty {
+        Shown::Empty
+    } else {
+        Shown::Nothing
+    }
+}
+
+/// The rows whose nearest container is this one, with a text in them.
+fn rows_of(page: &HtmlPage, place: usize) -> Vec<NodeRef> {
+    page.all("tr.mat-row, tr.mat-mdc-row")
+        .into_iter()
+        .filter(|row| {
+            nearest_ancestor_class(row, &CONTAINERS) == Some(place) && !text(row).is_empty()
+        })
+        .collect()
+}
+
+fn read_container(page: &HtmlPage, place: usize, findings: &mut Findings) {
+    let mut rows = PortfolioRows::new(KINDS[place]);
+    for row in rows_of(page, place) {
+        let cell = |css: &str| all_in(&row, css).first().map(text);
+        let ratio = cell(".cdk-column-ratio");
+        rows.take(
+            findings,
+            Ok(cell(".cdk-column-name")),
+            percent(ratio.as_deref()),
+            &text(&row),
+        );
+    }
+    let as_of = page
+        .all(".asofdate")
+        .into_iter()
+        .filter(|date| nearest_ancestor_class(date, &CONTAINERS) == Some(place))
+        .map(|date| text(&date))
+        .find(|text| !text.is_empty());
+    let as_of_date = match as_of {
+        Some(as_of) => findings.as_of(rows.dataset(), ".asofdate", thai_date::read(&as_of), &as_of),
+        None => None,
+    };
+    rows.state(findings, as_of_date);
+}

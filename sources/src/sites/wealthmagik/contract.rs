@@ -1,0 +1,74 @@
+//! WealthMagik's pages: when they are due, how large an answer may be, what must stand in it.
+
+use std::num::NonZeroUsize;
+
+use crate::page::{Cadence, PageSpec, Stage};
+
+/// The list of all funds.
+pub const LIST: &str = "list";
+/// Bid, offer, NAV, AUM and what the fund is.
+pub const PROFILE: &str = "profile";
+/// Full holdings.
+pub const PORT: &str = "port";
+/// Allocation by asset class and by country.
+pub const ALLOCATION: &str = "allocation";
+/// Fees and minimum purchases.
+pub const FEE: &str = "fee";
+/// The factsheet PDF.
+pub const FACTSHEET: &str = "factsheet";
+
+const fn page(name: &'static str, stage: Stage, critical: bool, cadence: Cadence) -> PageSpec {
+    PageSpec {
+        name,
+        stage,
+        critical,
+        cadence,
+        tasks_per_request: NonZeroUsize::MIN,
+        parser_version: 1,
+        extents: &[],
+    }
+}
+
+/// The pages in the order in which they are worth asking.
+pub const PAGES: [PageSpec; 6] = [
+    page(LIST, Stage::Lists, true, Cadence::EveryCycle),
+    page(PROFILE, Stage::Funds, true, Cadence::EveryCycle),
+    page(PORT, Stage::Funds, false, Cadence::MonthlyOrNew),
+    page(ALLOCATION, Stage::Funds, false, Cadence::MonthlyOrNew),
+    page(FEE, Stage::Funds, false, Cadence::MonthlyOrNew),
+    page(
+        FACTSHEET,
+        Stage::Factsheets,
+        false,
+        Cadence::MonthlyOrLinkChanged,
+    ),
+];
+
+/// Most bytes of an answer.
+pub const fn max_body_bytes(page: &str) -> usize {
+    match page.as_bytes() {
+        b"list" => 32 * 1024 * 1024,
+        _ => 8 * 1024 * 1024,
+    }
+}
+
+/// The overlay that covers a page in a browser.
+pub const OVERLAY: &str = "#popupAdsClose";
+/// The items of the lazy list of funds.
+pub const LIST_ITEMS: &str = ".fundCode";
+
+/// What makes a page ready in a browser: any of these is there.
+pub fn ready_css(page: &str) -> Vec<&'static str> {
+    match page {
+        LIST => vec![LIST_ITEMS],
+        PROFILE => vec![r#"[id^="wmg.funddetailinfo.text."]"#],
+        PORT => vec![".portallocation-list", ".emptyData"],
+        ALLOCATION => vec![
+            ".investmentAllocationByAsset tr.mat-row",
+            ".investmentAllocationByCountry tr.mat-row",
+            ".emptyData",
+        ],
+        FEE => vec![r#"[id^="wmg.funddetailfee.text."]"#],
+        _ => Vec::new(),
+    }
+}

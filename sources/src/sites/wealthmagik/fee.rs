@@ -1,0 +1,114 @@
+//! `/funds/<code>/fee`: fees and minimum purchases; `ffs` is the cap, `actual` what is charged.
+
+use std::collections::BTreeMap;
+
+use schema::columns::FeeFields;
+use schema::{Dataset, Number, Said};
+
+use crate::payload::breach;
+use crate::payload::html::{HtmlPage, text};
+use crate::site::{Answer, Reading, Via};
+use crate::sites::findings::Findings;
+use crate::sites::wealthmagik::page::{names, unrendered};
+use crate::text::number::{self, Unit};
+
+/// What stands before the field in an id.
+const ID: &str = "wmg.funddetailfee.text.";
+/// The fields, percent first, then the two in baht.
+const PERCENT: [&str; 12] = [
+    "frontEndFee-ffs",
+    "frontEndFee-actual",
+    "backEndFee-ffs",
+    "backEndFee-actual",
+    "switchingInFee-ffs",
+    "switchingInFee-actual",
+    "switchingOutFee-ffs",
+    "switchingOutFee-actual",
+    "managementFee-ffs",
+    "managementFee-actual",
+    "totalExpenseRatio-ffs",
+    "totalExpenseRatioActual-ffs",
+];
+const BAHT: [&str; 2] = ["initialPurchase-ffs", "additionalPurchase-ffs"];
+
+/// Reads the page.
+pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
+    let page = match HtmlPage::parse(&answer.body) {
+        Ok(page) => page,
+        Err(breach) => return Reading::Broken(breach),
+    };
+    let Some(asked) = findings.fund_code().cloned() else {
+        return Reading::Broken(breach("key", "a fund code", "none"));
+    };
+    if let Err(breach) = names(&page, None, &asked) {
+        return Reading::Broken(breach);
+    }
+    let mut cells: BTreeMap<String, String> = BTreeMap::new();
+    for (id, element) in page.ids() {
+        // The total expense ratio's ids are irregular: with or without the prefix.
+        let field = id.strip_prefix(ID).unwrap_or(&id);
+        if PERCENT.contains(&field) || BAHT.contains(&field) {
+            let cell = text(&element);
+            // Of two elements with one id the first that says something counts.
+            let place = cells.entry(field.to_owned()).or_default();
+            if place.is_empty() {
+                *place = cell;
+            }
+        }
+    }
+    if cells.is_empty() && !page.all(".emptyData").is_empty() {
+        return Reading::Absent;
+    }
+    if cells.is_empty() || (answer.via == Via::Http && cells.values().all(String::is_empty)) {
+        let found = if cells.is_empty() {
+            "none"
+        } else {
+            "only empty cells"
+        };
+        return unrendered(&page, answer.via, breach(ID, "fee cells", found));
+    }
+    let fees = fields(&cells, &mut findings);
+    if fees != FeeFields::default() {
+        findings.say(None, Said::Fees(fees));
+    }
+    findings.said()
+}
+
+fn fields(cells: &BTreeMap<String, String>, findings: &mut Findings) -> FeeFields {
+    let mut value = |field: &str, other_unit: Unit| -> Option<Number> {
+        let cell = cells.get(field)?;
+        let quantity = findings.field(Dataset::Fees, field, number::read_fee(cell), cell)?;
+        if quantity.unit == Some(other_unit) {
+            findings.note(
+                Dataset::Fees,
+                field,
+                format!("found the unit {other_unit:?}: not taken"),
+                cell,
+            );
+            return None;
+        }
+        Some(quantity.value)
+    };
+    let mut percent = |field: &str| value(field, Unit::Baht);
+    let fees = FeeFields {
+        front_end_max: percent("frontEndFee-ffs"),
+        front_end_actual: percent("frontEndFee-actual"),
+        back_end_max: percent("backEndFee-ffs"),
+        back_end_actual: percent("backEndFee-actual"),
+        switching_in_max: percent("switchingInFee-ffs"),
+        switching_in_actual: percent("switchingInFee-actual"),
+        switching_out_max: percent("switchingOutFee-ffs"),
+        switching_out_actual: percent("switchingOutFee-actual"),
+        management_max: percent("managementFee-ffs"),
+        management_actual: percent("managementFee-actual"),
+        ter_max: percent("totalExpenseRatio-ffs"),
+        ter_actual: percent("totalExpenseRatioActual-ffs"),
+        min_initial_buy: None,
+        min_next_buy: None,
+    };
+    FeeFields {
+        min_initial_buy: value("initialPurchase-ffs", Unit::Percent),
+        min_next_buy: value("additionalPurchase-ffs", Unit::Percent),
+        ..fees
+    }
+}

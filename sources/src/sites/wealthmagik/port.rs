@@ -1,0 +1,99 @@
+//! `/funds/<code>/port`: the full holdings.
+
+use schema::observation::PortfolioKind;
+
+use crate::payload::breach;
+use crate::payload::html::{HtmlPage, all_in, text};
+use crate::site::{Answer, Reading};
+use crate::sites::findings::Findings;
+use crate::sites::portfolio_rows::PortfolioRows;
+use crate::sites::wealthmagik::page::{names, unrendered};
+use crate::text::{number, thai_date};
+
+/// Reads the page. `.emptyData` without rows: truly no holdings; neither: a failed render.
+pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
+    let page = match HtmlPage::parse(&answer.body) {
+        Ok(page) => page,
+        Err(breach) => return Reading::Broken(breach),
+    };
+    let Some(asked) = findings.fund_code().cloned() else {
+        return Reading::Broken(breach("key", "a fund code", "none"));
+    };
+    if let Err(breach) = names(&page, None, &asked) {
+        return Reading::Broken(breach);
+    }
+    let lines = page.all(".portallocation-list");
+    let mut rows = PortfolioRows::new(PortfolioKind::FullHoldings);
+    let mut shown = 0_usize;
+    for line in &lines {
+        // A list element that holds several lines pairs them in order.
+        let line_names = all_in(line, ".name-text");
+        let ratios = all_in(line, ".ratio-text");
+        for place in 0..line_names.len().max(ratios.len()) {
+            let row_name = line_names.get(place).map(text);
+            let ratio = ratios.get(place).map(text);
+            if row_name.as_deref().is_none_or(str::is_empty)
+                && ratio.as_deref().is_none_or(str::is_empty)
+            {
+                continue;
+            }
+            shown += 1;
+            let sample = format!(
+                "{} | {}",
+                row_name.as_deref().unwrap_or(""),
+                ratio.as_deref().unwrap_or("")
+            );
+            rows.take(
+                &mut findings,
+                Ok(row_name),
+                percent(ratio.as_deref()),
+                &sample,
+            );
+        }
+    }
+    if shown == 0 {
+        if lines.is_empty() && !page.all(".emptyData").is_empty() {
+            return Reading::Absent;
+        }
+        let found = if lines.is_empty() {
+            "neither"
+        } else {
+            "rows without text"
+        };
+        return unrendered(
+            &page,
+            answer.via,
+            breach(
+                ".portallocation-list",
+                "rows of holdings or .emptyData",
+                found,
+            ),
+        );
+    }
+    let as_of = [".date-detail-text", ".mainDivtopHolding span.asofdate"]
+        .iter()
+        .flat_map(|css| page.all(css))
+        .map(|element| text(&element))
+        .find(|text| !text.is_empty());
+    let as_of_date = match as_of {
+        Some(as_of) => findings.as_of(
+            rows.dataset(),
+            ".date-detail-text",
+            thai_date::read(&as_of),
+            &as_of,
+        ),
+        None => None,
+    };
+    rows.state(&mut findings, as_of_date);
+    findings.said()
+}
+
+/// A cell with a percent.
+pub fn percent(cell: Option<&str>) -> Result<Option<schema::Number>, String> {
+    match cell {
+        None => Err("no cell with a percent".to_owned()),
+        Some(cell) => number::read(cell)
+            .map(|quantity| quantity.map(|quantity| quantity.value))
+            .map_err(|error| error.to_string()),
+    }
+}

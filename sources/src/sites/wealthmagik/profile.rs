@@ -1,0 +1,283 @@
+//! `/funds/<code>/profile`: bid, offer, NAV and AUM of the date the page names, what the fund is, where its factsheet lies.
+//! The state embedded in the page speaks before the page's elements; a disagreement is noted.
+
+use jiff::civil::Date;
+use schema::columns::{FactsheetLink, MasterFields, StatisticsFields};
+use schema::observation::DailyPoint;
+use schema::{Dataset, Number, Said};
+use url::Url;
+
+use crate::payload::breach;
+use crate::payload::html::{HtmlPage, all_in, text};
+use crate::site::{Answer, Reading};
+use crate::sites::findings::Findings;
+use crate::sites::finnomena::fund::leading_risk;
+use crate::sites::wealthmagik::page::{Names, names, unrendered};
+use crate::sites::wealthmagik::wire::{self, FundDetail};
+use crate::text::{missing, name, number, thai_date};
+
+/// What stands before the field in an id that carries a value.
+const TEXT_ID: &str = "wmg.funddetailinfo.text.";
+/// What stands before the URL in the id of the factsheet's button.
+const FACTSHEET_ID: &str = "wmg.funddetailinfo.button.factSheetPath.";
+
+/// Reads the page.
+pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
+    let page = match HtmlPage::parse(&answer.body) {
+        Ok(page) => page,
+        Err(breach) => return Reading::Broken(breach),
+    };
+    let state = wire::embedded_state(&page);
+    let detail = match state.as_deref().map(wire::fund_detail) {
+        None => None,
+        Some(Ok(detail)) => detail,
+        Some(Err(reason)) => {
+            findings.note(
+                Dataset::Daily,
+                "serverApp-state",
+                format!("{reason}; the page's elements were read"),
+                "",
+            );
+            None
+        }
+    };
+    let Some(asked) = findings.fund_code().cloned() else {
+        return Reading::Broken(breach("key", "a fund code", "none"));
+    };
+    let named = match names(&page, detail.as_ref(), &asked) {
+        Ok(named) => named,
+        Err(breach) => return Reading::Broken(breach),
+    };
+    let has_fields = page.ids().any(|(id, _)| id.starts_with(TEXT_ID));
+    if named == Names::Nobody || (!has_fields && detail.is_none()) {
+        return unrendered(
+            &page,
+            answer.via,
+            breach(".fundName h1", "the fund's code and its fields", "neither"),
+        );
+    }
+    let profile = Profile {
+        page: &page,
+        detail,
+    };
+    profile.read_daily(&mut findings);
+    profile.read_master(&mut findings);
+    profile.read_statistics(&mut findings);
+    profile.read_factsheet_link(answer, &mut findings);
+    findings.said_unless_silent(breach(
+        "profile",
+        "at least one value about the fund",
+        "none",
+    ))
+}
+
+struct Profile<'page> {
+    page: &'page HtmlPage,
+    detail: Option<FundDetail<'page>>,
+}
+
+impl Profile<'_> {
+    /// What stands in the id of a field; a missing-value word is not said.
+    fn in_id(&self, field: &str) -> Option<String> {
+        self.page
+            .rest_of_id(&format!("{TEXT_ID}{field}."))
+            .filter(|value| !missing::is_missing(value))
+    }
+
+    fn read_daily(&self, findings: &mut Findings) {
+        let Some(nav_date) = self.date(findings) else {
+            findings.note(
+                Dataset::Daily,
+                "tnaclassDate",
+                "the page gives no date for its prices: not taken",
+                "",
+            );
+            return;
+        };
+        if !findings.believes(nav_date) {
+            let reason =
+                format!("the date {nav_date} cannot be: before 1970 or more than 31 days ahead");
+            findings.reject(
+                Dataset::Daily,
+                "tnaclassDate",
+                reason,
+                &nav_date.to_string(),
+            );
+            return;
+        }
+        let detail = self.detail.unwrap_or(FundDetail::default());
+        let mut price =
+            |field: &str, in_state: Result<Option<Number>, String>, in_page: Option<String>| {
+                let stated = findings.field(Dataset::Daily, field, in_state, field);
+                let shown = in_page.and_then(|text| {
+                    let read =
+                        number::read(&text).map(|quantity| quantity.map(|quantity| quantity.value));
+                    findings.field(Dataset::Daily, field, read, &text)
+                });
+                if let (Some(stated), Some(shown)) = (stated, shown)
+                    && stated != shown
+                {
+                    let reason = format!(
+                        "the embedded state says {stated}, the page {shown}: the state was taken"
+                    );
+                    findings.note(Dataset::Daily, field, reason, "");
+                }
+                stated.or(shown)
+            };
+        let above_zero = |value: Option<Number>| value.filter(|value| !value.is_zero());
+        let point = DailyPoint {
+            nav_date,
+            nav: above_zero(price("NAV", detail.nav.number(), self.shown_nav())),
+            bid: above_zero(price(
+                "bidPrice",
+                detail.bid_price.number(),
+                self.in_id("bidPrice"),
+            )),
+            offer: above_zero(price(
+                "offerPrice",
+                detail.offer_price.number(),
+                self.in_id("offerPrice"),
+            )),
+            aum: price("totalnetAsset", Ok(None), self.in_id("totalnetAsset")),
+        };
+        if [point.nav, point.bid, point.offer, point.aum]
+            .iter()
+            .any(Option::is_some)
+        {
+            findings.say(None, Said::Daily(vec![point]));
+        }
+    }
+
+    /// The date of the prices, as the page itself names it.
+    fn date(&self, findings: &mut Findings) -> Option<Date> {
+        let field = "tnaclassDate";
+        let in_state = self.detail.map(|detail| detail.tnaclass_date);
+        let stated = in_state
+            .and_then(|date| findings.field(Dataset::Daily, field, date.date(), date.raw()));
+        let shown = self
+            .in_id(field)
+            .and_then(|text| findings.field(Dataset::Daily, field, thai_date::read(&text), &text));
+        if let (Some(stated), Some(shown)) = (stated, shown)
+            && stated != shown
+        {
+            let reason =
+                format!("the embedded state says {stated}, the page {shown}: the state was taken");
+            findings.note(Dataset::Daily, field, reason, "");
+        }
+        stated.or(shown)
+    }
+
+    /// The text of `.nav` that is a number: menus bear that class too.
+    fn shown_nav(&self) -> Option<String> {
+        self.page
+            .all(".nav")
+            .iter()
+            .map(text)
+            .find(|text| number::read(text).is_ok_and(|quantity| quantity.is_some()))
+    }
+
+    fn read_master(&self, findings: &mut Findings) {
+        let full_name_th = self
+            .page
+            .all(".fundName span.categoryTH")
+            .iter()
+            .map(text)
+            .find(|text| !missing::is_missing(text) && text.chars().count() <= name::MAX_CHARS);
+        let risk = self.in_id("riskSpectrum");
+        let risk_level = risk.as_deref().and_then(leading_risk);
+        if let (Some(risk), None) = (&risk, risk_level) {
+            findings.reject(
+                Dataset::Master,
+                "riskSpectrum",
+                "expected a text that begins with 1 to 8",
+                risk,
+            );
+        }
+        let dividend = self.in_id("isDividend");
+        let inception_date = self.in_id("inceptionDate").and_then(|text| {
+            findings.field(
+                Dataset::Master,
+                "inceptionDate",
+                thai_date::read(&text),
+                &text,
+            )
+        });
+        let master = MasterFields {
+            full_name_th,
+            category: self
+                .in_id("aimcCategories")
+                .filter(|text| text.chars().count() <= name::MAX_CHARS),
+            risk_level,
+            is_dividend: match dividend.as_deref() {
+                Some("Y" | "y") => Some("จ่าย".to_owned()),
+                Some("N" | "n") => Some("ไม่จ่าย".to_owned()),
+                _ => None,
+            },
+            inception_date,
+            ..MasterFields::default()
+        };
+        if master != MasterFields::default() {
+            findings.say(None, Said::Master(master));
+        }
+    }
+
+    /// Kept to be explained, never for `funds_statistics`: the sites define these numbers differently.
+    fn read_statistics(&self, findings: &mut Findings) {
+        let mut statistics = StatisticsFields::default();
+        for group in self.page.all("div.groupDetail") {
+            let labels = all_in(&group, ".label");
+            let values = all_in(&group, ".value span");
+            for (label, value) in labels.iter().zip(&values) {
+                let place = match text(label)
+                    .trim_end_matches(':')
+                    .trim()
+                    .to_lowercase()
+                    .as_str()
+                {
+                    "fx hedging" => &mut statistics.fx_hedging,
+                    "turnover ratio" => &mut statistics.turnover_ratio,
+                    _ => continue,
+                };
+                let shown = text(value);
+                let read =
+                    number::read(&shown).map(|quantity| quantity.map(|quantity| quantity.value));
+                if place.is_none() {
+                    // A remark in words is no loss: nothing is derived from these two here.
+                    *place = read.unwrap_or(None);
+                }
+            }
+        }
+        if statistics != StatisticsFields::default() {
+            findings.say(None, Said::Statistics(statistics));
+        }
+    }
+
+    fn read_factsheet_link(&self, answer: &Answer, findings: &mut Findings) {
+        let Some(link) = self
+            .page
+            .rest_of_id(FACTSHEET_ID)
+            .filter(|link| !missing::is_missing(link))
+        else {
+            return;
+        };
+        let absolute = match Url::parse(&link) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => Some(link.clone()),
+            Ok(_) => None,
+            Err(_) => answer.url.join(&link).ok().map(String::from),
+        };
+        match absolute {
+            Some(factsheet_url) => {
+                let link = FactsheetLink {
+                    factsheet_url: Some(factsheet_url),
+                };
+                findings.say(None, Said::FactsheetLink(link));
+            }
+            None => findings.reject(
+                Dataset::FactsheetLink,
+                "factSheetPath",
+                "expected an http or https URL",
+                &link,
+            ),
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! Dates as Thai sites write them (SOURCES section 6), to the Gregorian calendar.
+
+use jiff::civil::Date;
+
+use crate::text::{excerpt, missing, name, with_arabic_digits};
+
+/// A text that is neither a date nor a missing-value word.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a date, a missing-value word or nothing, found `{0}`")]
+pub struct UnreadableDate(pub String);
+
+/// Month names without dots and spaces, lower case: Thai abbreviation, Thai name, English abbreviation, English name.
+const MONTHS: [[&str; 4]; 12] = [
+    ["มค", "มกราคม", "jan", "january"],
+    ["กพ", "กุมภาพันธ์", "feb", "february"],
+    ["มีค", "มีนาคม", "mar", "march"],
+    ["เมย", "เมษายน", "apr", "april"],
+    ["พค", "พฤษภาคม", "may", "may"],
+    ["มิย", "มิถุนายน", "jun", "june"],
+    ["กค", "กรกฎาคม", "jul", "july"],
+    ["สค", "สิงหาคม", "aug", "august"],
+    ["กย", "กันยายน", "sep", "september"],
+    ["ตค", "ตุลาคม", "oct", "october"],
+    ["พย", "พฤศจิกายน", "nov", "november"],
+    ["ธค", "ธันวาคม", "dec", "december"],
+];
+
+/// Words that may stand before a date.
+const PREFIXES: [&str; 7] = ["ข้อมูล", "ณ", "วันที่", "as of", "as at", "date", ":"];
+
+/// Reads a date; `Ok(None)` for a missing-value word and for the year 0001, which sites write for "no date".
+///
+/// Understood: `2026-02-12` with or without a time behind it (whose first ten characters mean the Thai calendar date),
+/// `20260212`, `12/02/2569`, `12-2-69`, `12 ก.พ. 2569`, `12กุมภาพันธ์2569`, `Feb 12, 2026`, Thai digits, and the
+/// prefixes of SOURCES section 6. A year above 2400 is Buddhist (minus 543); two digits are Buddhist (plus 1957).
+///
+/// # Errors
+/// Anything else, and days that no calendar has.
+pub fn read(text: &str) -> Result<Option<Date>, UnreadableDate> {
+    let unreadable = || UnreadableDate(excerpt(text));
+    if text.len() > 1_024 {
+        return Err(unreadable());
+    }
+    let plain = with_arabic_digits(&name::normalise(text)).to_lowercase();
+    let rest = without_prefixes(&plain);
+    if missing::is_missing(rest) {
+        return Ok(None);
+    }
+    let (parts, behind) = split_parts(rest);
+    if !is_time_of_day(behind) {
+        return Err(unreadable());
+    }
+    let (day, month, year) = match parts.as_slice() {
+        [Part::Digits(digits)] if digits.len() == 8 && digits.is_ascii() => {
+            (&digits[6..], Month::Digits(&digits[4..6]), &digits[..4])
+        }
+        // A lone zero: the site's empty date field.
+        [Part::Digits(digits)] if digits.bytes().all(|digit| digit == b'0') => return Ok(None),
+        [Part::Digits(year), Part::Digits(month), Part::Digits(day)] if year.len() == 4 => {
+            (*day, Month::Digits(month), *year)
+        }
+        [Part::Digits(day), Part::Digits(month), Part::Digits(year)] => {
+            (*day, Month::Digits(month), *year)
+        }
+        [Part::Digits(day), Part::Word(word), Part::Digits(year)] => {
+            (*day, Month::Word(word), *year)
+        }
+        [Part::Word(word), Part::Digits(day), Part::Digits(year)] => {
+            (*day, Month::Word(word), *year)
+        }
+        _ => return Err(unreadable()),
+    };
+    let month = match month {
+        Month::Digits(digits) => small(digits),
+        Month::Word(word) => month_of(word),
+    }
+    .ok_or_else(unreadable)?;
+    let day = small(day).ok_or_else(unreadable)?;
+    match gregorian_year(year) {
+        Some(Year::NoDate) => Ok(None),
+        Some(Year::Gregorian(year)) => Date::new(year, month, day)
+            .map(Some)
+            .map_err(|_| unreadable()),
+        None => Err(unreadable()),
+    }
+}
+
+/// Finds the date that a longer text gives after "ณ วันที่" or "as of": other words may stand between.
+///
+/// # Errors
+/// The phrase stands there, but no date behind it within `80` characters.
+pub fn find_as_of(text: &str) -> Result<Option<Date>, UnreadableDate> {
+    let plain = name::normalise(text);
+    let lower = plain.to_lowercase();
+    let Some(behind) = ["ณ วันที่", "ณวันที่", "as of"]
+        .iter()
+        .find_map(|phrase| lower.split_once(phrase).map(|(_, behind)| behind))
+    else {
+        return Ok(None);
+    };
+    let near: String = behind.chars().take(80).collect();
+    let words: Vec<&str> = near.split(' ').filter(|word| !word.is_empty()).collect();
+    // The date may take one word (31/01/2569) or three (31 ม.ค. 2569), anywhere in the words that follow.
+    for start in 0..words.len() {
+        for length in (1..=3_usize).rev() {
+            let Some(candidate) = words.get(start..start + length) else {
+                continue;
+            };
+            let candidate = candidate.join(" ");
+            if let Ok(date) = read(&candidate) {
+                return Ok(date);
+            }
+        }
+    }
+    Err(UnreadableDate(excerpt(&near)))
+}
+
+enum Part<'text> {
+    Digits(&'text str),
+    Word(String),
+}
+
+enum Month<'text> {
+    Digits(&'text str),
+    Word(&'text str),
+}
+
+enum Year {
+    NoDate,
+    Gregorian(i16),
+}
+
+fn without_prefixes(text: &str) -> &str {
+    let mut rest = text.trim_start();
+    while let Some(shorter) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
+        rest = shorter.trim_start();
+    }
+    rest
+}
+
+/// The first three groups of digits or words (words between two numbers are one), and what follows the last of them.
+fn split_parts(text: &str) -> (Vec<Part<'_>>, &str) {
+    let mut parts = Vec::new();
+    let mut digits_seen = 0;
+    let mut rest = text;
+    loop {
+        rest = rest
+            .trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '/' | '-' | ',' | '.'));
+        if rest.is_empty() || parts.len() >= 4 {
+            return (parts, rest);
+        }
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        if digits > 0 {
+            let (number, behind) = rest.split_at(digits);
+            parts.push(Part::Digits(number));
+            digits_seen += 1;
+            let complete = digits_seen == 3
+                || number.len() == 8
+                || (digits_seen == 2 && parts.iter().any(|part| matches!(part, Part::Word(_))));
+            if complete {
+                return (parts, behind);
+            }
+            rest = behind;
+            continue;
+        }
+        let end = rest
+            .find(|c: char| c.is_ascii_digit() || matches!(c, '/' | '-' | ','))
+            .unwrap_or(rest.len());
+        let (word, behind) = rest.split_at(end);
+        let word: String = word
+            .chars()
+            .filter(|c| !c.is_whitespace() && *c != '.')
+            .collect();
+        // The era words add nothing: the size of the year tells the calendar.
+        let word = word
+            .strip_suffix("พศ")
+            .or_else(|| word.strip_suffix("คศ"))
+            .unwrap_or(&word)
+            .to_owned();
+        if !word.is_empty() {
+            parts.push(Part::Word(word));
+        }
+        rest = behind;
+    }
+}
+
+/// Whether `text` is nothing or a time of day behind a date.
+fn is_time_of_day(text: &str) -> bool {
+    let Some(first) = text.chars().next() else {
+        return true;
+    };
+    (first == 't' || first.is_whitespace() || first == '.')
+        && text.chars().all(|c| {
+            c.is_ascii_digit()
+                || c.is_whitespace()
+                || matches!(c, 't' | 'z' | ':' | '.' | '+' | '-' | 'น')
+        })
+}
+
+fn small(digits: &str) -> Option<i8> {
+    (1..=2)
+        .contains(&digits.len())
+        .then(|| digits.parse().ok())?
+}
+
+fn month_of(word: &str) -> Option<i8> {
+    let found = MONTHS
+        .iter()
+        .position(|names| names.contains(&word))
+        .or_else(|| (word == "sept").then_some(8))?;
+    i8::try_from(found + 1).ok()
+}
+
+fn gregorian_year(digits: &str) -> Option<Year> {
+    let year: i16 = match digits.len() {
+        2 | 4 => digits.parse().ok()?,
+        _ => return None,
+    };
+    match (digits.len(), year) {
+        (2, short) => Some(Year::Gregorian(short + 1957)),
+        // 544 is the year 1 in the Buddhist calendar.
+        (_, 0 | 1 | 544) => Some(Year::NoDate),
+        (_, buddhist @ 2401..=2800) => Some(Year::Gregorian(buddhist - 543)),
+        (_, gregorian @ 1800..=2400) => Some(Year::Gregorian(gregorian)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_form_of_a_date_is_read() {
+        let expected = date(2026, 2, 12);
+        for text in [
+            "2026-02-12",
+            "2026-02-12T00:00:00Z",
+            "2026-02-12T00:00:00+07:00",
+            "2026-02-12 00:00:00.0000000",
+            "2569-02-12",
+            "20260212",
+            "12/02/2569",
+            "12/2/2569",
+            "12/02/69",
+            "12/02/2026",
+            "12-02-2569",
+            "12.02.2569",
+            "12 ก.พ. 2569",
+            "12 ก.พ 2569",
+            "12 กพ 2569",
+            "12 ก. พ. 69",
+            "12ก.พ.69",
+            "12-ก.พ.-69",
+            "12 กุมภาพันธ์ 2569",
+            "12 กุมภาพันธ์ พ.ศ. 2569",
+            "๑๒ กุมภาพันธ์ ๒๕๖๙",
+            "12 Feb 2026",
+            "12 february 2026",
+            "Feb 12, 2026",
+            "12-Feb-2026",
+            "12 FEB 69",
+            "ข้อมูล ณ วันที่ 12/02/2569",
+            "ข้อมูล ณ วันที่ : 12 ก.พ. 2569",
+            "ณ วันที่\u{a0}12 ก.พ. 69",
+            "as of 12 Feb 2026",
+            "As of: 12/02/2569",
+            "12/02/2569 17:30 น.",
+        ] {
+            assert_eq!(read(text), Ok(Some(expected)), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_thai_month_is_known() {
+        for (month, names) in (1..).zip([
+            ["ม.ค.", "มกราคม"],
+            ["ก.พ.", "กุมภาพันธ์"],
+            ["มี.ค.", "มีนาคม"],
+            ["เม.ย.", "เมษายน"],
+            ["พ.ค.", "พฤษภาคม"],
+            ["มิ.ย.", "มิถุนายน"],
+            ["ก.ค.", "กรกฎาคม"],
+            ["ส.ค.", "สิงหาคม"],
+            ["ก.ย.", "กันยายน"],
+            ["ต.ค.", "ตุลาคม"],
+            ["พ.ย.", "พฤศจิกายน"],
+            ["ธ.ค.", "ธันวาคม"],
+        ]) {
+            for name in names {
+                assert_eq!(
+                    read(&format!("1 {name} 2568")),
+                    Ok(Some(date(2025, month, 1))),
+                    "{name}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn year_0001_is_no_date_and_never_2001() {
+        for text in [
+            "0001-01-01T00:00:00Z",
+            "0001-01-01",
+            "01/01/0001",
+            "00010101",
+            "00000000",
+            "0",
+            "01/01/0544",
+            "",
+            "-",
+            "N/A",
+            "null",
+        ] {
+            assert_eq!(read(text), Ok(None), "{text}");
+        }
+    }
+
+    #[test]
+    fn days_no_calendar_has_are_errors() {
+        for text in [
+            "2026-02-30",
+            "31/02/2569",
+            "29/02/2568",
+            "20261301",
+            "00/01/2569",
+            "ม.ค. 2569",
+            "12 กพพ 2569",
+            "12/02/569",
+            "1770854400",
+            "yesterday",
+            "12",
+            "12/02",
+            "2026-02-12x",
+            "99999999",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+        // 2567 is a leap year only after it has become 2024.
+        assert_eq!(read("29/02/2567"), Ok(Some(date(2024, 2, 29))));
+    }
+
+    #[test]
+    fn an_as_of_date_is_found_in_a_sentence() {
+        for text in [
+            "สถิติ ข้อมูล ณ วันที่ 31/01/2569",
+            "ข้อมูล ณ วันที่ จัดทำ 31/01/2569 โดยบริษัท",
+            "ข้อมูล ณ วันที่ 31 ม.ค. 2569 (รายเดือน)",
+        ] {
+            assert_eq!(find_as_of(text), Ok(Some(date(2026, 1, 31))), "{text}");
+        }
+        assert_eq!(find_as_of("ไม่มีวันที่"), Ok(None));
+        assert!(find_as_of("ข้อมูล ณ วันที่ เร็ว ๆ นี้").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(year in 1960_i16..2050, month in 1_i8..=12, day in 1_i8..=28) {
+            let expected = Ok(Some(date(year, month, day)));
+            let buddhist = year + 543;
+            prop_assert_eq!(read(&format!("{year:04}{month:02}{day:02}")), expected.clone());
+            prop_assert_eq!(read(&format!("{year:04}-{month:02}-{day:02}T00:00:00Z")), expected.clone());
+            prop_assert_eq!(read(&format!("{day}/{month}/{buddhist}")), expected.clone());
+            let name = MONTHS[usize::try_from(month - 1).unwrap_or(0)][1];
+            prop_assert_eq!(read(&format!("ณ วันที่ {day} {name} {buddhist}")), expected);
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC{0,40}|[0-9/. ก-๙tzTZ:-]{0,30}") {
+            let _ = read(&text);
+            let _ = find_as_of(&text);
+        }
+    }
+}
