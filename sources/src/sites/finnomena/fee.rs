@@ -119,13 +119,14 @@ fn of_own_class<'json>(
 ) -> Option<Vec<(Fee<'json>, Field<'json>)>> {
     let (mut own, mut main) = (Vec::new(), Vec::new());
     for (fee, element) in fees {
-        let class = findings.field(
-            Dataset::Fees,
-            "class_abbr_name",
-            fee.class_abbr_name.text(),
-            element.raw(),
-        );
-        let class = name::normalise(&class.unwrap_or_else(|| "main".to_owned()));
+        let class = match fee.class_abbr_name.text() {
+            Ok(Some(class)) => name::normalise(&class),
+            Ok(None) => String::new(),
+            Err(reason) => {
+                findings.reject(Dataset::Fees, "class_abbr_name", reason, element.raw());
+                continue;
+            }
+        };
         let names_the_fund =
             name::fund_code(&class).is_ok_and(|class| findings.fund_code() == Some(&class));
         if names_the_fund {
@@ -158,11 +159,24 @@ fn rates(fee: &Fee<'_>, element: Field<'_>, findings: &mut Findings) -> Option<(
             return None;
         }
     };
-    let unit = unit_of(fee.unit);
-    let mut rate = |field: &str, value: Field<'_>, own_unit: Field<'_>| {
+    let mut unit = |field: &str, value: Field<'_>| {
+        findings
+            .field(Dataset::Fees, field, value.text(), element.raw())
+            .and_then(|text| unit_of(&text))
+    };
+    let unit_of_both = unit("unit", fee.unit);
+    let cap_unit = unit("rate_unit", fee.rate_unit);
+    let actual_unit = unit("actual_value_unit", fee.actual_value_unit);
+    let last_update = findings.as_of(
+        Dataset::Fees,
+        "last_update",
+        fee.last_update.date(),
+        element.raw(),
+    );
+    let mut rate = |field: &str, value: Field<'_>, own_unit: Option<Unit>| {
         let quantity: Quantity =
             findings.field(Dataset::Fees, field, value.fee_quantity(), element.raw())?;
-        let baht = [quantity.unit, unit_of(own_unit), unit].contains(&Some(Unit::Baht));
+        let baht = [quantity.unit, own_unit, unit_of_both].contains(&Some(Unit::Baht));
         if baht {
             findings.note(
                 Dataset::Fees,
@@ -174,10 +188,9 @@ fn rates(fee: &Fee<'_>, element: Field<'_>, findings: &mut Findings) -> Option<(
         (!baht).then_some(quantity.value)
     };
     let rates = Rates {
-        cap: rate("rate", fee.rate, fee.rate_unit),
-        actual: rate("actual_value", fee.actual_value, fee.actual_value_unit),
-        // Only to choose between two rows of one fee: an unreadable one chooses nothing.
-        last_update: fee.last_update.date().unwrap_or(None),
+        cap: rate("rate", fee.rate, cap_unit),
+        actual: rate("actual_value", fee.actual_value, actual_unit),
+        last_update,
     };
     Some((kind, rates))
 }
@@ -237,9 +250,8 @@ fn columns(by_kind: &BTreeMap<FeeKind, Rates>) -> FeeFields {
     }
 }
 
-fn unit_of(unit: Field<'_>) -> Option<Unit> {
-    // A unit of another type than text says nothing; only baht matters.
-    let text = unit.text().unwrap_or(None)?.to_lowercase();
+fn unit_of(text: &str) -> Option<Unit> {
+    let text = text.to_lowercase();
     let text = text.trim();
     if text.starts_with('%') {
         // "% ของ … บาท" is a percent whatever follows.
