@@ -1,7 +1,10 @@
 //! Finnomena (SOURCES section 2): JSON over HTTP, one request a page and fund.
 
+#[cfg(test)]
+mod captured_tests;
 pub mod contract;
 mod fee;
+mod fee_kind;
 pub(crate) mod fund;
 mod list;
 mod nav;

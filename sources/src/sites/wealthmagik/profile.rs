@@ -51,7 +51,10 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
         Ok(named) => named,
         Err(breach) => return Reading::Broken(breach),
     };
-    let has_fields = page.ids().any(|(id, _)| id.starts_with(TEXT_ID));
+    // An id whose value a script is still to write ends in its dot.
+    let has_fields = page
+        .ids()
+        .any(|(id, _)| id.starts_with(TEXT_ID) && !id.ends_with('.'));
     if named == Names::Nobody || (!has_fields && detail.is_none()) {
         return unrendered(
             &page,

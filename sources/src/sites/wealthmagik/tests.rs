@@ -215,6 +215,11 @@ fn another_funds_page_an_error_page_and_a_shell_are_told_apart() {
             matches!(read_by(Via::Browser, page, shell), Reading::Broken(_)),
             "{page}"
         );
+        let unwritten = of_fund("<p id='wmg.funddetailinfo.text.bidPrice.'></p>");
+        assert!(
+            matches!(read(page, &unwritten), Reading::NeedsBrowser(_)),
+            "{page}"
+        );
         assert!(
             matches!(read(page, &of_fund("")), Reading::NeedsBrowser(_)),
             "{page}"
@@ -386,6 +391,18 @@ fn a_token_in_a_script_does_not_make_a_page_new() {
         site.hashed_part(&page(&site, "port"), &answer).into_owned()
     };
     assert_eq!(hashed("1"), hashed("2"));
+}
+
+#[test]
+fn a_name_longer_than_255_characters_is_kept_whole() {
+    let long = "ก".repeat(300);
+    let html = of_fund(&format!(
+        "<div class='portallocation-list'><span class='name-text'>{long}</span><span class='ratio-text'>1%</span></div>"
+    ));
+    assert_eq!(
+        lines(read("port", &html)),
+        (vec![format!("full_holdings {long}=1")], vec![])
+    );
 }
 
 proptest! {
