@@ -14,7 +14,6 @@ pub mod payload;
 pub mod site;
 pub mod sites;
 pub mod text;
-pub mod transport;
 
 pub use ask::{Asked, Asker, TransportMode};
 pub use cycle_memory::CycleMemory;

@@ -126,6 +126,18 @@ pub fn text(node: &NodeRef) -> String {
     name::normalise(&raw_text(node))
 }
 
+/// The visible words of a node, every piece of text apart from the next: for finding a phrase across elements.
+#[must_use]
+pub fn words(node: &NodeRef) -> String {
+    let pieces: Vec<String> = node
+        .inclusive_descendants()
+        .filter(|inner| inner.as_text().is_some())
+        .map(|piece| text(&piece))
+        .filter(|piece| !piece.is_empty())
+        .collect();
+    pieces.join(" ")
+}
+
 fn raw_text(node: &NodeRef) -> String {
     let mut all = String::new();
     for inner in node.inclusive_descendants() {

@@ -184,6 +184,8 @@ mod tests {
         ] {
             assert_eq!(segment(code).as_deref(), Ok(encoded));
         }
+        // Two codes never share an address.
+        assert_ne!(segment("A/B"), segment("A:B"));
         assert!(segment("..").is_err());
     }
 

@@ -11,6 +11,8 @@ use url::Url;
 use crate::page::PageSpec;
 use crate::site::Site;
 
+#[cfg(test)]
+mod asked;
 pub mod factsheet;
 mod findings;
 pub mod finnomena;

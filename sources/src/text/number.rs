@@ -166,6 +166,9 @@ fn read_unit(behind: &str) -> Option<Option<Unit>> {
     }
     let after_sign = behind.strip_prefix('%').map(str::trim_start);
     let remark = after_sign.unwrap_or(&behind);
+    if ["percent", "เปอร์เซ็นต์"].contains(&behind.as_str()) {
+        return Some(Some(Unit::Percent));
+    }
     let yearly = ["ต่อปี", "p.a", "per annum", "per year"]
         .iter()
         .any(|yearly| remark.starts_with(yearly));
@@ -207,6 +210,8 @@ mod tests {
             ("๑๒.๓๔", "12.34"),
             ("\u{a0}5\u{a0}%", "5"),
             ("1.5E-7", "0.00000015"),
+            ("12.34 percent", "12.34"),
+            ("12.34 เปอร์เซ็นต์", "12.34"),
             (".5", "0.5"),
             ("0", "0"),
             ("-0.00", "0"),

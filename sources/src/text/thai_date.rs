@@ -92,7 +92,7 @@ pub fn read(text: &str) -> Result<Option<Date>, UnreadableDate> {
 pub fn find_as_of(text: &str) -> Result<Option<Date>, UnreadableDate> {
     let plain = name::normalise(text);
     let lower = plain.to_lowercase();
-    let Some(behind) = ["ณ วันที่", "ณวันที่", "as of"]
+    let Some(behind) = ["ข้อมูล ณ วันที่", "ณ วันที่", "ณวันที่", "as of"]
         .iter()
         .find_map(|phrase| lower.split_once(phrase).map(|(_, behind)| behind))
     else {

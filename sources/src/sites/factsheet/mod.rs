@@ -169,4 +169,88 @@ mod tests {
         );
         assert!(sheets.request(&task(None)).is_err());
     }
+
+    /// A PDF of one page with these lines of Latin text, as small as one can be.
+    fn pdf(lines: &[&str]) -> Vec<u8> {
+        let text: String = lines
+            .iter()
+            .map(|line| format!("({line}) Tj 0 -20 Td "))
+            .collect();
+        let content = format!("BT /F1 12 Tf 40 700 Td {text}ET");
+        let objects = [
+            "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+            "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>".to_owned(),
+            format!("<< /Length {} >>\nstream\n{content}\nendstream", content.len()),
+            "<< /Type /Font /Subtype /Type1 /BaseFont /Courier >>".to_owned(),
+        ];
+        let mut pdf = "%PDF-1.4\n".to_owned();
+        let mut places = Vec::new();
+        for (number, object) in (1..).zip(&objects) {
+            places.push(pdf.len());
+            pdf.push_str(&format!("{number} 0 obj\n{object}\nendobj\n"));
+        }
+        let start = pdf.len();
+        pdf.push_str("xref\n0 6\n0000000000 65535 f \n");
+        for place in places {
+            pdf.push_str(&format!("{place:010} 00000 n \n"));
+        }
+        pdf.push_str(&format!(
+            "trailer << /Size 6 /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n"
+        ));
+        pdf.into_bytes()
+    }
+
+    fn read(body: Vec<u8>) -> Reading {
+        let base = Url::parse("https://www.finnomena.com").expect("a URL");
+        let link = "https://www.finnomena.com/a b.pdf";
+        let answer = Answer {
+            url: Url::parse(link).expect("a URL"),
+            status: 200,
+            content_type: None,
+            body: body.into(),
+            via: crate::site::Via::Http,
+        };
+        let context = ReadContext {
+            cycle_date: jiff::civil::date(2026, 2, 16),
+        };
+        Factsheets::new(SourceName::Finnomena, &base, Vec::new()).read(
+            &task(Some(link)),
+            &answer,
+            &context,
+        )
+    }
+
+    #[test]
+    fn codes_are_read_from_a_real_pdf_and_its_link_stays_as_said() {
+        let Reading::Said {
+            observations,
+            rejects,
+        } = read(pdf(&[
+            "ISIN Code : TH1234567895",
+            "Bloomberg Code : KFGTECH TB",
+        ]))
+        else {
+            panic!("expected codes");
+        };
+        assert!(rejects.is_empty(), "{rejects:?}");
+        assert_eq!(observations[0].url, "https://www.finnomena.com/a b.pdf");
+        let codes = crate::sites::asked::fields(observations[0].said.clone());
+        assert_eq!(codes, ["ISIN=TH1234567895", "Bloomberg=KFGTECH TB"]);
+    }
+
+    #[test]
+    fn what_is_no_pdf_is_absent_and_a_damaged_one_costs_itself() {
+        assert_eq!(read(b"<html>not found</html>".to_vec()), Reading::Absent);
+        assert_eq!(read(Vec::new()), Reading::Absent);
+        let Reading::Said {
+            observations,
+            rejects,
+        } = read(b"%PDF-1.7 rubbish".to_vec())
+        else {
+            panic!("expected a reject");
+        };
+        assert!(observations.is_empty());
+        assert_eq!(rejects.len(), 1);
+    }
 }

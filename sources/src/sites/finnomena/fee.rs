@@ -10,26 +10,10 @@ use schema::{Dataset, Number, Said};
 use crate::payload::json::Field;
 use crate::site::Reading;
 use crate::sites::findings::Findings;
+use crate::sites::finnomena::fee_kind::{Description, FeeKind, kind_of};
 use crate::sites::finnomena::wire::{Fee, FeeList};
 use crate::text::name;
 use crate::text::number::{Quantity, Unit};
-
-/// A fee of `funds_fee`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FeeKind {
-    /// Front-end.
-    FrontEnd,
-    /// Back-end.
-    BackEnd,
-    /// Management.
-    Management,
-    /// Total expense ratio.
-    TotalExpense,
-    /// Switching in.
-    SwitchingIn,
-    /// Switching out.
-    SwitchingOut,
-}
 
 /// The cap and the rate charged, and when the source says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,13 +103,14 @@ fn of_own_class<'json>(
 ) -> Option<Vec<(Fee<'json>, Field<'json>)>> {
     let (mut own, mut main) = (Vec::new(), Vec::new());
     for (fee, element) in fees {
-        let class = findings.field(
-            Dataset::Fees,
-            "class_abbr_name",
-            fee.class_abbr_name.text(),
-            element.raw(),
-        );
-        let class = name::normalise(&class.unwrap_or_else(|| "main".to_owned()));
+        let class = match fee.class_abbr_name.text() {
+            Ok(Some(class)) => name::normalise(&class),
+            Ok(None) => String::new(),
+            Err(reason) => {
+                findings.reject(Dataset::Fees, "class_abbr_name", reason, element.raw());
+                continue;
+            }
+        };
         let names_the_fund =
             name::fund_code(&class).is_ok_and(|class| findings.fund_code() == Some(&class));
         if names_the_fund {
@@ -158,11 +143,24 @@ fn rates(fee: &Fee<'_>, element: Field<'_>, findings: &mut Findings) -> Option<(
             return None;
         }
     };
-    let unit = unit_of(fee.unit);
-    let mut rate = |field: &str, value: Field<'_>, own_unit: Field<'_>| {
+    let mut unit = |field: &str, value: Field<'_>| {
+        findings
+            .field(Dataset::Fees, field, value.text(), element.raw())
+            .and_then(|text| unit_of(&text))
+    };
+    let unit_of_both = unit("unit", fee.unit);
+    let cap_unit = unit("rate_unit", fee.rate_unit);
+    let actual_unit = unit("actual_value_unit", fee.actual_value_unit);
+    let last_update = findings.as_of(
+        Dataset::Fees,
+        "last_update",
+        fee.last_update.date(),
+        element.raw(),
+    );
+    let mut rate = |field: &str, value: Field<'_>, own_unit: Option<Unit>| {
         let quantity: Quantity =
             findings.field(Dataset::Fees, field, value.fee_quantity(), element.raw())?;
-        let baht = [quantity.unit, unit_of(own_unit), unit].contains(&Some(Unit::Baht));
+        let baht = [quantity.unit, own_unit, unit_of_both].contains(&Some(Unit::Baht));
         if baht {
             findings.note(
                 Dataset::Fees,
@@ -174,10 +172,9 @@ fn rates(fee: &Fee<'_>, element: Field<'_>, findings: &mut Findings) -> Option<(
         (!baht).then_some(quantity.value)
     };
     let rates = Rates {
-        cap: rate("rate", fee.rate, fee.rate_unit),
-        actual: rate("actual_value", fee.actual_value, fee.actual_value_unit),
-        // Only to choose between two rows of one fee: an unreadable one chooses nothing.
-        last_update: fee.last_update.date().unwrap_or(None),
+        cap: rate("rate", fee.rate, cap_unit),
+        actual: rate("actual_value", fee.actual_value, actual_unit),
+        last_update,
     };
     Some((kind, rates))
 }
@@ -237,9 +234,8 @@ fn columns(by_kind: &BTreeMap<FeeKind, Rates>) -> FeeFields {
     }
 }
 
-fn unit_of(unit: Field<'_>) -> Option<Unit> {
-    // A unit of another type than text says nothing; only baht matters.
-    let text = unit.text().unwrap_or(None)?.to_lowercase();
+fn unit_of(text: &str) -> Option<Unit> {
+    let text = text.to_lowercase();
     let text = text.trim();
     if text.starts_with('%') {
         // "% ของ … บาท" is a percent whatever follows.
@@ -249,97 +245,4 @@ fn unit_of(unit: Field<'_>) -> Option<Unit> {
         .iter()
         .any(|baht| text.contains(baht))
         .then_some(Unit::Baht)
-}
-
-/// What a fee description says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Description {
-    Is(FeeKind),
-    NoColumn,
-    Unclear,
-}
-
-/// Which fee a Thai or English description names: by its letters alone, whatever the case, white space, brackets.
-fn kind_of(description: &str) -> Description {
-    let plain: String = name::normalise(description)
-        .to_lowercase()
-        .chars()
-        .filter(|c| !c.is_whitespace() && !c.is_ascii_punctuation())
-        .collect();
-    let says = |words: &[&str]| words.iter().any(|word| plain.contains(word));
-    if says(&["สับเปลี่ยน", "switching"]) {
-        // "switchING out" holds the letters of "in": only the word behind "switching" tells.
-        let inward = says(&["เข้า", "switchingin"]);
-        let outward = says(&["ออก", "switchingout"]);
-        return match (inward, outward) {
-            (true, false) => Description::Is(FeeKind::SwitchingIn),
-            (false, true) => Description::Is(FeeKind::SwitchingOut),
-            _ => Description::Unclear,
-        };
-    }
-    if says(&["การโอน", "transfer"]) {
-        return Description::NoColumn;
-    }
-    if says(&["ค่าธรรมเนียมและค่าใช้จ่ายรวม", "totalexpense", "totalfee"])
-    {
-        return Description::Is(FeeKind::TotalExpense);
-    }
-    if says(&["รับซื้อคืน", "ขายคืน", "backend"]) {
-        return Description::Is(FeeKind::BackEnd);
-    }
-    if says(&["การขายหน่วยลงทุน", "frontend"]) {
-        return Description::Is(FeeKind::FrontEnd);
-    }
-    if says(&["ค่าธรรมเนียมการจัดการ", "managementfee"]) {
-        return Description::Is(FeeKind::Management);
-    }
-    Description::NoColumn
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn descriptions_are_known_by_their_words_alone() {
-        for (text, expected) in [
-            (
-                "ค่าธรรมเนียมการขายหน่วยลงทุน (Front-end Fee)",
-                Description::Is(FeeKind::FrontEnd),
-            ),
-            (
-                "ค่าธรรมเนียมการรับซื้อคืนหน่วยลงทุน (Back-end Fee)",
-                Description::Is(FeeKind::BackEnd),
-            ),
-            (
-                "  ค่าธรรมเนียมการจัดการ ",
-                Description::Is(FeeKind::Management),
-            ),
-            (
-                "ค่าธรรมเนียมการสับเปลี่ยนหน่วยลงทุนเข้า (SWITCHING IN)",
-                Description::Is(FeeKind::SwitchingIn),
-            ),
-            (
-                "ค่าธรรมเนียมการสับเปลี่ยนหน่วยลงทุนออก (SWITCHING OUT)",
-                Description::Is(FeeKind::SwitchingOut),
-            ),
-            (
-                "ค่าธรรมเนียมการสับเปลี่ยนหน่วยลงทุน (switchING  out)",
-                Description::Is(FeeKind::SwitchingOut),
-            ),
-            ("Switching-In Fee", Description::Is(FeeKind::SwitchingIn)),
-            ("ค่าธรรมเนียมการสับเปลี่ยน", Description::Unclear),
-            (
-                "ค่าธรรมเนียมและค่าใช้จ่ายรวมทั้งหมด",
-                Description::Is(FeeKind::TotalExpense),
-            ),
-            ("ค่าใช้จ่ายอื่นๆ", Description::NoColumn),
-            ("ค่าธรรมเนียมการโอนหน่วยลงทุน", Description::NoColumn),
-            ("ค่าธรรมเนียมนายทะเบียนหน่วย", Description::NoColumn),
-            ("ค่าธรรมเนียมผู้ดูแลผลประโยชน์", Description::NoColumn),
-            ("", Description::NoColumn),
-        ] {
-            assert_eq!(kind_of(text), expected, "{text}");
-        }
-    }
 }

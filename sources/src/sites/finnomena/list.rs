@@ -92,15 +92,10 @@ fn identity(
     element: Field<'_>,
     findings: &mut Findings,
 ) -> Option<(FundCode, String)> {
-    let short_code = findings.field(
-        Dataset::Listing,
-        "short_code",
-        fund.short_code.text(),
-        element.raw(),
-    );
-    let code = match short_code {
-        Some(short_code) => name::fund_code(&short_code).map_err(|error| error.to_string()),
-        None => Err("the fund code is blank".to_owned()),
+    let code = match fund.short_code.text() {
+        Ok(Some(short_code)) => name::fund_code(&short_code).map_err(|error| error.to_string()),
+        Ok(None) => Err("the fund code is blank".to_owned()),
+        Err(reason) => Err(reason),
     };
     let code = match code {
         Ok(code) => code,

@@ -1,7 +1,10 @@
 //! Finnomena (SOURCES section 2): JSON over HTTP, one request a page and fund.
 
+#[cfg(test)]
+mod captured_tests;
 pub mod contract;
 mod fee;
+mod fee_kind;
 pub(crate) mod fund;
 mod list;
 mod nav;
@@ -110,8 +113,10 @@ fn wrong_fund(data: json::Field<'_>, task: &PlannedTask) -> Option<crate::site::
                 .breach("data.fund_id", &format!("`{asked}`, the fund asked for"))
         });
     }
-    let said = name::fund_code(&of.short_code.text().ok()??).ok()?;
-    let same = name::fund_code(&task.id.key).is_ok_and(|asked| asked == said);
+    let Ok(Some(said)) = of.short_code.text() else {
+        return None;
+    };
+    let same = name::fund_code(&said) == name::fund_code(&task.id.key);
     (!same).then(|| {
         of.short_code.breach(
             "data.short_code",

@@ -29,7 +29,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
         Err(_) => return Reading::Broken(history.navs.breach("data.navs", "an array")),
     };
     let mut days: BTreeMap<Date, DailyPoint> = BTreeMap::new();
-    let (mut dates, mut values) = (0_usize, 0_usize);
+    let (mut dates, mut values, mut amounts) = (0_usize, 0_usize, 0_usize);
     for element in &elements {
         let day = match element.record::<NavDay<'_>>() {
             Ok(Some(day)) => day,
@@ -49,6 +49,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
         };
         dates += usize::from(day.date.is_present());
         values += usize::from(day.value.is_present());
+        amounts += usize::from(day.amount.is_present());
         if let Some(point) = point(&day, *element, &mut findings) {
             take(&mut days, point, *element, &mut findings);
         }
@@ -59,6 +60,15 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
                 elements[0].breach(&format!("data.navs[].{key}"), "the key in each day"),
             );
         }
+    }
+    if amounts == 0 {
+        // The NAVs are not lost for it, but a renamed field must not pass as silence (D7).
+        findings.reject(
+            Dataset::Daily,
+            "amount",
+            "no day has the key `amount`",
+            elements[0].raw(),
+        );
     }
     let points: Vec<DailyPoint> = days.into_values().collect();
     if !points.is_empty() {
@@ -92,7 +102,7 @@ fn point(day: &NavDay<'_>, element: Field<'_>, findings: &mut Findings) -> Optio
         }
     };
     let nav = findings.field(Dataset::Daily, "value", day.value.number(), element.raw());
-    if nav.is_some_and(|nav| nav.is_zero()) {
+    if nav.is_some_and(schema::Number::is_zero) {
         findings.note(
             Dataset::Daily,
             "value",

@@ -42,13 +42,9 @@ impl<'json> ApiAnswer<'json> {
             nameless: Vec::new(),
         };
         for element in elements {
-            let code = match element.record::<FundStatistics<'_>>() {
-                Ok(Some(fund)) => fund.abbr_name.text().ok().flatten(),
-                Ok(None) | Err(_) => None,
-            };
-            match code.map(|code| name::fund_code(&code)) {
-                Some(Ok(code)) => answer.by_code.entry(code).or_default().push(element),
-                _ => answer.nameless.push(element),
+            match code_of(element) {
+                Some(code) => answer.by_code.entry(code).or_default().push(element),
+                None => answer.nameless.push(element),
             }
         }
         match answer.nameless.first() {
@@ -81,14 +77,18 @@ impl<'json> ApiAnswer<'json> {
                 element.raw(),
             );
         }
-        let fund = match element.record::<FundStatistics<'_>>() {
-            Ok(Some(fund)) => fund,
-            _ => return Reading::Broken(element.breach("[]", "an object")),
+        let Ok(Some(fund)) = element.record::<FundStatistics<'_>>() else {
+            return Reading::Broken(element.breach("[]", "an object"));
         };
-        if !fund.values().iter().any(|field| field.is_present()) {
+        if !fund.values().iter().any(|(_, field)| field.is_present()) {
             return Reading::Broken(
                 element.breach("[].sharpRatio", "at least one statistic beside abbrName"),
             );
+        }
+        let unsaid = fund.missing_keys();
+        if !unsaid.is_empty() {
+            let reason = format!("the answer lacks {}: taken as not said", unsaid.join(", "));
+            findings.note(Dataset::Statistics, "*", reason, element.raw());
         }
         let mut number = |field: &str, value: Field<'_>| -> Option<Number> {
             findings.field(Dataset::Statistics, field, value.number(), value.raw())
@@ -121,10 +121,23 @@ impl<'json> ApiAnswer<'json> {
     }
 }
 
+/// The code that an element names; `None` where it names none that can be read.
+fn code_of(element: Field<'_>) -> Option<FundCode> {
+    let Ok(Some(fund)) = element.record::<FundStatistics<'_>>() else {
+        return None;
+    };
+    match fund.abbr_name.text() {
+        Ok(Some(code)) => name::fund_code(&code).ok(),
+        Ok(None) | Err(_) => None,
+    }
+}
+
 /// A recovering period in days: `{year, month, day}`, or the words that the page shows.
 fn recovering_days(field: Field<'_>) -> Result<Option<i32>, String> {
     if field.raw().starts_with('{') {
-        let parts = field.record::<RecoveringPeriod<'_>>()?.unwrap_or_default();
+        let Some(parts) = field.record::<RecoveringPeriod<'_>>()? else {
+            return Ok(None);
+        };
         let [years, months, days] = [parts.year, parts.month, parts.day].map(count);
         return period::days(years?, months?, days?).ok_or_else(|| {
             breach(

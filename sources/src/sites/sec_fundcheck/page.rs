@@ -5,7 +5,7 @@ use schema::columns::StatisticsFields;
 use schema::{Dataset, Number, Said};
 
 use crate::payload::breach;
-use crate::payload::html::{HtmlPage, all_in, text};
+use crate::payload::html::{HtmlPage, all_in, text, words};
 use crate::site::Reading;
 use crate::sites::findings::Findings;
 use crate::text::{missing, number, period, thai_date};
@@ -32,7 +32,7 @@ pub fn read(body: &[u8], mut findings: Findings) -> Reading {
         "turnover-ratio",
     ];
     let known = IDS.iter().any(|id| labelled(&page, id).is_some());
-    let whole = text(page.root());
+    let whole = words(page.root());
     if !known {
         return if whole.contains("ไม่พบข้อมูล") || whole.contains("ไม่พบกองทุน")
         {

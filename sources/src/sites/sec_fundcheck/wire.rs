@@ -22,19 +22,28 @@ pub struct FundStatistics<'json> {
 }
 
 impl<'json> FundStatistics<'json> {
-    /// The fields that carry a value.
-    pub const fn values(&self) -> [Field<'json>; 9] {
+    /// The fields that carry a value, by their keys.
+    pub const fn values(&self) -> [(&'static str, Field<'json>); 9] {
         [
-            self.represent_date,
-            self.sharp_ratio,
-            self.alpha,
-            self.beta,
-            self.maximum_drawdown,
-            self.tracking_error,
-            self.turnover_ratio,
-            self.fx_hedging,
-            self.recovering_period,
+            ("representDate", self.represent_date),
+            ("sharpRatio", self.sharp_ratio),
+            ("alpha", self.alpha),
+            ("beta", self.beta),
+            ("maximumDrawdown", self.maximum_drawdown),
+            ("trackingError", self.tracking_error),
+            ("turnoverRatio", self.turnover_ratio),
+            ("fxHedging", self.fx_hedging),
+            ("recoveringPeriod", self.recovering_period),
         ]
+    }
+
+    /// The documented keys that the answer does not have at all.
+    pub fn missing_keys(&self) -> Vec<&'static str> {
+        self.values()
+            .into_iter()
+            .filter(|(_, field)| !field.is_present())
+            .map(|(key, _)| key)
+            .collect()
     }
 }
 

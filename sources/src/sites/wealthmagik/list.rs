@@ -41,8 +41,7 @@ pub fn read(answer: &Answer, root: &Root, findings: Findings) -> Reading {
         (false, _) => listed.read_json(&answer.body),
         (true, Via::Browser) => listed.read_page(&answer.body),
         (true, Via::Http) => {
-            let found = text_of(&answer.body).unwrap_or_default();
-            return Reading::NeedsBrowser(breach("body", "the fund list in JSON", found));
+            return Reading::NeedsBrowser(breach("body", "the fund list in JSON", "an HTML page"));
         }
     };
     if let Err(breach) = read {
@@ -118,7 +117,9 @@ impl Listed<'_> {
     fn read_page(&mut self, body: &[u8]) -> Result<(), Breach> {
         let page = HtmlPage::parse(body)?;
         for item in page.all(LIST_ITEMS) {
-            let id = attribute(&item, "id").unwrap_or_default();
+            let Some(id) = attribute(&item, "id") else {
+                continue;
+            };
             let Some(code) = id.strip_prefix(ITEM_ID) else {
                 continue;
             };

@@ -27,7 +27,13 @@ pub fn names(
     asked: &FundCode,
 ) -> Result<Names, Breach> {
     let headings = page.all(".fundName");
-    let in_state = detail.and_then(|detail| detail.fund_code.text().ok().flatten());
+    let in_state = match detail.map(|detail| detail.fund_code.text()) {
+        Some(Ok(code)) => code,
+        Some(Err(reason)) => {
+            return Err(breach("fund-detail.fundCode", "a fund code", &reason));
+        }
+        None => None,
+    };
     let said_in_state = in_state.as_deref().filter(|code| !code.trim().is_empty());
     if let Some(code) = said_in_state
         && name::fund_code(code).as_ref() != Ok(asked)

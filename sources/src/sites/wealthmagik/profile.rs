@@ -21,6 +21,9 @@ const TEXT_ID: &str = "wmg.funddetailinfo.text.";
 /// What stands before the URL in the id of the factsheet's button.
 const FACTSHEET_ID: &str = "wmg.funddetailinfo.button.factSheetPath.";
 
+/// The field of the assets under management.
+const AUM: &str = "totalnetAsset";
+
 /// Reads the page.
 pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     let page = match HtmlPage::parse(&answer.body) {
@@ -48,7 +51,10 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
         Ok(named) => named,
         Err(breach) => return Reading::Broken(breach),
     };
-    let has_fields = page.ids().any(|(id, _)| id.starts_with(TEXT_ID));
+    // An id whose value a script is still to write ends in its dot.
+    let has_fields = page
+        .ids()
+        .any(|(id, _)| id.starts_with(TEXT_ID) && !id.ends_with('.'));
     if named == Names::Nobody || (!has_fields && detail.is_none()) {
         return unrendered(
             &page,
@@ -84,14 +90,25 @@ impl Profile<'_> {
             .filter(|value| !missing::is_missing(value))
     }
 
+    /// Whether the page says any number that would need a date.
+    fn says_a_price(&self) -> bool {
+        let stated = self.detail.is_some_and(|detail| {
+            [detail.nav, detail.bid_price, detail.offer_price]
+                .iter()
+                .any(|field| field.is_present() && !field.is_null())
+        });
+        stated
+            || ["bidPrice", "offerPrice", AUM]
+                .iter()
+                .any(|field| self.in_id(field).is_some())
+    }
+
     fn read_daily(&self, findings: &mut Findings) {
         let Some(nav_date) = self.date(findings) else {
-            findings.note(
-                Dataset::Daily,
-                "tnaclassDate",
-                "the page gives no date for its prices: not taken",
-                "",
-            );
+            if self.says_a_price() {
+                let reason = "the page gives prices but no date for them: not taken";
+                findings.reject(Dataset::Daily, "tnaclassDate", reason, "");
+            }
             return;
         };
         if !findings.believes(nav_date) {
@@ -105,14 +122,22 @@ impl Profile<'_> {
             );
             return;
         }
-        let detail = self.detail.unwrap_or(FundDetail::default());
+        let stated = |field: fn(&FundDetail<'_>) -> Result<Option<Number>, String>| {
+            self.detail.as_ref().map_or(Ok(None), field)
+        };
         let mut price =
             |field: &str, in_state: Result<Option<Number>, String>, in_page: Option<String>| {
-                let stated = findings.field(Dataset::Daily, field, in_state, field);
+                // A price of 0 is missing; assets of 0 are a value (SOURCES section 8).
+                let is_value = |value: &Number| field == AUM || !value.is_zero();
+                let stated = findings
+                    .field(Dataset::Daily, field, in_state, field)
+                    .filter(is_value);
                 let shown = in_page.and_then(|text| {
                     let read =
                         number::read(&text).map(|quantity| quantity.map(|quantity| quantity.value));
-                    findings.field(Dataset::Daily, field, read, &text)
+                    findings
+                        .field(Dataset::Daily, field, read, &text)
+                        .filter(is_value)
                 });
                 if let (Some(stated), Some(shown)) = (stated, shown)
                     && stated != shown
@@ -124,21 +149,24 @@ impl Profile<'_> {
                 }
                 stated.or(shown)
             };
-        let above_zero = |value: Option<Number>| value.filter(|value| !value.is_zero());
         let point = DailyPoint {
             nav_date,
-            nav: above_zero(price("NAV", detail.nav.number(), self.shown_nav())),
-            bid: above_zero(price(
+            nav: price(
+                "NAV",
+                stated(|detail| detail.nav.number()),
+                self.shown_nav(),
+            ),
+            bid: price(
                 "bidPrice",
-                detail.bid_price.number(),
+                stated(|detail| detail.bid_price.number()),
                 self.in_id("bidPrice"),
-            )),
-            offer: above_zero(price(
+            ),
+            offer: price(
                 "offerPrice",
-                detail.offer_price.number(),
+                stated(|detail| detail.offer_price.number()),
                 self.in_id("offerPrice"),
-            )),
-            aum: price("totalnetAsset", Ok(None), self.in_id("totalnetAsset")),
+            ),
+            aum: price(AUM, Ok(None), self.in_id(AUM)),
         };
         if [point.nav, point.bid, point.offer, point.aum]
             .iter()
@@ -241,9 +269,17 @@ impl Profile<'_> {
                 let shown = text(value);
                 let read =
                     number::read(&shown).map(|quantity| quantity.map(|quantity| quantity.value));
-                if place.is_none() {
-                    // A remark in words is no loss: nothing is derived from these two here.
-                    *place = read.unwrap_or(None);
+                match read {
+                    Ok(value) => *place = place.or(value),
+                    // No column depends on it: worth knowing, not a loss.
+                    Err(reason) => {
+                        findings.note(
+                            Dataset::Statistics,
+                            "groupDetail",
+                            reason.to_string(),
+                            &shown,
+                        );
+                    }
                 }
             }
         }

@@ -1,0 +1,134 @@
+//! For tests: ask a site for a page and read a body, in one line.
+
+use bytes::Bytes;
+use jiff::civil::{Date, date};
+use schema::task::Severity;
+use schema::{Observation, PlannedTask, Reject, TaskId};
+
+use crate::page::PageSpec;
+use crate::site::{Answer, ReadContext, Reading, Site, Via};
+
+/// The cycle's date in all tests of parsers.
+pub const CYCLE_DATE: Date = date(2026, 2, 16);
+
+/// The page of this name.
+pub fn page(site: &dyn Site, name: &str) -> PageSpec {
+    *site
+        .pages()
+        .iter()
+        .find(|page| page.name == name)
+        .expect("a page of the site")
+}
+
+/// A task for a fund.
+pub fn task(site: &dyn Site, page: &str, key: &str, locator: Option<&str>) -> PlannedTask {
+    PlannedTask {
+        id: TaskId {
+            source: site.name(),
+            page: page.to_owned(),
+            key: key.to_owned(),
+        },
+        locator: locator.map(str::to_owned),
+        extent: None,
+        attempts: 0,
+        known_payload: None,
+    }
+}
+
+/// Reads `body` as the answer to `tasks`.
+pub fn read_all(
+    site: &dyn Site,
+    page_name: &str,
+    tasks: &[PlannedTask],
+    body: &[u8],
+    via: Via,
+) -> Vec<Reading> {
+    let page = page(site, page_name);
+    let url = site.request(&page, tasks).expect("a request").url;
+    let answer = Answer {
+        url,
+        status: 200,
+        content_type: None,
+        body: Bytes::copy_from_slice(body),
+        via,
+    };
+    let _ = site.hashed_part(&page, &answer);
+    let readings = site.read(
+        &page,
+        tasks,
+        &answer,
+        &ReadContext {
+            cycle_date: CYCLE_DATE,
+        },
+    );
+    assert_eq!(readings.len(), tasks.len(), "exactly one reading a task");
+    readings
+}
+
+/// What was said, and each reject as `severity field`.
+pub fn said(reading: Reading) -> (Vec<Observation>, Vec<String>) {
+    match reading {
+        Reading::Said {
+            observations,
+            rejects,
+        } => {
+            let rejects = rejects.iter().map(short).collect();
+            (observations, rejects)
+        }
+        other => panic!("expected a page that was read, found {other:?}"),
+    }
+}
+
+fn short(reject: &Reject) -> String {
+    let severity = match reject.severity {
+        Severity::Rejected => "rejected",
+        Severity::Noted => "noted",
+    };
+    format!("{severity} {}", reject.field)
+}
+
+/// The present values of an observation as `field=value`, in the order of the fields' names.
+pub fn fields(said: schema::Said) -> Vec<String> {
+    use schema::Said;
+    use schema::columns::Record;
+    let fields = match said {
+        Said::Listing { fields, .. } => fields.into_fields(),
+        Said::Master(fields) => fields.into_fields(),
+        Said::Fees(fields) | Said::Minimums(fields) => fields.into_fields(),
+        Said::Statistics(fields) => fields.into_fields(),
+        Said::FactsheetLink(fields) => fields.into_fields(),
+        Said::Codes(codes) => {
+            return codes
+                .into_iter()
+                .map(|code| format!("{}={}", code.code_type.as_str(), code.code))
+                .collect();
+        }
+        Said::Portfolio(portfolio) => {
+            let unreadable =
+                (portfolio.unreadable > 0).then(|| format!("unreadable={}", portfolio.unreadable));
+            return portfolio
+                .rows
+                .into_iter()
+                .map(|row| format!("{}={}", row.name, shown(row.percent)))
+                .chain(unreadable)
+                .collect();
+        }
+        Said::Daily(points) => {
+            return points
+                .into_iter()
+                .map(|point| {
+                    let values = [point.nav, point.aum, point.bid, point.offer].map(shown);
+                    format!("{} {}", point.nav_date, values.join(" "))
+                })
+                .collect();
+        }
+    };
+    fields
+        .into_iter()
+        .map(|(field, value)| format!("{field}={value}"))
+        .collect()
+}
+
+fn shown(number: Option<schema::Number>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
+}
