@@ -81,7 +81,8 @@ impl From<tokio_postgres::Error> for StoreError {
             None => {
                 // A value that does not fit the column it is read from or bound to stays so however long one waits.
                 let text = error.to_string();
-                if text.starts_with("error deserializing") || text.starts_with("error serializing") {
+                if text.starts_with("error deserializing") || text.starts_with("error serializing")
+                {
                     Self::Inconsistent(text)
                 } else {
                     Self::Outage(text)
