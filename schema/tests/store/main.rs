@@ -5,6 +5,7 @@
 )]
 
 mod acknowledgement;
+mod adoption;
 mod cycles;
 mod daily;
 mod fund_status;
