@@ -11,6 +11,7 @@ mod daily;
 mod fund_status;
 mod market;
 mod order;
+mod reading;
 mod server;
 mod small_tables;
 mod warehouse_schema;
