@@ -240,3 +240,148 @@ pub fn adopted_portfolio(held: &Held, source: SourceName) -> Option<&AdoptedPort
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::FundCode;
+    use crate::columns::StatisticsFields;
+    use crate::observation::{CodeType, SecurityCode};
+
+    fn says(as_of_date: Option<Date>, url: &str, said: Said) -> Observation {
+        Observation {
+            fund_code: FundCode::parse("A").unwrap(),
+            source: SourceName::SecFundcheck,
+            as_of_date,
+            url: url.to_owned(),
+            said,
+        }
+    }
+
+    fn statistics(as_of: Option<i8>, alpha: Option<i32>, beta: Option<i32>) -> Observation {
+        let fields = StatisticsFields {
+            alpha: alpha.map(Into::into),
+            beta: beta.map(Into::into),
+            ..StatisticsFields::default()
+        };
+        says(
+            as_of.map(|day| date(2026, 9, day)),
+            "u",
+            Said::Statistics(fields),
+        )
+    }
+
+    fn changed(folded: Folded) -> Held {
+        match folded {
+            Folded::Changed(held) => held,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn fields(held: &Held) -> &Fields {
+        match &held.content {
+            Content::Fields(fields) => fields,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_stays_and_is_marked_since_when() {
+        let first = changed(fold(None, None, &statistics(Some(1), Some(1), Some(2)), 7));
+        assert!(first.unsaid.is_empty());
+        let second = changed(fold(
+            Some(&first),
+            None,
+            &statistics(Some(2), Some(5), None),
+            8,
+        ));
+        assert_eq!(fields(&second)["alpha"], Value::Number(5.into()));
+        assert_eq!(fields(&second)["beta"], Value::Number(2.into()));
+        assert_eq!(second.unsaid, BTreeMap::from([("beta".to_owned(), 8)]));
+        // The mark is not moved by later statements, and goes when the field is said again.
+        assert_eq!(
+            fold(Some(&second), None, &statistics(Some(2), Some(5), None), 9),
+            Folded::Unchanged
+        );
+        let again = changed(fold(
+            Some(&second),
+            None,
+            &statistics(Some(2), Some(5), Some(2)),
+            9,
+        ));
+        assert!(again.unsaid.is_empty());
+    }
+
+    #[test]
+    fn an_older_statement_is_superseded_whole() {
+        let held = changed(fold(None, None, &statistics(Some(2), Some(1), None), 1));
+        assert_eq!(
+            fold(Some(&held), None, &statistics(Some(1), Some(9), Some(9)), 2),
+            Folded::Superseded
+        );
+        let undated = changed(fold(Some(&held), None, &statistics(None, Some(3), None), 2));
+        assert_eq!(
+            undated.as_of_date,
+            Some(date(2026, 9, 2)),
+            "a date is not forgotten"
+        );
+    }
+
+    #[test]
+    fn a_code_stays_until_another_of_its_type_is_said() {
+        let codes = |url: &str, codes: &[&str]| {
+            let codes = codes.iter().map(|code| SecurityCode {
+                code_type: CodeType::Isin,
+                code: (*code).to_owned(),
+            });
+            says(None, url, Said::Codes(codes.collect()))
+        };
+        let held_codes = |held: &Held| match &held.content {
+            Content::Codes(codes) => codes
+                .iter()
+                .map(|code| code.code.clone())
+                .collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        };
+        let both = changed(fold(None, None, &codes("1", &["X", "Y"]), 1));
+        assert_eq!(
+            fold(Some(&both), None, &codes("1", &["X", "Y"]), 2),
+            Folded::Unchanged
+        );
+        assert_eq!(
+            fold(Some(&both), None, &codes("1", &[]), 2),
+            Folded::Unchanged
+        );
+        assert_eq!(
+            fold(Some(&both), None, &codes("1", &["X"]), 2),
+            Folded::Unchanged
+        );
+        let other = changed(fold(Some(&both), None, &codes("2", &["Z"]), 3));
+        assert_eq!(held_codes(&other), ["Z"]);
+    }
+
+    proptest! {
+        /// D2, D3: a repetition is unchanged, and no field is ever lost.
+        #[test]
+        fn folding_is_idempotent_and_loses_nothing(
+            statements in proptest::collection::vec(
+                (proptest::option::of(1_i8..5), proptest::option::of(0..3), proptest::option::of(0..3)), 1..8),
+        ) {
+            let mut held: Option<Held> = None;
+            for (cycle, (as_of, alpha, beta)) in (1..).zip(statements) {
+                let said = statistics(as_of, alpha, beta);
+                let before = held.clone();
+                if let Folded::Changed(now) = fold(held.as_ref(), None, &said, cycle) {
+                    prop_assert_eq!(fold(Some(&now), None, &said, cycle + 1), Folded::Unchanged);
+                    held = Some(now);
+                }
+                if let (Some(before), Some(now)) = (&before, &held) {
+                    prop_assert!(fields(before).keys().all(|name| fields(now).contains_key(name)));
+                }
+            }
+        }
+    }
+}

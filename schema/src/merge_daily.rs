@@ -117,3 +117,118 @@ pub fn row_source(row: &DayRow) -> Option<SourceName> {
                 .find(|source| row.said_by[at] & source.bit() != 0)
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use SourceName::{Adopted, Finnomena, Wealthmagik};
+
+    fn said(values: [Option<i32>; 4]) -> Values {
+        values.map(|value| value.map(Number::from))
+    }
+
+    #[test]
+    fn the_higher_rank_stands_and_the_others_dissent() {
+        let nav = |value| said([Some(value), None, None, None]);
+        let (row, others) = merge_day(
+            &DayRow::default(),
+            &Dissents::new(),
+            &[
+                (Wealthmagik, nav(2)),
+                (Finnomena, nav(1)),
+                (Adopted, nav(1)),
+            ],
+        );
+        assert_eq!(row.values, nav(1));
+        assert_eq!(row.said_by[0], Finnomena.bit() | Adopted.bit());
+        assert_eq!(others, Dissents::from([(Wealthmagik, nav(2))]));
+        assert_eq!(row_source(&row), Some(Finnomena));
+        // Finnomena revises its value to what WealthMagik says: both say it, the adopted one is left alone with its own.
+        let (row, others) = merge_day(&row, &others, &[(Finnomena, nav(2))]);
+        assert_eq!(row.values, nav(2));
+        assert_eq!(row.said_by[0], Finnomena.bit() | Wealthmagik.bit());
+        assert_eq!(others, Dissents::from([(Adopted, nav(1))]));
+    }
+
+    #[test]
+    fn prices_are_wealthmagiks_and_name_the_row_only_without_a_nav() {
+        let prices = said([None, Some(1), Some(2), Some(3)]);
+        let (row, _) = merge_day(
+            &DayRow::default(),
+            &Dissents::new(),
+            &[(Wealthmagik, prices)],
+        );
+        assert_eq!(row_source(&row), Some(Wealthmagik));
+        let (row, _) = merge_day(
+            &row,
+            &Dissents::new(),
+            &[(Finnomena, said([Some(9), None, None, Some(4)]))],
+        );
+        assert_eq!(row.values, said([Some(9), Some(1), Some(2), Some(4)]));
+        assert_eq!(row_source(&row), Some(Finnomena));
+        let aum_alone = merge_day(
+            &DayRow::default(),
+            &Dissents::new(),
+            &[(Adopted, said([None, None, None, Some(0)]))],
+        );
+        assert_eq!(row_source(&aum_alone.0), Some(Adopted));
+    }
+
+    #[test]
+    fn a_bit_of_a_missing_value_means_nothing() {
+        let adopted = DayRow {
+            values: said([Some(1), None, None, None]),
+            said_by: [Adopted.bit(); 4],
+        };
+        let (row, others) = merge_day(
+            &adopted,
+            &Dissents::new(),
+            &[(Finnomena, said([Some(1), None, None, Some(2)]))],
+        );
+        assert_eq!(
+            row.said_by,
+            [Finnomena.bit() | Adopted.bit(), 0, 0, Finnomena.bit()]
+        );
+        assert!(others.is_empty());
+    }
+
+    fn statement() -> impl Strategy<Value = (SourceName, Values)> {
+        let value = || proptest::option::of((0_i32..3).prop_map(Number::from));
+        (
+            proptest::sample::select(SourceName::ALL.to_vec()),
+            [value(), value(), value(), value()],
+        )
+    }
+
+    proptest! {
+        /// D4: statements of different sources in any order, in one batch or several, give one row and one dissent.
+        #[test]
+        fn order_and_batching_do_not_matter(
+            statements in proptest::collection::btree_map(
+                proptest::sample::select(SourceName::ALL.to_vec()), statement().prop_map(|(_, values)| values), 1..4),
+            cut in 0_usize..4,
+        ) {
+            let forward: Vec<_> = statements.into_iter().collect();
+            let (row, others) = merge_day(&DayRow::default(), &Dissents::new(), &forward);
+            let backward: Vec<_> = forward.iter().rev().copied().collect();
+            let (first, second) = backward.split_at(cut.min(backward.len()));
+            let (half, half_others) = merge_day(&DayRow::default(), &Dissents::new(), first);
+            let merged = merge_day(&half, &half_others, second);
+            prop_assert_eq!(&merged, &(row, others.clone()));
+            // D2: the same again changes nothing.
+            prop_assert_eq!(merge_day(&row, &others, &forward), (row, others));
+        }
+
+        /// D3: whatever is said, no value that stands becomes missing.
+        #[test]
+        fn no_value_is_lost(first in statement(), second in statement()) {
+            let (row, others) = merge_day(&DayRow::default(), &Dissents::new(), &[first]);
+            let (after, _) = merge_day(&row, &others, &[second]);
+            for (before, after) in row.values.iter().zip(after.values) {
+                prop_assert!(before.is_none() || after.is_some());
+            }
+        }
+    }
+}

@@ -117,3 +117,125 @@ pub fn merge_codes(statements: &Statements) -> BTreeMap<(String, String), (Sourc
     }
     merged
 }
+
+#[cfg(test)]
+mod tests {
+    use SourceName::{Adopted, Finnomena, SecFundcheck, Wealthmagik};
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::precedence::{FEE, MASTER, STATISTICS};
+
+    fn held(url: &str, fields: &[(&str, &str)]) -> Held {
+        Held {
+            as_of_date: None,
+            content: Content::Fields(
+                fields
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), Value::Text((*value).to_owned())))
+                    .collect(),
+            ),
+            unsaid: BTreeMap::new(),
+            url: url.to_owned(),
+        }
+    }
+
+    fn text(row: &MergedRow, name: &str) -> Option<String> {
+        row.fields.get(name).map(ToString::to_string)
+    }
+
+    #[test]
+    fn each_field_is_the_first_in_ranks_that_says_it() {
+        let statements = Statements::from([
+            (
+                (Finnomena, Dataset::Listing),
+                held("list", &[("full_name_th", "list")]),
+            ),
+            (
+                (Wealthmagik, Dataset::Master),
+                held(
+                    "wm",
+                    &[("full_name_th", "wm"), ("amc", "wm"), ("category", "wm")],
+                ),
+            ),
+            (
+                (Adopted, Dataset::Master),
+                held("old", &[("amc", "old"), ("country", "old")]),
+            ),
+        ]);
+        let row = merge_row(&MASTER, &statements, &[]).unwrap();
+        assert_eq!(text(&row, "full_name_th").as_deref(), Some("list"));
+        assert_eq!(text(&row, "amc").as_deref(), Some("wm"));
+        assert_eq!(text(&row, "country").as_deref(), Some("old"));
+        assert_eq!(text(&row, "source_url").as_deref(), Some("list"));
+        assert_eq!(row.winners["amc"], (Wealthmagik, Dataset::Master));
+    }
+
+    #[test]
+    fn a_stale_field_ranks_below_any_that_is_said_and_is_never_lost() {
+        let mut quiet = held("fn", &[("amc", "fn")]);
+        quiet.unsaid.insert("amc".to_owned(), 5);
+        let mut statements = Statements::from([
+            ((Finnomena, Dataset::Master), quiet),
+            ((Wealthmagik, Dataset::Master), held("wm", &[("amc", "wm")])),
+        ]);
+        let amc = |statements: &Statements, closed: &[i64]| {
+            merge_row(&MASTER, statements, closed)
+                .and_then(|row| text(&row, "amc"))
+                .unwrap()
+        };
+        assert_eq!(amc(&statements, &[1, 2, 3, 4, 5, 6]), "fn");
+        assert_eq!(amc(&statements, &[5, 6, 7]), "wm");
+        statements.remove(&(Wealthmagik, Dataset::Master));
+        assert_eq!(amc(&statements, &[5, 6, 7]), "fn");
+    }
+
+    #[test]
+    fn a_row_stands_where_something_was_said() {
+        let empty = Statements::from([((Finnomena, Dataset::Fees), held("fee", &[]))]);
+        assert_eq!(merge_row(&FEE, &empty, &[]), None);
+        let mut dated = held("sec", &[]);
+        dated.as_of_date = Some(date(2026, 9, 30));
+        let dated = Statements::from([((SecFundcheck, Dataset::Statistics), dated)]);
+        let row = merge_row(&STATISTICS, &dated, &[]).unwrap();
+        assert_eq!(text(&row, "as_of_date").as_deref(), Some("2026-09-30"));
+        let other = Statements::from([(
+            (Wealthmagik, Dataset::Statistics),
+            held("wm", &[("alpha", "1")]),
+        )]);
+        assert_eq!(merge_row(&STATISTICS, &other, &[]), None);
+    }
+
+    #[test]
+    fn codes_are_believed_by_type() {
+        let codes = |codes: &[(&str, &str)]| Held {
+            as_of_date: None,
+            content: Content::Codes(
+                codes
+                    .iter()
+                    .map(|(code_type, code)| HeldCode {
+                        code_type: (*code_type).to_owned(),
+                        code: (*code).to_owned(),
+                        url: None,
+                    })
+                    .collect(),
+            ),
+            unsaid: BTreeMap::new(),
+            url: String::new(),
+        };
+        let statements = Statements::from([
+            ((Finnomena, Dataset::Codes), codes(&[("ISIN", "F")])),
+            (
+                (Wealthmagik, Dataset::Codes),
+                codes(&[("ISIN", "W"), ("Bloomberg", "W TB")]),
+            ),
+            ((Adopted, Dataset::Codes), codes(&[("Morningstar", "M")])),
+        ]);
+        let merged: Vec<(String, String)> = merge_codes(&statements).into_keys().collect();
+        let expected = [("Bloomberg", "W TB"), ("ISIN", "F"), ("Morningstar", "M")];
+        assert_eq!(
+            merged,
+            expected.map(|(code_type, code)| (code_type.to_owned(), code.to_owned()))
+        );
+    }
+}

@@ -97,6 +97,29 @@ pub enum PortfolioKind {
     CountryAllocation,
 }
 
+impl PortfolioKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::TopHoldings,
+        Self::FullHoldings,
+        Self::AssetAllocation,
+        Self::SectorAllocation,
+        Self::CountryAllocation,
+    ];
+
+    /// The dataset in which it is said.
+    #[must_use]
+    pub const fn dataset(self) -> Dataset {
+        match self {
+            Self::TopHoldings => Dataset::TopHoldings,
+            Self::FullHoldings => Dataset::FullHoldings,
+            Self::AssetAllocation => Dataset::AssetAllocation,
+            Self::SectorAllocation => Dataset::SectorAllocation,
+            Self::CountryAllocation => Dataset::CountryAllocation,
+        }
+    }
+}
+
 /// A whole portfolio as one page showed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Portfolio {
@@ -230,13 +253,7 @@ impl Said {
             Self::Statistics(_) => Dataset::Statistics,
             Self::FactsheetLink(_) => Dataset::FactsheetLink,
             Self::Codes(_) => Dataset::Codes,
-            Self::Portfolio(portfolio) => match portfolio.kind {
-                PortfolioKind::TopHoldings => Dataset::TopHoldings,
-                PortfolioKind::FullHoldings => Dataset::FullHoldings,
-                PortfolioKind::AssetAllocation => Dataset::AssetAllocation,
-                PortfolioKind::SectorAllocation => Dataset::SectorAllocation,
-                PortfolioKind::CountryAllocation => Dataset::CountryAllocation,
-            },
+            Self::Portfolio(portfolio) => portfolio.kind.dataset(),
             Self::Daily(_) => Dataset::Daily,
         }
     }

@@ -8,6 +8,7 @@ use tokio_postgres::{GenericClient, Row, Transaction};
 
 use super::error::StoreError;
 use super::funds;
+use super::reader::CycleStatus;
 use super::remerge;
 use super::report::CycleTotals;
 use super::tasks;
@@ -333,6 +334,35 @@ pub(super) async fn schedule_facts(
             .transpose()?
             .map(|stored| stored.cycle),
     })
+}
+
+/// The newest cycles first.
+pub(super) async fn newest(
+    client: &impl GenericClient,
+    limit: usize,
+) -> Result<Vec<CycleStatus>, StoreError> {
+    let rows = client
+        .query(
+            &format!(
+                "SELECT {COLUMNS}, started_at, closed_at FROM runner.cycle ORDER BY cycle_id DESC LIMIT $1"
+            ),
+            &[&i64::try_from(limit).unwrap_or(i64::MAX)],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let cycle = read_cycle(row)?.cycle;
+            Ok(CycleStatus {
+                id: cycle.id,
+                cycle_date: cycle.cycle_date,
+                kind: cycle.kind,
+                scope: cycle.scope,
+                state: row.try_get(5)?,
+                started_at: row.try_get(6)?,
+                closed_at: row.try_get(7)?,
+            })
+        })
+        .collect()
 }
 
 /// How much of what only explains is kept (O6). The seven tables and `history` are never shortened.

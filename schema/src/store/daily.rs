@@ -174,8 +174,8 @@ async fn read_different(tx: &Transaction<'_>) -> Result<BTreeMap<Day, Option<Day
              UNION ALL
              SELECT DISTINCT s.fund_code, s.nav_date, d.fund_code IS NOT NULL,
                     d.nav_value::text, d.bid::text, d.offer::text, d.aum::text,
-                    COALESCE(d.nav_said_by, 0), COALESCE(d.bid_said_by, 0),
-                    COALESCE(d.offer_said_by, 0), COALESCE(d.aum_said_by, 0)
+                    COALESCE(d.nav_said_by, 0::smallint), COALESCE(d.bid_said_by, 0::smallint),
+                    COALESCE(d.offer_said_by, 0::smallint), COALESCE(d.aum_said_by, 0::smallint)
              FROM staged_daily s LEFT JOIN public.funds_daily d USING (fund_code, nav_date)
              WHERE NOT s.alone",
             &[],

@@ -34,19 +34,10 @@ pub(super) struct Derived {
     codes: CodeEffects,
 }
 
-const PORTFOLIOS: [(Dataset, PortfolioKind); 5] = [
-    (Dataset::TopHoldings, PortfolioKind::TopHoldings),
-    (Dataset::FullHoldings, PortfolioKind::FullHoldings),
-    (Dataset::AssetAllocation, PortfolioKind::AssetAllocation),
-    (Dataset::SectorAllocation, PortfolioKind::SectorAllocation),
-    (Dataset::CountryAllocation, PortfolioKind::CountryAllocation),
-];
-
 fn portfolio_kind(dataset: Dataset) -> Option<PortfolioKind> {
-    PORTFOLIOS
-        .iter()
-        .find(|(known, _)| *known == dataset)
-        .map(|(_, kind)| *kind)
+    PortfolioKind::ALL
+        .into_iter()
+        .find(|kind| kind.dataset() == dataset)
 }
 
 /// Datasets whose statements must be read to derive what a statement of `dataset` touches.

@@ -78,7 +78,16 @@ impl From<tokio_postgres::Error> for StoreError {
                     Self::Outage(text)
                 }
             }
-            None => Self::Outage(error.to_string()),
+            None => {
+                // A value that does not fit the column it is read from or bound to stays so however long one waits.
+                let text = error.to_string();
+                if text.starts_with("error deserializing") || text.starts_with("error serializing")
+                {
+                    Self::Inconsistent(text)
+                } else {
+                    Self::Outage(text)
+                }
+            }
         }
     }
 }

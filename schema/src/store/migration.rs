@@ -20,7 +20,7 @@ const VERSIONS: &str = "
     COMMENT ON TABLE runner.schema_version IS 'Migrations that were applied to this database';";
 
 /// The newest version this program knows.
-pub(super) fn newest_known() -> i32 {
+fn newest_known() -> i32 {
     embedded::migrations::runner()
         .get_migrations()
         .iter()
@@ -49,12 +49,19 @@ pub(super) async fn current(client: &Client) -> Result<i32, StoreError> {
     Ok(row.try_get(0)?)
 }
 
-/// Brings the database to this program's version: in one transaction, tables of an older warehouse adopted.
-pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
-    let (found, known) = (current(client).await?, newest_known());
+/// O7: a newer database is refused.
+pub(super) fn refuse_newer(found: i32) -> Result<(), StoreError> {
+    let known = newest_known();
     if found > known {
         return Err(StoreError::NewerSchema { found, known });
     }
+    Ok(())
+}
+
+/// Brings the database to this program's version: in one transaction, tables of an older warehouse adopted.
+pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
+    let (found, known) = (current(client).await?, newest_known());
+    refuse_newer(found)?;
     if found == known {
         return Ok(());
     }

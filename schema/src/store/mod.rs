@@ -12,6 +12,7 @@ mod cycles;
 mod daily;
 mod derive;
 mod error;
+mod explain;
 mod funds;
 mod history;
 mod lists;
@@ -19,6 +20,7 @@ mod migration;
 mod observations;
 mod planning;
 mod portfolios;
+mod reader;
 mod remerge;
 mod report;
 mod rows;
@@ -29,9 +31,13 @@ mod writer;
 
 pub use cycles::{Cycle, CycleKind, CycleRequest, Retention, ScheduleFacts, Scope};
 pub use error::StoreError;
+pub use explain::{
+    DayExplanation, Explanation, FieldExplanation, RejectedRecord, SaidValue, Statement,
+};
 pub use planning::{
     Answered, FundState, ListState, ListingState, NewTask, PlanningState, list_key,
 };
+pub use reader::{CycleStatus, Freshness, Reader, RunnerStatus, Status};
 pub use report::{
     Acknowledged, Batch, BatchId, BatchReport, CycleTotals, RecordCounts, TableCounts, TaskCounts,
 };

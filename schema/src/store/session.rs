@@ -15,7 +15,7 @@ const LOCK: (i32, i32) = (0x6d72_756e, 1);
 /// Pause between two tries for the lock.
 const LOCK_RETRY: Duration = Duration::from_millis(200);
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
 /// A statement or an idle transaction longer than this means that something hangs.
@@ -59,7 +59,7 @@ pub(super) async fn connect(config: &Config) -> Result<Client, StoreError> {
 }
 
 /// A server that answers and refuses will refuse again; one that does not answer is waited for (A2).
-fn refusal(error: &tokio_postgres::Error) -> StoreError {
+pub(super) fn refusal(error: &tokio_postgres::Error) -> StoreError {
     let for_good = [
         SqlState::INVALID_PASSWORD,
         SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
@@ -103,14 +103,17 @@ pub(super) async fn take_lock(client: &Client, patience: Duration) -> Result<(),
         }
         if Instant::now() >= give_up {
             return Err(StoreError::AnotherRunner {
-                who: holder(client).await?,
+                who: holder(client)
+                    .await?
+                    .unwrap_or_else(|| "it has just let go of it".to_owned()),
             });
         }
         sleep(LOCK_RETRY).await;
     }
 }
 
-async fn holder(client: &Client) -> Result<String, StoreError> {
+/// Who holds the lock now, if anybody.
+pub(super) async fn holder(client: &Client) -> Result<Option<String>, StoreError> {
     let row = client
         .query_opt(
             "SELECT a.pid, a.application_name, COALESCE(host(a.client_addr), 'the same machine'),
@@ -123,7 +126,7 @@ async fn holder(client: &Client) -> Result<String, StoreError> {
         )
         .await?;
     let Some(row) = row else {
-        return Ok("it has just let go of it".to_owned());
+        return Ok(None);
     };
     let (pid, name, host, since): (i32, Option<String>, String, Option<String>) = (
         row.try_get(0)?,
@@ -131,12 +134,12 @@ async fn holder(client: &Client) -> Result<String, StoreError> {
         row.try_get(2)?,
         row.try_get(3)?,
     );
-    Ok(format!(
+    Ok(Some(format!(
         "{} from {host}, connected since {}, server process {pid}",
         name.filter(|name| !name.is_empty())
             .unwrap_or_else(|| "a session".to_owned()),
         since.unwrap_or_else(|| "an unknown time".to_owned()),
-    ))
+    )))
 }
 
 /// Creates the session's staging tables.

@@ -1,0 +1,18 @@
+//! The promises of the store, against the real PostgreSQL.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
+mod acknowledgement;
+mod adoption;
+mod cycles;
+mod daily;
+mod fund_status;
+mod market;
+mod order;
+mod reading;
+mod server;
+mod small_tables;
+mod warehouse_schema;
+mod world;
