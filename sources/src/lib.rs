@@ -5,8 +5,15 @@
 //! observations ([`Site::read`], pure). `ask` drives one group of tasks through these steps; a new site is one new
 //! folder in `sites/`.
 
+pub mod archive;
+pub mod ask;
+mod contract_tally;
+pub mod cycle_memory;
 pub mod page;
 pub mod site;
+pub mod transport;
 
+pub use ask::{Asked, Asker, TransportMode};
+pub use cycle_memory::CycleMemory;
 pub use page::{Cadence, PageSpec, Stage};
 pub use site::{Answer, Breach, Reading, Request, Site, Via};

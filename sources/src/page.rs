@@ -17,6 +17,17 @@ pub struct PageSpec {
     pub tasks_per_request: NonZeroUsize,
     /// Raised whenever the parser reads something new from the same payload: old hashes are then no longer valid (P2).
     pub parser_version: i32,
+    /// How much of the page can be asked for, smallest first, everything last; empty where there is only one way.
+    pub extents: &'static [Extent],
+}
+
+/// A part of a history that a page can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// The page's own word for it, such as `1M`.
+    pub word: &'static str,
+    /// How many days back it surely reaches; `None` for everything.
+    pub days: Option<u16>,
 }
 
 /// The stages of a cycle: each is planned in one transaction after the stage before it has been acknowledged.

@@ -1,0 +1,410 @@
+//! From tasks to their answers: asked, recognised or read, judged. One call drives one group of tasks of one page; it
+//! belongs to no actor and remembers nothing itself ([`CycleMemory`] does, for all incarnations of a source).
+//!
+//! | what comes back | what happens |
+//! |---|---|
+//! | a body | recognised by its hash, or read in a blocking thread |
+//! | absent | an answer; for a list of the whole market a breach (D7) |
+//! | one bad code spoils the batch | each half is asked by itself |
+//! | refused, or JavaScript needed | slower; once more by HTTP; then in the browser (`Auto`), or failed |
+//! | refused by the browser, too | the source stops for the round |
+//! | a broken page, a panic in its parser | the task failed; the payload is kept; too many are a breach (D6) |
+//! | nothing | failed, or deferred where the host is down |
+
+mod reading;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use schema::{Outcome, PlannedTask, TaskAnswer};
+use serde::Deserialize;
+
+use crate::archive::Archive;
+use crate::cycle_memory::CycleMemory;
+use crate::page::{PageSpec, Stage};
+use crate::site::{Answer, Breach, BrowserVisit, ReadContext, Site, StatusMeaning, Via};
+use crate::transport::{
+    Call, FailureKind, FetchFailure, Fetched, RedirectScope, Transport, WaitingOn,
+};
+
+/// Tries by HTTP for an answer that calls for the browser, and tries in the browser for one it fails to render.
+const TRIES_EACH_WAY: u32 = 2;
+
+/// How a source's pages are asked: the word in `runner.ron`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+pub enum TransportMode {
+    /// By HTTP; a page goes over to the browser after two answers that need JavaScript or are refused.
+    Auto,
+    /// Never in the browser.
+    Http,
+    /// Always in the browser, where the page makes sense there.
+    Browser,
+}
+
+/// Drives groups of tasks of one site; cheap to clone.
+#[derive(Clone)]
+pub struct Asker {
+    site: Arc<dyn Site>,
+    transport: Transport,
+    mode: TransportMode,
+    archive: Option<Arc<Archive>>,
+    memory: Arc<CycleMemory>,
+}
+
+/// What a group of tasks came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// One answer for each task, in no particular order.
+    pub answers: Vec<TaskAnswer>,
+    /// `Some`: the source is to be stopped for this round; why, in full (D6). From then on its tasks are deferred unasked.
+    pub breach: Option<String>,
+}
+
+/// Tasks that go on the wire together, and what they have been through.
+struct Turn {
+    tasks: Vec<PlannedTask>,
+    tries_by_http: u32,
+    tries_by_browser: u32,
+}
+
+/// How a request ended.
+enum TurnEnd {
+    Answered(Box<Answer>, u32),
+    Failed(FetchFailure),
+}
+
+/// The circumstances of one call of [`Asker::ask`].
+struct Round<'call> {
+    page: PageSpec,
+    context: ReadContext,
+    waiting: &'call WaitingOn,
+    turns: VecDeque<Turn>,
+    answers: Vec<TaskAnswer>,
+}
+
+impl Round<'_> {
+    fn end(&mut self, tasks: Vec<PlannedTask>, outcome: &Outcome) {
+        for task in tasks {
+            let answer = TaskAnswer::empty(task.id, outcome.clone(), task.attempts);
+            self.answers.push(answer);
+        }
+    }
+}
+
+impl Asker {
+    /// An asker for `site`. Without an archive no payload is kept.
+    #[must_use]
+    pub const fn new(
+        site: Arc<dyn Site>,
+        transport: Transport,
+        mode: TransportMode,
+        archive: Option<Arc<Archive>>,
+        memory: Arc<CycleMemory>,
+    ) -> Self {
+        Self {
+            site,
+            transport,
+            mode,
+            archive,
+            memory,
+        }
+    }
+
+    /// Asks `tasks`, all of `page`, and answers each of them; `waiting` shows what the call waits on. Dropping the
+    /// future abandons it: nothing has been acknowledged then.
+    pub async fn ask(
+        &self,
+        page: &PageSpec,
+        tasks: Vec<PlannedTask>,
+        context: ReadContext,
+        waiting: &WaitingOn,
+    ) -> Asked {
+        let mut round = Round {
+            page: *page,
+            context,
+            waiting,
+            turns: VecDeque::new(),
+            answers: Vec::with_capacity(tasks.len()),
+        };
+        for tasks in tasks.chunks(page.tasks_per_request.get()) {
+            round.turns.push_back(Turn {
+                tasks: tasks.to_vec(),
+                tries_by_http: 0,
+                tries_by_browser: 0,
+            });
+        }
+        while let Some(turn) = round.turns.pop_front() {
+            if let Some(breach) = self.memory.breach() {
+                let why = format!("not asked, the source is stopped for this round: {breach}");
+                round.end(turn.tasks, &Outcome::Deferred(why));
+            } else {
+                self.take(turn, &mut round).await;
+            }
+        }
+        Asked {
+            answers: round.answers,
+            breach: self.memory.breach(),
+        }
+    }
+
+    async fn take(&self, turn: Turn, round: &mut Round<'_>) {
+        let page = round.page;
+        let visit = match self.visit_of(&page, &turn.tasks) {
+            Ok(visit) => visit,
+            Err(text) => return round.end(turn.tasks, &Outcome::Failed(text)),
+        };
+        match visit {
+            Some(visit) if self.goes_by_browser(&page) => {
+                // The browser sees one page at a time: what is left of a batch waits its turn.
+                let mut tasks = turn.tasks.into_iter();
+                let first = tasks.next();
+                for task in tasks.rev() {
+                    round.turns.push_front(Turn {
+                        tasks: vec![task],
+                        ..turn
+                    });
+                }
+                if let Some(task) = first {
+                    let tasks = vec![task];
+                    self.take_by_browser(Turn { tasks, ..turn }, &visit, round)
+                        .await;
+                }
+            }
+            visit => self.take_by_http(turn, visit.is_some(), round).await,
+        }
+    }
+
+    fn goes_by_browser(&self, page: &PageSpec) -> bool {
+        match self.mode {
+            TransportMode::Http => false,
+            TransportMode::Browser => true,
+            TransportMode::Auto => self.memory.is_for_browser(page.name),
+        }
+    }
+
+    /// How the first of the tasks is seen in the browser, if it can be and the mode allows it.
+    fn visit_of(
+        &self,
+        page: &PageSpec,
+        tasks: &[PlannedTask],
+    ) -> Result<Option<BrowserVisit>, String> {
+        match (self.mode, tasks.first()) {
+            (TransportMode::Http, _) | (_, None) => Ok(None),
+            (_, Some(task)) => self.site.visit(page, task),
+        }
+    }
+
+    async fn take_by_http(&self, mut turn: Turn, has_visit: bool, round: &mut Round<'_>) {
+        let page = round.page;
+        let request = match self.site.request(&page, &turn.tasks) {
+            Ok(request) => request,
+            Err(text) => return round.end(turn.tasks, &Outcome::Failed(text)),
+        };
+        let meaning = |status| self.site.meaning(&page, status, turn.tasks.len());
+        let call = self.call(&turn, &meaning, round);
+        let ended = into_end(self.transport.fetch(&request, &call).await);
+        let Some(answer) = answered(&mut turn, ended, round) else {
+            return;
+        };
+        turn.tries_by_http += 1;
+        match self.site.meaning(&page, answer.status, turn.tasks.len()) {
+            StatusMeaning::Answer => {
+                let calling = self.read(turn.tasks, &answer, round).await;
+                for (task, breach) in calling {
+                    let turn = Turn {
+                        tasks: vec![task],
+                        ..turn
+                    };
+                    self.call_for_browser(turn, &answer, &breach, has_visit, round)
+                        .await;
+                }
+            }
+            StatusMeaning::Refused => {
+                self.transport.slow_down(self.site.name(), &answer.url);
+                let breach = refusal(&answer);
+                self.call_for_browser(turn, &answer, &breach, has_visit, round)
+                    .await;
+            }
+            StatusMeaning::Split if turn.tasks.len() > 1 => {
+                let second = turn.tasks.split_off(turn.tasks.len() / 2);
+                for tasks in [second, turn.tasks] {
+                    round.turns.push_front(Turn { tasks, ..turn });
+                }
+            }
+            meaning => {
+                self.end_by_status(turn.tasks, meaning, &answer, round)
+                    .await;
+            }
+        }
+    }
+
+    /// An answer by HTTP that calls for the browser: once more by HTTP, then in the browser, or else failed.
+    async fn call_for_browser(
+        &self,
+        turn: Turn,
+        answer: &Answer,
+        breach: &Breach,
+        has_visit: bool,
+        round: &mut Round<'_>,
+    ) {
+        let page = round.page.name;
+        let may_change = self.mode == TransportMode::Auto && has_visit;
+        if may_change && self.memory.calls_for_browser(page) {
+            tracing::warn!(
+                source = %self.site.name(),
+                page,
+                url = %answer.url,
+                reason = %breach,
+                "changing to the browser for the rest of the cycle"
+            );
+        }
+        let goes_over = may_change && self.memory.is_for_browser(page);
+        if goes_over || turn.tries_by_http < TRIES_EACH_WAY {
+            round.turns.push_back(turn);
+            return;
+        }
+        if answer.status >= 400 {
+            let text = format!("{}: {breach}", answer.url);
+            return round.end(turn.tasks, &Outcome::Failed(text));
+        }
+        for task in turn.tasks {
+            self.broken(task, answer, breach, round).await;
+        }
+    }
+
+    async fn take_by_browser(&self, mut turn: Turn, visit: &BrowserVisit, round: &mut Round<'_>) {
+        let page = round.page;
+        let meaning = |status| self.site.meaning(&page, status, 1);
+        let call = self.call(&turn, &meaning, round);
+        let ended = into_end(self.transport.visit(visit, &call).await);
+        let Some(answer) = answered(&mut turn, ended, round) else {
+            return;
+        };
+        turn.tries_by_browser += 1;
+        match self.site.meaning(&page, answer.status, 1) {
+            StatusMeaning::Answer => {
+                self.memory.seen_in_browser(page.name);
+                let calling = self.read(turn.tasks, &answer, round).await;
+                for (task, breach) in calling {
+                    if turn.tries_by_browser < TRIES_EACH_WAY {
+                        round.turns.push_back(Turn {
+                            tasks: vec![task],
+                            ..turn
+                        });
+                    } else {
+                        self.broken(task, &answer, &breach, round).await;
+                    }
+                }
+            }
+            StatusMeaning::Refused => {
+                self.transport.slow_down(self.site.name(), &answer.url);
+                if self.memory.refused_in_browser(page.name) {
+                    let text = format!(
+                        "source down: {} is refused ({}) in the browser, too",
+                        answer.url, answer.status
+                    );
+                    self.stop_source(&text);
+                    round.end(turn.tasks, &Outcome::Deferred(text));
+                } else if turn.tries_by_browser < TRIES_EACH_WAY {
+                    round.turns.push_back(turn);
+                } else {
+                    let text = format!("{}: {}", answer.url, refusal(&answer));
+                    round.end(turn.tasks, &Outcome::Failed(text));
+                }
+            }
+            meaning => {
+                self.end_by_status(turn.tasks, meaning, &answer, round)
+                    .await;
+            }
+        }
+    }
+
+    /// Ends tasks whose answer is its status alone.
+    async fn end_by_status(
+        &self,
+        tasks: Vec<PlannedTask>,
+        meaning: StatusMeaning,
+        answer: &Answer,
+        round: &mut Round<'_>,
+    ) {
+        if meaning == StatusMeaning::Absent && round.page.stage != Stage::Lists {
+            return round.end(tasks, &Outcome::Absent);
+        }
+        let breach = Breach {
+            field: "HTTP status".to_owned(),
+            expected: "200".to_owned(),
+            found: answer.status.to_string(),
+        };
+        for task in tasks {
+            self.broken(task, answer, &breach, round).await;
+        }
+    }
+
+    fn call<'call>(
+        &self,
+        turn: &Turn,
+        meaning: &'call (dyn Fn(u16) -> StatusMeaning + Send + Sync),
+        round: &Round<'call>,
+    ) -> Call<'call> {
+        Call {
+            source: self.site.name(),
+            meaning,
+            attempts_before: turn
+                .tasks
+                .iter()
+                .map(|task| task.attempts)
+                .max()
+                .unwrap_or(0),
+            redirects: if round.page.stage == Stage::Factsheets {
+                RedirectScope::FactsheetHosts
+            } else {
+                RedirectScope::SameHost
+            },
+            waiting: round.waiting,
+        }
+    }
+}
+
+fn into_end(result: Result<Fetched, FetchFailure>) -> TurnEnd {
+    match result {
+        Ok(Fetched { answer, attempts }) => TurnEnd::Answered(Box::new(answer), attempts),
+        Err(failure) => TurnEnd::Failed(failure),
+    }
+}
+
+/// The answer, with the attempts it took written on the tasks; without one the tasks are ended here.
+fn answered(turn: &mut Turn, end: TurnEnd, round: &mut Round<'_>) -> Option<Answer> {
+    let attempts = match &end {
+        TurnEnd::Answered(_, attempts) => *attempts,
+        TurnEnd::Failed(failure) => failure.attempts,
+    };
+    for task in &mut turn.tasks {
+        task.attempts = attempts;
+    }
+    match end {
+        TurnEnd::Answered(answer, _) => Some(*answer),
+        TurnEnd::Failed(failure) => {
+            let outcome = match failure.kind {
+                FailureKind::Failed => Outcome::Failed(failure.text),
+                FailureKind::Deferred => Outcome::Deferred(failure.text),
+            };
+            round.end(std::mem::take(&mut turn.tasks), &outcome);
+            None
+        }
+    }
+}
+
+fn refusal(answer: &Answer) -> Breach {
+    let way = match answer.via {
+        Via::Http => "plain HTTP (transport: Auto or Browser may help)",
+        Via::Browser => "the browser",
+    };
+    Breach {
+        field: "HTTP status".to_owned(),
+        expected: format!("200 by {way}"),
+        found: format!("{}, refused", answer.status),
+    }
+}
+
+#[cfg(test)]
+mod tests;

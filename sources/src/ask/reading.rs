@@ -1,0 +1,274 @@
+//! What a body comes to: recognised, read, judged, kept. Hashing, reading and archiving run in blocking threads; a
+//! panic of a parser is caught there and is the failure of its tasks alone (D6).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use schema::task::{PayloadHash, Severity};
+use schema::{Outcome, PlannedTask, Reject, TaskAnswer};
+use sha2::{Digest, Sha256};
+
+use crate::archive::{Kept, Provenance};
+use crate::page::{PageSpec, Stage};
+use crate::site::{Answer, Breach, ReadContext, Reading, Site};
+
+use super::{Asker, Round};
+
+/// A task that was recognised or read.
+struct ReadTask {
+    task: PlannedTask,
+    hash: PayloadHash,
+    /// `None`: the payload is the one that was read before.
+    reading: Option<Reading>,
+}
+
+impl Asker {
+    /// Reads an answer and ends its tasks; hands back those whose page calls for the browser, with the reason.
+    pub(super) async fn read(
+        &self,
+        tasks: Vec<PlannedTask>,
+        answer: &Answer,
+        round: &mut Round<'_>,
+    ) -> Vec<(PlannedTask, Breach)> {
+        let (page, context) = (round.page, round.context);
+        let (site, body, unread) = (Arc::clone(&self.site), answer.clone(), tasks.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            recognise_or_read(site.as_ref(), &page, unread, &body, context)
+        });
+        let Ok(read) = reading.await else {
+            // The runtime is shutting down; a panic of the parser never comes this way.
+            let why = "reading was cut short".to_owned();
+            round.end(tasks, &Outcome::Failed(why));
+            return Vec::new();
+        };
+        let mut calling = Vec::new();
+        let mut is_sample = true;
+        for ReadTask {
+            task,
+            hash,
+            reading,
+        } in read
+        {
+            match reading {
+                None => round.end(vec![task], &Outcome::Unchanged),
+                Some(Reading::Absent) if page.stage != Stage::Lists => {
+                    round.end(vec![task], &Outcome::Absent);
+                }
+                Some(Reading::Absent) => {
+                    let breach = Breach {
+                        field: "list".to_owned(),
+                        expected: "the funds of the market".to_owned(),
+                        found: "the word that there is none".to_owned(),
+                    };
+                    is_sample = false;
+                    self.broken(task, answer, &breach, round).await;
+                }
+                Some(Reading::NeedsBrowser(breach)) => {
+                    is_sample = false;
+                    calling.push((task, breach));
+                }
+                Some(Reading::Broken(breach)) => {
+                    is_sample = false;
+                    self.broken(task, answer, &breach, round).await;
+                }
+                Some(Reading::Said {
+                    observations,
+                    rejects,
+                }) => {
+                    let lost = rejects
+                        .iter()
+                        .rfind(|reject| reject.severity == Severity::Rejected);
+                    let breached = self.memory.page_read(page.name, &observations, &rejects);
+                    if let Some(lost) = lost {
+                        is_sample = false;
+                        let kept = self.keep(Kept::Rejected, answer, round).await;
+                        if let Some(counts) = breached {
+                            let breach = breach_of(lost);
+                            self.stop_source(&in_full(&counts, answer, &breach, kept.as_ref()));
+                        }
+                    }
+                    let payload = (lost.is_none() && self.memory.breach().is_none())
+                        .then_some((hash, page.parser_version));
+                    round.answers.push(TaskAnswer {
+                        id: task.id,
+                        outcome: Outcome::Done,
+                        observations,
+                        rejects,
+                        payload,
+                        attempts: task.attempts,
+                    });
+                }
+            }
+        }
+        if is_sample {
+            self.keep(Kept::Sample, answer, round).await;
+        }
+        calling
+    }
+
+    /// Ends a task whose page is not what its contract says: failed, payload kept, counted; a list of the whole
+    /// market, or too many pages, stop the source.
+    pub(super) async fn broken(
+        &self,
+        task: PlannedTask,
+        answer: &Answer,
+        breach: &Breach,
+        round: &mut Round<'_>,
+    ) {
+        let kept = self.keep(Kept::Rejected, answer, round).await;
+        let breached = self.memory.page_broken(round.page.name);
+        let breached = if round.page.stage == Stage::Lists {
+            Some(format!(
+                "the {} page, which speaks for the whole market, is broken",
+                round.page.name
+            ))
+        } else {
+            breached
+        };
+        if let Some(counts) = breached {
+            self.stop_source(&in_full(&counts, answer, breach, kept.as_ref()));
+        }
+        let text = format!("{}: {breach}{}", answer.url, lies_at(kept.as_ref()));
+        round.end(vec![task], &Outcome::Failed(text));
+    }
+
+    /// Stops the source for this round, with one line.
+    pub(super) fn stop_source(&self, text: &str) {
+        if self.memory.breach().is_none() {
+            tracing::error!(source = %self.site.name(), "{text}");
+        }
+        self.memory.note_breach(text);
+    }
+
+    /// Keeps a payload; that it could not be kept is said, and costs nothing else.
+    async fn keep(&self, kept: Kept, answer: &Answer, round: &Round<'_>) -> Option<PathBuf> {
+        let archive = Arc::clone(self.archive.as_ref()?);
+        let (source, page) = (self.site.name(), round.page.name);
+        let (cycle_date, answer) = (round.context.cycle_date, answer.clone());
+        let keeping = tokio::task::spawn_blocking(move || {
+            let of = Provenance {
+                source,
+                page,
+                url: answer.url.as_str(),
+                cycle_date,
+            };
+            archive.keep(kept, &of, &answer.body)
+        });
+        match keeping.await {
+            Ok(Ok(path)) => path,
+            Ok(Err(error)) => {
+                tracing::warn!(%source, page, %error, "a payload could not be archived");
+                None
+            }
+            Err(error) => {
+                tracing::warn!(%source, page, %error, "a payload could not be archived");
+                None
+            }
+        }
+    }
+}
+
+/// In a blocking thread: hashes, compares, reads what is new.
+fn recognise_or_read(
+    site: &dyn Site,
+    page: &PageSpec,
+    tasks: Vec<PlannedTask>,
+    answer: &Answer,
+    context: ReadContext,
+) -> Vec<ReadTask> {
+    let hashed = catch_unwind(AssertUnwindSafe(|| {
+        Sha256::digest(site.hashed_part(page, answer))
+    }));
+    // Where the part that counts cannot be told, the whole body counts.
+    let digest = hashed.unwrap_or_else(|_| Sha256::digest(&answer.body));
+    let mut read = Vec::with_capacity(tasks.len());
+    let mut unread = Vec::new();
+    for task in tasks {
+        let hash = payload_hash(&task, &digest);
+        if task.known_payload == Some((hash, page.parser_version)) {
+            read.push(ReadTask {
+                task,
+                hash,
+                reading: None,
+            });
+        } else {
+            unread.push((task, hash));
+        }
+    }
+    if unread.is_empty() {
+        return read;
+    }
+    let asked: Vec<PlannedTask> = unread.iter().map(|(task, _)| task.clone()).collect();
+    let mut readings = match catch_unwind(AssertUnwindSafe(|| {
+        site.read(page, &asked, answer, &context)
+    })) {
+        Ok(readings) if readings.len() == asked.len() => readings,
+        Ok(readings) => all_broken(
+            asked.len(),
+            &format!("{} readings for {} tasks", readings.len(), asked.len()),
+        ),
+        Err(panic) => all_broken(
+            asked.len(),
+            &format!("a panic: {}", words_of(panic.as_ref())),
+        ),
+    };
+    for ((task, hash), reading) in unread.into_iter().zip(readings.drain(..)) {
+        read.push(ReadTask {
+            task,
+            hash,
+            reading: Some(reading),
+        });
+    }
+    read
+}
+
+/// A payload's hash for one task: page and key go in, so that it never crosses codes (P2).
+fn payload_hash(task: &PlannedTask, digest: &[u8]) -> PayloadHash {
+    let mut hash = Sha256::new();
+    for part in [task.id.page.as_bytes(), task.id.key.as_bytes(), digest] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    PayloadHash(hash.finalize().into())
+}
+
+fn all_broken(count: usize, found: &str) -> Vec<Reading> {
+    let breach = Breach {
+        field: "parser".to_owned(),
+        expected: "one reading for each task".to_owned(),
+        found: found.to_owned(),
+    };
+    vec![Reading::Broken(breach); count]
+}
+
+fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let words = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Reject::sample_of(words.unwrap_or("without words"))
+}
+
+fn breach_of(reject: &Reject) -> Breach {
+    Breach {
+        field: format!("{} {}", reject.dataset, reject.field),
+        expected: reject.reason.clone(),
+        found: reject.sample.clone(),
+    }
+}
+
+/// D6: URL, field, expected, found, and where the payload lies; what is safe and what to do next.
+fn in_full(counts: &str, answer: &Answer, breach: &Breach, kept: Option<&PathBuf>) -> String {
+    format!(
+        "contract breach: {counts}; last {}: {breach}{}. What was loaded before is safe; if the site has changed, `master_runner probe` shows what its parser makes of a page",
+        answer.url,
+        lies_at(kept)
+    )
+}
+
+fn lies_at(kept: Option<&PathBuf>) -> String {
+    kept.map_or_else(String::new, |path| {
+        format!(" (payload kept at {})", path.display())
+    })
+}

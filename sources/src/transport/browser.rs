@@ -1,0 +1,285 @@
+//! The pool of real browsers: at most so many sessions, each recycled after so many pages, none left behind.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use url::Url;
+
+use crate::site::BrowserVisit;
+
+use super::firefox_profile::{self, ProfileRoot};
+use super::geckodriver::{Geckodriver, Programs};
+use super::waiting::{Waiting, WaitingOn, lock};
+use super::webdriver_session::{VisitFailure, WebdriverSession};
+use super::wire::{Blame, Incoming, Outgoing, Prepared, Wire, WireFailure};
+
+/// Most bytes of a document taken from the browser.
+pub const MAX_DOCUMENT_BYTES: usize = 32 * 1024 * 1024;
+/// How long a session may take to start: Firefox on a busy machine needs several seconds.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where browsers come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Webdriver {
+    /// geckodriver and Firefox of this machine, started and ended here.
+    Managed,
+    /// A WebDriver server that is already there, such as a grid.
+    Url(Url),
+}
+
+/// What the configuration says about browsers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrowserConfig {
+    /// Where they come from.
+    pub webdriver: Webdriver,
+    /// Most sessions at once.
+    pub sessions: std::num::NonZeroUsize,
+    /// Without a window.
+    pub headless: bool,
+    /// A session is closed and a fresh one started after so many pages.
+    pub pages_per_session: std::num::NonZeroUsize,
+    /// Where profiles are made; `None`: the system's directory for temporary files.
+    pub profile_dir: Option<PathBuf>,
+}
+
+/// The pool; clones share it.
+#[derive(Clone)]
+pub struct BrowserWire(Arc<Pool>);
+
+struct Pool {
+    config: BrowserConfig,
+    user_agent: String,
+    own_hosts: Vec<Url>,
+    page_timeout: Duration,
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<Session>>,
+    /// Made when the first browser is needed; sweeps what a killed run left behind.
+    profiles: Mutex<Option<Arc<ProfileRoot>>>,
+}
+
+/// A running browser.
+struct Session {
+    // Dropped in this order: the driver's process group is killed before its profile goes.
+    webdriver: WebdriverSession,
+    driver: Option<Geckodriver>,
+    pages: usize,
+}
+
+impl Session {
+    async fn close(self) {
+        self.webdriver.close().await;
+        if let Some(driver) = self.driver {
+            driver.end().await;
+        }
+    }
+}
+
+impl BrowserWire {
+    /// A pool without sessions. `own_hosts`: the only hosts pages may load from; `page_timeout` bounds a navigation.
+    pub fn new(
+        config: BrowserConfig,
+        user_agent: String,
+        own_hosts: Vec<Url>,
+        page_timeout: Duration,
+    ) -> Self {
+        let permits = Arc::new(Semaphore::new(config.sessions.get()));
+        Self(Arc::new(Pool {
+            config,
+            user_agent,
+            own_hosts,
+            page_timeout,
+            permits,
+            idle: Mutex::default(),
+            profiles: Mutex::default(),
+        }))
+    }
+
+    /// Closes the idle sessions and waits for that. Sessions in use belong to calls; a call that is dropped kills its own.
+    pub async fn close(&self) {
+        let idle = std::mem::take(&mut *lock(&self.0.idle));
+        for session in idle {
+            session.close().await;
+        }
+        lock(&self.0.profiles).take();
+    }
+}
+
+impl Pool {
+    async fn start(&self) -> Result<Session, WireFailure> {
+        let capabilities = firefox_profile::capabilities(
+            &self.user_agent,
+            &self.own_hosts,
+            self.config.headless,
+            self.page_timeout,
+        );
+        let (driver, url, capabilities) = match &self.config.webdriver {
+            Webdriver::Url(url) => (None, url.clone(), capabilities),
+            Webdriver::Managed => {
+                let programs = Programs::find().map_err(no_browser)?;
+                let profiles = self.profiles().map_err(no_browser)?;
+                let capabilities = capabilities.with_binary(&programs.firefox);
+                let driver = Geckodriver::start(&programs, profiles)
+                    .await
+                    .map_err(|text| browser_failed(&text))?;
+                let url = driver.url().clone();
+                (Some(driver), url, capabilities)
+            }
+        };
+        let connecting =
+            WebdriverSession::connect(&url, capabilities.into_map(), self.page_timeout);
+        let webdriver = match tokio::time::timeout(START_TIMEOUT, connecting).await {
+            Ok(Ok(webdriver)) => webdriver,
+            Ok(Err(text)) => {
+                return Err(browser_failed(&format!(
+                    "{text}; {}",
+                    driver_says(driver.as_ref())
+                )));
+            }
+            Err(_) => {
+                return Err(browser_failed(&format!(
+                    "no browser session within {} s; {}",
+                    START_TIMEOUT.as_secs(),
+                    driver_says(driver.as_ref())
+                )));
+            }
+        };
+        Ok(Session {
+            webdriver,
+            driver,
+            pages: 0,
+        })
+    }
+
+    fn profiles(&self) -> Result<Arc<ProfileRoot>, String> {
+        let mut profiles = lock(&self.profiles);
+        if let Some(root) = &*profiles {
+            return Ok(Arc::clone(root));
+        }
+        let base = self
+            .config
+            .profile_dir
+            .clone()
+            .unwrap_or_else(std::env::temp_dir);
+        firefox_profile::sweep(&base);
+        let root = Arc::new(ProfileRoot::create(&base)?);
+        *profiles = Some(Arc::clone(&root));
+        Ok(root)
+    }
+}
+
+#[async_trait]
+impl Wire for BrowserWire {
+    async fn prepare(&self, waiting: &WaitingOn) -> Result<Box<dyn Prepared>, WireFailure> {
+        waiting.set(Waiting::BrowserSession);
+        let permit = Arc::clone(&self.0.permits)
+            .acquire_owned()
+            .await
+            .map_err(|_| no_browser("the browsers are closed".to_owned()))?;
+        let idle = lock(&self.0.idle).pop();
+        let session = match idle {
+            Some(session) if session.pages < self.0.config.pages_per_session.get() => session,
+            worn_out => {
+                if let Some(session) = worn_out {
+                    session.close().await;
+                }
+                self.0.start().await?
+            }
+        };
+        Ok(Box::new(Lease {
+            pool: Arc::clone(&self.0),
+            session,
+            _permit: permit,
+        }))
+    }
+}
+
+/// A session in the hands of one call. Dropped in the middle of a visit, it takes the browser with it.
+struct Lease {
+    pool: Arc<Pool>,
+    session: Session,
+    _permit: OwnedSemaphorePermit,
+}
+
+#[async_trait]
+impl Prepared for Lease {
+    async fn exchange(mut self: Box<Self>, outgoing: &Outgoing) -> Result<Incoming, WireFailure> {
+        let Some(visit) = &outgoing.visit else {
+            return Err(no_browser(format!(
+                "{} is no page for a browser",
+                outgoing.url
+            )));
+        };
+        // A redirect followed by hand has moved the URL.
+        let visit = BrowserVisit {
+            url: outgoing.url.clone(),
+            ..visit.clone()
+        };
+        self.session.pages += 1;
+        let Self {
+            pool,
+            session,
+            _permit,
+        } = *self;
+        match session
+            .webdriver
+            .visit(&visit, outgoing.max_body_bytes)
+            .await
+        {
+            Ok(page) => {
+                lock(&pool.idle).push(session);
+                Ok(Incoming {
+                    status: page.status,
+                    content_type: Some("text/html; charset=utf-8".to_owned()),
+                    location: None,
+                    retry_after: None,
+                    body: Bytes::from(page.html),
+                })
+            }
+            Err(VisitFailure::Host(text)) => {
+                lock(&pool.idle).push(session);
+                Err(WireFailure {
+                    text,
+                    blame: Blame::Host,
+                })
+            }
+            Err(VisitFailure::Page(text)) => {
+                lock(&pool.idle).push(session);
+                Err(WireFailure {
+                    text,
+                    blame: Blame::Final,
+                })
+            }
+            // The session hangs or is gone: dropped, and with it its processes.
+            Err(VisitFailure::Hung(text)) => Err(WireFailure {
+                text,
+                blame: Blame::Host,
+            }),
+            Err(VisitFailure::Lost(text)) => Err(browser_failed(&text)),
+        }
+    }
+}
+
+fn driver_says(driver: Option<&Geckodriver>) -> String {
+    driver.map_or_else(
+        || "the WebDriver server is the one configured under browser.webdriver".to_owned(),
+        |driver| format!("geckodriver's last lines: {}", driver.last_lines()),
+    )
+}
+
+fn no_browser(text: String) -> WireFailure {
+    WireFailure {
+        text,
+        blame: Blame::Final,
+    }
+}
+
+fn browser_failed(text: &str) -> WireFailure {
+    WireFailure {
+        text: format!("the browser failed: {text}"),
+        blame: Blame::Browser,
+    }
+}

@@ -1,0 +1,415 @@
+//! One question, from robots.txt to a whole answer: waiting, throttling, redirects, attempts (P1, P3).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schema::SourceName;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::site::{Answer, BrowserVisit, Request, StatusMeaning, Via};
+
+use super::Transport;
+use super::host_gate::{HostGate, HostGivenUp, Started};
+use super::redirect::{self, MAX_REDIRECTS, RedirectScope};
+use super::retry::{self, MAX_ATTEMPTS};
+use super::robots::{self, RobotsAnswer, RobotsRules};
+use super::waiting::{Waiting, WaitingOn};
+use super::wire::{Blame, Incoming, Outgoing, WireFailure};
+
+/// How long the rules of a robots.txt are believed (RFC 9309 section 2.4).
+const ROBOTS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// A browser session that took longer than this to be had moved the start.
+const PROMPT: Duration = Duration::from_millis(20);
+
+/// The circumstances of a question.
+#[derive(Clone, Copy)]
+pub struct Call<'call> {
+    /// Who asks.
+    pub source: SourceName,
+    /// What an HTTP status means to the site: `ServerError` is tried again, `Throttled` waited out, all else handed back.
+    pub meaning: &'call (dyn Fn(u16) -> StatusMeaning + Send + Sync),
+    /// Attempts this round has already spent on it.
+    pub attempts_before: u32,
+    /// Where redirects may lead.
+    pub redirects: RedirectScope,
+    /// Shows what the call waits on.
+    pub waiting: &'call WaitingOn,
+}
+
+/// An answer, and what it took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The answer, of whatever status.
+    pub answer: Answer,
+    /// Attempts this round has spent on it, earlier ones included.
+    pub attempts: u32,
+}
+
+/// No answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct FetchFailure {
+    /// What that means for the tasks.
+    pub kind: FailureKind,
+    /// What happened and what it was asked of, for the reader.
+    pub text: String,
+    /// Attempts this round has spent on it, earlier ones included.
+    pub attempts: u32,
+}
+
+/// What a failure means for the tasks that asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// They failed.
+    Failed,
+    /// They were not to be had now: the host is down. Round 2 asks.
+    Deferred,
+}
+
+/// How one attempt ended, redirects followed.
+enum Attempt {
+    Answered(Incoming),
+    Throttled,
+    Nothing(Nothing),
+}
+
+/// Why an attempt brought nothing.
+enum Nothing {
+    /// Worth another attempt.
+    Failed(String),
+    /// Another attempt would end the same.
+    Final(String),
+    /// The host has been down for too long.
+    GivenUp(String),
+}
+
+impl Transport {
+    /// Asks over HTTP. Dropping the future cancels it: no slot is kept, nothing is counted against the host.
+    ///
+    /// # Errors
+    /// After the round's attempts, or at once where another attempt would end the same (robots.txt forbids it, too
+    /// large, a redirect to a foreign host): [`FailureKind::Failed`]. The host has been down for longer than the
+    /// configured patience: [`FailureKind::Deferred`].
+    pub async fn fetch(&self, request: &Request, call: &Call<'_>) -> Result<Fetched, FetchFailure> {
+        self.ask(Outgoing::http(request), call).await
+    }
+
+    /// Opens a page in the real browser, under the same rules; the answer is the document after its scripts ran.
+    ///
+    /// # Errors
+    /// As [`Transport::fetch`], and [`FailureKind::Failed`] where no browser can be had.
+    pub async fn visit(
+        &self,
+        visit: &BrowserVisit,
+        call: &Call<'_>,
+    ) -> Result<Fetched, FetchFailure> {
+        self.ask(Outgoing::visit(visit), call).await
+    }
+
+    async fn ask(&self, outgoing: Outgoing, call: &Call<'_>) -> Result<Fetched, FetchFailure> {
+        let asked = outgoing.url.clone();
+        let via = outgoing.via();
+        let mut attempts = call.attempts_before;
+        let failure = |kind, text: String, attempts| FetchFailure {
+            kind,
+            text: format!("{asked}: {text}"),
+            attempts,
+        };
+        let gate = self
+            .gate(call.source, &asked)
+            .map_err(|text| failure(FailureKind::Failed, text, attempts))?;
+        if attempts >= MAX_ATTEMPTS {
+            let text = format!("all {MAX_ATTEMPTS} attempts of this round had been spent before");
+            return Err(failure(FailureKind::Failed, text, attempts));
+        }
+        loop {
+            let text = match self.attempt(outgoing.clone(), call).await {
+                Attempt::Answered(incoming) => {
+                    self.count(call.source, |counts| match via {
+                        Via::Http => counts.pages_by_http += 1,
+                        Via::Browser => counts.pages_by_browser += 1,
+                    });
+                    let answer = Answer {
+                        url: asked,
+                        status: incoming.status,
+                        content_type: incoming.content_type,
+                        body: incoming.body,
+                        via,
+                    };
+                    return Ok(Fetched {
+                        answer,
+                        attempts: attempts + 1,
+                    });
+                }
+                Attempt::Throttled => {
+                    self.count(call.source, |counts| counts.throttled += 1);
+                    match gate.throttled_out() {
+                        Some(HostGivenUp(text)) => {
+                            return Err(failure(FailureKind::Deferred, text, attempts));
+                        }
+                        None => continue,
+                    }
+                }
+                Attempt::Nothing(Nothing::GivenUp(text)) => {
+                    return Err(failure(FailureKind::Deferred, text, attempts));
+                }
+                Attempt::Nothing(Nothing::Final(text)) => {
+                    return Err(failure(FailureKind::Failed, text, attempts + 1));
+                }
+                Attempt::Nothing(Nothing::Failed(text)) => text,
+            };
+            attempts += 1;
+            if attempts >= MAX_ATTEMPTS {
+                let text = format!("{text} (attempt {attempts} of {MAX_ATTEMPTS})");
+                return Err(failure(FailureKind::Failed, text, attempts));
+            }
+            let delay = retry::delay(attempts - call.attempts_before, rand::random());
+            tracing::debug!(url = %asked, attempts, error = text, retry_in_secs = delay.as_secs_f64(), "attempt failed");
+            gate.count_retry();
+            self.count(call.source, |counts| counts.retries += 1);
+            self.sleep(delay, call.waiting).await;
+        }
+    }
+
+    async fn sleep(&self, delay: Duration, waiting: &WaitingOn) {
+        let at = Instant::now() + delay;
+        waiting.set(Waiting::Retry { at });
+        tokio::time::sleep_until(at).await;
+        waiting.clear();
+    }
+
+    /// One attempt: a request, and those its redirects lead to, each at its host's gate.
+    async fn attempt(&self, mut outgoing: Outgoing, call: &Call<'_>) -> Attempt {
+        for _ in 0..=MAX_REDIRECTS {
+            let gate = match self.gate(call.source, &outgoing.url) {
+                Ok(gate) => gate,
+                Err(text) => return Attempt::Nothing(Nothing::Final(text)),
+            };
+            match self.allowed_by_robots(&gate, &outgoing.url, call).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    return Attempt::Nothing(Nothing::Final(format!(
+                        "not asked: robots.txt of {} disallows {}",
+                        gate.host, outgoing.url
+                    )));
+                }
+                Err(HostGivenUp(text)) => return Attempt::Nothing(Nothing::GivenUp(text)),
+            }
+            let (incoming, started) = match self.exchange(&gate, &outgoing, call.waiting).await {
+                Ok(exchanged) => exchanged,
+                Err(nothing) => return Attempt::Nothing(nothing),
+            };
+            if is_redirect(incoming.status) {
+                started.succeeded();
+                match self.redirected(&outgoing, &incoming, call.redirects, call.source) {
+                    Ok(to) => outgoing.url = to,
+                    Err(text) => return Attempt::Nothing(Nothing::Final(text)),
+                }
+                continue;
+            }
+            return match (call.meaning)(incoming.status) {
+                StatusMeaning::Throttled => {
+                    started.throttled(incoming.retry_after);
+                    Attempt::Throttled
+                }
+                StatusMeaning::ServerError
+                    if incoming.status == 503 && incoming.retry_after.is_some() =>
+                {
+                    started.throttled(incoming.retry_after);
+                    Attempt::Throttled
+                }
+                StatusMeaning::ServerError => {
+                    let text = format!("the server answered {}", incoming.status);
+                    started.failed(&text);
+                    Attempt::Nothing(Nothing::Failed(text))
+                }
+                _ => {
+                    started.succeeded();
+                    Attempt::Answered(incoming)
+                }
+            };
+        }
+        Attempt::Nothing(Nothing::Final(format!(
+            "more than {MAX_REDIRECTS} redirects"
+        )))
+    }
+
+    /// One exchange at a gate. A failure has been told to the gate; an answer has not, because only its status tells.
+    async fn exchange(
+        &self,
+        gate: &Arc<HostGate>,
+        outgoing: &Outgoing,
+        waiting: &WaitingOn,
+    ) -> Result<(Incoming, Started), Nothing> {
+        let wire = match outgoing.via() {
+            Via::Http => &self.0.http,
+            Via::Browser => &self.0.browser,
+        };
+        let mut started = gate
+            .start(waiting)
+            .await
+            .map_err(|HostGivenUp(text)| Nothing::GivenUp(text))?;
+        let asked_at = Instant::now();
+        let prepared = wire.prepare(waiting).await.map_err(blamed_on_us)?;
+        if asked_at.elapsed() > PROMPT {
+            gate.pace_again(&mut started, waiting).await;
+        }
+        waiting.clear();
+        match prepared.exchange(outgoing).await {
+            Ok(incoming) => Ok((incoming, started)),
+            Err(WireFailure { text, blame }) => Err(match blame {
+                Blame::Host => {
+                    started.failed(&text);
+                    Nothing::Failed(text)
+                }
+                Blame::Browser => Nothing::Failed(text),
+                Blame::Final => {
+                    started.succeeded();
+                    Nothing::Final(text)
+                }
+            }),
+        }
+    }
+
+    fn redirected(
+        &self,
+        outgoing: &Outgoing,
+        incoming: &Incoming,
+        scope: RedirectScope,
+        source: SourceName,
+    ) -> Result<Url, String> {
+        let factsheet_hosts = self
+            .0
+            .config
+            .sources
+            .get(&source)
+            .map_or(&[][..], |source| &source.factsheet_hosts);
+        redirect::target(
+            &outgoing.url,
+            incoming.status,
+            incoming.location.as_deref(),
+            outgoing.post_json.is_some(),
+            scope,
+            factsheet_hosts,
+        )
+    }
+
+    /// Whether the host's robots.txt allows `url`; it is read first where that has not been done within a day. One
+    /// call reads it, the others wait for that.
+    async fn allowed_by_robots(
+        &self,
+        gate: &Arc<HostGate>,
+        url: &Url,
+        call: &Call<'_>,
+    ) -> Result<bool, HostGivenUp> {
+        call.waiting.set(Waiting::Robots);
+        let mut known = gate.robots.lock().await;
+        if let Some((rules, read_at)) = &*known
+            && read_at.elapsed() < ROBOTS_LIFETIME
+        {
+            return Ok(rules.allow(url));
+        }
+        gate.reading_robots(true);
+        let _reading = ReadingRobots(gate);
+        let rules = self.read_robots(gate, url, call).await?;
+        let allowed = rules.allow(url);
+        *known = Some((rules, Instant::now()));
+        Ok(allowed)
+    }
+
+    /// Asks for robots.txt until it is answered: what fails is retried like any request, then the host counts as down,
+    /// and the request for robots.txt is its probe. Ends when the host has been given up.
+    async fn read_robots(
+        &self,
+        gate: &Arc<HostGate>,
+        url: &Url,
+        call: &Call<'_>,
+    ) -> Result<RobotsRules, HostGivenUp> {
+        let start = {
+            let mut robots = url.clone();
+            robots.set_path("/robots.txt");
+            robots.set_query(None);
+            robots.set_fragment(None);
+            robots
+        };
+        let mut failed = 0;
+        let mut at = start.clone();
+        let mut redirects = 0;
+        loop {
+            let hop = self.gate(call.source, &at).map_err(HostGivenUp)?;
+            let outgoing = Outgoing::robots(at.clone());
+            let why = match self.exchange(&hop, &outgoing, call.waiting).await {
+                Ok((incoming, started)) if matches!(incoming.status, 421 | 429) => {
+                    started.throttled(incoming.retry_after);
+                    hop.throttled_out().map_or(Ok(()), Err)?;
+                    continue;
+                }
+                Ok((incoming, started))
+                    if incoming.status == 503 && incoming.retry_after.is_some() =>
+                {
+                    started.throttled(incoming.retry_after);
+                    hop.throttled_out().map_or(Ok(()), Err)?;
+                    continue;
+                }
+                Ok((incoming, started)) if is_redirect(incoming.status) => {
+                    started.succeeded();
+                    redirects += 1;
+                    let scope = RedirectScope::AnyHost;
+                    match self.redirected(&outgoing, &incoming, scope, call.source) {
+                        Ok(to) if redirects <= MAX_REDIRECTS => at = to,
+                        // Section 2.3.1.2: too many redirects, or one to nowhere, count as "unavailable": no rules.
+                        _ => return Ok(RobotsRules::default()),
+                    }
+                    continue;
+                }
+                Ok((incoming, started)) => {
+                    let kind = incoming.content_type.as_deref();
+                    match robots::answer(incoming.status, kind, &incoming.body) {
+                        RobotsAnswer::Rules(rules) => {
+                            started.succeeded();
+                            return Ok(rules);
+                        }
+                        RobotsAnswer::ServerFailed => {
+                            let why = format!("{at} answered {}", incoming.status);
+                            started.failed(&why);
+                            why
+                        }
+                    }
+                }
+                Err(Nothing::GivenUp(text)) => return Err(HostGivenUp(text)),
+                // Beyond any size: no robots.txt.
+                Err(Nothing::Final(_)) => return Ok(RobotsRules::default()),
+                Err(Nothing::Failed(text)) => format!("{at}: {text}"),
+            };
+            (at, redirects) = (start.clone(), 0);
+            failed += 1;
+            gate.count_retry();
+            if failed >= MAX_ATTEMPTS {
+                gate.declare_down(&why);
+            } else {
+                self.sleep(retry::delay(failed, rand::random()), call.waiting)
+                    .await;
+            }
+        }
+    }
+}
+
+const fn is_redirect(status: u16) -> bool {
+    matches!(status, 301 | 302 | 303 | 307 | 308)
+}
+
+fn blamed_on_us(WireFailure { text, blame }: WireFailure) -> Nothing {
+    match blame {
+        Blame::Final => Nothing::Final(text),
+        Blame::Host | Blame::Browser => Nothing::Failed(text),
+    }
+}
+
+struct ReadingRobots<'gate>(&'gate HostGate);
+
+impl Drop for ReadingRobots<'_> {
+    fn drop(&mut self) {
+        self.0.reading_robots(false);
+    }
+}

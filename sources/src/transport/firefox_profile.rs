@@ -1,0 +1,267 @@
+//! Firefox as a guest behaves: truthful User-Agent, no images, nothing from other hosts, no telemetry, no downloads;
+//! and the directory in which its profiles live and die.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+use url::Url;
+
+use super::geckodriver;
+
+/// Every profile directory is named so; only these are ever swept.
+const PREFIX: &str = "master_runner-firefox-";
+const LOCK_FILE: &str = "in-use";
+/// A directory without a lock file is swept only when it is older than this: its owner may be about to write it.
+const UNLOCKED_AGE: Duration = Duration::from_secs(600);
+
+/// What a session is asked to be.
+pub struct Capabilities {
+    firefox: Map<String, Value>,
+    page_timeout: Duration,
+}
+
+/// The capabilities of a session. `own_hosts` are the only hosts it may load from.
+pub fn capabilities(
+    user_agent: &str,
+    own_hosts: &[Url],
+    headless: bool,
+    page_timeout: Duration,
+) -> Capabilities {
+    let mut firefox = Map::new();
+    let args = if headless {
+        json!(["-headless"])
+    } else {
+        json!([])
+    };
+    firefox.insert("args".to_owned(), args);
+    firefox.insert("prefs".to_owned(), preferences(user_agent, own_hosts));
+    Capabilities {
+        firefox,
+        page_timeout,
+    }
+}
+
+impl Capabilities {
+    /// The Firefox to start.
+    pub fn with_binary(mut self, firefox: &Path) -> Self {
+        let path = firefox.to_string_lossy().into_owned();
+        self.firefox
+            .insert("binary".to_owned(), Value::String(path));
+        self
+    }
+
+    /// In WebDriver's words.
+    pub fn into_map(self) -> Map<String, Value> {
+        let millis = u64::try_from(self.page_timeout.as_millis()).unwrap_or(u64::MAX);
+        let mut map = Map::new();
+        map.insert("browserName".to_owned(), json!("firefox"));
+        map.insert("acceptInsecureCerts".to_owned(), json!(false));
+        // Readiness is judged by the page's own content, not by its last image.
+        map.insert("pageLoadStrategy".to_owned(), json!("eager"));
+        map.insert("unhandledPromptBehavior".to_owned(), json!("dismiss"));
+        map.insert(
+            "timeouts".to_owned(),
+            json!({"pageLoad": millis, "script": millis, "implicit": 0}),
+        );
+        map.insert("moz:firefoxOptions".to_owned(), Value::Object(self.firefox));
+        map
+    }
+}
+
+/// Switched off: what a page load would fetch beside the page, and what Firefox fetches or tells for itself.
+const OFF: [&str; 31] = [
+    "gfx.downloadable_fonts.enabled",
+    "network.prefetch-next",
+    "network.captive-portal-service.enabled",
+    "network.connectivity-service.enabled",
+    "datareporting.healthreport.uploadEnabled",
+    "datareporting.policy.dataSubmissionEnabled",
+    "toolkit.telemetry.enabled",
+    "toolkit.telemetry.unified",
+    "app.normandy.enabled",
+    "app.shield.optoutstudies.enabled",
+    "app.update.enabled",
+    "browser.safebrowsing.malware.enabled",
+    "browser.safebrowsing.phishing.enabled",
+    "browser.safebrowsing.downloads.enabled",
+    "browser.search.update",
+    "browser.newtabpage.enabled",
+    "extensions.update.enabled",
+    "extensions.getAddons.cache.enabled",
+    "dom.push.enabled",
+    "dom.serviceWorkers.enabled",
+    "dom.webnotifications.enabled",
+    "geo.enabled",
+    "browser.download.always_ask_before_handling_new_types",
+    // What is read is what the site says now.
+    "browser.cache.disk.enable",
+    "browser.cache.memory.enable",
+    "browser.sessionstore.resume_from_crash",
+    "browser.topsites.contile.enabled",
+    "browser.discovery.enabled",
+    "browser.translations.enable",
+    "signon.rememberSignons",
+    "media.gmp-manager.updateEnabled",
+];
+
+/// Switched on. A download lands in the profile, unasked, and goes with it.
+const ON: [&str; 5] = [
+    "network.proxy.allow_hijacking_localhost",
+    "network.dns.disablePrefetch",
+    "dom.disable_open_during_load",
+    "browser.download.useDownloadDir",
+    "pdfjs.disabled",
+];
+
+/// 2 as image permission: none. 5 as autoplay: nothing. 2 as proxy type: by script.
+const NUMBERS: [(&str, i32); 5] = [
+    ("permissions.default.image", 2),
+    ("media.autoplay.default", 5),
+    ("network.proxy.type", 2),
+    ("network.http.speculative-parallel-limit", 0),
+    ("browser.download.folderList", 0),
+];
+
+fn preferences(user_agent: &str, own_hosts: &[Url]) -> Value {
+    let texts = [
+        ("general.useragent.override", user_agent),
+        ("network.proxy.autoconfig_url", &proxy_rules(own_hosts)),
+        ("browser.startup.homepage", "about:blank"),
+        ("toolkit.telemetry.server", ""),
+        ("browser.region.network.url", ""),
+        ("services.settings.server", "data:,"),
+    ];
+    let mut preferences = Map::new();
+    for (name, text) in texts {
+        preferences.insert(name.to_owned(), json!(text));
+    }
+    for (name, number) in NUMBERS {
+        preferences.insert(name.to_owned(), json!(number));
+    }
+    for (names, on) in [(&OFF[..], false), (&ON[..], true)] {
+        for name in names {
+            preferences.insert((*name).to_owned(), json!(on));
+        }
+    }
+    Value::Object(preferences)
+}
+
+/// A proxy script that leads every foreign host to a port where nobody listens.
+fn proxy_rules(own_hosts: &[Url]) -> String {
+    let mut prefixes: Vec<String> = own_hosts
+        .iter()
+        .map(|url| format!("{}/", url.origin().ascii_serialization()))
+        .collect();
+    prefixes.sort();
+    prefixes.dedup();
+    let script = format!(
+        "function FindProxyForURL(url, host) {{ var own = {}; for (var i = 0; i < own.length; i++) {{ if (url.toLowerCase().indexOf(own[i]) === 0) {{ return 'DIRECT'; }} }} return 'PROXY 127.0.0.1:9'; }}",
+        json!(prefixes)
+    );
+    let encoded =
+        percent_encoding::utf8_percent_encode(&script, percent_encoding::NON_ALPHANUMERIC);
+    format!("data:application/x-ns-proxy-autoconfig,{encoded}")
+}
+
+/// The directory of all profiles of one run; gone when it is dropped.
+pub struct ProfileRoot {
+    directory: TempDir,
+    /// Locked as long as this run lives, even if it is killed: the sweep of a later run looks at it.
+    _in_use: File,
+}
+
+impl ProfileRoot {
+    /// Makes it under `base`, readable by this user alone.
+    ///
+    /// # Errors
+    /// `base` is not writable: a sentence for the reader.
+    pub fn create(base: &Path) -> Result<Self, String> {
+        let failed = |error: std::io::Error| {
+            format!(
+                "no directory for browser profiles can be made in {}: {error}",
+                base.display()
+            )
+        };
+        let directory = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempdir_in(base)
+            .map_err(failed)?;
+        let in_use = File::create(directory.path().join(LOCK_FILE)).map_err(failed)?;
+        in_use.lock().map_err(failed)?;
+        Ok(Self {
+            directory,
+            _in_use: in_use,
+        })
+    }
+
+    /// A new directory in it for one session.
+    ///
+    /// # Errors
+    /// The disk is full or not writable.
+    pub fn session_dir(&self) -> std::io::Result<TempDir> {
+        tempfile::Builder::new()
+            .prefix("session-")
+            .tempdir_in(self.directory.path())
+    }
+}
+
+/// Removes the profiles of runs that are no more, and ends the browsers that still use them.
+pub fn sweep(base: &Path) {
+    let Ok(entries) = fs::read_dir(base) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with(PREFIX) && is_abandoned(&path) {
+            let ended = geckodriver::end_processes_using(&path);
+            tracing::info!(directory = %path.display(), processes = ended, "swept a browser profile that a killed run left behind");
+            if let Err(error) = fs::remove_dir_all(&path) {
+                tracing::warn!(directory = %path.display(), %error, "an abandoned browser profile could not be removed");
+            }
+        }
+    }
+}
+
+fn is_abandoned(directory: &PathBuf) -> bool {
+    match File::open(directory.join(LOCK_FILE)) {
+        Ok(in_use) => in_use.try_lock().is_ok(),
+        Err(_) => fs::metadata(directory)
+            .and_then(|metadata| metadata.modified())
+            .ok()
+            .and_then(|modified| modified.elapsed().ok())
+            .is_some_and(|age| age > UNLOCKED_AGE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_abandoned_profiles_of_our_own_are_swept() {
+        let base = tempfile::tempdir().expect("a directory");
+        let foreign = base.path().join("someone-elses-firefox");
+        fs::create_dir(&foreign).expect("created");
+        let living = ProfileRoot::create(base.path()).expect("created");
+        let abandoned = base.path().join(format!("{PREFIX}abandoned"));
+        fs::create_dir(&abandoned).expect("created");
+        File::create(abandoned.join(LOCK_FILE)).expect("created");
+        let brand_new = base.path().join(format!("{PREFIX}brand-new"));
+        fs::create_dir(&brand_new).expect("created");
+        sweep(base.path());
+        assert!(foreign.exists() && living.directory.path().exists() && brand_new.exists());
+        assert!(!abandoned.exists());
+    }
+
+    #[test]
+    fn foreign_hosts_lead_nowhere() {
+        let own = [Url::parse("https://a.th/x").expect("a URL")];
+        let rules = percent_encoding::percent_decode_str(&proxy_rules(&own))
+            .decode_utf8_lossy()
+            .into_owned();
+        assert!(rules.contains(r#"var own = ["https://a.th/"]"#), "{rules}");
+    }
+}

@@ -1,0 +1,307 @@
+//! geckodriver and the Firefox it starts, as processes: found, started in a group of their own, ended with certainty.
+//!
+//! Three nets, because a killed geckodriver orphans its Firefox: an orderly end (SIGTERM to the group, then SIGKILL);
+//! a watchdog process that holds the reading end of a pipe and ends the group when the runner, however it died, no
+//! longer holds the writing end; and the sweep of abandoned profiles when the next run needs a browser.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, Command};
+use url::Url;
+
+use super::firefox_profile::ProfileRoot;
+use super::waiting::lock;
+
+/// How long geckodriver may take to say where it listens.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the group may take to end after SIGTERM.
+const TERM_TIMEOUT: Duration = Duration::from_secs(3);
+/// Lines of geckodriver's output kept for error texts.
+const KEPT_LINES: usize = 5;
+
+/// Waits for the group's id, then for the end of its input; a last word `done` means that the group has been ended.
+const WATCHDOG: &str = r#"read -r group || exit 0
+read -r word
+[ "$word" = done ] && exit 0
+kill -TERM "-$group" 2>/dev/null
+sleep 1
+kill -KILL "-$group" 2>/dev/null
+rm -rf -- "$1""#;
+
+/// Where the programs are.
+pub struct Programs {
+    /// geckodriver.
+    pub geckodriver: PathBuf,
+    /// Firefox.
+    pub firefox: PathBuf,
+}
+
+impl Programs {
+    /// geckodriver from PATH, then from cargo's bin folder; firefox or firefox-esr from PATH.
+    ///
+    /// # Errors
+    /// One of them is not there: which, and the command that brings it.
+    pub fn find() -> Result<Self, String> {
+        let geckodriver = in_path("geckodriver").or_else(in_cargo_bin).ok_or(
+            "no browser: geckodriver is neither in PATH nor in cargo's bin folder; `cargo install geckodriver --locked` brings it",
+        )?;
+        let firefox = in_path("firefox").or_else(|| in_path("firefox-esr")).ok_or(
+            "no browser: neither firefox nor firefox-esr is in PATH; `apt-get install firefox-esr` brings it (on Ubuntu: firefox from Mozilla's package source)",
+        )?;
+        Ok(Self {
+            geckodriver,
+            firefox,
+        })
+    }
+}
+
+fn in_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|directory| directory.join(program))
+        .find(|candidate| is_executable(candidate))
+}
+
+fn in_cargo_bin() -> Option<PathBuf> {
+    let cargo = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))?;
+    Some(cargo.join("bin/geckodriver")).filter(|candidate| is_executable(candidate))
+}
+
+fn is_executable(candidate: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    candidate
+        .metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// A running geckodriver with its Firefox, its profile directory and its watchdog. Dropped, the whole group is killed.
+pub struct Geckodriver {
+    url: Url,
+    group: Pid,
+    process: Child,
+    watchdog: Child,
+    last_lines: Arc<Mutex<VecDeque<String>>>,
+    home: Option<TempDir>,
+    _profiles: Arc<ProfileRoot>,
+    ended: bool,
+}
+
+impl Geckodriver {
+    /// Starts it on a port of the system's choice.
+    pub async fn start(programs: &Programs, profiles: Arc<ProfileRoot>) -> Result<Self, String> {
+        let home = profiles
+            .session_dir()
+            .map_err(|error| format!("no profile directory: {error}"))?;
+        let mut watchdog = Command::new("/bin/sh")
+            .args(["-c", WATCHDOG, "master_runner-watchdog"])
+            .arg(home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(|error| format!("the browser's watchdog cannot be started: {error}"))?;
+        let mut process = Command::new(&programs.geckodriver)
+            .args([
+                "--port",
+                "0",
+                "--websocket-port",
+                "0",
+                "--log",
+                "info",
+                "--profile-root",
+            ])
+            .arg(home.path())
+            // Firefox started as root needs a home that is root's, and nothing of it may stay.
+            .env("HOME", home.path())
+            .env("XDG_CACHE_HOME", home.path())
+            .env("XDG_CONFIG_HOME", home.path())
+            .env("TMPDIR", home.path())
+            .env("MOZ_CRASHREPORTER_DISABLE", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| {
+                format!(
+                    "{} cannot be started: {error}",
+                    programs.geckodriver.display()
+                )
+            })?;
+        let group = process
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .map(Pid::from_raw)
+            .ok_or("geckodriver ended at once")?;
+        if let Some(stdin) = &mut watchdog.stdin {
+            let line = format!("{group}\n");
+            stdin
+                .write_all(line.as_bytes())
+                .await
+                .map_err(|error| format!("the browser's watchdog does not listen: {error}"))?;
+        }
+        let stdout = process.stdout.take();
+        let last_lines = Arc::new(Mutex::new(VecDeque::new()));
+        // From here on dropping it ends the group.
+        let mut driver = Self {
+            url: Url::parse("http://127.0.0.1/").map_err(|error| error.to_string())?,
+            group,
+            process,
+            watchdog,
+            last_lines: Arc::clone(&last_lines),
+            home: Some(home),
+            _profiles: profiles,
+            ended: false,
+        };
+        let stdout = stdout.ok_or("geckodriver has no output")?;
+        driver.url = listening_at(stdout, last_lines).await?;
+        Ok(driver)
+    }
+
+    /// Where it listens.
+    pub const fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Its last lines of output.
+    pub fn last_lines(&self) -> String {
+        let lines = lock(&self.last_lines);
+        lines.iter().cloned().collect::<Vec<_>>().join(" | ")
+    }
+
+    /// Ends the group in order: SIGTERM, some seconds, SIGKILL; then removes its directory.
+    pub async fn end(mut self) {
+        // The group may be gone already.
+        let _ = killpg(self.group, Signal::SIGTERM);
+        let gone = async {
+            // The leader is our child and must be reaped; then the group ends with its last process.
+            let _ = self.process.wait().await;
+            while killpg(self.group, None).is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let _ = tokio::time::timeout(TERM_TIMEOUT, gone).await;
+        let _ = killpg(self.group, Signal::SIGKILL);
+        self.ended = true;
+        if let Some(mut stdin) = self.watchdog.stdin.take() {
+            let _ = stdin.write_all(b"done\n").await;
+        }
+        let _ = tokio::time::timeout(TERM_TIMEOUT, self.watchdog.wait()).await;
+        self.clean_up();
+    }
+
+    fn clean_up(&mut self) {
+        if let Some(home) = self.home.take() {
+            end_processes_using(home.path());
+            let path = home.path().to_owned();
+            if home.close().is_err() {
+                // A dying process may still have written something.
+                let _ = std::fs::remove_dir_all(path);
+            }
+        }
+    }
+}
+
+impl Drop for Geckodriver {
+    fn drop(&mut self) {
+        if !self.ended {
+            let _ = killpg(self.group, Signal::SIGKILL);
+            self.clean_up();
+            // The watchdog finds its input at an end and the group gone; tokio reaps both children.
+        }
+    }
+}
+
+/// Reads geckodriver's output until it says where it listens, and keeps its last lines from then on.
+async fn listening_at(
+    stdout: tokio::process::ChildStdout,
+    last_lines: Arc<Mutex<VecDeque<String>>>,
+) -> Result<Url, String> {
+    let (told, told_here) = tokio::sync::oneshot::channel();
+    let kept = Arc::clone(&last_lines);
+    tokio::spawn(async move {
+        let mut told = Some(told);
+        let mut lines = BufReader::new(stdout).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            if let Some(address) = line.split("Listening on ").nth(1)
+                && let Some(told) = told.take()
+            {
+                // Nobody may be waiting any more.
+                let _ = told.send(address.trim().to_owned());
+            }
+            let mut kept = lock(&kept);
+            if kept.len() == KEPT_LINES {
+                kept.pop_front();
+            }
+            kept.push_back(line.chars().take(300).collect());
+        }
+    });
+    let address = tokio::time::timeout(LISTEN_TIMEOUT, told_here).await;
+    let said = || {
+        lock(&last_lines)
+            .iter()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(" | ")
+    };
+    match address {
+        Ok(Ok(address)) => Url::parse(&format!("http://{address}/"))
+            .map_err(|error| format!("geckodriver listens at {address:?}: {error}")),
+        Ok(Err(_)) => Err(format!("geckodriver ended before it listened: {}", said())),
+        Err(_) => Err(format!(
+            "geckodriver did not listen within {} s: {}",
+            LISTEN_TIMEOUT.as_secs(),
+            said()
+        )),
+    }
+}
+
+/// Kills the processes one of whose arguments names `directory` or something in it: browsers of that profile. The
+/// directory's name is made by us and unique, so no other process can be meant.
+pub fn end_processes_using(directory: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return 0;
+    };
+    let wanted = directory.as_os_str().as_encoded_bytes();
+    let own = std::process::id();
+    let mut ended = 0;
+    for entry in entries.flatten() {
+        let Some(id) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<i32>().ok())
+        else {
+            continue;
+        };
+        if u32::try_from(id) == Ok(own) {
+            continue;
+        }
+        let Ok(arguments) = std::fs::read(entry.path().join("cmdline")) else {
+            continue;
+        };
+        let uses = arguments.split(|byte| *byte == 0).any(|argument| {
+            argument
+                .windows(wanted.len())
+                .any(|window| window == wanted)
+        });
+        let is_watchdog = arguments
+            .split(|byte| *byte == 0)
+            .any(|argument| argument == b"master_runner-watchdog");
+        if uses && !is_watchdog && kill(Pid::from_raw(id), Signal::SIGKILL).is_ok() {
+            ended += 1;
+        }
+    }
+    ended
+}

@@ -1,0 +1,276 @@
+//! The second level of retry (P3): whether a host is up, and who may ask it while it is not. Pure.
+//!
+//! | state | event | next |
+//! |---|---|---|
+//! | up | good answer | up, no failures |
+//! | up | 5th failure in a row | down, probe after the first back-off |
+//! | down | back-off over | one request goes as the probe |
+//! | down | probe failed | down, back-off doubled up to the longest |
+//! | down | any good answer | up |
+//! | down for longer than the patience | - | requests are given up, except the probe once its time has come |
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Failed requests in a row after which a host counts as down.
+pub const FAILURES_UNTIL_DOWN: u32 = 5;
+
+/// How long to wait for a host that is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostPatience {
+    /// Wait before the first probe.
+    pub first_back_off: Duration,
+    /// Longest wait between probes; the wait doubles up to it.
+    pub longest_back_off: Duration,
+    /// Down for so long: requests are deferred instead of waiting on.
+    pub give_up_after: Duration,
+}
+
+impl Default for HostPatience {
+    /// 30 s doubling to 10 min, given up after 30 min.
+    fn default() -> Self {
+        Self {
+            first_back_off: Duration::from_secs(30),
+            longest_back_off: Duration::from_secs(600),
+            give_up_after: Duration::from_secs(1_800),
+        }
+    }
+}
+
+/// Whether a host answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostHealth {
+    /// It does, or nobody has asked yet.
+    Up {
+        /// Failed requests since the last good answer.
+        failures_in_a_row: u32,
+    },
+    /// It does not.
+    Down(Outage),
+}
+
+/// A host that does not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    /// Since when.
+    pub since: Instant,
+    /// When the next probe may go.
+    pub next_probe: Instant,
+    /// What the last failure was.
+    pub last_failure: String,
+    back_off: Duration,
+    probe_in_flight: bool,
+}
+
+/// Whether a request may go to the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// As far as health is concerned.
+    Open,
+    /// As the one probe.
+    Probe,
+    /// Not before this instant.
+    WaitUntil(Instant),
+    /// Not before the probe in flight has come back.
+    WaitForProbe,
+    /// Not at all: the host has been down for too long.
+    GivenUp,
+}
+
+/// What an event changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing of note.
+    None,
+    /// The host is down from now on.
+    WentDown,
+    /// The host answers again.
+    CameBack,
+}
+
+impl HostHealth {
+    /// A host of which nothing is known yet.
+    pub const UNKNOWN: Self = Self::Up {
+        failures_in_a_row: 0,
+    };
+
+    /// Whether a request may go at `now`.
+    #[must_use]
+    pub fn admission(&self, now: Instant, patience: &HostPatience) -> Admission {
+        let Self::Down(outage) = self else {
+            return Admission::Open;
+        };
+        let give_up_at = outage.since + patience.give_up_after;
+        if outage.probe_in_flight {
+            Admission::WaitForProbe
+        } else if now >= outage.next_probe {
+            Admission::Probe
+        } else if now >= give_up_at {
+            Admission::GivenUp
+        } else {
+            Admission::WaitUntil(outage.next_probe.min(give_up_at))
+        }
+    }
+
+    /// The probe starts.
+    pub const fn probe_started(&mut self) {
+        if let Self::Down(outage) = self {
+            outage.probe_in_flight = true;
+        }
+    }
+
+    /// The probe was cancelled before it came back: another may go at once.
+    pub const fn probe_abandoned(&mut self) {
+        if let Self::Down(outage) = self {
+            outage.probe_in_flight = false;
+        }
+    }
+
+    /// A good answer came: any that shows the host at work, 404 and 429 included.
+    pub fn succeeded(&mut self) -> Change {
+        let before = std::mem::replace(self, Self::UNKNOWN);
+        match before {
+            Self::Down(_) => Change::CameBack,
+            Self::Up { .. } => Change::None,
+        }
+    }
+
+    /// A request failed by the host's doing. What was in flight when the host went down says nothing new.
+    pub fn failed(
+        &mut self,
+        now: Instant,
+        probe: bool,
+        why: &str,
+        patience: &HostPatience,
+    ) -> Change {
+        match self {
+            Self::Up { failures_in_a_row } => {
+                *failures_in_a_row += 1;
+                if *failures_in_a_row < FAILURES_UNTIL_DOWN {
+                    return Change::None;
+                }
+                self.declare_down(now, why, patience)
+            }
+            Self::Down(outage) if probe => {
+                outage.probe_in_flight = false;
+                outage.back_off = (outage.back_off * 2).min(patience.longest_back_off);
+                outage.next_probe = now + outage.back_off;
+                why.clone_into(&mut outage.last_failure);
+                Change::None
+            }
+            Self::Down(_) => Change::None,
+        }
+    }
+
+    /// The host counts as down whatever the count: its robots.txt cannot be had.
+    pub fn declare_down(&mut self, now: Instant, why: &str, patience: &HostPatience) -> Change {
+        if matches!(self, Self::Down(_)) {
+            return Change::None;
+        }
+        *self = Self::Down(Outage {
+            since: now,
+            next_probe: now + patience.first_back_off,
+            last_failure: why.to_owned(),
+            back_off: patience.first_back_off,
+            probe_in_flight: false,
+        });
+        Change::WentDown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn down_at(now: Instant, patience: &HostPatience) -> HostHealth {
+        let mut health = HostHealth::UNKNOWN;
+        for failure in 1..=FAILURES_UNTIL_DOWN {
+            let change = health.failed(now, false, "no answer", patience);
+            let expected = if failure == FAILURES_UNTIL_DOWN {
+                Change::WentDown
+            } else {
+                Change::None
+            };
+            assert_eq!(change, expected);
+        }
+        health
+    }
+
+    #[test]
+    fn p3_five_failures_in_a_row_take_a_host_down_and_a_good_answer_resets_the_count() {
+        let patience = HostPatience::default();
+        let now = Instant::now();
+        let mut health = HostHealth::UNKNOWN;
+        for _ in 0..3 {
+            for _ in 0..FAILURES_UNTIL_DOWN - 1 {
+                assert_eq!(health.failed(now, false, "502", &patience), Change::None);
+            }
+            assert_eq!(health.succeeded(), Change::None);
+        }
+        assert_eq!(health.admission(now, &patience), Admission::Open);
+        let mut health = down_at(now, &patience);
+        assert_eq!(health.succeeded(), Change::CameBack);
+        assert_eq!(health.admission(now, &patience), Admission::Open);
+    }
+
+    #[test]
+    fn p3_one_probe_per_back_off_from_thirty_seconds_to_ten_minutes_until_given_up() {
+        let patience = HostPatience::default();
+        let start = Instant::now();
+        let mut health = down_at(start, &patience);
+        let mut now = start;
+        for back_off in [30, 60, 120, 240, 480] {
+            let probe_at = now + Duration::from_secs(back_off);
+            assert_eq!(
+                health.admission(now, &patience),
+                Admission::WaitUntil(probe_at)
+            );
+            now = probe_at;
+            assert_eq!(health.admission(now, &patience), Admission::Probe);
+            health.probe_started();
+            assert_eq!(health.admission(now, &patience), Admission::WaitForProbe);
+            assert_eq!(health.failed(now, false, "late", &patience), Change::None);
+            assert_eq!(health.admission(now, &patience), Admission::WaitForProbe);
+            health.failed(now, true, "502", &patience);
+        }
+        let given_up_at = start + patience.give_up_after;
+        assert_eq!(
+            health.admission(now, &patience),
+            Admission::WaitUntil(now + Duration::from_secs(600)).min_with(given_up_at)
+        );
+        assert_eq!(
+            health.admission(given_up_at - Duration::from_secs(1), &patience),
+            Admission::Probe
+        );
+        health.probe_started();
+        health.failed(given_up_at, true, "502", &patience);
+        assert_eq!(health.admission(given_up_at, &patience), Admission::GivenUp);
+        let after = given_up_at + patience.longest_back_off;
+        assert_eq!(
+            health.admission(after, &patience),
+            Admission::Probe,
+            "round 2 finds out whether it is back"
+        );
+    }
+
+    #[test]
+    fn a_cancelled_probe_makes_room_for_another() {
+        let patience = HostPatience::default();
+        let now = Instant::now();
+        let mut health = down_at(now, &patience);
+        let then = now + patience.first_back_off;
+        health.probe_started();
+        health.probe_abandoned();
+        assert_eq!(health.admission(then, &patience), Admission::Probe);
+    }
+
+    impl Admission {
+        fn min_with(self, limit: Instant) -> Self {
+            match self {
+                Self::WaitUntil(until) => Self::WaitUntil(until.min(limit)),
+                other => other,
+            }
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! When the next request to a host may start (P1): pure arithmetic over instants.
+//!
+//! Starts stand on an even grid, one gap (1 / rate) apart; each is then delayed by a random part of the gap. Because
+//! the grid itself is not moved by the delay, the mean rate is kept; because nothing is saved up while nobody asks,
+//! there is no burst.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Largest part of the gap by which a start is delayed.
+const JITTER: f64 = 0.1;
+/// The rate never falls below this part of the configured one, and rises by it again.
+const STEP: f64 = 1.0 / 8.0;
+/// How long without throttling raises the rate by one step.
+const RISE_EVERY: Duration = Duration::from_secs(10);
+/// First wait after a throttled answer that does not say how long; doubles with each further one in a row.
+const UNSAID_WAIT: Duration = Duration::from_secs(1);
+/// Longest such wait.
+const LONGEST_UNSAID_WAIT: Duration = Duration::from_secs(60);
+
+/// The pace of one host.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    /// Requests per second by configuration; greater than 0.
+    configured: f64,
+    /// Since the last slowing-down: the rate it left, and when.
+    slowed: Option<(f64, Instant)>,
+    /// The last start's place on the even grid.
+    last_place: Option<Instant>,
+    /// No start before this, because the host said so.
+    closed_until: Option<Instant>,
+    /// Throttled answers since the last accepted one.
+    throttled_in_a_row: u32,
+    /// When the first of them came.
+    throttled_since: Option<Instant>,
+}
+
+/// A start that is allowed: its place on the grid, and when to start at the earliest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    place: Instant,
+    /// The instant from which on the request may start.
+    pub at: Instant,
+}
+
+impl Pace {
+    /// A pace of `requests_per_sec`, which must be finite and greater than 0 (checked by the transport's configuration).
+    #[must_use]
+    pub const fn new(requests_per_sec: f64) -> Self {
+        Self {
+            configured: requests_per_sec,
+            slowed: None,
+            last_place: None,
+            closed_until: None,
+            throttled_in_a_row: 0,
+            throttled_since: None,
+        }
+    }
+
+    /// The configured rate, in requests per second.
+    #[must_use]
+    pub const fn configured(&self) -> f64 {
+        self.configured
+    }
+
+    /// Lowers the configured rate to that of another source asking the same host, if that is slower.
+    pub const fn lower_to(&mut self, requests_per_sec: f64) {
+        self.configured = self.configured.min(requests_per_sec);
+    }
+
+    /// The rate allowed at `now`: after a slowing-down one eighth of the configured rate more for each 10 s since.
+    #[must_use]
+    pub fn rate(&self, now: Instant) -> f64 {
+        let Some((rate, since)) = self.slowed else {
+            return self.configured;
+        };
+        let elapsed = now.saturating_duration_since(since);
+        let steps = elapsed.as_secs() / RISE_EVERY.as_secs();
+        // Eight steps are back at the configured rate from anywhere.
+        let steps = u8::try_from(steps).map_or(8.0, f64::from);
+        (rate + steps * STEP * self.configured).min(self.configured)
+    }
+
+    /// The longest random delay of a start. Ten per cent of the gap at the configured rate, and less where a rate just
+    /// below a whole number would otherwise let one request too many into some second.
+    fn longest_jitter(&self) -> f64 {
+        let to_next_whole = 1.0 - self.configured.fract();
+        JITTER.min(to_next_whole) / self.configured
+    }
+
+    /// When a request that has been waiting since `ready` may start; `fraction` (0 to 1) places it in the jitter.
+    #[must_use]
+    pub fn next_start(&self, ready: Instant, now: Instant, fraction: f64) -> Start {
+        let gap = Duration::from_secs_f64(1.0 / self.rate(now));
+        let place = [self.last_place.map(|last| last + gap), self.closed_until]
+            .into_iter()
+            .flatten()
+            .fold(ready, Instant::max);
+        let jitter = self.longest_jitter() * fraction.clamp(0.0, 1.0);
+        Start {
+            place,
+            at: place + Duration::from_secs_f64(jitter),
+        }
+    }
+
+    /// A request started at `now`, as `start` allowed. One that came later than jitter explains moves the grid, so that
+    /// nothing is caught up afterwards.
+    pub fn started(&mut self, start: Start, now: Instant) {
+        let jitter = Duration::from_secs_f64(self.longest_jitter());
+        let earliest_place = now.checked_sub(jitter).unwrap_or(start.place);
+        self.last_place = Some(start.place.max(earliest_place));
+    }
+
+    /// The host throttled a request that had started at `started`: nothing starts before `retry_after` is over (where
+    /// the host does not say, 1 s, doubling to 60 s), and the rate is halved. Several requests in flight that are
+    /// throttled together halve it once: the later ones say nothing about the new rate.
+    pub fn throttled(&mut self, started: Instant, now: Instant, retry_after: Option<Duration>) {
+        let doublings = self.throttled_in_a_row.min(16);
+        let unsaid = UNSAID_WAIT
+            .saturating_mul(1 << doublings)
+            .min(LONGEST_UNSAID_WAIT);
+        let until = now + retry_after.unwrap_or(unsaid);
+        self.closed_until = Some(self.closed_until.map_or(until, |known| known.max(until)));
+        self.throttled_in_a_row = self.throttled_in_a_row.saturating_add(1);
+        self.throttled_since.get_or_insert(now);
+        self.slow_down(started, now);
+    }
+
+    /// Halves the rate, not below one eighth of the configured one, unless that has happened since `started`; either
+    /// way the 10 s without throttling begin anew.
+    pub fn slow_down(&mut self, started: Instant, now: Instant) {
+        let lowest = self.configured * STEP;
+        let rate = self.rate(now);
+        let slower = match self.slowed {
+            Some((_, since)) if started < since => rate,
+            _ => (rate / 2.0).max(lowest),
+        };
+        self.slowed = Some((slower, now));
+    }
+
+    /// The host accepted a request.
+    pub const fn accepted(&mut self) {
+        self.throttled_in_a_row = 0;
+        self.throttled_since = None;
+    }
+
+    /// Until when the host asked to be left alone, if that is still to come.
+    #[must_use]
+    pub fn closed_until(&self, now: Instant) -> Option<Instant> {
+        self.closed_until.filter(|until| *until > now)
+    }
+
+    /// Since when every request has been throttled.
+    #[must_use]
+    pub const fn throttled_since(&self) -> Option<Instant> {
+        self.throttled_since
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(start: Instant, millis: u64) -> Instant {
+        start + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn p1_the_rate_is_halved_to_an_eighth_and_rises_by_an_eighth() {
+        let zero = Instant::now();
+        let mut pace = Pace::new(8.0);
+        for (millis, rate) in [(0, 4.0), (1, 2.0), (2, 1.0), (3, 1.0)] {
+            pace.throttled(at(zero, millis), at(zero, millis), None);
+            assert!((pace.rate(at(zero, millis)) - rate).abs() < 1e-9);
+        }
+        for (millis, rate) in [
+            (10_002, 1.0),
+            (10_003, 2.0),
+            (20_002, 2.0),
+            (20_003, 3.0),
+            (70_003, 8.0),
+            (999_999, 8.0),
+        ] {
+            assert!(
+                (pace.rate(at(zero, millis)) - rate).abs() < 1e-9,
+                "{millis}"
+            );
+        }
+    }
+
+    #[test]
+    fn requests_throttled_together_halve_the_rate_once() {
+        let zero = Instant::now();
+        let mut pace = Pace::new(4.0);
+        for _ in 0..3 {
+            pace.throttled(zero, at(zero, 100), None);
+            pace.throttled(zero, at(zero, 101), None);
+        }
+        assert!((pace.rate(at(zero, 101)) - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_throttled_host_that_says_no_time_is_left_alone_longer_each_time() {
+        let zero = Instant::now();
+        let mut pace = Pace::new(4.0);
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+            let mut next = pace.clone();
+            next.closed_until = None;
+            next.throttled(zero, zero, None);
+            assert_eq!(next.closed_until(zero), Some(at(zero, seconds * 1_000)));
+            pace = next;
+        }
+        pace.accepted();
+        assert_eq!(pace.throttled_since(), None);
+    }
+
+    /// One event of a simulated run: how long until somebody asks, how late the start comes, what the host answers.
+    fn events() -> impl Strategy<Value = Vec<(u64, u64, Option<u64>, f64)>> {
+        prop::collection::vec(
+            (
+                prop_oneof![8 => Just(0), 1 => 0..3_000_u64],
+                prop_oneof![8 => Just(0), 1 => 0..400_u64],
+                prop_oneof![12 => Just(None), 1 => (0..4_000_u64).prop_map(Some)],
+                0.0..1.0_f64,
+            ),
+            1..200,
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn p1_never_more_than_rate_plus_one_in_a_sliding_second(rate in 0.2..12.0_f64, events in events()) {
+            let mut now = Instant::now();
+            let mut pace = Pace::new(rate);
+            let mut starts = Vec::new();
+            let mut closed = None;
+            for (idle, late, throttled, fraction) in events {
+                now += Duration::from_millis(idle);
+                let start = pace.next_start(now, now, fraction);
+                now = now.max(start.at) + Duration::from_millis(late);
+                prop_assert!(closed.is_none_or(|until| now >= until), "earlier than Retry-After");
+                pace.started(start, now);
+                starts.push(now);
+                if let Some(millis) = throttled {
+                    let wait = Duration::from_millis(millis);
+                    pace.throttled(now, now, Some(wait));
+                    closed = closed.max(Some(now + wait));
+                }
+            }
+            for (index, first) in starts.iter().enumerate() {
+                let within = starts[index..].iter().filter(|start| **start < *first + Duration::from_secs(1)).count();
+                prop_assert!(within as f64 <= rate + 1.0 + 1e-6, "{within} starts in a second at rate {rate}");
+            }
+        }
+
+        #[test]
+        fn p1_jitter_only_delays_by_a_tenth_and_keeps_the_mean_rate(rate in 0.2..12.0_f64, fractions in prop::collection::vec(0.0..1.0_f64, 2..100)) {
+            let zero = Instant::now();
+            let mut now = zero;
+            let mut pace = Pace::new(rate);
+            for (index, fraction) in fractions.iter().enumerate() {
+                let start = pace.next_start(now, now, *fraction);
+                let even = index as f64 / rate;
+                let offset = (start.at - zero).as_secs_f64() - even;
+                prop_assert!((-1e-6..=0.1 / rate + 1e-6).contains(&offset), "start {index} is {offset} s off the even grid");
+                now = start.at;
+                pace.started(start, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Where a redirect may lead (P1): followed by hand, bounded, never to a host that nobody allowed. Pure.
+
+use url::Url;
+
+use super::host::HostKey;
+
+/// Most redirects followed for one request.
+pub const MAX_REDIRECTS: usize = 5;
+
+/// Which other hosts a redirect may lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RedirectScope {
+    /// None: only within the same scheme, host and port.
+    SameHost,
+    /// The source's `factsheet_hosts` as well.
+    FactsheetHosts,
+    /// Any: robots.txt alone (RFC 9309 section 2.3.1.2).
+    AnyHost,
+}
+
+/// Where `location`, said by `from` with a redirecting `status`, leads.
+///
+/// # Errors
+/// It leads nowhere or to a host that is not allowed, or it would turn a POST into a GET: a sentence for the reader.
+pub fn target(
+    from: &Url,
+    status: u16,
+    location: Option<&str>,
+    is_post: bool,
+    scope: RedirectScope,
+    factsheet_hosts: &[String],
+) -> Result<Url, String> {
+    let Some(location) = location else {
+        return Err(format!("{from} answered {status} without saying where to"));
+    };
+    let to = from.join(location).map_err(|error| {
+        format!(
+            "{from} redirects to {:?}, which is no URL: {error}",
+            location.chars().take(200).collect::<String>()
+        )
+    })?;
+    if is_post && !matches!(status, 307 | 308) {
+        return Err(format!(
+            "{from} answered a POST with {status} to {to}; only 307 and 308 keep the question"
+        ));
+    }
+    let (Some(from_host), Some(to_host)) = (HostKey::of(from), HostKey::of(&to)) else {
+        return Err(format!(
+            "{from} redirects to {to}, which is not http or https"
+        ));
+    };
+    let allowed = to_host == from_host
+        || match scope {
+            RedirectScope::SameHost => false,
+            RedirectScope::AnyHost => true,
+            RedirectScope::FactsheetHosts => {
+                let downgraded = from_host.is_https() && !to_host.is_https();
+                !downgraded
+                    && factsheet_hosts
+                        .iter()
+                        .any(|entry| to_host.is_named_by(entry))
+            }
+        };
+    if allowed {
+        return Ok(to);
+    }
+    Err(match scope {
+        RedirectScope::FactsheetHosts => format!(
+            "{from} redirects to {to_host}, which is not among the source's factsheet_hosts; if that host is right, add it there"
+        ),
+        _ => format!(
+            "{from} redirects to another host, {to_host}; if the site has moved, set the source's base_url to it"
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p1_a_redirect_stays_on_its_host_unless_a_factsheet_host_is_allowed() {
+        use RedirectScope::{AnyHost, FactsheetHosts, SameHost};
+        let allowed = ["docs.th".to_owned()];
+        for (location, scope, ok) in [
+            (Some("/b"), SameHost, true),
+            (Some("b?x=1"), SameHost, true),
+            (Some("https://a.th:443/b"), SameHost, true),
+            (Some("http://a.th/b"), SameHost, false),
+            (Some("https://docs.th/b"), SameHost, false),
+            (Some("https://docs.th/b"), FactsheetHosts, true),
+            (Some("http://docs.th/b"), FactsheetHosts, false),
+            (Some("https://evil.th/b"), FactsheetHosts, false),
+            (Some("//evil.th/b"), SameHost, false),
+            (Some("file:///etc/passwd"), AnyHost, false),
+            (Some("https://www.a.th/robots.txt"), AnyHost, true),
+            (Some("http://["), SameHost, false),
+            (None, SameHost, false),
+        ] {
+            let from = Url::parse("https://a.th/a").expect("a URL");
+            let to = target(&from, 302, location, false, scope, &allowed);
+            assert_eq!(to.is_ok(), ok, "{location:?} {scope:?} {to:?}");
+        }
+    }
+
+    #[test]
+    fn a_post_is_not_turned_into_a_get() {
+        let from = Url::parse("https://a.th/a").expect("a URL");
+        for (status, ok) in [
+            (301, false),
+            (302, false),
+            (303, false),
+            (307, true),
+            (308, true),
+        ] {
+            let to = target(
+                &from,
+                status,
+                Some("/b"),
+                true,
+                RedirectScope::SameHost,
+                &[],
+            );
+            assert_eq!(to.is_ok(), ok, "{status}");
+        }
+    }
+}

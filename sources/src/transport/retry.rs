@@ -1,0 +1,53 @@
+//! The first level of retry (P3): how often one request is asked, and how long it waits in between.
+
+use std::time::Duration;
+
+/// Attempts of one request in a round, the first included.
+pub const MAX_ATTEMPTS: u32 = 4;
+/// The longest wait after the first failed attempt; it doubles with each further one.
+pub const FIRST_DELAY: Duration = Duration::from_millis(500);
+/// The longest wait of all.
+pub const LONGEST_DELAY: Duration = Duration::from_secs(30);
+
+/// How long to wait after `failed` failed attempts, with full jitter: `fraction` (0 to 1, drawn anew each time) of
+/// 0.5 s doubled for each failure after the first, at most 30 s.
+#[must_use]
+pub fn delay(failed: u32, fraction: f64) -> Duration {
+    let doublings = failed.saturating_sub(1).min(16);
+    let longest = FIRST_DELAY
+        .saturating_mul(1 << doublings)
+        .min(LONGEST_DELAY);
+    longest.mul_f64(fraction.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p3_the_delay_doubles_from_half_a_second_to_thirty() {
+        for (failed, millis) in [
+            (0, 500),
+            (1, 500),
+            (2, 1_000),
+            (3, 2_000),
+            (6, 16_000),
+            (7, 30_000),
+            (99, 30_000),
+        ] {
+            assert_eq!(
+                delay(failed, 1.0),
+                Duration::from_millis(millis),
+                "{failed}"
+            );
+            assert_eq!(delay(failed, 0.0), Duration::ZERO);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn full_jitter_stays_between_nothing_and_the_longest(failed: u32, fraction in 0.0..1.0_f64) {
+            proptest::prop_assert!(delay(failed, fraction) <= delay(failed, 1.0));
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The whole way of a question, over a scripted wire with simulated time, and over real sockets.
+
+mod over_sockets;
+mod scripted;

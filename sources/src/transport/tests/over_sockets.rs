@@ -1,0 +1,1 @@
+//! Real HTTP against a small server in this process.

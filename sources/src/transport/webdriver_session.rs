@@ -1,0 +1,302 @@
+//! One page in the real browser: opened, its overlay closed, its lazy list scrolled to the end, its document taken.
+
+use std::time::Duration;
+
+use fantoccini::error::CmdError;
+use fantoccini::{Client, ClientBuilder};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::site::BrowserVisit;
+
+use super::host::HostKey;
+
+/// How often a page is looked at while it becomes ready.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// A document is at rest when it has not changed for so long.
+const AT_REST: Duration = Duration::from_millis(300);
+/// Longest wait for that, once it is ready.
+const AT_REST_PATIENCE: Duration = Duration::from_secs(3);
+/// A lazy list is at its end when it has not grown for so long.
+const LIST_AT_REST: Duration = Duration::from_secs(2);
+/// Longest time for scrolling a list to its end.
+const LIST_PATIENCE: Duration = Duration::from_secs(300);
+/// Most items of a lazy list.
+const MAX_ITEMS: u64 = 20_000;
+/// Most clicks at an overlay; one that survives them is no overlay.
+const MAX_OVERLAY_CLICKS: u32 = 5;
+/// How long closing a session may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Looks at the page without touching more of it than the overlay.
+const LOOK: &str = r"
+const [ready, overlay, items] = arguments;
+let clicked = false;
+if (overlay) {
+  const element = document.querySelector(overlay);
+  if (element && element.getClientRects().length > 0) { element.click(); clicked = true; }
+}
+const navigation = performance.getEntriesByType('navigation')[0];
+return {
+  ready: document.readyState !== 'loading' && (ready.length === 0 || ready.some((css) => document.querySelector(css) !== null)),
+  clicked,
+  size: document.documentElement ? document.documentElement.outerHTML.length : 0,
+  items: items ? document.querySelectorAll(items).length : 0,
+  status: navigation && navigation.responseStatus ? navigation.responseStatus : 0,
+  url: location.href,
+};";
+
+/// Scrolls the nearest scrollable ancestor of the list's items, and the window, to the end.
+const SCROLL: &str = r"
+const items = document.querySelectorAll(arguments[0]);
+const last = items[items.length - 1];
+if (last) {
+  last.scrollIntoView({block: 'end'});
+  for (let box = last.parentElement; box; box = box.parentElement) {
+    const overflow = getComputedStyle(box).overflowY;
+    if (box.scrollHeight > box.clientHeight && (overflow === 'auto' || overflow === 'scroll')) {
+      box.scrollTop = box.scrollHeight;
+      box.dispatchEvent(new Event('scroll'));
+      break;
+    }
+  }
+}
+window.scrollTo(0, document.documentElement.scrollHeight);
+return null;";
+
+const DOCUMENT: &str = "return document.documentElement.outerHTML;";
+
+/// A session with one browser.
+pub struct WebdriverSession {
+    client: Client,
+    page_timeout: Duration,
+}
+
+/// A page after its scripts ran.
+pub struct Page {
+    /// HTTP status of the document.
+    pub status: u16,
+    /// The document.
+    pub html: String,
+}
+
+/// Why there is none.
+#[derive(Debug)]
+pub enum VisitFailure {
+    /// The host did not answer; the session is well.
+    Host(String),
+    /// The page is not what may be taken; the session is well.
+    Page(String),
+    /// The page did not come to an end and the session hangs with it.
+    Hung(String),
+    /// The session is gone.
+    Lost(String),
+}
+
+#[derive(Deserialize)]
+struct Look {
+    ready: bool,
+    clicked: bool,
+    size: u64,
+    items: u64,
+    status: u16,
+    url: String,
+}
+
+impl WebdriverSession {
+    /// Starts a session at a WebDriver server.
+    pub async fn connect(
+        server: &Url,
+        capabilities: Map<String, Value>,
+        page_timeout: Duration,
+    ) -> Result<Self, String> {
+        let mut builder =
+            ClientBuilder::rustls().map_err(|error| format!("TLS cannot be set up: {error}"))?;
+        let client = builder
+            .capabilities(capabilities)
+            .connect(server.as_str())
+            .await
+            .map_err(|error| format!("no session at {server}: {error}"))?;
+        Ok(Self {
+            client,
+            page_timeout,
+        })
+    }
+
+    /// Ends the session and its browser, waiting at most some seconds.
+    pub async fn close(self) {
+        match tokio::time::timeout(CLOSE_TIMEOUT, self.client.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "browser session did not close in order"),
+            Err(_) => tracing::debug!("browser session did not close in time"),
+        }
+    }
+
+    /// Sees a page. Bounded in time by the page time-out, the visit's patience and, for a list, the list's.
+    pub async fn visit(
+        &self,
+        visit: &BrowserVisit,
+        max_bytes: usize,
+    ) -> Result<Page, VisitFailure> {
+        let list = if visit.lazy_items_css.is_some() {
+            LIST_PATIENCE
+        } else {
+            Duration::ZERO
+        };
+        // The script that takes the document gets a page time-out of its own.
+        let bound = self.page_timeout * 2 + visit.patience + AT_REST_PATIENCE + list;
+        match tokio::time::timeout(bound, self.see(visit, max_bytes)).await {
+            Ok(result) => result,
+            Err(_) => Err(VisitFailure::Hung(format!(
+                "the page hung in the browser for {} s",
+                bound.as_secs()
+            ))),
+        }
+    }
+
+    async fn see(&self, visit: &BrowserVisit, max_bytes: usize) -> Result<Page, VisitFailure> {
+        self.client
+            .goto(visit.url.as_str())
+            .await
+            .map_err(|error| navigation_failure(&error))?;
+        let look = self.until_ready(visit).await?;
+        let arrived = Url::parse(&look.url).ok();
+        if arrived.as_ref().and_then(HostKey::of) != HostKey::of(&visit.url) {
+            return Err(VisitFailure::Page(format!(
+                "the page led the browser to another host, {}",
+                look.url.chars().take(200).collect::<String>()
+            )));
+        }
+        if let Some(items) = visit.lazy_items_css
+            && look.ready
+        {
+            self.scroll_to_the_end(visit, items, look.items).await?;
+        }
+        let html = self.run(DOCUMENT, Vec::new()).await?;
+        let Value::String(html) = html else {
+            return Err(VisitFailure::Page(
+                "the browser holds no document".to_owned(),
+            ));
+        };
+        if html.len() > max_bytes {
+            return Err(VisitFailure::Page(format!(
+                "the document has {} bytes; at most {max_bytes} are taken",
+                html.len()
+            )));
+        }
+        Ok(Page {
+            status: if look.status == 0 { 200 } else { look.status },
+            html,
+        })
+    }
+
+    /// Looks until a ready selector matches and the document is at rest. A page that never gets there is handed to its
+    /// reader as it is after the visit's patience: it may be the site's way to say that there is nothing.
+    async fn until_ready(&self, visit: &BrowserVisit) -> Result<Look, VisitFailure> {
+        let started = Instant::now();
+        let mut clicks = 0;
+        let mut ready_since = None;
+        let mut last_change = (Instant::now(), 0);
+        loop {
+            let look = self.look(visit, clicks < MAX_OVERLAY_CLICKS).await?;
+            clicks += u32::from(look.clicked);
+            let now = Instant::now();
+            if last_change.1 != look.size || look.clicked {
+                last_change = (now, look.size);
+            }
+            if look.ready {
+                let since = *ready_since.get_or_insert(now);
+                let at_rest = now - last_change.0 >= AT_REST;
+                if at_rest || now - since >= AT_REST_PATIENCE {
+                    return Ok(look);
+                }
+            }
+            // An error page need not become ready.
+            let is_error = look.status >= 400;
+            if (is_error && now - started >= AT_REST) || now - started >= visit.patience {
+                return Ok(look);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn scroll_to_the_end(
+        &self,
+        visit: &BrowserVisit,
+        items_css: &str,
+        first: u64,
+    ) -> Result<(), VisitFailure> {
+        let started = Instant::now();
+        let mut count = first;
+        let mut grew_at = started;
+        let mut clicks = 0;
+        while grew_at.elapsed() < LIST_AT_REST {
+            if count > MAX_ITEMS || started.elapsed() > LIST_PATIENCE {
+                return Err(VisitFailure::Page(format!(
+                    "the list had not come to its end after {count} items and {} s",
+                    started.elapsed().as_secs()
+                )));
+            }
+            self.run(SCROLL, vec![json!(items_css)]).await?;
+            tokio::time::sleep(LOOK_EVERY).await;
+            let look = self.look(visit, clicks < MAX_OVERLAY_CLICKS).await?;
+            clicks += u32::from(look.clicked);
+            if look.items > count || look.clicked {
+                (count, grew_at) = (look.items.max(count), Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    async fn look(&self, visit: &BrowserVisit, click: bool) -> Result<Look, VisitFailure> {
+        let overlay = visit.overlay_css.filter(|_| click);
+        let arguments = vec![
+            json!(visit.ready_css),
+            json!(overlay),
+            json!(visit.lazy_items_css),
+        ];
+        let seen = self.run(LOOK, arguments).await?;
+        serde_json::from_value(seen)
+            .map_err(|error| VisitFailure::Lost(format!("the browser answers nonsense: {error}")))
+    }
+
+    async fn run(&self, script: &str, arguments: Vec<Value>) -> Result<Value, VisitFailure> {
+        self.client
+            .execute(script, arguments)
+            .await
+            .map_err(|error| match &error {
+                CmdError::Standard(standard) if error.is_script_timeout() => VisitFailure::Hung(
+                    format!("the page does not let scripts run: {}", standard.message),
+                ),
+                // The page went on to another document while it was looked at.
+                CmdError::Standard(standard) if error.is_javascript_error() => {
+                    VisitFailure::Page(format!("the page breaks scripts: {}", standard.message))
+                }
+                _ => VisitFailure::Lost(error.to_string()),
+            })
+    }
+}
+
+/// A navigation that failed: Firefox shows `about:neterror` where the host does not answer.
+fn navigation_failure(error: &CmdError) -> VisitFailure {
+    if error.is_timeout() {
+        return VisitFailure::Hung("the page did not load in time".to_owned());
+    }
+    match error {
+        CmdError::Standard(standard) if standard.message.contains("about:neterror") => {
+            let reason = standard
+                .message
+                .split("e=")
+                .nth(1)
+                .and_then(|rest| rest.split('&').next())
+                .unwrap_or("unknown reason");
+            VisitFailure::Host(format!("no answer in the browser: {reason}"))
+        }
+        CmdError::Standard(standard) if error.is_insecure_certificate() => {
+            VisitFailure::Host(format!("certificate refused: {}", standard.message))
+        }
+        _ => VisitFailure::Lost(error.to_string()),
+    }
+}
