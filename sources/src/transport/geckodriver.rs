@@ -305,3 +305,46 @@ pub fn end_processes_using(directory: &Path) -> usize {
     }
     ended
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_killed_runner_leaves_no_browser_behind() {
+        let base = tempfile::tempdir().expect("a directory");
+        let profiles = Arc::new(ProfileRoot::create(base.path()).expect("created"));
+        let programs = Programs::find().expect("geckodriver and firefox are installed");
+        let mut driver = Geckodriver::start(&programs, profiles)
+            .await
+            .expect("started");
+        let home = driver.home.as_ref().expect("a home").path().to_owned();
+        assert!(killpg(driver.group, None).is_ok() && home.exists());
+        // What the end of the process does, by whatever signal: the pipe closes.
+        driver.watchdog.stdin.take();
+        let watched = tokio::time::timeout(Duration::from_secs(10), driver.watchdog.wait());
+        watched.await.expect("in time").expect("ended");
+        driver.process.wait().await.expect("reaped");
+        assert!(killpg(driver.group, None).is_err(), "the group is gone");
+        assert!(!home.exists(), "and its directory");
+    }
+
+    #[test]
+    fn processes_are_ended_only_where_their_arguments_name_the_directory() {
+        let mine = tempfile::tempdir().expect("a directory");
+        let other = tempfile::tempdir().expect("a directory");
+        let sleep = |directory: &Path| {
+            std::process::Command::new("/bin/sh")
+                .args(["-c", "sleep 60 & wait"])
+                .arg(directory)
+                .spawn()
+                .expect("started")
+        };
+        let (mut ours, mut theirs) = (sleep(mine.path()), sleep(other.path()));
+        assert_eq!(end_processes_using(mine.path()), 1);
+        ours.wait().expect("ended");
+        assert!(theirs.try_wait().expect("a state").is_none());
+        theirs.kill().expect("ended");
+        theirs.wait().expect("reaped");
+    }
+}

@@ -18,6 +18,9 @@ use super::robots::RobotsRules;
 use super::waiting::{Waiting, WaitingOn, lock};
 use super::{HostLimits, HostSnapshot, HostState};
 
+/// The least time for which a host that throttles every request is waited for.
+const THROTTLED_PATIENCE: Duration = Duration::from_secs(1_800);
+
 /// One host's gate.
 pub struct HostGate {
     /// Scheme, name and port.
@@ -170,7 +173,7 @@ impl HostGate {
             let give_up_at = state
                 .pace
                 .throttled_since()
-                .map(|since| since + self.patience.give_up_after);
+                .map(|since| since + self.throttled_patience());
             return match give_up_at {
                 Some(at) if now >= at => {
                     Decision::GiveUp(self.throttled_too_long(&state.pace, now))
@@ -207,6 +210,12 @@ impl HostGate {
         )
     }
 
+    /// A host that throttles is at work and says when it will answer: it gets half an hour however short the patience
+    /// with one that is down.
+    fn throttled_patience(&self) -> Duration {
+        self.patience.give_up_after.max(THROTTLED_PATIENCE)
+    }
+
     fn throttled_too_long(&self, pace: &Pace, now: Instant) -> String {
         let since = pace
             .throttled_since()
@@ -223,7 +232,7 @@ impl HostGate {
         let now = Instant::now();
         let state = lock(&self.state);
         let since = state.pace.throttled_since()?;
-        (now.saturating_duration_since(since) >= self.patience.give_up_after)
+        (now.saturating_duration_since(since) >= self.throttled_patience())
             .then(|| HostGivenUp(self.throttled_too_long(&state.pace, now)))
     }
 
