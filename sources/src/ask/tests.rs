@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use axum::response::{Html, IntoResponse};
 use jiff::civil::Date;
 use schema::task::Severity;
 use schema::{Dataset, Reject, SourceName, TaskId};
@@ -68,8 +68,18 @@ impl Site for PlainSite {
         })
     }
 
-    fn visit(&self, _: &PageSpec, _: &PlannedTask) -> Result<Option<BrowserVisit>, String> {
-        Ok(None)
+    fn visit(&self, page: &PageSpec, task: &PlannedTask) -> Result<Option<BrowserVisit>, String> {
+        if page.name != "batch" {
+            return Ok(None);
+        }
+        let url = self.0.join(&format!("seen/{}", task.id.key));
+        Ok(Some(BrowserVisit {
+            url: url.map_err(|error| error.to_string())?,
+            ready_css: vec![".value"],
+            overlay_css: None,
+            lazy_items_css: None,
+            patience: Duration::from_secs(5),
+        }))
     }
 
     fn meaning(&self, _: &PageSpec, status: u16, tasks: usize) -> StatusMeaning {
@@ -94,6 +104,13 @@ impl Site for PlainSite {
         };
         let body = std::str::from_utf8(&answer.body).expect("text");
         let reading = match body {
+            seen if answer.via == Via::Browser => {
+                assert!(seen.contains("computed 42"), "{seen}");
+                Reading::Said {
+                    observations: Vec::new(),
+                    rejects: Vec::new(),
+                }
+            }
             "panic" => panic!("the parser fell over {body}"),
             "script" => Reading::NeedsBrowser(breach()),
             "rubbish" => Reading::Broken(breach()),
@@ -131,27 +148,31 @@ impl World {
     async fn new(answer: fn(&str) -> (u16, &'static str)) -> Self {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&asked);
-        let routes = Router::new().fallback(move |uri: axum::http::Uri| {
-            let path = uri.path().to_owned();
-            let (status, body) = if path == "/robots.txt" {
-                (404, "")
-            } else {
-                answer(&path)
-            };
-            if path != "/robots.txt" {
-                lock(&log).push(path);
-            }
-            async move { (StatusCode::from_u16(status).expect("a status"), body).into_response() }
-        });
+        let routes =
+            Router::new().fallback(move |uri: axum::http::Uri| {
+                let path = uri.path().to_owned();
+                let (status, body) = if path == "/robots.txt" {
+                    (404, "")
+                } else {
+                    answer(&path)
+                };
+                if path != "/robots.txt" {
+                    lock(&log).push(path);
+                }
+                async move {
+                    (StatusCode::from_u16(status).expect("a status"), Html(body)).into_response()
+                }
+            });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         tokio::spawn(async move { axum::serve(listener, routes).await });
+        let base = Url::parse(&format!("http://{address}/")).expect("a URL");
         let source = SourceConfig {
             limits: HostLimits {
                 requests_per_sec: 500.0,
                 concurrent_requests: NonZeroUsize::MIN,
             },
-            own_hosts: Vec::new(),
+            own_hosts: vec![base.clone()],
             factsheet_hosts: Vec::new(),
         };
         let transport = Transport::new(TransportConfig {
@@ -163,14 +184,13 @@ impl World {
                 webdriver: Webdriver::Managed,
                 sessions: NonZeroUsize::MIN,
                 headless: true,
-                pages_per_session: NonZeroUsize::MIN,
+                pages_per_session: NonZeroUsize::new(100).expect("not 0"),
                 profile_dir: None,
             },
         })
         .expect("a transport");
         let memory = Arc::new(CycleMemory::default());
         let archive = tempfile::tempdir().expect("a directory");
-        let base = Url::parse(&format!("http://{address}/")).expect("a URL");
         let asker = Asker::new(
             Arc::new(PlainSite(base)),
             transport,
@@ -397,4 +417,118 @@ async fn o6_rejected_payloads_and_the_first_good_ones_are_kept() {
             .count();
         assert_eq!(there, files, "{folder}");
     }
+}
+
+const COMPUTED: &str = "<html><body><script>setTimeout(() => { const p = document.createElement('p'); p.className = 'value'; p.textContent = 'computed ' + 6 * 7; document.body.append(p); }, 100);</script></body></html>";
+
+#[tokio::test]
+async fn auto_changes_to_the_browser_after_two_calls_for_it_and_stays_there() {
+    let ways: [fn(&str) -> (u16, &'static str); 2] = [
+        |path: &str| {
+            if path.starts_with("/seen/") {
+                (200, COMPUTED)
+            } else {
+                (200, "script")
+            }
+        },
+        |path: &str| {
+            if path.starts_with("/seen/") {
+                (200, COMPUTED)
+            } else {
+                (403, "")
+            }
+        },
+    ];
+    for by_http in ways {
+        let world = World::new(by_http).await;
+        let asked = world
+            .ask(2, ["a", "b"].map(|key| task(2, key)).to_vec())
+            .await;
+        let outcomes: Vec<_> = asked
+            .answers
+            .iter()
+            .map(|answer| (answer.outcome.as_str(), answer.attempts))
+            .collect();
+        assert!(
+            outcomes
+                .iter()
+                .all(|(outcome, attempts)| *outcome == "done" && (2..=3).contains(attempts)),
+            "{asked:?}"
+        );
+        assert_eq!(world.ask_one(2, "c").await.outcome, Outcome::Done);
+        let by_http = lock(&world.asked)
+            .iter()
+            .filter(|path| path.starts_with("/batch/"))
+            .count();
+        assert!(by_http <= 3, "{by_http}");
+        assert!(
+            !lock(&world.asked).contains(&"/batch/c".to_owned()),
+            "for the rest of the cycle"
+        );
+        let http_only = Asker {
+            mode: TransportMode::Http,
+            memory: Arc::default(),
+            ..world.asker.clone()
+        };
+        let context = ReadContext {
+            cycle_date: Date::constant(2026, 11, 23),
+        };
+        let asked = http_only
+            .ask(
+                &PAGES[2],
+                vec![task(2, "d")],
+                context,
+                &WaitingOn::default(),
+            )
+            .await;
+        assert_eq!(asked.answers[0].outcome.as_str(), "failed");
+        let browser_only = Asker {
+            mode: TransportMode::Browser,
+            memory: Arc::default(),
+            ..world.asker.clone()
+        };
+        let asked = browser_only
+            .ask(
+                &PAGES[2],
+                vec![task(2, "e"), task(2, "f")],
+                context,
+                &WaitingOn::default(),
+            )
+            .await;
+        assert_eq!(
+            asked
+                .answers
+                .iter()
+                .filter(|answer| answer.outcome == Outcome::Done)
+                .count(),
+            2
+        );
+        assert!(
+            !lock(&world.asked)
+                .iter()
+                .any(|path| path.contains("/batch/e"))
+        );
+        world.asker.transport.close_browsers().await;
+    }
+}
+
+#[tokio::test]
+async fn a_source_refused_by_the_browser_too_is_down_for_the_round() {
+    let world = World::new(|_| (403, "<html><body class=value></body></html>")).await;
+    let tasks = ["a", "b", "c", "d", "e"].map(|key| task(2, key)).to_vec();
+    let asked = world.ask(2, tasks).await;
+    assert!(
+        asked
+            .breach
+            .is_some_and(|text| text.contains("in the browser, too"))
+    );
+    assert!(
+        asked
+            .answers
+            .iter()
+            .all(|answer| answer.outcome.as_str() == "deferred"),
+        "{:?}",
+        asked.answers
+    );
+    world.asker.transport.close_browsers().await;
 }

@@ -42,6 +42,8 @@ struct GateState {
     in_flight: usize,
     waiting: usize,
     reading_robots: bool,
+    /// Whether it has been said that the host is given up; said once for each outage.
+    told_given_up: bool,
     counts: GateCounts,
 }
 
@@ -79,6 +81,7 @@ impl HostGate {
                 in_flight: 0,
                 waiting: 0,
                 reading_robots: false,
+                told_given_up: false,
                 counts: GateCounts::default(),
             }),
             turnstile: Turnstile::new(()),
@@ -167,7 +170,13 @@ impl HostGate {
             Admission::WaitForProbe => {
                 return Decision::Wait(None, Waiting::HostDown { next_probe: None });
             }
-            Admission::GivenUp => return Decision::GiveUp(self.given_up(&state.health, now)),
+            Admission::GivenUp => {
+                let text = self.given_up(&state.health, now);
+                if !std::mem::replace(&mut state.told_given_up, true) {
+                    tracing::error!("{text}; its remaining tasks are deferred");
+                }
+                return Decision::GiveUp(text);
+            }
         };
         if let Some(until) = state.pace.closed_until(now) {
             let give_up_at = state
@@ -269,7 +278,10 @@ impl HostGate {
                 probe_in_secs = self.patience.first_back_off.as_secs_f64(),
                 "host is down; its requests wait behind one probe at a time"
             ),
-            Change::CameBack => tracing::info!(host = %self.host, "host answers again"),
+            Change::CameBack => {
+                lock(&self.state).told_given_up = false;
+                tracing::info!(host = %self.host, "host answers again");
+            }
         }
         self.changed.notify_one();
     }
