@@ -233,7 +233,7 @@ impl Asker {
             }
             meaning => {
                 self.end_by_status(turn.tasks, meaning, &answer, round)
-                    .await
+                    .await;
             }
         }
     }
@@ -314,7 +314,7 @@ impl Asker {
             }
             meaning => {
                 self.end_by_status(turn.tasks, meaning, &answer, round)
-                    .await
+                    .await;
             }
         }
     }

@@ -12,8 +12,7 @@ pub mod cycle_memory;
 pub mod page;
 pub mod payload;
 pub mod site;
-pub mod sites;
-pub mod text;
+pub mod transport;
 
 pub use ask::{Asked, Asker, TransportMode};
 pub use cycle_memory::CycleMemory;

@@ -80,6 +80,8 @@ enum Nothing {
     Failed(String),
     /// Another attempt would end the same.
     Final(String),
+    /// It may not be asked at all.
+    Forbidden(String),
     /// The host has been down for too long.
     GivenUp(String),
 }
@@ -154,6 +156,9 @@ impl Transport {
                 Attempt::Nothing(Nothing::GivenUp(text)) => {
                     return Err(failure(FailureKind::Deferred, text, attempts));
                 }
+                Attempt::Nothing(Nothing::Forbidden(text)) => {
+                    return Err(failure(FailureKind::Failed, text, attempts));
+                }
                 Attempt::Nothing(Nothing::Final(text)) => {
                     return Err(failure(FailureKind::Failed, text, attempts + 1));
                 }
@@ -189,7 +194,7 @@ impl Transport {
             match self.allowed_by_robots(&gate, &outgoing.url, call).await {
                 Ok(true) => {}
                 Ok(false) => {
-                    return Attempt::Nothing(Nothing::Final(format!(
+                    return Attempt::Nothing(Nothing::Forbidden(format!(
                         "not asked: robots.txt of {} disallows {}",
                         gate.host, outgoing.url
                     )));
@@ -255,8 +260,12 @@ impl Transport {
         if asked_at.elapsed() > PROMPT {
             gate.pace_again(&mut started, waiting).await;
         }
+        waiting.set(Waiting::Answer {
+            since: Instant::now(),
+        });
+        let exchanged = prepared.exchange(outgoing).await;
         waiting.clear();
-        match prepared.exchange(outgoing).await {
+        match exchanged {
             Ok(incoming) => Ok((incoming, started)),
             Err(WireFailure { text, blame }) => Err(match blame {
                 Blame::Host => {
@@ -379,7 +388,7 @@ impl Transport {
                 }
                 Err(Nothing::GivenUp(text)) => return Err(HostGivenUp(text)),
                 // Beyond any size: no robots.txt.
-                Err(Nothing::Final(_)) => return Ok(RobotsRules::default()),
+                Err(Nothing::Final(_) | Nothing::Forbidden(_)) => return Ok(RobotsRules::default()),
                 Err(Nothing::Failed(text)) => format!("{at}: {text}"),
             };
             (at, redirects) = (start.clone(), 0);

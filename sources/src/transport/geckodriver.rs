@@ -188,7 +188,7 @@ impl Geckodriver {
         let gone = async {
             // The leader is our child and must be reaped; then the group ends with its last process.
             let _ = self.process.wait().await;
-            while killpg(self.group, None).is_ok() {
+            while group_lives(self.group) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
@@ -268,6 +268,26 @@ async fn listening_at(
     }
 }
 
+/// Whether a process of the group still runs. Zombies do not: in a container nobody may reap orphans.
+fn group_lives(group: Pid) -> bool {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return false;
+    };
+    entries.flatten().any(|entry| {
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
+            return false;
+        };
+        // After the name in brackets, which may hold anything: state, parent, group.
+        let mut fields = stat
+            .rsplit_once(')')
+            .map_or("", |(_, rest)| rest)
+            .split_whitespace();
+        let state = fields.next().unwrap_or("X");
+        let its_group = fields.nth(1).and_then(|id| id.parse::<i32>().ok());
+        !matches!(state, "Z" | "X") && its_group == Some(group.as_raw())
+    })
+}
+
 /// Kills the processes one of whose arguments names `directory` or something in it: browsers of that profile. The
 /// directory's name is made by us and unique, so no other process can be meant.
 pub fn end_processes_using(directory: &Path) -> usize {
@@ -304,4 +324,47 @@ pub fn end_processes_using(directory: &Path) -> usize {
         }
     }
     ended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_killed_runner_leaves_no_browser_behind() {
+        let base = tempfile::tempdir().expect("a directory");
+        let profiles = Arc::new(ProfileRoot::create(base.path()).expect("created"));
+        let programs = Programs::find().expect("geckodriver and firefox are installed");
+        let mut driver = Geckodriver::start(&programs, profiles)
+            .await
+            .expect("started");
+        let home = driver.home.as_ref().expect("a home").path().to_owned();
+        assert!(group_lives(driver.group) && home.exists());
+        // What the end of the process does, by whatever signal: the pipe closes.
+        driver.watchdog.stdin.take();
+        let watched = tokio::time::timeout(Duration::from_secs(10), driver.watchdog.wait());
+        watched.await.expect("in time").expect("ended");
+        driver.process.wait().await.expect("reaped");
+        assert!(!group_lives(driver.group), "the group is gone");
+        assert!(!home.exists(), "and its directory");
+    }
+
+    #[test]
+    fn processes_are_ended_only_where_their_arguments_name_the_directory() {
+        let mine = tempfile::tempdir().expect("a directory");
+        let other = tempfile::tempdir().expect("a directory");
+        let sleep = |directory: &Path| {
+            std::process::Command::new("/bin/sh")
+                .args(["-c", "sleep 60 & wait"])
+                .arg(directory)
+                .spawn()
+                .expect("started")
+        };
+        let (mut ours, mut theirs) = (sleep(mine.path()), sleep(other.path()));
+        assert_eq!(end_processes_using(mine.path()), 1);
+        ours.wait().expect("ended");
+        assert!(theirs.try_wait().expect("a state").is_none());
+        theirs.kill().expect("ended");
+        theirs.wait().expect("reaped");
+    }
 }

@@ -18,6 +18,9 @@ use super::robots::RobotsRules;
 use super::waiting::{Waiting, WaitingOn, lock};
 use super::{HostLimits, HostSnapshot, HostState};
 
+/// The least time for which a host that throttles every request is waited for.
+const THROTTLED_PATIENCE: Duration = Duration::from_secs(1_800);
+
 /// One host's gate.
 pub struct HostGate {
     /// Scheme, name and port.
@@ -39,6 +42,8 @@ struct GateState {
     in_flight: usize,
     waiting: usize,
     reading_robots: bool,
+    /// Whether it has been said that the host is given up; said once for each outage.
+    told_given_up: bool,
     counts: GateCounts,
 }
 
@@ -76,6 +81,7 @@ impl HostGate {
                 in_flight: 0,
                 waiting: 0,
                 reading_robots: false,
+                told_given_up: false,
                 counts: GateCounts::default(),
             }),
             turnstile: Turnstile::new(()),
@@ -164,13 +170,19 @@ impl HostGate {
             Admission::WaitForProbe => {
                 return Decision::Wait(None, Waiting::HostDown { next_probe: None });
             }
-            Admission::GivenUp => return Decision::GiveUp(self.given_up(&state.health, now)),
+            Admission::GivenUp => {
+                let text = self.given_up(&state.health, now);
+                if !std::mem::replace(&mut state.told_given_up, true) {
+                    tracing::error!("{text}; its remaining tasks are deferred");
+                }
+                return Decision::GiveUp(text);
+            }
         };
         if let Some(until) = state.pace.closed_until(now) {
             let give_up_at = state
                 .pace
                 .throttled_since()
-                .map(|since| since + self.patience.give_up_after);
+                .map(|since| since + self.throttled_patience());
             return match give_up_at {
                 Some(at) if now >= at => {
                     Decision::GiveUp(self.throttled_too_long(&state.pace, now))
@@ -207,6 +219,12 @@ impl HostGate {
         )
     }
 
+    /// A host that throttles is at work and says when it will answer: it gets half an hour however short the patience
+    /// with one that is down.
+    fn throttled_patience(&self) -> Duration {
+        self.patience.give_up_after.max(THROTTLED_PATIENCE)
+    }
+
     fn throttled_too_long(&self, pace: &Pace, now: Instant) -> String {
         let since = pace
             .throttled_since()
@@ -223,7 +241,7 @@ impl HostGate {
         let now = Instant::now();
         let state = lock(&self.state);
         let since = state.pace.throttled_since()?;
-        (now.saturating_duration_since(since) >= self.patience.give_up_after)
+        (now.saturating_duration_since(since) >= self.throttled_patience())
             .then(|| HostGivenUp(self.throttled_too_long(&state.pace, now)))
     }
 
@@ -260,7 +278,10 @@ impl HostGate {
                 probe_in_secs = self.patience.first_back_off.as_secs_f64(),
                 "host is down; its requests wait behind one probe at a time"
             ),
-            Change::CameBack => tracing::info!(host = %self.host, "host answers again"),
+            Change::CameBack => {
+                lock(&self.state).told_given_up = false;
+                tracing::info!(host = %self.host, "host answers again");
+            }
         }
         self.changed.notify_one();
     }

@@ -1,4 +1,5 @@
 //! The whole way of a question, over a scripted wire with simulated time, and over real sockets.
 
+mod in_browser;
 mod over_sockets;
 mod scripted;

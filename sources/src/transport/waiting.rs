@@ -33,6 +33,11 @@ pub enum Waiting {
     },
     /// All browser sessions are in use, or one is being started.
     BrowserSession,
+    /// A request is in flight, or a page is being built in the browser; a time limit bounds it.
+    Answer {
+        /// Since when.
+        since: Instant,
+    },
 }
 
 impl fmt::Display for Waiting {
@@ -55,6 +60,9 @@ impl fmt::Display for Waiting {
             Self::Robots => f.write_str("robots.txt"),
             Self::Retry { at } => write!(f, "the next attempt in {} s", seconds(at)),
             Self::BrowserSession => f.write_str("a browser session"),
+            Self::Answer { since } => {
+                write!(f, "an answer, for {} s", since.elapsed().as_secs())
+            }
         }
     }
 }
@@ -64,7 +72,8 @@ impl fmt::Display for Waiting {
 pub struct WaitingOn(Arc<Mutex<Option<Waiting>>>);
 
 impl WaitingOn {
-    /// What the call waits on; `None` while a request is in flight or being read, which time limits bound.
+    /// What the call waits on; `None` while it waits on nobody: before it asks, and while an answer is being read. A call
+    /// that stays there is stuck.
     #[must_use]
     pub fn current(&self) -> Option<Waiting> {
         lock(&self.0).clone()
