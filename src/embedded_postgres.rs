@@ -33,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// How long sessions of a killed postmaster may take to notice.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a killed server may take to be wholly gone.
+const SETTLING: Duration = Duration::from_secs(15);
+
 /// Server logs larger than this are removed before a start (O6).
 const MAX_SERVER_LOG_BYTES: u64 = 20 << 20;
 
@@ -135,6 +138,27 @@ impl EmbeddedPostgres {
         if own.is_file() { own } else { "psql".into() }
     }
 
+    /// Starts the server again if it died under us; whether that was so. The connection string stays the same. For whoever
+    /// waits out an outage of the database: a private server has nobody else to bring it back.
+    ///
+    /// # Errors
+    /// As [`EmbeddedPostgres::start`].
+    pub async fn revive(&self) -> Result<bool, EmbeddedError> {
+        let (place, binaries) = (self.place.clone(), self.binaries.clone());
+        blocking(move || {
+            let _turn = take_turn(&place)?;
+            let (postmaster, started) = bring_up(&place, &binaries)?;
+            if started {
+                tracing::warn!(
+                    pid = postmaster.pid,
+                    "the private PostgreSQL had died and was started again"
+                );
+            }
+            Ok(started)
+        })
+        .await
+    }
+
     /// Gives up our share, and stops the server if we were the last one and it was started by a master_runner.
     ///
     /// # Errors
@@ -192,14 +216,15 @@ impl EmbeddedPostgres {
             Err(TryLockError::WouldBlock) => return Ok(Stopped::StillUsed),
             Err(TryLockError::Error(error)) => return Err(io("cannot lock", &file)(error)),
         }
-        if !postmaster::is_started_by_us(data_dir, &self.postmaster) {
-            return Ok(Stopped::NotOurs);
-        }
-        // A server that died or was stopped meanwhile needs no stopping.
-        if let State::Ready(_) | State::Changing =
-            postmaster::observe(data_dir, &self.place.account)?
-        {
-            postmaster::stop(data_dir, &self.place.account, &self.binaries)?;
+        match postmaster::observe(data_dir, &self.place.account)? {
+            State::Ready(running) if !postmaster::is_started_by_us(data_dir, &running) => {
+                return Ok(Stopped::NotOurs);
+            }
+            State::Ready(_) | State::Changing => {
+                postmaster::stop(data_dir, &self.place.account, &self.binaries)?;
+            }
+            // It died meanwhile: there is nothing left to stop.
+            State::Down | State::Orphans(_) => {}
         }
         cluster::remove_socket_dir(data_dir, &self.postmaster.socket_dir)?;
         Ok(Stopped::Down)
@@ -253,6 +278,7 @@ fn bring_up(place: &Place, binaries: &Binaries) -> Result<(Postmaster, bool), Em
         data_dir, account, ..
     } = place;
     let began = Instant::now();
+    let killed = postmaster::was_killed(data_dir);
     let mut started = false;
     loop {
         match postmaster::observe(data_dir, account)? {
@@ -264,9 +290,15 @@ fn bring_up(place: &Place, binaries: &Binaries) -> Result<(Postmaster, bool), Em
             }
             State::Down => {
                 cluster::trim_logs(data_dir, MAX_SERVER_LOG_BYTES)?;
-                postmaster::start(data_dir, account, binaries)?;
-                started = true;
-                continue;
+                match postmaster::start(data_dir, account, binaries) {
+                    Ok(()) => {
+                        started = true;
+                        continue;
+                    }
+                    // The last processes of a killed server are on their way out, invisible already, their memory not yet freed.
+                    Err(_) if killed && began.elapsed() < SETTLING => {}
+                    Err(error) => return Err(error),
+                }
             }
             State::Orphans(pids) if began.elapsed() > ORPHAN_PATIENCE => {
                 return Err(EmbeddedError::Orphans {

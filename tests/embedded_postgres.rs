@@ -44,10 +44,9 @@ async fn count(server: &EmbeddedPostgres) -> i64 {
     row.expect("counted").get(0)
 }
 
+/// Whether a process is there and no zombie.
 fn alive(pid: u32) -> bool {
-    Path::new(&format!("/proc/{pid}/stat")).exists()
-        && !std::fs::read_to_string(format!("/proc/{pid}/stat"))
-            .is_ok_and(|stat| stat.contains(") Z "))
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 fn signal(pid: u32, signal: Signal) {
@@ -150,7 +149,7 @@ async fn what_was_stored_is_there_at_the_second_start_which_is_fast() {
     drop(client);
     let pid = server.server_pid();
     assert_eq!(server.stop().await.expect("stopped"), Stopped::Down);
-    assert!(!alive(pid));
+    wait_for("the end of the server", || !alive(pid));
 
     let began = Instant::now();
     let server = EmbeddedPostgres::start(&at(&data_dir))
@@ -196,7 +195,7 @@ async fn a_server_left_by_a_killed_runner_is_taken_over_and_then_stopped() {
     assert_eq!(count(&server).await, 1);
     let pid = server.server_pid();
     assert_eq!(server.stop().await.expect("stopped"), Stopped::Down);
-    assert!(!alive(pid));
+    wait_for("the end of the server", || !alive(pid));
 }
 
 #[tokio::test]
@@ -262,6 +261,44 @@ async fn a_killed_postmaster_loses_nothing_that_was_committed() {
     // It may have ended its statement or not; what matters is that nobody was let in beside it.
     assert!(busy.is_finished());
     assert_eq!(server.stop().await.expect("stopped"), Stopped::Down);
+}
+
+#[tokio::test]
+async fn a_server_that_died_under_a_runner_is_brought_back_at_the_same_address() {
+    let folder = open_folder();
+    let server = EmbeddedPostgres::start(&at(&folder.path().join("postgres")))
+        .await
+        .expect("started");
+    assert!(!server.revive().await.expect("alive"), "nothing to do");
+    signal(server.server_pid(), Signal::SIGKILL);
+    wait_for("the end of the postmaster", || !alive(server.server_pid()));
+    assert!(server.revive().await.expect("revived"));
+    connect(&server).await;
+    assert_eq!(server.stop().await.expect("stopped"), Stopped::Down);
+}
+
+#[tokio::test]
+async fn psql_opens_on_the_private_server() {
+    let folder = open_folder();
+    let data_dir = folder.path().join("postgres");
+    let server = EmbeddedPostgres::start(&at(&data_dir))
+        .await
+        .expect("started");
+    let database = server.connection_string().parse().expect("an address");
+    let arguments = [
+        "--quiet",
+        "--command",
+        "CREATE TABLE kept AS SELECT generate_series(1, 4)",
+    ];
+    let ended = master_runner::psql::open(
+        &server.psql_program(),
+        &database,
+        &arguments.map(Into::into),
+    )
+    .await;
+    assert!(ended.expect("opened").success());
+    assert_eq!(count(&server).await, 4);
+    server.stop().await.expect("stopped");
 }
 
 #[tokio::test]

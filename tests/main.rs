@@ -4,6 +4,7 @@
 
 mod house;
 mod main_job;
+mod try_it;
 mod modes_differ;
 mod resume;
 mod world;

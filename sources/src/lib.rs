@@ -12,6 +12,8 @@ pub mod cycle_memory;
 pub mod page;
 pub mod payload;
 pub mod site;
+pub mod sites;
+pub mod text;
 pub mod transport;
 
 pub use ask::{Asked, Asker, TransportMode};

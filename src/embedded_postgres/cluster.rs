@@ -1,7 +1,7 @@
 //! The directory of the cluster: made whole or not at all, and its settings, written anew before every start.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::Write;
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -107,20 +107,50 @@ pub(super) fn write_settings(data_dir: &Path, account: &Account) -> Result<PathB
 
 /// Removes server logs beyond `max_bytes` each; called while the server is down.
 pub(super) fn trim_logs(data_dir: &Path, max_bytes: u64) -> Result<(), EmbeddedError> {
-    let dir = data_dir.join("log");
-    let entries = match std::fs::read_dir(&dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(io("cannot list", &dir)(error)),
-    };
-    for entry in entries {
-        let path = entry.map_err(io("cannot list", &dir))?.path();
-        let metadata = std::fs::symlink_metadata(&path).map_err(io("cannot look at", &path))?;
-        if metadata.is_file() && metadata.len() > max_bytes {
+    for (path, metadata) in logs(data_dir)? {
+        if metadata.len() > max_bytes {
             std::fs::remove_file(&path).map_err(io("cannot remove the server log", &path))?;
         }
     }
     Ok(())
+}
+
+/// The end of what the server wrote last to its own log.
+pub(super) fn newest_log(data_dir: &Path) -> Result<String, EmbeddedError> {
+    const END_BYTES: u64 = 4096;
+    let newest = logs(data_dir)?
+        .into_iter()
+        .max_by_key(|(_, metadata)| (metadata.mtime(), metadata.mtime_nsec()));
+    let Some((path, metadata)) = newest else {
+        return Ok(String::new());
+    };
+    let mut end = Vec::new();
+    File::open(&path)
+        .and_then(|mut file| {
+            file.seek(SeekFrom::Start(metadata.len().saturating_sub(END_BYTES)))?;
+            file.take(END_BYTES).read_to_end(&mut end)
+        })
+        .map_err(io("cannot read the server log", &path))?;
+    Ok(String::from_utf8_lossy(&end).into_owned())
+}
+
+/// The server's log files.
+fn logs(data_dir: &Path) -> Result<Vec<(PathBuf, Metadata)>, EmbeddedError> {
+    let dir = data_dir.join("log");
+    let entries = match std::fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io("cannot list", &dir)(error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(io("cannot list", &dir))?.path();
+        let metadata = std::fs::symlink_metadata(&path).map_err(io("cannot look at", &path))?;
+        if metadata.is_file() {
+            found.push((path, metadata));
+        }
+    }
+    Ok(found)
 }
 
 /// A path beside the data directory: `data/postgres` and `.lock` give `data/postgres.lock`.

@@ -41,6 +41,11 @@ pub(super) enum State {
     Orphans(Vec<u32>),
 }
 
+/// Whether a server was there that did not end in order.
+pub(super) fn was_killed(data_dir: &Path) -> bool {
+    data_dir.join("postmaster.pid").exists()
+}
+
 /// Looks. A pid in a stale postmaster.pid may belong to any process by now, so the file alone is never believed: a server of
 /// this directory is a process named `postgres` that works in it.
 pub(super) fn observe(data_dir: &Path, account: &Account) -> Result<State, EmbeddedError> {
@@ -74,7 +79,8 @@ pub(super) fn start(
 ) -> Result<(), EmbeddedError> {
     // Nobody works in the directory: what is left of a killed server only stands in the way, for its pid may be another's now.
     remove_if_there(&data_dir.join("postmaster.pid"))?;
-    cluster::write_settings(data_dir, account)?;
+    let socket_dir = cluster::write_settings(data_dir, account)?;
+    remove_if_there(&socket_dir.join(".s.PGSQL.5432.lock"))?;
     let said_file = data_dir.join("master_runner.start.log");
     remove_if_there(&said_file)?;
     let said = OpenOptions::new()
@@ -99,7 +105,8 @@ pub(super) fn start(
     if status.success() {
         return Ok(());
     }
-    let text = std::fs::read_to_string(&said_file).map_err(io("cannot read", &said_file))?;
+    let mut text = std::fs::read_to_string(&said_file).map_err(io("cannot read", &said_file))?;
+    text.push_str(&cluster::newest_log(data_dir)?);
     Err(EmbeddedError::Program {
         program: "pg_ctl start",
         data_dir: data_dir.to_path_buf(),
