@@ -75,7 +75,10 @@ impl CommonArgs {
     /// # Errors
     /// What is wrong in it, with every wrong value at once.
     pub fn settings(&self) -> Result<RunnerSettings, ConfigError> {
-        let path = self.config.clone().unwrap_or_else(|| PathBuf::from("runner.ron"));
+        let path = self
+            .config
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("runner.ron"));
         let config = RunnerConfig::load(&path, self.config.is_some())?;
         let database_url = std::env::var("DATABASE_URL").ok();
         RunnerSettings::check(&path, &config, database_url.as_deref())
@@ -127,7 +130,9 @@ impl Cli {
         let command = self.command.unwrap_or(Command::Run(self.run));
         let common = match &command {
             Command::Run(args) => args.common.clone(),
-            Command::Check(common) | Command::Status(common) | Command::Remerge(common) => common.clone(),
+            Command::Check(common) | Command::Status(common) | Command::Remerge(common) => {
+                common.clone()
+            }
             Command::Explain(args) => args.common.clone(),
             Command::Probe(args) => args.common.clone(),
             Command::Psql(args) => args.common.clone(),

@@ -9,7 +9,7 @@ use actors::messages::{BeginShutdown, ReadSnapshot};
 use actors::supervisor::{SpineFailed, Supervisor, SupervisorSettings};
 use jiff::Zoned;
 use jiff::civil::Date;
-use schema::store::{CycleKind, CycleRequest, Scope, ScheduleFacts, StoreError};
+use schema::store::{CycleKind, CycleRequest, ScheduleFacts, Scope, StoreError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -20,7 +20,9 @@ use crate::progress::{LogWriter, show};
 use crate::runner_settings::RunnerSettings;
 use crate::schedule::{Next, Schedule};
 use crate::sites::Sites;
-use crate::warehouse::{BACK_OFF, LOCK_PATIENCE, START_PATIENCE, StartPatience, Warehouse, open_writer, psql_line};
+use crate::warehouse::{
+    BACK_OFF, LOCK_PATIENCE, START_PATIENCE, StartPatience, Warehouse, open_writer, psql_line,
+};
 
 /// The longest sleep of the scheduler: a clock that is set is noticed within it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
@@ -28,7 +30,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 const REACH_LIMIT: Duration = Duration::from_secs(4);
 
 /// Runs, and says how it came out. Must be called within an actix system.
-pub async fn run(settings: RunnerSettings, args: RunArgs, log: LogWriter) -> RunOutcome {
+pub async fn run(mut settings: RunnerSettings, args: RunArgs, log: LogWriter) -> RunOutcome {
+    settings.mode = args.mode.unwrap_or(settings.mode);
     let warehouse = match Warehouse::open(&settings.database).await {
         Ok(warehouse) => warehouse,
         Err(error) => {
@@ -41,7 +44,12 @@ pub async fn run(settings: RunnerSettings, args: RunArgs, log: LogWriter) -> Run
     outcome
 }
 
-async fn run_on(settings: &RunnerSettings, args: &RunArgs, log: LogWriter, warehouse: &Warehouse) -> RunOutcome {
+async fn run_on(
+    settings: &RunnerSettings,
+    args: &RunArgs,
+    log: LogWriter,
+    warehouse: &Warehouse,
+) -> RunOutcome {
     let (stop, mut stopped) = watch::channel(false);
     let early = stop.clone();
     let until_started = actix::spawn(async move {
@@ -68,7 +76,12 @@ async fn run_on(settings: &RunnerSettings, args: &RunArgs, log: LogWriter, wareh
         }
     };
     until_started.abort();
-    let supervisor = Supervisor::new(supervisor_settings(settings, &sites, warehouse.connection()), Some(writer), stop).start();
+    let supervisor = Supervisor::new(
+        supervisor_settings(settings, &sites, warehouse.connection()),
+        Some(writer),
+        stop,
+    )
+    .start();
     let signals = actix::spawn(stop_on_signal(supervisor.clone()));
     let shown = actix::spawn(show(supervisor.clone(), sites.read_rates(), log));
     let runner = CycleRunner {
@@ -88,7 +101,11 @@ async fn run_on(settings: &RunnerSettings, args: &RunArgs, log: LogWriter, wareh
         runner,
         supervisor,
     };
-    let outcome = if args.once { job.once().await } else { job.by_schedule().await };
+    let outcome = if args.once {
+        job.once().await
+    } else {
+        job.by_schedule().await
+    };
     shown.abort();
     signals.abort();
     sites.close().await;
@@ -110,7 +127,9 @@ impl Job<'_> {
     }
 
     fn today(&self) -> Date {
-        Zoned::now().with_time_zone(self.settings.schedule.timezone.clone()).date()
+        Zoned::now()
+            .with_time_zone(self.settings.schedule.timezone.clone())
+            .date()
     }
 
     fn stopping(&self) -> bool {
@@ -119,7 +138,9 @@ impl Job<'_> {
 
     async fn facts(&self) -> Result<ScheduleFacts, SpineFailed> {
         self.runner
-            .on_writer("reading the schedule", |writer| Box::pin(writer.schedule_facts()))
+            .on_writer("reading the schedule", |writer| {
+                Box::pin(writer.schedule_facts())
+            })
             .await
     }
 
@@ -161,11 +182,14 @@ impl Job<'_> {
                         tracing::info!(%until, "nothing is due before");
                         announced = Some(until.clone());
                     }
-                    let left = Duration::try_from(now.duration_until(&until)).unwrap_or(LONGEST_SLEEP);
+                    let left =
+                        Duration::try_from(now.duration_until(&until)).unwrap_or(LONGEST_SLEEP);
                     self.sleep(left.min(LONGEST_SLEEP)).await;
                 }
                 Next::Never => {
-                    tracing::error!("the schedule skips every day: there is never anything to do; correct schedule.skip_weekdays");
+                    tracing::error!(
+                        "the schedule skips every day: there is never anything to do; correct schedule.skip_weekdays"
+                    );
                     return RunOutcome::Failed;
                 }
             }
@@ -188,7 +212,11 @@ impl Job<'_> {
         let request = CycleRequest {
             cycle_date,
             kind,
-            scope: if self.runner.narrowing.is_partial() { Scope::Partial } else { Scope::Full },
+            scope: if self.runner.narrowing.is_partial() {
+                Scope::Partial
+            } else {
+                Scope::Full
+            },
             fresh: self.args.fresh,
             resume_closed_failures: once,
         };
@@ -200,7 +228,9 @@ impl Job<'_> {
             }
             loop {
                 let now = Zoned::now();
-                let Ok(left) = Duration::try_from(now.duration_until(&schedule.round_two_at(&began_at))) else {
+                let Ok(left) =
+                    Duration::try_from(now.duration_until(&schedule.round_two_at(&began_at)))
+                else {
                     return;
                 };
                 if left.is_zero() {
@@ -243,7 +273,11 @@ impl Job<'_> {
     }
 
     async fn print_summary(&self, end: &CycleEnd, duration: Duration) {
-        let restarts = self.supervisor.send(ReadSnapshot).await.map_or(0, |snapshot| snapshot.restarts);
+        let restarts = self
+            .supervisor
+            .send(ReadSnapshot)
+            .await
+            .map_or(0, |snapshot| snapshot.restarts);
         let facts = RunFacts {
             pages: self.sites.page_counts(),
             duration,
@@ -256,7 +290,11 @@ impl Job<'_> {
     }
 }
 
-fn supervisor_settings(settings: &RunnerSettings, sites: &Sites, connection: &str) -> SupervisorSettings {
+fn supervisor_settings(
+    settings: &RunnerSettings,
+    sites: &Sites,
+    connection: &str,
+) -> SupervisorSettings {
     let supervision = &settings.supervision;
     SupervisorSettings {
         sizes: settings.sizes(),
@@ -282,8 +320,13 @@ fn start_failure(error: &StoreError) -> String {
 }
 
 async fn next_stop_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        tracing::warn!("signals cannot be listened to: only kill -9 stops this process; that loses nothing");
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        tracing::warn!(
+            "signals cannot be listened to: only kill -9 stops this process; that loses nothing"
+        );
         return std::future::pending().await;
     };
     tokio::select! {

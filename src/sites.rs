@@ -12,7 +12,8 @@ use sources::cycle_memory::CycleMemory;
 use sources::site::Site;
 use sources::sites::{SiteAddress, pages};
 use sources::transport::{
-    BrowserConfig, HostKey, HostLimits, HostPatience, HostState, SourceConfig, Transport, TransportConfig, TransportError,
+    BrowserConfig, HostKey, HostLimits, HostPatience, HostState, SourceConfig, Transport,
+    TransportConfig, TransportError,
 };
 use url::Url;
 
@@ -42,7 +43,9 @@ pub enum SitesError {
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// The archive of payloads cannot be used.
-    #[error("the archive of payloads {directory} cannot be used: {cause}; make it writable or change retention.archive_dir")]
+    #[error(
+        "the archive of payloads {directory} cannot be used: {cause}; make it writable or change retention.archive_dir"
+    )]
     Archive {
         /// Where.
         directory: PathBuf,
@@ -95,10 +98,13 @@ impl Sites {
             },
         })?;
         let directory = &settings.retention.archive_dir;
-        let archive = Archive::open(directory, settings.retention.archive_bytes).map_err(|cause| SitesError::Archive {
-            directory: directory.clone(),
-            cause,
-        })?;
+        let archive =
+            Archive::open(directory, settings.retention.archive_bytes).map_err(|cause| {
+                SitesError::Archive {
+                    directory: directory.clone(),
+                    cause,
+                }
+            })?;
         let archive = Arc::new(archive);
         let sites = entries
             .into_iter()
@@ -129,7 +135,10 @@ impl Sites {
     /// The pages of the enabled sources.
     #[must_use]
     pub fn pages(&self) -> SitePages {
-        self.sites.keys().map(|source| (*source, pages(*source))).collect()
+        self.sites
+            .keys()
+            .map(|source| (*source, pages(*source)))
+            .collect()
     }
 
     /// What the supervisor starts source actors with.
@@ -150,7 +159,11 @@ impl Sites {
     /// What to call when a round begins: breaches hold for one round only.
     #[must_use]
     pub fn on_round(&self) -> Arc<dyn Fn(i16) + Send + Sync> {
-        let memories: Vec<Arc<CycleMemory>> = self.sites.values().map(|site| Arc::clone(&site.memory)).collect();
+        let memories: Vec<Arc<CycleMemory>> = self
+            .sites
+            .values()
+            .map(|site| Arc::clone(&site.memory))
+            .collect();
         Arc::new(move |_round| memories.iter().for_each(|memory| memory.begin_round()))
     }
 
@@ -193,17 +206,27 @@ impl Sites {
     #[must_use]
     pub fn read_rates(&self) -> ReadRates {
         let transport = self.transport.clone();
-        let hosts: BTreeMap<SourceName, Vec<Url>> =
-            self.sites.iter().map(|(source, site)| (*source, site.own_hosts.clone())).collect();
+        let hosts: BTreeMap<SourceName, Vec<Url>> = self
+            .sites
+            .iter()
+            .map(|(source, site)| (*source, site.own_hosts.clone()))
+            .collect();
         Arc::new(move || {
             let snapshot = transport.snapshot();
             let rates = hosts.iter().map(|(source, urls)| {
                 let mut rate = SourceRate {
-                    retries: snapshot.sources.get(source).map_or(0, |counts| counts.retries),
+                    retries: snapshot
+                        .sources
+                        .get(source)
+                        .map_or(0, |counts| counts.retries),
                     ..SourceRate::default()
                 };
                 for host in &snapshot.hosts {
-                    if !urls.iter().any(|url| HostKey::of(url).as_ref() == Some(&host.host)) || host.in_flight + host.waiting == 0 {
+                    if !urls
+                        .iter()
+                        .any(|url| HostKey::of(url).as_ref() == Some(&host.host))
+                        || host.in_flight + host.waiting == 0
+                    {
                         continue;
                     }
                     if rate.requests_per_sec == 0.0 || host.rate_now < rate.requests_per_sec {
@@ -224,26 +247,45 @@ impl Sites {
 }
 
 fn held_up(state: &HostState) -> Option<String> {
-    let seconds = |until: tokio::time::Instant| until.saturating_duration_since(tokio::time::Instant::now()).as_secs();
+    let seconds = |until: tokio::time::Instant| {
+        until
+            .saturating_duration_since(tokio::time::Instant::now())
+            .as_secs()
+    };
     match state {
         HostState::Open => None,
         HostState::ReadingRobots => Some("robots.txt".to_owned()),
-        HostState::Throttled { until } => Some(format!("the host (throttled, {} s)", seconds(*until))),
-        HostState::Down { next_probe, last_failure, .. } => {
-            Some(format!("the host (down: {last_failure}; probed in {} s)", seconds(*next_probe)))
+        HostState::Throttled { until } => {
+            Some(format!("the host (throttled, {} s)", seconds(*until)))
         }
+        HostState::Down {
+            next_probe,
+            last_failure,
+            ..
+        } => Some(format!(
+            "the host (down: {last_failure}; probed in {} s)",
+            seconds(*next_probe)
+        )),
     }
 }
 
 /// `name:port`, as lists of allowed hosts have it.
 fn name_and_port(url: &Url) -> Option<String> {
-    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+    Some(format!(
+        "{}:{}",
+        url.host_str()?,
+        url.port_or_known_default()?
+    ))
 }
 
 fn entries(settings: &RunnerSettings) -> Vec<Entry> {
     let sources = &settings.sources;
     let mut entries = Vec::new();
-    let names = |urls: &[Url]| urls.iter().filter_map(name_and_port).collect::<Vec<String>>();
+    let names = |urls: &[Url]| {
+        urls.iter()
+            .filter_map(name_and_port)
+            .collect::<Vec<String>>()
+    };
     if sources.finnomena.enabled {
         let site = &sources.finnomena;
         entries.push(Entry {

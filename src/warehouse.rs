@@ -68,12 +68,20 @@ impl Warehouse {
 
     /// Stops what was started here.
     pub async fn close(self) {
-        let Some(embedded) = self.embedded else { return };
+        let Some(embedded) = self.embedded else {
+            return;
+        };
         match embedded.stop().await {
             Ok(Stopped::Down) => tracing::info!("the private PostgreSQL is stopped"),
-            Ok(Stopped::StillUsed) => tracing::info!("the private PostgreSQL goes on: another master_runner uses it"),
-            Ok(Stopped::NotOurs) => tracing::info!("the PostgreSQL that was started by hand goes on"),
-            Err(error) => tracing::warn!(%error, "the private PostgreSQL could not be stopped; its data is safe, the next start takes it over"),
+            Ok(Stopped::StillUsed) => {
+                tracing::info!("the private PostgreSQL goes on: another master_runner uses it")
+            }
+            Ok(Stopped::NotOurs) => {
+                tracing::info!("the PostgreSQL that was started by hand goes on")
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the private PostgreSQL could not be stopped; its data is safe, the next start takes it over")
+            }
         }
     }
 }
@@ -91,7 +99,11 @@ pub struct StartPatience {
 ///
 /// # Errors
 /// The database did not come in time or refuses; another runner holds it; the program is to stop.
-pub async fn open_writer(connection: &str, patience: StartPatience, stop: &mut watch::Receiver<bool>) -> Result<Writer, StoreError> {
+pub async fn open_writer(
+    connection: &str,
+    patience: StartPatience,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<Writer, StoreError> {
     let began = Instant::now();
     let mut back_off = BACK_OFF.0;
     let mut said_standby = false;
@@ -103,11 +115,19 @@ pub async fn open_writer(connection: &str, patience: StartPatience, stop: &mut w
         match &error {
             StoreError::AnotherRunner { who } if patience.other_runner => {
                 if !said_standby {
-                    tracing::info!(holder = who, "standing by: another runner holds the database");
+                    tracing::info!(
+                        holder = who,
+                        "standing by: another runner holds the database"
+                    );
                     said_standby = true;
                 }
             }
-            error if error.is_outage() && patience.database.is_none_or(|limit| began.elapsed() < limit) => {
+            error
+                if error.is_outage()
+                    && patience
+                        .database
+                        .is_none_or(|limit| began.elapsed() < limit) =>
+            {
                 tracing::warn!(%error, retry_after_secs = back_off.as_secs_f64(), "the database is not there yet; waiting");
             }
             _ => return Err(error),
@@ -123,7 +143,9 @@ pub async fn open_writer(connection: &str, patience: StartPatience, stop: &mut w
 /// The exact line that opens the warehouse in psql; `config` as named on the command line.
 #[must_use]
 pub fn psql_line(config: Option<&Path>) -> String {
-    let program = std::env::args().next().unwrap_or_else(|| "master_runner".to_owned());
+    let program = std::env::args()
+        .next()
+        .unwrap_or_else(|| "master_runner".to_owned());
     match config {
         None => format!("{program} psql"),
         Some(config) => format!("{program} psql --config {}", config.display()),

@@ -4,7 +4,6 @@
 
 mod house;
 mod main_job;
-mod try_it;
 mod modes_differ;
 mod resume;
 mod world;

@@ -14,18 +14,31 @@ fn market() -> MarketConfig {
 
 async fn every_cell_is_the_truth(mode: &str, cycle: &str) {
     let world = World::new(market()).await;
-    world.run(&["--once", "--mode", mode, "--cycle", cycle]).await.exits(0);
+    world
+        .run(&["--once", "--mode", mode, "--cycle", cycle])
+        .await
+        .exits(0);
     world.assert_truth().await;
 
     // D2: with the replica's clock standing, a second pass writes no row.
     let before = world.written().await;
-    world.run(&["--once", "--mode", mode, "--cycle", cycle]).await.exits(0);
-    assert_eq!(world.written().await, before, "a second pass over unchanged sources wrote rows");
+    world
+        .run(&["--once", "--mode", mode, "--cycle", cycle])
+        .await
+        .exits(0);
+    assert_eq!(
+        world.written().await,
+        before,
+        "a second pass over unchanged sources wrote rows"
+    );
 
     // One day on: exactly the new rows.
     let daily_before: i64 = world.one("SELECT count(*) FROM funds_daily").await;
     world.replica.advance_days(1);
-    world.run(&["--once", "--mode", mode, "--cycle", "daily", "--fresh"]).await.exits(0);
+    world
+        .run(&["--once", "--mode", mode, "--cycle", "daily", "--fresh"])
+        .await
+        .exits(0);
     world.assert_truth().await;
     let daily_after: i64 = world.one("SELECT count(*) FROM funds_daily").await;
     assert!(daily_after > daily_before, "a day on there is nothing new");

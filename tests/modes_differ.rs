@@ -11,7 +11,10 @@ async fn measured(mode: &str) -> (usize, usize) {
         ..MarketConfig::default()
     })
     .await;
-    world.run(&["--once", "--mode", mode, "--cycle", "monthly"]).await.exits(0);
+    world
+        .run(&["--once", "--mode", mode, "--cycle", "monthly"])
+        .await
+        .exits(0);
     let log = world.replica.log();
     (
         log.most_at_once(Site::WealthMagik),
@@ -22,15 +25,25 @@ async fn measured(mode: &str) -> (usize, usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn sequential_asks_one_page_of_one_source_at_a_time() {
     let world = World::new(MarketConfig::default()).await;
-    world.run(&["--once", "--mode", "sequential", "--cycle", "monthly"]).await.exits(0);
+    world
+        .run(&["--once", "--mode", "sequential", "--cycle", "monthly"])
+        .await
+        .exits(0);
     let log = world.replica.log();
     for site in Site::ALL {
-        assert!(log.most_at_once(site) <= 1, "{site:?}: {}", log.most_at_once(site));
+        assert!(
+            log.most_at_once(site) <= 1,
+            "{site:?}: {}",
+            log.most_at_once(site)
+        );
     }
     let mut requests = log.requests;
     requests.sort_by_key(|request| request.started);
     for pair in requests.windows(2) {
-        assert!(pair[0].ended.is_some_and(|ended| ended <= pair[1].started), "{pair:?} overlap");
+        assert!(
+            pair[0].ended.is_some_and(|ended| ended <= pair[1].started),
+            "{pair:?} overlap"
+        );
     }
 }
 

@@ -45,24 +45,38 @@ async fn after_kill_nine_no_acknowledged_page_is_asked_again() {
         child.kill().await.expect("the runner can be killed");
         let asked_before = world.replica.log().requests.len();
         let done = acknowledged(&world).await;
-        assert!(!done.is_empty(), "{mode}: nothing was acknowledged before the kill");
+        assert!(
+            !done.is_empty(),
+            "{mode}: nothing was acknowledged before the kill"
+        );
         world.run(&args).await.exits(0);
         world.assert_truth().await;
         let log = world.replica.log();
-        let again: Vec<&str> = log.requests[asked_before..].iter().map(|request| request.path.as_str()).collect();
+        let again: Vec<&str> = log.requests[asked_before..]
+            .iter()
+            .map(|request| request.path.as_str())
+            .collect();
         let nav_paths: Vec<String> = done
             .iter()
             .filter(|(source, page, _)| source == "finnomena" && page == "list")
             .map(|_| "/fn3/api/fund/v2/public/funds".to_owned())
             .collect();
         for path in nav_paths {
-            assert!(!again.contains(&path.as_str()), "{mode}: {path} was acknowledged and asked again");
+            assert!(
+                !again.contains(&path.as_str()),
+                "{mode}: {path} was acknowledged and asked again"
+            );
         }
         // Every page of the whole cycle was asked at most once more than it was in flight at the kill.
         let in_flight = 6 * 3;
-        let doubled = log.counts().into_iter().filter(|((site, path), count)| *site != Site::Documents && !path.contains("robots.txt") && *count > 1);
+        let doubled = log.counts().into_iter().filter(|((site, path), count)| {
+            *site != Site::Documents && !path.contains("robots.txt") && *count > 1
+        });
         let doubled: Vec<_> = doubled.collect();
-        assert!(doubled.len() <= in_flight, "{mode}: asked more than once: {doubled:?}");
+        assert!(
+            doubled.len() <= in_flight,
+            "{mode}: asked more than once: {doubled:?}"
+        );
     }
 }
 
@@ -77,7 +91,9 @@ async fn a_panic_in_any_actor_is_survived() {
     ] {
         let mut world = World::new(market()).await;
         world.settings.failpoints = failpoints.to_owned();
-        let run = world.run(&["--once", "--mode", "hybrid", "--cycle", "monthly"]).await;
+        let run = world
+            .run(&["--once", "--mode", "hybrid", "--cycle", "monthly"])
+            .await;
         run.exits(0).says("restarted");
         world.assert_truth().await;
     }

@@ -80,7 +80,9 @@ impl Pulse {
     #[must_use]
     pub fn longest_silence(&self, now: Instant) -> Duration {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let asking = lanes.values_mut().filter(|lane| lane.phase == Phase::Asking);
+        let asking = lanes
+            .values_mut()
+            .filter(|lane| lane.phase == Phase::Asking);
         asking
             .map(|lane| {
                 if lane.waiting.current().is_some() {
@@ -97,7 +99,10 @@ impl Pulse {
     pub fn waits_for(&self) -> Option<String> {
         use sources::transport::Waiting;
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits: Vec<Waiting> = lanes.values().filter_map(|lane| lane.waiting.current()).collect();
+        let waits: Vec<Waiting> = lanes
+            .values()
+            .filter_map(|lane| lane.waiting.current())
+            .collect();
         if waits.len() < lanes.len() {
             return None;
         }

@@ -111,7 +111,10 @@ impl Handler<StartSource> for SourceActor {
         let work = Rc::new(LaneWork {
             settings: self.settings.clone(),
             queue: RefCell::new(wire_groups(start.tasks, |page| {
-                self.settings.asked.page(page).map_or(1, |page| page.tasks_per_request.get())
+                self.settings
+                    .asked
+                    .page(page)
+                    .map_or(1, |page| page.tasks_per_request.get())
             })),
             given_up: RefCell::new(start.given_up),
             credits: start.credits,
@@ -240,17 +243,27 @@ impl LaneWork {
         let context = ReadContext {
             cycle_date: self.settings.cycle.cycle_date,
         };
-        let page = group.first().and_then(|task| self.settings.asked.page(&task.id.page));
+        let page = group
+            .first()
+            .and_then(|task| self.settings.asked.page(&task.id.page));
         let Some(page) = page else {
             return group
                 .into_iter()
                 .map(|task| {
-                    let why = format!("the source has no page `{}` any more; the next cycle does not plan it", task.id.page);
+                    let why = format!(
+                        "the source has no page `{}` any more; the next cycle does not plan it",
+                        task.id.page
+                    );
                     TaskAnswer::empty(task.id, Outcome::Failed(why), task.attempts)
                 })
                 .collect();
         };
-        self.settings.asked.asker.ask(page, group, context, waiting).await.answers
+        self.settings
+            .asked
+            .asker
+            .ask(page, group, context, waiting)
+            .await
+            .answers
     }
 }
 

@@ -470,7 +470,9 @@ impl Supervisor {
     fn look_for_stuck(&self) {
         let now = Instant::now();
         for (source, running) in self.wave.iter().flat_map(|wave| &wave.sources) {
-            let Some(child) = &running.child else { continue };
+            let Some(child) = &running.child else {
+                continue;
+            };
             let silent = running.pulse.longest_silence(now);
             if silent > self.settings.stuck_after {
                 tracing::warn!(%source, silent_secs = silent.as_secs(), "no progress while waiting on nobody: ending the actor");

@@ -14,8 +14,9 @@ use sources::transport::{HostLimits, Webdriver};
 use url::Url;
 
 use super::{
-    BrowserSettings, DatabaseSettings, FinnomenaSettings, PatienceSettings, RetentionSettings, RunnerSettings,
-    SecFundcheckSettings, SourcesSettings, SupervisionSettings, WealthmagikSettings,
+    BrowserSettings, DatabaseSettings, FinnomenaSettings, PatienceSettings, RetentionSettings,
+    RunnerSettings, SecFundcheckSettings, SourcesSettings, SupervisionSettings,
+    WealthmagikSettings,
 };
 use crate::embedded_postgres::EmbeddedSettings;
 use crate::runner_config::{

@@ -49,14 +49,23 @@ impl Run {
     /// The exit code must be this.
     #[track_caller]
     pub fn exits(&self, code: i32) -> &Self {
-        assert_eq!(self.code, Some(code), "exit code; the run said:\n{}", self.said);
+        assert_eq!(
+            self.code,
+            Some(code),
+            "exit code; the run said:\n{}",
+            self.said
+        );
         self
     }
 
     /// The run must have said this.
     #[track_caller]
     pub fn says(&self, words: &str) -> &Self {
-        assert!(self.said.contains(words), "`{words}` was not said; the run said:\n{}", self.said);
+        assert!(
+            self.said.contains(words),
+            "`{words}` was not said; the run said:\n{}",
+            self.said
+        );
         self
     }
 }
@@ -157,7 +166,10 @@ impl World {
             })
             .collect();
         let rows = client
-            .query(&format!("SELECT {} FROM public.{table}", list.join(", ")), &[])
+            .query(
+                &format!("SELECT {} FROM public.{table}", list.join(", ")),
+                &[],
+            )
             .await
             .expect("the table answers");
         let mut rows: Vec<Row> = rows
@@ -178,24 +190,44 @@ impl World {
                 let found = self.rows(table.name, table.columns).await;
                 let mut expected = table.rows;
                 expected.sort();
-                assert!(!expected.is_empty(), "the truth of {} is empty: nothing would be compared", table.name);
+                assert!(
+                    !expected.is_empty(),
+                    "the truth of {} is empty: nothing would be compared",
+                    table.name
+                );
                 differences.push_str(&difference(table.name, table.columns, &expected, &found));
             }
-            assert!(differences.is_empty(), "the tables differ from the truth (called at {caller}):\n{differences}");
+            assert!(
+                differences.is_empty(),
+                "the tables differ from the truth (called at {caller}):\n{differences}"
+            );
         }
     }
 
     /// A single value.
     pub async fn one<T: for<'a> tokio_postgres::types::FromSql<'a>>(&self, sql: &str) -> T {
-        self.database.connect().await.query_one(sql, &[]).await.expect(sql).get(0)
+        self.database
+            .connect()
+            .await
+            .query_one(sql, &[])
+            .await
+            .expect(sql)
+            .get(0)
     }
 
     /// The newest transaction that wrote into each table that an unchanged pass must leave alone (D2), with its row count.
     pub async fn written(&self) -> Vec<(String, i64, Option<String>)> {
         let client = self.database.connect().await;
         let mut written = Vec::new();
-        let seven = replica::TABLES.iter().map(|(name, _)| format!("public.{name}"));
-        let others = ["runner.observation", "runner.daily_dissent", "history.change", "history.portfolio"];
+        let seven = replica::TABLES
+            .iter()
+            .map(|(name, _)| format!("public.{name}"));
+        let others = [
+            "runner.observation",
+            "runner.daily_dissent",
+            "history.change",
+            "history.portfolio",
+        ];
         for table in seven.chain(others.map(str::to_owned)) {
             let row = client
                 .query_one(
@@ -217,7 +249,11 @@ pub async fn ended(mut child: Child) -> Run {
     let mut stdout = child.stdout.take().expect("piped");
     let mut stderr = child.stderr.take().expect("piped");
     let status = tokio::time::timeout(RUN_LIMIT, async {
-        let (_, _, status) = tokio::join!(stdout.read_to_end(&mut said), stderr.read_to_end(&mut errors), child.wait());
+        let (_, _, status) = tokio::join!(
+            stdout.read_to_end(&mut said),
+            stderr.read_to_end(&mut errors),
+            child.wait()
+        );
         status
     })
     .await;

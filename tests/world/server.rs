@@ -38,14 +38,24 @@ struct Server {
 
 fn programs() -> PathBuf {
     let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-        .map(|entries| entries.flatten().map(|entry| entry.path().join("bin")).collect())
+        .map(|entries| {
+            entries
+                .flatten()
+                .map(|entry| entry.path().join("bin"))
+                .collect()
+        })
         .unwrap_or_default();
     versions.retain(|bin| bin.join("initdb").is_file());
     versions.sort_by_key(|bin| {
-        let version = bin.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+        let version = bin
+            .parent()
+            .and_then(Path::file_name)
+            .and_then(|name| name.to_str());
         version.and_then(|version| version.parse::<u32>().ok())
     });
-    versions.pop().expect("PostgreSQL's server programs are installed: apt-get install postgresql")
+    versions
+        .pop()
+        .expect("PostgreSQL's server programs are installed: apt-get install postgresql")
 }
 
 fn server() -> &'static Server {
@@ -110,14 +120,20 @@ impl Database {
     pub async fn end_sessions(&self) {
         connect("postgres")
             .await
-            .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", &[&self.name])
+            .execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1",
+                &[&self.name],
+            )
             .await
             .expect("sessions can be ended");
     }
 }
 
 fn connection_string(database: &str) -> String {
-    format!("host={} user=tests dbname={database}", server().socket_dir.display())
+    format!(
+        "host={} user=tests dbname={database}",
+        server().socket_dir.display()
+    )
 }
 
 async fn connect(database: &str) -> tokio_postgres::Client {
