@@ -276,7 +276,8 @@ async fn finnomena_list_answered(tx: &Transaction<'_>, cycle: &Cycle) -> Result<
         .query_one(
             "SELECT EXISTS (
                  SELECT 1 FROM runner.task
-                 WHERE source = 'finnomena' AND key = '*' AND acked_cycle = $1 AND outcome IN ('done', 'unchanged'))
+                 WHERE source = 'finnomena' AND key = '*' AND acked_cycle = $1 AND outcome IN ('done', 'unchanged')
+                   AND page IN (SELECT page FROM runner.list_size WHERE source = 'finnomena'))
              AND EXISTS (SELECT 1 FROM runner.fund WHERE listed_cycle IS NOT NULL)",
             &[&cycle.id],
         )
