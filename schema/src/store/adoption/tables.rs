@@ -164,6 +164,12 @@ pub(super) async fn widen(tx: &Transaction<'_>, table: &AdoptedTable) -> Result<
     }
     for (column, to) in &wanted {
         if !known.contains(column) {
+            let identifies = key.contains(column) && (!table.numbered || *column == "fund_code");
+            if identifies {
+                return Err(StoreError::Adoption(format!(
+                    "public.{name} has no column {column}, so it is not a table of an older warehouse; rename it and start again"
+                )));
+            }
             let collate = if key.contains(column) && *to == "text" {
                 " COLLATE \"C\""
             } else {
