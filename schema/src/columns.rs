@@ -65,7 +65,7 @@ pub struct Column {
 /// The present values of a record by column name: what folding, merging and history work on.
 pub type Fields = BTreeMap<String, Value>;
 
-/// A typed record whose columns are declared once with [`record!`].
+/// A typed record whose columns are declared once with the macro `record!`.
 pub trait Record: Sized {
     /// The columns in order.
     const COLUMNS: &'static [Column];

@@ -95,7 +95,8 @@ pub fn merge_day(
         for (source, value) in by_source {
             if Some(value) == winner {
                 merged.said_by[at] |= source.bit();
-            } else {
+            } else if source != SourceName::Adopted {
+                // An adopted value that a source corrects is kept once, in history: it was most often only rounded.
                 others.entry(source).or_default()[at] = Some(value);
             }
         }
@@ -145,11 +146,11 @@ mod tests {
         assert_eq!(row.said_by[0], Finnomena.bit() | Adopted.bit());
         assert_eq!(others, Dissents::from([(Wealthmagik, nav(2))]));
         assert_eq!(row_source(&row), Some(Finnomena));
-        // Finnomena revises its value to what WealthMagik says: both say it, the adopted one is left alone with its own.
+        // Finnomena revises its value to what WealthMagik says: both say it. The adopted value is history.
         let (row, others) = merge_day(&row, &others, &[(Finnomena, nav(2))]);
         assert_eq!(row.values, nav(2));
         assert_eq!(row.said_by[0], Finnomena.bit() | Wealthmagik.bit());
-        assert_eq!(others, Dissents::from([(Adopted, nav(1))]));
+        assert!(others.is_empty());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::funds;
 use super::reader::CycleStatus;
 use super::remerge;
 use super::report::CycleTotals;
+use super::retention::Retention;
 use super::tasks;
 
 /// What a cycle asks for.
@@ -276,7 +277,8 @@ async fn finnomena_list_answered(tx: &Transaction<'_>, cycle: &Cycle) -> Result<
         .query_one(
             "SELECT EXISTS (
                  SELECT 1 FROM runner.task
-                 WHERE source = 'finnomena' AND key = '*' AND acked_cycle = $1 AND outcome IN ('done', 'unchanged'))
+                 WHERE source = 'finnomena' AND key = '*' AND acked_cycle = $1 AND outcome IN ('done', 'unchanged')
+                   AND page IN (SELECT page FROM runner.list_size WHERE source = 'finnomena'))
              AND EXISTS (SELECT 1 FROM runner.fund WHERE listed_cycle IS NOT NULL)",
             &[&cycle.id],
         )
@@ -363,48 +365,4 @@ pub(super) async fn newest(
             })
         })
         .collect()
-}
-
-/// How much of what only explains is kept (O6). The seven tables and `history` are never shortened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
-    /// Rejected and noted records kept, the newest first.
-    pub rejected_rows: u32,
-    /// Closed cycles whose counts are kept.
-    pub cycles: u32,
-}
-
-impl Retention {
-    /// About a year of daily cycles and the rejects of some weeks.
-    pub const USUAL: Self = Self {
-        rejected_rows: 100_000,
-        cycles: 400,
-    };
-
-    async fn apply(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
-        tx.execute(
-            "DELETE FROM runner.rejected WHERE reject_id <= (
-                 SELECT reject_id FROM runner.rejected ORDER BY reject_id DESC OFFSET $1 LIMIT 1)",
-            &[&i64::from(self.rejected_rows)],
-        )
-        .await?;
-        for table in ["cycle_count", "list_size"] {
-            // The newest yard-stick of a list stays however old it is.
-            let keep = if table == "list_size" {
-                "AND cycle_id < (SELECT max(newest.cycle_id) FROM runner.list_size newest
-                     WHERE newest.source = list_size.source AND newest.page = list_size.page)"
-            } else {
-                ""
-            };
-            tx.execute(
-                &format!(
-                    "DELETE FROM runner.{table} WHERE cycle_id <= (
-                         SELECT cycle_id FROM runner.cycle ORDER BY cycle_id DESC OFFSET $1 LIMIT 1) {keep}"
-                ),
-                &[&i64::from(self.cycles)],
-            )
-            .await?;
-        }
-        Ok(())
-    }
 }

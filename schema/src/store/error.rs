@@ -66,13 +66,17 @@ impl StoreError {
     }
 }
 
+/// Data exception, integrity constraint violation, and program limit exceeded (a key too long for an index): repeating
+/// helps in none of them.
+const DATA_CLASSES: [&str; 3] = ["22", "23", "54"];
+
 impl From<tokio_postgres::Error> for StoreError {
-    /// D6: SQLSTATE class 22 and 23 are the data's fault; any other class is an outage.
+    /// D6: what is the data's fault is found by halving the batch; any other class is an outage.
     fn from(error: tokio_postgres::Error) -> Self {
         match error.as_db_error() {
             Some(db) => {
                 let text = format!("{} (SQLSTATE {})", db.message(), db.code().code());
-                if is_class(db.code(), "22") || is_class(db.code(), "23") {
+                if DATA_CLASSES.iter().any(|class| is_class(db.code(), class)) {
                     Self::BadData(text)
                 } else {
                     Self::Outage(text)

@@ -24,7 +24,7 @@ fn newest_known() -> i32 {
     embedded::migrations::runner()
         .get_migrations()
         .iter()
-        .map(|migration| migration.version())
+        .map(refinery::Migration::version)
         .max()
         .unwrap_or(0)
 }

@@ -23,13 +23,15 @@ mod portfolios;
 mod reader;
 mod remerge;
 mod report;
+mod retention;
 mod rows;
 mod session;
+mod set_aside;
 mod tasks;
 mod transaction;
 mod writer;
 
-pub use cycles::{Cycle, CycleKind, CycleRequest, Retention, ScheduleFacts, Scope};
+pub use cycles::{Cycle, CycleKind, CycleRequest, ScheduleFacts, Scope};
 pub use error::StoreError;
 pub use explain::{
     DayExplanation, Explanation, FieldExplanation, RejectedRecord, SaidValue, Statement,
@@ -41,4 +43,16 @@ pub use reader::{CycleStatus, Freshness, Reader, RunnerStatus, Status};
 pub use report::{
     Acknowledged, Batch, BatchId, BatchReport, CycleTotals, RecordCounts, TableCounts, TaskCounts,
 };
+pub use retention::Retention;
 pub use writer::Writer;
+
+/// The seven tables of the warehouse, in the schema `public`.
+pub const TABLES: [&str; 7] = [
+    "funds_master_info",
+    "funds_daily",
+    "funds_statistics",
+    "funds_fee",
+    "funds_holding",
+    "funds_allocations",
+    "funds_codes",
+];

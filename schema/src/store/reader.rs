@@ -12,7 +12,7 @@ use super::daily::read_source;
 use super::error::StoreError;
 use super::explain::{self, Explanation};
 use super::report::TaskCounts;
-use super::{migration, session, tasks};
+use super::{TABLES, migration, session, tasks};
 
 /// A pool of connections that only read.
 #[derive(Debug, Clone)]
@@ -85,16 +85,6 @@ pub struct Freshness {
     /// Why it failed.
     pub failure: Option<String>,
 }
-
-const TABLES: [&str; 7] = [
-    "funds_master_info",
-    "funds_daily",
-    "funds_statistics",
-    "funds_fee",
-    "funds_holding",
-    "funds_allocations",
-    "funds_codes",
-];
 
 impl Reader {
     /// Most cycles shown by [`Self::status`].

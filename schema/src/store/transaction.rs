@@ -19,6 +19,7 @@ use super::funds::{self, Funds};
 use super::lists;
 use super::observations;
 use super::report::{Acknowledged, BatchReport};
+use super::set_aside;
 use super::tasks;
 
 /// Writes answers and their acknowledgements; the caller commits.
@@ -371,14 +372,14 @@ async fn write_days(
         }
     }
     let kept: u64 = waiting.values().map(|sources| sources.len() as u64).sum();
-    daily::keep_waiting(tx, &waiting).await?;
+    set_aside::keep_waiting(tx, &waiting).await?;
     let entering: Vec<&str> = funds
         .iter()
         .filter(|(_, fund)| entering.contains(&fund.id))
         .map(|(code, _)| code.as_str())
         .collect();
     if !entering.is_empty() {
-        daily::take_waiting(tx, &entering, &mut days).await?;
+        set_aside::take_waiting(tx, &entering, &mut days).await?;
     }
     let mut counts = daily::write(tx, cycle.id, &days).await?;
     counts.records.observed += kept;

@@ -7,10 +7,11 @@ use tokio_postgres::Client;
 use crate::{PlannedTask, SourceName};
 
 use super::commit;
-use super::cycles::{self, Cycle, CycleRequest, Retention, ScheduleFacts};
+use super::cycles::{self, Cycle, CycleRequest, ScheduleFacts};
 use super::error::StoreError;
 use super::planning::{self, NewTask, PlanningState};
 use super::report::{Batch, BatchReport, CycleTotals};
+use super::retention::Retention;
 use super::{migration, remerge, session, tasks};
 
 /// The one connection that writes. Whoever holds it knows that every earlier COMMIT is decided.

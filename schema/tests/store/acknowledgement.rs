@@ -228,3 +228,20 @@ async fn a_payload_is_recognised_only_after_a_whole_reading() {
         assert_eq!(left[0].known_payload, expected);
     }
 }
+
+#[tokio::test]
+async fn the_writer_can_be_driven_from_any_thread() {
+    let mut world = World::new().await;
+    let answers = vec![list_of(&["A"])];
+    world.plan(&answers).await;
+    let World {
+        mut writer, cycle, ..
+    } = world;
+    let report = tokio::spawn(async move {
+        let report = writer.commit(&cycle, &Batch::new(answers)).await.unwrap();
+        writer.remerge().await.unwrap();
+        writer.close_cycle(&cycle, "").await.unwrap();
+        report
+    });
+    assert_eq!(report.await.unwrap().tasks.len(), 1);
+}

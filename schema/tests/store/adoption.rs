@@ -243,3 +243,28 @@ async fn a_view_that_cannot_be_put_back_is_named_and_nothing_is_changed() {
         (true, "character varying".to_owned())
     );
 }
+
+#[tokio::test]
+async fn a_table_that_only_has_the_name_is_refused_by_name() {
+    let database = fresh_database().await;
+    let sql = connect(&database).await;
+    sql.batch_execute(
+        "CREATE TABLE funds_fee (id INT, note TEXT); INSERT INTO funds_fee VALUES (1, 'mine')",
+    )
+    .await
+    .unwrap();
+    let error = Writer::open(&database, Duration::from_secs(5))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Adoption(why) if why.contains("public.funds_fee has no column fund_code")),
+        "{error}"
+    );
+    assert_eq!(
+        sql.query("SELECT note FROM funds_fee", &[])
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+}

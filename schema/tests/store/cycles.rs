@@ -1,8 +1,9 @@
 //! Cycles: resumed, round 2, closed, reopened for their failures.
 
 use jiff::civil::date;
-use schema::store::{CycleKind, CycleRequest, Scope};
-use schema::{Outcome, SourceName, TaskAnswer};
+use schema::store::{CycleKind, CycleRequest, Retention, Scope};
+use schema::task::{Reject, Severity};
+use schema::{Dataset, Outcome, SourceName, TaskAnswer};
 
 use crate::world::{TODAY, World, list_of, open, request, task};
 
@@ -177,4 +178,43 @@ async fn the_planner_learns_what_was_answered_before() {
     world.commit(vec![list_of(&["A", "B"])]).await;
     let state = world.writer.planning_state(&world.cycle).await.unwrap();
     assert!(!state.funds[0].listings[&SourceName::Finnomena].changed_in_this_cycle);
+}
+
+#[tokio::test]
+async fn rejected_records_are_bounded_and_the_newest_stay() {
+    let mut world = World::new().await;
+    world.writer.set_retention(Retention {
+        rejected_rows: 2,
+        cycles: 1,
+    });
+    let mut answer = failed("port");
+    answer.rejects = (0..5)
+        .map(|n| Reject {
+            fund_code: Some("A".to_owned()),
+            dataset: Dataset::FullHoldings,
+            field: "percent".to_owned(),
+            reason: format!("reason {n}"),
+            sample: "x".repeat(5_000),
+            severity: Severity::Noted,
+        })
+        .collect();
+    world.commit(vec![list_of(&["A"]), answer]).await;
+    for day in 16..20 {
+        world
+            .next_cycle(date(2026, 10, day), CycleKind::Daily)
+            .await;
+    }
+    assert_eq!(
+        world
+            .text("SELECT reason || ' ' || length(sample) FROM runner.rejected ORDER BY 1")
+            .await,
+        ["reason 3 300", "reason 4 300"]
+    );
+    assert_eq!(
+        world
+            .text("SELECT entries::text FROM runner.list_size")
+            .await,
+        ["1"],
+        "the yard-stick stays"
+    );
 }

@@ -12,6 +12,7 @@ mod fund_status;
 mod market;
 mod order;
 mod reading;
+mod real_series;
 mod server;
 mod small_tables;
 mod warehouse_schema;

@@ -59,7 +59,7 @@ async fn a_first_load_takes_seconds_and_its_repetition_writes_nothing() {
         };
         assert_eq!((inserted, unchanged), expected, "{pass}");
         let took = begin.elapsed();
-        println!("{pass} of {rows} days: {took:?}");
+        eprintln!("{pass} of {rows} days: {took:?}");
         assert!(took.as_secs() < 60, "{pass} took {took:?}");
     }
 }

@@ -8,7 +8,9 @@ use schema::TaskAnswer;
 use schema::columns::{FeeFields, MasterFields, StatisticsFields};
 use schema::observation::{PortfolioKind, Said};
 
-use crate::world::{TABLES, World, days, done, fees, list, master, number, portfolio, says, task};
+use schema::store::TABLES;
+
+use crate::world::{World, days, done, fees, list, master, number, portfolio, says, task};
 
 fn market() -> Vec<TaskAnswer> {
     let mut answers = vec![list(&[

@@ -6,22 +6,11 @@ use jiff::civil::{Date, date};
 use schema::columns::{FeeFields, ListingFields, MasterFields};
 use schema::observation::{DailyPoint, Observation, Portfolio, PortfolioKind, PortfolioRow, Said};
 use schema::store::{
-    Batch, BatchReport, Cycle, CycleKind, CycleRequest, CycleTotals, NewTask, Scope, Writer,
+    Batch, BatchReport, Cycle, CycleKind, CycleRequest, CycleTotals, NewTask, Scope, TABLES, Writer,
 };
 use schema::{FundCode, Number, Outcome, SourceName, TaskAnswer, TaskId};
 
 use crate::server::{connect, fresh_database};
-
-/// The seven tables.
-pub const TABLES: [&str; 7] = [
-    "funds_master_info",
-    "funds_daily",
-    "funds_statistics",
-    "funds_fee",
-    "funds_holding",
-    "funds_allocations",
-    "funds_codes",
-];
 
 pub const TODAY: Date = date(2026, 10, 15);
 

@@ -8,7 +8,7 @@ use crate::{FundCode, SourceName};
 
 use super::super::error::StoreError;
 use super::refused;
-use super::tables::{AdoptedTable, Keys, has_unique};
+use super::tables::{AdoptedTable, UniqueOn, has_unique};
 
 /// What is moved away until `history.adopted` exists.
 pub(super) const LEFTOVERS: &str = "
@@ -104,7 +104,7 @@ async fn drop_doubles(tx: &Transaction<'_>, table: &AdoptedTable) -> Result<(), 
         )
         .await?;
     }
-    let among = if has_unique(tx, name, &table.key_columns()).await? == Keys::TheKey {
+    let among = if has_unique(tx, name, &table.key_columns()).await? == UniqueOn::TheseColumns {
         "WHERE r.fund_code IN (SELECT old FROM adopted_code UNION SELECT new FROM adopted_code)"
     } else {
         ""

@@ -164,6 +164,12 @@ pub(super) async fn widen(tx: &Transaction<'_>, table: &AdoptedTable) -> Result<
     }
     for (column, to) in &wanted {
         if !known.contains(column) {
+            let identifies = key.contains(column) && (!table.numbered || *column == "fund_code");
+            if identifies {
+                return Err(StoreError::Adoption(format!(
+                    "public.{name} has no column {column}, so it is not a table of an older warehouse; rename it and start again"
+                )));
+            }
             let collate = if key.contains(column) && *to == "text" {
                 " COLLATE \"C\""
             } else {
@@ -275,9 +281,9 @@ pub(super) async fn ensure_key(
 ) -> Result<(), StoreError> {
     let (name, columns) = (table.name, table.key_columns());
     let kind = match has_unique(tx, name, &columns).await? {
-        Keys::TheKey => return Ok(()),
-        Keys::AnotherPrimaryKey => "UNIQUE",
-        Keys::NoPrimaryKey => "PRIMARY KEY",
+        UniqueOn::TheseColumns => return Ok(()),
+        UniqueOn::Others => "UNIQUE",
+        UniqueOn::Nothing => "PRIMARY KEY",
     };
     tx.batch_execute(&format!(
         "ALTER TABLE public.{name} ADD {kind} ({})",
@@ -287,12 +293,14 @@ pub(super) async fn ensure_key(
     .map_err(refused(&format!("the key of public.{name}")))
 }
 
-/// Which keys a table has.
+/// What a table is unique on.
 #[derive(PartialEq, Eq)]
-pub(super) enum Keys {
-    TheKey,
-    AnotherPrimaryKey,
-    NoPrimaryKey,
+pub(super) enum UniqueOn {
+    TheseColumns,
+    /// There is a primary key, of other columns.
+    Others,
+    /// There is no primary key.
+    Nothing,
 }
 
 /// Looks for a whole unique index on exactly these columns.
@@ -300,7 +308,7 @@ pub(super) async fn has_unique(
     tx: &Transaction<'_>,
     name: &str,
     columns: &[&str],
-) -> Result<Keys, StoreError> {
+) -> Result<UniqueOn, StoreError> {
     let rows = tx
         .query(
             "SELECT i.indisprimary,
@@ -312,7 +320,7 @@ pub(super) async fn has_unique(
             &[&name],
         )
         .await?;
-    let mut keys = Keys::NoPrimaryKey;
+    let mut keys = UniqueOn::Nothing;
     for row in rows {
         let indexed: Vec<String> = row.try_get(1)?;
         if indexed.len() == columns.len()
@@ -320,10 +328,10 @@ pub(super) async fn has_unique(
                 .iter()
                 .all(|column| indexed.iter().any(|name| name == column))
         {
-            return Ok(Keys::TheKey);
+            return Ok(UniqueOn::TheseColumns);
         }
         if row.try_get(0)? {
-            keys = Keys::AnotherPrimaryKey;
+            keys = UniqueOn::Others;
         }
     }
     Ok(keys)

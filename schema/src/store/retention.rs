@@ -1,0 +1,49 @@
+//! What only explains is bounded (O6).
+
+use tokio_postgres::Transaction;
+
+use super::error::StoreError;
+
+/// How much of what only explains is kept (O6). The seven tables and `history` are never shortened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Rejected and noted records kept, the newest first.
+    pub rejected_rows: u32,
+    /// Closed cycles whose counts are kept.
+    pub cycles: u32,
+}
+
+impl Retention {
+    /// About a year of daily cycles and the rejects of some weeks.
+    pub const USUAL: Self = Self {
+        rejected_rows: 100_000,
+        cycles: 400,
+    };
+
+    pub(super) async fn apply(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
+        tx.execute(
+            "DELETE FROM runner.rejected WHERE reject_id <= (
+                 SELECT reject_id FROM runner.rejected ORDER BY reject_id DESC OFFSET $1 LIMIT 1)",
+            &[&i64::from(self.rejected_rows)],
+        )
+        .await?;
+        for table in ["cycle_count", "list_size"] {
+            // The newest yard-stick of a list stays however old it is.
+            let keep = if table == "list_size" {
+                "AND cycle_id < (SELECT max(newest.cycle_id) FROM runner.list_size newest
+                     WHERE newest.source = list_size.source AND newest.page = list_size.page)"
+            } else {
+                ""
+            };
+            tx.execute(
+                &format!(
+                    "DELETE FROM runner.{table} WHERE cycle_id <= (
+                         SELECT cycle_id FROM runner.cycle ORDER BY cycle_id DESC OFFSET $1 LIMIT 1) {keep}"
+                ),
+                &[&i64::from(self.cycles)],
+            )
+            .await?;
+        }
+        Ok(())
+    }
+}
