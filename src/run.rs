@@ -77,7 +77,7 @@ async fn run_on(
     };
     until_started.abort();
     let supervisor = Supervisor::new(
-        supervisor_settings(settings, &sites, warehouse.connection()),
+        supervisor_settings(settings, &sites, warehouse),
         Some(writer),
         stop,
     )
@@ -293,7 +293,7 @@ impl Job<'_> {
 fn supervisor_settings(
     settings: &RunnerSettings,
     sites: &Sites,
-    connection: &str,
+    warehouse: &Warehouse,
 ) -> SupervisorSettings {
     let supervision = &settings.supervision;
     SupervisorSettings {
@@ -303,9 +303,10 @@ fn supervisor_settings(
         stuck_after: supervision.stuck_after,
         shutdown_deadline: supervision.shutdown,
         writer: WriterSettings {
-            database: connection.to_owned(),
+            database: warehouse.connection().to_owned(),
             lock_patience: LOCK_PATIENCE,
             back_off: BACK_OFF,
+            revive: warehouse.revive(),
         },
         askers: sites.askers(),
     }

@@ -69,6 +69,10 @@ pub struct CycleStatus {
     pub started_at: Timestamp,
     /// When it was closed.
     pub closed_at: Option<Timestamp>,
+    /// Its tasks when it was closed; `None` before that, and where retention has taken the count.
+    pub planned: Option<u64>,
+    /// Those of them that failed.
+    pub failed: Option<u64>,
 }
 
 /// When a source last confirmed a page of a fund.
@@ -112,7 +116,7 @@ impl Reader {
         Ok(Self { pool })
     }
 
-    async fn client(&self) -> Result<Object, StoreError> {
+    pub(super) async fn client(&self) -> Result<Object, StoreError> {
         use deadpool_postgres::PoolError;
         self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => session::refusal(&error),
