@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Zoned;
 use schema::store::{Reader, ServerFacts, StoreError};
 use schema::{Observation, Said, SourceName, TaskId};
-use sources::page::{PageSpec, Stage};
+use sources::page::Stage;
 use sources::payload::pdf_text::{self, PdfTextError};
 use sources::site::{ReadContext, Reading};
 use tokio::time::Instant;

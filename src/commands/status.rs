@@ -218,7 +218,7 @@ fn freshness_block(text: &mut String, freshness: &[PageFreshness], schedule: &Sc
     }
     let _ = writeln!(
         text,
-        "\n{:<15}{:<13}{:>8}{:>8}   {:<19}{:<16}",
+        "\n{:<15}{:<13}{:>8}{:>8}   {:<19}{}",
         "answers of", "page", "pages", "never", "oldest", "newest"
     );
     let at = |at: Option<Timestamp>| {
@@ -227,7 +227,7 @@ fn freshness_block(text: &mut String, freshness: &[PageFreshness], schedule: &Sc
     for page in freshness {
         let _ = writeln!(
             text,
-            "{:<15}{:<13}{:>8}{:>8}   {:<19}{:<16}",
+            "{:<15}{:<13}{:>8}{:>8}   {:<19}{}",
             page.source.as_str(),
             page.page,
             page.pages,

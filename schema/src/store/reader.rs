@@ -166,7 +166,7 @@ impl Reader {
                 .into_iter()
                 .collect();
         }
-        status.tables = self.table_counts().await?;
+        status.tables = count_rows(&client).await?;
         Ok(status)
     }
 
@@ -175,15 +175,7 @@ impl Reader {
     /// # Errors
     /// Outages.
     pub async fn table_counts(&self) -> Result<Vec<(&'static str, u64)>, StoreError> {
-        let client = self.client().await?;
-        let mut counts = Vec::with_capacity(TABLES.len());
-        for table in TABLES {
-            let row = client
-                .query_one(&format!("SELECT count(*) FROM public.{table}"), &[])
-                .await?;
-            counts.push((table, row.try_get::<_, i64>(0)?.unsigned_abs()));
-        }
-        Ok(counts)
+        count_rows(&self.client().await?).await
     }
 
     /// Where every value of a fund comes from; `None` for a code that nobody ever named.
@@ -220,4 +212,15 @@ impl Reader {
             })
             .collect()
     }
+}
+
+async fn count_rows(client: &Object) -> Result<Vec<(&'static str, u64)>, StoreError> {
+    let mut counts = Vec::with_capacity(TABLES.len());
+    for table in TABLES {
+        let row = client
+            .query_one(&format!("SELECT count(*) FROM public.{table}"), &[])
+            .await?;
+        counts.push((table, row.try_get::<_, i64>(0)?.unsigned_abs()));
+    }
+    Ok(counts)
 }
