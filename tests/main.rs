@@ -6,5 +6,6 @@ mod commands;
 mod house;
 mod main_job;
 mod modes_differ;
+mod private_server;
 mod resume;
 mod world;
