@@ -172,7 +172,7 @@ fn words(progress: &SourceProgress, rate: Option<&SourceRate>, snapshot: &Snapsh
         .or(snapshot.database_wait.as_ref())
     {
         Some(what) if progress.ended() < progress.planned => {
-            words.push(format!("waits for {what}"))
+            words.push(format!("waits for {what}"));
         }
         _ => {}
     }

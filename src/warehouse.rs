@@ -74,13 +74,13 @@ impl Warehouse {
         match embedded.stop().await {
             Ok(Stopped::Down) => tracing::info!("the private PostgreSQL is stopped"),
             Ok(Stopped::StillUsed) => {
-                tracing::info!("the private PostgreSQL goes on: another master_runner uses it")
+                tracing::info!("the private PostgreSQL goes on: another master_runner uses it");
             }
             Ok(Stopped::NotOurs) => {
-                tracing::info!("the PostgreSQL that was started by hand goes on")
+                tracing::info!("the PostgreSQL that was started by hand goes on");
             }
             Err(error) => {
-                tracing::warn!(%error, "the private PostgreSQL could not be stopped; its data is safe, the next start takes it over")
+                tracing::warn!(%error, "the private PostgreSQL could not be stopped; its data is safe, the next start takes it over");
             }
         }
     }
