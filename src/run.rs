@@ -61,7 +61,10 @@ async fn run_on(
         other_runner: args.standby,
     };
     let writer = match open_writer(warehouse.connection(), patience, &mut stopped).await {
-        Ok(writer) => writer,
+        Ok(mut writer) => {
+            writer.set_retention(settings.retention.store);
+            writer
+        }
         Err(_) if *stopped.borrow() => return RunOutcome::Stopped,
         Err(error) => {
             tracing::error!("{}", start_failure(&error));
@@ -305,6 +308,7 @@ fn supervisor_settings(
         writer: WriterSettings {
             database: connection.to_owned(),
             lock_patience: LOCK_PATIENCE,
+            retention: settings.retention.store,
             back_off: BACK_OFF,
         },
         askers: sites.askers(),

@@ -3,7 +3,6 @@
 mod server;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -85,11 +84,6 @@ impl World {
                 failpoints: String::new(),
             },
         }
-    }
-
-    /// The folder the runner runs in.
-    pub fn dir(&self) -> PathBuf {
-        self.dir.path().to_owned()
     }
 
     fn runner_ron(&self) -> String {
