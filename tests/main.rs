@@ -5,5 +5,6 @@
 mod house;
 mod main_job;
 mod modes_differ;
+mod real_history;
 mod resume;
 mod world;
