@@ -1,5 +1,6 @@
 //! The main job: `master_runner [run]`, once or by the schedule.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
@@ -9,13 +10,14 @@ use actors::messages::{BeginShutdown, ReadSnapshot};
 use actors::supervisor::{SpineFailed, Supervisor, SupervisorSettings};
 use jiff::Zoned;
 use jiff::civil::Date;
+use schema::SourceName;
 use schema::store::{CycleKind, CycleRequest, ScheduleFacts, Scope, StoreError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cli::{CycleChoice, RunArgs};
 use crate::cycle::{CycleEnd, CycleRunner};
-use crate::cycle_report::{RunFacts, RunOutcome, peak_memory_bytes, summary};
+use crate::cycle_report::{PageCounts, RunFacts, RunOutcome, peak_memory_bytes, summary};
 use crate::progress::{LogWriter, show};
 use crate::runner_settings::RunnerSettings;
 use crate::schedule::{Next, Schedule};
@@ -111,7 +113,6 @@ async fn run_on(
     };
     shown.abort();
     signals.abort();
-    sites.close().await;
     outcome
 }
 
@@ -212,6 +213,7 @@ impl Job<'_> {
 
     async fn cycle(&self, kind: CycleKind, cycle_date: Date, once: bool) -> RunOutcome {
         let began = Instant::now();
+        let pages_before = self.sites.page_counts();
         let request = CycleRequest {
             cycle_date,
             kind,
@@ -247,9 +249,11 @@ impl Job<'_> {
             end = running => end,
             () = self.past_the_deadline() => Err(SpineFailed("the stop took longer than supervision.shutdown_secs; what was not acknowledged is asked again by the next start".to_owned())),
         };
+        self.sites.close().await;
         match end {
             Ok(end) => {
-                self.print_summary(&end, began.elapsed()).await;
+                self.print_summary(&end, began.elapsed(), &pages_before)
+                    .await;
                 RunOutcome::of(&end)
             }
             Err(error) => self.broke(&error),
@@ -275,14 +279,25 @@ impl Job<'_> {
         }
     }
 
-    async fn print_summary(&self, end: &CycleEnd, duration: Duration) {
+    async fn print_summary(
+        &self,
+        end: &CycleEnd,
+        duration: Duration,
+        pages_before: &BTreeMap<SourceName, PageCounts>,
+    ) {
+        let before = |source: &SourceName| pages_before.get(source).copied().unwrap_or_default();
+        let pages = self
+            .sites
+            .page_counts()
+            .into_iter()
+            .map(|(source, pages)| (source, pages.since(before(&source))));
         let restarts = self
             .supervisor
             .send(ReadSnapshot)
             .await
             .map_or(0, |snapshot| snapshot.restarts);
         let facts = RunFacts {
-            pages: self.sites.page_counts(),
+            pages: pages.collect(),
             duration,
             peak_memory_bytes: peak_memory_bytes(),
             restarts,

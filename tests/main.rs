@@ -5,6 +5,7 @@
 mod house;
 mod main_job;
 mod modes_differ;
+mod readme;
 mod real_history;
 mod resume;
 mod world;

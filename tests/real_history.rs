@@ -10,7 +10,10 @@ use crate::world::World;
 fn real_dir() -> Option<PathBuf> {
     let named = std::env::var_os("REAL_DIR").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/real");
-    named.into_iter().chain([beside]).find(|dir| dir.join("nav_history.csv.gz").is_file())
+    named
+        .into_iter()
+        .chain([beside])
+        .find(|dir| dir.join("nav_history.csv.gz").is_file())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -19,7 +22,9 @@ async fn every_real_row_ends_in_funds_daily_exactly() {
         println!("skipped: no captured data here (REAL_DIR)");
         return;
     };
-    let last = last_real_date(&real).expect("the histories can be read").expect("they have rows");
+    let last = last_real_date(&real)
+        .expect("the histories can be read")
+        .expect("they have rows");
     let world = World::new(MarketConfig {
         real: Some(real),
         today: last.tomorrow().expect("there is a day after"),
@@ -27,10 +32,22 @@ async fn every_real_row_ends_in_funds_daily_exactly() {
     })
     .await;
     world.run(&["--once", "--cycle", "monthly"]).await.exits(0);
-    assert_eq!(world.one::<i64>("SELECT count(*) FROM funds_daily").await, 531_419);
-    assert_eq!(world.one::<i64>("SELECT count(DISTINCT fund_code) FROM funds_daily").await, 793);
+    assert_eq!(
+        world.one::<i64>("SELECT count(*) FROM funds_daily").await,
+        531_419
+    );
+    assert_eq!(
+        world
+            .one::<i64>("SELECT count(DISTINCT fund_code) FROM funds_daily")
+            .await,
+        793
+    );
     world.assert_truth().await;
     let before = world.written().await;
     world.run(&["--once", "--cycle", "monthly"]).await.exits(0);
-    assert_eq!(world.written().await, before, "a second pass over unchanged histories wrote rows");
+    assert_eq!(
+        world.written().await,
+        before,
+        "a second pass over unchanged histories wrote rows"
+    );
 }

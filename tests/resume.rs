@@ -32,16 +32,24 @@ async fn acknowledged_paths(world: &World) -> BTreeSet<String> {
         .expect("runner.task answers");
     rows.into_iter()
         .filter_map(|row| {
-            let (source, page, locator): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+            let (source, page, locator): (String, String, String) =
+                (row.get(0), row.get(1), row.get(2));
             let finnomena = "/fn3/api/fund/v2/public/funds";
             match (source.as_str(), page.as_str()) {
                 ("finnomena", "list") => Some(finnomena.to_owned()),
                 ("finnomena", "fund") => Some(format!("{finnomena}/{locator}")),
                 ("finnomena", "nav") => Some(format!("{finnomena}/{locator}/nav/q")),
-                (_, "factsheet") => Some(locator.splitn(4, '/').nth(3).map(|path| format!("/{path}"))?),
+                (_, "factsheet") => Some(
+                    locator
+                        .splitn(4, '/')
+                        .nth(3)
+                        .map(|path| format!("/{path}"))?,
+                ),
                 ("finnomena", page) => Some(format!("{finnomena}/{locator}/{page}")),
                 ("wealthmagik", "list") => Some("/json-search/fundSearch.json".to_owned()),
-                ("wealthmagik", page) => Some(format!("/{}/{page}", locator.trim_start_matches('/'))),
+                ("wealthmagik", page) => {
+                    Some(format!("/{}/{page}", locator.trim_start_matches('/')))
+                }
                 _ => None,
             }
         })
@@ -49,7 +57,11 @@ async fn acknowledged_paths(world: &World) -> BTreeSet<String> {
 }
 
 fn path_of(path_and_query: &str) -> String {
-    path_and_query.split('?').next().unwrap_or_default().to_owned()
+    path_and_query
+        .split('?')
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,10 +76,22 @@ async fn after_kill_nine_no_acknowledged_page_is_asked_again() {
         child.kill().await.expect("the runner can be killed");
         let asked_before = world.replica.log().requests.len();
         let done = acknowledged_paths(&world).await;
-        assert!(done.len() > 20, "{mode}: nearly nothing was acknowledged before the kill: {done:?}");
-        let seen: BTreeSet<String> = world.replica.log().requests.iter().map(|request| path_of(&request.path)).collect();
+        assert!(
+            done.len() > 20,
+            "{mode}: nearly nothing was acknowledged before the kill: {done:?}"
+        );
+        let seen: BTreeSet<String> = world
+            .replica
+            .log()
+            .requests
+            .iter()
+            .map(|request| path_of(&request.path))
+            .collect();
         let unknown: Vec<_> = done.iter().filter(|path| !seen.contains(*path)).collect();
-        assert!(unknown.is_empty(), "{mode}: the test does not know how these are asked: {unknown:?}");
+        assert!(
+            unknown.is_empty(),
+            "{mode}: the test does not know how these are asked: {unknown:?}"
+        );
         world.run(&args).await.exits(0);
         world.assert_truth().await;
         let log = world.replica.log();
@@ -76,7 +100,10 @@ async fn after_kill_nine_no_acknowledged_page_is_asked_again() {
             .map(|request| path_of(&request.path))
             .filter(|path| done.contains(path))
             .collect();
-        assert!(again.is_empty(), "{mode}: acknowledged and asked again: {again:?}");
+        assert!(
+            again.is_empty(),
+            "{mode}: acknowledged and asked again: {again:?}"
+        );
     }
 }
 

@@ -525,6 +525,7 @@ impl Handler<RunWave> for Supervisor {
         if let Some(failed) = self.failed.clone() {
             return Box::pin(async move { Err(failed) });
         }
+        self.snapshot.begin(run.cycle.id);
         let (reply, ended) = oneshot::channel();
         let stopping = self.is_stopping();
         self.wave = Some(RunningWave {
