@@ -34,6 +34,14 @@ const REACH_LIMIT: Duration = Duration::from_secs(4);
 /// Runs, and says how it came out. Must be called within an actix system.
 pub async fn run(mut settings: RunnerSettings, args: RunArgs, log: LogWriter) -> RunOutcome {
     settings.mode = args.mode.unwrap_or(settings.mode);
+    let sites = match Sites::build(&settings) {
+        Ok(sites) => sites,
+        Err(error) => {
+            tracing::error!("{error}");
+            return RunOutcome::Failed;
+        }
+    };
+    actix::spawn(tell_if_unreachable(sites.addresses()));
     let warehouse = match Warehouse::open(&settings.database).await {
         Ok(warehouse) => warehouse,
         Err(error) => {
@@ -41,7 +49,7 @@ pub async fn run(mut settings: RunnerSettings, args: RunArgs, log: LogWriter) ->
             return RunOutcome::Failed;
         }
     };
-    let outcome = run_on(&settings, &args, log, &warehouse).await;
+    let outcome = run_on(&settings, &args, log, &sites, &warehouse).await;
     warehouse.close().await;
     outcome
 }
@@ -50,6 +58,7 @@ async fn run_on(
     settings: &RunnerSettings,
     args: &RunArgs,
     log: LogWriter,
+    sites: &Sites,
     warehouse: &Warehouse,
 ) -> RunOutcome {
     let (stop, mut stopped) = watch::channel(false);
@@ -73,16 +82,9 @@ async fn run_on(
             return RunOutcome::Failed;
         }
     };
-    let sites = match Sites::build(settings) {
-        Ok(sites) => sites,
-        Err(error) => {
-            tracing::error!("{error}");
-            return RunOutcome::Failed;
-        }
-    };
     until_started.abort();
     let supervisor = Supervisor::new(
-        supervisor_settings(settings, &sites, warehouse.connection()),
+        supervisor_settings(settings, sites, warehouse.connection()),
         Some(writer),
         stop,
     )
@@ -98,11 +100,10 @@ async fn run_on(
         on_round: sites.on_round(),
     };
     tracing::info!(mode = %settings.mode, "sizes: {}", settings.sizes());
-    tell_if_unreachable(&sites).await;
     let job = Job {
         settings,
         args,
-        sites: &sites,
+        sites,
         runner,
         supervisor,
     };
@@ -363,8 +364,8 @@ async fn stop_on_signal(supervisor: Addr<Supervisor>) {
 }
 
 /// Without a network a person should not wait for back-offs to learn it.
-async fn tell_if_unreachable(sites: &Sites) {
-    let attempts = sites.addresses().into_iter().map(|(host, port)| {
+async fn tell_if_unreachable(addresses: Vec<(String, u16)>) {
+    let attempts = addresses.into_iter().map(|(host, port)| {
         tokio::time::timeout(REACH_LIMIT, tokio::net::TcpStream::connect((host, port)))
     });
     let reached = futures_util::future::join_all(attempts).await;
