@@ -14,6 +14,8 @@ mod postmaster;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use account::{Place, cluster_version};
@@ -58,6 +60,25 @@ pub struct EmbeddedPostgres {
     started: bool,
     /// Held (shared) for as long as we use the server.
     users: File,
+    /// Set once we have given it up: from then on nobody revives it for us.
+    given_up: Arc<AtomicBool>,
+}
+
+/// Brings a private server back that died under us; cheap to clone, holds no share in the server.
+#[derive(Debug, Clone)]
+pub struct Reviver {
+    place: Place,
+    binaries: Binaries,
+    given_up: Arc<AtomicBool>,
+}
+
+/// What is there before anything is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A cluster, of this major version.
+    Cluster(String),
+    /// None yet: the first run makes one with the programs of this major version.
+    NoCluster(String),
 }
 
 /// What [`EmbeddedPostgres::stop`] came to.
@@ -85,6 +106,28 @@ impl EmbeddedPostgres {
             return Err(EmbeddedError::Connect { data_dir, reason });
         }
         Ok(running)
+    }
+
+    /// Whether there is a cluster, and programs to run it. Starts and creates nothing.
+    ///
+    /// # Errors
+    /// As [`EmbeddedPostgres::start`], as far as it can be told without starting.
+    pub async fn look(settings: &EmbeddedSettings) -> Result<Found, EmbeddedError> {
+        let settings = settings.clone();
+        blocking(move || {
+            let data_dir = account::look(&settings.data_dir)?;
+            let existing = cluster_version(&data_dir)?;
+            let binaries =
+                Binaries::find(settings.bin_dir.as_deref(), &data_dir, existing.as_deref())?;
+            match existing {
+                None => Ok(Found::NoCluster(binaries.major)),
+                Some(_) if !cluster::is_ours(&data_dir) => {
+                    Err(EmbeddedError::ForeignCluster { data_dir })
+                }
+                Some(version) => Ok(Found::Cluster(version)),
+            }
+        })
+        .await
     }
 
     /// How tokio-postgres and libpq connect to the warehouse: `host='…' port=… user=… dbname=…`.
@@ -144,19 +187,17 @@ impl EmbeddedPostgres {
     /// # Errors
     /// As [`EmbeddedPostgres::start`].
     pub async fn revive(&self) -> Result<bool, EmbeddedError> {
-        let (place, binaries) = (self.place.clone(), self.binaries.clone());
-        blocking(move || {
-            let _turn = take_turn(&place)?;
-            let (postmaster, started) = bring_up(&place, &binaries)?;
-            if started {
-                tracing::warn!(
-                    pid = postmaster.pid,
-                    "the private PostgreSQL had died and was started again"
-                );
-            }
-            Ok(started)
-        })
-        .await
+        self.reviver().revive().await
+    }
+
+    /// What [`EmbeddedPostgres::revive`] does, for somebody who does not own the server.
+    #[must_use]
+    pub fn reviver(&self) -> Reviver {
+        Reviver {
+            place: self.place.clone(),
+            binaries: self.binaries.clone(),
+            given_up: Arc::clone(&self.given_up),
+        }
     }
 
     /// Gives up our share, and stops the server if we were the last one and it was started by a master_runner.
@@ -193,6 +234,7 @@ impl EmbeddedPostgres {
             postmaster,
             started,
             users,
+            given_up: Arc::default(),
         };
         if let Some(notice) = running.notice() {
             tracing::warn!("{notice}");
@@ -209,6 +251,7 @@ impl EmbeddedPostgres {
     fn stop_server(self) -> Result<Stopped, EmbeddedError> {
         let data_dir = &self.place.data_dir;
         let _turn = take_turn(&self.place)?;
+        self.given_up.store(true, Ordering::Release);
         let file = users_file(data_dir);
         self.users.unlock().map_err(io("cannot unlock", &file))?;
         match self.users.try_lock() {
@@ -269,6 +312,31 @@ impl EmbeddedPostgres {
             .await
             .map_err(|error| error.to_string())?
             .map_err(|error| said_by(&error))
+    }
+}
+
+impl Reviver {
+    /// As [`EmbeddedPostgres::revive`]; does nothing once the server has been given up.
+    ///
+    /// # Errors
+    /// As [`EmbeddedPostgres::start`].
+    pub async fn revive(&self) -> Result<bool, EmbeddedError> {
+        let this = self.clone();
+        blocking(move || {
+            let _turn = take_turn(&this.place)?;
+            if this.given_up.load(Ordering::Acquire) {
+                return Ok(false);
+            }
+            let (postmaster, started) = bring_up(&this.place, &this.binaries)?;
+            if started {
+                tracing::warn!(
+                    pid = postmaster.pid,
+                    "the private PostgreSQL had died and was started again"
+                );
+            }
+            Ok(started)
+        })
+        .await
     }
 }
 

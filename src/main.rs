@@ -5,9 +5,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use master_runner::cli::{Cli, Command, LogFormat};
-use master_runner::cycle_report::RunOutcome;
+use master_runner::commands::execute;
 use master_runner::progress::LogWriter;
-use master_runner::run::run;
 use tracing_subscriber::EnvFilter;
 
 /// `EX_CONFIG` of `sysexits.h`.
@@ -27,18 +26,19 @@ fn main() -> ExitCode {
     };
     let with_bars = matches!(&command, Command::Run(args) if !args.no_progress && args.common.log == LogFormat::Text);
     let log = LogWriter::new(with_bars);
-    start_log(common.log, log.clone());
-    let outcome: RunOutcome = actix::System::new().block_on(async move {
-        match command {
-            Command::Run(args) => run(settings, args, log).await,
-            _ => RunOutcome::Failed,
-        }
-    });
-    ExitCode::from(outcome.exit_code())
+    // What a command has to say stands on standard output; beside a run, only trouble is worth a line.
+    let level = if matches!(&command, Command::Run(_)) {
+        "info"
+    } else {
+        "warn"
+    };
+    start_log(common.log, level, log.clone());
+    let end = actix::System::new().block_on(execute(command, settings, log));
+    ExitCode::from(end.exit_code())
 }
 
-fn start_log(format: LogFormat, writer: LogWriter) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+fn start_log(format: LogFormat, level: &str, writer: LogWriter) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

@@ -84,7 +84,7 @@ async fn run_on(
     };
     until_started.abort();
     let supervisor = Supervisor::new(
-        supervisor_settings(settings, sites, warehouse.connection()),
+        supervisor_settings(settings, sites, warehouse),
         Some(writer),
         stop,
     )
@@ -312,7 +312,7 @@ impl Job<'_> {
 fn supervisor_settings(
     settings: &RunnerSettings,
     sites: &Sites,
-    connection: &str,
+    warehouse: &Warehouse,
 ) -> SupervisorSettings {
     let supervision = &settings.supervision;
     SupervisorSettings {
@@ -322,10 +322,11 @@ fn supervisor_settings(
         stuck_after: supervision.stuck_after,
         shutdown_deadline: supervision.shutdown,
         writer: WriterSettings {
-            database: connection.to_owned(),
+            database: warehouse.connection().to_owned(),
             lock_patience: LOCK_PATIENCE,
             retention: settings.retention.store,
             back_off: BACK_OFF,
+            revive: warehouse.revive(),
         },
         askers: sites.askers(),
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actors::source_actor::AskedSource;
 use schema::SourceName;
@@ -21,6 +22,11 @@ use crate::cycle_plan::SitePages;
 use crate::cycle_report::PageCounts;
 use crate::progress::{ReadRates, SourceRate};
 use crate::runner_settings::RunnerSettings;
+
+/// How long a question outside a cycle waits for a host that is down.
+const QUESTION_HOST_WAIT: Duration = Duration::from_secs(5);
+/// First pause between two probes of such a host.
+const QUESTION_BACK_OFF: Duration = Duration::from_secs(2);
 
 /// The enabled sites.
 pub struct Sites {
@@ -69,6 +75,31 @@ impl Sites {
     /// # Errors
     /// Transport or archive cannot be made.
     pub fn build(settings: &RunnerSettings) -> Result<Self, SitesError> {
+        let directory = &settings.retention.archive_dir;
+        let archive =
+            Archive::open(directory, settings.retention.archive_bytes).map_err(|cause| {
+                SitesError::Archive {
+                    directory: directory.clone(),
+                    cause,
+                }
+            })?;
+        Self::over(settings, Some(Arc::new(archive)))
+    }
+
+    /// The enabled sites for a few questions outside a cycle: nothing is kept on disk, and a host that is down is soon
+    /// given up.
+    ///
+    /// # Errors
+    /// The transport cannot be made.
+    pub fn for_questions(settings: &RunnerSettings) -> Result<Self, SitesError> {
+        let mut settings = settings.clone();
+        settings.patience.host_wait = settings.patience.host_wait.min(QUESTION_HOST_WAIT);
+        settings.patience.host_back_off_first =
+            settings.patience.host_back_off_first.min(QUESTION_BACK_OFF);
+        Self::over(&settings, None)
+    }
+
+    fn over(settings: &RunnerSettings, archive: Option<Arc<Archive>>) -> Result<Self, SitesError> {
         let entries = entries(settings);
         let transport = Transport::new(TransportConfig {
             sources: entries
@@ -97,15 +128,6 @@ impl Sites {
                 profile_dir: None,
             },
         })?;
-        let directory = &settings.retention.archive_dir;
-        let archive =
-            Archive::open(directory, settings.retention.archive_bytes).map_err(|cause| {
-                SitesError::Archive {
-                    directory: directory.clone(),
-                    cause,
-                }
-            })?;
-        let archive = Arc::new(archive);
         let sites = entries
             .into_iter()
             .map(|entry| {
@@ -116,7 +138,7 @@ impl Sites {
                     Arc::clone(&site),
                     transport.clone(),
                     entry.mode,
-                    Some(Arc::clone(&archive)),
+                    archive.clone(),
                     Arc::clone(&memory),
                 );
                 let enabled = EnabledSite {
@@ -180,6 +202,27 @@ impl Sites {
         self.sites
             .get(&source)
             .map(|site| (Arc::clone(&site.site), &self.transport, site.mode))
+    }
+
+    /// The enabled sources.
+    pub fn sources(&self) -> impl Iterator<Item = SourceName> + '_ {
+        self.sites.keys().copied()
+    }
+
+    /// Whether some page may be seen in the browser.
+    #[must_use]
+    pub fn may_use_browser(&self) -> bool {
+        self.sites.iter().any(|(source, site)| {
+            *source != SourceName::Finnomena && site.mode != TransportMode::Http
+        })
+    }
+
+    /// The browser is tried and closed again.
+    ///
+    /// # Errors
+    /// Why there is none, with what is missing.
+    pub async fn try_browser(&self) -> Result<(), String> {
+        self.transport.try_browser().await
     }
 
     /// Host names and ports of the sites.

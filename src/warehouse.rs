@@ -1,13 +1,15 @@
 //! Where the warehouse is: a private server that is started here, or a server of the user's.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use actors::loader_actor::Revive;
 use schema::store::{StoreError, Writer};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::embedded_postgres::{EmbeddedError, EmbeddedPostgres, Stopped};
+use crate::embedded_postgres::{EmbeddedError, EmbeddedPostgres, Found, Stopped};
 use crate::runner_settings::DatabaseSettings;
 
 /// How long the writer's lock is tried for: a killed runner's backend may hold it for moments (O2).
@@ -50,6 +52,33 @@ impl Warehouse {
                 })
             }
         }
+    }
+
+    /// As [`Warehouse::open`], but no cluster is made: `None` where there is no private database yet.
+    ///
+    /// # Errors
+    /// As [`Warehouse::open`].
+    pub async fn open_existing(settings: &DatabaseSettings) -> Result<Option<Self>, EmbeddedError> {
+        if let DatabaseSettings::Embedded(embedded) = settings
+            && let Found::NoCluster(_) = EmbeddedPostgres::look(embedded).await?
+        {
+            return Ok(None);
+        }
+        Self::open(settings).await.map(Some)
+    }
+
+    /// What brings a private server back that dies under a running cycle; a server of the user's is somebody else's.
+    #[must_use]
+    pub fn revive(&self) -> Option<Revive> {
+        let reviver = self.embedded.as_ref()?.reviver();
+        Some(Revive(Arc::new(move || {
+            let reviver = reviver.clone();
+            Box::pin(async move {
+                if let Err(error) = reviver.revive().await {
+                    tracing::warn!(%error, "the private PostgreSQL could not be started again; it is tried again");
+                }
+            })
+        })))
     }
 
     /// What clients connect with; may hold a password: never logged.

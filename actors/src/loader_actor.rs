@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::prelude::*;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use schema::store::{Batch, Retention, StoreError, Writer};
 use schema::{PlannedTask, SourceName, TaskId};
 use tokio::sync::watch;
@@ -28,6 +28,19 @@ pub struct WriterSettings {
     pub retention: Retention,
     /// Shortest and longest wait between two attempts to reach a database that is away.
     pub back_off: (Duration, Duration),
+    /// Brings a database back that has nobody else to do so; called before each attempt to reach it again.
+    pub revive: Option<Revive>,
+}
+
+/// What to do about a database that is away, before it is tried again: it may start a private server that died, and
+/// says by itself what it did or could not do.
+#[derive(Clone)]
+pub struct Revive(pub Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>);
+
+impl std::fmt::Debug for Revive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Revive")
+    }
 }
 
 /// What the loader waits for, in words, shared with the supervisor's snapshot; `None` while it gets on.
@@ -229,6 +242,9 @@ impl PersistentWriter {
             let result = match &mut self.writer {
                 Some(writer) => op(writer).await,
                 None => {
+                    if let Some(Revive(revive)) = &self.settings.revive {
+                        revive().await;
+                    }
                     match Writer::open(&self.settings.database, self.settings.lock_patience).await {
                         Ok(writer) => {
                             self.writer = Some(writer);

@@ -168,6 +168,18 @@ CREATE TABLE runner.cycle_count (
 );
 COMMENT ON TABLE runner.cycle_count IS 'What became of the records of a cycle, by table: observed = inserted + updated + unchanged + superseded + rejected';
 
+CREATE TABLE runner.cycle_task_count (
+    cycle_id  BIGINT NOT NULL REFERENCES runner.cycle,
+    source    TEXT NOT NULL,
+    planned   BIGINT NOT NULL,
+    done      BIGINT NOT NULL,
+    unchanged BIGINT NOT NULL,
+    absent    BIGINT NOT NULL,
+    failed    BIGINT NOT NULL,
+    PRIMARY KEY (cycle_id, source)
+);
+COMMENT ON TABLE runner.cycle_task_count IS 'How the tasks of a closed cycle ended, by source: planned = done + unchanged + absent + failed';
+
 CREATE TABLE runner.fund (
     fund_id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     fund_code        TEXT COLLATE "C" NOT NULL UNIQUE,

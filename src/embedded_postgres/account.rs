@@ -168,6 +168,26 @@ impl Place {
     }
 }
 
+/// Where the cluster lies or would lie: as [`Place::find`], but nothing is created.
+pub(super) fn look(asked: &Path) -> Result<PathBuf, EmbeddedError> {
+    let asked = std::path::absolute(asked).map_err(io("cannot resolve", asked))?;
+    refuse_if_occupied(&asked)?;
+    let account = Account::for_cluster(&asked)?;
+    if !account.drops || account.can_enter(existing_ancestor(&asked))? {
+        return Ok(asked);
+    }
+    if cluster_version(&asked)?.is_some() {
+        return Err(EmbeddedError::Unreachable {
+            data_dir: asked,
+            user: account.name,
+        });
+    }
+    let data_dir = Path::new(FALLBACK).join(escaped(&asked));
+    refuse_if_occupied(&data_dir)?;
+    Account::for_cluster(&data_dir)?;
+    Ok(data_dir)
+}
+
 /// The major version of the cluster in `data_dir`; `None` where there is no directory, or an empty one.
 pub(super) fn cluster_version(data_dir: &Path) -> Result<Option<String>, EmbeddedError> {
     let file = data_dir.join("PG_VERSION");

@@ -112,7 +112,10 @@ impl World {
     /// The runner with these arguments, not started yet.
     pub fn command(&self, args: &[&str]) -> Command {
         let config = self.dir.path().join("runner.ron");
-        std::fs::write(&config, self.runner_ron()).expect("runner.ron is written");
+        // Renamed into place: a runner that is starting meanwhile reads the one or the other, never half of it.
+        let new = self.dir.path().join("runner.ron.new");
+        std::fs::write(&new, self.runner_ron()).expect("runner.ron is written");
+        std::fs::rename(&new, &config).expect("runner.ron is put in place");
         let mut command = Command::new(env!("CARGO_BIN_EXE_master_runner"));
         command
             .args(args)

@@ -91,6 +91,7 @@ fn server() -> &'static Server {
 /// A fresh, empty database.
 pub struct Database {
     name: String,
+    connection: String,
 }
 
 impl Database {
@@ -103,17 +104,28 @@ impl Database {
             .batch_execute(&format!("CREATE DATABASE {name}"))
             .await
             .expect("a database is created");
-        Self { name }
+        Self {
+            connection: connection_string(&name),
+            name,
+        }
+    }
+
+    /// The database of another server than the tests' own.
+    pub fn elsewhere(connection: String) -> Self {
+        Self {
+            name: "funds_db".to_owned(),
+            connection,
+        }
     }
 
     /// What the runner is given as `DATABASE_URL`.
     pub fn url(&self) -> String {
-        connection_string(&self.name)
+        self.connection.clone()
     }
 
     /// A connection beside the runner's.
     pub async fn connect(&self) -> tokio_postgres::Client {
-        connect(&self.name).await
+        connect_to(&self.connection).await
     }
 
     /// Ends every session of this database, as a server that restarts would.
@@ -137,7 +149,11 @@ fn connection_string(database: &str) -> String {
 }
 
 async fn connect(database: &str) -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(&connection_string(database), NoTls)
+    connect_to(&connection_string(database)).await
+}
+
+async fn connect_to(database: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(database, NoTls)
         .await
         .expect("the test server answers");
     tokio::spawn(connection);

@@ -269,7 +269,9 @@ pub(super) async fn close(
         remerge::derive_stale(tx, cycle).await?;
     }
     retention.apply(tx).await?;
-    totals(tx, cycle).await
+    let totals = totals(tx, cycle).await?;
+    tasks::keep_counts(tx, cycle.id, &totals.tasks).await?;
+    Ok(totals)
 }
 
 async fn finnomena_list_answered(tx: &Transaction<'_>, cycle: &Cycle) -> Result<bool, StoreError> {
@@ -346,7 +348,10 @@ pub(super) async fn newest(
     let rows = client
         .query(
             &format!(
-                "SELECT {COLUMNS}, started_at, closed_at FROM runner.cycle ORDER BY cycle_id DESC LIMIT $1"
+                "SELECT {COLUMNS}, started_at, closed_at,
+                     (SELECT sum(planned)::bigint FROM runner.cycle_task_count t WHERE t.cycle_id = c.cycle_id),
+                     (SELECT sum(failed)::bigint FROM runner.cycle_task_count t WHERE t.cycle_id = c.cycle_id)
+                 FROM runner.cycle c ORDER BY cycle_id DESC LIMIT $1"
             ),
             &[&i64::try_from(limit).unwrap_or(i64::MAX)],
         )
@@ -362,6 +367,8 @@ pub(super) async fn newest(
                 state: row.try_get(5)?,
                 started_at: row.try_get(6)?,
                 closed_at: row.try_get(7)?,
+                planned: row.try_get::<_, Option<i64>>(8)?.map(i64::unsigned_abs),
+                failed: row.try_get::<_, Option<i64>>(9)?.map(i64::unsigned_abs),
             })
         })
         .collect()

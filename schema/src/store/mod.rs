@@ -11,6 +11,7 @@ mod commit;
 mod cycles;
 mod daily;
 mod derive;
+mod disagreements;
 mod error;
 mod explain;
 mod funds;
@@ -25,13 +26,16 @@ mod remerge;
 mod report;
 mod retention;
 mod rows;
+mod server_facts;
 mod session;
 mod set_aside;
 mod tasks;
 mod transaction;
+mod troubles;
 mod writer;
 
 pub use cycles::{Cycle, CycleKind, CycleRequest, ScheduleFacts, Scope};
+pub use disagreements::Disagreement;
 pub use error::StoreError;
 pub use explain::{
     DayExplanation, Explanation, FieldExplanation, RejectedRecord, SaidValue, Statement,
@@ -44,6 +48,8 @@ pub use report::{
     Acknowledged, Batch, BatchId, BatchReport, CycleTotals, RecordCounts, TableCounts, TaskCounts,
 };
 pub use retention::Retention;
+pub use server_facts::ServerFacts;
+pub use troubles::{FailedTask, FailedTasks, PageFreshness, RejectCount};
 pub use writer::Writer;
 
 /// The seven tables of the warehouse, in the schema `public`.

@@ -69,6 +69,10 @@ pub struct CycleStatus {
     pub started_at: Timestamp,
     /// When it was closed.
     pub closed_at: Option<Timestamp>,
+    /// Its tasks when it was closed; `None` before that, and where retention has taken the count.
+    pub planned: Option<u64>,
+    /// Those of them that failed.
+    pub failed: Option<u64>,
 }
 
 /// When a source last confirmed a page of a fund.
@@ -112,7 +116,7 @@ impl Reader {
         Ok(Self { pool })
     }
 
-    async fn client(&self) -> Result<Object, StoreError> {
+    pub(super) async fn client(&self) -> Result<Object, StoreError> {
         use deadpool_postgres::PoolError;
         self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => session::refusal(&error),
@@ -162,7 +166,7 @@ impl Reader {
                 .into_iter()
                 .collect();
         }
-        status.tables = self.table_counts().await?;
+        status.tables = count_rows(&client).await?;
         Ok(status)
     }
 
@@ -171,15 +175,7 @@ impl Reader {
     /// # Errors
     /// Outages.
     pub async fn table_counts(&self) -> Result<Vec<(&'static str, u64)>, StoreError> {
-        let client = self.client().await?;
-        let mut counts = Vec::with_capacity(TABLES.len());
-        for table in TABLES {
-            let row = client
-                .query_one(&format!("SELECT count(*) FROM public.{table}"), &[])
-                .await?;
-            counts.push((table, row.try_get::<_, i64>(0)?.unsigned_abs()));
-        }
-        Ok(counts)
+        count_rows(&self.client().await?).await
     }
 
     /// Where every value of a fund comes from; `None` for a code that nobody ever named.
@@ -216,4 +212,15 @@ impl Reader {
             })
             .collect()
     }
+}
+
+async fn count_rows(client: &Object) -> Result<Vec<(&'static str, u64)>, StoreError> {
+    let mut counts = Vec::with_capacity(TABLES.len());
+    for table in TABLES {
+        let row = client
+            .query_one(&format!("SELECT count(*) FROM public.{table}"), &[])
+            .await?;
+        counts.push((table, row.try_get::<_, i64>(0)?.unsigned_abs()));
+    }
+    Ok(counts)
 }

@@ -27,7 +27,7 @@ impl Retention {
             &[&i64::from(self.rejected_rows)],
         )
         .await?;
-        for table in ["cycle_count", "list_size"] {
+        for table in ["cycle_count", "cycle_task_count", "list_size"] {
             // The newest yard-stick of a list stays however old it is.
             let keep = if table == "list_size" {
                 "AND cycle_id < (SELECT max(newest.cycle_id) FROM runner.list_size newest

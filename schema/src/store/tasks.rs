@@ -251,6 +251,34 @@ pub(super) async fn count(
     Ok(by_source)
 }
 
+/// Keeps how the tasks of a closing cycle ended: their rows go on to the next one.
+pub(super) async fn keep_counts(
+    tx: &Transaction<'_>,
+    cycle_id: i64,
+    counts: &BTreeMap<SourceName, TaskCounts>,
+) -> Result<(), StoreError> {
+    for (source, counts) in counts {
+        let numbers = [
+            counts.planned,
+            counts.done,
+            counts.unchanged,
+            counts.absent,
+            counts.failed,
+        ]
+        .map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+        let [planned, done, unchanged, absent, failed] = &numbers;
+        tx.execute(
+            "INSERT INTO runner.cycle_task_count (cycle_id, source, planned, done, unchanged, absent, failed)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
+             ON CONFLICT (cycle_id, source) DO UPDATE SET planned = EXCLUDED.planned, done = EXCLUDED.done,
+                 unchanged = EXCLUDED.unchanged, absent = EXCLUDED.absent, failed = EXCLUDED.failed",
+            &[&cycle_id, &source.as_str(), planned, done, unchanged, absent, failed],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
 /// Failures by source and reason, the most frequent first.
 pub(super) async fn failures(
     client: &impl GenericClient,

@@ -98,6 +98,17 @@ impl BrowserWire {
         }))
     }
 
+    /// Starts a session, an empty page in it, and closes it again: whether there is a browser at all.
+    ///
+    /// # Errors
+    /// Why not, with what is missing.
+    pub async fn try_out(&self) -> Result<(), String> {
+        let session = self.0.start().await.map_err(|failure| failure.text)?;
+        session.close().await;
+        lock(&self.0.profiles).take();
+        Ok(())
+    }
+
     /// Closes the idle sessions and waits for that. Sessions in use belong to calls; a call that is dropped kills its own.
     pub async fn close(&self) {
         let idle = std::mem::take(&mut *lock(&self.0.idle));

@@ -265,6 +265,14 @@ impl Transport {
         }
     }
 
+    /// Starts a browser and closes it again; no site is asked.
+    ///
+    /// # Errors
+    /// Why there is none, with what is missing.
+    pub async fn try_browser(&self) -> Result<(), String> {
+        self.0.sessions.try_out().await
+    }
+
     /// Closes every browser session and waits for that, at most some seconds each; a later visit starts anew. To be
     /// called at the end of a cycle and before the program ends.
     pub async fn close_browsers(&self) {

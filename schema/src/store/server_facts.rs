@@ -1,0 +1,43 @@
+//! What `check` asks of a database: is it there, what is in it, who works on it. Changes nothing.
+
+use super::error::StoreError;
+use super::reader::Reader;
+use super::{migration, session};
+
+/// The database as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// PostgreSQL's version, such as `16.4`.
+    pub server_version: String,
+    /// Version of the warehouse's schema; 0 where no runner has been yet.
+    pub schema_version: i32,
+    /// Whether tables of an older warehouse stand there, which the first run adopts.
+    pub to_be_adopted: bool,
+    /// The session that holds the runner's lock.
+    pub lock_holder: Option<String>,
+}
+
+impl Reader {
+    /// The database as it is, without any change to it.
+    ///
+    /// # Errors
+    /// Outages, a server that refuses, a schema newer than this program (O7).
+    pub async fn server_facts(&self) -> Result<ServerFacts, StoreError> {
+        let client = self.client().await?;
+        let row = client
+            .query_one(
+                "SELECT split_part(current_setting('server_version'), ' ', 1),
+                        to_regclass('public.funds_master_info') IS NOT NULL",
+                &[],
+            )
+            .await?;
+        let schema_version = migration::current(&client).await?;
+        migration::refuse_newer(schema_version)?;
+        Ok(ServerFacts {
+            server_version: row.try_get(0)?,
+            schema_version,
+            to_be_adopted: schema_version == 0 && row.try_get(1)?,
+            lock_holder: session::holder(&client).await?,
+        })
+    }
+}

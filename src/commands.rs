@@ -1,0 +1,268 @@
+//! The commands of the program: each looks, asks or rebuilds, prints what it found, and says how it ended.
+//!
+//! What moves stands in the command's function, what a person reads is made by pure functions beside it.
+
+pub mod check;
+pub mod explain;
+pub mod page_probe;
+pub mod probe;
+pub mod psql;
+pub mod remerge;
+pub mod reset_source;
+pub mod status;
+
+use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use schema::store::{Reader, StoreError, Writer};
+use tokio::sync::watch;
+
+use crate::cli::Command;
+use crate::cycle_report::RunOutcome;
+use crate::embedded_postgres::EmbeddedError;
+use crate::progress::LogWriter;
+use crate::psql::PsqlError;
+use crate::run::run;
+use crate::runner_settings::{DatabaseSettings, RunnerSettings};
+use crate::secret::without_passwords;
+use crate::sites::SitesError;
+use crate::warehouse::{START_PATIENCE, StartPatience, Warehouse, open_writer};
+
+/// How the program ended: what its exit code comes from, whatever the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgramEnd {
+    /// A run, by the table of its outcomes (O3).
+    Run(RunOutcome),
+    /// The command did all it was asked to.
+    Done,
+    /// It did not; it has said why.
+    Failed,
+    /// psql ended, and says by itself how.
+    Psql(ExitStatus),
+}
+
+impl ProgramEnd {
+    /// The exit code.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Run(outcome) => outcome.exit_code(),
+            Self::Done => 0,
+            Self::Failed => 1,
+            // As a shell shows a child that a signal ended.
+            Self::Psql(status) => status
+                .code()
+                .or_else(|| status.signal().map(|signal| 128 + signal))
+                .and_then(|code| u8::try_from(code).ok())
+                .unwrap_or(1),
+        }
+    }
+}
+
+/// Why a command could not do what it was asked to: one sentence with the next step.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The private server.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    /// The database.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The database cannot be reached.
+    #[error(
+        "the database {database} is not available: {cause}; nothing was changed; start it or correct the database setting, then `master_runner check` tries everything"
+    )]
+    Away {
+        /// Where, without password.
+        database: String,
+        /// What was said.
+        cause: String,
+    },
+    /// No run has made a warehouse yet.
+    #[error("there is no warehouse in {0} yet; `master_runner --once` makes and fills it")]
+    NoWarehouse(String),
+    /// The sites.
+    #[error(transparent)]
+    Sites(#[from] SitesError),
+    /// psql.
+    #[error(transparent)]
+    Psql(#[from] PsqlError),
+    /// The command does not fit what is there.
+    #[error("{0}")]
+    Unfit(String),
+}
+
+impl CommandError {
+    fn of_store(error: StoreError, settings: &RunnerSettings) -> Self {
+        match error {
+            StoreError::Outage(cause) => Self::Away {
+                database: place_of(&settings.database),
+                cause,
+            },
+            error => Self::Store(error),
+        }
+    }
+}
+
+/// Does what the command line says. Must be called within an actix system.
+pub async fn execute(command: Command, settings: RunnerSettings, log: LogWriter) -> ProgramEnd {
+    let ended = match command {
+        Command::Run(args) => return ProgramEnd::Run(run(settings, args, log).await),
+        Command::Check(args) => check::check(&settings, args.config.as_deref()).await,
+        Command::Status(_) => status::status(&settings).await,
+        Command::Explain(args) => explain::explain(&settings, &args.code).await,
+        Command::Probe(args) => probe::probe(&settings, &args).await,
+        Command::Psql(args) => psql::psql(&settings, &args).await,
+        Command::Remerge(_) => remerge::remerge(&settings).await,
+        Command::ResetSource(args) => reset_source::reset_source(&settings, args.source).await,
+    };
+    ended.unwrap_or_else(|error| {
+        // Standard error that is gone has no reader.
+        let _ = writeln!(
+            std::io::stderr(),
+            "{}",
+            without_passwords(&error.to_string())
+        );
+        ProgramEnd::Failed
+    })
+}
+
+/// Prints for the person who asked.
+fn say(text: &str) {
+    // Standard output that is gone (`| head`) has no reader.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Where the warehouse is, without password.
+fn place_of(database: &DatabaseSettings) -> String {
+    match database {
+        DatabaseSettings::Embedded(embedded) => embedded.data_dir.display().to_string(),
+        DatabaseSettings::Url(url) => url.to_string(),
+    }
+}
+
+/// A moment as the schedule's time zone shows it.
+fn shown_time(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone())
+        .strftime("%Y-%m-%d %H:%M")
+        .to_string()
+}
+
+/// Works on the warehouse, starting a private server for that time. Makes none.
+async fn on_warehouse<T>(
+    settings: &RunnerSettings,
+    work: impl AsyncFnOnce(&Warehouse) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
+    let Some(warehouse) = Warehouse::open_existing(&settings.database).await? else {
+        return Err(CommandError::NoWarehouse(place_of(&settings.database)));
+    };
+    let result = work(&warehouse).await;
+    warehouse.close().await;
+    result
+}
+
+/// Reads the warehouse beside a runner that may be at work.
+async fn read_warehouse<T>(
+    settings: &RunnerSettings,
+    work: impl AsyncFnOnce(&Reader) -> Result<T, StoreError>,
+) -> Result<T, CommandError> {
+    on_warehouse(settings, async |warehouse| {
+        let reader = Reader::new(warehouse.connection(), 1)
+            .map_err(|error| CommandError::of_store(error, settings))?;
+        let facts = reader.server_facts().await;
+        if facts
+            .map_err(|error| CommandError::of_store(error, settings))?
+            .schema_version
+            == 0
+        {
+            return Err(CommandError::NoWarehouse(place_of(&settings.database)));
+        }
+        work(&reader)
+            .await
+            .map_err(|error| CommandError::of_store(error, settings))
+    })
+    .await
+}
+
+/// Writes to the warehouse as the one runner (O2): a runner at work is named, and nothing changed.
+async fn write_warehouse<T>(
+    settings: &RunnerSettings,
+    work: impl AsyncFnOnce(&mut Writer) -> Result<T, StoreError>,
+) -> Result<T, CommandError> {
+    on_warehouse(settings, async |warehouse| {
+        let patience = StartPatience {
+            database: Some(START_PATIENCE),
+            other_runner: false,
+        };
+        // Nobody stops a command but by ending the process: its one transaction is then rolled back.
+        let (_never, mut stop) = watch::channel(false);
+        let writing = async {
+            let mut writer = open_writer(warehouse.connection(), patience, &mut stop).await?;
+            work(&mut writer).await
+        };
+        writing
+            .await
+            .map_err(|error| CommandError::of_store(error, settings))
+    })
+    .await
+}
+
+/// The codes most like one that is not known, the best first.
+fn nearest<'codes>(code: &str, known: impl IntoIterator<Item = &'codes str>) -> Vec<&'codes str> {
+    const SHOWN: usize = 5;
+    let wanted = code.to_uppercase();
+    let mut scored: Vec<(f64, &str)> = known
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(&wanted, &known.to_uppercase()), known))
+        .filter(|(score, _)| *score > 0.7)
+        .collect();
+    scored.sort_by(|(a, first), (b, second)| b.total_cmp(a).then_with(|| first.cmp(second)));
+    scored.truncate(SHOWN);
+    scored.into_iter().map(|(_, code)| code).collect()
+}
+
+/// The sentence for a code that nobody knows.
+fn unknown_code<'codes>(code: &str, known: impl IntoIterator<Item = &'codes str>) -> CommandError {
+    let near = nearest(code, known);
+    CommandError::Unfit(if near.is_empty() {
+        format!("no source ever named a fund `{code}`, nor one like it; codes are compared exactly")
+    } else {
+        format!(
+            "no source ever named a fund `{code}`; codes are compared exactly; the nearest are: {}",
+            near.join(", ")
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_has_its_exit_code() {
+        for (end, code) in [
+            (ProgramEnd::Run(RunOutcome::Partial), 3),
+            (ProgramEnd::Done, 0),
+            (ProgramEnd::Failed, 1),
+            (ProgramEnd::Psql(ExitStatus::from_raw(3 << 8)), 3),
+            (ProgramEnd::Psql(ExitStatus::from_raw(9)), 137),
+        ] {
+            assert_eq!(end.exit_code(), code, "{end:?}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_codes_come_first_and_case_does_not_hide_them() {
+        let known = ["K-USA-A(A)", "K-USA-A(D)", "SCBGOLD", "KFGTECH"];
+        assert_eq!(nearest("k-usa-a(a)", known), ["K-USA-A(A)", "K-USA-A(D)"]);
+        assert!(nearest("ฮฮฮ", known).is_empty());
+        let sentence = unknown_code("SCBGOLF", known).to_string();
+        assert!(
+            sentence.contains("`SCBGOLF`") && sentence.contains("SCBGOLD"),
+            "{sentence}"
+        );
+    }
+}

@@ -1,0 +1,281 @@
+//! `master_runner check`: tries configuration, database, browser, pdftotext and one page of each source, and says of
+//! each whether it works, else what to do. Changes nothing: no migration, no cluster, no file.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Zoned;
+use schema::store::{Reader, ServerFacts, StoreError};
+use schema::{Observation, Said, SourceName, TaskId};
+use sources::page::Stage;
+use sources::payload::pdf_text::{self, PdfTextError};
+use sources::site::{ReadContext, Reading};
+use tokio::time::Instant;
+
+use crate::embedded_postgres::{EmbeddedPostgres, Found};
+use crate::runner_settings::{DatabaseSettings, RunnerSettings};
+use crate::secret::without_passwords;
+use crate::sites::Sites;
+use crate::warehouse::{START_PATIENCE, Warehouse};
+
+use super::page_probe::{PageProbe, Probed};
+use super::{CommandError, ProgramEnd, place_of, say};
+
+/// Pause between two attempts to reach a database.
+const DATABASE_PAUSE: Duration = Duration::from_secs(1);
+
+/// One thing that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Tried {
+    what: &'static str,
+    /// What was found; else what is wrong and the next step.
+    found: Result<String, String>,
+}
+
+/// Tries everything, a line each as it comes; ends failed if anything does not work.
+///
+/// # Errors
+/// The transport to the sites cannot be made.
+pub async fn check(
+    settings: &RunnerSettings,
+    config: Option<&Path>,
+) -> Result<ProgramEnd, CommandError> {
+    let mut tried = Vec::new();
+    let mut tell = |what, found| {
+        let one = Tried { what, found };
+        say(&line(&one));
+        tried.push(one);
+    };
+    tell("configuration", Ok(configuration(config)));
+    let (database, known_code) = database(settings).await;
+    tell("database", database);
+    let sites = Sites::for_questions(settings)?;
+    if sites.may_use_browser() {
+        let browser = sites.try_browser().await;
+        tell(
+            "browser",
+            browser
+                .map(|()| "a session was opened and closed".to_owned())
+                .map_err(|why| {
+                    format!(
+                        "{why}; sources that answer only browsers are not read without one; next: script/test installs it, or set transport: Http"
+                    )
+                }),
+        );
+    }
+    tell("pdftotext", pdftotext().await);
+    let context = ReadContext {
+        cycle_date: Zoned::now()
+            .with_time_zone(settings.schedule.timezone.clone())
+            .date(),
+    };
+    let mut code = known_code;
+    for source in sites.sources() {
+        let Some(probe) = PageProbe::of(&sites, source) else {
+            continue;
+        };
+        let list = probe.pages().iter().find(|page| page.stage == Stage::Lists);
+        let found = match (list, &code) {
+            (Some(list), _) => {
+                let probed = probe.ask(list, TaskId::WHOLE_MARKET, None, context).await;
+                code = code.or_else(|| listed_code(&probed));
+                judged(source, &probed)
+            }
+            (None, Some(code)) => match probe.pages().first() {
+                Some(page) => judged(source, &probe.ask(page, code, None, context).await),
+                None => Ok("it has no pages".to_owned()),
+            },
+            (None, None) => root(settings, &probe).await,
+        };
+        tell(source.as_str(), found);
+    }
+    sites.close().await;
+    let failed = tried.iter().filter(|one| one.found.is_err()).count();
+    say(&closing(tried.len(), failed));
+    Ok(if failed == 0 {
+        ProgramEnd::Done
+    } else {
+        ProgramEnd::Failed
+    })
+}
+
+fn configuration(config: Option<&Path>) -> String {
+    match config {
+        Some(path) => format!("{} is sound", path.display()),
+        None if Path::new("runner.ron").exists() => "runner.ron is sound".to_owned(),
+        None => "there is no runner.ron; the built-in values are used".to_owned(),
+    }
+}
+
+/// The database, and a fund that the warehouse holds.
+async fn database(settings: &RunnerSettings) -> (Result<String, String>, Option<String>) {
+    if let DatabaseSettings::Embedded(embedded) = &settings.database {
+        match EmbeddedPostgres::look(embedded).await {
+            Ok(Found::NoCluster(major)) => {
+                let found = format!(
+                    "PostgreSQL {major} is installed; the first run makes a private cluster in {}",
+                    embedded.data_dir.display()
+                );
+                return (Ok(found), None);
+            }
+            Ok(Found::Cluster(_)) => {}
+            Err(error) => return (Err(error.to_string()), None),
+        }
+    }
+    let warehouse = match Warehouse::open(&settings.database).await {
+        Ok(warehouse) => warehouse,
+        Err(error) => return (Err(error.to_string()), None),
+    };
+    let place = place_of(&settings.database);
+    let found = match facts(warehouse.connection()).await {
+        Ok((facts, code)) => (Ok(database_words(&place, &facts)), code),
+        Err(error) => (Err(database_failure(&place, &error)), None),
+    };
+    warehouse.close().await;
+    found
+}
+
+/// Gives a database that is away [`START_PATIENCE`] (A2).
+async fn facts(connection: &str) -> Result<(ServerFacts, Option<String>), StoreError> {
+    let reader = Reader::new(connection, 1)?;
+    let began = Instant::now();
+    loop {
+        let error = match reader.server_facts().await {
+            Ok(facts) if facts.schema_version == 0 => return Ok((facts, None)),
+            Ok(facts) => return Ok((facts, reader.some_active_fund().await?)),
+            Err(error) => error,
+        };
+        if !error.is_outage() || began.elapsed() + DATABASE_PAUSE >= START_PATIENCE {
+            return Err(error);
+        }
+        tokio::time::sleep(DATABASE_PAUSE).await;
+    }
+}
+
+fn database_words(place: &str, facts: &ServerFacts) -> String {
+    let schema = match (facts.schema_version, facts.to_be_adopted) {
+        (0, true) => "an older warehouse, which the first run adopts".to_owned(),
+        (0, false) => "no warehouse yet, the first run makes it".to_owned(),
+        (version, _) => format!("schema version {version}"),
+    };
+    let runner = match &facts.lock_holder {
+        Some(holder) => format!("a runner holds it ({holder})"),
+        None => "no runner holds it".to_owned(),
+    };
+    format!(
+        "PostgreSQL {} at {place}, {schema}, {runner}",
+        facts.server_version
+    )
+}
+
+fn database_failure(place: &str, error: &StoreError) -> String {
+    match error {
+        StoreError::Outage(cause) => format!(
+            "{place} is not available ({cause}); it was waited for {} s; next: start the server, or correct the database setting or DATABASE_URL",
+            START_PATIENCE.as_secs()
+        ),
+        error => error.to_string(),
+    }
+}
+
+/// Whether the program that reads factsheets is there: asked to read what is no PDF, it says so.
+async fn pdftotext() -> Result<String, String> {
+    let tried = tokio::task::spawn_blocking(|| pdf_text::of(b"%PDF-1.4\n%%EOF\n")).await;
+    match tried {
+        Ok(Ok(_) | Err(PdfTextError::Unreadable(_))) => {
+            Ok("it is installed and answers".to_owned())
+        }
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(error) => Err(format!("it could not be tried: {error}")),
+    }
+}
+
+/// Some fund that a list names: what a source without a list is tried with.
+fn listed_code(probed: &Probed) -> Option<String> {
+    let Some(Reading::Said { observations, .. }) = &probed.reading else {
+        return None;
+    };
+    let active = |observation: &&Observation| match &observation.said {
+        Said::Listing { fields, .. } => fields.sec_is_active != Some(false),
+        _ => false,
+    };
+    observations
+        .iter()
+        .find(active)
+        .map(|observation| observation.fund_code.as_str().to_owned())
+}
+
+/// What one page says of its source.
+fn judged(source: SourceName, probed: &Probed) -> Result<String, String> {
+    let answer = match &probed.answer {
+        Ok(answer) => answer,
+        Err(why) => {
+            return Err(format!(
+                "{why}; next: is there a network, and is sources.{source} right in the configuration? Without the internet: script/run --replica"
+            ));
+        }
+    };
+    let asked = format!("{}/{}", probed.page, probed.key);
+    let repair = format!(
+        "next: `master_runner probe {source} CODE --save DIR` keeps the payload for the repair of its parser"
+    );
+    match &probed.reading {
+        Some(Reading::Said { observations, .. }) if !observations.is_empty() => {
+            let browser = match &probed.changed_to_browser {
+                Some(_) => ", in the browser",
+                None => "",
+            };
+            Ok(format!(
+                "{asked} was read{browser}: {} statements from {}",
+                observations.len(),
+                answer.url
+            ))
+        }
+        // A list that says nothing is no list; a single fund may well be absent.
+        Some(Reading::Said { .. } | Reading::Absent) if probed.key == TaskId::WHOLE_MARKET => Err(
+            format!("{asked} from {} names no fund; {repair}", answer.url),
+        ),
+        Some(Reading::Said { .. } | Reading::Absent) => Ok(format!(
+            "{asked} was answered: the source says that it has nothing of that fund"
+        )),
+        Some(Reading::NeedsBrowser(breach)) => Err(format!(
+            "{} exists only in a browser: {breach}; next: set transport: Auto or Browser",
+            answer.url
+        )),
+        Some(Reading::Broken(breach)) => Err(format!("{}: {breach}; {repair}", answer.url)),
+        None => Err(format!("{} was not read; {repair}", answer.url)),
+    }
+}
+
+/// A source without a list, and no code to try it with: its root.
+async fn root(settings: &RunnerSettings, probe: &PageProbe) -> Result<String, String> {
+    let url = &settings.sources.sec_fundcheck.page_url;
+    let status = probe.ask_root(url).await.map_err(|why| {
+        format!("{why}; next: is there a network, and is sources.sec_fundcheck right in the configuration?")
+    })?;
+    Ok(format!(
+        "{url} answers {status} (no fund is known yet to ask for its statistics)"
+    ))
+}
+
+fn line(tried: &Tried) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = match &tried.found {
+        Ok(found) => write!(text, "{:<15}ok      {found}", tried.what),
+        Err(wrong) => write!(text, "{:<15}FAILED  {wrong}", tried.what),
+    };
+    without_passwords(&text)
+}
+
+fn closing(tried: usize, failed: usize) -> String {
+    match failed {
+        0 => format!("Everything works ({tried} things tried; nothing was changed)."),
+        failed => format!("{failed} of {tried} things do not work; nothing was changed."),
+    }
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

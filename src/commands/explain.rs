@@ -1,0 +1,254 @@
+//! `master_runner explain CODE`: per field what each source said and when, which won and why, what was rejected.
+
+use std::fmt::Write as _;
+
+use jiff::tz::TimeZone;
+use schema::FundCode;
+use schema::store::{
+    DayExplanation, Disagreement, Explanation, FieldExplanation, Freshness, Reader, RejectedRecord,
+    Statement, StoreError,
+};
+
+use crate::runner_settings::RunnerSettings;
+
+use super::{CommandError, ProgramEnd, read_warehouse, say, shown_time, unknown_code};
+
+/// Most disagreements told.
+const DISAGREEMENTS_SHOWN: usize = 40;
+/// Most characters of a value on one line.
+const VALUE_CHARS: usize = 80;
+
+/// Everything `explain` tells of a fund.
+#[derive(Debug, Clone)]
+struct FundStory {
+    explanation: Explanation,
+    disagreements: Vec<Disagreement>,
+    freshness: Vec<Freshness>,
+}
+
+enum Told {
+    Story(Box<FundStory>),
+    Unknown(Vec<String>),
+}
+
+/// Prints where the values of a fund come from.
+///
+/// # Errors
+/// The database is away or holds no warehouse; nobody ever named the code.
+pub async fn explain(
+    settings: &RunnerSettings,
+    code: &FundCode,
+) -> Result<ProgramEnd, CommandError> {
+    match read_warehouse(settings, async |reader| read(reader, code).await).await? {
+        Told::Story(story) => {
+            say(&shown(&story, &settings.schedule.timezone));
+            Ok(ProgramEnd::Done)
+        }
+        Told::Unknown(codes) => Err(unknown_code(
+            code.as_str(),
+            codes.iter().map(String::as_str),
+        )),
+    }
+}
+
+async fn read(reader: &Reader, code: &FundCode) -> Result<Told, StoreError> {
+    let Some(explanation) = reader.explain(code).await? else {
+        return Ok(Told::Unknown(reader.fund_codes().await?));
+    };
+    Ok(Told::Story(Box::new(FundStory {
+        explanation,
+        disagreements: reader.disagreements(code, DISAGREEMENTS_SHOWN).await?,
+        freshness: reader.fund_freshness(code).await?,
+    })))
+}
+
+fn shown(story: &FundStory, zone: &TimeZone) -> String {
+    let FundStory {
+        explanation,
+        disagreements,
+        freshness,
+    } = story;
+    let mut text = String::new();
+    let standing = match (&explanation.fund_status, explanation.in_universe) {
+        (Some(status), _) => status.as_str(),
+        (None, true) => "known, without a row yet",
+        (None, false) => "no rows: Finnomena's list never said that it is active",
+    };
+    // Writing to a String cannot fail: its results are dropped from here on.
+    let _ = writeln!(text, "{}: {standing}", explanation.fund_code);
+    let mut table = "";
+    for field in &explanation.fields {
+        if field.table != table {
+            table = field.table;
+            let _ = writeln!(text, "\n{table}");
+        }
+        field_block(&mut text, field, zone);
+    }
+    if let Some(day) = &explanation.newest_day {
+        day_block(&mut text, day);
+    }
+    statements_block(&mut text, &explanation.statements, zone);
+    disagreements_block(&mut text, disagreements);
+    rejected_block(&mut text, &explanation.rejected, zone);
+    freshness_block(&mut text, freshness, zone);
+    text
+}
+
+fn field_block(text: &mut String, field: &FieldExplanation, zone: &TimeZone) {
+    let _ = writeln!(
+        text,
+        "  {} = {}",
+        field.column,
+        value(field.stands.as_deref())
+    );
+    for said in &field.said {
+        let as_of = said
+            .as_of_date
+            .map(|date| format!(" as of {date}"))
+            .unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "    {} {} ({}{as_of}, since {}): {}: {}",
+            if said.wins { "->" } else { "  " },
+            said.source,
+            said.dataset,
+            shown_time(said.said_at, zone),
+            value(Some(&said.value)),
+            said.why,
+        );
+    }
+}
+
+fn day_block(text: &mut String, day: &DayExplanation) {
+    let [nav, bid, offer, aum, source] = day.stands.each_ref().map(|value| value.as_deref());
+    let _ = writeln!(
+        text,
+        "\nfunds_daily, newest day {}: nav {}, bid {}, offer {}, aum {} (row by {})",
+        day.nav_date,
+        value(nav),
+        value(bid),
+        value(offer),
+        value(aum),
+        value(source)
+    );
+    for (source, field, says) in &day.dissents {
+        let _ = writeln!(text, "     {source} says {field} {}", value(Some(says)));
+    }
+}
+
+fn statements_block(text: &mut String, statements: &[Statement], zone: &TimeZone) {
+    if statements.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\nportfolios, codes, lists and links");
+    for statement in statements {
+        let as_of = statement
+            .as_of_date
+            .map(|date| format!(" as of {date}"))
+            .unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "  {} {}{as_of}, since {}: {}\n      {}",
+            statement.source,
+            statement.dataset,
+            shown_time(statement.said_at, zone),
+            value(Some(&statement.holds)),
+            statement.url
+        );
+    }
+}
+
+fn disagreements_block(text: &mut String, disagreements: &[Disagreement]) {
+    if disagreements.is_empty() {
+        let _ = writeln!(text, "\nNo source says anything else than what stands.");
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\nwhat a source says other than what stands (the newest days first{})",
+        if disagreements.len() < DISAGREEMENTS_SHOWN {
+            ""
+        } else {
+            "; there may be more in runner.conflict"
+        }
+    );
+    for found in disagreements {
+        let day = if found.key.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", found.key)
+        };
+        let _ = writeln!(
+            text,
+            "  {}{day} {}: {} says {}, {} stands",
+            found.table,
+            found.field,
+            found.source,
+            value(Some(&found.says)),
+            value(found.stands.as_deref())
+        );
+    }
+}
+
+fn rejected_block(text: &mut String, rejected: &[RejectedRecord], zone: &TimeZone) {
+    if rejected.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\nrejected or noted, the newest first");
+    for record in rejected {
+        let _ = writeln!(
+            text,
+            "  {} {} {}/{} {}: {}; found `{}`",
+            shown_time(record.rejected_at, zone),
+            record.severity,
+            record.source,
+            record.page,
+            record.field,
+            record.reason,
+            value(Some(&record.sample))
+        );
+    }
+}
+
+fn freshness_block(text: &mut String, freshness: &[Freshness], zone: &TimeZone) {
+    if freshness.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\nlast answers");
+    for page in freshness {
+        let at = page
+            .last_answer_at
+            .map_or_else(|| "never".to_owned(), |at| shown_time(at, zone));
+        let failure = page
+            .failure
+            .as_deref()
+            .map(|failure| format!(": {}", value(Some(failure))))
+            .unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "  {:<30}{at:<18}{}{failure}",
+            format!("{}/{}", page.source, page.page),
+            page.outcome.as_deref().unwrap_or("open"),
+        );
+    }
+}
+
+/// On one line, bounded; `-` for none.
+fn value(text: Option<&str>) -> String {
+    let Some(text) = text else {
+        return "-".to_owned();
+    };
+    let mut line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(VALUE_CHARS)
+        .collect();
+    if text.chars().count() > VALUE_CHARS {
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+#[path = "explain_tests.rs"]
+mod tests;

@@ -1,0 +1,261 @@
+//! One page asked once, outside a cycle: politely, by the way the configuration says, and read by its parser. Nothing is
+//! remembered, acknowledged or written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schema::{PlannedTask, SourceName, TaskId};
+use sources::ask::TransportMode;
+use sources::page::{PageSpec, Stage};
+use sources::site::{Answer, Breach, ReadContext, Reading, Request, Site, StatusMeaning};
+use sources::transport::{Call, Fetched, RedirectScope, Transport, WaitingOn};
+use url::Url;
+
+use crate::sites::Sites;
+
+/// How long one page may take, its host's pauses included: a browser needs up to a minute to start.
+const LIMIT: Duration = Duration::from_secs(90);
+/// Most bytes of a root page that has no parser.
+const ROOT_BYTES: usize = 16 << 20;
+
+/// A source that can be asked single pages.
+#[derive(Clone)]
+pub struct PageProbe {
+    site: Arc<dyn Site>,
+    transport: Transport,
+    mode: TransportMode,
+}
+
+/// A page that was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probed {
+    /// The page's name.
+    pub page: &'static str,
+    /// The fund's code, or `*`.
+    pub key: String,
+    /// What came back; else why nothing did.
+    pub answer: Result<Answer, String>,
+    /// What the parser makes of it; `None` without an answer.
+    pub reading: Option<Reading>,
+    /// Why plain HTTP was not enough, where the browser was needed.
+    pub changed_to_browser: Option<String>,
+}
+
+impl Probed {
+    /// Whether the page was read, or the source said that it has none.
+    #[must_use]
+    pub const fn is_read(&self) -> bool {
+        matches!(self.reading, Some(Reading::Said { .. } | Reading::Absent))
+    }
+}
+
+impl PageProbe {
+    /// The probe of an enabled source.
+    #[must_use]
+    pub fn of(sites: &Sites, source: SourceName) -> Option<Self> {
+        let (site, transport, mode) = sites.site(source)?;
+        Some(Self {
+            site,
+            transport: transport.clone(),
+            mode,
+        })
+    }
+
+    /// The pages of the source.
+    #[must_use]
+    pub fn pages(&self) -> &'static [PageSpec] {
+        self.site.pages()
+    }
+
+    /// Asks one page and reads the answer.
+    pub async fn ask(
+        &self,
+        page: &PageSpec,
+        key: &str,
+        locator: Option<String>,
+        context: ReadContext,
+    ) -> Probed {
+        let task = PlannedTask {
+            id: TaskId {
+                source: self.site.name(),
+                page: page.name.to_owned(),
+                key: key.to_owned(),
+            },
+            locator,
+            // The smallest extent shows the parser as well as the whole history would.
+            extent: page.extents.first().map(|extent| extent.word.to_owned()),
+            attempts: 0,
+            known_payload: None,
+        };
+        let waiting = WaitingOn::default();
+        let asking = self.ask_task(page, &task, context, &waiting);
+        match tokio::time::timeout(LIMIT, asking).await {
+            Ok(probed) => probed,
+            Err(_) => nothing(page, &task, too_long(&waiting)),
+        }
+    }
+
+    /// Asks for the root of a host, which has no parser: whether it answers at all.
+    ///
+    /// # Errors
+    /// It does not, or with an error.
+    pub async fn ask_root(&self, url: &Url) -> Result<u16, String> {
+        let request = Request {
+            url: url.clone(),
+            post_json: None,
+            headers: vec![("Accept", "text/html".to_owned())],
+            max_body_bytes: ROOT_BYTES,
+            must_end_in_html: false,
+        };
+        let waiting = WaitingOn::default();
+        let meaning = |status| StatusMeaning::usual(status, 1);
+        let call = self.call(&meaning, RedirectScope::SameHost, &waiting);
+        match tokio::time::timeout(LIMIT, self.transport.fetch(&request, &call)).await {
+            Ok(Ok(Fetched { answer, .. })) if answer.status < 400 => Ok(answer.status),
+            Ok(Ok(Fetched { answer, .. })) => Err(format!("{url} answers {}", answer.status)),
+            Ok(Err(failure)) => Err(failure.text),
+            Err(_) => Err(too_long(&waiting)),
+        }
+    }
+
+    async fn ask_task(
+        &self,
+        page: &PageSpec,
+        task: &PlannedTask,
+        context: ReadContext,
+        waiting: &WaitingOn,
+    ) -> Probed {
+        let visit = match self.mode {
+            TransportMode::Http => Ok(None),
+            TransportMode::Auto | TransportMode::Browser => self.site.visit(page, task),
+        };
+        let visit = match visit {
+            Ok(visit) => visit,
+            Err(text) => return nothing(page, task, text),
+        };
+        let meaning = |status| self.site.meaning(page, status, 1);
+        let redirects = if page.stage == Stage::Factsheets {
+            RedirectScope::FactsheetHosts
+        } else {
+            RedirectScope::SameHost
+        };
+        let call = self.call(&meaning, redirects, waiting);
+        let mut changed_to_browser = None;
+        if self.mode != TransportMode::Browser || visit.is_none() {
+            let request = match self.site.request(page, std::slice::from_ref(task)) {
+                Ok(request) => request,
+                Err(text) => return nothing(page, task, text),
+            };
+            let fetched = self.transport.fetch(&request, &call).await;
+            let probed = self.read(page, task, fetched, context).await;
+            match needs_browser(&probed) {
+                Some(why) if visit.is_some() => changed_to_browser = Some(why),
+                _ => return probed,
+            }
+        }
+        let Some(visit) = visit else {
+            return nothing(page, task, "no way to ask".to_owned());
+        };
+        let fetched = self.transport.visit(&visit, &call).await;
+        let probed = self.read(page, task, fetched, context).await;
+        Probed {
+            changed_to_browser,
+            ..probed
+        }
+    }
+
+    fn call<'call>(
+        &self,
+        meaning: &'call (dyn Fn(u16) -> StatusMeaning + Send + Sync),
+        redirects: RedirectScope,
+        waiting: &'call WaitingOn,
+    ) -> Call<'call> {
+        Call {
+            source: self.site.name(),
+            meaning,
+            attempts_before: 0,
+            redirects,
+            waiting,
+        }
+    }
+
+    async fn read(
+        &self,
+        page: &PageSpec,
+        task: &PlannedTask,
+        fetched: Result<Fetched, sources::transport::FetchFailure>,
+        context: ReadContext,
+    ) -> Probed {
+        let answer = match fetched {
+            Ok(fetched) => fetched.answer,
+            Err(failure) => return nothing(page, task, failure.text),
+        };
+        let reading = match self.site.meaning(page, answer.status, 1) {
+            StatusMeaning::Answer => {
+                let (site, page, task, answer) =
+                    (Arc::clone(&self.site), *page, task.clone(), answer.clone());
+                let reading = tokio::task::spawn_blocking(move || {
+                    site.read(&page, std::slice::from_ref(&task), &answer, &context)
+                        .pop()
+                });
+                match reading.await {
+                    Ok(Some(reading)) => reading,
+                    Ok(None) => Reading::Broken(parser_breach("no reading")),
+                    // The panic's words stand on standard error already.
+                    Err(_) => Reading::Broken(parser_breach("a panic")),
+                }
+            }
+            StatusMeaning::Absent => Reading::Absent,
+            _ => Reading::Broken(Breach {
+                field: "HTTP status".to_owned(),
+                expected: "200".to_owned(),
+                found: answer.status.to_string(),
+            }),
+        };
+        Probed {
+            page: page.name,
+            key: task.id.key.clone(),
+            answer: Ok(answer),
+            reading: Some(reading),
+            changed_to_browser: None,
+        }
+    }
+}
+
+/// Why the page has to be seen in the browser.
+fn needs_browser(probed: &Probed) -> Option<String> {
+    let answer = probed.answer.as_ref().ok()?;
+    match &probed.reading {
+        Some(Reading::NeedsBrowser(breach)) => Some(breach.to_string()),
+        Some(Reading::Broken(breach)) if matches!(answer.status, 401 | 403) => {
+            Some(breach.to_string())
+        }
+        _ => None,
+    }
+}
+
+fn nothing(page: &PageSpec, task: &PlannedTask, why: String) -> Probed {
+    Probed {
+        page: page.name,
+        key: task.id.key.clone(),
+        answer: Err(why),
+        reading: None,
+        changed_to_browser: None,
+    }
+}
+
+fn too_long(waiting: &WaitingOn) -> String {
+    let on = waiting
+        .current()
+        .map(|waiting| format!(" (it waited for {waiting})"))
+        .unwrap_or_default();
+    format!("no answer within {} s{on}", LIMIT.as_secs())
+}
+
+fn parser_breach(found: &str) -> Breach {
+    Breach {
+        field: "parser".to_owned(),
+        expected: "one reading for the page".to_owned(),
+        found: found.to_owned(),
+    }
+}

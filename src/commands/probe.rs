@@ -1,0 +1,284 @@
+//! `master_runner probe SOURCE CODE`: asks one source for one fund, one polite fetch a page, and shows what its parsers
+//! make of the answers. How a parser is repaired: `--save` keeps the payloads. Never writes to the database.
+
+mod show;
+
+use std::path::{Path, PathBuf};
+
+use jiff::Zoned;
+use schema::store::{Reader, StoreError};
+use schema::{FundCode, Observation, Said, TaskId};
+use sources::page::{PageSpec, Stage};
+use sources::site::{Answer, ReadContext, Reading};
+
+use crate::cli::ProbeArgs;
+use crate::runner_settings::RunnerSettings;
+use crate::sites::Sites;
+use crate::warehouse::Warehouse;
+
+use super::page_probe::{PageProbe, Probed};
+use super::{CommandError, ProgramEnd, nearest, say};
+
+/// What the warehouse knows of a fund that helps to ask for it.
+#[derive(Debug, Default)]
+struct Known {
+    source_key: Option<String>,
+    factsheet_url: Option<String>,
+}
+
+/// Asks, prints, and saves if that is wanted. Ends failed if a page could not be had or read.
+///
+/// # Errors
+/// The source is not enabled, has no such page, or does not list the fund.
+pub async fn probe(
+    settings: &RunnerSettings,
+    args: &ProbeArgs,
+) -> Result<ProgramEnd, CommandError> {
+    let sites = Sites::for_questions(settings)?;
+    let probe = PageProbe::of(&sites, args.source).ok_or_else(|| {
+        CommandError::Unfit(format!(
+            "{} is switched off: sources.{}.enabled is false",
+            args.source, args.source
+        ))
+    })?;
+    let wanted = wanted_pages(probe.pages(), args.page.as_deref())?;
+    if let Some(directory) = &args.save {
+        std::fs::create_dir_all(directory).map_err(|error| {
+            CommandError::Unfit(format!(
+                "payloads cannot be saved in {}: {error}",
+                directory.display()
+            ))
+        })?;
+    }
+    let known = known_of(settings, args).await;
+    let prober = Prober {
+        probe,
+        args,
+        context: ReadContext {
+            cycle_date: Zoned::now()
+                .with_time_zone(settings.schedule.timezone.clone())
+                .date(),
+        },
+    };
+    let ended = prober.ask(&wanted, known).await;
+    sites.close().await;
+    ended
+}
+
+/// The pages to ask, in the source's order; all of a fund's where none is named.
+fn wanted_pages(
+    pages: &'static [PageSpec],
+    named: Option<&str>,
+) -> Result<Vec<&'static PageSpec>, CommandError> {
+    let wanted: Vec<&PageSpec> = pages
+        .iter()
+        .filter(|page| match named {
+            Some(name) => page.name == name,
+            None => page.stage != Stage::Lists,
+        })
+        .collect();
+    if wanted.is_empty() {
+        let names: Vec<&str> = pages.iter().map(|page| page.name).collect();
+        return Err(CommandError::Unfit(format!(
+            "there is no page `{}`; the pages are: {}",
+            named.unwrap_or_default(),
+            names.join(", ")
+        )));
+    }
+    Ok(wanted)
+}
+
+/// What the warehouse knows, if there is one and it answers; a probe goes without it.
+async fn known_of(settings: &RunnerSettings, args: &ProbeArgs) -> Known {
+    let warehouse = match Warehouse::open_existing(&settings.database).await {
+        Ok(Some(warehouse)) => warehouse,
+        Ok(None) => return Known::default(),
+        Err(error) => {
+            tracing::warn!(%error, "probing without the database");
+            return Known::default();
+        }
+    };
+    let read = async {
+        let reader = Reader::new(warehouse.connection(), 1)?;
+        if reader.server_facts().await?.schema_version == 0 {
+            return Ok(Known::default());
+        }
+        Ok::<Known, StoreError>(Known {
+            source_key: reader.source_key(args.source, &args.code).await?,
+            factsheet_url: reader.factsheet_url(args.source, &args.code).await?,
+        })
+    };
+    let known = read.await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "probing without the database");
+        Known::default()
+    });
+    warehouse.close().await;
+    known
+}
+
+/// One probe under way.
+struct Prober<'run> {
+    probe: PageProbe,
+    args: &'run ProbeArgs,
+    context: ReadContext,
+}
+
+impl Prober<'_> {
+    async fn ask(
+        &self,
+        wanted: &[&'static PageSpec],
+        known: Known,
+    ) -> Result<ProgramEnd, CommandError> {
+        let mut all_read = true;
+        let list = self
+            .probe
+            .pages()
+            .iter()
+            .find(|page| page.stage == Stage::Lists);
+        let mut source_key = known.source_key;
+        if let Some(list) = list
+            && source_key.is_none()
+            && wanted.iter().any(|page| page.stage == Stage::Funds)
+        {
+            say(&format!(
+                "the warehouse does not know the fund's key at {}: its list is read first\n",
+                self.args.source
+            ));
+            source_key = Some(self.key_from_list(list).await?);
+        }
+        let mut factsheet = known.factsheet_url;
+        for page in wanted {
+            let (key, locator) = match page.stage {
+                Stage::Lists => (TaskId::WHOLE_MARKET, None),
+                Stage::Funds => (self.args.code.as_str(), source_key.clone()),
+                Stage::Factsheets if factsheet.is_some() => {
+                    (self.args.code.as_str(), factsheet.clone())
+                }
+                Stage::Factsheets => {
+                    say(&format!(
+                        "{}: no page of {} says where the factsheet of {} lies\n",
+                        page.name, self.args.source, self.args.code
+                    ));
+                    continue;
+                }
+            };
+            let probed = self.probe.ask(page, key, locator, self.context).await;
+            all_read &= probed.is_read();
+            if let Some(url) = factsheet_said(&probed) {
+                factsheet = Some(url);
+            }
+            self.tell(&probed)?;
+        }
+        Ok(if all_read {
+            ProgramEnd::Done
+        } else {
+            ProgramEnd::Failed
+        })
+    }
+
+    fn tell(&self, probed: &Probed) -> Result<(), CommandError> {
+        say(&show::shown(probed, &self.args.code));
+        if let (Some(directory), Ok(answer)) = (&self.args.save, &probed.answer) {
+            let path = directory.join(file_name(self.args, probed.page, &probed.key, answer));
+            save(&path, answer)?;
+            say(&format!("  saved: {}\n", path.display()));
+        }
+        Ok(())
+    }
+
+    async fn key_from_list(&self, list: &PageSpec) -> Result<String, CommandError> {
+        let probed = self
+            .probe
+            .ask(list, TaskId::WHOLE_MARKET, None, self.context)
+            .await;
+        let found = listings(&probed).find_map(|(code, source_key)| {
+            (code == &self.args.code).then(|| source_key.to_owned())
+        });
+        if let Some(source_key) = found {
+            return Ok(source_key);
+        }
+        self.tell(&probed)?;
+        let near = nearest(
+            self.args.code.as_str(),
+            listings(&probed).map(|(code, _)| code.as_str()),
+        );
+        let near = if near.is_empty() {
+            String::new()
+        } else {
+            format!("; the nearest are: {}", near.join(", "))
+        };
+        Err(CommandError::Unfit(format!(
+            "the list of {} does not name `{}`: its pages cannot be asked without the key from there; codes are compared exactly{near}",
+            self.args.source, self.args.code
+        )))
+    }
+}
+
+fn said(probed: &Probed) -> &[Observation] {
+    match &probed.reading {
+        Some(Reading::Said { observations, .. }) => observations,
+        _ => &[],
+    }
+}
+
+fn listings(probed: &Probed) -> impl Iterator<Item = (&FundCode, &str)> {
+    said(probed)
+        .iter()
+        .filter_map(|observation| match &observation.said {
+            Said::Listing { source_key, .. } => Some((&observation.fund_code, source_key.as_str())),
+            _ => None,
+        })
+}
+
+fn factsheet_said(probed: &Probed) -> Option<String> {
+    said(probed)
+        .iter()
+        .find_map(|observation| match &observation.said {
+            Said::FactsheetLink(link) => link.factsheet_url.clone(),
+            _ => None,
+        })
+}
+
+fn save(path: &Path, answer: &Answer) -> Result<(), CommandError> {
+    std::fs::write(path, &answer.body).map_err(|error| {
+        CommandError::Unfit(format!(
+            "the payload cannot be saved as {}: {error}",
+            path.display()
+        ))
+    })
+}
+
+/// `source-page-code.ext`: a code's letters that mean something to a file system are written as %XX, so that two codes
+/// never share a file.
+fn file_name(args: &ProbeArgs, page: &str, key: &str, answer: &Answer) -> PathBuf {
+    let mut name = format!("{}-{page}-", args.source);
+    let key = if key == TaskId::WHOLE_MARKET {
+        "list"
+    } else {
+        key
+    };
+    for byte in key.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'(' | b')' => {
+                name.push(char::from(byte));
+            }
+            other => name.push_str(&format!("%{other:02X}")),
+        }
+    }
+    name.push('.');
+    name.push_str(extension(answer));
+    PathBuf::from(name)
+}
+
+fn extension(answer: &Answer) -> &'static str {
+    let kind = answer.content_type.as_deref().unwrap_or_default();
+    if sources::payload::pdf_text::is_pdf(&answer.body) {
+        "pdf"
+    } else if kind.contains("json") {
+        "json"
+    } else if kind.contains("html") || answer.body.trim_ascii_start().starts_with(b"<") {
+        "html"
+    } else {
+        "json"
+    }
+}

@@ -1,0 +1,130 @@
+use jiff::civil::{Date, date, time};
+use jiff::tz::TimeZone;
+use schema::store::{CycleKind, FailedTask, RunnerStatus, ScheduleFacts, Scope, TaskCounts};
+use schema::{SourceName, TaskId};
+
+use super::*;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect("a moment")
+}
+
+fn schedule() -> Schedule {
+    Schedule {
+        timezone: TimeZone::get("Asia/Bangkok").expect("a time zone"),
+        daily_at: time(3, 0, 0, 0),
+        retry_at: time(7, 0, 0, 0),
+        skip_weekdays: Vec::new(),
+        holidays: std::collections::BTreeSet::new(),
+        run_on_start: true,
+    }
+}
+
+fn cycle(id: i64, cycle_date: Date, state: &str, failed: Option<u64>) -> CycleStatus {
+    CycleStatus {
+        id,
+        cycle_date,
+        kind: CycleKind::Daily,
+        scope: Scope::Full,
+        state: state.to_owned(),
+        started_at: at("2026-10-14T20:00:00Z"),
+        closed_at: failed.map(|_| at("2026-10-14T21:02:03Z")),
+        planned: failed.map(|_| 120),
+        failed,
+    }
+}
+
+fn standing() -> Standing {
+    Standing {
+        status: Status {
+            schema_version: 1,
+            runner: Some(RunnerStatus {
+                runner: "master_runner 0.1.0, process 7".to_owned(),
+                started_at: at("2026-10-14T20:00:00Z"),
+                doing: "starting".to_owned(),
+                beat_at: at("2026-10-14T20:00:00Z"),
+                holds_lock: false,
+            }),
+            schedule: ScheduleFacts {
+                last_closed_daily: Some(date(2026, 10, 15)),
+                last_closed_monthly: Some(date(2026, 10, 1)),
+                open: None,
+            },
+            cycles: vec![
+                cycle(9, date(2026, 10, 15), "closed", Some(2)),
+                cycle(8, date(2026, 10, 14), "closed", Some(0)),
+                cycle(7, date(2026, 10, 13), "abandoned", None),
+            ],
+            tables: vec![("funds_master_info", 40), ("funds_daily", 12_000)],
+            tasks: vec![(
+                SourceName::Wealthmagik,
+                TaskCounts {
+                    planned: 120,
+                    done: 100,
+                    unchanged: 15,
+                    absent: 3,
+                    failed: 2,
+                    ..TaskCounts::default()
+                },
+            )],
+        },
+        failed: FailedTasks {
+            first: vec![FailedTask {
+                id: TaskId {
+                    source: SourceName::Wealthmagik,
+                    page: "profile".to_owned(),
+                    key: "K-USA-A".to_owned(),
+                },
+                outcome: "failed".to_owned(),
+                failure: format!("the server answered 500\n{}", "x".repeat(500)),
+                last_answer_at: None,
+            }],
+            count: 2,
+        },
+        freshness: vec![PageFreshness {
+            source: SourceName::Wealthmagik,
+            page: "profile".to_owned(),
+            pages: 40,
+            never_answered: 1,
+            oldest_answer: Some(at("2026-10-01T20:00:00Z")),
+            newest_answer: Some(at("2026-10-14T20:40:00Z")),
+        }],
+        rejects: vec![RejectCount {
+            source: SourceName::Finnomena,
+            page: "nav".to_owned(),
+            dataset: "daily".to_owned(),
+            field: "date".to_owned(),
+            severity: "rejected".to_owned(),
+            count: 3,
+            reason: "no NAV date: expected 1970-01-01 to 2026-11-15".to_owned(),
+            sample: "2099-01-01".to_owned(),
+        }],
+    }
+}
+
+#[test]
+fn cycles_failures_freshness_and_rejects_are_told_and_bounded() {
+    let now: Zoned = "2026-10-15T12:00:00+07:00[Asia/Bangkok]"
+        .parse()
+        .expect("a moment");
+    insta::assert_snapshot!(shown(&standing(), &schedule(), &now));
+}
+
+#[test]
+fn what_is_overdue_and_what_is_open_is_told() {
+    let now: Zoned = "2026-10-17T12:00:00+07:00[Asia/Bangkok]"
+        .parse()
+        .expect("a moment");
+    let text = shown(&standing(), &schedule(), &now);
+    assert!(text.contains("OVERDUE: a daily cycle"), "{text}");
+}
+
+#[test]
+fn a_new_warehouse_says_that_no_cycle_has_run() {
+    let mut standing = standing();
+    standing.status.runner = None;
+    standing.status.cycles.clear();
+    standing.status.schedule = ScheduleFacts::default();
+    let text = shown(&standing, &schedule(), &Zoned::now());
+    assert!(text.contains("No cycle has run yet"), "{text}");
+}
