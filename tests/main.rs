@@ -2,8 +2,12 @@
 //!
 //! One test binary: it is linked once, and its tests share one database server.
 
+mod failures;
 mod house;
 mod main_job;
 mod modes_differ;
+mod operation;
+mod politeness;
+mod python_lessons;
 mod resume;
 mod world;
