@@ -114,14 +114,10 @@ async fn a_host_that_is_down_for_the_whole_run_costs_its_own_pages_alone() {
     world.fault(Site::WealthMagik, FaultKind::Down);
     let run = world.run(&MONTHLY).await;
     run.exits(3).says("host down");
-    let given_up = run
-        .said
-        .lines()
-        .filter(|line| line.contains("ERROR") && line.contains("host down"))
-        .count();
-    assert!(
-        (1..=2).contains(&given_up),
-        "one line for the host in each round, not {given_up}:\n{}",
+    assert_eq!(
+        lines_about_a_host_down(&run),
+        1,
+        "one line for the host:\n{}",
         run.said
     );
     let others = world
@@ -141,6 +137,62 @@ async fn a_host_that_is_down_for_the_whole_run_costs_its_own_pages_alone() {
         let again: Vec<String> = world.asked_since(skip, site);
         assert_eq!(again, [""; 0], "{site:?} had answered everything");
     }
+
+    // Down again, now that all its pages are known: still one line, and nothing that stands is lost.
+    let before = world.seven_tables().await;
+    world.fault(Site::WealthMagik, FaultKind::Down);
+    let run = world.run(&FRESH).await;
+    run.exits(3);
+    assert_eq!(lines_about_a_host_down(&run), 1, "{}", run.said);
+    assert_eq!(world.seven_tables().await, before);
+}
+
+fn lines_about_a_host_down(run: &Run) -> usize {
+    let is_about = |line: &&str| line.contains("ERROR") && line.contains("host down");
+    run.said.lines().filter(is_about).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_fails_in_round_one_is_had_in_round_two_and_its_funds_with_it() {
+    for (site, list, times) in [
+        (Site::Finnomena, "/public/funds", 1),
+        // What is no list may be one after JavaScript: it is asked twice before it counts as broken.
+        (Site::WealthMagik, "fundSearch.json", 2),
+    ] {
+        let world = impatient(6).await;
+        world.fault_times(site, list, times, FaultKind::HtmlInsteadOfJson);
+        let run = world.run(&MONTHLY).await;
+        run.exits(0).says("contract breach").says("round 2");
+        world.assert_truth().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_portfolio_replaces_the_held_one_whole_and_history_keeps_that() {
+    let world = impatient(8).await;
+    world.run(&MONTHLY).await.exits(0);
+    let code = world.active(1)[0].clone();
+    let held = format!(
+        "SELECT row_no, name, trim_scale(percent) FROM funds_holding WHERE fund_code = '{code}' AND source = 'wealthmagik' ORDER BY row_no"
+    );
+    let before = world.ask(&held).await;
+    assert!(before.len() > 1, "{code} has no full holdings");
+    world.replica.publish_holdings(&code).expect("a known code");
+    world.run(&FRESH).await.exits(0);
+    world.assert_truth().await;
+    assert_eq!(world.ask(&held).await.len(), before.len() - 1);
+    let history = world
+        .ask(
+            "SELECT fund_code, source, jsonb_array_length(rows) FROM history.portfolio
+             WHERE table_name = 'funds_holding'",
+        )
+        .await;
+    let one = [
+        Some(code),
+        Some("wealthmagik".to_owned()),
+        Some(before.len().to_string()),
+    ];
+    assert_eq!(history, [one.to_vec()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -389,8 +441,15 @@ async fn empty_pages_and_error_pages_with_status_200_change_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_sec_batch_that_fails_loses_no_other() {
     let world = impatient(10).await;
-    world.fault_times(Site::SecApi, "/api/funds", 1, FaultKind::Status(500));
     world.fault_times(Site::SecApi, "/api/funds", 1, FaultKind::CutText);
-    world.run(&MONTHLY).await.exits(0);
+    world.run(&MONTHLY).await.exits(0).says("round 2");
     world.assert_truth().await;
+    // Only the codes of the batch that failed were asked twice.
+    let log = world.replica.log();
+    let asked = log.count(Site::SecApi, "/api/funds");
+    let funds = world.replica.market().codes().len();
+    assert!(
+        asked <= funds.div_ceil(2) + 1,
+        "{asked} requests for {funds} codes"
+    );
 }

@@ -247,6 +247,8 @@ async fn a_failed_or_a_hollow_scrape_nulls_nothing() {
     world.run(&monthly).await.exits(0);
     world.assert_truth().await;
     let before = world.seven_tables().await;
+    let said = "SELECT fund_id, source, dataset, fields FROM runner.observation ORDER BY 1, 2, 3";
+    let said_before = world.ask(said).await;
 
     // Failed scrapes of statistics, fees and master.
     world.fault(Site::SecApi, FaultKind::HtmlInsteadOfJson);
@@ -274,6 +276,8 @@ async fn a_failed_or_a_hollow_scrape_nulls_nothing() {
     let run = world.run(&monthly).await;
     assert!(matches!(run.code, Some(0 | 3)), "{run:?}");
     assert_eq!(world.seven_tables().await, before, "after hollow scrapes");
+    // What a source no longer says it has said: `remerge` would bring it back.
+    assert_eq!(world.ask(said).await, said_before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -714,7 +718,9 @@ async fn a_database_that_is_down_is_no_success() {
         .spawn()
         .expect("the runner starts");
     let run = crate::world::ended(child).await;
-    run.exits(1).says("database");
+    run.exits(1)
+        .says("the database cannot be reached")
+        .says("DATABASE_URL");
     assert!(
         !run.said.contains("hunter2"),
         "a password was printed: {}",
