@@ -333,10 +333,12 @@ fn supervisor_settings(
 }
 
 fn start_failure(error: &StoreError) -> String {
-    if error.is_outage() {
-        format!("{error}; it was waited for {} s", START_PATIENCE.as_secs())
-    } else {
-        error.to_string()
+    match error {
+        StoreError::Outage(why) => format!(
+            "the database cannot be reached: {why}; it was waited for {} s, and no site was asked; start it, or correct DATABASE_URL or the key `database` of runner.ron",
+            START_PATIENCE.as_secs()
+        ),
+        error => error.to_string(),
     }
 }
 

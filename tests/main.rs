@@ -2,10 +2,15 @@
 //!
 //! One test binary: it is linked once, and its tests share one database server.
 
+mod browser;
 mod commands;
+mod failures;
 mod house;
 mod main_job;
 mod modes_differ;
+mod operation;
+mod politeness;
+mod python_lessons;
 mod readme;
 mod real_history;
 mod resume;

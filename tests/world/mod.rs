@@ -1,11 +1,14 @@
 //! Builds replica, database and runner in one line, and looks at what became of the tables.
 
+mod look;
 mod server;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+pub use look::{SevenTables, of_fund};
 use replica::{MarketConfig, Replica, Row};
 pub use server::Database;
 use tempfile::TempDir;
@@ -84,6 +87,11 @@ impl World {
                 failpoints: String::new(),
             },
         }
+    }
+
+    /// The folder the runner runs in.
+    pub fn dir(&self) -> PathBuf {
+        self.dir.path().to_owned()
     }
 
     fn runner_ron(&self) -> String {
