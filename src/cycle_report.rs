@@ -1,5 +1,6 @@
 //! Outcome and exit code, decided in one place (O3), and the summary at the end.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -68,11 +69,22 @@ pub struct PageCounts {
     pub browser: u64,
 }
 
+impl PageCounts {
+    /// What came on top of `before`.
+    #[must_use]
+    pub const fn since(self, before: Self) -> Self {
+        Self {
+            http: self.http.saturating_sub(before.http),
+            browser: self.browser.saturating_sub(before.browser),
+        }
+    }
+}
+
 /// What the summary shows beside the cycle's totals.
 #[derive(Debug, Clone)]
 pub struct RunFacts {
     /// Pages by source.
-    pub pages: Vec<(SourceName, PageCounts)>,
+    pub pages: BTreeMap<SourceName, PageCounts>,
     /// Wall time.
     pub duration: Duration,
     /// Peak resident memory of this process (VmHWM), in bytes; `None` where the system does not tell.
@@ -136,11 +148,7 @@ fn tasks_block(text: &mut String, totals: &CycleTotals, facts: &RunFacts) {
         "by browser"
     );
     for (source, tasks) in &totals.tasks {
-        let pages = facts
-            .pages
-            .iter()
-            .find(|(name, _)| name == source)
-            .map_or_else(PageCounts::default, |(_, pages)| *pages);
+        let pages = facts.pages.get(source).copied().unwrap_or_default();
         let _ = writeln!(
             text,
             "{:<15}{:>9}{:>9}{:>11}{:>9}{:>9}{:>10}{:>13}{:>13}",

@@ -150,7 +150,9 @@ fn words(progress: &SourceProgress, rate: Option<&SourceRate>, snapshot: &Snapsh
     }
     let mut words = Vec::new();
     if let Some(rate) = rate {
-        words.push(format!("{:.1}/s", rate.requests_per_sec));
+        if rate.requests_per_sec > 0.0 {
+            words.push(format!("{:.1}/s", rate.requests_per_sec));
+        }
         if rate.retries > 0 {
             words.push(format!("{} retries", rate.retries));
         }
@@ -172,7 +174,7 @@ fn words(progress: &SourceProgress, rate: Option<&SourceRate>, snapshot: &Snapsh
         .or(snapshot.database_wait.as_ref())
     {
         Some(what) if progress.ended() < progress.planned => {
-            words.push(format!("waits for {what}"))
+            words.push(format!("waits for {what}"));
         }
         _ => {}
     }

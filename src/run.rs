@@ -1,5 +1,6 @@
 //! The main job: `master_runner [run]`, once or by the schedule.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
@@ -9,13 +10,14 @@ use actors::messages::{BeginShutdown, ReadSnapshot};
 use actors::supervisor::{SpineFailed, Supervisor, SupervisorSettings};
 use jiff::Zoned;
 use jiff::civil::Date;
+use schema::SourceName;
 use schema::store::{CycleKind, CycleRequest, ScheduleFacts, Scope, StoreError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cli::{CycleChoice, RunArgs};
 use crate::cycle::{CycleEnd, CycleRunner};
-use crate::cycle_report::{RunFacts, RunOutcome, peak_memory_bytes, summary};
+use crate::cycle_report::{PageCounts, RunFacts, RunOutcome, peak_memory_bytes, summary};
 use crate::progress::{LogWriter, show};
 use crate::runner_settings::RunnerSettings;
 use crate::schedule::{Next, Schedule};
@@ -32,6 +34,14 @@ const REACH_LIMIT: Duration = Duration::from_secs(4);
 /// Runs, and says how it came out. Must be called within an actix system.
 pub async fn run(mut settings: RunnerSettings, args: RunArgs, log: LogWriter) -> RunOutcome {
     settings.mode = args.mode.unwrap_or(settings.mode);
+    let sites = match Sites::build(&settings) {
+        Ok(sites) => sites,
+        Err(error) => {
+            tracing::error!("{error}");
+            return RunOutcome::Failed;
+        }
+    };
+    actix::spawn(tell_if_unreachable(sites.addresses()));
     let warehouse = match Warehouse::open(&settings.database).await {
         Ok(warehouse) => warehouse,
         Err(error) => {
@@ -39,7 +49,7 @@ pub async fn run(mut settings: RunnerSettings, args: RunArgs, log: LogWriter) ->
             return RunOutcome::Failed;
         }
     };
-    let outcome = run_on(&settings, &args, log, &warehouse).await;
+    let outcome = run_on(&settings, &args, log, &sites, &warehouse).await;
     warehouse.close().await;
     outcome
 }
@@ -48,6 +58,7 @@ async fn run_on(
     settings: &RunnerSettings,
     args: &RunArgs,
     log: LogWriter,
+    sites: &Sites,
     warehouse: &Warehouse,
 ) -> RunOutcome {
     let (stop, mut stopped) = watch::channel(false);
@@ -61,23 +72,19 @@ async fn run_on(
         other_runner: args.standby,
     };
     let writer = match open_writer(warehouse.connection(), patience, &mut stopped).await {
-        Ok(writer) => writer,
+        Ok(mut writer) => {
+            writer.set_retention(settings.retention.store);
+            writer
+        }
         Err(_) if *stopped.borrow() => return RunOutcome::Stopped,
         Err(error) => {
             tracing::error!("{}", start_failure(&error));
             return RunOutcome::Failed;
         }
     };
-    let sites = match Sites::build(settings) {
-        Ok(sites) => sites,
-        Err(error) => {
-            tracing::error!("{error}");
-            return RunOutcome::Failed;
-        }
-    };
     until_started.abort();
     let supervisor = Supervisor::new(
-        supervisor_settings(settings, &sites, warehouse),
+        supervisor_settings(settings, sites, warehouse),
         Some(writer),
         stop,
     )
@@ -93,11 +100,10 @@ async fn run_on(
         on_round: sites.on_round(),
     };
     tracing::info!(mode = %settings.mode, "sizes: {}", settings.sizes());
-    tell_if_unreachable(&sites).await;
     let job = Job {
         settings,
         args,
-        sites: &sites,
+        sites,
         runner,
         supervisor,
     };
@@ -108,7 +114,6 @@ async fn run_on(
     };
     shown.abort();
     signals.abort();
-    sites.close().await;
     outcome
 }
 
@@ -209,6 +214,7 @@ impl Job<'_> {
 
     async fn cycle(&self, kind: CycleKind, cycle_date: Date, once: bool) -> RunOutcome {
         let began = Instant::now();
+        let pages_before = self.sites.page_counts();
         let request = CycleRequest {
             cycle_date,
             kind,
@@ -244,9 +250,11 @@ impl Job<'_> {
             end = running => end,
             () = self.past_the_deadline() => Err(SpineFailed("the stop took longer than supervision.shutdown_secs; what was not acknowledged is asked again by the next start".to_owned())),
         };
+        self.sites.close().await;
         match end {
             Ok(end) => {
-                self.print_summary(&end, began.elapsed()).await;
+                self.print_summary(&end, began.elapsed(), &pages_before)
+                    .await;
                 RunOutcome::of(&end)
             }
             Err(error) => self.broke(&error),
@@ -272,14 +280,25 @@ impl Job<'_> {
         }
     }
 
-    async fn print_summary(&self, end: &CycleEnd, duration: Duration) {
+    async fn print_summary(
+        &self,
+        end: &CycleEnd,
+        duration: Duration,
+        pages_before: &BTreeMap<SourceName, PageCounts>,
+    ) {
+        let before = |source: &SourceName| pages_before.get(source).copied().unwrap_or_default();
+        let pages = self
+            .sites
+            .page_counts()
+            .into_iter()
+            .map(|(source, pages)| (source, pages.since(before(&source))));
         let restarts = self
             .supervisor
             .send(ReadSnapshot)
             .await
             .map_or(0, |snapshot| snapshot.restarts);
         let facts = RunFacts {
-            pages: self.sites.page_counts(),
+            pages: pages.collect(),
             duration,
             peak_memory_bytes: peak_memory_bytes(),
             restarts,
@@ -305,6 +324,7 @@ fn supervisor_settings(
         writer: WriterSettings {
             database: warehouse.connection().to_owned(),
             lock_patience: LOCK_PATIENCE,
+            retention: settings.retention.store,
             back_off: BACK_OFF,
             revive: warehouse.revive(),
         },
@@ -313,10 +333,12 @@ fn supervisor_settings(
 }
 
 fn start_failure(error: &StoreError) -> String {
-    if error.is_outage() {
-        format!("{error}; it was waited for {} s", START_PATIENCE.as_secs())
-    } else {
-        error.to_string()
+    match error {
+        StoreError::Outage(why) => format!(
+            "the database cannot be reached: {why}; it was waited for {} s, and no site was asked; start it, or correct DATABASE_URL or the key `database` of runner.ron",
+            START_PATIENCE.as_secs()
+        ),
+        error => error.to_string(),
     }
 }
 
@@ -345,8 +367,8 @@ async fn stop_on_signal(supervisor: Addr<Supervisor>) {
 }
 
 /// Without a network a person should not wait for back-offs to learn it.
-async fn tell_if_unreachable(sites: &Sites) {
-    let attempts = sites.addresses().into_iter().map(|(host, port)| {
+async fn tell_if_unreachable(addresses: Vec<(String, u16)>) {
+    let attempts = addresses.into_iter().map(|(host, port)| {
         tokio::time::timeout(REACH_LIMIT, tokio::net::TcpStream::connect((host, port)))
     });
     let reached = futures_util::future::join_all(attempts).await;

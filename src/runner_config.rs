@@ -372,16 +372,10 @@ pub struct RetentionConfig {
     pub archive_dir: String,
     /// Beyond this size the oldest go.
     pub archive_mb: i64,
-    /// Samples of each (source, page) a month.
-    pub archive_samples_per_month: i64,
-    /// Rows of `runner.rejected` older than this go.
-    pub rejected_days: i64,
-    /// Beyond this number the oldest rows of `runner.rejected` go.
+    /// Rows of `runner.rejected`, the newest.
     pub rejected_rows: i64,
-    /// Where the log file of a run on a terminal is written.
-    pub log_dir: String,
-    /// Beyond this size the oldest log files go.
-    pub log_mb: i64,
+    /// Closed cycles whose counts are kept.
+    pub cycles: i64,
 }
 
 impl Default for RetentionConfig {
@@ -389,11 +383,8 @@ impl Default for RetentionConfig {
         Self {
             archive_dir: "data/archive".to_owned(),
             archive_mb: 500,
-            archive_samples_per_month: 5,
-            rejected_days: 90,
-            rejected_rows: 1_000_000,
-            log_dir: "data/log".to_owned(),
-            log_mb: 50,
+            rejected_rows: 100_000,
+            cycles: 400,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! [`RunnerSettings::check`] reports every wrong value at once, each by its key path (O1).
 
 mod check;
+mod findings;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use actors::restart_policy::RestartPolicy;
 use actors::run_mode::{ModeSizes, Modes, RunMode};
+use schema::store::Retention;
 use sources::ask::TransportMode;
 use sources::transport::{HostLimits, Webdriver};
 use url::Url;
@@ -157,16 +159,8 @@ pub struct RetentionSettings {
     pub archive_dir: PathBuf,
     /// Their size together, in bytes.
     pub archive_bytes: u64,
-    /// Samples of each (source, page) a month.
-    pub archive_samples_per_month: usize,
-    /// Age of the oldest row of `runner.rejected`, in days.
-    pub rejected_days: u32,
-    /// Number of rows of `runner.rejected`.
-    pub rejected_rows: u64,
-    /// Where log files are written.
-    pub log_dir: PathBuf,
-    /// Their size together, in bytes.
-    pub log_bytes: u64,
+    /// What of the warehouse's own records is kept.
+    pub store: Retention,
 }
 
 impl RunnerSettings {

@@ -178,7 +178,7 @@ impl Sites {
             .collect()
     }
 
-    /// What to call when a round begins: breaches hold for one round only.
+    /// What to call when a round begins: breaches hold for one round, what was learnt of pages for one cycle.
     #[must_use]
     pub fn on_round(&self) -> Arc<dyn Fn(i16) + Send + Sync> {
         let memories: Vec<Arc<CycleMemory>> = self
@@ -186,7 +186,14 @@ impl Sites {
             .values()
             .map(|site| Arc::clone(&site.memory))
             .collect();
-        Arc::new(move |_round| memories.iter().for_each(|memory| memory.begin_round()))
+        Arc::new(move |round| {
+            for memory in &memories {
+                match round {
+                    1 => memory.begin_cycle(),
+                    _ => memory.begin_round(),
+                }
+            }
+        })
     }
 
     /// One enabled site with its transport, for a question outside a cycle.
@@ -230,7 +237,7 @@ impl Sites {
 
     /// Pages fetched so far, by source.
     #[must_use]
-    pub fn page_counts(&self) -> Vec<(SourceName, PageCounts)> {
+    pub fn page_counts(&self) -> BTreeMap<SourceName, PageCounts> {
         self.transport
             .snapshot()
             .sources

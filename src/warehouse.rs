@@ -151,13 +151,16 @@ pub async fn open_writer(
                     said_standby = true;
                 }
             }
-            error
-                if error.is_outage()
-                    && patience
-                        .database
-                        .is_none_or(|limit| began.elapsed() < limit) =>
+            StoreError::Outage(why)
+                if patience
+                    .database
+                    .is_none_or(|limit| began.elapsed() < limit) =>
             {
-                tracing::warn!(%error, retry_after_secs = back_off.as_secs_f64(), "the database is not there yet; waiting");
+                tracing::warn!(
+                    error = why,
+                    retry_after_secs = back_off.as_secs_f64(),
+                    "the database is not there yet; waiting"
+                );
             }
             _ => return Err(error),
         }

@@ -2,10 +2,17 @@
 //!
 //! One test binary: it is linked once, and its tests share one database server.
 
+mod browser;
 mod commands;
+mod failures;
 mod house;
 mod main_job;
 mod modes_differ;
+mod operation;
+mod politeness;
 mod private_server;
+mod python_lessons;
+mod readme;
+mod real_history;
 mod resume;
 mod world;

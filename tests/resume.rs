@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use replica::{MarketConfig, Site};
+use replica::MarketConfig;
 
 use crate::world::{World, ended};
 
@@ -16,21 +16,52 @@ fn market() -> MarketConfig {
     }
 }
 
-/// URLs of pages that stand acknowledged in the database, by the last path the replica saw for them.
-async fn acknowledged(world: &World) -> BTreeSet<(String, String, String)> {
-    world
+/// The paths of the pages that stand acknowledged in the database. The SEC's API is asked by POST of several codes and
+/// has one path for all: it is not among them.
+async fn acknowledged_paths(world: &World) -> BTreeSet<String> {
+    let rows = world
         .database
         .connect()
         .await
         .query(
-            "SELECT source, page, key FROM runner.task WHERE acked_cycle = planned_cycle AND outcome IN ('done', 'unchanged', 'absent')",
+            "SELECT source, page, coalesce(locator, '') FROM runner.task
+             WHERE acked_cycle = planned_cycle AND outcome IN ('done', 'unchanged', 'absent')",
             &[],
         )
         .await
-        .expect("runner.task answers")
-        .into_iter()
-        .map(|row| (row.get(0), row.get(1), row.get(2)))
+        .expect("runner.task answers");
+    rows.into_iter()
+        .filter_map(|row| {
+            let (source, page, locator): (String, String, String) =
+                (row.get(0), row.get(1), row.get(2));
+            let finnomena = "/fn3/api/fund/v2/public/funds";
+            match (source.as_str(), page.as_str()) {
+                ("finnomena", "list") => Some(finnomena.to_owned()),
+                ("finnomena", "fund") => Some(format!("{finnomena}/{locator}")),
+                ("finnomena", "nav") => Some(format!("{finnomena}/{locator}/nav/q")),
+                (_, "factsheet") => Some(
+                    locator
+                        .splitn(4, '/')
+                        .nth(3)
+                        .map(|path| format!("/{path}"))?,
+                ),
+                ("finnomena", page) => Some(format!("{finnomena}/{locator}/{page}")),
+                ("wealthmagik", "list") => Some("/json-search/fundSearch.json".to_owned()),
+                ("wealthmagik", page) => {
+                    Some(format!("/{}/{page}", locator.trim_start_matches('/')))
+                }
+                _ => None,
+            }
+        })
         .collect()
+}
+
+fn path_of(path_and_query: &str) -> String {
+    path_and_query
+        .split('?')
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,38 +75,34 @@ async fn after_kill_nine_no_acknowledged_page_is_asked_again() {
         }
         child.kill().await.expect("the runner can be killed");
         let asked_before = world.replica.log().requests.len();
-        let done = acknowledged(&world).await;
+        let done = acknowledged_paths(&world).await;
         assert!(
-            !done.is_empty(),
-            "{mode}: nothing was acknowledged before the kill"
+            done.len() > 20,
+            "{mode}: nearly nothing was acknowledged before the kill: {done:?}"
+        );
+        let seen: BTreeSet<String> = world
+            .replica
+            .log()
+            .requests
+            .iter()
+            .map(|request| path_of(&request.path))
+            .collect();
+        let unknown: Vec<_> = done.iter().filter(|path| !seen.contains(*path)).collect();
+        assert!(
+            unknown.is_empty(),
+            "{mode}: the test does not know how these are asked: {unknown:?}"
         );
         world.run(&args).await.exits(0);
         world.assert_truth().await;
         let log = world.replica.log();
-        let again: Vec<&str> = log.requests[asked_before..]
+        let again: Vec<String> = log.requests[asked_before..]
             .iter()
-            .map(|request| request.path.as_str())
+            .map(|request| path_of(&request.path))
+            .filter(|path| done.contains(path))
             .collect();
-        let nav_paths: Vec<String> = done
-            .iter()
-            .filter(|(source, page, _)| source == "finnomena" && page == "list")
-            .map(|_| "/fn3/api/fund/v2/public/funds".to_owned())
-            .collect();
-        for path in nav_paths {
-            assert!(
-                !again.contains(&path.as_str()),
-                "{mode}: {path} was acknowledged and asked again"
-            );
-        }
-        // Every page of the whole cycle was asked at most once more than it was in flight at the kill.
-        let in_flight = 6 * 3;
-        let doubled = log.counts().into_iter().filter(|((site, path), count)| {
-            *site != Site::Documents && !path.contains("robots.txt") && *count > 1
-        });
-        let doubled: Vec<_> = doubled.collect();
         assert!(
-            doubled.len() <= in_flight,
-            "{mode}: asked more than once: {doubled:?}"
+            again.is_empty(),
+            "{mode}: acknowledged and asked again: {again:?}"
         );
     }
 }

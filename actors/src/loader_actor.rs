@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
-use schema::store::{Batch, StoreError, Writer};
+use schema::store::{Batch, Retention, StoreError, Writer};
 use schema::{PlannedTask, SourceName, TaskId};
 use tokio::sync::watch;
 
@@ -24,6 +24,8 @@ pub struct WriterSettings {
     pub database: String,
     /// How long the advisory lock is tried for (O2).
     pub lock_patience: Duration,
+    /// What of the warehouse's own records is kept (O6).
+    pub retention: Retention,
     /// Shortest and longest wait between two attempts to reach a database that is away.
     pub back_off: (Duration, Duration),
     /// Brings a database back that has nobody else to do so; called before each attempt to reach it again.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schema::store::{BatchReport, TableCounts};
 use schema::{Outcome, SourceName};
 
-/// Tasks of one source in this run. A task that is asked again in round 2 is planned and ends again.
+/// Tasks of one source in this cycle. A task that is asked again in round 2 is planned and ends again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SourceProgress {
     /// Handed to the source.
@@ -33,9 +33,11 @@ impl SourceProgress {
 /// How a run stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
+    /// The cycle it is of; `None` before the first.
+    pub cycle_id: Option<i64>,
     /// Per source.
     pub sources: BTreeMap<SourceName, SourceProgress>,
-    /// Per table of the schema `public`, over the batches of this run.
+    /// Per table of the schema `public`, over the batches of this cycle.
     pub tables: BTreeMap<String, TableCounts>,
     /// Actors restarted.
     pub restarts: usize,
@@ -44,6 +46,16 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// A wave of `cycle_id` begins: another cycle starts from nothing.
+    pub fn begin(&mut self, cycle_id: i64) {
+        if self.cycle_id != Some(cycle_id) {
+            *self = Self {
+                cycle_id: Some(cycle_id),
+                ..Self::default()
+            };
+        }
+    }
+
     /// `tasks` more were handed to `source`.
     pub fn planned(&mut self, source: SourceName, tasks: usize) {
         self.sources.entry(source).or_default().planned += tasks;

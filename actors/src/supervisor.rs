@@ -371,7 +371,7 @@ impl Supervisor {
                         tracing::warn!(%source, %reason, restart_after_secs = delay.as_secs_f64(), "a source actor failed; it is restarted, what it had acknowledged stands");
                         self.snapshot.restarts += 1;
                         context.run_later(delay, move |actor, context| {
-                            actor.revive_source(source, context)
+                            actor.revive_source(source, context);
                         });
                     }
                     Verdict::GiveUp => {
@@ -525,6 +525,7 @@ impl Handler<RunWave> for Supervisor {
         if let Some(failed) = self.failed.clone() {
             return Box::pin(async move { Err(failed) });
         }
+        self.snapshot.begin(run.cycle.id);
         let (reply, ended) = oneshot::channel();
         let stopping = self.is_stopping();
         self.wave = Some(RunningWave {
@@ -591,7 +592,7 @@ impl Handler<ChildExited> for Supervisor {
     fn handle(&mut self, exited: ChildExited, context: &mut Self::Context) {
         match exited.child {
             ChildName::Source(source) => {
-                self.source_exited(source, exited.incarnation, &exited.reason, context)
+                self.source_exited(source, exited.incarnation, &exited.reason, context);
             }
             ChildName::Loader => {
                 if self

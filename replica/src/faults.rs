@@ -105,6 +105,8 @@ pub enum FaultKind {
     ErrorPage,
     /// Lists of funds have a third of their entries.
     ShrunkList,
+    /// Status 302 to this address.
+    Redirect(String),
 }
 
 /// A fault: where, how often, what.

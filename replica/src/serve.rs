@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::Response;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -93,7 +93,7 @@ pub(crate) async fn serve(world: Arc<World>, site: Site, request: Request) -> Re
             tokio::time::sleep(Duration::from_millis(*millis)).await;
         }
     }
-    let (answer, retry_after) = match refusal(&world, site, &kinds) {
+    let (answer, extra_header) = match refusal(&world, site, &kinds) {
         Some(refusal) => refusal,
         None if asked.segments() == ["robots.txt"] => (world.robots(site), None),
         None if world.is_browser_only(site) && !from_browser => {
@@ -109,7 +109,7 @@ pub(crate) async fn serve(world: Arc<World>, site: Site, request: Request) -> Re
         .headers
         .get(header::ACCEPT_ENCODING)
         .is_some_and(|value| value.to_str().is_ok_and(|value| value.contains("gzip")));
-    send(answer, retry_after.as_deref(), &kinds, gzip, ending)
+    send(answer, extra_header, &kinds, gzip, ending)
 }
 
 fn site_answer(world: &World, site: Site, asked: &Asked, kinds: &[FaultKind]) -> Answer {
@@ -136,10 +136,17 @@ fn site_answer(world: &World, site: Site, asked: &Asked, kinds: &[FaultKind]) ->
     }
 }
 
-/// The answer of a fault that needs no page, with its `Retry-After`.
-fn refusal(world: &World, site: Site, kinds: &[FaultKind]) -> Option<(Answer, Option<String>)> {
+/// A header that goes with the answer of a fault.
+type ExtraHeader = Option<(HeaderName, String)>;
+
+/// The answer of a fault that needs no page, with its `Retry-After` or `Location`.
+fn refusal(world: &World, site: Site, kinds: &[FaultKind]) -> Option<(Answer, ExtraHeader)> {
     kinds.iter().find_map(|kind| match kind {
         FaultKind::Status(status) => Some((Answer::html(*status, html::error_page(*status)), None)),
+        FaultKind::Redirect(to) => Some((
+            Answer::html(302, html::error_page(302)),
+            Some((header::LOCATION, to.clone())),
+        )),
         FaultKind::Throttle {
             status,
             retry_after,
@@ -156,7 +163,7 @@ fn refusal(world: &World, site: Site, kinds: &[FaultKind]) -> Option<(Answer, Op
             }
             Some((
                 Answer::html(*status, html::error_page(*status)),
-                header.map(|(_, text)| text),
+                header.map(|(_, text)| (header::RETRY_AFTER, text)),
             ))
         }
         FaultKind::HtmlInsteadOfJson | FaultKind::ErrorPage => {
@@ -187,7 +194,7 @@ fn spoilt(mut answer: Answer, kinds: &[FaultKind]) -> Answer {
 
 fn send(
     answer: Answer,
-    retry_after: Option<&str>,
+    extra_header: ExtraHeader,
     kinds: &[FaultKind],
     gzip: bool,
     ending: Ending,
@@ -195,8 +202,8 @@ fn send(
     let mut response = Response::builder()
         .status(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK))
         .header(header::CONTENT_TYPE, answer.content_type);
-    if let Some(retry_after) = retry_after {
-        response = response.header(header::RETRY_AFTER, retry_after);
+    if let Some((name, value)) = extra_header {
+        response = response.header(name, value);
     }
     let mut bytes = answer.body;
     let whole_length = bytes.len();

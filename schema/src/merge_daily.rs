@@ -86,6 +86,11 @@ pub fn merge_day(
                 by_source.insert(*source, value);
             }
         }
+        // An adopted value counts only until a source speaks of the cell. What is corrected is kept once, in history:
+        // most often it was only rounded, and a dissent for every row of an older warehouse would store it twice.
+        if by_source.len() > 1 {
+            by_source.remove(&SourceName::Adopted);
+        }
         let winner = field
             .rank()
             .into_iter()
@@ -95,8 +100,7 @@ pub fn merge_day(
         for (source, value) in by_source {
             if Some(value) == winner {
                 merged.said_by[at] |= source.bit();
-            } else if source != SourceName::Adopted {
-                // An adopted value that a source corrects is kept once, in history: it was most often only rounded.
+            } else {
                 others.entry(source).or_default()[at] = Some(value);
             }
         }
@@ -143,7 +147,7 @@ mod tests {
             ],
         );
         assert_eq!(row.values, nav(1));
-        assert_eq!(row.said_by[0], Finnomena.bit() | Adopted.bit());
+        assert_eq!(row.said_by[0], Finnomena.bit());
         assert_eq!(others, Dissents::from([(Wealthmagik, nav(2))]));
         assert_eq!(row_source(&row), Some(Finnomena));
         // Finnomena revises its value to what WealthMagik says: both say it. The adopted value is history.
@@ -188,10 +192,7 @@ mod tests {
             &Dissents::new(),
             &[(Finnomena, said([Some(1), None, None, Some(2)]))],
         );
-        assert_eq!(
-            row.said_by,
-            [Finnomena.bit() | Adopted.bit(), 0, 0, Finnomena.bit()]
-        );
+        assert_eq!(row.said_by, [Finnomena.bit(), 0, 0, Finnomena.bit()]);
         assert!(others.is_empty());
     }
 

@@ -27,6 +27,11 @@ struct Memory {
 }
 
 impl CycleMemory {
+    /// Forgets everything: a new cycle begins.
+    pub fn begin_cycle(&self) {
+        *lock(&self.0) = Memory::default();
+    }
+
     /// Forgets what holds for one round only: counts and breach. Pages that went over to the browser stay there.
     pub fn begin_round(&self) {
         let mut memory = lock(&self.0);

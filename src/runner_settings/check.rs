@@ -2,17 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
-use std::time::Duration;
 
 use actors::run_mode::{ModeSizes, Modes, RunMode};
-use jiff::civil::{Date, Time, Weekday};
+use jiff::civil::{Date, Weekday};
 use jiff::tz::{Offset, TimeZone};
-use sources::ask::TransportMode;
-use sources::transport::{HostLimits, Webdriver};
-use url::Url;
+use schema::store::Retention;
+use sources::transport::Webdriver;
 
+use super::findings::{DAY_SECS, Findings, quoted};
 use super::{
     BrowserSettings, DatabaseSettings, FinnomenaSettings, PatienceSettings, RetentionSettings,
     RunnerSettings, SecFundcheckSettings, SourcesSettings, SupervisionSettings,
@@ -21,13 +20,12 @@ use super::{
 use crate::embedded_postgres::EmbeddedSettings;
 use crate::runner_config::{
     BrowserConfig, ConfigError, DatabaseConfig, FinnomenaConfig, ModeConfig, ModesConfig,
-    PatienceConfig, Problem, RetentionConfig, RunnerConfig, ScheduleConfig, SecFundcheckConfig,
+    PatienceConfig, RetentionConfig, RunnerConfig, ScheduleConfig, SecFundcheckConfig,
     SourcesConfig, SupervisionConfig, WealthmagikConfig, WebdriverConfig, Word,
 };
 use crate::schedule::Schedule;
-use crate::secret::{DatabaseUrl, without_passwords};
+use crate::secret::DatabaseUrl;
 
-const DAY_SECS: i64 = 86_400;
 const MEGABYTE: u64 = 1 << 20;
 
 impl RunnerSettings {
@@ -423,279 +421,22 @@ fn contact(found: &mut Findings, said: Option<&str>) -> Option<String> {
 fn retention(found: &mut Findings, config: &RetentionConfig) -> Option<RetentionSettings> {
     let archive_dir = found.path("retention.archive_dir", &config.archive_dir);
     let archive_mb = found.count("retention.archive_mb", config.archive_mb, 0, 1_000_000);
-    let samples = found.count(
-        "retention.archive_samples_per_month",
-        config.archive_samples_per_month,
-        0,
-        1000,
-    );
-    let rejected_days = found.count("retention.rejected_days", config.rejected_days, 1, 36_500);
-    let rejected_rows = found.count(
+    let rows = found.count(
         "retention.rejected_rows",
         config.rejected_rows,
-        0,
-        1_000_000_000,
+        1,
+        10_000_000,
     );
-    let log_dir = found.path("retention.log_dir", &config.log_dir);
-    let log_mb = found.count("retention.log_mb", config.log_mb, 1, 1_000_000);
+    let cycles = found.count("retention.cycles", config.cycles, 1, 100_000);
     Some(RetentionSettings {
         archive_dir: archive_dir?,
         archive_bytes: archive_mb? * MEGABYTE,
-        archive_samples_per_month: usize::try_from(samples?).ok()?,
-        rejected_days: u32::try_from(rejected_days?).ok()?,
-        rejected_rows: rejected_rows?,
-        log_dir: log_dir?,
-        log_bytes: log_mb? * MEGABYTE,
+        store: Retention {
+            rejected_rows: u32::try_from(rows?).ok()?,
+            cycles: u32::try_from(cycles?).ok()?,
+        },
     })
 }
 
-/// What was wrong so far. Each reading method notes a problem and gives `None`, or gives the value.
-#[derive(Debug, Default)]
-struct Findings {
-    problems: Vec<Problem>,
-}
-
-impl Findings {
-    fn wrong<T>(&mut self, key: &str, found: &str, expected: &str) -> Option<T> {
-        self.problems.push(Problem {
-            key: key.to_owned(),
-            found: found.to_owned(),
-            expected: expected.to_owned(),
-        });
-        None
-    }
-
-    fn parsed<T: FromStr>(&mut self, key: &str, text: &str, expected: &str) -> Option<T> {
-        match text.parse() {
-            Ok(value) => Some(value),
-            Err(_) => self.wrong(key, &quoted(text), expected),
-        }
-    }
-
-    /// `HH:MM`, on a 24-hour clock.
-    fn time(&mut self, key: &str, text: &str) -> Option<Time> {
-        let read = || {
-            let (hour, minute) = text.split_once(':')?;
-            let digits = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
-            if !(digits(hour) && digits(minute)) {
-                return None;
-            }
-            Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()
-        };
-        match read() {
-            Some(time) => Some(time),
-            None => self.wrong(key, &quoted(text), "a time such as \"03:00\""),
-        }
-    }
-
-    fn count(&mut self, key: &str, number: i64, least: i64, most: i64) -> Option<u64> {
-        match u64::try_from(number) {
-            Ok(value) if (least..=most).contains(&number) => Some(value),
-            _ => self.wrong(
-                key,
-                &number.to_string(),
-                &format!("a number from {least} to {most}"),
-            ),
-        }
-    }
-
-    fn size(&mut self, key: &str, number: i64, most: i64) -> Option<NonZeroUsize> {
-        let value = self.count(key, number, 1, most)?;
-        NonZeroUsize::new(usize::try_from(value).ok()?)
-    }
-
-    fn secs(&mut self, key: &str, number: i64, least: i64, most: i64) -> Option<Duration> {
-        match u64::try_from(number) {
-            Ok(value) if (least..=most).contains(&number) => Some(Duration::from_secs(value)),
-            _ => self.wrong(
-                key,
-                &number.to_string(),
-                &format!("{least} to {most} seconds"),
-            ),
-        }
-    }
-
-    /// A first and a longest pause.
-    fn span(&mut self, key: &str, (first, longest): (i64, i64)) -> Option<(Duration, Duration)> {
-        if 1 <= first && first <= longest && longest <= DAY_SECS {
-            let secs = |number: i64| u64::try_from(number).ok().map(Duration::from_secs);
-            return Some((secs(first)?, secs(longest)?));
-        }
-        self.wrong(
-            key,
-            &format!("({first}, {longest})"),
-            &format!("(first, longest) in seconds, 1 <= first <= longest <= {DAY_SECS}"),
-        )
-    }
-
-    fn path(&mut self, key: &str, text: &str) -> Option<PathBuf> {
-        if text.trim().is_empty() || text.contains('\0') {
-            return self.wrong(key, &quoted(text), "a path");
-        }
-        Some(PathBuf::from(text))
-    }
-
-    fn limits(&mut self, source: &str, rate: f64, concurrent: i64) -> Option<HostLimits> {
-        const MOST_PER_SEC: f64 = 1000.0;
-        let requests_per_sec = if rate > 0.0 && rate <= MOST_PER_SEC {
-            Some(rate)
-        } else {
-            self.wrong(
-                &format!("{source}.requests_per_sec"),
-                &rate.to_string(),
-                &format!("a number above 0 and at most {MOST_PER_SEC}"),
-            )
-        };
-        let concurrent_requests =
-            self.size(&format!("{source}.concurrent_requests"), concurrent, 64);
-        Some(HostLimits {
-            requests_per_sec: requests_per_sec?,
-            concurrent_requests: concurrent_requests?,
-        })
-    }
-
-    fn transport(&mut self, source: &str, word: &Word) -> Option<TransportMode> {
-        match word.0.as_str() {
-            "Auto" => Some(TransportMode::Auto),
-            "Http" => Some(TransportMode::Http),
-            "Browser" => Some(TransportMode::Browser),
-            other => self.wrong(
-                &format!("{source}.transport"),
-                other,
-                "Auto, Http or Browser",
-            ),
-        }
-    }
-
-    fn http_url(&mut self, key: &str, text: &str) -> Option<Url> {
-        match Url::parse(text) {
-            Ok(url)
-                if matches!(url.scheme(), "http" | "https")
-                    && url.has_host()
-                    && url.username().is_empty()
-                    && url.password().is_none() =>
-            {
-                Some(url)
-            }
-            _ => self.wrong(
-                key,
-                &quoted(text),
-                "an address such as \"https://www.example.org\" (http or https, no user name)",
-            ),
-        }
-    }
-
-    /// A host: scheme, name, port, and nothing behind.
-    fn host(&mut self, key: &str, text: &str) -> Option<Url> {
-        let url = self.http_url(key, text)?;
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return self.wrong(
-                key,
-                &quoted(text),
-                "an address without a path, such as \"https://www.example.org\"",
-            );
-        }
-        Some(url)
-    }
-
-    /// The listed hosts and the source's own.
-    fn factsheet_hosts(&mut self, source: &str, listed: &[String], own: Option<&Url>) -> Vec<Url> {
-        let mut hosts: Vec<Url> = own.cloned().into_iter().collect();
-        for (at, text) in listed.iter().enumerate() {
-            let host = self.host(&format!("{source}.factsheet_hosts[{at}]"), text);
-            hosts.extend(host.filter(|host| Some(host) != own));
-        }
-        hosts
-    }
-}
-
-/// A text as it stands in the file, bounded, without secrets.
-fn quoted(text: &str) -> String {
-    let cut: String = without_passwords(text).chars().take(100).collect();
-    format!("{cut:?}")
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EVERYTHING_WRONG: &str = r#"(
-        mode: Turbo,
-        database: Url("mysql://me:hunter2@host/db"),
-        schedule: (timezone: "Asia/Bangkock", daily_at: "25:00", retry_at: "7", skip_weekdays: [Sunday, Funday], holidays: ["2026-02-30"]),
-        sources: (
-            finnomena: (base_url: "ftp://www.finnomena.com", requests_per_sec: -1.0, concurrent_requests: 0, factsheet_hosts: ["nowhere"]),
-            wealthmagik: (base_url: "https://me:hunter2@www.wealthmagik.com", transport: Telepathy, requests_per_sec: inf),
-            sec_fundcheck: (page_url: "https://fundcheck.sec.or.th/x", api_url: "", requests_per_sec: 0.0, concurrent_requests: 1000),
-        ),
-        browser: (webdriver: Url("grid:4444"), sessions: -1, pages_per_session: 0),
-        patience: (request_timeout_secs: 0, host_back_off_secs: (600, 30), host_wait_secs: -5),
-        supervision: (max_restarts: -1, max_writer_restarts: 5000, within_secs: 0, restart_delay_secs: (0, 1), stuck_after_secs: 0, shutdown_secs: 0),
-        modes: (sequential: (credits: 0), parallel: (fetches_in_flight: 100, loader_mailbox: -2, browser_sessions: 99)),
-        user_agent_contact: "call me (maybe)",
-        retention: (archive_dir: "", archive_mb: -1, rejected_days: 0, log_mb: 0),
-    )"#;
-
-    fn check(text: &str, database_url: Option<&str>) -> Result<RunnerSettings, ConfigError> {
-        let path = Path::new("runner.ron");
-        RunnerSettings::check(path, &RunnerConfig::parse(path, text)?, database_url)
-    }
-
-    #[test]
-    fn every_wrong_value_is_reported_at_once_by_its_key_path() {
-        let said = check(EVERYTHING_WRONG, None)
-            .expect_err("wrong")
-            .to_string();
-        assert!(!said.contains("hunter2"), "{said}");
-        insta::assert_snapshot!(said);
-    }
-
-    #[test]
-    fn the_file_at_the_root_is_the_documented_defaults() {
-        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/runner.ron"));
-        let written = RunnerConfig::load(root, true).expect("readable");
-        let settings = RunnerSettings::check(root, &written, None).expect("right");
-        assert_eq!(check("()", None).ok(), Some(settings));
-    }
-
-    #[test]
-    fn the_environment_goes_before_the_file() {
-        let url = "postgres://me:hunter2@host/funds_db";
-        let settings = check("()", Some(url)).expect("right");
-        assert_eq!(
-            settings.database,
-            DatabaseSettings::Url(url.parse().expect("an address"))
-        );
-        assert!(!format!("{settings:?}").contains("hunter2"));
-        let said = check("()", Some("hunter2")).expect_err("wrong").to_string();
-        assert!(
-            said.contains("DATABASE_URL") && !said.contains("hunter2"),
-            "{said}"
-        );
-        let settings = check("()", Some("")).expect("an empty variable is none");
-        assert!(matches!(settings.database, DatabaseSettings::Embedded(_)));
-    }
-
-    #[test]
-    fn a_mode_never_has_more_browsers_than_the_machine_may() {
-        let settings = check(
-            "(mode: 3, browser: (sessions: 2), modes: (parallel: (browser_sessions: 9)))",
-            None,
-        );
-        assert_eq!(settings.expect("right").sizes().browser_sessions.get(), 2);
-        let settings = check("(mode: 3, browser: (sessions: 4))", None).expect("right");
-        assert_eq!(settings.sizes().browser_sessions.get(), 4);
-    }
-
-    #[test]
-    fn a_source_may_fetch_factsheets_from_its_own_host_and_the_listed_ones() {
-        let text = r#"(sources: (finnomena: (base_url: "http://127.0.0.1:1", factsheet_hosts: ["http://127.0.0.1:2"])))"#;
-        let hosts = check(text, None)
-            .expect("right")
-            .sources
-            .finnomena
-            .factsheet_hosts;
-        let hosts: Vec<&str> = hosts.iter().map(Url::as_str).collect();
-        assert_eq!(hosts, ["http://127.0.0.1:1/", "http://127.0.0.1:2/"]);
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! Builds replica, database and runner in one line, and looks at what became of the tables.
 
+mod look;
 mod server;
 
 use std::collections::BTreeMap;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+pub use look::{SevenTables, of_fund};
 use replica::{MarketConfig, Replica, Row};
 pub use server::Database;
 use tempfile::TempDir;

@@ -128,6 +128,22 @@ impl Database {
         connect_to(&self.connection).await
     }
 
+    /// The answer to any question, every cell as text.
+    pub async fn ask(&self, sql: &str) -> Vec<replica::Row> {
+        let answer = self.connect().await.simple_query(sql).await.expect(sql);
+        answer
+            .iter()
+            .filter_map(|message| match message {
+                tokio_postgres::SimpleQueryMessage::Row(row) => Some(
+                    (0..row.len())
+                        .map(|cell| row.get(cell).map(str::to_owned))
+                        .collect(),
+                ),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// Ends every session of this database, as a server that restarts would.
     pub async fn end_sessions(&self) {
         connect("postgres")

@@ -178,7 +178,7 @@ async fn an_adopted_warehouse_is_loaded_like_any_other() {
         .await;
     assert_eq!(
         world.text("SELECT concat_ws('|', nav_value, aum, source, nav_said_by, aum_said_by) FROM funds_daily WHERE nav_date = '2026-10-01'").await,
-        ["10.12345|7|finnomena|1|9"]
+        ["10.12345|7|finnomena|1|1"]
     );
     assert_eq!(
         world.text("SELECT concat_ws('|', old_value, new_value, source) FROM history.change WHERE table_name = 'funds_daily'").await,

@@ -1,0 +1,135 @@
+//! What a test looks at: tables of some funds, a snapshot of all of them, free questions, pages of a fund.
+
+use std::collections::BTreeMap;
+
+use replica::{Awkward, Fault, FaultKind, MarketConfig, Row, Site};
+
+use super::World;
+
+/// Every row of the seven tables, by table.
+pub type SevenTables = BTreeMap<&'static str, Vec<Row>>;
+
+impl World {
+    /// A market of plain funds: what goes wrong in it is what the test sets.
+    pub async fn plain(funds: usize) -> Self {
+        Self::new(MarketConfig {
+            funds,
+            awkward: false,
+            ..MarketConfig::default()
+        })
+        .await
+    }
+
+    /// All rows of the seven tables, in the truth's columns.
+    pub async fn seven_tables(&self) -> SevenTables {
+        let mut tables = SevenTables::new();
+        for (name, columns) in replica::TABLES {
+            tables.insert(name, self.rows(name, columns).await);
+        }
+        tables
+    }
+
+    /// The rows of `table` whose first column, the code, is one of `codes` are what is true of them; there are some of each.
+    #[track_caller]
+    pub fn assert_truth_of<'world>(
+        &'world self,
+        table: &'world str,
+        codes: &'world [&str],
+    ) -> impl Future<Output = ()> + 'world {
+        let caller = std::panic::Location::caller();
+        async move {
+            let truth = self.replica.truth();
+            let truth = truth.table(table).expect("one of the seven tables");
+            let found = self.rows(table, truth.columns).await;
+            for code in codes {
+                let expected = of_fund(&truth.rows, code);
+                assert!(!expected.is_empty(), "{table} has nothing true of {code}");
+                assert_eq!(
+                    of_fund(&found, code),
+                    expected,
+                    "{table} of {code} (asked at {caller})"
+                );
+            }
+        }
+    }
+
+    /// The answer to any question, as text.
+    pub async fn ask(&self, sql: &str) -> Vec<Row> {
+        self.database.ask(sql).await
+    }
+
+    /// Active codes to which this awkward value was dealt.
+    #[track_caller]
+    pub fn active_with(&self, awkward: Awkward) -> Vec<String> {
+        let market = self.replica.market();
+        let active = market.codes();
+        let mut codes: Vec<String> = market
+            .codes_with(awkward)
+            .into_iter()
+            .filter(|code| active.contains(code))
+            .map(str::to_owned)
+            .collect();
+        codes.sort_unstable();
+        assert!(
+            !codes.is_empty(),
+            "no active fund of this market has {awkward:?}"
+        );
+        codes
+    }
+
+    /// The first active codes.
+    pub fn active(&self, count: usize) -> Vec<String> {
+        let market = self.replica.market();
+        let codes = market.codes();
+        assert!(codes.len() >= count, "{} active funds", codes.len());
+        codes[..count]
+            .iter()
+            .map(|code| (*code).to_owned())
+            .collect()
+    }
+
+    /// The path of a Finnomena page of a fund, as it is asked; `page` begins with a slash.
+    pub fn finnomena_path(&self, code: &str, page: &str) -> String {
+        let market = self.replica.market();
+        let fund_id = market.fund_id(code).expect("a code of the market");
+        format!("/funds/{fund_id}{page}")
+    }
+
+    /// Sets a fault of a host.
+    pub fn fault(&self, site: Site, kind: FaultKind) {
+        self.replica.faults().set(Fault::of(site, kind));
+    }
+
+    /// Sets a fault of a host's pages whose path holds `part`.
+    pub fn fault_on(&self, site: Site, part: &str, kind: FaultKind) {
+        self.replica
+            .faults()
+            .set(Fault::of(site, kind).on_path(part));
+    }
+
+    /// Sets a fault of a host's pages whose path holds `part`, that happens so many times.
+    pub fn fault_times(&self, site: Site, part: &str, times: u64, kind: FaultKind) {
+        self.replica
+            .faults()
+            .set(Fault::of(site, kind).on_path(part).times(times));
+    }
+
+    /// Paths asked of a host after the first `skip` requests of the log, robots.txt left out.
+    pub fn asked_since(&self, skip: usize, site: Site) -> Vec<String> {
+        self.replica.log().requests[skip..]
+            .iter()
+            .filter(|request| request.site == site && request.path != "/robots.txt")
+            .map(|request| request.path.clone())
+            .collect()
+    }
+}
+
+/// The rows whose first cell is `code`.
+pub fn of_fund<'row>(rows: &'row [Row], code: &str) -> Vec<&'row Row> {
+    rows.iter()
+        .filter(|row| {
+            row.first()
+                .is_some_and(|cell| cell.as_deref() == Some(code))
+        })
+        .collect()
+}
