@@ -11,6 +11,7 @@
 //! | a broken page, a panic in its parser | the task failed; the payload is kept; too many are a breach (D6) |
 //! | nothing | failed, or deferred where the host is down |
 
+mod by_browser;
 mod reading;
 
 use std::collections::VecDeque;
@@ -269,53 +270,6 @@ impl Asker {
         }
         for task in turn.tasks {
             self.broken(task, answer, breach, round).await;
-        }
-    }
-
-    async fn take_by_browser(&self, mut turn: Turn, visit: &BrowserVisit, round: &mut Round<'_>) {
-        let page = round.page;
-        let meaning = |status| self.site.meaning(&page, status, 1);
-        let call = self.call(&turn, &meaning, round);
-        let ended = into_end(self.transport.visit(visit, &call).await);
-        let Some(answer) = answered(&mut turn, ended, round) else {
-            return;
-        };
-        turn.tries_by_browser += 1;
-        match self.site.meaning(&page, answer.status, 1) {
-            StatusMeaning::Answer => {
-                self.memory.seen_in_browser(page.name);
-                let calling = self.read(turn.tasks, &answer, round).await;
-                for (task, breach) in calling {
-                    if turn.tries_by_browser < TRIES_EACH_WAY {
-                        round.turns.push_back(Turn {
-                            tasks: vec![task],
-                            ..turn
-                        });
-                    } else {
-                        self.broken(task, &answer, &breach, round).await;
-                    }
-                }
-            }
-            StatusMeaning::Refused => {
-                self.transport.slow_down(self.site.name(), &answer.url);
-                if self.memory.refused_in_browser(page.name) {
-                    let text = format!(
-                        "source down: {} is refused ({}) in the browser, too",
-                        answer.url, answer.status
-                    );
-                    self.stop_source(&text);
-                    round.end(turn.tasks, &Outcome::Deferred(text));
-                } else if turn.tries_by_browser < TRIES_EACH_WAY {
-                    round.turns.push_back(turn);
-                } else {
-                    let text = format!("{}: {}", answer.url, refusal(&answer));
-                    round.end(turn.tasks, &Outcome::Failed(text));
-                }
-            }
-            meaning => {
-                self.end_by_status(turn.tasks, meaning, &answer, round)
-                    .await;
-            }
         }
     }
 

@@ -135,6 +135,9 @@ impl Site for PlainSite {
     }
 }
 
+/// Status and body by path.
+type Answering = fn(&str) -> (u16, &'static str);
+
 /// A served site, an asker of it, and what was asked.
 struct World {
     asker: Asker,
@@ -145,7 +148,7 @@ struct World {
 
 impl World {
     /// A world whose server answers as `answer` says, by path.
-    async fn new(answer: fn(&str) -> (u16, &'static str)) -> Self {
+    async fn new(answer: Answering) -> Self {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&asked);
         let routes =
@@ -423,7 +426,7 @@ const COMPUTED: &str = "<html><body><script>setTimeout(() => { const p = documen
 
 #[tokio::test]
 async fn auto_changes_to_the_browser_after_two_calls_for_it_and_stays_there() {
-    let ways: [fn(&str) -> (u16, &'static str); 2] = [
+    let ways: [Answering; 2] = [
         |path: &str| {
             if path.starts_with("/seen/") {
                 (200, COMPUTED)

@@ -1,4 +1,4 @@
-//! One question, from robots.txt to a whole answer: waiting, throttling, redirects, attempts (P1, P3).
+//! One question, until there is a whole answer or none to be had: waiting, throttling, redirects, attempts (P1, P3).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,9 @@ use super::Transport;
 use super::host_gate::{HostGate, HostGivenUp, Started};
 use super::redirect::{self, MAX_REDIRECTS, RedirectScope};
 use super::retry::{self, MAX_ATTEMPTS};
-use super::robots::{self, RobotsAnswer, RobotsRules};
 use super::waiting::{Waiting, WaitingOn};
 use super::wire::{Blame, Incoming, Outgoing, WireFailure};
 
-/// How long the rules of a robots.txt are believed (RFC 9309 section 2.4).
-const ROBOTS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// A browser session that took longer than this to be had moved the start.
 const PROMPT: Duration = Duration::from_millis(20);
 
@@ -75,7 +72,7 @@ enum Attempt {
 }
 
 /// Why an attempt brought nothing.
-enum Nothing {
+pub(super) enum Nothing {
     /// Worth another attempt.
     Failed(String),
     /// Another attempt would end the same.
@@ -177,7 +174,7 @@ impl Transport {
         }
     }
 
-    async fn sleep(&self, delay: Duration, waiting: &WaitingOn) {
+    pub(super) async fn sleep(&self, delay: Duration, waiting: &WaitingOn) {
         let at = Instant::now() + delay;
         waiting.set(Waiting::Retry { at });
         tokio::time::sleep_until(at).await;
@@ -241,7 +238,7 @@ impl Transport {
     }
 
     /// One exchange at a gate. A failure has been told to the gate; an answer has not, because only its status tells.
-    async fn exchange(
+    pub(super) async fn exchange(
         &self,
         gate: &Arc<HostGate>,
         outgoing: &Outgoing,
@@ -281,7 +278,7 @@ impl Transport {
         }
     }
 
-    fn redirected(
+    pub(super) fn redirected(
         &self,
         outgoing: &Outgoing,
         incoming: &Incoming,
@@ -303,108 +300,9 @@ impl Transport {
             factsheet_hosts,
         )
     }
-
-    /// Whether the host's robots.txt allows `url`; it is read first where that has not been done within a day. One
-    /// call reads it, the others wait for that.
-    async fn allowed_by_robots(
-        &self,
-        gate: &Arc<HostGate>,
-        url: &Url,
-        call: &Call<'_>,
-    ) -> Result<bool, HostGivenUp> {
-        call.waiting.set(Waiting::Robots);
-        let mut known = gate.robots.lock().await;
-        if let Some((rules, read_at)) = &*known
-            && read_at.elapsed() < ROBOTS_LIFETIME
-        {
-            return Ok(rules.allow(url));
-        }
-        gate.reading_robots(true);
-        let _reading = ReadingRobots(gate);
-        let rules = self.read_robots(gate, url, call).await?;
-        let allowed = rules.allow(url);
-        *known = Some((rules, Instant::now()));
-        Ok(allowed)
-    }
-
-    /// Asks for robots.txt until it is answered: what fails is retried like any request, then the host counts as down,
-    /// and the request for robots.txt is its probe. Ends when the host has been given up.
-    async fn read_robots(
-        &self,
-        gate: &Arc<HostGate>,
-        url: &Url,
-        call: &Call<'_>,
-    ) -> Result<RobotsRules, HostGivenUp> {
-        let start = {
-            let mut robots = url.clone();
-            robots.set_path("/robots.txt");
-            robots.set_query(None);
-            robots.set_fragment(None);
-            robots
-        };
-        let mut failed = 0;
-        let mut at = start.clone();
-        let mut redirects = 0;
-        loop {
-            let hop = self.gate(call.source, &at).map_err(HostGivenUp)?;
-            let outgoing = Outgoing::robots(at.clone());
-            let why = match self.exchange(&hop, &outgoing, call.waiting).await {
-                Ok((incoming, started)) if matches!(incoming.status, 421 | 429) => {
-                    started.throttled(incoming.retry_after);
-                    hop.throttled_out().map_or(Ok(()), Err)?;
-                    continue;
-                }
-                Ok((incoming, started))
-                    if incoming.status == 503 && incoming.retry_after.is_some() =>
-                {
-                    started.throttled(incoming.retry_after);
-                    hop.throttled_out().map_or(Ok(()), Err)?;
-                    continue;
-                }
-                Ok((incoming, started)) if is_redirect(incoming.status) => {
-                    started.succeeded();
-                    redirects += 1;
-                    let scope = RedirectScope::AnyHost;
-                    match self.redirected(&outgoing, &incoming, scope, call.source) {
-                        Ok(to) if redirects <= MAX_REDIRECTS => at = to,
-                        // Section 2.3.1.2: too many redirects, or one to nowhere, count as "unavailable": no rules.
-                        _ => return Ok(RobotsRules::default()),
-                    }
-                    continue;
-                }
-                Ok((incoming, started)) => {
-                    let kind = incoming.content_type.as_deref();
-                    match robots::answer(incoming.status, kind, &incoming.body) {
-                        RobotsAnswer::Rules(rules) => {
-                            started.succeeded();
-                            return Ok(rules);
-                        }
-                        RobotsAnswer::ServerFailed => {
-                            let why = format!("{at} answered {}", incoming.status);
-                            started.failed(&why);
-                            why
-                        }
-                    }
-                }
-                Err(Nothing::GivenUp(text)) => return Err(HostGivenUp(text)),
-                // Beyond any size: no robots.txt.
-                Err(Nothing::Final(_) | Nothing::Forbidden(_)) => return Ok(RobotsRules::default()),
-                Err(Nothing::Failed(text)) => format!("{at}: {text}"),
-            };
-            (at, redirects) = (start.clone(), 0);
-            failed += 1;
-            gate.count_retry();
-            if failed >= MAX_ATTEMPTS {
-                gate.declare_down(&why);
-            } else {
-                self.sleep(retry::delay(failed, rand::random()), call.waiting)
-                    .await;
-            }
-        }
-    }
 }
 
-const fn is_redirect(status: u16) -> bool {
+pub(super) const fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
 
@@ -412,13 +310,5 @@ fn blamed_on_us(WireFailure { text, blame }: WireFailure) -> Nothing {
     match blame {
         Blame::Final => Nothing::Final(text),
         Blame::Host | Blame::Browser => Nothing::Failed(text),
-    }
-}
-
-struct ReadingRobots<'gate>(&'gate HostGate);
-
-impl Drop for ReadingRobots<'_> {
-    fn drop(&mut self) {
-        self.0.reading_robots(false);
     }
 }

@@ -18,6 +18,7 @@ mod redirect;
 mod retry;
 mod retry_after;
 mod robots;
+mod robots_reading;
 mod waiting;
 mod webdriver_session;
 mod wire;

@@ -258,7 +258,11 @@ async fn p3_a_waiting_retry_holds_no_slot() {
 
 #[tokio::test(start_paused = true)]
 async fn p3_a_down_host_is_asked_by_one_probe_per_back_off_and_then_given_up() {
-    let script = script([], Some(Act::Status(500)));
+    let script = Arc::new(Script {
+        then: Mutex::new(Some(Act::Status(500))),
+        takes: Duration::from_secs(1),
+        ..Script::default()
+    });
     let transport = transport(&script, 8.0, 6);
     let began = Instant::now();
     let results = ask_many(&transport, 60).await;
@@ -285,6 +289,27 @@ async fn p3_a_down_host_is_asked_by_one_probe_per_back_off_and_then_given_up() {
     for pair in late.windows(2) {
         assert!(*pair[1] - *pair[0] >= Duration::from_secs(30));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_is_cancelled_makes_room_for_the_next() {
+    let script = script((0..5).map(|_| Act::Status(500)).chain([Act::Hang]), None);
+    let transport = transport(&script, 8.0, 6);
+    let hanging = tokio::spawn({
+        let transport = transport.clone();
+        async move { ask_many(&transport, 1).await }
+    });
+    let others = tokio::spawn({
+        let transport = transport.clone();
+        async move { ask_many(&transport, 4).await }
+    });
+    // Whichever of the five calls is the probe hangs; the first call is ended while the host is down.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(pages_seen(&script).len(), 6, "only the probe was sent");
+    hanging.abort();
+    others.abort();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    ask(&transport, "/x").await.expect("the next probe");
 }
 
 #[tokio::test(start_paused = true)]

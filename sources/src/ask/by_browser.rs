@@ -1,0 +1,62 @@
+//! A turn in the real browser: one page at a time.
+
+use schema::Outcome;
+
+use crate::site::{BrowserVisit, StatusMeaning};
+
+use super::{Asker, Round, TRIES_EACH_WAY, Turn, answered, into_end, refusal};
+
+impl Asker {
+    /// Sees the page of the turn's one task, and ends the task or gives it another turn.
+    pub(super) async fn take_by_browser(
+        &self,
+        mut turn: Turn,
+        visit: &BrowserVisit,
+        round: &mut Round<'_>,
+    ) {
+        let page = round.page;
+        let meaning = |status| self.site.meaning(&page, status, 1);
+        let call = self.call(&turn, &meaning, round);
+        let ended = into_end(self.transport.visit(visit, &call).await);
+        let Some(answer) = answered(&mut turn, ended, round) else {
+            return;
+        };
+        turn.tries_by_browser += 1;
+        match self.site.meaning(&page, answer.status, 1) {
+            StatusMeaning::Answer => {
+                self.memory.seen_in_browser(page.name);
+                let calling = self.read(turn.tasks, &answer, round).await;
+                for (task, breach) in calling {
+                    if turn.tries_by_browser < TRIES_EACH_WAY {
+                        round.turns.push_back(Turn {
+                            tasks: vec![task],
+                            ..turn
+                        });
+                    } else {
+                        self.broken(task, &answer, &breach, round).await;
+                    }
+                }
+            }
+            StatusMeaning::Refused => {
+                self.transport.slow_down(self.site.name(), &answer.url);
+                if self.memory.refused_in_browser(page.name) {
+                    let text = format!(
+                        "source down: {} is refused ({}) in the browser, too",
+                        answer.url, answer.status
+                    );
+                    self.stop_source(&text);
+                    round.end(turn.tasks, &Outcome::Deferred(text));
+                } else if turn.tries_by_browser < TRIES_EACH_WAY {
+                    round.turns.push_back(turn);
+                } else {
+                    let text = format!("{}: {}", answer.url, refusal(&answer));
+                    round.end(turn.tasks, &Outcome::Failed(text));
+                }
+            }
+            meaning => {
+                self.end_by_status(turn.tasks, meaning, &answer, round)
+                    .await;
+            }
+        }
+    }
+}
