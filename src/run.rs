@@ -222,10 +222,13 @@ impl Job<'_> {
         };
         let schedule = self.schedule();
         let began_at = Zoned::now();
+        let sites = self.sites;
         let round_two = async move {
             if once {
                 return;
             }
+            // Round 2 may be hours away: no browser waits for it.
+            sites.close().await;
             loop {
                 let now = Zoned::now();
                 let Ok(left) =
@@ -244,6 +247,8 @@ impl Job<'_> {
             end = running => end,
             () = self.past_the_deadline() => Err(SpineFailed("the stop took longer than supervision.shutdown_secs; what was not acknowledged is asked again by the next start".to_owned())),
         };
+        // The next cycle is hours away, too.
+        self.sites.close().await;
         match end {
             Ok(end) => {
                 self.print_summary(&end, began.elapsed()).await;

@@ -2,6 +2,7 @@
 //!
 //! One test binary: it is linked once, and its tests share one database server.
 
+mod browser;
 mod house;
 mod main_job;
 mod modes_differ;
