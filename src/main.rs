@@ -1,6 +1,6 @@
 //! The program: one table from command to function, and the exit code.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -41,6 +41,8 @@ fn start_log(format: LogFormat, writer: LogWriter) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Colours are for eyes: a file or a pipe that is searched for a name must find it.
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_writer(writer);
     match format {
         LogFormat::Text => lines.with_target(false).init(),

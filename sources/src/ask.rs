@@ -253,9 +253,7 @@ impl Asker {
     ) {
         let page = round.page.name;
         let may_change = self.mode == TransportMode::Auto && has_visit;
-        let missing = may_change
-            .then(|| self.transport.no_browser())
-            .flatten();
+        let missing = may_change.then(|| self.transport.no_browser()).flatten();
         if may_change && self.memory.calls_for_browser(page) {
             let (source, url) = (self.site.name(), &answer.url);
             match &missing {

@@ -47,7 +47,11 @@ async fn a_stop_closes_the_browser_and_the_same_command_goes_on() {
     let asked = Instant::now();
     kill(id_of(&child), Signal::SIGTERM).expect("signalled");
     ended(child).await.exits(4);
-    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        asked.elapsed()
+    );
     no_browser_runs(&world, Duration::from_secs(3)).await;
     nothing_is_left(&world);
     run(&world, &ONCE).await.exits(0);
@@ -58,7 +62,11 @@ async fn a_stop_closes_the_browser_and_the_same_command_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_runner_leaves_no_process_and_the_next_one_sweeps_its_folder() {
     let (world, mut child) = in_the_middle(3).await;
-    assert!(browser_processes(&world).iter().any(super::machine::Process::is_firefox));
+    assert!(
+        browser_processes(&world)
+            .iter()
+            .any(super::machine::Process::is_firefox)
+    );
     child.kill().await.expect("killed");
     no_browser_runs(&world, Duration::from_secs(5)).await;
     let left = left_files(&world);
@@ -109,14 +117,20 @@ async fn between_cycles_no_browser_waits() {
     let began = Instant::now();
     loop {
         let closed: i64 = client
-            .query_one("SELECT count(*) FROM runner.cycle WHERE closed_at IS NOT NULL", &[])
+            .query_one(
+                "SELECT count(*) FROM runner.cycle WHERE closed_at IS NOT NULL",
+                &[],
+            )
             .await
             .expect("runner.cycle answers")
             .get(0);
         if closed > 0 {
             break;
         }
-        assert!(began.elapsed() < Duration::from_secs(60), "the cycle did not end");
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "the cycle did not end"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     no_browser_runs(&world, Duration::from_secs(8)).await;
