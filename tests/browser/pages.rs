@@ -48,7 +48,7 @@ fn is_truthful(world: &World) {
 /// Transport `Browser`: every page that makes sense in a browser is opened there, and sessions are recycled.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_transport_browser_every_cell_is_the_truth() {
-    let mut world = world(9, JavascriptPages::None).await;
+    let mut world = world(12, JavascriptPages::None).await;
     world.settings.transport = "Browser";
     world.settings.more = "browser: (sessions: 2, pages_per_session: 8),".to_owned();
     let run = run(&world, &MONTHLY).await;
@@ -85,7 +85,7 @@ async fn with_transport_browser_every_cell_is_the_truth() {
 /// Transport `Auto`: pages that are built by script, and an API that is closed to other clients.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_transport_auto_pages_built_by_script_go_over_to_the_browser_once() {
-    let mut world = world(9, JavascriptPages::WealthMagik).await;
+    let mut world = world(12, JavascriptPages::WealthMagik).await;
     world.settings.transport = "Auto";
     world.settings.more = "browser: (sessions: 2),".to_owned();
     let run = run(&world, &MONTHLY).await;
