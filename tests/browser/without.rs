@@ -29,7 +29,7 @@ async fn run_with(world: &World, programs: &[&str]) -> Run {
 
 async fn world(transport: &'static str, javascript: JavascriptPages) -> World {
     let mut world = World::new(MarketConfig {
-        funds: 4,
+        funds: 8,
         days: 10,
         javascript,
         ..MarketConfig::default()
@@ -48,7 +48,7 @@ async fn names_what_is_missing(programs: &[&str], advice: &str) -> World {
         .lines()
         .filter(|line| line.contains(advice))
         .count();
-    assert!(about <= 4, "said {about} times:\n{}", run.said);
+    assert!(about <= 3, "said {about} times:\n{}", run.said);
     let rows: i64 = world
         .one("SELECT count(*) FROM funds_daily WHERE source = 'finnomena'")
         .await;
