@@ -138,7 +138,7 @@ impl Sites {
                     Arc::clone(&site),
                     transport.clone(),
                     entry.mode,
-                    archive.cloned(),
+                    archive.map(Arc::clone),
                     Arc::clone(&memory),
                 );
                 let enabled = EnabledSite {
