@@ -190,7 +190,7 @@ pub fn changes_to_the_browser(run: &Run, source: &str, page: &str) -> usize {
         .count()
 }
 
-/// An archived page of WealthMagik's list.
+/// What the archive keeps of a page, `source/page`.
 pub fn archived(world: &World, folder: &str) -> Vec<String> {
     let root = world.dir().join("data/archive").join(folder);
     let mut bodies = Vec::new();
