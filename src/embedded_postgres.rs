@@ -10,6 +10,7 @@ mod binaries;
 mod cluster;
 mod error;
 mod postmaster;
+mod reviver;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -23,6 +24,7 @@ use binaries::Binaries;
 pub use error::EmbeddedError;
 use error::io;
 use postmaster::{Postmaster, State};
+pub use reviver::Reviver;
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
@@ -61,14 +63,6 @@ pub struct EmbeddedPostgres {
     /// Held (shared) for as long as we use the server.
     users: File,
     /// Set once we have given it up: from then on nobody revives it for us.
-    given_up: Arc<AtomicBool>,
-}
-
-/// Brings a private server back that died under us; cheap to clone, holds no share in the server.
-#[derive(Debug, Clone)]
-pub struct Reviver {
-    place: Place,
-    binaries: Binaries,
     given_up: Arc<AtomicBool>,
 }
 
@@ -312,31 +306,6 @@ impl EmbeddedPostgres {
             .await
             .map_err(|error| error.to_string())?
             .map_err(|error| said_by(&error))
-    }
-}
-
-impl Reviver {
-    /// As [`EmbeddedPostgres::revive`]; does nothing once the server has been given up.
-    ///
-    /// # Errors
-    /// As [`EmbeddedPostgres::start`].
-    pub async fn revive(&self) -> Result<bool, EmbeddedError> {
-        let this = self.clone();
-        blocking(move || {
-            let _turn = take_turn(&this.place)?;
-            if this.given_up.load(Ordering::Acquire) {
-                return Ok(false);
-            }
-            let (postmaster, started) = bring_up(&this.place, &this.binaries)?;
-            if started {
-                tracing::warn!(
-                    pid = postmaster.pid,
-                    "the private PostgreSQL had died and was started again"
-                );
-            }
-            Ok(started)
-        })
-        .await
     }
 }
 

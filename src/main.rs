@@ -41,7 +41,8 @@ fn start_log(format: LogFormat, level: &str, writer: LogWriter) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
+        // Colours are for eyes: a file or a pipe that is searched for a name must find it.
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_writer(writer);
     match format {
         LogFormat::Text => lines.with_target(false).init(),

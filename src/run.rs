@@ -228,10 +228,13 @@ impl Job<'_> {
         };
         let schedule = self.schedule();
         let began_at = Zoned::now();
+        let sites = self.sites;
         let round_two = async move {
             if once {
                 return;
             }
+            // Round 2 may be hours away: no browser waits for it.
+            sites.close().await;
             loop {
                 let now = Zoned::now();
                 let Ok(left) =
@@ -250,6 +253,7 @@ impl Job<'_> {
             end = running => end,
             () = self.past_the_deadline() => Err(SpineFailed("the stop took longer than supervision.shutdown_secs; what was not acknowledged is asked again by the next start".to_owned())),
         };
+        // No browser waits for the next cycle, which is hours away.
         self.sites.close().await;
         match end {
             Ok(end) => {

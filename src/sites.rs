@@ -83,7 +83,7 @@ impl Sites {
                     cause,
                 }
             })?;
-        Self::over(settings, Some(Arc::new(archive)))
+        Self::over(settings, Some(&Arc::new(archive)))
     }
 
     /// The enabled sites for a few questions outside a cycle: nothing is kept on disk, and a host that is down is soon
@@ -99,7 +99,7 @@ impl Sites {
         Self::over(&settings, None)
     }
 
-    fn over(settings: &RunnerSettings, archive: Option<Arc<Archive>>) -> Result<Self, SitesError> {
+    fn over(settings: &RunnerSettings, archive: Option<&Arc<Archive>>) -> Result<Self, SitesError> {
         let entries = entries(settings);
         let transport = Transport::new(TransportConfig {
             sources: entries
@@ -138,7 +138,7 @@ impl Sites {
                     Arc::clone(&site),
                     transport.clone(),
                     entry.mode,
-                    archive.clone(),
+                    archive.map(Arc::clone),
                     Arc::clone(&memory),
                 );
                 let enabled = EnabledSite {

@@ -10,6 +10,7 @@ mod main_job;
 mod modes_differ;
 mod operation;
 mod politeness;
+mod private_server;
 mod python_lessons;
 mod readme;
 mod real_history;

@@ -34,8 +34,9 @@ impl Loaded {
                     .run(&["--once", "--cycle", "monthly", "--mode", "parallel"])
                     .await
                     .exits(0);
+                let market = world.replica.market().clone();
                 Loaded {
-                    market: world.replica.market().clone(),
+                    market,
                     truth: world.replica.truth(),
                     tables: world.seven_tables().await,
                     rejected: world
@@ -342,7 +343,7 @@ async fn a_correction_older_than_the_look_back_is_loaded_by_the_monthly_audit() 
             "SELECT nav_date, nav_value FROM funds_daily WHERE fund_code = '{code}' AND nav_value IS NOT NULL ORDER BY nav_date"
         ))
         .await;
-    let [first, last] = [&dates[0], &dates[dates.len() - 1]].map(|row| row.clone());
+    let [first, last] = [&dates[0], &dates[dates.len() - 1]].map(Clone::clone);
     let revise = |row: &Row, nav: &str| {
         let date = row[0].as_deref().expect("a date").parse().expect("a date");
         world

@@ -179,7 +179,10 @@ impl Asker {
         match self.mode {
             TransportMode::Http => false,
             TransportMode::Browser => true,
-            TransportMode::Auto => self.memory.is_for_browser(page.name),
+            // Without a browser plain HTTP may still bring some of the pages.
+            TransportMode::Auto => {
+                self.memory.is_for_browser(page.name) && self.transport.no_browser().is_none()
+            }
         }
     }
 
@@ -250,20 +253,32 @@ impl Asker {
     ) {
         let page = round.page.name;
         let may_change = self.mode == TransportMode::Auto && has_visit;
+        let missing = may_change.then(|| self.transport.no_browser()).flatten();
         if may_change && self.memory.calls_for_browser(page) {
-            tracing::warn!(
-                source = %self.site.name(),
-                page,
-                url = %answer.url,
-                reason = %breach,
-                "changing to the browser for the rest of the cycle"
-            );
+            let (source, url) = (self.site.name(), &answer.url);
+            match &missing {
+                None => tracing::warn!(
+                    %source, page, %url, reason = %breach,
+                    "changing to the browser for the rest of the cycle"
+                ),
+                Some(missing) => tracing::error!(
+                    %source, page, %url, reason = %breach,
+                    "the page calls for the browser, but there is {missing}; the rest of it is asked by plain HTTP"
+                ),
+            }
         }
-        let goes_over = may_change && self.memory.is_for_browser(page);
+        let goes_over = has_visit && self.goes_by_browser(&round.page);
         if goes_over || turn.tries_by_http < TRIES_EACH_WAY {
             round.turns.push_back(turn);
             return;
         }
+        let breach = &Breach {
+            found: match missing {
+                Some(missing) => format!("{} ({missing})", breach.found),
+                None => breach.found.clone(),
+            },
+            ..breach.clone()
+        };
         if answer.status >= 400 {
             let text = format!("{}: {breach}", answer.url);
             return round.end(turn.tasks, &Outcome::Failed(text));

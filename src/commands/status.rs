@@ -218,8 +218,8 @@ fn freshness_block(text: &mut String, freshness: &[PageFreshness], schedule: &Sc
     }
     let _ = writeln!(
         text,
-        "\n{:<15}{:<13}{:>8}{:>8}   {:<19}{}",
-        "answers of", "page", "pages", "never", "oldest", "newest"
+        "\n{:<15}{:<13}{:>8}{:>8}   {:<19}newest",
+        "answers of", "page", "pages", "never", "oldest"
     );
     let at = |at: Option<Timestamp>| {
         at.map_or_else(|| "-".to_owned(), |at| shown_time(at, &schedule.timezone))

@@ -33,6 +33,8 @@ pub struct Settings {
     pub concurrent_requests: u32,
     /// `Http`, `Browser` or `Auto`, for WealthMagik and the SEC.
     pub transport: &'static str,
+    /// The SEC's, where it is another than WealthMagik's.
+    pub sec_transport: Option<&'static str>,
     /// More top-level keys of `runner.ron`.
     pub more: String,
     /// `FAILPOINTS` of the runner.
@@ -83,6 +85,7 @@ impl World {
                 requests_per_sec: 1000.0,
                 concurrent_requests: 6,
                 transport: "Http",
+                sec_transport: None,
                 more: String::new(),
                 failpoints: String::new(),
             },
@@ -100,16 +103,18 @@ impl World {
             requests_per_sec: rate,
             concurrent_requests: concurrent,
             transport,
+            sec_transport,
             more,
             ..
         } = &self.settings;
+        let sec_transport = sec_transport.unwrap_or(transport);
         format!(
             "(
     {more}
     sources: (
         finnomena: (base_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, factsheet_hosts: [{:?}]),
         wealthmagik: (base_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, factsheet_hosts: [{:?}], transport: {transport}),
-        sec_fundcheck: (page_url: {:?}, api_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, transport: {transport}),
+        sec_fundcheck: (page_url: {:?}, api_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, transport: {sec_transport}),
     ),
 )
 ",

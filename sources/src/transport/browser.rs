@@ -206,6 +206,13 @@ impl Wire for BrowserWire {
             _permit: permit,
         }))
     }
+
+    fn missing(&self) -> Option<String> {
+        match self.0.config.webdriver {
+            Webdriver::Managed => Programs::find().err(),
+            Webdriver::Url(_) => None,
+        }
+    }
 }
 
 /// A session in the hands of one call. Dropped in the middle of a visit, it takes the browser with it.

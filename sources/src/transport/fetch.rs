@@ -1,6 +1,7 @@
 //! One question, until there is a whole answer or none to be had: waiting, throttling, redirects, attempts (P1, P3).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use schema::SourceName;
@@ -97,12 +98,23 @@ impl Transport {
     /// Opens a page in the real browser, under the same rules; the answer is the document after its scripts ran.
     ///
     /// # Errors
-    /// As [`Transport::fetch`], and [`FailureKind::Failed`] where no browser can be had.
+    /// As [`Transport::fetch`], and [`FailureKind::Failed`] where no browser can be had; where none is installed, the host
+    /// is not asked, and the text is the same for every page.
     pub async fn visit(
         &self,
         visit: &BrowserVisit,
         call: &Call<'_>,
     ) -> Result<Fetched, FetchFailure> {
+        if let Some(text) = self.no_browser() {
+            if !self.0.told_no_browser.swap(true, Ordering::Relaxed) {
+                tracing::error!("{text}; pages that need it fail until then, all others are asked");
+            }
+            return Err(FetchFailure {
+                kind: FailureKind::Failed,
+                text,
+                attempts: call.attempts_before,
+            });
+        }
         self.ask(Outgoing::visit(visit), call).await
     }
 

@@ -25,6 +25,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -116,6 +117,8 @@ struct Shared {
     browser: Arc<dyn Wire>,
     /// The same browser, to be closed.
     sessions: BrowserWire,
+    /// Whether it has been said that there is none.
+    told_no_browser: AtomicBool,
 }
 
 /// What a source has asked so far.
@@ -245,6 +248,7 @@ impl Transport {
             http,
             browser,
             sessions,
+            told_no_browser: AtomicBool::new(false),
         })))
     }
 
@@ -271,6 +275,12 @@ impl Transport {
     /// Why there is none, with what is missing.
     pub async fn try_browser(&self) -> Result<(), String> {
         self.0.sessions.try_out().await
+    }
+
+    /// Why no page can be seen in a browser on this machine, and what brings one; `None`: it can be tried.
+    #[must_use]
+    pub fn no_browser(&self) -> Option<String> {
+        self.0.browser.missing()
     }
 
     /// Closes every browser session and waits for that, at most some seconds each; a later visit starts anew. To be

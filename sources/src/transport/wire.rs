@@ -111,6 +111,11 @@ pub enum Blame {
 pub trait Wire: Send + Sync {
     /// Waits for what an exchange needs beside the host's leave, such as a browser session.
     async fn prepare(&self, waiting: &WaitingOn) -> Result<Box<dyn Prepared>, WireFailure>;
+
+    /// Why there is no use in asking at all: a program that is not installed. `None`: it can be tried.
+    fn missing(&self) -> Option<String> {
+        None
+    }
 }
 
 /// All that one exchange needs, in hand.

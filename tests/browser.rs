@@ -1,0 +1,7 @@
+//! The real Firefox, end to end: pages that exist only after JavaScript, sites that refuse other clients, and nothing
+//! of a browser left behind, however a run ends.
+
+mod leftovers;
+mod machine;
+mod pages;
+mod without;

@@ -1,0 +1,204 @@
+//! The runner as it runs beside a browser here: temporary files in a folder of its own, so that what a browser leaves
+//! can be seen, and a home nobody can write to, not even root.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use replica::Site;
+use tokio::process::{Child, Command};
+
+use crate::world::{Run, World, ended};
+
+/// What every folder of browser profiles begins with.
+const PROFILES: &str = "master_runner-firefox-";
+/// Longest wait for anything that should happen within seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The folder of the runner's temporary files.
+pub fn temporary(world: &World) -> PathBuf {
+    let folder = world.dir().join("tmp");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+/// The runner, not started yet.
+pub fn command(world: &World, args: &[&str]) -> Command {
+    let cargo_home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+        .expect("a home");
+    let mut command = world.command(args);
+    command
+        .env("TMPDIR", temporary(world))
+        .env("CARGO_HOME", cargo_home)
+        .env("HOME", "/proc/no-home");
+    command
+}
+
+/// Runs to the end.
+pub async fn run(world: &World, args: &[&str]) -> Run {
+    ended(start(world, args)).await
+}
+
+/// Starts the runner.
+pub fn start(world: &World, args: &[&str]) -> Child {
+    command(world, args).spawn().expect("the runner starts")
+}
+
+/// A process of a browser: geckodriver, Firefox in all its parts, watchdogs.
+#[derive(Debug)]
+pub struct Process {
+    id: i32,
+    command_line: String,
+}
+
+impl Process {
+    /// Whether it is geckodriver itself.
+    pub fn is_geckodriver(&self) -> bool {
+        self.command_line.contains("--profile-root")
+    }
+
+    /// Whether it is the Firefox that geckodriver started, and not one of its own children.
+    pub fn is_firefox(&self) -> bool {
+        self.command_line.contains("--marionette") && !self.command_line.contains("-contentproc")
+    }
+
+    /// Ends it at once.
+    pub fn kill_nine(&self) {
+        kill(Pid::from_raw(self.id), Signal::SIGKILL).expect("it can be killed");
+    }
+}
+
+/// Everything that runs with a profile under the runner's folder of temporary files: its arguments name it, or its home
+/// is there.
+pub fn browser_processes(world: &World) -> Vec<Process> {
+    let profiles = temporary(world).join(PROFILES);
+    let profiles = profiles.to_str().expect("text");
+    let text = |path: PathBuf| {
+        let bytes = std::fs::read(path).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).replace('\0', " ")
+    };
+    std::fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|entry| {
+            let id = entry.file_name().to_str()?.parse().ok()?;
+            let command_line = text(entry.path().join("cmdline"));
+            let is_ours = command_line.contains(profiles)
+                || text(entry.path().join("environ")).contains(&format!("HOME={profiles}"));
+            is_ours.then_some(Process { id, command_line })
+        })
+        .collect()
+}
+
+/// What lies in the runner's folder of temporary files.
+pub fn left_files(world: &World) -> BTreeSet<PathBuf> {
+    std::fs::read_dir(temporary(world))
+        .expect("a folder")
+        .flatten()
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Waits until `condition` holds.
+#[track_caller]
+pub fn until<'a>(
+    what: &'a str,
+    mut condition: impl FnMut() -> bool + 'a,
+) -> impl Future<Output = ()> + 'a {
+    let caller = std::panic::Location::caller();
+    async move {
+        let began = Instant::now();
+        while !condition() {
+            assert!(
+                began.elapsed() < PATIENCE,
+                "waited in vain until {what} (called at {caller})"
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// No process of a browser runs any more, at the latest after `within`.
+#[track_caller]
+pub fn no_browser_runs(world: &World, within: Duration) -> impl Future<Output = ()> + '_ {
+    let caller = std::panic::Location::caller();
+    async move {
+        let began = Instant::now();
+        loop {
+            let processes = browser_processes(world);
+            if processes.is_empty() {
+                return;
+            }
+            assert!(
+                began.elapsed() < within,
+                "still there after {within:?} (called at {caller}): {processes:#?}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Neither a process nor a file of a browser is left, at once.
+#[track_caller]
+pub fn nothing_is_left(world: &World) {
+    let processes = browser_processes(world);
+    assert!(processes.is_empty(), "left running: {processes:#?}");
+    let files = left_files(world);
+    assert!(files.is_empty(), "left behind: {files:?}");
+}
+
+/// Pages of a source by HTTP and by the browser, as the summary tells them.
+#[track_caller]
+pub fn pages(run: &Run, source: &str) -> (usize, usize) {
+    let line = run
+        .said
+        .lines()
+        .find(|line| line.starts_with(source) && line.split_whitespace().count() == 9);
+    let line = line.unwrap_or_else(|| panic!("no summary of {source} in:\n{}", run.said));
+    let cells: Vec<usize> = line
+        .split_whitespace()
+        .skip(1)
+        .map(|cell| cell.parse().expect("a count"))
+        .collect();
+    (cells[6], cells[7])
+}
+
+/// Documents a browser opened of a host, in order: not what their scripts fetched.
+pub fn opened(world: &World, site: Site) -> Vec<String> {
+    let log = world.replica.log();
+    let by_browser = log.of(site).filter(|request| request.from_browser);
+    by_browser
+        .filter(|request| request.path.starts_with("/fund"))
+        .map(|request| request.path.clone())
+        .collect()
+}
+
+/// Lines that tell that a page of a source goes over to the browser.
+pub fn changes_to_the_browser(run: &Run, source: &str, page: &str) -> usize {
+    let words = [
+        "changing to the browser".to_owned(),
+        format!("source={source}"),
+        format!("page=\"{page}\""),
+    ];
+    run.said
+        .lines()
+        .filter(|line| words.iter().all(|word| line.contains(word)))
+        .count()
+}
+
+/// An archived page of WealthMagik's list.
+pub fn archived(world: &World, folder: &str) -> Vec<String> {
+    let root = world.dir().join("data/archive").join(folder);
+    let mut bodies = Vec::new();
+    for month in std::fs::read_dir(root).expect("an archive").flatten() {
+        for file in std::fs::read_dir(month.path()).expect("a month").flatten() {
+            let body = sources::archive::read(Path::new(&file.path())).expect("gzip");
+            bodies.push(String::from_utf8(body).expect("text"));
+        }
+    }
+    bodies
+}

@@ -1,0 +1,72 @@
+//! A private server that dies under a running cycle: it has nobody but the runner to bring it back.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use master_runner::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use replica::MarketConfig;
+
+use crate::world::{Database, World, ended};
+
+/// D1, A2: the private server dies under a running cycle (kill -9 of the postmaster) and is started again by the runner;
+/// the cycle ends complete, and the tables are the truth.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_server_that_is_killed_in_mid_cycle_comes_back_and_nothing_is_lost() {
+    let mut world = World::new(MarketConfig {
+        funds: 40,
+        days: 60,
+        latency_ms: 5,
+        ..MarketConfig::default()
+    })
+    .await;
+    // The server's user must get to its folder.
+    std::fs::set_permissions(world.dir(), std::fs::Permissions::from_mode(0o755))
+        .expect("the folder is opened");
+    let data_dir = world.dir().join("data/postgres");
+    world.settings.more = format!("database: Embedded(data_dir: {data_dir:?}),");
+    let mut command = world.command(&["--once", "--cycle", "monthly"]);
+    command.env_remove("DATABASE_URL");
+    let run = command.spawn().expect("the runner starts");
+    let mut killed = Vec::new();
+    for requests in [60, 140] {
+        while world.replica.log().requests.len() < requests {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        killed.push(kill_postmaster(&data_dir, killed.last().copied()).await);
+    }
+    ended(run)
+        .await
+        .exits(0)
+        .says("the private PostgreSQL had died and was started again");
+
+    let settings = EmbeddedSettings {
+        data_dir,
+        bin_dir: None,
+    };
+    let server = EmbeddedPostgres::start(&settings)
+        .await
+        .expect("the server starts");
+    world.database = Database::elsewhere(server.connection_string());
+    world.assert_truth().await;
+    server.stop().await.expect("the server stops");
+}
+
+/// Kills the postmaster that runs, once it is another one than `before`; returns its process id.
+async fn kill_postmaster(data_dir: &Path, before: Option<i32>) -> i32 {
+    loop {
+        let pid = std::fs::read_to_string(data_dir.join("postmaster.pid"))
+            .ok()
+            .filter(|text| text.contains("ready"))
+            .and_then(|text| text.lines().next()?.trim().parse::<i32>().ok());
+        match pid {
+            Some(pid) if Some(pid) != before => {
+                kill(Pid::from_raw(pid), Signal::SIGKILL).expect("the postmaster is killed");
+                return pid;
+            }
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
