@@ -5,7 +5,7 @@
 //! ```
 //! Both rounds are the same loop: planning adds what is missing, the checkpoint says what is left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use actors::messages::ReadCheckpoint;
 use actors::run_mode::{RunMode, Wave, waves};
 use actors::supervisor::{GetLoader, RunWave, SourceEnd, SpineFailed, Supervisor};
 use schema::store::{Batch, Cycle, CycleRequest, CycleTotals};
-use schema::{Outcome, PlannedTask, SourceName, TaskAnswer};
+use schema::{FundCode, Outcome, PlannedTask, SourceName, TaskAnswer};
 use sources::page::{PageSpec, Stage};
 use tokio::sync::watch;
 
-use crate::cycle_plan::{Narrowing, SitePages, plan_stage};
+use crate::cycle_plan::{Narrowing, SitePages, funds_not_in_market, plan_stage};
 
 /// Why a closed cycle's task that never got an outcome has failed: what `status` shows for it.
 const NEVER_ASKED: &str = "it had no outcome when the cycle closed";
@@ -52,6 +52,8 @@ pub struct CycleEnd {
     pub stopped: bool,
     /// Sources that were quarantined in the last round, with the reason.
     pub quarantined: BTreeMap<SourceName, String>,
+    /// Codes of `--funds` that are no active fund.
+    pub not_in_market: BTreeSet<FundCode>,
 }
 
 /// How a round ended.
@@ -266,6 +268,7 @@ impl CycleRunner {
         cycle: Cycle,
         quarantined: BTreeMap<SourceName, String>,
     ) -> Result<CycleEnd, SpineFailed> {
+        let not_in_market = self.funds_not_in_market(&cycle).await?;
         let closing = cycle.clone();
         let totals = self
             .on_writer("closing the cycle", move |writer| {
@@ -278,7 +281,22 @@ impl CycleRunner {
             totals,
             stopped: false,
             quarantined,
+            not_in_market,
         })
+    }
+
+    async fn funds_not_in_market(&self, cycle: &Cycle) -> Result<BTreeSet<FundCode>, SpineFailed> {
+        if self.narrowing.funds.is_none() {
+            return Ok(BTreeSet::new());
+        }
+        let cycle = cycle.clone();
+        let state = self
+            .on_writer("looking for the funds asked for", move |writer| {
+                let cycle = cycle.clone();
+                Box::pin(async move { writer.planning_state(&cycle).await })
+            })
+            .await?;
+        Ok(funds_not_in_market(&state, &self.narrowing))
     }
 
     async fn stopped(&self, cycle: Cycle) -> Result<CycleEnd, SpineFailed> {
@@ -294,6 +312,7 @@ impl CycleRunner {
             totals,
             stopped: true,
             quarantined: BTreeMap::new(),
+            not_in_market: BTreeSet::new(),
         })
     }
 

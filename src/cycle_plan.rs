@@ -116,6 +116,17 @@ fn asked_funds<'state>(
         .collect()
 }
 
+/// Codes the run was narrowed to that are no active fund: nothing was asked for them, and silence would look like success
+/// (D7).
+#[must_use]
+pub fn funds_not_in_market(state: &PlanningState, narrowing: &Narrowing) -> BTreeSet<FundCode> {
+    let mut missing = narrowing.funds.clone().unwrap_or_default();
+    for fund in state.funds.iter().filter(|fund| fund.active) {
+        missing.remove(&fund.fund_code);
+    }
+    missing
+}
+
 fn has_list_answered(
     state: &PlanningState,
     source: SourceName,
@@ -448,6 +459,24 @@ mod tests {
             planned(&state(CycleKind::Monthly, vec![linked]), Stage::Factsheets).len(),
             1
         );
+    }
+
+    #[test]
+    fn a_code_that_is_no_active_fund_is_told() {
+        let mut inactive = fund("B");
+        inactive.active = false;
+        let state = state(CycleKind::Daily, vec![fund("A"), inactive]);
+        let code = |text| FundCode::parse(text).expect("a code");
+        let narrowing = |funds| Narrowing {
+            funds,
+            ..Narrowing::default()
+        };
+        let wanted = BTreeSet::from([code("A"), code("B"), code("a")]);
+        assert_eq!(
+            funds_not_in_market(&state, &narrowing(Some(wanted))),
+            BTreeSet::from([code("B"), code("a")])
+        );
+        assert!(funds_not_in_market(&state, &narrowing(None)).is_empty());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::cycle::CycleEnd;
 pub enum RunOutcome {
     /// Every planned task done, unchanged or absent.
     Complete,
-    /// Some task failed or was deferred, a source was quarantined, in breach or down.
+    /// Some task failed or was deferred, a source was quarantined, in breach or down, a fund asked for is none.
     Partial,
     /// Merge or loader over budget, the database never came, the books do not balance, the embedded server cannot start.
     Failed,
@@ -52,7 +52,10 @@ impl RunOutcome {
             Self::Failed
         } else if end.stopped {
             Self::Stopped
-        } else if end.totals.is_complete() && end.quarantined.is_empty() {
+        } else if end.totals.is_complete()
+            && end.quarantined.is_empty()
+            && end.not_in_market.is_empty()
+        {
             Self::Complete
         } else {
             Self::Partial
@@ -194,6 +197,12 @@ fn failures_block(text: &mut String, end: &CycleEnd) {
         for (source, why, count) in &end.totals.failures {
             let _ = writeln!(text, "  {source}: {count} x {why}");
         }
+    }
+    for code in &end.not_in_market {
+        let _ = writeln!(
+            text,
+            "\nnot asked: {code} is no active fund (codes are compared exactly, case included); `master_runner explain {code}` shows what is known of it"
+        );
     }
     let advice = match RunOutcome::of(end) {
         RunOutcome::Complete => return,

@@ -144,6 +144,13 @@ async fn a_host_that_is_down_for_the_whole_run_costs_its_own_pages_alone() {
     let run = world.run(&FRESH).await;
     run.exits(3);
     assert_eq!(lines_about_a_host_down(&run), 1, "{}", run.said);
+    // P3: its tasks end with one line for the host.
+    let ended: Vec<&str> = run
+        .said
+        .lines()
+        .filter(|line| line.contains(" x host down: "))
+        .collect();
+    assert!(ended.len() == 1 && !ended[0].contains(" 1 x "), "{ended:?}");
     assert_eq!(world.seven_tables().await, before);
 }
 

@@ -260,6 +260,20 @@ async fn a_partial_run_loads_but_never_satisfies_the_schedule() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_is_no_fund_is_told_and_is_no_success() {
+    let world = World::plain(5).await;
+    let code = world.active(1)[0].clone();
+    let run = world
+        .run(&["--once", "--funds", &format!("{code},NO-SUCH-FUND")])
+        .await;
+    run.exits(3)
+        .says("NO-SUCH-FUND is no active fund")
+        .says("partial");
+    assert!(!run.said.contains(&format!("{code} is no active")));
+    world.assert_truth_of("funds_daily", &[code.as_str()]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_partial_run_never_changes_a_status() {
     let world = World::plain(12).await;
     world.run(&MONTHLY).await.exits(0);

@@ -123,8 +123,12 @@ impl Transport {
         let via = outgoing.via();
         let mut attempts = call.attempts_before;
         let failure = |kind, text: String, attempts| FetchFailure {
+            text: match kind {
+                FailureKind::Failed => format!("{asked}: {text}"),
+                // It is the host's: one sentence for all of its tasks.
+                FailureKind::Deferred => text,
+            },
             kind,
-            text: format!("{asked}: {text}"),
             attempts,
         };
         let gate = self

@@ -171,11 +171,7 @@ impl HostGate {
                 return Decision::Wait(None, Waiting::HostDown { next_probe: None });
             }
             Admission::GivenUp => {
-                let text = self.given_up(&state.health, now);
-                if !std::mem::replace(&mut state.told_given_up, true) {
-                    tracing::error!("{text}; its remaining tasks are deferred");
-                }
-                return Decision::GiveUp(text);
+                return Decision::GiveUp(self.given_up(&mut state, now));
             }
         };
         if let Some(until) = state.pace.closed_until(now) {
@@ -207,16 +203,21 @@ impl HostGate {
         Decision::Go { probe }
     }
 
-    fn given_up(&self, health: &HostHealth, now: Instant) -> String {
-        let HostHealth::Down(outage) = health else {
-            return format!("host {} is down", self.host);
+    /// Says once for each outage, in full, that the host is given up. What its tasks end with is the same sentence for
+    /// all of them, so that they are one line in a summary (P3).
+    fn given_up(&self, state: &mut GateState, now: Instant) -> String {
+        let HostHealth::Down(outage) = &state.health else {
+            return format!("host down: {}", self.host);
         };
-        format!(
-            "host down: {} has not answered for {}; last failure: {}",
-            self.host,
-            words(now.saturating_duration_since(outage.since)),
-            outage.last_failure
-        )
+        if !std::mem::replace(&mut state.told_given_up, true) {
+            tracing::error!(
+                "host down: {} has not answered for {}; last failure: {}; its remaining tasks are deferred",
+                self.host,
+                words(now.saturating_duration_since(outage.since)),
+                outage.last_failure
+            );
+        }
+        format!("host down: {}: {}", self.host, outage.first_failure)
     }
 
     /// A host that throttles is at work and says when it will answer: it gets half an hour however short the patience

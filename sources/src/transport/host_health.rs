@@ -57,6 +57,8 @@ pub struct Outage {
     pub since: Instant,
     /// When the next probe may go.
     pub next_probe: Instant,
+    /// What it went down with: the same for everybody who waits, however long.
+    pub first_failure: String,
     /// What the last failure was.
     pub last_failure: String,
     back_off: Duration,
@@ -171,6 +173,7 @@ impl HostHealth {
         *self = Self::Down(Outage {
             since: now,
             next_probe: now + patience.first_back_off,
+            first_failure: why.to_owned(),
             last_failure: why.to_owned(),
             back_off: patience.first_back_off,
             probe_in_flight: false,
