@@ -95,13 +95,13 @@ pub struct RunArgs {
     #[arg(long)]
     pub once: bool,
     /// A new pass in any case
-    #[arg(long)]
+    #[arg(long, requires = "once")]
     pub fresh: bool,
     /// Wait for the runner that holds the database, and take over when it ends
     #[arg(long)]
     pub standby: bool,
     /// What to ask for
-    #[arg(long, value_enum, default_value_t = CycleChoice::Auto)]
+    #[arg(long, value_enum, default_value_t = CycleChoice::Auto, requires = "once")]
     pub cycle: CycleChoice,
     /// The cycle's date (YYYY-MM-DD) instead of today in Bangkok
     #[arg(long, value_name = "DATE", requires = "once")]
@@ -110,13 +110,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "MODE")]
     pub mode: Option<RunMode>,
     /// These sources only
-    #[arg(long, value_name = "SOURCE,…", value_delimiter = ',', value_parser = read_source)]
+    #[arg(long, requires = "once", value_name = "SOURCE,…", value_delimiter = ',', value_parser = read_source)]
     pub only: Vec<SourceName>,
     /// These funds only
-    #[arg(long, value_name = "CODE,…", value_delimiter = ',', value_parser = read_code)]
+    #[arg(long, requires = "once", value_name = "CODE,…", value_delimiter = ',', value_parser = read_code)]
     pub funds: Vec<FundCode>,
     /// The first N active funds only
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, requires = "once", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
     /// No progress bars, log lines only
     #[arg(long)]
@@ -306,6 +306,9 @@ mod tests {
             ),
             (&["master_runner", "--date", "2026-10-15"][..], "--once"),
             (&["master_runner", "--limit", "0"][..], "limit"),
+            // A narrowed cycle never satisfies the schedule: by the schedule it would be due for ever.
+            (&["master_runner", "--funds", "A"][..], "--once"),
+            (&["master_runner", "--cycle", "monthly"][..], "--once"),
         ] {
             let error = Cli::try_parse_from(line).expect_err("a wrong command line");
             assert_eq!(error.exit_code(), 2);

@@ -14,7 +14,7 @@ use actors::loader_actor::{OnWriter, WriterOp};
 use actors::messages::ReadCheckpoint;
 use actors::run_mode::{RunMode, Wave, waves};
 use actors::supervisor::{GetLoader, RunWave, SourceEnd, SpineFailed, Supervisor};
-use schema::store::{Batch, Cycle, CycleRequest, CycleTotals};
+use schema::store::{Batch, Cycle, CycleRequest, CycleTotals, PlanningState};
 use schema::{FundCode, Outcome, PlannedTask, SourceName, TaskAnswer};
 use sources::page::{PageSpec, Stage};
 use tokio::sync::watch;
@@ -37,6 +37,8 @@ pub struct CycleRunner {
     pub narrowing: Narrowing,
     /// Becomes true when the program is to stop.
     pub stop: watch::Receiver<bool>,
+    /// Tells which sources lost so many records in this cycle that they are in breach of their contract.
+    pub lost_records: Arc<dyn Fn() -> BTreeMap<SourceName, String> + Send + Sync>,
     /// Called at the beginning of each round: hosts that were given up may be asked again.
     pub on_round: Arc<dyn Fn(i16) + Send + Sync>,
 }
@@ -52,6 +54,10 @@ pub struct CycleEnd {
     pub stopped: bool,
     /// Sources that were quarantined in the last round, with the reason.
     pub quarantined: BTreeMap<SourceName, String>,
+    /// Sources that lost so many records that they were in breach of their contract, with the reason (D6).
+    pub breaches: BTreeMap<SourceName, String>,
+    /// No fund is known to be active: nothing could be asked, and that is no success (D7).
+    pub no_active_fund: bool,
     /// Codes of `--funds` that are no active fund.
     pub not_in_market: BTreeSet<FundCode>,
 }
@@ -97,12 +103,13 @@ impl CycleRunner {
                 tasks = again,
                 "round 2 asks for what failed or was deferred"
             );
-            let mut stop = self.stop.clone();
-            tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return self.stopped(next).await,
-                () = until_round_two => {}
-            }
             cycle = next;
+        }
+        // Awaited by a cycle that was resumed in round 2 as well: its first process may have ended while it waited.
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return self.stopped(cycle).await,
+            () = until_round_two => {}
         }
         match self.run_round(&cycle, true).await? {
             RoundEnd::Stopped => return self.stopped(cycle).await,
@@ -268,7 +275,7 @@ impl CycleRunner {
         cycle: Cycle,
         quarantined: BTreeMap<SourceName, String>,
     ) -> Result<CycleEnd, SpineFailed> {
-        let not_in_market = self.funds_not_in_market(&cycle).await?;
+        let known = self.known_funds(&cycle).await?;
         let closing = cycle.clone();
         let totals = self
             .on_writer("closing the cycle", move |writer| {
@@ -281,22 +288,19 @@ impl CycleRunner {
             totals,
             stopped: false,
             quarantined,
-            not_in_market,
+            breaches: (self.lost_records)(),
+            not_in_market: funds_not_in_market(&known, &self.narrowing),
+            no_active_fund: !known.funds.iter().any(|fund| fund.active),
         })
     }
 
-    async fn funds_not_in_market(&self, cycle: &Cycle) -> Result<BTreeSet<FundCode>, SpineFailed> {
-        if self.narrowing.funds.is_none() {
-            return Ok(BTreeSet::new());
-        }
+    async fn known_funds(&self, cycle: &Cycle) -> Result<PlanningState, SpineFailed> {
         let cycle = cycle.clone();
-        let state = self
-            .on_writer("looking for the funds asked for", move |writer| {
-                let cycle = cycle.clone();
-                Box::pin(async move { writer.planning_state(&cycle).await })
-            })
-            .await?;
-        Ok(funds_not_in_market(&state, &self.narrowing))
+        self.on_writer("looking for the funds asked for", move |writer| {
+            let cycle = cycle.clone();
+            Box::pin(async move { writer.planning_state(&cycle).await })
+        })
+        .await
     }
 
     async fn stopped(&self, cycle: Cycle) -> Result<CycleEnd, SpineFailed> {
@@ -312,7 +316,9 @@ impl CycleRunner {
             totals,
             stopped: true,
             quarantined: BTreeMap::new(),
+            breaches: BTreeMap::new(),
             not_in_market: BTreeSet::new(),
+            no_active_fund: false,
         })
     }
 

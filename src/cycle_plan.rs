@@ -153,13 +153,19 @@ fn plan_page(
         return None;
     }
     let answered = fund.answered.get(&(source, spec.name.to_owned()));
-    let is_new = answered.is_none_or(|answered| answered.last_answered.is_none());
+    // What failed in the last closed cycle is asked again in the next, whatever its kind: one bad night of a site must
+    // not leave a month-old page.
+    let is_new =
+        answered.is_none_or(|answered| answered.last_answered.is_none() || answered.failed_last);
     let monthly = state.cycle.kind == CycleKind::Monthly;
     let due = match spec.cadence {
         Cadence::EveryCycle => true,
         Cadence::MonthlyOrNew | Cadence::MonthlyOrLinkChanged => monthly || is_new,
         Cadence::MonthlyOrListingChanged => {
-            monthly || is_new || listing.is_some_and(|listing| listing.changed_in_this_cycle)
+            let answered_cycle = answered.and_then(|answered| answered.answered_cycle);
+            monthly
+                || is_new
+                || listing.is_some_and(|listing| Some(listing.changed_cycle) > answered_cycle)
         }
     };
     due.then(|| NewTask {
@@ -289,7 +295,7 @@ mod tests {
                 ListingState {
                     source_key: format!("F-{code}"),
                     listed: true,
-                    changed_in_this_cycle: false,
+                    changed_cycle: 1,
                 },
             )]),
             factsheets: BTreeMap::new(),
@@ -343,6 +349,8 @@ mod tests {
                 (source, page.to_owned()),
                 Answered {
                     last_answered: Some(date(2026, 10, 14)),
+                    answered_cycle: Some(2),
+                    failed_last: false,
                     locator: None,
                     extents: extent
                         .map(|extent| (extent.to_owned(), date(2026, 10, 1)))
@@ -390,12 +398,29 @@ mod tests {
     }
 
     #[test]
+    fn what_failed_in_the_last_cycle_is_asked_again_on_any_day() {
+        let mut failed = fund("A");
+        answered_everything(&mut failed);
+        failed.last_nav_date = Some(date(2026, 10, 14));
+        if let Some(answered) = failed
+            .answered
+            .get_mut(&(SourceName::SecFundcheck, "statistics".to_owned()))
+        {
+            answered.failed_last = true;
+        }
+        assert_eq!(
+            planned(&state(CycleKind::Daily, vec![failed]), Stage::Funds),
+            ["finnomena/nav/A:F-A:1M", "sec_fundcheck/statistics/A::"]
+        );
+    }
+
+    #[test]
     fn a_changed_list_entry_asks_for_the_fund_page_again() {
         let mut changed = fund("A");
         answered_everything(&mut changed);
         changed.last_nav_date = Some(date(2026, 10, 14));
         if let Some(listing) = changed.listings.get_mut(&SourceName::Finnomena) {
-            listing.changed_in_this_cycle = true;
+            listing.changed_cycle = 3;
         }
         assert_eq!(
             planned(&state(CycleKind::Daily, vec![changed]), Stage::Funds).len(),
@@ -444,6 +469,8 @@ mod tests {
             (SourceName::Finnomena, "factsheet".to_owned()),
             Answered {
                 last_answered: Some(date(2026, 10, 1)),
+                answered_cycle: Some(2),
+                failed_last: false,
                 locator: Some("http://d/1.pdf".to_owned()),
                 extents: BTreeMap::new(),
             },

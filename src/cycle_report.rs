@@ -54,7 +54,9 @@ impl RunOutcome {
             Self::Stopped
         } else if end.totals.is_complete()
             && end.quarantined.is_empty()
+            && end.breaches.is_empty()
             && end.not_in_market.is_empty()
+            && !end.no_active_fund
         {
             Self::Complete
         } else {
@@ -189,7 +191,13 @@ fn tables_block(text: &mut String, totals: &CycleTotals) {
 }
 
 fn failures_block(text: &mut String, end: &CycleEnd) {
-    for (source, why) in &end.quarantined {
+    if end.no_active_fund {
+        let _ = writeln!(
+            text,
+            "\nno active fund is known, so nothing could be asked: the list of finnomena tells which funds there are; run a cycle with finnomena first"
+        );
+    }
+    for (source, why) in end.quarantined.iter().chain(&end.breaches) {
         let _ = writeln!(text, "\n{source}: {why}");
     }
     if !end.totals.failures.is_empty() {

@@ -1,7 +1,6 @@
 //! The program: one table from command to function, and the exit code.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::process::ExitCode;
 
 use clap::Parser as _;
 use master_runner::cli::{Cli, Command, LogFormat};
@@ -12,7 +11,14 @@ use tracing_subscriber::EnvFilter;
 /// `EX_CONFIG` of `sysexits.h`.
 const BAD_CONFIGURATION: u8 = 78;
 
-fn main() -> ExitCode {
+fn main() {
+    // Leaving by `exit` rather than by return: dropping the runtime would wait for whatever still reads or resolves a
+    // name in a blocking thread, beyond every deadline (A6).
+    std::process::exit(i32::from(run_program()));
+}
+
+/// The exit code.
+fn run_program() -> u8 {
     // Faults that tests inject; without the feature nothing happens.
     let _failpoints = fail::FailScenario::setup();
     let (command, common) = Cli::parse().into_command();
@@ -21,7 +27,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // Standard error that is gone has no reader.
             let _ = writeln!(std::io::stderr(), "{error}");
-            return ExitCode::from(BAD_CONFIGURATION);
+            return BAD_CONFIGURATION;
         }
     };
     let with_bars = matches!(&command, Command::Run(args) if !args.no_progress && args.common.log == LogFormat::Text);
@@ -33,8 +39,10 @@ fn main() -> ExitCode {
         "warn"
     };
     start_log(common.log, level, log.clone());
-    let end = actix::System::new().block_on(execute(command, settings, log));
-    ExitCode::from(end.exit_code())
+    let system = actix::System::new();
+    let code = system.block_on(execute(command, settings, log)).exit_code();
+    std::mem::forget(system);
+    code
 }
 
 fn start_log(format: LogFormat, level: &str, writer: LogWriter) {

@@ -23,11 +23,14 @@ use crate::runner_settings::RunnerSettings;
 use crate::schedule::{Next, Schedule};
 use crate::sites::Sites;
 use crate::warehouse::{
-    BACK_OFF, LOCK_PATIENCE, START_PATIENCE, StartPatience, Warehouse, open_writer, psql_line,
+    BACK_OFF, RECONNECT_LOCK_PATIENCE, START_PATIENCE, StartPatience, Warehouse, open_writer,
+    psql_line,
 };
 
 /// The longest sleep of the scheduler: a clock that is set is noticed within it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// `retry_at` is an hour of the cycle's own date: a longer wait means that the clock was set back.
+const LONGEST_WAIT_FOR_ROUND_TWO: Duration = Duration::from_secs(24 * 3600);
 /// How long the sites may take to be reached before the reader is told that there is no network.
 const REACH_LIMIT: Duration = Duration::from_secs(4);
 
@@ -50,7 +53,12 @@ pub async fn run(mut settings: RunnerSettings, args: RunArgs, log: LogWriter) ->
         }
     };
     let outcome = run_on(&settings, &args, log, &sites, &warehouse).await;
-    warehouse.close().await;
+    let closing = tokio::time::timeout(settings.supervision.shutdown, warehouse.close());
+    if closing.await.is_err() {
+        tracing::warn!(
+            "the private PostgreSQL took too long to stop; its data is safe, the next start takes it over"
+        );
+    }
     outcome
 }
 
@@ -97,6 +105,7 @@ async fn run_on(
         mode: settings.mode,
         narrowing: args.narrowing(),
         stop: stopped.clone(),
+        lost_records: sites.lost_records(),
         on_round: sites.on_round(),
     };
     tracing::info!(mode = %settings.mode, "sizes: {}", settings.sizes());
@@ -124,6 +133,14 @@ struct Job<'run> {
     sites: &'run Sites,
     runner: CycleRunner,
     supervisor: Addr<Supervisor>,
+}
+
+/// Whether the cycle came to its end.
+enum CycleOutcome {
+    /// It is closed, however its tasks ended.
+    Closed(RunOutcome),
+    /// It was stopped, or cannot go on: the next start goes on with it.
+    Open(RunOutcome),
 }
 
 impl Job<'_> {
@@ -156,11 +173,27 @@ impl Job<'_> {
             CycleChoice::Daily => CycleKind::Daily,
             CycleChoice::Monthly => CycleKind::Monthly,
             CycleChoice::Auto => match self.facts().await {
-                Ok(facts) => self.schedule().due_kind(cycle_date, &facts),
+                Ok(facts) => self.begun_kind(cycle_date, &facts),
                 Err(error) => return self.broke(&error),
             },
         };
-        self.cycle(kind, cycle_date, true).await
+        match self.cycle(kind, cycle_date, true).await {
+            CycleOutcome::Closed(outcome) | CycleOutcome::Open(outcome) => outcome,
+        }
+    }
+
+    /// Which kind `--once` means by itself: that of the cycle of this date that is open or has failed tasks, so that the
+    /// same command goes on with it; else the one that is due.
+    fn begun_kind(&self, cycle_date: Date, facts: &ScheduleFacts) -> CycleKind {
+        let whole = !self.args.fresh && !self.runner.narrowing.is_partial();
+        [&facts.open, &facts.failed]
+            .into_iter()
+            .flatten()
+            .find(|cycle| whole && cycle.cycle_date == cycle_date)
+            .map_or_else(
+                || self.schedule().due_kind(cycle_date, facts),
+                |cycle| cycle.kind,
+            )
     }
 
     /// By the schedule, until it is stopped.
@@ -177,9 +210,10 @@ impl Job<'_> {
             match schedule.next(&now, &facts, just_started) {
                 Next::Run { kind, cycle_date } => {
                     announced = None;
-                    let outcome = self.cycle(kind, cycle_date, false).await;
-                    if matches!(outcome, RunOutcome::Failed | RunOutcome::Stopped) {
-                        return outcome;
+                    match self.cycle(kind, cycle_date, false).await {
+                        // Unbalanced books are reported; the cycle is closed and the next one may be sound.
+                        CycleOutcome::Closed(_) => {}
+                        CycleOutcome::Open(outcome) => return outcome,
                     }
                 }
                 Next::SleepUntil(until) => {
@@ -212,7 +246,7 @@ impl Job<'_> {
         }
     }
 
-    async fn cycle(&self, kind: CycleKind, cycle_date: Date, once: bool) -> RunOutcome {
+    async fn cycle(&self, kind: CycleKind, cycle_date: Date, once: bool) -> CycleOutcome {
         let began = Instant::now();
         let pages_before = self.sites.page_counts();
         let request = CycleRequest {
@@ -227,7 +261,6 @@ impl Job<'_> {
             resume_closed_failures: once,
         };
         let schedule = self.schedule();
-        let began_at = Zoned::now();
         let sites = self.sites;
         let round_two = async move {
             if once {
@@ -237,12 +270,12 @@ impl Job<'_> {
             sites.close().await;
             loop {
                 let now = Zoned::now();
-                let Ok(left) =
-                    Duration::try_from(now.duration_until(&schedule.round_two_at(&began_at)))
-                else {
+                let left = now.duration_until(&schedule.round_two_at(cycle_date));
+                // Already past, or further away than a clock that is right can say.
+                let Ok(left) = Duration::try_from(left) else {
                     return;
                 };
-                if left.is_zero() {
+                if left.is_zero() || left > LONGEST_WAIT_FOR_ROUND_TWO {
                     return;
                 }
                 tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
@@ -259,9 +292,14 @@ impl Job<'_> {
             Ok(end) => {
                 self.print_summary(&end, began.elapsed(), &pages_before)
                     .await;
-                RunOutcome::of(&end)
+                let outcome = RunOutcome::of(&end);
+                if end.stopped {
+                    CycleOutcome::Open(outcome)
+                } else {
+                    CycleOutcome::Closed(outcome)
+                }
             }
-            Err(error) => self.broke(&error),
+            Err(error) => CycleOutcome::Open(self.broke(&error)),
         }
     }
 
@@ -327,7 +365,7 @@ fn supervisor_settings(
         shutdown_deadline: supervision.shutdown,
         writer: WriterSettings {
             database: warehouse.connection().to_owned(),
-            lock_patience: LOCK_PATIENCE,
+            lock_patience: RECONNECT_LOCK_PATIENCE,
             retention: settings.retention.store,
             back_off: BACK_OFF,
             revive: warehouse.revive(),

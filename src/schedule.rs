@@ -92,18 +92,14 @@ impl Schedule {
         }
     }
 
-    /// When round 2 of a cycle that began at `began` may start: `retry_at` of that day, or at once where that has passed.
+    /// From when on round 2 of the cycle of this date may start: `retry_at` of that day.
     #[must_use]
-    pub fn round_two_at(&self, began: &Zoned) -> Zoned {
-        let began = began.with_time_zone(self.timezone.clone());
-        match began
-            .date()
-            .to_datetime(self.retry_at)
+    pub fn round_two_at(&self, cycle_date: Date) -> Zoned {
+        let retry_at = cycle_date.to_datetime(self.retry_at);
+        // Without such a moment (a gap of daylight saving) the moment after the gap; beyond the calendar, now.
+        retry_at
             .to_zoned(self.timezone.clone())
-        {
-            Ok(retry_at) if retry_at > began => retry_at,
-            _ => began,
-        }
+            .unwrap_or_else(|_| Zoned::now())
     }
 
     fn is_working_day(&self, date: Date) -> bool {
@@ -170,6 +166,7 @@ mod tests {
             last_closed_daily: daily,
             last_closed_monthly: monthly,
             open: None,
+            failed: None,
         }
     }
 
@@ -302,15 +299,10 @@ mod tests {
     }
 
     #[test]
-    fn round_two_waits_for_retry_at_of_the_same_day() {
-        let schedule = schedule();
+    fn round_two_waits_for_retry_at_of_the_cycles_day() {
         assert_eq!(
-            schedule.round_two_at(&at("2026-10-15T03:00")),
+            schedule().round_two_at(date(2026, 10, 15)),
             at("2026-10-15T07:00")
-        );
-        assert_eq!(
-            schedule.round_two_at(&at("2026-10-15T09:00")),
-            at("2026-10-15T09:00")
         );
     }
 

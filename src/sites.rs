@@ -196,6 +196,21 @@ impl Sites {
         })
     }
 
+    /// What to ask at the end of a cycle: which sources lost so many records that they were in breach (D6).
+    #[must_use]
+    pub fn lost_records(&self) -> Arc<dyn Fn() -> BTreeMap<SourceName, String> + Send + Sync> {
+        let memories: Vec<(SourceName, Arc<CycleMemory>)> = self
+            .sites
+            .iter()
+            .map(|(source, site)| (*source, Arc::clone(&site.memory)))
+            .collect();
+        Arc::new(move || {
+            let lost = memories.iter();
+            lost.filter_map(|(source, memory)| Some((*source, memory.lost_records()?)))
+                .collect()
+        })
+    }
+
     /// One enabled site with its transport, for a question outside a cycle.
     #[must_use]
     pub fn site(&self, source: SourceName) -> Option<(Arc<dyn Site>, &Transport, TransportMode)> {

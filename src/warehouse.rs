@@ -14,6 +14,9 @@ use crate::runner_settings::DatabaseSettings;
 
 /// How long the writer's lock is tried for: a killed runner's backend may hold it for moments (O2).
 pub const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a loader that lost its connection tries for the lock: a server notices a cut cable within this time, by the
+/// keepalives of the session, and lets go of the lock of the connection that is gone.
+pub const RECONNECT_LOCK_PATIENCE: Duration = Duration::from_secs(90);
 /// How long `--once` and `check` give a database that is not there (A2).
 pub const START_PATIENCE: Duration = Duration::from_secs(30);
 /// Shortest and longest wait between two attempts to reach a database that is away.

@@ -17,6 +17,9 @@ use tokio::sync::watch;
 use crate::child::{ExitReason, ExitSlip};
 use crate::messages::{BatchSettled, FundBatch, ReadCheckpoint, TasksAcknowledged};
 
+/// How often the holder of the database shows that it lives.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
+
 /// How the writer gets its connection.
 #[derive(Debug, Clone)]
 pub struct WriterSettings {
@@ -55,6 +58,9 @@ pub struct LoaderActor {
     waits_for: DatabaseWait,
     stop: watch::Receiver<bool>,
     slip: ExitSlip,
+    heartbeat_queued: bool,
+    /// Whether anything was done on the writer since the last heartbeat.
+    used_since_heartbeat: bool,
 }
 
 /// The database could not do it, and waiting will not help or is no longer allowed.
@@ -80,10 +86,13 @@ impl LoaderActor {
             waits_for,
             stop,
             slip,
+            heartbeat_queued: false,
+            used_since_heartbeat: false,
         }
     }
 
     fn persistent(&mut self) -> PersistentWriter {
+        self.used_since_heartbeat = true;
         PersistentWriter {
             settings: self.settings.clone(),
             writer: self.writer.take(),
@@ -101,6 +110,53 @@ impl LoaderActor {
 
 impl Actor for LoaderActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.run_interval(HEARTBEAT_EVERY, |actor, context| {
+            // One at a time: while the database is away or busy, no heap of heartbeats grows.
+            if !actor.heartbeat_queued {
+                actor.heartbeat_queued = true;
+                context.notify(Heartbeat);
+            }
+        });
+    }
+}
+
+/// To itself: a sign of life in the database. It also notices a connection, and with it the lock, that was lost in a
+/// quiet hour; the next use then takes a fresh one.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Heartbeat;
+
+impl Handler<Heartbeat> for LoaderActor {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, _beat: Heartbeat, _context: &mut Self::Context) -> Self::Result {
+        let writer = self.writer.take();
+        let doing = if self.used_since_heartbeat {
+            "writing"
+        } else {
+            "waiting"
+        };
+        self.used_since_heartbeat = false;
+        AtomicResponse::new(Box::pin(
+            async move {
+                let mut writer = writer?;
+                match writer.heartbeat(doing).await {
+                    Ok(()) => Some(writer),
+                    Err(error) => {
+                        tracing::warn!(%error, "the connection to the database was lost while nothing was written; the next use takes a fresh one");
+                        None
+                    }
+                }
+            }
+            .into_actor(self)
+            .map(|writer, actor, _context| {
+                actor.writer = writer;
+                actor.heartbeat_queued = false;
+            }),
+        ))
+    }
 }
 
 /// A unit of work on the writer that can be done again after a lost connection.
@@ -246,7 +302,8 @@ impl PersistentWriter {
                         revive().await;
                     }
                     match Writer::open(&self.settings.database, self.settings.lock_patience).await {
-                        Ok(writer) => {
+                        Ok(mut writer) => {
+                            writer.set_retention(self.settings.retention);
                             self.writer = Some(writer);
                             continue;
                         }

@@ -76,9 +76,17 @@ impl RestartHistory {
     }
 
     /// A fresh incarnation starts.
-    pub const fn started(&mut self, now: Instant) {
+    pub fn started(&mut self, now: Instant) {
+        self.forgive(now);
         self.started_at = now;
         self.committed = false;
+    }
+
+    fn forgive(&mut self, now: Instant) {
+        let lived = now.saturating_duration_since(self.started_at);
+        if self.committed && lived >= self.policy.healthy_after {
+            self.failures.clear();
+        }
     }
 
     /// Something of this child's work was committed.
@@ -88,10 +96,9 @@ impl RestartHistory {
 
     /// The child failed: restart it, or give up? `jitter` is drawn from [0, 1).
     pub fn failed(&mut self, now: Instant, jitter: f64) -> Verdict {
-        let lived = now.saturating_duration_since(self.started_at);
-        if self.committed && lived >= self.policy.healthy_after {
-            self.failures.clear();
-        }
+        self.forgive(now);
+        // The wait for the restart is no healthy time.
+        self.committed = false;
         self.failures.push_back(now);
         let recent = self
             .failures

@@ -379,18 +379,48 @@ impl Supervisor {
                             "quarantined for this round after too many restarts; last: {reason}"
                         );
                         tracing::error!(%source, %reason, "quarantined: over its restart budget; the other sources go on");
-                        if let Some(running) = self
-                            .wave
-                            .as_mut()
-                            .and_then(|wave| wave.sources.get_mut(&source))
-                        {
-                            running.end = Some(SourceEnd::Quarantined(why));
-                        }
+                        self.quarantine(source, incarnation, why, context);
                     }
                 }
             }
         }
         self.end_wave_if_done();
+    }
+
+    /// Ends the source's part of the wave, once the merge has let go of what it holds of it: what has not been batched
+    /// by then has no outcome, and gets the one of a source that is quarantined.
+    fn quarantine(
+        &mut self,
+        source: SourceName,
+        incarnation: u32,
+        why: String,
+        context: &mut Context<Self>,
+    ) {
+        let merge = self.merge.as_ref().map(|(_, merge)| merge.address.clone());
+        context.spawn(
+            async move {
+                if let Some(merge) = merge {
+                    // A merge that is gone holds nothing.
+                    let _ = merge
+                        .send(SourceGone {
+                            source,
+                            incarnation,
+                        })
+                        .await;
+                }
+            }
+            .into_actor(self)
+            .map(move |(), actor, _context| {
+                if let Some(running) = actor
+                    .wave
+                    .as_mut()
+                    .and_then(|wave| wave.sources.get_mut(&source))
+                {
+                    running.end = Some(SourceEnd::Quarantined(why));
+                }
+                actor.end_wave_if_done();
+            }),
+        );
     }
 
     fn spine_exited(&mut self, child: ChildName, reason: &ExitReason, context: &mut Context<Self>) {
@@ -633,6 +663,9 @@ impl Handler<BatchSettled> for Supervisor {
         for source in sources {
             self.history(ChildName::Source(source)).committed();
         }
+        for (source, breach) in &settled.report.breaches {
+            tracing::error!(%source, "contract breach: {breach}");
+        }
         self.snapshot.settled(&settled.report);
     }
 }
@@ -669,6 +702,10 @@ impl Handler<BeginShutdown> for Supervisor {
             }
         }
         self.end_wave_if_done();
+        if self.loader.is_none() {
+            self.give_up("stopped while the loader was waiting for its restart".to_owned());
+            return;
+        }
         context.run_later(self.settings.shutdown_deadline, |actor, _context| {
             if let Some(wave) = &mut actor.wave {
                 for running in wave.sources.values_mut() {
@@ -676,6 +713,12 @@ impl Handler<BeginShutdown> for Supervisor {
                         child.kill(ExitReason::Killed);
                     }
                 }
+            }
+            if let Some((_, merge)) = &actor.merge {
+                merge.kill(ExitReason::Killed);
+            }
+            if let Some((_, loader)) = &actor.loader {
+                loader.kill(ExitReason::Killed);
             }
         });
     }

@@ -22,6 +22,7 @@ pub struct CycleMemory(Mutex<Memory>);
 struct Memory {
     tally: ContractTally,
     breach: Option<String>,
+    lost_records: Option<String>,
     calls_for_browser: BTreeMap<&'static str, u32>,
     browser_refusals: BTreeMap<&'static str, u32>,
 }
@@ -44,6 +45,20 @@ impl CycleMemory {
     #[must_use]
     pub fn breach(&self) -> Option<String> {
         lock(&self.0).breach.clone()
+    }
+
+    /// The first breach of this cycle by records that could not be read. They are lost to the cycle whatever round 2
+    /// brings, for their pages count as read.
+    #[must_use]
+    pub fn lost_records(&self) -> Option<String> {
+        lock(&self.0).lost_records.clone()
+    }
+
+    /// Notes a breach by lost records; the first one is kept.
+    pub(crate) fn note_lost_records(&self, text: &str) {
+        lock(&self.0)
+            .lost_records
+            .get_or_insert_with(|| text.to_owned());
     }
 
     /// Notes a breach; the first one is kept.

@@ -49,6 +49,7 @@ fn standing() -> Standing {
                 last_closed_daily: Some(date(2026, 10, 15)),
                 last_closed_monthly: Some(date(2026, 10, 1)),
                 open: None,
+                failed: None,
             },
             cycles: vec![
                 cycle(9, date(2026, 10, 15), "closed", Some(2)),

@@ -17,10 +17,10 @@ pub struct Reviver {
 }
 
 impl Reviver {
-    /// As [`EmbeddedPostgres::revive`]; does nothing once the server has been given up.
+    /// As [`super::EmbeddedPostgres::revive`]; does nothing once the server has been given up.
     ///
     /// # Errors
-    /// As [`EmbeddedPostgres::start`].
+    /// As [`super::EmbeddedPostgres::start`].
     pub async fn revive(&self) -> Result<bool, EmbeddedError> {
         let this = self.clone();
         blocking(move || {

@@ -117,6 +117,8 @@ pub struct ScheduleFacts {
     pub last_closed_monthly: Option<Date>,
     /// The full cycle that is still open, if any: the next start goes on with it.
     pub open: Option<Cycle>,
+    /// The newest closed full cycle, if tasks of it have failed: `--once` on its date asks just these.
+    pub failed: Option<Cycle>,
 }
 
 const COLUMNS: &str = "cycle_id, cycle_date, kind, scope, round, state";
@@ -330,7 +332,22 @@ pub(super) async fn schedule_facts(
             &[],
         )
         .await?;
+    let failed = client
+        .query_opt(
+            &format!(
+                "SELECT {COLUMNS} FROM runner.cycle WHERE cycle_id =
+                     (SELECT max(cycle_id) FROM runner.cycle WHERE scope = 'full' AND state = 'closed')
+                 AND EXISTS (SELECT FROM runner.task t
+                     WHERE t.planned_cycle = cycle_id AND t.acked_cycle = cycle_id AND t.outcome = 'failed')"
+            ),
+            &[],
+        )
+        .await?;
     Ok(ScheduleFacts {
+        failed: failed
+            .map(|row| read_cycle(&row))
+            .transpose()?
+            .map(|stored| stored.cycle),
         last_closed_daily: closed.try_get(0)?,
         last_closed_monthly: closed.try_get(1)?,
         open: open

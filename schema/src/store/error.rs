@@ -40,9 +40,7 @@ pub enum StoreError {
     #[error("the existing tables cannot be adopted: {0}; nothing was changed")]
     Adoption(String),
     /// The database is away, restarting, overloaded or read-only: wait and repeat (A2).
-    #[error(
-        "the database is not available: {0}; nothing of this batch was committed unless it is found on the next connection"
-    )]
+    #[error("the database is not available: {0}")]
     Outage(String),
     /// A statement failed for its data (SQLSTATE class 22 or 23) where no single task is to blame.
     #[error("the database refuses a value: {0}; the transaction was rolled back")]

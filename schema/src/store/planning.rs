@@ -58,8 +58,8 @@ pub struct ListingState {
     pub source_key: String,
     /// Whether the newest whole list of the source holds it.
     pub listed: bool,
-    /// Whether what the list says of it is new or other than before, since this cycle.
-    pub changed_in_this_cycle: bool,
+    /// The cycle in which what the list says of it last changed.
+    pub changed_cycle: i64,
 }
 
 /// What is known of a page of a fund.
@@ -67,6 +67,10 @@ pub struct ListingState {
 pub struct Answered {
     /// Date of the last cycle in which the source answered it (done, unchanged or absent).
     pub last_answered: Option<Date>,
+    /// The cycle in which it was last answered.
+    pub answered_cycle: Option<i64>,
+    /// Whether it failed when it was last asked.
+    pub failed_last: bool,
     /// The locator it was last answered with.
     pub locator: Option<String>,
     /// For each extent (such as the NAV range `MAX`) the date of the last cycle in which it was answered. A fund whose
@@ -97,12 +101,12 @@ pub(super) async fn read(
     cycle: &Cycle,
 ) -> Result<PlanningState, StoreError> {
     let mut funds = read_funds(client, cycle).await?;
-    read_listings(client, cycle, &mut funds).await?;
+    read_listings(client, &mut funds).await?;
     let mut lists = BTreeMap::new();
     let rows = client
         .query(
             "SELECT t.source, t.page, t.key, t.acked_cycle = $1 AND t.planned_cycle = $1, t.outcome,
-                    c.cycle_date, t.answered_locator, t.extents
+                    c.cycle_date, t.answered_locator, t.extents, t.answered_cycle
              FROM runner.task t LEFT JOIN runner.cycle c ON c.cycle_id = t.answered_cycle",
             &[&cycle.id],
         )
@@ -133,6 +137,8 @@ pub(super) async fn read(
                 (source, page),
                 Answered {
                     last_answered,
+                    answered_cycle: row.try_get(8)?,
+                    failed_last: row.try_get::<_, Option<String>>(4)?.as_deref() == Some("failed"),
                     locator: row.try_get(6)?,
                     extents,
                 },
@@ -179,20 +185,19 @@ async fn read_funds(client: &impl GenericClient, cycle: &Cycle) -> Result<FundsB
 
 async fn read_listings(
     client: &impl GenericClient,
-    cycle: &Cycle,
     funds: &mut FundsByCode,
 ) -> Result<(), StoreError> {
     let rows = client
         .query(
             "SELECT f.fund_code, o.source, o.dataset, o.fields ->> 'source_key', o.fields ->> 'factsheet_url',
-                    o.cycle_id = $1,
+                    o.cycle_id,
                     (SELECT max(a.last_cycle) FROM runner.alias a WHERE a.source = o.source AND a.fund_id = o.fund_id)
                         = newest.cycle_id
              FROM runner.observation o JOIN runner.fund f USING (fund_id)
              LEFT JOIN (SELECT source, max(last_cycle) AS cycle_id FROM runner.alias GROUP BY source) newest
                     ON newest.source = o.source
              WHERE o.dataset IN ('listing', 'factsheet_link')",
-            &[&cycle.id],
+            &[],
         )
         .await?;
     for row in rows {
@@ -203,14 +208,13 @@ async fn read_listings(
         let source = read_source(row.try_get(1)?)?;
         let (key, url): (Option<String>, Option<String>) = (row.try_get(3)?, row.try_get(4)?);
         if let Some(source_key) = key {
-            let changed: Option<bool> = row.try_get(5)?;
             let listed: Option<bool> = row.try_get(6)?;
             fund.listings.insert(
                 source,
                 ListingState {
                     source_key,
                     listed: listed == Some(true),
-                    changed_in_this_cycle: changed == Some(true),
+                    changed_cycle: row.try_get(5)?,
                 },
             );
         }

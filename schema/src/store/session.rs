@@ -26,7 +26,13 @@ const SESSION: &str = "
     SET TimeZone = 'UTC';
     SET DateStyle = 'ISO, YMD';
     SET client_min_messages = 'warning';
+    SET tcp_keepalives_idle = 20;
+    SET tcp_keepalives_interval = 10;
+    SET tcp_keepalives_count = 3;
     SET search_path = pg_catalog, public, pg_temp;";
+
+/// Sent and not acknowledged by the other side for so long: the connection is gone, where keepalives do not look.
+const UNANSWERED: Duration = Duration::from_secs(60);
 
 /// Reads the `database` setting.
 pub(super) fn read_config(database: &str) -> Result<Config, StoreError> {
@@ -39,6 +45,7 @@ pub(super) fn read_config(database: &str) -> Result<Config, StoreError> {
     config
         .keepalives(true)
         .keepalives_idle(KEEPALIVE_IDLE)
+        .tcp_user_timeout(UNANSWERED)
         .application_name("master_runner");
     Ok(config)
 }

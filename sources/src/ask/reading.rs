@@ -85,7 +85,9 @@ impl Asker {
                         let kept = self.keep(Kept::Rejected, answer, round).await;
                         if let Some(counts) = breached {
                             let breach = breach_of(lost);
-                            self.stop_source(&in_full(&counts, answer, &breach, kept.as_ref()));
+                            let text = in_full(&counts, answer, &breach, kept.as_ref());
+                            self.stop_source(&text);
+                            self.memory.note_lost_records(&text);
                         }
                     }
                     let payload = (lost.is_none() && self.memory.breach().is_none())
