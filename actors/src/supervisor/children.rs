@@ -1,0 +1,147 @@
+//! How children are built: loader and merge bottom-up, a source with its tasks.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use schema::{PlannedTask, SourceName};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::Supervisor;
+use crate::child::{Child, ExitReason};
+use crate::loader_actor::LoaderActor;
+use crate::merge_actor::MergeActor;
+use crate::messages::{ChildExited, ChildName, StartSource};
+use crate::pulse::Pulse;
+use crate::restart_policy::RestartHistory;
+use crate::source_actor::{SourceActor, SourceSettings};
+
+/// A task is given up when its source died this often with it in flight (D6).
+const DEATHS_PER_TASK: u32 = 2;
+
+impl Supervisor {
+    pub(super) fn next_incarnation(&mut self) -> u32 {
+        self.incarnations += 1;
+        self.incarnations
+    }
+
+    pub(super) fn tell_exit(
+        child: ChildName,
+        incarnation: u32,
+        context: &Context<Self>,
+    ) -> impl FnOnce(ExitReason) + 'static {
+        let supervisor = context.address();
+        move |reason| {
+            supervisor.do_send(ChildExited {
+                child,
+                incarnation,
+                reason,
+            });
+        }
+    }
+
+    pub(super) fn history(&mut self, child: ChildName) -> &mut RestartHistory {
+        let policy = match child {
+            ChildName::Source(_) => self.settings.source_policy,
+            ChildName::Loader | ChildName::Merge => self.settings.spine_policy,
+        };
+        self.histories
+            .entry(child)
+            .or_insert_with(|| RestartHistory::new(policy, Instant::now()))
+    }
+
+    /// Starts what of loader and merge is not running, bottom-up.
+    pub(super) fn start_spine(&mut self, context: &mut Context<Self>) {
+        let loader = if let Some((_, loader)) = &self.loader {
+            loader.address.clone()
+        } else {
+            let incarnation = self.next_incarnation();
+            let settings = self.settings.writer.clone();
+            let writer = self.first_writer.take();
+            let settled = context.address().recipient();
+            let (waits_for, stop) = (Arc::clone(&self.database_wait), self.stop.subscribe());
+            let child = Child::start(
+                // Batches, and the calls of cycle and supervisor beside them.
+                self.settings.sizes.loader_mailbox.get() + 4,
+                move |slip| LoaderActor::new(settings, writer, settled, waits_for, stop, slip),
+                Self::tell_exit(ChildName::Loader, incarnation, context),
+            );
+            let address = child.address.clone();
+            self.loader = Some((incarnation, child));
+            self.history(ChildName::Loader).started(Instant::now());
+            for waiting in self.awaiting_loader.drain(..) {
+                // A receiver that is gone has stopped waiting.
+                let _ = waiting.send(Ok(address.clone()));
+            }
+            address
+        };
+        if self.merge.is_none() {
+            let incarnation = self.next_incarnation();
+            let sizes = self.settings.sizes;
+            let child = Child::start(
+                sizes.credits.get() * self.settings.askers.len().max(1),
+                move |_slip| MergeActor::new(loader, sizes.loader_mailbox.get()),
+                Self::tell_exit(ChildName::Merge, incarnation, context),
+            );
+            self.merge = Some((incarnation, child));
+            self.history(ChildName::Merge).started(Instant::now());
+        }
+    }
+
+    /// Starts a fresh incarnation of a source of the wave with `tasks`.
+    pub(super) fn start_source(
+        &mut self,
+        source: SourceName,
+        tasks: Vec<PlannedTask>,
+        context: &mut Context<Self>,
+    ) {
+        let incarnation = self.next_incarnation();
+        let (Some(wave), Some((_, merge)), Some(asker)) = (
+            &mut self.wave,
+            &self.merge,
+            self.settings.askers.get(&source),
+        ) else {
+            return;
+        };
+        let Some(running) = wave.sources.get_mut(&source) else {
+            return;
+        };
+        let (given_up, tasks): (Vec<_>, Vec<_>) = tasks.into_iter().partition(|task| {
+            running
+                .deaths
+                .get(&task.id)
+                .is_some_and(|deaths| *deaths >= DEATHS_PER_TASK)
+        });
+        let given_up = given_up
+            .into_iter()
+            .map(|task| (task.id, format!("the {source} actor died {DEATHS_PER_TASK} times with this task in flight; it is not asked a third time")))
+            .collect();
+        let pulse = Arc::new(Pulse::default());
+        let settings = SourceSettings {
+            asked: asker.clone(),
+            cycle: Arc::clone(&wave.cycle),
+            final_round: wave.final_round,
+            fetches_in_flight: self.settings.sizes.fetches_in_flight.get(),
+            incarnation,
+            merge: merge.address.clone(),
+            stop: self.stop.subscribe(),
+        };
+        let shown = Arc::clone(&pulse);
+        let child = Child::start(
+            self.settings.sizes.credits.get(),
+            move |slip| SourceActor::new(settings, shown, slip),
+            Self::tell_exit(ChildName::Source(source), incarnation, context),
+        );
+        child.address.do_send(StartSource {
+            tasks,
+            given_up,
+            // Fresh, so that permits of a dead incarnation cannot be missed or doubled.
+            credits: Arc::new(Semaphore::new(self.settings.sizes.credits.get())),
+        });
+        running.incarnation = incarnation;
+        running.pulse = pulse;
+        running.child = Some(child);
+        self.history(ChildName::Source(source))
+            .started(Instant::now());
+    }
+}

@@ -1,0 +1,273 @@
+//! What happens when a child is gone: who is restarted with what, and who is given up (A1-A3).
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use schema::{PlannedTask, SourceName};
+use tokio::time::Instant;
+
+use super::{SourceEnd, SpineFailed, Supervisor};
+use crate::child::ExitReason;
+use crate::messages::{ChildExited, ChildName, ReadCheckpoint, SourceGone};
+use crate::restart_policy::Verdict;
+
+impl Supervisor {
+    /// Gives a source that is not running its unacknowledged tasks back, read through the loader after all queued
+    /// commits (A1).
+    pub(super) fn revive_source(&mut self, source: SourceName, context: &mut Context<Self>) {
+        let (Some(wave), Some((_, merge)), Some((loader_incarnation, loader))) =
+            (&self.wave, &self.merge, &self.loader)
+        else {
+            return;
+        };
+        let Some(running) = wave
+            .sources
+            .get(&source)
+            .filter(|running| running.child.is_none() && running.end.is_none())
+        else {
+            return;
+        };
+        let gone = SourceGone {
+            source,
+            incarnation: running.incarnation,
+        };
+        let read = ReadCheckpoint {
+            cycle: Arc::clone(&wave.cycle),
+        };
+        let (merge, loader, asked_of) = (
+            merge.address.clone(),
+            loader.address.clone(),
+            *loader_incarnation,
+        );
+        context.spawn(
+            async move {
+                // The merge first drops or has already batched what the dead incarnation said; then the loader's answer is final.
+                merge.send(gone).await.ok()?;
+                loader.send(read).await.ok()?.ok()
+            }
+            .into_actor(self)
+            .map(move |left, actor, context| {
+                // Without an answer merge or loader is gone itself: its own restart revives all sources.
+                let same_loader = actor.loader.as_ref().is_some_and(|(incarnation, _)| *incarnation == asked_of);
+                let (Some(left), true) = (left, same_loader) else {
+                    return;
+                };
+                let Some(running) = actor.wave.as_mut().and_then(|wave| wave.sources.get_mut(&source)) else {
+                    return;
+                };
+                if running.child.is_some() || running.end.is_some() {
+                    return;
+                }
+                let tasks: Vec<PlannedTask> = left.into_iter().filter(|task| running.tasks.contains(&task.id)).collect();
+                tracing::info!(%source, tasks = tasks.len(), "restarted from the last acknowledged checkpoint");
+                actor.start_source(source, tasks, context);
+            }),
+        );
+    }
+
+    pub(super) fn source_exited(
+        &mut self,
+        source: SourceName,
+        incarnation: u32,
+        reason: &ExitReason,
+        context: &mut Context<Self>,
+    ) {
+        let stopping = self.is_stopping();
+        let Some(running) = self
+            .wave
+            .as_mut()
+            .and_then(|wave| wave.sources.get_mut(&source))
+        else {
+            return;
+        };
+        if running.incarnation != incarnation || running.child.is_none() {
+            return;
+        }
+        running.child = None;
+        match reason {
+            ExitReason::Finished => running.end = Some(SourceEnd::Finished),
+            ExitReason::Asked => running.end = Some(SourceEnd::Stopped),
+            _ if stopping => running.end = Some(SourceEnd::Stopped),
+            _ => {
+                for task in running.pulse.in_flight() {
+                    *running.deaths.entry(task).or_insert(0) += 1;
+                }
+                match self
+                    .history(ChildName::Source(source))
+                    .failed(Instant::now(), jitter())
+                {
+                    Verdict::RestartAfter(delay) => {
+                        tracing::warn!(%source, %reason, restart_after_secs = delay.as_secs_f64(), "a source actor failed; it is restarted, what it had acknowledged stands");
+                        self.snapshot.restarts += 1;
+                        context.run_later(delay, move |actor, context| {
+                            actor.revive_source(source, context);
+                        });
+                    }
+                    Verdict::GiveUp => {
+                        let why = format!(
+                            "quarantined for this round after too many restarts; last: {reason}"
+                        );
+                        tracing::error!(%source, %reason, "quarantined: over its restart budget; the other sources go on");
+                        self.quarantine(source, incarnation, why, context);
+                    }
+                }
+            }
+        }
+        self.end_wave_if_done();
+    }
+
+    /// Ends the source's part of the wave, once the merge has let go of what it holds of it: what has not been batched
+    /// by then has no outcome, and gets the one of a source that is quarantined.
+    pub(super) fn quarantine(
+        &mut self,
+        source: SourceName,
+        incarnation: u32,
+        why: String,
+        context: &mut Context<Self>,
+    ) {
+        let merge = self.merge.as_ref().map(|(_, merge)| merge.address.clone());
+        context.spawn(
+            async move {
+                if let Some(merge) = merge {
+                    // A merge that is gone holds nothing.
+                    let _ = merge
+                        .send(SourceGone {
+                            source,
+                            incarnation,
+                        })
+                        .await;
+                }
+            }
+            .into_actor(self)
+            .map(move |(), actor, _context| {
+                if let Some(running) = actor
+                    .wave
+                    .as_mut()
+                    .and_then(|wave| wave.sources.get_mut(&source))
+                {
+                    running.end = Some(SourceEnd::Quarantined(why));
+                }
+                actor.end_wave_if_done();
+            }),
+        );
+    }
+
+    pub(super) fn spine_exited(
+        &mut self,
+        child: ChildName,
+        reason: &ExitReason,
+        context: &mut Context<Self>,
+    ) {
+        // rest_for_one: whatever is downstream of it goes, too, and is started again after it.
+        if let Some(wave) = &mut self.wave {
+            for running in wave.sources.values_mut() {
+                if let Some(source) = running.child.take() {
+                    source.kill(ExitReason::Killed);
+                }
+            }
+        }
+        if child == ChildName::Loader
+            && let Some((_, merge)) = self.merge.take()
+        {
+            merge.kill(ExitReason::Killed);
+        }
+        if self.is_stopping() {
+            self.give_up(format!(
+                "the {child} actor {reason} while the program was stopping"
+            ));
+            return;
+        }
+        match self.history(child).failed(Instant::now(), jitter()) {
+            Verdict::RestartAfter(delay) => {
+                tracing::warn!(%child, %reason, restart_after_secs = delay.as_secs_f64(), "an actor failed; it and those that feed it are restarted from the checkpoint");
+                self.snapshot.restarts += 1;
+                context.run_later(delay, |actor, context| {
+                    actor.start_spine(context);
+                    let sources: Vec<SourceName> = actor
+                        .wave
+                        .iter()
+                        .flat_map(|wave| wave.sources.keys().copied())
+                        .collect();
+                    for source in sources {
+                        actor.revive_source(source, context);
+                    }
+                });
+            }
+            Verdict::GiveUp => self.give_up(format!(
+                "the {child} actor is over its restart budget; last: {reason}"
+            )),
+        }
+    }
+
+    /// The cycle cannot go on: everybody who waits is told.
+    pub(super) fn give_up(&mut self, why: String) {
+        let failed = SpineFailed(why);
+        if let Some(wave) = self.wave.take() {
+            // A receiver that is gone has stopped waiting.
+            let _ = wave.reply.send(Err(failed.clone()));
+        }
+        for waiting in self.awaiting_loader.drain(..) {
+            let _ = waiting.send(Err(failed.clone()));
+        }
+        self.failed = Some(failed);
+    }
+
+    pub(super) fn look_for_stuck(&self) {
+        let now = Instant::now();
+        for (source, running) in self.wave.iter().flat_map(|wave| &wave.sources) {
+            let Some(child) = &running.child else {
+                continue;
+            };
+            let silent = running.pulse.longest_silence(now);
+            if silent > self.settings.stuck_after {
+                tracing::warn!(%source, silent_secs = silent.as_secs(), "no progress while waiting on nobody: ending the actor");
+                child.kill(ExitReason::Stuck);
+            }
+        }
+    }
+}
+
+/// A draw from [0, 1) for the full jitter of restart delays.
+fn jitter() -> f64 {
+    use std::hash::{BuildHasher, Hasher};
+    let drawn = std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish();
+    let (numerator, denominator) = (
+        u32::try_from(drawn >> 32).unwrap_or(0),
+        f64::from(u32::MAX) + 1.0,
+    );
+    f64::from(numerator) / denominator
+}
+
+impl Handler<ChildExited> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, exited: ChildExited, context: &mut Self::Context) {
+        match exited.child {
+            ChildName::Source(source) => {
+                self.source_exited(source, exited.incarnation, &exited.reason, context);
+            }
+            ChildName::Loader => {
+                if self
+                    .loader
+                    .as_ref()
+                    .is_some_and(|(incarnation, _)| *incarnation == exited.incarnation)
+                {
+                    self.loader = None;
+                    self.spine_exited(ChildName::Loader, &exited.reason, context);
+                }
+            }
+            ChildName::Merge => {
+                if self
+                    .merge
+                    .as_ref()
+                    .is_some_and(|(incarnation, _)| *incarnation == exited.incarnation)
+                {
+                    self.merge = None;
+                    self.spine_exited(ChildName::Merge, &exited.reason, context);
+                }
+            }
+        }
+    }
+}

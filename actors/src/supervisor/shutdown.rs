@@ -1,0 +1,47 @@
+//! The orderly stop (A6): no new requests, the batch in hand flushed, a deadline.
+
+use actix::prelude::*;
+
+use super::{SourceEnd, Supervisor};
+use crate::child::ExitReason;
+use crate::messages::BeginShutdown;
+
+impl Handler<BeginShutdown> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _begin: BeginShutdown, context: &mut Self::Context) {
+        if self.stop.send_replace(true) {
+            return;
+        }
+        // A source that waits for its restart has nothing in hand.
+        if let Some(wave) = &mut self.wave {
+            for running in wave
+                .sources
+                .values_mut()
+                .filter(|running| running.child.is_none())
+            {
+                running.end.get_or_insert(SourceEnd::Stopped);
+            }
+        }
+        self.end_wave_if_done();
+        if self.loader.is_none() {
+            self.give_up("stopped while the loader was waiting for its restart".to_owned());
+            return;
+        }
+        context.run_later(self.settings.shutdown_deadline, |actor, _context| {
+            if let Some(wave) = &mut actor.wave {
+                for running in wave.sources.values_mut() {
+                    if let Some(child) = &running.child {
+                        child.kill(ExitReason::Killed);
+                    }
+                }
+            }
+            if let Some((_, merge)) = &actor.merge {
+                merge.kill(ExitReason::Killed);
+            }
+            if let Some((_, loader)) = &actor.loader {
+                loader.kill(ExitReason::Killed);
+            }
+        });
+    }
+}

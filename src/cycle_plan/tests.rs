@@ -1,0 +1,310 @@
+use std::num::NonZeroUsize;
+
+use jiff::civil::date;
+use schema::store::{Cycle, ListState, ListingState, Scope, list_key};
+use sources::page::Extent;
+
+use super::*;
+
+const fn page(
+    name: &'static str,
+    stage: Stage,
+    cadence: Cadence,
+    extents: &'static [Extent],
+) -> PageSpec {
+    PageSpec {
+        name,
+        stage,
+        critical: false,
+        cadence,
+        tasks_per_request: NonZeroUsize::MIN,
+        parser_version: 1,
+        extents,
+    }
+}
+
+const RANGES: &[Extent] = &[
+    Extent {
+        word: "1M",
+        days: Some(28),
+    },
+    Extent {
+        word: "1Y",
+        days: Some(360),
+    },
+    Extent {
+        word: "MAX",
+        days: None,
+    },
+];
+const FINNOMENA: &[PageSpec] = &[
+    page("list", Stage::Lists, Cadence::EveryCycle, &[]),
+    page("nav", Stage::Funds, Cadence::EveryCycle, RANGES),
+    page("fund", Stage::Funds, Cadence::MonthlyOrListingChanged, &[]),
+    page(
+        "factsheet",
+        Stage::Factsheets,
+        Cadence::MonthlyOrLinkChanged,
+        &[],
+    ),
+];
+const SEC: &[PageSpec] = &[page("statistics", Stage::Funds, Cadence::MonthlyOrNew, &[])];
+
+fn pages() -> SitePages {
+    BTreeMap::from([
+        (SourceName::Finnomena, FINNOMENA),
+        (SourceName::SecFundcheck, SEC),
+    ])
+}
+
+fn fund(code: &str) -> FundState {
+    FundState {
+        fund_code: FundCode::parse(code).expect("a code"),
+        active: true,
+        last_nav_date: None,
+        listings: BTreeMap::from([(
+            SourceName::Finnomena,
+            ListingState {
+                source_key: format!("F-{code}"),
+                listed: true,
+                changed_cycle: 1,
+            },
+        )]),
+        factsheets: BTreeMap::new(),
+        answered: BTreeMap::new(),
+    }
+}
+
+fn state(kind: CycleKind, funds: Vec<FundState>) -> PlanningState {
+    PlanningState {
+        cycle: Cycle {
+            id: 1,
+            cycle_date: date(2026, 10, 15),
+            kind,
+            scope: Scope::Full,
+            round: 1,
+            resumed: false,
+        },
+        funds,
+        lists: BTreeMap::from([(
+            list_key(SourceName::Finnomena, "list"),
+            ListState {
+                answered_in_this_cycle: true,
+                ended_in_this_cycle: true,
+                ever_answered: true,
+            },
+        )]),
+    }
+}
+
+fn planned(state: &PlanningState, stage: Stage) -> Vec<String> {
+    plan_stage(state, &pages(), &Narrowing::default(), stage, false)
+        .into_iter()
+        .map(|task| {
+            format!(
+                "{}:{}:{}",
+                task.id,
+                task.locator.unwrap_or_default(),
+                task.extent.unwrap_or_default()
+            )
+        })
+        .collect()
+}
+
+fn answered_everything(fund: &mut FundState) {
+    for (source, page, extent) in [
+        (SourceName::Finnomena, "nav", Some("MAX")),
+        (SourceName::Finnomena, "fund", None),
+        (SourceName::SecFundcheck, "statistics", None),
+    ] {
+        fund.answered.insert(
+            (source, page.to_owned()),
+            Answered {
+                last_answered: Some(date(2026, 10, 14)),
+                answered_cycle: Some(2),
+                failed_last: false,
+                locator: None,
+                extents: extent
+                    .map(|extent| (extent.to_owned(), date(2026, 10, 1)))
+                    .into_iter()
+                    .collect(),
+            },
+        );
+    }
+}
+
+#[test]
+fn a_new_fund_gets_everything_on_any_day() {
+    assert_eq!(
+        planned(&state(CycleKind::Daily, vec![fund("A")]), Stage::Funds),
+        [
+            "finnomena/nav/A:F-A:MAX",
+            "finnomena/fund/A:F-A:",
+            "sec_fundcheck/statistics/A::"
+        ]
+    );
+}
+
+#[test]
+fn a_known_fund_gets_a_short_range_that_reaches_back_far_enough() {
+    for (last, extent) in [
+        (date(2026, 10, 14), "1M"),
+        (date(2026, 9, 24), "1M"),
+        (date(2026, 9, 23), "1Y"),
+        (date(2020, 1, 1), "MAX"),
+        (date(2026, 10, 20), "1M"),
+    ] {
+        let mut known = fund("A");
+        answered_everything(&mut known);
+        known.last_nav_date = Some(last);
+        assert_eq!(
+            planned(&state(CycleKind::Daily, vec![known.clone()]), Stage::Funds),
+            [format!("finnomena/nav/A:F-A:{extent}")],
+            "last NAV {last}"
+        );
+        assert_eq!(
+            planned(&state(CycleKind::Monthly, vec![known]), Stage::Funds)[0],
+            "finnomena/nav/A:F-A:MAX"
+        );
+    }
+}
+
+#[test]
+fn what_failed_in_the_last_cycle_is_asked_again_on_any_day() {
+    let mut failed = fund("A");
+    answered_everything(&mut failed);
+    failed.last_nav_date = Some(date(2026, 10, 14));
+    if let Some(answered) = failed
+        .answered
+        .get_mut(&(SourceName::SecFundcheck, "statistics".to_owned()))
+    {
+        answered.failed_last = true;
+    }
+    assert_eq!(
+        planned(&state(CycleKind::Daily, vec![failed]), Stage::Funds),
+        ["finnomena/nav/A:F-A:1M", "sec_fundcheck/statistics/A::"]
+    );
+}
+
+#[test]
+fn a_changed_list_entry_asks_for_the_fund_page_again() {
+    let mut changed = fund("A");
+    answered_everything(&mut changed);
+    changed.last_nav_date = Some(date(2026, 10, 14));
+    if let Some(listing) = changed.listings.get_mut(&SourceName::Finnomena) {
+        listing.changed_cycle = 3;
+    }
+    assert_eq!(
+        planned(&state(CycleKind::Daily, vec![changed]), Stage::Funds).len(),
+        2
+    );
+}
+
+#[test]
+fn an_inactive_fund_and_a_source_without_its_list_are_not_asked() {
+    let mut inactive = fund("A");
+    inactive.active = false;
+    assert!(planned(&state(CycleKind::Monthly, vec![inactive]), Stage::Funds).is_empty());
+    let mut no_list = state(CycleKind::Daily, vec![fund("A")]);
+    no_list.lists.clear();
+    assert_eq!(
+        planned(&no_list, Stage::Funds),
+        ["sec_fundcheck/statistics/A::"]
+    );
+    assert_eq!(
+        plan_stage(
+            &no_list,
+            &pages(),
+            &Narrowing::default(),
+            Stage::Funds,
+            true
+        )
+        .len(),
+        3
+    );
+}
+
+#[test]
+fn a_factsheet_is_read_when_its_url_is_new_and_monthly() {
+    let mut linked = fund("A");
+    linked
+        .factsheets
+        .insert(SourceName::Finnomena, "http://d/1.pdf".to_owned());
+    assert_eq!(
+        planned(
+            &state(CycleKind::Daily, vec![linked.clone()]),
+            Stage::Factsheets
+        ),
+        ["finnomena/factsheet/A:http://d/1.pdf:"]
+    );
+    linked.answered.insert(
+        (SourceName::Finnomena, "factsheet".to_owned()),
+        Answered {
+            last_answered: Some(date(2026, 10, 1)),
+            answered_cycle: Some(2),
+            failed_last: false,
+            locator: Some("http://d/1.pdf".to_owned()),
+            extents: BTreeMap::new(),
+        },
+    );
+    assert!(
+        planned(
+            &state(CycleKind::Daily, vec![linked.clone()]),
+            Stage::Factsheets
+        )
+        .is_empty()
+    );
+    assert_eq!(
+        planned(&state(CycleKind::Monthly, vec![linked]), Stage::Factsheets).len(),
+        1
+    );
+}
+
+#[test]
+fn a_code_that_is_no_active_fund_is_told() {
+    let mut inactive = fund("B");
+    inactive.active = false;
+    let state = state(CycleKind::Daily, vec![fund("A"), inactive]);
+    let code = |text| FundCode::parse(text).expect("a code");
+    let narrowing = |funds| Narrowing {
+        funds,
+        ..Narrowing::default()
+    };
+    let wanted = BTreeSet::from([code("A"), code("B"), code("a")]);
+    assert_eq!(
+        funds_not_in_market(&state, &narrowing(Some(wanted))),
+        BTreeSet::from([code("B"), code("a")])
+    );
+    assert!(funds_not_in_market(&state, &narrowing(None)).is_empty());
+}
+
+#[test]
+fn a_narrowed_run_asks_what_it_was_told() {
+    let state = state(CycleKind::Monthly, vec![fund("A"), fund("B"), fund("C")]);
+    let count =
+        |narrowing: Narrowing| plan_stage(&state, &pages(), &narrowing, Stage::Funds, false).len();
+    assert_eq!(count(Narrowing::default()), 9);
+    assert_eq!(
+        count(Narrowing {
+            limit: Some(2),
+            ..Narrowing::default()
+        }),
+        6
+    );
+    let only = Some(BTreeSet::from([SourceName::SecFundcheck]));
+    assert_eq!(
+        count(Narrowing {
+            only,
+            ..Narrowing::default()
+        }),
+        3
+    );
+    let funds = Some(BTreeSet::from([FundCode::parse("B").expect("a code")]));
+    assert_eq!(
+        count(Narrowing {
+            funds,
+            ..Narrowing::default()
+        }),
+        3
+    );
+}
