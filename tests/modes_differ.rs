@@ -24,7 +24,11 @@ async fn measured(mode: &str) -> (usize, usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sequential_asks_one_page_of_one_source_at_a_time() {
-    let world = World::new(MarketConfig::default()).await;
+    let world = World::new(MarketConfig {
+        latency_ms: 20,
+        ..MarketConfig::default()
+    })
+    .await;
     world
         .run(&["--once", "--mode", "sequential", "--cycle", "monthly"])
         .await
