@@ -136,6 +136,12 @@ async fn a_database_that_drops_its_sessions_is_waited_for() {
         }
         world.database.end_sessions().await;
     }
-    ended(child).await.exits(0);
+    let run = ended(child).await;
+    // A2: an outage is waited out in place; it is no actor's failure.
+    assert!(
+        !run.exits(0).said.contains("actors restarted"),
+        "{}",
+        run.said
+    );
     world.assert_truth().await;
 }
