@@ -108,6 +108,7 @@ impl CycleRunner {
         // Awaited by a cycle that was resumed in round 2 as well: its first process may have ended while it waited.
         let mut stop = self.stop.clone();
         tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return self.stopped(cycle).await,
             () = until_round_two => {}
         }

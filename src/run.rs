@@ -20,17 +20,13 @@ use crate::cycle::{CycleEnd, CycleRunner};
 use crate::cycle_report::{PageCounts, RunFacts, RunOutcome, peak_memory_bytes, summary};
 use crate::progress::{LogWriter, show};
 use crate::runner_settings::RunnerSettings;
-use crate::schedule::{Next, Schedule};
+use crate::scheduler::{CycleOutcome, ScheduledWork, WallClock, run_by_schedule};
 use crate::sites::Sites;
 use crate::warehouse::{
     BACK_OFF, RECONNECT_LOCK_PATIENCE, START_PATIENCE, StartPatience, Warehouse, open_writer,
     psql_line,
 };
 
-/// The longest sleep of the scheduler: a clock that is set is noticed within it.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-/// `retry_at` is an hour of the cycle's own date: a longer wait means that the clock was set back.
-const LONGEST_WAIT_FOR_ROUND_TWO: Duration = Duration::from_secs(24 * 3600);
 /// How long the sites may take to be reached before the reader is told that there is no network.
 const REACH_LIMIT: Duration = Duration::from_secs(4);
 
@@ -119,7 +115,8 @@ async fn run_on(
     let outcome = if args.once {
         job.once().await
     } else {
-        job.by_schedule().await
+        let clock = WallClock { stop: stopped };
+        run_by_schedule(&settings.schedule, &clock, &job).await
     };
     shown.abort();
     signals.abort();
@@ -135,30 +132,18 @@ struct Job<'run> {
     supervisor: Addr<Supervisor>,
 }
 
-/// Whether the cycle came to its end.
-enum CycleOutcome {
-    /// It is closed, however its tasks ended.
-    Closed(RunOutcome),
-    /// It was stopped, or cannot go on: the next start goes on with it.
-    Open(RunOutcome),
-}
-
 impl Job<'_> {
-    fn schedule(&self) -> Schedule {
-        self.settings.schedule.clone()
-    }
-
     fn today(&self) -> Date {
         Zoned::now()
             .with_time_zone(self.settings.schedule.timezone.clone())
             .date()
     }
 
-    fn stopping(&self) -> bool {
+    fn is_stopping(&self) -> bool {
         *self.runner.stop.borrow()
     }
 
-    async fn facts(&self) -> Result<ScheduleFacts, SpineFailed> {
+    async fn read_facts(&self) -> Result<ScheduleFacts, SpineFailed> {
         self.runner
             .on_writer("reading the schedule", |writer| {
                 Box::pin(writer.schedule_facts())
@@ -172,12 +157,15 @@ impl Job<'_> {
         let kind = match self.args.cycle {
             CycleChoice::Daily => CycleKind::Daily,
             CycleChoice::Monthly => CycleKind::Monthly,
-            CycleChoice::Auto => match self.facts().await {
+            CycleChoice::Auto => match self.read_facts().await {
                 Ok(facts) => self.begun_kind(cycle_date, &facts),
                 Err(error) => return self.broke(&error),
             },
         };
-        match self.cycle(kind, cycle_date, true).await {
+        match self
+            .pass(kind, cycle_date, true, std::future::ready(()))
+            .await
+        {
             CycleOutcome::Closed(outcome) | CycleOutcome::Open(outcome) => outcome,
         }
     }
@@ -191,62 +179,19 @@ impl Job<'_> {
             .flatten()
             .find(|cycle| whole && cycle.cycle_date == cycle_date)
             .map_or_else(
-                || self.schedule().due_kind(cycle_date, facts),
+                || self.settings.schedule.due_kind(cycle_date, facts),
                 |cycle| cycle.kind,
             )
     }
 
-    /// By the schedule, until it is stopped.
-    async fn by_schedule(&self) -> RunOutcome {
-        let schedule = self.schedule();
-        let mut just_started = true;
-        let mut announced: Option<Zoned> = None;
-        while !self.stopping() {
-            let facts = match self.facts().await {
-                Ok(facts) => facts,
-                Err(error) => return self.broke(&error),
-            };
-            let now = Zoned::now();
-            match schedule.next(&now, &facts, just_started) {
-                Next::Run { kind, cycle_date } => {
-                    announced = None;
-                    match self.cycle(kind, cycle_date, false).await {
-                        // Unbalanced books are reported; the cycle is closed and the next one may be sound.
-                        CycleOutcome::Closed(_) => {}
-                        CycleOutcome::Open(outcome) => return outcome,
-                    }
-                }
-                Next::SleepUntil(until) => {
-                    if announced.as_ref() != Some(&until) {
-                        tracing::info!(%until, "nothing is due before");
-                        announced = Some(until.clone());
-                    }
-                    let left =
-                        Duration::try_from(now.duration_until(&until)).unwrap_or(LONGEST_SLEEP);
-                    self.sleep(left.min(LONGEST_SLEEP)).await;
-                }
-                Next::Never => {
-                    tracing::error!(
-                        "the schedule skips every day: there is never anything to do; correct schedule.skip_weekdays"
-                    );
-                    return RunOutcome::Failed;
-                }
-            }
-            just_started = false;
-        }
-        // Nothing was under way.
-        RunOutcome::Complete
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        let mut stop = self.runner.stop.clone();
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => {}
-            () = tokio::time::sleep(duration) => {}
-        }
-    }
-
-    async fn cycle(&self, kind: CycleKind, cycle_date: Date, once: bool) -> CycleOutcome {
+    /// One cycle, with its summary; `until_round_two` is awaited between its rounds.
+    async fn pass(
+        &self,
+        kind: CycleKind,
+        cycle_date: Date,
+        once: bool,
+        until_round_two: impl Future<Output = ()>,
+    ) -> CycleOutcome {
         let began = Instant::now();
         let pages_before = self.sites.page_counts();
         let request = CycleRequest {
@@ -260,28 +205,7 @@ impl Job<'_> {
             fresh: self.args.fresh,
             resume_closed_failures: once,
         };
-        let schedule = self.schedule();
-        let sites = self.sites;
-        let round_two = async move {
-            if once {
-                return;
-            }
-            // Round 2 may be hours away: no browser waits for it.
-            sites.close().await;
-            loop {
-                let now = Zoned::now();
-                let left = now.duration_until(&schedule.round_two_at(cycle_date));
-                // Already past, or further away than a clock that is right can say.
-                let Ok(left) = Duration::try_from(left) else {
-                    return;
-                };
-                if left.is_zero() || left > LONGEST_WAIT_FOR_ROUND_TWO {
-                    return;
-                }
-                tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
-            }
-        };
-        let running = self.runner.run(request, round_two);
+        let running = self.runner.run(request, until_round_two);
         let end = tokio::select! {
             end = running => end,
             () = self.past_the_deadline() => Err(SpineFailed("the stop took longer than supervision.shutdown_secs; what was not acknowledged is asked again by the next start".to_owned())),
@@ -313,7 +237,7 @@ impl Job<'_> {
     }
 
     fn broke(&self, error: &SpineFailed) -> RunOutcome {
-        if self.stopping() {
+        if self.is_stopping() {
             tracing::warn!(%error, "stopped before the cycle's end; the next start goes on from the last acknowledged checkpoint");
             RunOutcome::Stopped
         } else {
@@ -348,6 +272,30 @@ impl Job<'_> {
         };
         // A reader who is gone does not change how the run came out.
         let _ = writeln!(std::io::stdout(), "{}", summary(end, &facts));
+    }
+}
+
+impl ScheduledWork for Job<'_> {
+    fn stopping(&self) -> bool {
+        self.is_stopping()
+    }
+
+    async fn facts(&self) -> Result<ScheduleFacts, RunOutcome> {
+        self.read_facts().await.map_err(|error| self.broke(&error))
+    }
+
+    async fn cycle(
+        &self,
+        kind: CycleKind,
+        cycle_date: Date,
+        until_round_two: impl Future<Output = ()>,
+    ) -> CycleOutcome {
+        let waiting = async {
+            // Round 2 may be hours away: no browser waits for it.
+            self.sites.close().await;
+            until_round_two.await;
+        };
+        self.pass(kind, cycle_date, false, waiting).await
     }
 }
 

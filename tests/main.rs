@@ -15,4 +15,5 @@ mod python_lessons;
 mod readme;
 mod real_history;
 mod resume;
+mod simulated_year;
 mod world;
