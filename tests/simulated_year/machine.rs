@@ -162,14 +162,14 @@ impl<S: CycleStore> Machine<'_, S> {
             self.deaths.set(self.deaths.get() + 1);
             self.down_for.set(down_for);
             if death == Death::Crash {
-                self.die(down_for).await
+                self.die::<()>(down_for).await;
             }
             self.stopping.set(true);
             return false;
         }
         if until >= self.plan.ends {
             self.truly.set(self.plan.ends);
-            return self.die(0).await;
+            self.die::<()>(0).await;
         }
         self.truly.set(until);
         true
@@ -183,7 +183,7 @@ impl<S: CycleStore> Machine<'_, S> {
             } else {
                 self.draw(1..900)
             };
-            self.die(down_for).await
+            self.die::<()>(down_for).await;
         }
     }
 
