@@ -19,8 +19,8 @@ fn main() {
 
 /// The exit code.
 fn run_program() -> u8 {
-    // Faults that tests inject; without the feature nothing happens.
-    let _failpoints = fail::FailScenario::setup();
+    // Faults that tests inject; an ordinary build has none.
+    let _failpoints = schema::failpoint::from_environment();
     let (command, common) = Cli::parse().into_command();
     let settings = match common.settings() {
         Ok(settings) => settings,

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use actix::{Actor as _, Addr};
 use actors::loader_actor::WriterSettings;
 use actors::messages::{BeginShutdown, ReadSnapshot};
 use actors::supervisor::{SpineFailed, Supervisor, SupervisorSettings};
+use futures_util::FutureExt as _;
 use jiff::Zoned;
 use jiff::civil::Date;
 use schema::SourceName;
@@ -48,7 +50,17 @@ pub async fn run(mut settings: RunnerSettings, args: RunArgs, log: LogWriter) ->
             return RunOutcome::Failed;
         }
     };
-    let outcome = run_on(&settings, &args, log, &sites, &warehouse).await;
+    let running = run_on(&settings, &args, log, &sites, &warehouse);
+    // A panic of a part that has nobody to restart it ends the run, with the exit code of a failure, and in order.
+    let outcome = if let Ok(outcome) = AssertUnwindSafe(running).catch_unwind().await {
+        outcome
+    } else {
+        tracing::error!(
+            "a fault of the program itself, told above, ended the run; please report it; what was acknowledged is safe, the same command goes on from there"
+        );
+        sites.close().await;
+        RunOutcome::Failed
+    };
     let closing = tokio::time::timeout(settings.supervision.shutdown, warehouse.close());
     if closing.await.is_err() {
         tracing::warn!(
@@ -90,10 +102,10 @@ async fn run_on(
     let supervisor = Supervisor::new(
         supervisor_settings(settings, sites, warehouse),
         Some(writer),
-        stop,
+        stop.clone(),
     )
     .start();
-    let signals = actix::spawn(stop_on_signal(supervisor.clone()));
+    let signals = actix::spawn(stop_on_signal(supervisor.clone(), stop));
     let shown = actix::spawn(show(supervisor.clone(), sites.read_rates(), log));
     let runner = CycleRunner {
         supervisor: supervisor.clone(),
@@ -348,11 +360,14 @@ async fn next_stop_signal() {
     }
 }
 
-async fn stop_on_signal(supervisor: Addr<Supervisor>) {
+async fn stop_on_signal(supervisor: Addr<Supervisor>, stop: watch::Sender<bool>) {
     loop {
         next_stop_signal().await;
         tracing::info!("stopping: no new requests; the batch in hand is flushed");
-        supervisor.do_send(BeginShutdown);
+        if supervisor.send(BeginShutdown).await.is_err() {
+            // Nobody is left who could do it in order; what waits for hours must still end.
+            stop.send_replace(true);
+        }
     }
 }
 

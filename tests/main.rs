@@ -6,6 +6,7 @@ mod browser;
 mod commands;
 mod failures;
 mod house;
+mod kill_anywhere;
 mod main_job;
 mod modes_differ;
 mod operation;
