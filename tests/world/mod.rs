@@ -1,5 +1,6 @@
 //! Builds replica, database and runner in one line, and looks at what became of the tables.
 
+mod database_proxy;
 mod look;
 mod server;
 
@@ -8,9 +9,10 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+pub use database_proxy::{Act, Asked, DatabaseProxy, Door};
 pub use look::{SevenTables, of_fund};
 use replica::{MarketConfig, Replica, Row};
-pub use server::Database;
+pub use server::{Database, server_programs};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
