@@ -98,7 +98,7 @@ pub enum CommandError {
 impl CommandError {
     fn of_store(error: StoreError, settings: &RunnerSettings) -> Self {
         match error {
-            StoreError::Outage(cause) => Self::Away {
+            StoreError::Outage(cause) | StoreError::Undone(cause) => Self::Away {
                 database: place_of(&settings.database),
                 cause,
             },

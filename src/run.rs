@@ -25,8 +25,8 @@ use crate::runner_settings::RunnerSettings;
 use crate::scheduler::{CycleOutcome, ScheduledWork, WallClock, run_by_schedule};
 use crate::sites::Sites;
 use crate::warehouse::{
-    BACK_OFF, RECONNECT_LOCK_PATIENCE, START_PATIENCE, StartPatience, Warehouse, open_writer,
-    psql_line,
+    BACK_OFF, RECONNECT_LOCK_PATIENCE, REFUSAL_PATIENCE, START_PATIENCE, StartPatience, Warehouse,
+    open_writer, psql_line,
 };
 
 /// How long the sites may take to be reached before the reader is told that there is no network.
@@ -100,7 +100,7 @@ async fn run_on(
     };
     until_started.abort();
     let supervisor = Supervisor::new(
-        supervisor_settings(settings, sites, warehouse),
+        supervisor_settings(settings, sites, warehouse, args.once),
         Some(writer),
         stop.clone(),
     )
@@ -315,6 +315,7 @@ fn supervisor_settings(
     settings: &RunnerSettings,
     sites: &Sites,
     warehouse: &Warehouse,
+    once: bool,
 ) -> SupervisorSettings {
     let supervision = &settings.supervision;
     SupervisorSettings {
@@ -328,6 +329,11 @@ fn supervisor_settings(
             lock_patience: RECONNECT_LOCK_PATIENCE,
             retention: settings.retention.store,
             back_off: BACK_OFF,
+            refusal_patience: if once {
+                START_PATIENCE
+            } else {
+                REFUSAL_PATIENCE
+            },
             revive: warehouse.revive(),
         },
         askers: sites.askers(),
@@ -336,7 +342,7 @@ fn supervisor_settings(
 
 fn start_failure(error: &StoreError) -> String {
     match error {
-        StoreError::Outage(why) => format!(
+        StoreError::Outage(why) | StoreError::Undone(why) => format!(
             "the database cannot be reached: {why}; it was waited for {} s, and no site was asked; start it, or correct DATABASE_URL or the key `database` of runner.ron",
             START_PATIENCE.as_secs()
         ),
