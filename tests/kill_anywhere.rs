@@ -21,7 +21,7 @@ use schema::failpoint::{self, Failpoint};
 use schema::store::Writer;
 use tokio::process::Child;
 
-use self::books::{AUDIT, asked_again, difference, left_in};
+use self::books::{AUDIT, asked_again, difference, left_in, without_second_factsheets};
 use self::faults::{Action, Case, Draws, Ending, seed};
 use crate::world::{Database, Run, World, ended};
 
@@ -170,7 +170,18 @@ pub async fn go_on(world: &mut World, mode: &str) -> Result<usize, String> {
 
 /// What the tables, the books and the request log say of a case that is over; empty where all is well.
 pub async fn verdict(world: &World, undisturbed: &Undisturbed) -> String {
-    let mut told = difference(&undisturbed.left, &left_in(world).await);
+    let left = left_in(world).await;
+    let mut told = match world
+        .one::<i16>("SELECT max(round) FROM runner.cycle")
+        .await
+    {
+        _ if left == undisturbed.left => String::new(),
+        2 => difference(
+            &without_second_factsheets(&undisturbed.left),
+            &without_second_factsheets(&left),
+        ),
+        _ => difference(&undisturbed.left, &left),
+    };
     for again in asked_again(world).await {
         told.push_str(&format!("  {again}\n"));
     }
@@ -179,7 +190,7 @@ pub async fn verdict(world: &World, undisturbed: &Undisturbed) -> String {
 
 /// Why the run did not end as it must, if it did not.
 fn ended_wrong(case: &Case, run: &Run) -> Option<String> {
-    let restarted = run.said.contains("restarted");
+    let restarted = run.said.contains("actors restarted:");
     let right = match case.ending() {
         Ending::Unimpressed => run.code == Some(0) && !restarted,
         Ending::Restarted => run.code == Some(0) && restarted,

@@ -68,22 +68,27 @@ async fn a_stop_while_the_loader_is_restarted_ends_at_once_and_loses_nothing() {
     let undisturbed = Undisturbed::run(&ground).await;
     let dies = "batch::named=5*off->1*return(panic)->off";
     for mode in MODES {
-        for (faults, words) in [
-            (dies.to_owned(), "are restarted from the checkpoint"),
+        for (faults, words, longest_delay) in [
+            (dies.to_owned(), "are restarted from the checkpoint", 60),
             (
                 format!("{dies};supervisor::restarting=return(delay)"),
                 "failpoint supervisor::restarting: delay",
+                1,
             ),
             (
                 format!("{dies};open::connected=1*off->return(delay)"),
                 "failpoint open::connected: delay",
+                1,
             ),
             (
                 format!("{dies};open::locked=1*off->return(outage)"),
                 "the database is away",
+                1,
             ),
         ] {
             let mut world = ground.world(faults).await;
+            world.settings.more =
+                format!("supervision: (restart_delay_secs: ({longest_delay}, {longest_delay})),");
             let (code, took) = stopped_when_it_says(&world, mode, words).await;
             assert_eq!(code, Some(4), "{mode}, at `{words}`");
             assert!(
