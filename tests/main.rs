@@ -15,4 +15,5 @@ mod python_lessons;
 mod readme;
 mod real_history;
 mod resume;
+mod site_faults;
 mod world;
