@@ -18,4 +18,5 @@ mod readme;
 mod real_history;
 mod resume;
 mod simulated_year;
+mod site_faults;
 mod world;

@@ -7,6 +7,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::strange_answers::{Packing, with_first_text, with_first_value};
+use crate::strange_connections::Strangeness;
+
 /// One of the five hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -107,6 +110,52 @@ pub enum FaultKind {
     ShrunkList,
     /// Status 302 to this address.
     Redirect(String),
+    /// Status 302 to the same page with `hop=N` behind it, so many times, then the page.
+    RedirectChain(u32),
+    /// This answer, whatever was asked for.
+    Body {
+        /// The status.
+        status: u16,
+        /// `Content-Type`.
+        content_type: String,
+        /// The body.
+        body: String,
+    },
+    /// The first value of a JSON key is this text: a number, `"text"`, `null`.
+    FirstValue {
+        /// The key.
+        key: String,
+        /// What stands behind it.
+        value: String,
+    },
+    /// The text of the first element with exactly this class attribute is another.
+    FirstText {
+        /// The attribute.
+        class: String,
+        /// The text, as HTML.
+        text: String,
+    },
+    /// This text stands before the answer.
+    Before(String),
+    /// Another `Content-Type`; the body stays.
+    ContentType(String),
+    /// Thai letters take one byte each, and the `Content-Type` says so.
+    Tis620,
+    /// So many mebibytes of white space stand before the answer.
+    Huge {
+        /// How many.
+        mebibytes: usize,
+        /// Whether there is a `Content-Length`.
+        says_length: bool,
+    },
+    /// A hundred mebibytes of white space in some kilobytes.
+    Bomb(Packing),
+    /// One byte of the body each so many milliseconds.
+    Dripping(u64),
+    /// WealthMagik's full holdings show so many rows; scrolling brings the next ones.
+    LazyRows(usize),
+    /// What happens to the connection before there is any HTTP answer, or in place of one.
+    Strange(Strangeness),
 }
 
 /// A fault: where, how often, what.
@@ -222,16 +271,45 @@ impl Faults {
         let mut state = self.lock();
         let State { faults, random } = &mut *state;
         let mut kinds = Vec::new();
-        for fault in faults
-            .iter_mut()
-            .filter(|fault| fault.kind != FaultKind::Down && fault.concerns(site, path_and_query))
-        {
+        for fault in faults.iter_mut().filter(|fault| {
+            !matches!(fault.kind, FaultKind::Down | FaultKind::Strange(_))
+                && fault.concerns(site, path_and_query)
+        }) {
             if random.random_bool(fault.probability.clamp(0.0, 1.0)) {
                 fault.times = fault.times.map(|times| times - 1);
                 kinds.push(fault.kind.clone());
             }
         }
         kinds
+    }
+
+    /// What happens to a connection on which this is asked; `None` for the path: before anything is asked. Each counts once.
+    pub(crate) fn strangeness(
+        &self,
+        site: Site,
+        path_and_query: Option<&str>,
+    ) -> Option<Strangeness> {
+        let mut state = self.lock();
+        state.faults.iter_mut().find_map(|fault| match &fault.kind {
+            FaultKind::Strange(strangeness)
+                if strangeness.is_before_the_request() == path_and_query.is_none()
+                    && fault.concerns(site, path_and_query.unwrap_or_default()) =>
+            {
+                let strangeness = *strangeness;
+                fault.times = fault.times.map(|times| times - 1);
+                Some(strangeness)
+            }
+            _ => None,
+        })
+    }
+
+    /// May something strange happen to connections of this host?
+    pub(crate) fn is_strange(&self, site: Site) -> bool {
+        self.lock().faults.iter().any(|fault| {
+            matches!(fault.kind, FaultKind::Strange(_))
+                && fault.site.is_none_or(|wanted| wanted == site)
+                && fault.times != Some(0)
+        })
     }
 
     /// Is a new connection to this host to be reset? Each reset counts.
@@ -281,6 +359,9 @@ pub(crate) fn spoil(kind: &FaultKind, body: &str) -> Option<String> {
         FaultKind::RenamedField { from, to } => Some(body.replace(from.as_str(), to)),
         FaultKind::BareNan => first_number(body)
             .map(|number| format!("{}NaN{}", &body[..number.start], &body[number.end..])),
+        FaultKind::FirstValue { key, value } => with_first_value(body, key, value),
+        FaultKind::FirstText { class, text } => with_first_text(body, class, text),
+        FaultKind::Before(text) => Some(format!("{text}{body}")),
         _ => None,
     }
 }

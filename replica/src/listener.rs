@@ -1,4 +1,5 @@
-//! A listener whose host can go down: connections are reset, new ones and those that are open.
+//! A listener whose host can go down: connections are reset, new ones and those that are open. Where something strange may
+//! happen to a connection, it is read first, beside the others.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,15 +11,47 @@ use std::task::{Context, Poll};
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 
 use crate::faults::{Faults, Site};
 use crate::site::World;
+use crate::strange_connections::{Admitted, admit};
+
+/// Connections that were read first and are ordinary, waiting to be served.
+const MOST_ADMITTED: usize = 64;
 
 /// Listens for one host.
 pub(crate) struct HostListener {
     pub(crate) listener: TcpListener,
     pub(crate) site: Site,
     pub(crate) world: Arc<World>,
+    admitted: mpsc::Receiver<(HostStream, SocketAddr)>,
+    admit: mpsc::Sender<(HostStream, SocketAddr)>,
+}
+
+impl HostListener {
+    pub(crate) fn new(listener: TcpListener, site: Site, world: Arc<World>) -> Self {
+        let (admit, admitted) = mpsc::channel(MOST_ADMITTED);
+        HostListener {
+            listener,
+            site,
+            world,
+            admitted,
+            admit,
+        }
+    }
+
+    /// Reads the connection beside the others.
+    fn read_first(&self, stream: TcpStream, peer: SocketAddr) {
+        let (world, site, admitted) = (Arc::clone(&self.world), self.site, self.admit.clone());
+        tokio::spawn(async move {
+            if let Admitted::Ordinary(stream, read_already) = admit(&world, site, stream).await {
+                let stream = HostStream::new(&world, site, stream, read_already);
+                // The listener is gone when the replica is.
+                let _ = admitted.send((stream, peer)).await;
+            }
+        });
+    }
 }
 
 impl Listener for HostListener {
@@ -27,7 +60,10 @@ impl Listener for HostListener {
 
     async fn accept(&mut self) -> (HostStream, SocketAddr) {
         loop {
-            let (stream, peer) = Listener::accept(&mut self.listener).await;
+            let (stream, peer) = tokio::select! {
+                accepted = Listener::accept(&mut self.listener) => accepted,
+                Some(admitted) = self.admitted.recv() => return admitted,
+            };
             if self.world.faults.refuse_connection(self.site) {
                 self.world.log.refuse(self.site);
                 // Lingering for no time makes the close a reset.
@@ -36,12 +72,11 @@ impl Listener for HostListener {
             }
             // Answers are written whole; waiting for more to send only delays them.
             let _ = stream.set_nodelay(true);
-            let stream = HostStream {
-                stream,
-                site: self.site,
-                faults: self.world.faults.clone(),
-                stopped: Arc::clone(&self.world.stopped),
-            };
+            if self.world.faults.is_strange(self.site) {
+                self.read_first(stream, peer);
+                continue;
+            }
+            let stream = HostStream::new(&self.world, self.site, stream, Vec::new());
             return (stream, peer);
         }
     }
@@ -54,12 +89,24 @@ impl Listener for HostListener {
 /// A connection that dies when its host goes down or the replica stops.
 pub(crate) struct HostStream {
     stream: TcpStream,
+    /// What was read of it before it was served.
+    read_already: Vec<u8>,
     site: Site,
     faults: Faults,
     stopped: Arc<AtomicBool>,
 }
 
 impl HostStream {
+    fn new(world: &World, site: Site, stream: TcpStream, read_already: Vec<u8>) -> Self {
+        HostStream {
+            stream,
+            read_already,
+            site,
+            faults: world.faults.clone(),
+            stopped: Arc::clone(&world.stopped),
+        }
+    }
+
     fn alive(&self) -> io::Result<()> {
         if self.stopped.load(Ordering::Relaxed) || self.faults.is_down(self.site) {
             let _ = self.stream.set_zero_linger();
@@ -76,6 +123,13 @@ impl AsyncRead for HostStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.alive()?;
+        if !self.read_already.is_empty() {
+            let length = self.read_already.len().min(buffer.remaining());
+            let rest = self.read_already.split_off(length);
+            buffer.put_slice(&self.read_already);
+            self.read_already = rest;
+            return Poll::Ready(Ok(()));
+        }
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         self.alive()?;
         read

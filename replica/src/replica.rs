@@ -94,11 +94,7 @@ impl Replica {
             .into_iter()
             .zip(listeners)
             .map(|(site, listener)| {
-                let listener = HostListener {
-                    listener,
-                    site,
-                    world: Arc::clone(&world),
-                };
+                let listener = HostListener::new(listener, site, Arc::clone(&world));
                 let asked = Arc::clone(&world);
                 let router = Router::new()
                     .fallback(move |request: Request| serve(Arc::clone(&asked), site, request));

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -17,6 +17,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::faults::{FaultKind, RetryAfter, Site, spoil};
 use crate::site::{Answer, Asked, View, World};
+use crate::strange_answers::{behind_spaces, drops, in_tis_620, next_hop};
 use crate::{control, documents, finnomena, html, sec, wealthmagik};
 
 /// A larger request body than any of the sites expects.
@@ -96,7 +97,7 @@ pub(crate) async fn serve(world: Arc<World>, site: Site, request: Request) -> Re
             tokio::time::sleep(Duration::from_millis(*millis)).await;
         }
     }
-    let (answer, extra_header) = match refusal(&world, site, &kinds) {
+    let (answer, extra_header) = match refusal(&world, site, &asked, &kinds) {
         Some(refusal) => refusal,
         None if asked.segments() == ["robots.txt"] => (world.robots(site), None),
         None if world.is_browser_only(site) && !from_browser => {
@@ -108,11 +109,19 @@ pub(crate) async fn serve(world: Arc<World>, site: Site, request: Request) -> Re
         ),
     };
     world.log.answered(ending.number, answer.status);
+    let one_request_a_connection = world.faults.is_strange(site);
     let gzip = parts
         .headers
         .get(header::ACCEPT_ENCODING)
         .is_some_and(|value| value.to_str().is_ok_and(|value| value.contains("gzip")));
-    send(answer, extra_header, &kinds, gzip, ending)
+    let mut response = send(answer, extra_header, &kinds, gzip, ending);
+    if one_request_a_connection {
+        // The next request may be one to which something strange happens, and that is seen where a connection begins.
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 fn site_answer(world: &World, site: Site, asked: &Asked, kinds: &[FaultKind]) -> Answer {
@@ -123,12 +132,22 @@ fn site_answer(world: &World, site: Site, asked: &Asked, kinds: &[FaultKind]) ->
                 | FaultKind::CutText
                 | FaultKind::Stalled
                 | FaultKind::RenamedField { .. }
+                | FaultKind::FirstValue { .. }
+                | FaultKind::FirstText { .. }
+                | FaultKind::Tis620
+                | FaultKind::Huge { .. }
+                | FaultKind::Bomb(_)
+                | FaultKind::Dripping(_)
         )
     };
     let view = View {
         shrunk: kinds.contains(&FaultKind::ShrunkList),
         empty: kinds.contains(&FaultKind::EmptyPage),
         spoilt: kinds.iter().any(spoils),
+        rows: kinds.iter().find_map(|kind| match kind {
+            FaultKind::LazyRows(rows) => Some(*rows),
+            _ => None,
+        }),
     };
     match site {
         Site::Finnomena => finnomena::answer(world, asked, view),
@@ -143,8 +162,22 @@ fn site_answer(world: &World, site: Site, asked: &Asked, kinds: &[FaultKind]) ->
 type ExtraHeader = Option<(HeaderName, String)>;
 
 /// The answer of a fault that needs no page, with its `Retry-After` or `Location`.
-fn refusal(world: &World, site: Site, kinds: &[FaultKind]) -> Option<(Answer, ExtraHeader)> {
+fn refusal(
+    world: &World,
+    site: Site,
+    asked: &Asked,
+    kinds: &[FaultKind],
+) -> Option<(Answer, ExtraHeader)> {
     kinds.iter().find_map(|kind| match kind {
+        FaultKind::RedirectChain(hops) => next_hop(&asked.path_and_query, *hops).map(|to| {
+            let answer = Answer::html(302, html::error_page(302));
+            (answer, Some((header::LOCATION, to)))
+        }),
+        FaultKind::Body {
+            status,
+            content_type: _,
+            body,
+        } => Some((Answer::html(*status, body.clone()), None)),
         FaultKind::Status(status) => Some((Answer::html(*status, html::error_page(*status)), None)),
         FaultKind::Redirect(to) => Some((
             Answer::html(302, html::error_page(302)),
@@ -185,6 +218,11 @@ fn http_date(seconds_from_now: u64) -> String {
 /// The answer after the faults that only spoil its text.
 fn spoilt(mut answer: Answer, kinds: &[FaultKind]) -> Answer {
     for kind in kinds {
+        if kind == &FaultKind::Tis620
+            && let Ok(body) = std::str::from_utf8(&answer.body)
+        {
+            answer.body = in_tis_620(body);
+        }
         if let Some(body) = std::str::from_utf8(&answer.body)
             .ok()
             .and_then(|body| spoil(kind, body))
@@ -202,14 +240,53 @@ fn send(
     gzip: bool,
     ending: Ending,
 ) -> Response {
+    let content_type = kinds.iter().find_map(|kind| match kind {
+        FaultKind::ContentType(content_type) | FaultKind::Body { content_type, .. } => {
+            Some(content_type.as_str())
+        }
+        FaultKind::Tis620 => Some("text/html; charset=windows-874"),
+        _ => None,
+    });
     let mut response = Response::builder()
         .status(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK))
-        .header(header::CONTENT_TYPE, answer.content_type);
+        .header(
+            header::CONTENT_TYPE,
+            content_type.unwrap_or(answer.content_type),
+        );
     if let Some((name, value)) = extra_header {
         response = response.header(name, value);
     }
     let mut bytes = answer.body;
     let whole_length = bytes.len();
+    for kind in kinds {
+        let (body, length) = match kind {
+            FaultKind::Huge {
+                mebibytes,
+                says_length,
+            } => {
+                let length = says_length.then_some((mebibytes << 20) + whole_length);
+                (until_sent(behind_spaces(*mebibytes, bytes), ending), length)
+            }
+            FaultKind::Dripping(millis) => (
+                until_sent(drops(bytes, *millis).boxed(), ending),
+                Some(whole_length),
+            ),
+            FaultKind::Bomb(packing) => {
+                let bomb = packing.bomb();
+                let length = bomb.len();
+                response = response.header(header::CONTENT_ENCODING, packing.content_encoding());
+                (
+                    until_sent(stream::iter([Ok(Bytes::from(bomb))]), ending),
+                    Some(length),
+                )
+            }
+            _ => continue,
+        };
+        if let Some(length) = length {
+            response = response.header(header::CONTENT_LENGTH, length);
+        }
+        return response.body(body).expect("status and headers are valid");
+    }
     let body = if kinds.contains(&FaultKind::Stalled) {
         until_sent(stream::pending(), ending)
     } else if kinds.contains(&FaultKind::CutBody) {

@@ -145,6 +145,8 @@ pub(crate) struct View {
     pub(crate) shrunk: bool,
     /// The frame without any value.
     pub(crate) empty: bool,
+    /// Full holdings show so many rows; scrolling brings the next ones.
+    pub(crate) rows: Option<usize>,
     /// The answer will not arrive as it is made.
     pub(crate) spoilt: bool,
 }

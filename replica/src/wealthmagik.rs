@@ -10,7 +10,7 @@ use crate::json::Json;
 use crate::market::{Fund, LinkStyle, Market};
 use crate::replica::Urls;
 use crate::site::{Answer, Asked, View, World};
-use crate::wealthmagik_pages::{root, state};
+use crate::wealthmagik_pages::{more_rows, root, state};
 
 /// Entries of the lazy list that one scroll brings.
 const LIST_STEP: usize = 20;
@@ -33,6 +33,8 @@ pub(crate) fn answer(world: &World, asked: &Asked, view: View) -> Answer {
         }
         ["api", "fundscreener"] => screener(&world.market(), asked, view),
         ["api", "page-content"] => page_content(world, asked, view),
+        ["api", "portallocation"] => more_holdings(&world.market(), asked),
+        ["login"] => Answer::html(200, login_page()),
         ["funds"] if world.scripted_wealthmagik => Answer::html(
             200,
             scripted_page("WealthMagik", PAGE_CONTENT, "replicaList", LIST_SCRIPT),
@@ -67,6 +69,62 @@ function replicaList() {
   box.addEventListener('scroll', more);
   more();
 }"#;
+
+/// Brings more holdings when the end of those that are shown is reached. As such applications do, it shows a login where the
+/// session has expired (401), and goes to the login page where it is told to (403).
+const HOLDINGS_SCRIPT: &str = r#"
+function replicaHoldings(step) {
+  var box = document.querySelector('.port .list'), busy = false;
+  if (!box) { return; }
+  function more() {
+    if (busy || box.scrollTop + box.clientHeight < box.scrollHeight - 40) { return; }
+    busy = true;
+    var shown = box.querySelectorAll('.portallocation-list').length;
+    fetch('/api/portallocation?code=' + location.pathname.split('/')[2] + '&offset=' + shown + '&step=' + step).then(function (answer) {
+      if (answer.status === 401) {
+        document.body.insertAdjacentHTML('beforeend', '<div class="login"><input type="password"></div>');
+        return Promise.reject('expired');
+      }
+      if (answer.status === 403) { location.href = '/login'; return Promise.reject('expired'); }
+      return answer.json();
+    }).then(function (found) {
+      found.items.forEach(function (item) {
+        var row = document.createElement('div');
+        row.className = 'portallocation-list';
+        row.innerHTML = '<div class="name"><span class="name-text"></span></div><div class="ratio"><span class="ratio-text"></span></div>';
+        row.querySelector('.name-text').textContent = item.name; row.querySelector('.ratio-text').textContent = item.ratio;
+        box.appendChild(row);
+      });
+      busy = false;
+      if (found.items.length && box.scrollHeight <= box.clientHeight) { more(); }
+    }).catch(function () {});
+  }
+  box.addEventListener('scroll', more);
+}"#;
+
+fn login_page() -> String {
+    Page {
+        title: "Login",
+        root: "<form class=\"login\"><input type=\"text\"><input type=\"password\"></form>",
+        state: None,
+        overlay: false,
+        script: "",
+    }
+    .html()
+}
+
+fn more_holdings(market: &Market, asked: &Asked) -> Answer {
+    let number = |key: &str| asked.query.get(key).and_then(|text| text.parse().ok());
+    let said = asked
+        .query
+        .get("code")
+        .and_then(|code| find(market, code))
+        .and_then(|fund| fund.wealthmagik.as_ref());
+    match (said, number("offset"), number("step")) {
+        (Some(said), Some(offset), Some(step)) => Answer::json(200, &more_rows(said, offset, step)),
+        _ => Answer::not_found(),
+    }
+}
 
 /// Funds in the list: those with pages, and those whose pages are gone.
 fn listed(market: &Market, view: View) -> Vec<&Fund> {
@@ -208,12 +266,16 @@ fn fund_page(world: &World, code: &str, page: &str, view: View) -> Answer {
         scripted_page("WealthMagik", PAGE_CONTENT, "null", "")
     } else {
         let state = state(&market, fund).filter(|_| !view.empty);
+        let script = match view.rows {
+            Some(rows) if page == "port" => format!("{HOLDINGS_SCRIPT}\nreplicaHoldings({rows});"),
+            _ => String::new(),
+        };
         Page {
             title: &fund.code,
             root: &root,
             state,
             overlay: true,
-            script: "",
+            script: &script,
         }
         .html()
     };

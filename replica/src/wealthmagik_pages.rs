@@ -60,7 +60,7 @@ pub(crate) fn root(
     );
     let body = match page {
         "profile" => profile(market, urls, fund, said),
-        "port" => port(said),
+        "port" => port(said, view.rows),
         "allocation" => allocation(said),
         "fee" => fee(said),
         _ => return None,
@@ -119,7 +119,7 @@ fn profile(market: &Market, urls: &Urls, fund: &Fund, said: &WealthMagikSays) ->
 
 const EMPTY_DATA: &str = "<div class=\"emptyData\"><span>ไม่พบข้อมูล</span></div>";
 
-fn port(said: &WealthMagikSays) -> String {
+fn port(said: &WealthMagikSays, at_first: Option<usize>) -> String {
     let date = said
         .port
         .as_of_spelt
@@ -137,15 +137,34 @@ fn port(said: &WealthMagikSays) -> String {
     if said.port.rows.is_empty() {
         return format!("<div class=\"port\">{EMPTY_DATA}</div>");
     }
+    let style = if at_first.is_some() {
+        " style=\"height:60px;overflow-y:auto\""
+    } else {
+        ""
+    };
     let mut rows = String::new();
-    for row in &said.port.rows {
+    for row in said.port.rows.iter().take(at_first.unwrap_or(usize::MAX)) {
         let (name, ratio) = (escaped(&row.name.spelt), escaped(&row.percent_spelt));
         let _ = write!(
             rows,
             "<div _ngcontent-ng-c789=\"\" class=\"portallocation-list\"><div class=\"name\"><span class=\"name-text\">{name}</span></div><!----><div class=\"ratio\"><span class=\"ratio-text\"> {ratio} </span></div></div>"
         );
     }
-    format!("<div class=\"port\"><h3>สัดส่วนการลงทุน</h3>{date}<div class=\"list\">{rows}</div></div>")
+    format!(
+        "<div class=\"port\"><h3>สัดส่วนการลงทุน</h3>{date}<div class=\"list\"{style}>{rows}</div></div>"
+    )
+}
+
+/// More of the full holdings, from a place on.
+pub(crate) fn more_rows(said: &WealthMagikSays, from: usize, count: usize) -> Json {
+    let rows = said.port.rows.iter().skip(from).take(count);
+    let items = rows.map(|row| {
+        Json::Object(vec![
+            ("name", Json::text(&row.name.spelt)),
+            ("ratio", Json::text(&row.percent_spelt)),
+        ])
+    });
+    Json::Object(vec![("items", Json::List(items.collect()))])
 }
 
 fn allocation(said: &WealthMagikSays) -> String {

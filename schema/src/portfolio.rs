@@ -50,23 +50,41 @@ pub fn accept_portfolio(
     if held.as_of_date == as_of_date && held.rows == new.rows {
         return Decision::Same;
     }
+    if held.as_of_date == as_of_date && says_nothing_else(held.rows, new) {
+        return Decision::Keep("the held one says the same where the new one can be read");
+    }
     if too_many_unreadable(new) {
         return Decision::Keep("more than a fifth of the new one cannot be read");
     }
     Decision::Take
 }
 
+/// Whether every row that can be read stands already, in the same order: then what cannot be read, or is not said any
+/// more, would only take good values away.
+fn says_nothing_else(held: &[PortfolioRow], new: &Portfolio) -> bool {
+    // Rows are missing for being unreadable, or because the site took them out: that is news.
+    let may_lack_rows = nameless(new) > 0;
+    if !may_lack_rows && held.len() != new.rows.len() {
+        return false;
+    }
+    let mut held = held.iter();
+    new.rows.iter().all(|row| {
+        held.any(|stands| {
+            stands.name == row.name && (row.percent.is_none() || row.percent == stands.percent)
+        })
+    })
+}
+
+/// Rows that were lost for their names.
+fn nameless(portfolio: &Portfolio) -> usize {
+    let without_percent = portfolio.rows.iter().filter(|row| row.percent.is_none());
+    portfolio.unreadable.saturating_sub(without_percent.count())
+}
+
 /// A row without a readable percent stands among the rows; one without a name does not. The page had at least as many
 /// rows as either tells.
 fn too_many_unreadable(portfolio: &Portfolio) -> bool {
-    let nameless = portfolio.unreadable.saturating_sub(
-        portfolio
-            .rows
-            .iter()
-            .filter(|row| row.percent.is_none())
-            .count(),
-    );
-    let on_page = portfolio.rows.len() + nameless;
+    let on_page = portfolio.rows.len() + nameless(portfolio);
     portfolio.unreadable * (READABLE_FOR_ONE_UNREADABLE + 1) > on_page
 }
 
@@ -208,6 +226,27 @@ mod tests {
         assert_eq!(
             accept_portfolio(Some(&held(jan)), &page(&one_null, 2), feb),
             Decision::Keep(unreadable)
+        );
+        // What cannot be read or is not said any more takes nothing from what stands at the same date.
+        let nothing_else = "the held one says the same where the new one can be read";
+        let mut unsaid = five.clone();
+        unsaid[0].percent = None;
+        for (what, new) in [
+            ("percent not said", page(&unsaid, 0)),
+            ("percent unreadable", page(&unsaid, 1)),
+            ("a row lost", page(&five[1..], 1)),
+            ("most rows lost", page(&five[4..], 4)),
+        ] {
+            assert_eq!(
+                accept_portfolio(Some(&held(jan)), &new, jan),
+                Decision::Keep(nothing_else),
+                "{what}"
+            );
+        }
+        assert_eq!(
+            accept_portfolio(Some(&held(jan)), &page(&five[1..], 0), jan),
+            Decision::Take,
+            "a row that the site took out"
         );
         // Equal rows are rows: a page that lists one twice is not the page that lists it once.
         let doubled: Vec<_> = five.iter().cloned().chain([five[4].clone()]).collect();

@@ -86,6 +86,8 @@ pub struct BrowserVisit {
     pub overlay_css: Option<&'static str>,
     /// A lazy list: items to scroll to the end of (until their number no longer grows).
     pub lazy_items_css: Option<&'static str>,
+    /// A lazy list is at its end when it has not grown for so long.
+    pub lazy_rest: Duration,
     /// How long the page may take to become ready.
     pub patience: Duration,
 }

@@ -39,6 +39,8 @@ pub struct Settings {
     pub transport: &'static str,
     /// The SEC's, where it is another than WealthMagik's.
     pub sec_transport: Option<&'static str>,
+    /// Where the sites are sought, where that is not the replica.
+    pub urls: Option<replica::Urls>,
     /// More top-level keys of `runner.ron`.
     pub more: String,
     /// `FAILPOINTS` of the runner.
@@ -95,6 +97,7 @@ impl World {
                 concurrent_requests: 6,
                 transport: "Http",
                 sec_transport: None,
+                urls: None,
                 more: String::new(),
                 failpoints: String::new(),
             },
@@ -107,7 +110,8 @@ impl World {
     }
 
     fn runner_ron(&self) -> String {
-        let urls = self.replica.urls();
+        let replica = self.replica.urls();
+        let urls = self.settings.urls.clone().unwrap_or(replica);
         let Settings {
             requests_per_sec: rate,
             concurrent_requests: concurrent,
@@ -285,6 +289,24 @@ pub async fn ended(mut child: Child) -> Run {
         },
         Err(_) => panic!("the runner did not end within {RUN_LIMIT:?}; it said:\n{said}"),
     }
+}
+
+/// The most memory that a process takes until it ends, in MiB.
+pub fn most_memory(process: u32) -> tokio::task::JoinHandle<i64> {
+    tokio::spawn(async move {
+        let mut most = 0;
+        while let Ok(status) = tokio::fs::read_to_string(format!("/proc/{process}/status")).await {
+            let peak = status
+                .lines()
+                .find_map(|line| line.strip_prefix("VmHWM:"))
+                .and_then(|line| line.trim().strip_suffix(" kB")?.parse::<i64>().ok());
+            // A process that has ended and is not waited for yet has no memory.
+            let Some(peak) = peak else { break };
+            most = most.max(peak / 1024);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        most
+    })
 }
 
 /// What is missing and what is too much, the first lines of each.

@@ -78,6 +78,7 @@ impl Site for PlainSite {
             ready_css: vec![".value"],
             overlay_css: None,
             lazy_items_css: None,
+            lazy_rest: Duration::ZERO,
             patience: Duration::from_secs(5),
         }))
     }

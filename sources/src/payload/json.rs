@@ -2,9 +2,11 @@
 //! element of an array is parsed by itself, so that one bad record costs one record (D6).
 
 use std::borrow::Cow;
+use std::fmt;
 
 use jiff::civil::Date;
 use schema::Number;
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -45,6 +47,38 @@ pub struct Field<'json>(Option<&'json str>);
 impl<'de: 'json, 'json> Deserialize<'de> for Field<'json> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         <&'de RawValue>::deserialize(deserializer).map(|raw| Self(Some(raw.get())))
+    }
+}
+
+/// The elements of an array, at most [`MAX_ELEMENTS`].
+struct Elements<'json>(Vec<Field<'json>>);
+
+impl<'de: 'json, 'json> Deserialize<'de> for Elements<'json> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Gather;
+
+        impl<'de> Visitor<'de> for Gather {
+            type Value = Vec<Field<'de>>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "an array of at most {MAX_ELEMENTS} elements")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = array.next_element()? {
+                    if elements.len() == MAX_ELEMENTS {
+                        return Err(A::Error::custom(format!(
+                            "expected at most {MAX_ELEMENTS} elements, found more"
+                        )));
+                    }
+                    elements.push(element);
+                }
+                Ok(elements)
+            }
+        }
+
+        deserializer.deserialize_seq(Gather).map(Self)
     }
 }
 
@@ -168,25 +202,29 @@ impl<'json> Field<'json> {
     /// The elements of an array, each by itself; `None` for `null` and for a key that was not there.
     ///
     /// # Errors
-    /// Not an array, or more than [`MAX_ELEMENTS`].
+    /// Not an array, or more than [`MAX_ELEMENTS`]; those beyond are not even gathered.
     pub fn elements(self) -> Result<Option<Vec<Field<'json>>>, String> {
         let Some(raw) = self.said() else {
             return Ok(None);
         };
-        let elements: Vec<&'json RawValue> = serde_json::from_str(raw)
-            .map_err(|_| format!("expected an array, found `{}`", excerpt(raw)))?;
-        if elements.len() > MAX_ELEMENTS {
-            return Err(format!(
-                "expected at most {MAX_ELEMENTS} elements, found {}",
-                elements.len()
-            ));
+        if !raw.starts_with('[') {
+            return Err(format!("expected an array, found `{}`", excerpt(raw)));
         }
-        Ok(Some(
-            elements
-                .into_iter()
-                .map(|element| Field(Some(element.get())))
-                .collect(),
-        ))
+        serde_json::from_str(raw)
+            .map(|Elements(elements)| Some(elements))
+            .map_err(|error| error.to_string())
+    }
+
+    /// A record that must be there.
+    ///
+    /// # Errors
+    /// The breach of `field`: where it is no record, or one with a key twice, with what is wrong about it.
+    pub fn required<T: Deserialize<'json>>(self, field: &str, expected: &str) -> Result<T, Breach> {
+        match self.record() {
+            Ok(Some(record)) => Ok(record),
+            Ok(None) => Err(self.breach(field, expected)),
+            Err(reason) => Err(breach(field, expected, &reason)),
+        }
     }
 
     /// A record; `None` for `null` and for a key that was not there.
@@ -285,6 +323,32 @@ mod tests {
                     .is_ok_and(|elements| elements.is_some_and(|e| e.len() == 1))
             );
         }
+    }
+
+    #[test]
+    fn an_array_is_gathered_up_to_its_bound_and_no_further() {
+        let array = |elements: usize| format!("[{}0]", "0,".repeat(elements - 1));
+        let most = array(MAX_ELEMENTS);
+        assert!(
+            field(&most)
+                .elements()
+                .is_ok_and(|all| all.is_some_and(|all| all.len() == MAX_ELEMENTS))
+        );
+        let too_many = array(MAX_ELEMENTS + 1);
+        let refused = field(&too_many).elements();
+        assert!(refused.is_err_and(|why| why.contains("at most 500000 elements")));
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_named() {
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(default)]
+        struct Twice<'json> {
+            #[serde(borrow)]
+            _name: Field<'json>,
+        }
+        let breach = field(r#"{"_name":1,"_name":2}"#).required::<Twice<'_>>("data", "an object");
+        assert!(breach.is_err_and(|breach| breach.found.contains("duplicate field `_name`")));
     }
 
     #[test]

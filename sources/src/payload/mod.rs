@@ -1,6 +1,7 @@
 //! What every payload of a kind needs before a site's own rules begin: JSON, HTML, PDF text.
 
 pub mod bare_nan;
+mod bounded_tree;
 pub mod html;
 pub mod json;
 pub mod pdf_text;

@@ -5,10 +5,30 @@ use jiff::civil::{Date, date};
 use schema::task::Severity;
 use schema::{Dataset, FundCode, Observation, Reject, Said, SourceName};
 
+use crate::payload::breach;
 use crate::site::{Breach, ReadContext, Reading};
 
 /// How many days after the cycle's date a date is still believed (D9's "one date in 2099 blocks all later days").
 const DAYS_AHEAD: i64 = 31;
+
+/// How many days after the cycle's date a fund may still be to begin.
+const INCEPTION_DAYS_AHEAD: i64 = 366;
+/// No Thai fund is older.
+const EARLIEST_INCEPTION: Date = date(1960, 1, 1);
+/// Most rejects and notes kept of one page; the rest is counted in one more.
+const MAX_REJECTS: usize = 1_000;
+/// Most funds that a list of the market may have: ten times what there are. A longer one is broken or hostile, and each
+/// of its entries would be some pages to ask.
+pub const MAX_LISTED: usize = 50_000;
+
+/// A list beyond [`MAX_LISTED`].
+pub fn too_many_funds(field: &str, found: usize) -> Breach {
+    breach(
+        field,
+        &format!("at most {MAX_LISTED} funds"),
+        &found.to_string(),
+    )
+}
 
 /// Gathers what a page says of one fund.
 pub struct Findings {
@@ -18,6 +38,9 @@ pub struct Findings {
     latest_believed: Option<Date>,
     observations: Vec<Observation>,
     rejects: Vec<Reject>,
+    /// Rejects beyond [`MAX_REJECTS`].
+    more_rejects: usize,
+    earliest_refused_inception: Option<Date>,
 }
 
 impl Findings {
@@ -44,6 +67,11 @@ impl Findings {
             latest_believed: context.cycle_date.checked_add(DAYS_AHEAD.days()).ok(),
             observations: Vec::new(),
             rejects: Vec::new(),
+            more_rejects: 0,
+            earliest_refused_inception: context
+                .cycle_date
+                .checked_add(INCEPTION_DAYS_AHEAD.days())
+                .ok(),
         }
     }
 
@@ -112,6 +140,10 @@ impl Findings {
         sample: &str,
         severity: Severity,
     ) {
+        if self.rejects.len() >= MAX_REJECTS {
+            self.more_rejects += 1;
+            return;
+        }
         self.rejects.push(Reject {
             fund_code: fund_code.map(|code| Reject::sample_of(&code)),
             dataset,
@@ -170,8 +202,39 @@ impl Findings {
         }
     }
 
+    /// A fund's first day: one that cannot be is rejected, so that it overwrites no good one.
+    pub fn inception<E: ToString>(
+        &mut self,
+        field: &str,
+        read: Result<Option<Date>, E>,
+        sample: &str,
+    ) -> Option<Date> {
+        let day = self.field(Dataset::Master, field, read, sample)?;
+        let too_late = self
+            .earliest_refused_inception
+            .is_some_and(|refused| day >= refused);
+        if too_late || day < EARLIEST_INCEPTION {
+            let reason = format!(
+                "the fund cannot have begun on {day}: before {EARLIEST_INCEPTION} or more than a year ahead"
+            );
+            self.reject(Dataset::Master, field, reason, sample);
+            return None;
+        }
+        Some(day)
+    }
+
     /// The page as read.
-    pub fn said(self) -> Reading {
+    pub fn said(mut self) -> Reading {
+        if let (more @ 1.., Some(last)) = (self.more_rejects, self.rejects.last()) {
+            let reason = format!(
+                "{more} more of this page are not kept; the last one kept: {}",
+                last.reason
+            );
+            self.rejects.push(Reject {
+                reason,
+                ..last.clone()
+            });
+        }
         Reading::Said {
             observations: self.observations,
             rejects: self.rejects,

@@ -14,6 +14,8 @@ const MAX_ROWS: usize = 20_000;
 pub struct PortfolioRows {
     dataset: Dataset,
     portfolio: Portfolio,
+    /// Beyond [`MAX_ROWS`] it is no portfolio.
+    too_many: bool,
 }
 
 impl PortfolioRows {
@@ -27,6 +29,7 @@ impl PortfolioRows {
         Self {
             dataset: Said::Portfolio(none_yet()).dataset(),
             portfolio: none_yet(),
+            too_many: false,
         }
     }
 
@@ -41,13 +44,15 @@ impl PortfolioRows {
     ) {
         let dataset = self.dataset;
         if self.portfolio.rows.len() >= MAX_ROWS {
-            self.portfolio.unreadable += 1;
-            findings.reject(
-                dataset,
-                "*",
-                format!("more than {MAX_ROWS} rows in one portfolio"),
-                sample,
-            );
+            if !self.too_many {
+                self.too_many = true;
+                findings.reject(
+                    dataset,
+                    "*",
+                    format!("more than {MAX_ROWS} rows in one portfolio: not taken"),
+                    sample,
+                );
+            }
             return;
         }
         let row_name = match row_name {
@@ -85,9 +90,9 @@ impl PortfolioRows {
         });
     }
 
-    /// States the portfolio, if there is a row of it.
+    /// States the portfolio, if there is a row of it, and not more of them than a portfolio has.
     pub fn state(self, findings: &mut Findings, as_of_date: Option<Date>) {
-        if !self.portfolio.rows.is_empty() {
+        if !self.portfolio.rows.is_empty() && !self.too_many {
             findings.say(as_of_date, Said::Portfolio(self.portfolio));
         }
     }

@@ -85,6 +85,23 @@ pub fn without_no_cap_marker(quantity: Option<Quantity>) -> Option<Quantity> {
     quantity.filter(|quantity| quantity.value != Number::from(999_999))
 }
 
+/// Largest percent or ratio that is believed, either way; the wildest real ones, turnover ratios and gross positions,
+/// stay below a hundredth of it. What is larger is an error of the site, and would overwrite a good value.
+const MAX_RATE: i64 = 1_000_000;
+
+/// The quantity, if as a percent or ratio it can be.
+///
+/// # Errors
+/// It is absurdly large.
+pub fn believed(quantity: Option<Quantity>) -> Result<Option<Quantity>, String> {
+    match quantity {
+        Some(Quantity { value, .. }) if value.decimal().abs() > MAX_RATE.into() => Err(format!(
+            "expected a percent or ratio of at most {MAX_RATE}, found `{value}`"
+        )),
+        other => Ok(other),
+    }
+}
+
 enum FeeWord {
     Free,
     NotSaid,
@@ -271,6 +288,26 @@ mod tests {
         }
         assert!(read_fee("ตามดุลยพินิจ").is_err());
         assert_eq!(value(read("999999")).as_deref(), Some("999999"));
+    }
+
+    #[test]
+    fn a_rate_beyond_belief_is_unreadable() {
+        for (text, good) in [
+            ("1000000", true),
+            ("-1000000", true),
+            ("1000000.1", false),
+            ("-1000000000000000", false),
+        ] {
+            assert_eq!(
+                read(text)
+                    .map_err(|error| error.to_string())
+                    .and_then(believed)
+                    .is_ok(),
+                good,
+                "{text}"
+            );
+        }
+        assert_eq!(believed(None), Ok(None));
     }
 
     #[test]

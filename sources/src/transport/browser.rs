@@ -271,6 +271,11 @@ impl Prepared for Lease {
                     blame: Blame::Final,
                 })
             }
+            // Its cookies may have expired: dropped, the next visit begins anew.
+            Err(VisitFailure::CutShort(text)) => Err(WireFailure {
+                text,
+                blame: Blame::Final,
+            }),
             // The session hangs or is gone: dropped, and with it its processes.
             Err(VisitFailure::Hung(text)) => Err(WireFailure {
                 text,

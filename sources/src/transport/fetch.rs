@@ -275,7 +275,7 @@ impl Transport {
             Via::Browser => &self.0.browser,
         };
         let mut started = gate
-            .start(waiting)
+            .start(outgoing.question(), waiting)
             .await
             .map_err(|HostGivenUp(text)| Nothing::GivenUp(text))?;
         let asked_at = Instant::now();

@@ -99,7 +99,12 @@ impl HostGate {
 
     /// Waits until a request may start, and starts it: the caller sends it at once and tells the [`Started`] what came
     /// back. Dropping the future gives up the place in the queue and nothing else.
-    pub async fn start(self: &Arc<Self>, waiting: &WaitingOn) -> Result<Started, HostGivenUp> {
+    /// `question` is the hash of what it asks: failures of one question alone say nothing about the host.
+    pub async fn start(
+        self: &Arc<Self>,
+        question: u64,
+        waiting: &WaitingOn,
+    ) -> Result<Started, HostGivenUp> {
         let _counted = CountedWait::new(self);
         waiting.set(Waiting::Turn);
         let _turn = self.turnstile.lock().await;
@@ -113,6 +118,7 @@ impl HostGate {
                         gate: Arc::clone(self),
                         at: Instant::now(),
                         probe,
+                        question,
                         told: false,
                     });
                 }
@@ -356,6 +362,7 @@ pub struct Started {
     gate: Arc<HostGate>,
     at: Instant,
     probe: bool,
+    question: u64,
     told: bool,
 }
 
@@ -377,6 +384,7 @@ impl Started {
         let change = lock(&self.gate.state).health.failed(
             Instant::now(),
             self.probe,
+            self.question,
             why,
             &self.gate.patience,
         );

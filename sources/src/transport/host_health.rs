@@ -3,7 +3,7 @@
 //! | state | event | next |
 //! |---|---|---|
 //! | up | good answer | up, no failures |
-//! | up | 5th failure in a row | down, probe after the first back-off |
+//! | up | 5th failure in a row, not all of one question | down, probe after the first back-off |
 //! | down | back-off over | one request goes as the probe |
 //! | down | probe failed | down, back-off doubled up to the longest |
 //! | down | any good answer | up |
@@ -45,9 +45,33 @@ pub enum HostHealth {
     Up {
         /// Failed requests since the last good answer.
         failures_in_a_row: u32,
+        /// What they asked.
+        asked: FailedQuestions,
     },
     /// It does not.
     Down(Outage),
+}
+
+/// What failed in a row: one question again and again says something about that page, not about its host. Were it not so,
+/// one page that never comes would have its host waited for in every round that ends with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailedQuestions {
+    /// Nothing has failed.
+    None,
+    /// This one question, by its hash.
+    One(u64),
+    /// More than one.
+    Several,
+}
+
+impl FailedQuestions {
+    fn and(self, question: u64) -> Self {
+        match self {
+            Self::None => Self::One(question),
+            Self::One(same) if same == question => self,
+            Self::One(_) | Self::Several => Self::Several,
+        }
+    }
 }
 
 /// A host that does not answer.
@@ -95,6 +119,7 @@ impl HostHealth {
     /// A host of which nothing is known yet.
     pub const UNKNOWN: Self = Self::Up {
         failures_in_a_row: 0,
+        asked: FailedQuestions::None,
     };
 
     /// Whether a request may go at `now`.
@@ -138,18 +163,23 @@ impl HostHealth {
         }
     }
 
-    /// A request failed by the host's doing. What was in flight when the host went down says nothing new.
+    /// A request failed by the host's doing; `question` is the hash of what it asked. What was in flight when the host went down says nothing new.
     pub fn failed(
         &mut self,
         now: Instant,
         probe: bool,
+        question: u64,
         why: &str,
         patience: &HostPatience,
     ) -> Change {
         match self {
-            Self::Up { failures_in_a_row } => {
-                *failures_in_a_row += 1;
-                if *failures_in_a_row < FAILURES_UNTIL_DOWN {
+            Self::Up {
+                failures_in_a_row,
+                asked,
+            } => {
+                *failures_in_a_row = failures_in_a_row.saturating_add(1);
+                *asked = asked.and(question);
+                if *failures_in_a_row < FAILURES_UNTIL_DOWN || *asked != FailedQuestions::Several {
                     return Change::None;
                 }
                 self.declare_down(now, why, patience)
@@ -189,7 +219,7 @@ mod tests {
     fn down_at(now: Instant, patience: &HostPatience) -> HostHealth {
         let mut health = HostHealth::UNKNOWN;
         for failure in 1..=FAILURES_UNTIL_DOWN {
-            let change = health.failed(now, false, "no answer", patience);
+            let change = health.failed(now, false, failure.into(), "no answer", patience);
             let expected = if failure == FAILURES_UNTIL_DOWN {
                 Change::WentDown
             } else {
@@ -207,7 +237,7 @@ mod tests {
         let mut health = HostHealth::UNKNOWN;
         for _ in 0..3 {
             for _ in 0..FAILURES_UNTIL_DOWN - 1 {
-                assert_eq!(health.failed(now, false, "502", &patience), Change::None);
+                assert_eq!(health.failed(now, false, 1, "502", &patience), Change::None);
             }
             assert_eq!(health.succeeded(), Change::None);
         }
@@ -233,9 +263,12 @@ mod tests {
             assert_eq!(health.admission(now, &patience), Admission::Probe);
             health.probe_started();
             assert_eq!(health.admission(now, &patience), Admission::WaitForProbe);
-            assert_eq!(health.failed(now, false, "late", &patience), Change::None);
+            assert_eq!(
+                health.failed(now, false, 1, "late", &patience),
+                Change::None
+            );
             assert_eq!(health.admission(now, &patience), Admission::WaitForProbe);
-            health.failed(now, true, "502", &patience);
+            health.failed(now, true, 1, "502", &patience);
         }
         let given_up_at = start + patience.give_up_after;
         assert_eq!(
@@ -247,13 +280,27 @@ mod tests {
             Admission::Probe
         );
         health.probe_started();
-        health.failed(given_up_at, true, "502", &patience);
+        health.failed(given_up_at, true, 1, "502", &patience);
         assert_eq!(health.admission(given_up_at, &patience), Admission::GivenUp);
         let after = given_up_at + patience.longest_back_off;
         assert_eq!(
             health.admission(after, &patience),
             Admission::Probe,
             "round 2 finds out whether it is back"
+        );
+    }
+
+    #[test]
+    fn p3_a_page_that_never_comes_does_not_take_its_host_down() {
+        let (patience, now) = (HostPatience::default(), Instant::now());
+        let mut health = HostHealth::UNKNOWN;
+        for _ in 0..100 {
+            assert_eq!(health.failed(now, false, 7, "502", &patience), Change::None);
+        }
+        // Nor is it forgotten when another one fails, too.
+        assert_eq!(
+            health.failed(now, false, 8, "502", &patience),
+            Change::WentDown
         );
     }
 

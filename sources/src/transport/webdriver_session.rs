@@ -19,8 +19,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const AT_REST: Duration = Duration::from_millis(300);
 /// Longest wait for that, once it is ready.
 const AT_REST_PATIENCE: Duration = Duration::from_secs(3);
-/// A lazy list is at its end when it has not grown for so long.
-const LIST_AT_REST: Duration = Duration::from_secs(2);
 /// Longest time for scrolling a list to its end.
 const LIST_PATIENCE: Duration = Duration::from_secs(300);
 /// Most items of a lazy list.
@@ -32,11 +30,20 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Looks at the page without touching more of it than the overlay.
 const LOOK: &str = r"
-const [ready, overlay, items] = arguments;
+const [ready, overlay, items, since] = arguments;
 let clicked = false;
 if (overlay) {
   const element = document.querySelector(overlay);
   if (element && element.getClientRects().length > 0) { element.click(); clicked = true; }
+}
+let lost = null;
+if (items) {
+  performance.setResourceTimingBufferSize(20000);
+  const own = performance.getEntriesByType('resource').filter((entry) =>
+    since !== null && entry.startTime >= since && entry.responseEnd > 0 && entry.name.startsWith(location.origin + '/')
+    && (entry.initiatorType === 'fetch' || entry.initiatorType === 'xmlhttprequest'));
+  const failed = own.find((entry) => entry.responseStatus >= 400 || entry.responseStatus === 0 || entry.redirectStart > 0);
+  if (failed) { lost = failed.name + (failed.redirectStart > 0 ? ' was redirected' : ' was answered ' + failed.responseStatus); }
 }
 const navigation = performance.getEntriesByType('navigation')[0];
 return {
@@ -46,6 +53,9 @@ return {
   items: items ? document.querySelectorAll(items).length : 0,
   status: navigation && navigation.responseStatus ? navigation.responseStatus : 0,
   url: location.href,
+  login: [...document.querySelectorAll('input[type=password]')].some((field) => field.getClientRects().length > 0),
+  lost,
+  now: performance.now(),
 };";
 
 /// Scrolls the nearest scrollable ancestor of the list's items, and the window, to the end.
@@ -89,6 +99,8 @@ pub enum VisitFailure {
     Host(String),
     /// The page is not what may be taken; the session is well.
     Page(String),
+    /// The page's list did not come to its end: perhaps the session's cookies have expired.
+    CutShort(String),
     /// The page did not come to an end and the session hangs with it.
     Hung(String),
     /// The session is gone.
@@ -103,6 +115,12 @@ struct Look {
     items: u64,
     status: u16,
     url: String,
+    /// A password is asked for.
+    login: bool,
+    /// What a script asked of the page's own host in vain while the list was scrolled.
+    lost: Option<String>,
+    /// The page's clock, in milliseconds.
+    now: f64,
 }
 
 impl WebdriverSession {
@@ -172,7 +190,7 @@ impl WebdriverSession {
         if let Some(items) = visit.lazy_items_css
             && look.ready
         {
-            self.scroll_to_the_end(visit, items, look.items).await?;
+            self.scroll_to_the_end(visit, items, &look).await?;
         }
         let html = self.run(DOCUMENT, Vec::new()).await?;
         let Value::String(html) = html else {
@@ -200,7 +218,7 @@ impl WebdriverSession {
         let mut ready_since = None;
         let mut last_change = (Instant::now(), 0);
         loop {
-            let look = self.look(visit, clicks < MAX_OVERLAY_CLICKS).await?;
+            let look = self.look(visit, clicks < MAX_OVERLAY_CLICKS, None).await?;
             clicks += u32::from(look.clicked);
             let now = Instant::now();
             if last_change.1 != look.size || look.clicked {
@@ -222,17 +240,19 @@ impl WebdriverSession {
         }
     }
 
+    /// Scrolls a lazy list until it grows no more. A list whose next part was asked for in vain, that lost rows, or that
+    /// gave way to a login has not come to its end: what is there is a part of it (D3).
     async fn scroll_to_the_end(
         &self,
         visit: &BrowserVisit,
         items_css: &str,
-        first: u64,
+        first: &Look,
     ) -> Result<(), VisitFailure> {
         let started = Instant::now();
-        let mut count = first;
+        let mut count = first.items;
         let mut grew_at = started;
         let mut clicks = 0;
-        while grew_at.elapsed() < LIST_AT_REST {
+        while grew_at.elapsed() < visit.lazy_rest {
             if count > MAX_ITEMS || started.elapsed() > LIST_PATIENCE {
                 return Err(VisitFailure::Page(format!(
                     "the list had not come to its end after {count} items and {} s",
@@ -241,8 +261,15 @@ impl WebdriverSession {
             }
             self.run(SCROLL, vec![json!(items_css)]).await?;
             tokio::time::sleep(LOOK_EVERY).await;
-            let look = self.look(visit, clicks < MAX_OVERLAY_CLICKS).await?;
+            let look = self
+                .look(visit, clicks < MAX_OVERLAY_CLICKS, Some(first.now))
+                .await?;
             clicks += u32::from(look.clicked);
+            if let Some(why) = cut_short(first, &look, count) {
+                return Err(VisitFailure::CutShort(format!(
+                    "the list was cut short after {count} items: {why}; what it showed was not taken"
+                )));
+            }
             if look.items > count || look.clicked {
                 (count, grew_at) = (look.items.max(count), Instant::now());
             }
@@ -250,12 +277,18 @@ impl WebdriverSession {
         Ok(())
     }
 
-    async fn look(&self, visit: &BrowserVisit, click: bool) -> Result<Look, VisitFailure> {
+    async fn look(
+        &self,
+        visit: &BrowserVisit,
+        click: bool,
+        scrolling_since: Option<f64>,
+    ) -> Result<Look, VisitFailure> {
         let overlay = visit.overlay_css.filter(|_| click);
         let arguments = vec![
             json!(visit.ready_css),
             json!(overlay),
             json!(visit.lazy_items_css),
+            json!(scrolling_since),
         ];
         let seen = self.run(LOOK, arguments).await?;
         serde_json::from_value(seen)
@@ -279,6 +312,22 @@ impl WebdriverSession {
     }
 }
 
+/// Why a list that showed `count` items has not come to its end, by the page as it was when it was ready and as it is now.
+fn cut_short(first: &Look, now: &Look, count: u64) -> Option<String> {
+    let shown = |text: &str| text.chars().take(200).collect::<String>();
+    let without_fragment = |url: &str| url.split('#').next().map(str::to_owned);
+    if without_fragment(&first.url) != without_fragment(&now.url) {
+        return Some(format!("the page went on to {}", shown(&now.url)));
+    }
+    if let Some(lost) = &now.lost {
+        return Some(shown(lost));
+    }
+    if now.login && !first.login {
+        return Some("the page asks for a password".to_owned());
+    }
+    (now.items < count).then(|| format!("{} items are left", now.items))
+}
+
 /// A navigation that failed: Firefox shows `about:neterror` where the host does not answer.
 fn navigation_failure(error: &CmdError) -> VisitFailure {
     if error.is_timeout() {
@@ -298,5 +347,61 @@ fn navigation_failure(error: &CmdError) -> VisitFailure {
             VisitFailure::Host(format!("certificate refused: {}", standard.message))
         }
         _ => VisitFailure::Lost(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(url: &str, items: u64) -> Look {
+        Look {
+            ready: true,
+            clicked: false,
+            size: 0,
+            items,
+            status: 200,
+            url: url.to_owned(),
+            login: false,
+            lost: None,
+            now: 0.0,
+        }
+    }
+
+    #[test]
+    fn d3_a_list_that_stops_for_a_reason_is_no_whole_list() {
+        let first = look("https://a.th/port", 20);
+        let lost = Look {
+            lost: Some("https://a.th/api?offset=20 was answered 401".to_owned()),
+            ..look("https://a.th/port", 20)
+        };
+        let login = Look {
+            login: true,
+            ..look("https://a.th/port", 20)
+        };
+        for (now, words) in [
+            (look("https://a.th/port", 20), None),
+            (look("https://a.th/port#row-20", 40), None),
+            (
+                look("https://a.th/login", 0),
+                Some("went on to https://a.th/login"),
+            ),
+            (look("https://a.th/port", 19), Some("19 items are left")),
+            (lost, Some("answered 401")),
+            (login, Some("password")),
+        ] {
+            let why = cut_short(&first, &now, 20);
+            assert_eq!(why.is_some(), words.is_some(), "{why:?}");
+            assert!(
+                words.is_none_or(|words| why.is_some_and(|why| why.contains(words))),
+                "{words:?}"
+            );
+        }
+        // A page that always shows a login form says nothing by it.
+        let always = Look {
+            login: true,
+            ..look("https://a.th/port", 20)
+        };
+        assert_eq!(cut_short(&always, &always, 20), None);
     }
 }

@@ -1,5 +1,6 @@
 //! One exchange with a host, whoever makes it: plain HTTP, the real browser, or a script in a test.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -60,6 +61,13 @@ impl Outgoing {
             must_end_in_html: false,
             visit: None,
         }
+    }
+
+    /// A hash of what is asked, whichever way.
+    pub(super) fn question(&self) -> u64 {
+        let mut hash = DefaultHasher::new();
+        (self.url.as_str(), &self.post_json).hash(&mut hash);
+        hash.finish()
     }
 
     pub(super) const fn via(&self) -> Via {

@@ -7,13 +7,14 @@ use jiff::civil::Date;
 use schema::columns::FeeFields;
 use schema::{Dataset, Number, Said};
 
+use crate::payload::breach;
 use crate::payload::json::Field;
 use crate::site::Reading;
 use crate::sites::findings::Findings;
 use crate::sites::finnomena::fee_kind::{Description, FeeKind, kind_of};
 use crate::sites::finnomena::wire::{Fee, FeeList};
 use crate::text::name;
-use crate::text::number::{Quantity, Unit};
+use crate::text::number::{self, Quantity, Unit};
 
 /// The cap and the rate charged, and when the source says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +26,9 @@ struct Rates {
 
 /// Reads the page.
 pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
-    let Ok(Some(list)) = data.record::<FeeList<'_>>() else {
-        return Reading::Broken(data.breach("data", "an object with `fees`"));
+    let list: FeeList<'_> = match data.required("data", "an object with `fees`") {
+        Ok(list) => list,
+        Err(breach) => return Reading::Broken(breach),
     };
     if !list.fees.is_present() {
         return Reading::Broken(data.breach("data.fees", "an array"));
@@ -34,7 +36,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     let elements = match list.fees.elements() {
         Ok(Some(elements)) if !elements.is_empty() => elements,
         Ok(_) => return findings.said(),
-        Err(_) => return Reading::Broken(list.fees.breach("data.fees", "an array")),
+        Err(reason) => return Reading::Broken(breach("data.fees", "an array", &reason)),
     };
     let mut fees = Vec::with_capacity(elements.len());
     for element in &elements {
@@ -63,6 +65,12 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     {
         return Reading::Broken(
             elements[0].breach("data.fees[].rate", "rate or actual_value in each fee"),
+        );
+    }
+    if !fees.iter().any(|(fee, _)| fee.class_abbr_name.is_present()) {
+        // Without it nobody knows whose fees they are, and every class's would pass for the fund's own.
+        return Reading::Broken(
+            elements[0].breach("data.fees[].class_abbr_name", "the key in each fee"),
         );
     }
     let Some(own) = of_own_class(fees, &mut findings) else {
@@ -158,8 +166,8 @@ fn rates(fee: &Fee<'_>, element: Field<'_>, findings: &mut Findings) -> Option<(
         element.raw(),
     );
     let mut rate = |field: &str, value: Field<'_>, own_unit: Option<Unit>| {
-        let quantity: Quantity =
-            findings.field(Dataset::Fees, field, value.fee_quantity(), element.raw())?;
+        let read = value.fee_quantity().and_then(number::believed);
+        let quantity: Quantity = findings.field(Dataset::Fees, field, read, element.raw())?;
         let baht = [quantity.unit, own_unit, unit_of_both].contains(&Some(Unit::Baht));
         if baht {
             findings.note(

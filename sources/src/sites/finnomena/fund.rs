@@ -13,8 +13,9 @@ use crate::text::{missing, name, with_arabic_digits};
 
 /// Reads the page.
 pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
-    let Ok(Some(fund)) = data.record::<Fund<'_>>() else {
-        return Reading::Broken(data.breach("data", "an object that describes a fund"));
+    let fund: Fund<'_> = match data.required("data", "an object that describes a fund") {
+        Ok(fund) => fund,
+        Err(breach) => return Reading::Broken(breach),
     };
     if !fund.name_th.is_present()
         && !fund.name_en.is_present()
@@ -48,8 +49,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
             &mut findings,
         )
         .map(|policy| dividend_word(&policy)),
-        inception_date: findings.field(
-            Dataset::Master,
+        inception_date: findings.inception(
             "inception_date",
             fund.inception_date.date(),
             fund.inception_date.raw(),

@@ -7,9 +7,10 @@ use schema::columns::ListingFields;
 use schema::task::Severity;
 use schema::{Dataset, FundCode, Said};
 
+use crate::payload::breach;
 use crate::payload::json::Field;
 use crate::site::Reading;
-use crate::sites::findings::Findings;
+use crate::sites::findings::{Findings, MAX_LISTED, too_many_funds};
 use crate::sites::finnomena::wire::ListedFund;
 use crate::text::{missing, name};
 
@@ -19,8 +20,12 @@ use crate::text::{missing, name};
 pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     let elements = match data.elements() {
         Ok(Some(elements)) if !elements.is_empty() => elements,
-        _ => return Reading::Broken(data.breach("data", "an array of funds")),
+        Ok(_) => return Reading::Broken(data.breach("data", "an array of funds")),
+        Err(reason) => return Reading::Broken(breach("data", "an array of funds", &reason)),
     };
+    if elements.len() > MAX_LISTED {
+        return Reading::Broken(too_many_funds("data", elements.len()));
+    }
     let mut seen_active_key = false;
     let mut listed: BTreeMap<FundCode, (String, ListingFields)> = BTreeMap::new();
     for element in elements {

@@ -17,7 +17,7 @@ use schema::{PlannedTask, SourceName};
 use url::Url;
 
 use crate::page::PageSpec;
-use crate::payload::json;
+use crate::payload::{breach, json};
 use crate::site::{Answer, BrowserVisit, ReadContext, Reading, Request, Site};
 use crate::sites::factsheet::Factsheets;
 use crate::sites::findings::Findings;
@@ -101,8 +101,13 @@ impl Finnomena {
 
 /// An answer that names another fund than the one asked for. The `fund_id` decides where it is said; without it the code.
 fn wrong_fund(data: json::Field<'_>, task: &PlannedTask) -> Option<crate::site::Breach> {
-    let Ok(Some(of)) = data.record::<wire::AnswerOf<'_>>() else {
-        return None;
+    let of = match data.record::<wire::AnswerOf<'_>>() {
+        Ok(Some(of)) => of,
+        // An answer that names two funds names neither.
+        Err(reason) if data.raw().starts_with('{') => {
+            return Some(breach("data.fund_id", "one fund's id and code", &reason));
+        }
+        Ok(None) | Err(_) => return None,
     };
     if let (Ok(Some(fund_id)), Some(asked)) = (of.fund_id.text(), task.locator.as_deref())
         && !fund_id.is_empty()

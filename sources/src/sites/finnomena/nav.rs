@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use schema::observation::DailyPoint;
 use schema::{Dataset, Said};
 
+use crate::payload::breach;
 use crate::payload::json::Field;
 use crate::site::Reading;
 use crate::sites::findings::Findings;
@@ -15,8 +16,9 @@ use crate::sites::finnomena::wire::{NavDay, NavHistory};
 /// Reads a history. An empty or null `navs` is an answer; two entries of one day: the later in the list wins where it
 /// says something, and the pair is noted (SOURCES section 8).
 pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
-    let Ok(Some(history)) = data.record::<NavHistory<'_>>() else {
-        return Reading::Broken(data.breach("data", "an object with `navs`"));
+    let history: NavHistory<'_> = match data.required("data", "an object with `navs`") {
+        Ok(history) => history,
+        Err(breach) => return Reading::Broken(breach),
     };
     if !history.navs.is_present() {
         return Reading::Broken(
@@ -26,7 +28,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     let elements = match history.navs.elements() {
         Ok(Some(elements)) if !elements.is_empty() => elements,
         Ok(_) => return findings.said(),
-        Err(_) => return Reading::Broken(history.navs.breach("data.navs", "an array")),
+        Err(reason) => return Reading::Broken(breach("data.navs", "an array", &reason)),
     };
     let mut days: BTreeMap<Date, DailyPoint> = BTreeMap::new();
     let (mut dates, mut values, mut amounts) = (0_usize, 0_usize, 0_usize);

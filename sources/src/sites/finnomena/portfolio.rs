@@ -8,11 +8,14 @@ use crate::site::Reading;
 use crate::sites::findings::Findings;
 use crate::sites::finnomena::wire::{PortfolioBlock, PortfolioBlocks, PortfolioElement};
 use crate::sites::portfolio_rows::PortfolioRows;
+use crate::text::number;
 
 /// Reads the page. An empty or null block says nothing.
 pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
-    let Ok(Some(blocks)) = data.record::<PortfolioBlocks<'_>>() else {
-        return Reading::Broken(data.breach("data", "an object with top_holdings and allocations"));
+    let expected = "an object with top_holdings and allocations";
+    let blocks: PortfolioBlocks<'_> = match data.required("data", expected) {
+        Ok(blocks) => blocks,
+        Err(breach) => return Reading::Broken(breach),
     };
     let all = [
         blocks.top_holdings,
@@ -103,7 +106,10 @@ fn read_block(kind: PortfolioKind, name: &str, field: Field<'_>, findings: &mut 
         rows.take(
             findings,
             row.name.text(),
-            row.percent.number(),
+            row.percent
+                .quantity()
+                .and_then(number::believed)
+                .map(|quantity| quantity.map(|quantity| quantity.value)),
             element.raw(),
         );
     }

@@ -27,9 +27,7 @@ pub fn data(document: &str) -> Result<Field<'_>, Box<Reading>> {
         return Ok(root);
     }
     let expected = r#"{"status":true,…,"data":…}"#;
-    let Ok(Some(envelope)) = root.record::<Envelope<'_>>() else {
-        return Err(broken(root.breach("body", expected)));
-    };
+    let envelope: Envelope<'_> = root.required("body", expected).map_err(broken)?;
     if envelope.status.flag() == Ok(Some(false)) {
         let found = format!(r#""status":false, "message":{}"#, envelope.message.raw());
         return Err(broken(crate::payload::breach("status", "true", &found)));

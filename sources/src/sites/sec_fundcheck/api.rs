@@ -10,7 +10,7 @@ use crate::payload::json::{self, Field};
 use crate::site::{Breach, Reading};
 use crate::sites::findings::Findings;
 use crate::sites::sec_fundcheck::wire::{FundStatistics, RecoveringPeriod, Wrapped};
-use crate::text::{name, period};
+use crate::text::{name, number, period};
 
 /// An answer, its elements by the code they name.
 pub struct ApiAnswer<'json> {
@@ -77,8 +77,9 @@ impl<'json> ApiAnswer<'json> {
                 element.raw(),
             );
         }
-        let Ok(Some(fund)) = element.record::<FundStatistics<'_>>() else {
-            return Reading::Broken(element.breach("[]", "an object"));
+        let fund: FundStatistics<'_> = match element.required("[]", "an object") {
+            Ok(fund) => fund,
+            Err(breach) => return Reading::Broken(breach),
         };
         if !fund.values().iter().any(|(_, field)| field.is_present()) {
             return Reading::Broken(
@@ -91,7 +92,9 @@ impl<'json> ApiAnswer<'json> {
             findings.note(Dataset::Statistics, "*", reason, element.raw());
         }
         let mut number = |field: &str, value: Field<'_>| -> Option<Number> {
-            findings.field(Dataset::Statistics, field, value.number(), value.raw())
+            let read = value.quantity().and_then(number::believed);
+            let quantity = findings.field(Dataset::Statistics, field, read, value.raw())?;
+            Some(quantity.value)
         };
         let statistics = StatisticsFields {
             sharpe_ratio: number("sharpRatio", fund.sharp_ratio),

@@ -95,6 +95,7 @@ impl Site for SecFundcheck {
             ready_css: vec![page::READY],
             overlay_css: None,
             lazy_items_css: None,
+            lazy_rest: Duration::ZERO,
             patience: PATIENCE,
         }))
     }

@@ -47,8 +47,7 @@ pub fn read(body: &[u8], mut findings: Findings) -> Reading {
     }
     let mut number = |id: &str| -> Option<Number> {
         let cell = labelled(&page, id)?;
-        let read = number::read(&cell).map(|quantity| quantity.map(|quantity| quantity.value));
-        findings.field(Dataset::Statistics, id, read, &cell)
+        findings.field(Dataset::Statistics, id, believed(&cell), &cell)
     };
     let mut statistics = StatisticsFields {
         sharpe_ratio: number("sharpe-ratio"),
@@ -69,8 +68,8 @@ pub fn read(body: &[u8], mut findings: Findings) -> Reading {
         );
     }
     if let Some(cell) = fx_hedging(&page) {
-        let read = number::read(&cell).map(|quantity| quantity.map(|quantity| quantity.value));
-        statistics.fx_hedging = findings.field(Dataset::Statistics, "fx-hedging", read, &cell);
+        statistics.fx_hedging =
+            findings.field(Dataset::Statistics, "fx-hedging", believed(&cell), &cell);
     }
     let as_of_date = findings.as_of(
         Dataset::Statistics,
@@ -82,6 +81,14 @@ pub fn read(body: &[u8], mut findings: Findings) -> Reading {
         findings.say(as_of_date, Said::Statistics(statistics));
     }
     findings.said()
+}
+
+/// A number that can be what the page says it is.
+fn believed(cell: &str) -> Result<Option<Number>, String> {
+    number::read(cell)
+        .map_err(|error| error.to_string())
+        .and_then(number::believed)
+        .map(|quantity| quantity.map(|quantity| quantity.value))
 }
 
 /// The text of the next sibling of the element with this id: of the next element, or of bare text before it.

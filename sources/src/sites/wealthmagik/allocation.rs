@@ -92,6 +92,16 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
         return Reading::Absent;
     }
     for (place, shown) in shown.iter().enumerate() {
+        if *shown == Shown::NoContainer {
+            // Not said for this fund, or the site's word for it has changed: worth knowing.
+            let dataset = PortfolioRows::new(KINDS[place]).dataset();
+            findings.note(
+                dataset,
+                CONTAINERS[place],
+                "the page has no such container",
+                "",
+            );
+        }
         if *shown == Shown::Rows {
             read_container(&page, place, &mut findings);
         }

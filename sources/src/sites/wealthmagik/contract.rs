@@ -1,6 +1,7 @@
 //! WealthMagik's pages: when they are due, how large an answer may be, what must stand in it.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use crate::page::{Cadence, PageSpec, Stage};
 
@@ -56,6 +57,23 @@ pub const fn max_body_bytes(page: &str) -> usize {
 pub const OVERLAY: &str = "#popupAdsClose";
 /// The items of the lazy list of funds.
 pub const LIST_ITEMS: &str = ".fundCode";
+/// A holding in the list of a fund's full holdings.
+pub const PORT_ROWS: &str = ".portallocation-list";
+
+/// How long a list may rest between two of its parts. The fund list is one page a cycle, full holdings are thousands.
+pub fn lazy_rest(page: &str) -> Duration {
+    Duration::from_secs(if page == LIST { 2 } else { 1 })
+}
+
+/// What a browser has to scroll to the end of. Full holdings may come in parts like the fund list does: their first part
+/// must never stand for the whole (D3).
+pub fn lazy_items_css(page: &str) -> Option<&'static str> {
+    match page {
+        LIST => Some(LIST_ITEMS),
+        PORT => Some(PORT_ROWS),
+        _ => None,
+    }
+}
 
 /// What makes a page ready in a browser: any of these is there.
 pub fn ready_css(page: &str) -> Vec<&'static str> {

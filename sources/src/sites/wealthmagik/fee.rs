@@ -77,7 +77,13 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
 fn fields(cells: &BTreeMap<String, String>, findings: &mut Findings) -> FeeFields {
     let mut value = |field: &str, other_unit: Unit| -> Option<Number> {
         let cell = cells.get(field)?;
-        let quantity = findings.field(Dataset::Fees, field, number::read_fee(cell), cell)?;
+        let read = number::read_fee(cell)
+            .map_err(|error| error.to_string())
+            .and_then(|quantity| match other_unit {
+                Unit::Baht => number::believed(quantity),
+                Unit::Percent => Ok(quantity),
+            });
+        let quantity = findings.field(Dataset::Fees, field, read, cell)?;
         if quantity.unit == Some(other_unit) {
             findings.note(
                 Dataset::Fees,

@@ -10,7 +10,7 @@ use schema::{Dataset, FundCode, Said};
 use crate::payload::html::{HtmlPage, all_in, attribute};
 use crate::payload::{breach, json, text_of};
 use crate::site::{Answer, Breach, Reading, Via};
-use crate::sites::findings::Findings;
+use crate::sites::findings::{Findings, MAX_LISTED, too_many_funds};
 use crate::sites::locate::{self, Root};
 use crate::sites::wealthmagik::contract::LIST_ITEMS;
 use crate::sites::wealthmagik::wire::{FoundFund, FundSearch};
@@ -75,9 +75,14 @@ impl Listed<'_> {
                 _ => return Err(root.breach("body", expected)),
             }
         };
-        let Ok(Some(elements)) = data.elements() else {
-            return Err(data.breach("data", "an array of funds"));
+        let elements = match data.elements() {
+            Ok(Some(elements)) => elements,
+            Ok(None) => return Err(data.breach("data", "an array of funds")),
+            Err(reason) => return Err(breach("data", "an array of funds", &reason)),
         };
+        if elements.len() > MAX_LISTED {
+            return Err(too_many_funds("data", elements.len()));
+        }
         for element in elements {
             let fund = match element.record::<FoundFund<'_>>() {
                 Ok(Some(fund)) => fund,

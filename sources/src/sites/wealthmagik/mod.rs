@@ -127,7 +127,6 @@ impl Site for Wealthmagik {
     }
 
     fn visit(&self, page: &PageSpec, task: &PlannedTask) -> Result<Option<BrowserVisit>, String> {
-        let is_list = page.name == contract::LIST;
         let url = match page.name {
             contract::FACTSHEET => return Ok(None),
             contract::LIST => self.root.url("/funds")?,
@@ -137,7 +136,8 @@ impl Site for Wealthmagik {
             url,
             ready_css: contract::ready_css(page.name),
             overlay_css: Some(contract::OVERLAY),
-            lazy_items_css: is_list.then_some(contract::LIST_ITEMS),
+            lazy_items_css: contract::lazy_items_css(page.name),
+            lazy_rest: contract::lazy_rest(page.name),
             patience: PATIENCE,
         }))
     }

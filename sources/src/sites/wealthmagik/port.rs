@@ -93,7 +93,8 @@ pub fn percent(cell: Option<&str>) -> Result<Option<schema::Number>, String> {
     match cell {
         None => Err("no cell with a percent".to_owned()),
         Some(cell) => number::read(cell)
-            .map(|quantity| quantity.map(|quantity| quantity.value))
-            .map_err(|error| error.to_string()),
+            .map_err(|error| error.to_string())
+            .and_then(number::believed)
+            .map(|quantity| quantity.map(|quantity| quantity.value)),
     }
 }

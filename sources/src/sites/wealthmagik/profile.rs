@@ -21,6 +21,9 @@ const TEXT_ID: &str = "wmg.funddetailinfo.text.";
 /// What stands before the URL in the id of the factsheet's button.
 const FACTSHEET_ID: &str = "wmg.funddetailinfo.button.factSheetPath.";
 
+/// Most elements with the class `nav` that are looked at for a number: menus have some dozens.
+const MAX_NAV_ELEMENTS: usize = 200;
+
 /// The field of the assets under management.
 const AUM: &str = "totalnetAsset";
 
@@ -200,6 +203,7 @@ impl Profile<'_> {
         self.page
             .all(".nav")
             .iter()
+            .take(MAX_NAV_ELEMENTS)
             .map(text)
             .find(|text| number::read(text).is_ok_and(|quantity| quantity.is_some()))
     }
@@ -222,14 +226,9 @@ impl Profile<'_> {
             );
         }
         let dividend = self.in_id("isDividend");
-        let inception_date = self.in_id("inceptionDate").and_then(|text| {
-            findings.field(
-                Dataset::Master,
-                "inceptionDate",
-                thai_date::read(&text),
-                &text,
-            )
-        });
+        let inception_date = self
+            .in_id("inceptionDate")
+            .and_then(|text| findings.inception("inceptionDate", thai_date::read(&text), &text));
         let master = MasterFields {
             full_name_th,
             category: self

@@ -111,6 +111,7 @@ fn visit(base: &Url, path: &str, ready: &'static str) -> BrowserVisit {
         ready_css: vec![ready],
         overlay_css: Some("#close"),
         lazy_items_css: None,
+        lazy_rest: Duration::from_secs(2),
         patience: Duration::from_secs(10),
     }
 }

@@ -322,6 +322,36 @@ async fn p3_a_host_that_comes_back_is_asked_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn p3_a_host_that_refuses_for_an_hour_is_given_up_after_half_of_it_and_had_in_round_two() {
+    let script = Arc::new(Script {
+        then: Mutex::new(Some(Act::Cut)),
+        ..Script::default()
+    });
+    let transport = transport(&script, 8.0, 6);
+    let began = Instant::now();
+    let results = ask_many(&transport, 30).await;
+    assert!(results.iter().all(Result::is_err));
+    let waited = Instant::now() - began;
+    assert!(
+        waited < Duration::from_secs(1_900),
+        "a round waits for half an hour, not for {waited:?}"
+    );
+    // Round 2 comes at once with `--once`: one probe, and what it finds is all that is asked.
+    let asked = pages_seen(&script).len();
+    let again = ask_many(&transport, 30).await;
+    assert!(
+        again
+            .iter()
+            .all(|result| matches!(result, Err(failure) if failure.kind == FailureKind::Deferred))
+    );
+    assert!(pages_seen(&script).len() <= asked + 6, "probes alone");
+    tokio::time::sleep_until(began + Duration::from_secs(3_600)).await;
+    *lock(&script.then) = None;
+    let results = ask_many(&transport, 30).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn p1_a_robots_txt_that_fails_is_retried_then_the_host_is_down() {
     let script = Arc::new(Script {
         robots: Mutex::new((0..200).map(|_| Act::Status(503)).collect()),

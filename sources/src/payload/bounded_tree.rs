@@ -1,0 +1,289 @@
+//! A page's tree within bounds (D6): how deep, how many nodes, how much work its building may take.
+//!
+//! An HTML parser repairs what it is given, and what it is given decides how much that costs: a million nested elements
+//! make each closing tag a walk over all of them, and a few thousand unclosed formatting elements are opened again in
+//! every paragraph that follows. Some megabytes of that are hours of work, or all of the memory. The text is therefore
+//! fed piece by piece, and the parser is stopped as soon as a bound is passed.
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+
+use html5ever::interface::{ElementFlags, NodeOrText, QuirksMode, TreeSink};
+use html5ever::tendril::{StrTendril, TendrilSink as _};
+use html5ever::{Attribute, ExpandedName, ParseOpts, QualName, parse_document};
+use kuchikiki::iter::NodeEdge;
+use kuchikiki::{NodeRef, Sink};
+
+use crate::payload::breach;
+use crate::site::Breach;
+
+/// Deepest nesting of elements; browsers build no deeper tree than this either. Pages of the sites have some 40 levels.
+const MAX_DEPTH: usize = 512;
+/// Most nodes of one page; the largest real ones, full holdings, have some 20,000.
+const MAX_NODES: usize = 200_000;
+/// Most questions that the parser may ask about its open elements. Real pages take some hundred for each element.
+const MAX_STEPS: usize = 60_000_000;
+/// How much text is fed before the bounds are looked at again.
+const PIECE: usize = 1_024;
+
+/// Builds the tree of `text`.
+///
+/// # Errors
+/// It would be too deep, too large or too laborious.
+pub fn build(text: &str) -> Result<NodeRef, Breach> {
+    let counted = CountedSink {
+        inner: Sink::default(),
+        nodes: Cell::new(0),
+        steps: Cell::new(0),
+        built_at: RefCell::new(None),
+    };
+    let mut parser = parse_document(counted, ParseOpts::default());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (piece, behind) = rest.split_at(rest.ceil_char_boundary(PIECE.min(rest.len())));
+        parser.process(StrTendril::from(piece));
+        rest = behind;
+        let sink = &parser.tokenizer.sink.sink;
+        let passed = [
+            (sink.nodes.get(), MAX_NODES, "nodes"),
+            (sink.steps.get(), MAX_STEPS, "steps of the HTML parser"),
+        ];
+        if sink.is_deep() {
+            return Err(too_deep());
+        }
+        if let Some((_, most, what)) = passed.iter().find(|(found, most, _)| found > most) {
+            let found = format!(
+                "more, in the first {} of {} bytes",
+                text.len() - rest.len(),
+                text.len()
+            );
+            return Err(breach(
+                "body",
+                &format!("a page of at most {most} {what}"),
+                &found,
+            ));
+        }
+    }
+    let document = parser.finish().document_node;
+    if is_deeper_than(&document, MAX_DEPTH) {
+        return Err(too_deep());
+    }
+    Ok(document)
+}
+
+fn too_deep() -> Breach {
+    let expected = format!("a page of at most {MAX_DEPTH} elements inside one another");
+    breach("body", &expected, "more")
+}
+
+fn is_deeper_than(document: &NodeRef, most: usize) -> bool {
+    let mut depth = 0_usize;
+    for edge in document.traverse() {
+        match edge {
+            NodeEdge::Start(_) => depth += 1,
+            NodeEdge::End(_) => depth -= 1,
+        }
+        if depth > most {
+            return true;
+        }
+    }
+    false
+}
+
+/// The tree's builder, with a count of what it is asked for.
+struct CountedSink {
+    inner: Sink,
+    nodes: Cell<usize>,
+    steps: Cell<usize>,
+    /// Into what something was put last.
+    built_at: RefCell<Option<NodeRef>>,
+}
+
+impl CountedSink {
+    /// Whether what is being built now lies too deep: seen long before the whole tree is.
+    fn is_deep(&self) -> bool {
+        let built_at = self.built_at.borrow();
+        built_at
+            .as_ref()
+            .is_some_and(|node| node.ancestors().nth(MAX_DEPTH).is_some())
+    }
+
+    fn node(&self) {
+        self.nodes.set(self.nodes.get() + 1);
+    }
+
+    /// Text is a node once it is put into its place; elements were counted when they were made.
+    fn text(&self, child: &NodeOrText<NodeRef>) {
+        if matches!(child, NodeOrText::AppendText(_)) {
+            self.node();
+        }
+    }
+
+    fn step(&self) {
+        self.steps.set(self.steps.get() + 1);
+    }
+}
+
+impl TreeSink for CountedSink {
+    type Handle = NodeRef;
+    type Output = Sink;
+    type ElemName<'a> = ExpandedName<'a>;
+
+    fn finish(self) -> Sink {
+        self.inner
+    }
+
+    fn parse_error(&self, message: Cow<'static, str>) {
+        self.inner.parse_error(message);
+    }
+
+    fn get_document(&self) -> NodeRef {
+        self.inner.get_document()
+    }
+
+    fn elem_name<'a>(&'a self, target: &'a NodeRef) -> ExpandedName<'a> {
+        self.step();
+        self.inner.elem_name(target)
+    }
+
+    fn create_element(
+        &self,
+        name: QualName,
+        attributes: Vec<Attribute>,
+        flags: ElementFlags,
+    ) -> NodeRef {
+        self.node();
+        self.inner.create_element(name, attributes, flags)
+    }
+
+    fn create_comment(&self, text: StrTendril) -> NodeRef {
+        self.node();
+        self.inner.create_comment(text)
+    }
+
+    fn create_pi(&self, target: StrTendril, data: StrTendril) -> NodeRef {
+        self.node();
+        self.inner.create_pi(target, data)
+    }
+
+    fn append(&self, parent: &NodeRef, child: NodeOrText<NodeRef>) {
+        self.built_at.replace(Some(parent.clone()));
+        self.text(&child);
+        self.inner.append(parent, child);
+    }
+
+    fn append_based_on_parent_node(
+        &self,
+        element: &NodeRef,
+        previous: &NodeRef,
+        child: NodeOrText<NodeRef>,
+    ) {
+        self.text(&child);
+        self.inner
+            .append_based_on_parent_node(element, previous, child);
+    }
+
+    fn append_doctype_to_document(
+        &self,
+        name: StrTendril,
+        public_id: StrTendril,
+        system_id: StrTendril,
+    ) {
+        self.inner
+            .append_doctype_to_document(name, public_id, system_id);
+    }
+
+    fn mark_script_already_started(&self, node: &NodeRef) {
+        self.inner.mark_script_already_started(node);
+    }
+
+    fn get_template_contents(&self, target: &NodeRef) -> NodeRef {
+        self.inner.get_template_contents(target)
+    }
+
+    fn same_node(&self, one: &NodeRef, other: &NodeRef) -> bool {
+        self.step();
+        self.inner.same_node(one, other)
+    }
+
+    fn set_quirks_mode(&self, mode: QuirksMode) {
+        self.inner.set_quirks_mode(mode);
+    }
+
+    fn append_before_sibling(&self, sibling: &NodeRef, child: NodeOrText<NodeRef>) {
+        self.text(&child);
+        self.inner.append_before_sibling(sibling, child);
+    }
+
+    fn add_attrs_if_missing(&self, target: &NodeRef, attributes: Vec<Attribute>) {
+        self.inner.add_attrs_if_missing(target, attributes);
+    }
+
+    fn remove_from_parent(&self, target: &NodeRef) {
+        self.inner.remove_from_parent(target);
+    }
+
+    fn reparent_children(&self, node: &NodeRef, new_parent: &NodeRef) {
+        self.inner.reparent_children(node, new_parent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn refused(page: &str, words: &str) {
+        let started = Instant::now();
+        let breach = build(page).expect_err(words);
+        assert!(breach.to_string().contains(words), "{breach}");
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "{words} took {:?}",
+            started.elapsed()
+        );
+    }
+
+    #[test]
+    fn d6_a_million_nested_elements_cost_seconds_and_one_page() {
+        refused(&"<div>".repeat(1_000_000), "inside one another");
+        refused(&"<span>".repeat(1_000_000), "inside one another");
+        refused(&"<table><tr><td>".repeat(400_000), "inside one another");
+        // What stands in a table and not in a cell is built before the table.
+        let fostered = format!("<table>{}", "<div>".repeat(400_000));
+        refused(&fostered, "inside one another");
+        refused(&"<p>x</p>".repeat(400_000), "nodes");
+    }
+
+    #[test]
+    fn d6_formatting_elements_that_are_opened_again_and_again_do_not_fill_the_memory() {
+        let open: String = (0..300).map(|n| format!("<font size={n}>")).collect();
+        refused(&format!("<p>{open}{}", "<p>x".repeat(200_000)), "nodes");
+    }
+
+    #[test]
+    fn d6_a_page_may_be_deep_but_not_absurdly_deep() {
+        let deep = |levels: usize| format!("{}x", "<div>".repeat(levels));
+        assert!(build(&deep(MAX_DEPTH - 10)).is_ok());
+        refused(&deep(MAX_DEPTH + 1), "inside one another");
+    }
+
+    #[test]
+    fn a_large_plain_page_stays_far_from_the_bounds() {
+        let row =
+            "<div class=a><div><span class=n>ชื่อ</span></div><p><span> 1.23% </span></p></div>";
+        let page = format!("<html><body>{}</body></html>", row.repeat(20_000));
+        let document = build(&page).expect("a page");
+        assert_eq!(document.select(".n").map(Iterator::count), Ok(20_000));
+    }
+
+    #[test]
+    fn pieces_end_at_characters() {
+        for shift in 0..4 {
+            let page = format!("{}{}", "x".repeat(shift), "กองทุน".repeat(2_000));
+            let document = build(&page).expect("a page");
+            assert_eq!(document.text_contents(), page);
+        }
+    }
+}
