@@ -1,0 +1,396 @@
+//! The protocol between supervisor, sources, merge and loader, driven through its interleavings: the real actors, compiled
+//! from their own files against a store and sites that a script directs, under a clock that is moved on only when everybody
+//! waits. So that code and model cannot drift apart, there is no second description of the protocol.
+//!
+//! Promised, whatever observe, merge, commit, crash, restart, duplicate delivery and stale incarnations do (D1, D6, A1-A6):
+//! a task is acknowledged if and only if it is committed; nothing is committed twice, nothing acknowledged is asked again;
+//! no task that killed its source twice is asked a third time; a source is quarantined, the cycle given up, only after more
+//! deaths than the budget allows; and every wave ends, at capacity 1 as well, so no credit is ever lost.
+
+mod script;
+mod world;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::Actor as _;
+use protocol_model::loader_actor::WriterSettings;
+use protocol_model::messages::{BeginShutdown, ReadSnapshot};
+use protocol_model::restart_policy::RestartPolicy;
+use protocol_model::run_mode::{ModeSizes, Wave};
+use protocol_model::source_actor::AskedSource;
+use protocol_model::supervisor::{
+    RunWave, SourceEnd, SpineFailed, Supervisor, SupervisorSettings, WaveEnd,
+};
+use schema::store::{Cycle, CycleKind, Retention, Scope, install as install_database};
+use schema::{SourceName, TaskId};
+use script::{Choice, Script, search};
+use sources::ask::{Asker, install as install_sites};
+use sources::page::{Cadence, PageSpec, Stage};
+use tokio::sync::watch;
+use world::World;
+
+/// Nothing that is still under way after so long will ever end.
+const FOR_EVER: Duration = Duration::from_secs(3600);
+/// Restarts of one source, and of merge or loader.
+const SOURCE_BUDGET: u32 = 5;
+const SPINE_BUDGET: u32 = 3;
+const SOURCES: [SourceName; 2] = [SourceName::Finnomena, SourceName::Wealthmagik];
+
+const fn page(name: &'static str, tasks_per_request: usize) -> PageSpec {
+    PageSpec {
+        name,
+        stage: Stage::Funds,
+        critical: false,
+        cadence: Cadence::EveryCycle,
+        tasks_per_request: match NonZeroUsize::new(tasks_per_request) {
+            Some(tasks) => tasks,
+            None => NonZeroUsize::MIN,
+        },
+        parser_version: 1,
+        extents: &[],
+    }
+}
+static PAGES: [PageSpec; 2] = [page("single", 1), page("grouped", 2)];
+
+/// The sizes of a model.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    tasks_per_source: usize,
+    lanes: usize,
+    credits: usize,
+    loader_mailbox: usize,
+}
+
+/// Everything at its smallest: mailboxes, credits, lanes.
+const CAPACITY_ONE: Sizes = Sizes {
+    tasks_per_source: 2,
+    lanes: 1,
+    credits: 1,
+    loader_mailbox: 1,
+};
+/// Small, and with room for answers to wait while their source dies.
+const CAPACITY_TWO: Sizes = Sizes {
+    tasks_per_source: 3,
+    lanes: 2,
+    credits: 2,
+    loader_mailbox: 1,
+};
+
+thread_local! {
+    static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
+}
+
+/// The merge panics where the script says so.
+fn let_merge_panic() {
+    let scripted = || {
+        let panics = WORLD.with_borrow(|world| {
+            let world = world.as_ref()?;
+            (world.choose("merge", 2) == 1).then(|| {
+                world.dies("spine");
+                world.merge_panics.set(world.merge_panics.get() + 1);
+            })
+        });
+        assert!(panics.is_none(), "the merge panics");
+    };
+    fail::cfg_callback("merge::received", scripted).expect("a failpoint");
+}
+
+fn tasks(sizes: Sizes) -> Vec<TaskId> {
+    let names = |source: SourceName| {
+        (0..sizes.tasks_per_source).map(move |number| TaskId {
+            source,
+            page: PAGES[usize::from(number >= 4)].name.to_owned(),
+            key: format!("F{number}"),
+        })
+    };
+    SOURCES.into_iter().flat_map(names).collect()
+}
+
+fn settings(sizes: Sizes) -> SupervisorSettings {
+    let size = |number| NonZeroUsize::new(number).expect("at least one");
+    let policy = |restarts: u32| RestartPolicy {
+        // Without a delay there is nothing to draw for its jitter: the same script is the same run.
+        first_delay: Duration::ZERO,
+        longest_delay: Duration::ZERO,
+        ..RestartPolicy::new(restarts as usize, Duration::from_secs(600))
+    };
+    let asked = |source| AskedSource {
+        asker: Asker { source },
+        pages: &PAGES,
+    };
+    SupervisorSettings {
+        sizes: ModeSizes {
+            fetches_in_flight: size(sizes.lanes),
+            credits: size(sizes.credits),
+            loader_mailbox: size(sizes.loader_mailbox),
+            browser_sessions: size(1),
+        },
+        source_policy: policy(SOURCE_BUDGET),
+        spine_policy: policy(SPINE_BUDGET),
+        stuck_after: Duration::from_secs(20),
+        shutdown_deadline: Duration::from_secs(2),
+        writer: WriterSettings {
+            database: String::new(),
+            lock_patience: Duration::from_secs(10),
+            retention: Retention::USUAL,
+            back_off: (Duration::from_millis(100), Duration::from_secs(5)),
+            revive: None,
+        },
+        askers: SOURCES
+            .into_iter()
+            .map(|source| (source, asked(source)))
+            .collect(),
+    }
+}
+
+/// How a process ended.
+enum ProcessEnd {
+    /// It was killed.
+    Killed,
+    /// Its wave never ended.
+    Hung,
+    Ended,
+}
+
+/// One process: asks all that is left.
+fn run_process(
+    world: &World,
+    sizes: Sizes,
+    kill_after: Option<u64>,
+    stop_after: Option<u64>,
+) -> ProcessEnd {
+    let system = actix::System::with_tokio_rt(|| {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime")
+    });
+    system.block_on(async {
+        let (stop, _stopped) = watch::channel(false);
+        let supervisor = Supervisor::new(settings(sizes), None, stop).start();
+        if let Some(after) = stop_after {
+            let supervisor = supervisor.clone();
+            actix::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(after)).await;
+                supervisor.do_send(BeginShutdown);
+            });
+        }
+        let mut wave = Wave::default();
+        for task in world.left() {
+            wave.tasks.entry(task.id.source).or_default().push(task);
+        }
+        let before = world.committed();
+        let running = supervisor.send(RunWave {
+            cycle: Arc::new(Cycle {
+                id: 1,
+                cycle_date: jiff::civil::date(2026, 10, 15),
+                kind: CycleKind::Daily,
+                scope: Scope::Full,
+                round: 1,
+                resumed: false,
+            }),
+            wave,
+            final_round: false,
+        });
+        let killed = async {
+            match kill_after {
+                Some(after) => tokio::time::sleep(Duration::from_millis(after)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = killed => ProcessEnd::Killed,
+            () = tokio::time::sleep(FOR_EVER) => ProcessEnd::Hung,
+            ended = running => {
+                // What stands at this very moment counts: nothing may come later.
+                let ended = ended.expect("the supervisor answers");
+                check_end(world, &ended, stop_after.is_some());
+                let shown = supervisor.send(ReadSnapshot).await.expect("the supervisor answers");
+                let told: usize = shown.sources.values().map(|source| source.ended()).sum();
+                let written = world.committed() - before;
+                if told > written || (told < written && stop_after.is_none() && world.deaths.borrow().is_empty()) {
+                    world.breaks(format!("{written} tasks were committed, the supervisor was told of {told}"));
+                }
+                ProcessEnd::Ended
+            }
+        }
+    })
+}
+
+fn check_end(world: &World, ended: &Result<WaveEnd, SpineFailed>, stopping: bool) {
+    let deaths = |child: &str| world.deaths.borrow().get(child).copied().unwrap_or(0);
+    let ended = match ended {
+        Ok(ended) => ended,
+        Err(error) => {
+            if !stopping && deaths("spine") <= SPINE_BUDGET {
+                world.breaks(format!("given up within the budget: {error}"));
+            }
+            return;
+        }
+    };
+    for (source, end) in &ended.sources {
+        match end {
+            SourceEnd::Finished => {
+                for task in world.left().iter().filter(|task| task.id.source == *source) {
+                    world.breaks(format!(
+                        "{source} has finished, and {} is not committed",
+                        task.id
+                    ));
+                }
+            }
+            SourceEnd::Quarantined(why) if deaths(source.as_str()) <= SOURCE_BUDGET => {
+                world.breaks(format!("{source} is quarantined within its budget: {why}"));
+            }
+            SourceEnd::Stopped if !stopping => world.breaks(format!("{source} stopped unasked")),
+            SourceEnd::Quarantined(_) | SourceEnd::Stopped => {}
+        }
+    }
+}
+
+/// Processes follow each other until one ends by itself; each may be killed or stopped at an awkward moment.
+fn live(world: &Rc<World>, sizes: Sizes) {
+    /// In milliseconds, about the first steps of an undisturbed run: asking takes 10, writing 5.
+    const MOMENTS: [u64; 6] = [1, 9, 12, 16, 21, 34];
+    const MOST_PROCESSES: usize = 6;
+    WORLD.set(Some(Rc::clone(world)));
+    install_database(Rc::clone(world) as Rc<_>);
+    install_sites(Rc::clone(world) as Rc<_>);
+    for process in 1..=MOST_PROCESSES {
+        world.begin_process();
+        let undisturbed = process == MOST_PROCESSES;
+        let moment = |point| {
+            let chosen = if undisturbed {
+                0
+            } else {
+                world.choose(point, MOMENTS.len() + 1)
+            };
+            chosen.checked_sub(1).map(|moment| MOMENTS[moment])
+        };
+        let (kill_after, stop_after) = (moment("kill"), moment("stop"));
+        match run_process(world, sizes, kill_after, stop_after) {
+            ProcessEnd::Hung => return world.breaks("the wave never ends".to_owned()),
+            ProcessEnd::Killed => {}
+            ProcessEnd::Ended if stop_after.is_some() => {}
+            ProcessEnd::Ended => return,
+        }
+    }
+}
+
+/// Lives through a script and returns the choices taken.
+fn run_script(script: Script, sizes: Sizes, name: &str, merge_panics: &mut u32) -> Vec<Choice> {
+    let world = World::new(script, tasks(sizes));
+    live(&world, sizes);
+    *merge_panics += world.merge_panics.get();
+    let taken = std::mem::take(&mut world.script.borrow_mut().taken);
+    let broken = world.broken.borrow();
+    let disturbed: Vec<&Choice> = taken.iter().filter(|choice| choice.chosen > 0).collect();
+    assert!(
+        broken.is_empty(),
+        "{name}, {sizes:?}: {broken:#?}\ndisturbed by {disturbed:?}\nall choices: {:?}",
+        taken.iter().map(|choice| choice.chosen).collect::<Vec<_>>()
+    );
+    taken
+}
+
+fn number_from_environment(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is a number, found `{text}`")),
+    )
+}
+
+/// Panics are the script's own: their backtraces would bury what matters.
+fn without_scripted_panics<T>(run: impl FnOnce() -> T) -> T {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic
+            .payload()
+            .downcast_ref::<&str>()
+            .copied()
+            .unwrap_or("");
+        let text = panic
+            .payload()
+            .downcast_ref::<String>()
+            .map_or(text, String::as_str);
+        if !["the merge panics", "the loader panics", "the source panics"]
+            .iter()
+            .any(|scripted| text.starts_with(scripted))
+        {
+            usual(panic);
+        }
+    }));
+    run()
+}
+
+/// One test, since failpoints and the panic hook are the process's: first every run with at most so many disturbances, then
+/// long random ones.
+#[test]
+fn whatever_happens_a_task_is_acknowledged_exactly_when_it_is_committed() {
+    without_scripted_panics(|| {
+        let _failpoints = fail::FailScenario::setup();
+        let_merge_panic();
+        let soak = number_from_environment("MASTER_RUNNER_SOAK_SECS");
+        let seed = number_from_environment("MASTER_RUNNER_SEED");
+        let mut merge_panics = 0;
+        if seed.is_none() {
+            let searches = [(CAPACITY_ONE, 2), (CAPACITY_TWO, 2)];
+            for (sizes, most) in searches {
+                let began = Instant::now();
+                let mut points: BTreeMap<&str, usize> = BTreeMap::new();
+                let runs = search(most, |choices| {
+                    let taken = run_script(
+                        Script::given(choices.to_vec()),
+                        sizes,
+                        "searched",
+                        &mut merge_panics,
+                    );
+                    for choice in taken.iter().filter(|choice| choice.chosen > 0) {
+                        *points.entry(choice.point).or_default() += 1;
+                    }
+                    taken
+                });
+                println!(
+                    "{sizes:?}, at most {most} disturbances: {runs} runs in {:?}; disturbed at {points:?}",
+                    began.elapsed()
+                );
+                assert!(
+                    points.len() >= 8,
+                    "some kind of disturbance never happened: {points:?}"
+                );
+            }
+            assert!(
+                merge_panics > 0,
+                "the failpoint of the merge was never reached"
+            );
+        }
+        let (began, mut next) = (Instant::now(), seed.unwrap_or(1));
+        let limit = Duration::from_secs(soak.unwrap_or(5));
+        loop {
+            let sizes = Sizes {
+                tasks_per_source: 1 + (next % 7) as usize,
+                lanes: 1 + (next / 2 % 3) as usize,
+                credits: 1 + (next / 6 % 3) as usize,
+                loader_mailbox: 1 + (next / 18 % 2) as usize,
+            };
+            run_script(
+                Script::drawn(next),
+                sizes,
+                &format!("MASTER_RUNNER_SEED={next}"),
+                &mut merge_panics,
+            );
+            next += 1;
+            if seed.is_some() || began.elapsed() > limit {
+                break;
+            }
+        }
+        println!("random runs up to seed {next} in {:?}", began.elapsed());
+    });
+}

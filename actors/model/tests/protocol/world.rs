@@ -1,0 +1,318 @@
+//! Database and sites of the model: they keep what a process leaves behind, do what the script says, and note whatever
+//! breaks a promise.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+
+use schema::store::{Batch, BatchId, BatchReport, Database, Session, StoreError};
+use schema::{Outcome, PlannedTask, SourceName, TaskAnswer, TaskId};
+use sources::ask::{Asked, Sites};
+
+use super::script::Script;
+
+/// What an undisturbed request, and what an undisturbed transaction takes.
+const ASKING: Duration = Duration::from_millis(10);
+const WRITING: Duration = Duration::from_millis(5);
+/// Long enough for everybody else to overtake.
+const SLOW: Duration = Duration::from_secs(3);
+
+/// What stands in the database of a task, and what it has been through.
+#[derive(Debug, Default)]
+struct Kept {
+    commits: u32,
+    answered: bool,
+    /// Its own asking panicked so often, in this process: each a death of its source with this task in flight.
+    panics: u32,
+    /// It was asked so often without an answer, in this process: at most so many deaths can be blamed on it.
+    unanswered: u32,
+}
+
+pub struct World {
+    pub script: RefCell<Script>,
+    tasks: RefCell<BTreeMap<TaskId, Kept>>,
+    last_batch: RefCell<Option<(BatchId, BatchReport)>>,
+    sessions: Cell<Session>,
+    open: RefCell<BTreeSet<Session>>,
+    /// Promises that were broken.
+    pub broken: RefCell<Vec<String>>,
+    /// Deaths of the children in this process, by name; merge and loader are `spine`.
+    pub deaths: RefCell<BTreeMap<String, u32>>,
+    /// Panics of the merge, over all processes.
+    pub merge_panics: Cell<u32>,
+}
+
+impl World {
+    pub fn new(script: Script, tasks: impl IntoIterator<Item = TaskId>) -> Rc<Self> {
+        Rc::new(Self {
+            script: RefCell::new(script),
+            tasks: RefCell::new(tasks.into_iter().map(|id| (id, Kept::default())).collect()),
+            last_batch: RefCell::default(),
+            sessions: Cell::new(0),
+            open: RefCell::default(),
+            broken: RefCell::default(),
+            deaths: RefCell::default(),
+            merge_panics: Cell::new(0),
+        })
+    }
+
+    pub fn choose(&self, point: &'static str, of: usize) -> usize {
+        self.script.borrow_mut().choose(point, of)
+    }
+
+    pub fn breaks(&self, promise: String) {
+        self.broken.borrow_mut().push(promise);
+    }
+
+    pub fn dies(&self, child: &str) {
+        *self
+            .deaths
+            .borrow_mut()
+            .entry(child.to_owned())
+            .or_default() += 1;
+    }
+
+    /// A new process knows nothing of the deaths of the one before.
+    pub fn begin_process(&self) {
+        self.deaths.borrow_mut().clear();
+        for kept in self.tasks.borrow_mut().values_mut() {
+            (kept.panics, kept.unanswered) = (0, 0);
+        }
+    }
+
+    pub fn committed(&self) -> usize {
+        self.tasks
+            .borrow()
+            .values()
+            .filter(|kept| kept.commits > 0)
+            .count()
+    }
+
+    /// What is planned and not acknowledged.
+    pub fn left(&self) -> Vec<PlannedTask> {
+        let tasks = self.tasks.borrow();
+        let left = tasks.iter().filter(|(_, kept)| kept.commits == 0);
+        left.map(|(id, _)| PlannedTask {
+            id: id.clone(),
+            locator: None,
+            extent: None,
+            attempts: 0,
+            known_payload: None,
+        })
+        .collect()
+    }
+
+    /// Only the one living session may be used.
+    fn use_session(&self, session: Session) -> Result<(), StoreError> {
+        if self.open.borrow().contains(&session) {
+            return Ok(());
+        }
+        self.breaks(format!(
+            "session {session} is used after its connection was lost"
+        ));
+        Err(StoreError::Outage("no such session".to_owned()))
+    }
+
+    fn lose(&self, session: Session) -> StoreError {
+        self.open.borrow_mut().remove(&session);
+        StoreError::Outage("connection reset".to_owned())
+    }
+
+    fn loader_panics(&self, at: &str) -> ! {
+        self.dies("spine");
+        panic!("the loader panics {at}");
+    }
+
+    fn refuse(&self) -> StoreError {
+        self.dies("spine");
+        StoreError::Inconsistent("scripted".to_owned())
+    }
+
+    /// The COMMIT itself: whole, or not at all.
+    fn write(&self, batch: &Batch) -> BatchReport {
+        let mut report = BatchReport::default();
+        for answer in &batch.answers {
+            let mut tasks = self.tasks.borrow_mut();
+            let Some(kept) = tasks.get_mut(&answer.id) else {
+                self.breaks(format!("{} was never planned and is committed", answer.id));
+                continue;
+            };
+            kept.commits += 1;
+            if kept.commits > 1 {
+                self.breaks(format!("{} is committed {} times", answer.id, kept.commits));
+            }
+            if !kept.answered && kept.unanswered < 2 {
+                self.breaks(format!("{} is committed without an answer", answer.id));
+            }
+            report.tasks.push(
+                serde_json::from_value(
+                    serde_json::json!({ "id": answer.id, "outcome": answer.outcome }),
+                )
+                .expect("an acknowledgement"),
+            );
+        }
+        *self.last_batch.borrow_mut() = Some((batch.id.clone(), report.clone()));
+        report
+    }
+}
+
+impl Database for World {
+    fn open(&self) -> LocalBoxFuture<'_, Result<Session, StoreError>> {
+        Box::pin(async {
+            tokio::time::sleep(WRITING).await;
+            match self.choose("open", 3) {
+                0 => {}
+                1 => return Err(StoreError::Outage("connection refused".to_owned())),
+                _ => {
+                    self.dies("spine");
+                    return Err(StoreError::AnotherRunner {
+                        who: "another".to_owned(),
+                    });
+                }
+            }
+            let others = self.open.borrow().len();
+            if others > 0 {
+                self.breaks(format!("a session is opened beside {others} others"));
+            }
+            self.sessions.set(self.sessions.get() + 1);
+            self.open.borrow_mut().insert(self.sessions.get());
+            Ok(self.sessions.get())
+        })
+    }
+
+    fn commit<'call>(
+        &'call self,
+        session: Session,
+        batch: &'call Batch,
+    ) -> LocalBoxFuture<'call, Result<BatchReport, StoreError>> {
+        Box::pin(async move {
+            self.use_session(session)?;
+            let known = self.last_batch.borrow().clone();
+            if let Some((_, report)) = known.filter(|(id, _)| *id == batch.id) {
+                return Ok(report);
+            }
+            let happens = self.choose("commit", 8);
+            tokio::time::sleep(if happens == 1 { SLOW } else { WRITING }).await;
+            match happens {
+                2 => return Err(self.lose(session)),
+                3 => self.loader_panics("before COMMIT"),
+                4 => return Err(self.refuse()),
+                _ => {}
+            }
+            let report = self.write(batch);
+            match happens {
+                5 => Err(self.lose(session)),
+                6 => self.loader_panics("after COMMIT"),
+                7 => {
+                    // The answer to COMMIT takes long.
+                    tokio::time::sleep(SLOW).await;
+                    Ok(report)
+                }
+                _ => Ok(report),
+            }
+        })
+    }
+
+    fn checkpoint(
+        &self,
+        session: Session,
+    ) -> LocalBoxFuture<'_, Result<Vec<PlannedTask>, StoreError>> {
+        Box::pin(async move {
+            self.use_session(session)?;
+            let happens = self.choose("checkpoint", 5);
+            let left = self.left();
+            tokio::time::sleep(if happens == 1 { SLOW } else { WRITING }).await;
+            match happens {
+                2 => Err(self.lose(session)),
+                3 => Err(self.refuse()),
+                4 => self.loader_panics("at the checkpoint"),
+                _ => Ok(left),
+            }
+        })
+    }
+
+    fn heartbeat(&self, session: Session) -> LocalBoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.use_session(session)?;
+            tokio::time::sleep(WRITING).await;
+            match self.choose("heartbeat", 2) {
+                0 => Ok(()),
+                _ => Err(self.lose(session)),
+            }
+        })
+    }
+
+    fn end(&self, session: Session) {
+        self.open.borrow_mut().remove(&session);
+    }
+}
+
+impl World {
+    fn answer(&self, task: PlannedTask, outcome: Outcome) -> TaskAnswer {
+        if let Some(kept) = self.tasks.borrow_mut().get_mut(&task.id) {
+            kept.answered = true;
+            kept.unanswered -= 1;
+        }
+        TaskAnswer::empty(task.id, outcome, 1)
+    }
+
+    fn panics_asking(&self, source: SourceName, tasks: &[PlannedTask]) -> ! {
+        self.dies(source.as_str());
+        for task in tasks {
+            if let Some(kept) = self.tasks.borrow_mut().get_mut(&task.id) {
+                kept.panics += 1;
+            }
+        }
+        panic!("the source panics while it asks");
+    }
+}
+
+impl Sites for World {
+    fn ask(&self, source: SourceName, tasks: Vec<PlannedTask>) -> LocalBoxFuture<'_, Asked> {
+        Box::pin(async move {
+            for task in &tasks {
+                let mut kept = self.tasks.borrow_mut();
+                let Some(kept) = kept.get_mut(&task.id) else {
+                    continue;
+                };
+                kept.unanswered += 1;
+                if kept.commits > 0 {
+                    self.breaks(format!(
+                        "{} is asked again although it was acknowledged",
+                        task.id
+                    ));
+                }
+                if kept.panics >= 2 {
+                    self.breaks(format!(
+                        "{} is asked after it killed its source twice",
+                        task.id
+                    ));
+                }
+            }
+            let happens = self.choose("ask", 7);
+            tokio::time::sleep(if happens == 1 { SLOW } else { ASKING }).await;
+            let outcome = match happens {
+                2 => Outcome::Failed("the site answered 500".to_owned()),
+                3 => Outcome::Deferred("the host is down".to_owned()),
+                4 => self.panics_asking(source, &tasks),
+                5 => {
+                    // Until the supervisor finds it stuck.
+                    self.dies(source.as_str());
+                    std::future::pending().await
+                }
+                6 => Outcome::Absent,
+                _ => Outcome::Done,
+            };
+            let answers = tasks
+                .into_iter()
+                .map(|task| self.answer(task, outcome.clone()));
+            Asked {
+                answers: answers.collect(),
+                breach: None,
+            }
+        })
+    }
+}
