@@ -56,6 +56,11 @@ fn arrows_run_one_way_and_the_replica_depends_on_nobody() {
             needs(&["schema", "sources", "actors"]),
         ),
         ("replica".to_owned(), needs(&[])),
+        // What must hold of the parsers, from outside.
+        (
+            "parser_properties".to_owned(),
+            needs(&["schema", "sources", "master_runner"]),
+        ),
     ]);
     assert_eq!(dependencies(), expected);
 }
