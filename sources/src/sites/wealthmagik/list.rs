@@ -10,7 +10,6 @@ use schema::{Dataset, FundCode, Said};
 use crate::payload::html::{HtmlPage, all_in, attribute};
 use crate::payload::{breach, json, text_of};
 use crate::site::{Answer, Breach, Reading, Via};
-use crate::sites::MAX_LINK_CHARS;
 use crate::sites::findings::Findings;
 use crate::sites::locate::{self, Root};
 use crate::sites::wealthmagik::contract::LIST_ITEMS;
@@ -187,7 +186,7 @@ impl Listed<'_> {
                 let path = path.trim_end_matches('/');
                 path.strip_suffix("/profile").unwrap_or(path).to_owned()
             })
-            .filter(|path| !path.is_empty() && path.len() <= MAX_LINK_CHARS)
+            .filter(|path| !path.is_empty() && path.len() <= crate::sites::MAX_LINK_CHARS)
             .filter(|path| !path.split('/').any(|part| part == ".."));
         match linked {
             Some(path) => Ok(path),
