@@ -137,9 +137,10 @@ fn finnomena_page(page: &str, body: &[u8]) {
         _ => "\"short_code\":\"",
     };
     let code = code_in(body, key, "\"");
-    let fund_id =
-        between(body, "\"fund_id\":\"", "\"").filter(|id| !id.trim_matches('.').is_empty());
-    let fund_id = fund_id.unwrap_or("F00000IIGB");
+    // As the list's own reader hands it on: normalised, so without NUL.
+    let fund_id = between(body, "\"fund_id\":\"", "\"").map(sources::text::name::normalise);
+    let fund_id = fund_id.filter(|id| !id.trim_matches('.').is_empty());
+    let fund_id = fund_id.as_deref().unwrap_or("F00000IIGB");
     read(finnomena().as_ref(), page, &code, Some(fund_id), body);
 }
 
