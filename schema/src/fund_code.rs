@@ -34,14 +34,15 @@ impl FundCode {
     /// # Errors
     /// Blank, longer than [`Self::MAX_CHARS`], or with a control character inside.
     pub fn parse(raw: &str) -> Result<Self, FundCodeError> {
-        let mut code = String::with_capacity(raw.len());
-        for word in raw.split_whitespace() {
+        // Zero-width characters first: they must keep apart neither white space from white space nor a letter from its mark.
+        let visible: String = raw.chars().filter(|c| !is_zero_width(*c)).collect();
+        let mut code = String::with_capacity(visible.len());
+        for word in visible.split_whitespace() {
             if !code.is_empty() {
                 code.push(' ');
             }
-            code.extend(word.nfc().filter(|c| !is_zero_width(*c)));
+            code.extend(word.nfc());
         }
-        let code = code.trim().to_owned();
         if code.is_empty() {
             return Err(FundCodeError::Blank);
         }
@@ -106,6 +107,8 @@ mod tests {
             ("KK BRIC 7%#1", "KK BRIC 7%#1"),
             ("\u{feff}ABG\u{200b}", "ABG"),
             ("O'Neil", "O'Neil"),
+            ("KKP \u{200b} NDQ100", "KKP NDQ100"),
+            ("e\u{200b}\u{301}", "é"),
         ] {
             assert_eq!(FundCode::parse(raw).map(String::from), Ok(code.to_owned()));
         }

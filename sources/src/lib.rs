@@ -7,7 +7,7 @@
 
 pub mod archive;
 pub mod ask;
-mod contract_tally;
+pub mod contract_tally;
 pub mod cycle_memory;
 pub mod page;
 pub mod payload;

@@ -1,11 +1,19 @@
 //! Reads the file: what cannot be read is reported with its place, its key path and what is allowed there (O1).
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use ron::extensions::Extensions;
 
 use super::RunnerConfig;
 use crate::secret::without_passwords;
+
+/// Largest file that is read, in bytes; a full one has some 5,000.
+const MAX_BYTES: u64 = 1024 * 1024;
+/// Longest description of an unreadable place, in characters.
+const MAX_REASON: usize = 1_000;
+/// Most wrong values that are shown.
+const MAX_SHOWN: usize = 50;
 
 /// Why the configuration is of no use. Nothing has been started.
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +67,11 @@ fn listed(path: &Path, problems: &[Problem]) -> String {
         "values are"
     };
     let mut text = format!("{}: {} {values} wrong:", path.display(), problems.len());
-    for problem in problems {
+    for problem in problems.iter().take(MAX_SHOWN) {
         text.push_str(&format!("\n  {problem}"));
+    }
+    if let Some(more @ 1..) = problems.len().checked_sub(MAX_SHOWN) {
+        text.push_str(&format!("\n  and {more} more"));
     }
     text
 }
@@ -72,7 +83,7 @@ impl RunnerConfig {
     /// # Errors
     /// The file or its text cannot be read.
     pub fn load(path: &Path, named: bool) -> Result<Self, ConfigError> {
-        match std::fs::read_to_string(path) {
+        match read_bounded(path) {
             Ok(text) => Self::parse(path, &text),
             Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => {
                 Ok(Self::default())
@@ -94,6 +105,21 @@ impl RunnerConfig {
             .from_str(text)
             .map_err(|error| unreadable(path, text, &error))
     }
+}
+
+/// The text of a file that is no larger than a configuration can be; `/dev/zero` has no end.
+fn read_bounded(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    let read = file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if read as u64 > MAX_BYTES {
+        let reason = format!("it is larger than {MAX_BYTES} bytes, which no configuration is");
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::FileTooLarge,
+            reason,
+        ));
+    }
+    Ok(text)
 }
 
 fn unreadable(path: &Path, text: &str, error: &ron::error::SpannedError) -> ConfigError {
@@ -137,7 +163,7 @@ fn unreadable(path: &Path, text: &str, error: &ron::error::SpannedError) -> Conf
         path: path.to_path_buf(),
         line: place.line,
         column: place.col,
-        reason,
+        reason: reason.chars().take(MAX_REASON).collect(),
     }
 }
 
@@ -172,6 +198,10 @@ fn allowed_at(keys: &[String]) -> &'static str {
 
 /// The allowed key that was probably meant.
 fn nearest<'key>(found: &str, allowed: &[&'key str]) -> Option<&'key str> {
+    // No key is so long: what is longer is a typing error of nothing, and comparing it takes its length squared.
+    if found.len() > 100 {
+        return None;
+    }
     let found = found.to_lowercase();
     allowed
         .iter()
@@ -291,6 +321,32 @@ mod tests {
             .expect_err("named")
             .to_string();
         assert!(error.contains("/nowhere/runner.ron"), "{error}");
+    }
+
+    #[test]
+    fn a_file_without_end_is_refused_and_what_is_long_is_shown_bounded() {
+        let endless = RunnerConfig::load(Path::new("/dev/zero"), true).expect_err("no end");
+        assert!(endless.to_string().contains("1048576 bytes"), "{endless}");
+        let long = "x".repeat(200_000);
+        for text in [
+            format!("({long}: 1)"),
+            format!("(database: {long})"),
+            format!("(mode: Hybrid, patience: \"{long}\")"),
+            format!("{}{}", "(sources: ".repeat(100), long),
+        ] {
+            let said = said(&text);
+            assert!(said.len() < 3_000, "{} bytes", said.len());
+        }
+        let problems = vec![
+            Problem {
+                key: "k".to_owned(),
+                found: "f".to_owned(),
+                expected: "e".to_owned(),
+            };
+            60
+        ];
+        let all = listed(Path::new("runner.ron"), &problems);
+        assert!(all.ends_with("and 10 more"), "{all}");
     }
 
     #[test]

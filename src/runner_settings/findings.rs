@@ -26,7 +26,7 @@ impl Findings {
     pub(super) fn wrong<T>(&mut self, key: &str, found: &str, expected: &str) -> Option<T> {
         self.problems.push(Problem {
             key: key.to_owned(),
-            found: found.to_owned(),
+            found: found.chars().take(200).collect(),
             expected: expected.to_owned(),
         });
         None

@@ -21,6 +21,9 @@ mod portfolio_rows;
 pub mod sec_fundcheck;
 pub mod wealthmagik;
 
+/// The longest link or page path of a site that is kept, in characters; what is longer leads nowhere.
+pub const MAX_LINK_CHARS: usize = 2_000;
+
 pub use finnomena::Finnomena;
 pub use sec_fundcheck::SecFundcheck;
 pub use wealthmagik::Wealthmagik;

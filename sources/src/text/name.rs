@@ -27,13 +27,12 @@ pub fn normalise(text: &str) -> String {
     compose_sara_am(&folded).nfc().collect()
 }
 
-/// A fund code from a site's text (D9); zero-width characters go first, so that white space around them still folds.
+/// A fund code from a site's text (D9).
 ///
 /// # Errors
 /// As [`FundCode::parse`].
 pub fn fund_code(text: &str) -> Result<FundCode, FundCodeError> {
-    let visible: String = text.chars().filter(|c| !is_zero_width(*c)).collect();
-    FundCode::parse(&visible)
+    FundCode::parse(text)
 }
 
 /// Nikhahit and sara aa, with or without a tone mark between them, are the letter sara am.

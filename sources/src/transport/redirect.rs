@@ -36,17 +36,19 @@ pub fn target(
     let to = from.join(location).map_err(|error| {
         format!(
             "{from} redirects to {:?}, which is no URL: {error}",
-            location.chars().take(200).collect::<String>()
+            shown(location)
         )
     })?;
     if is_post && !matches!(status, 307 | 308) {
         return Err(format!(
-            "{from} answered a POST with {status} to {to}; only 307 and 308 keep the question"
+            "{from} answered a POST with {status} to {}; only 307 and 308 keep the question",
+            shown(&to)
         ));
     }
     let (Some(from_host), Some(to_host)) = (HostKey::of(from), HostKey::of(&to)) else {
         return Err(format!(
-            "{from} redirects to {to}, which is not http or https"
+            "{from} redirects to {}, which is not http or https",
+            shown(&to)
         ));
     };
     let allowed = to_host == from_host
@@ -64,6 +66,7 @@ pub fn target(
     if allowed {
         return Ok(to);
     }
+    let to_host = shown(to_host);
     Err(match scope {
         RedirectScope::FactsheetHosts => format!(
             "{from} redirects to {to_host}, which is not among the source's factsheet_hosts; if that host is right, add it there"
@@ -74,9 +77,31 @@ pub fn target(
     })
 }
 
+/// What a host said, bounded: a `Location` may be as long as all headers together.
+fn shown(said: impl std::fmt::Display) -> String {
+    said.to_string().chars().take(200).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_location_is_shown_bounded() {
+        let from = Url::parse("https://a.th/a").expect("a URL");
+        let long = "x".repeat(60_000);
+        for (location, is_post) in [
+            (format!("https://{long}.th/"), false),
+            (format!("data:{long}"), false),
+            (format!("/{long}"), true),
+            (format!("http://[{long}"), false),
+        ] {
+            let scope = RedirectScope::SameHost;
+            let refused = target(&from, 302, Some(&location), is_post, scope, &[]);
+            let sentence = refused.expect_err("not allowed");
+            assert!(sentence.len() < 500, "{} bytes", sentence.len());
+        }
+    }
 
     #[test]
     fn p1_a_redirect_stays_on_its_host_unless_a_factsheet_host_is_allowed() {

@@ -3,7 +3,7 @@
 mod codes;
 mod isin;
 
-use schema::{Dataset, PlannedTask, Said, SourceName};
+use schema::{Dataset, FundCode, PlannedTask, Said, SourceName};
 use url::Url;
 
 use crate::payload::pdf_text::PdfTextError;
@@ -86,25 +86,11 @@ impl Factsheets {
             .locator
             .clone()
             .unwrap_or_else(|| answer.url.to_string());
-        let mut findings = Findings::of_fund(self.source, fund_code.clone(), link, context);
         match pdf_text::of(&answer.body) {
-            Ok(text) => {
-                let codes = codes::on_factsheet(&text, &fund_code, &mut findings);
-                if codes.is_empty() {
-                    let length = format!("{} characters of text", text.chars().count());
-                    findings.note(
-                        Dataset::Codes,
-                        "*",
-                        "no ISIN or Bloomberg code was taken from the factsheet",
-                        &length,
-                    );
-                } else {
-                    findings.say(None, Said::Codes(codes));
-                }
-                findings.said()
-            }
+            Ok(text) => self.read_text(&text, fund_code, link, context),
             // One unreadable PDF costs itself, and is not fetched again for ever.
             Err(error @ PdfTextError::Unreadable(_)) => {
+                let mut findings = Findings::of_fund(self.source, fund_code, link, context);
                 findings.reject(Dataset::Codes, "*", error.to_string(), "");
                 findings.said()
             }
@@ -114,6 +100,31 @@ impl Factsheets {
                 &error.to_string(),
             )),
         }
+    }
+
+    /// Reads the codes of `fund_code` from the text of a PDF; `link` is where it lies.
+    #[must_use]
+    pub fn read_text(
+        &self,
+        text: &str,
+        fund_code: FundCode,
+        link: String,
+        context: &ReadContext,
+    ) -> Reading {
+        let mut findings = Findings::of_fund(self.source, fund_code.clone(), link, context);
+        let codes = codes::on_factsheet(text, &fund_code, &mut findings);
+        if codes.is_empty() {
+            let length = format!("{} characters of text", text.chars().count());
+            findings.note(
+                Dataset::Codes,
+                "*",
+                "no ISIN or Bloomberg code was taken from the factsheet",
+                &length,
+            );
+        } else {
+            findings.say(None, Said::Codes(codes));
+        }
+        findings.said()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::sites::findings::{Findings, MAX_LISTED, too_many_funds};
 use crate::sites::locate::{self, Root};
 use crate::sites::wealthmagik::contract::LIST_ITEMS;
 use crate::sites::wealthmagik::wire::{FoundFund, FundSearch};
-use crate::text::name;
+use crate::text::{excerpt, name};
 
 /// What stands before the code in the id of a list item.
 const ITEM_ID: &str = "wmg.fundscreenerdetail.button.fundcode.";
@@ -170,8 +170,9 @@ impl Listed<'_> {
             }
             Entry::Occupied(place) if *place.get() != path => {
                 let reason = format!(
-                    "the code is listed twice: {} counts, {path} does not",
-                    place.get()
+                    "the code is listed twice: {} counts, {} does not",
+                    excerpt(place.get()),
+                    excerpt(&path)
                 );
                 let code = Some(place.key().to_string());
                 self.findings
@@ -190,7 +191,8 @@ impl Listed<'_> {
                 let path = path.trim_end_matches('/');
                 path.strip_suffix("/profile").unwrap_or(path).to_owned()
             })
-            .filter(|path| !path.is_empty() && !path.split('/').any(|part| part == ".."));
+            .filter(|path| !path.is_empty() && path.len() <= crate::sites::MAX_LINK_CHARS)
+            .filter(|path| !path.split('/').any(|part| part == ".."));
         match linked {
             Some(path) => Ok(path),
             None => Ok(format!("/funds/{}", locate::segment(code.as_str())?)),

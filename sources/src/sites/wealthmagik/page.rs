@@ -44,7 +44,9 @@ pub fn names(
             code,
         ));
     }
-    let mut shown = Vec::new();
+    let is_asked = |code: &str| name::fund_code(code).as_ref() == Ok(asked);
+    // One text at a time: headings may stand inside one another.
+    let mut other: Option<String> = None;
     for heading in &headings {
         let titles = all_in(heading, "h1");
         if titles.is_empty() {
@@ -53,23 +55,23 @@ pub fn names(
             let begins = whole
                 .strip_prefix(asked.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
-            shown.push(if begins { asked.to_string() } else { whole });
-        } else {
-            shown.extend(titles.iter().map(text));
+            if begins || is_asked(&whole) {
+                return Ok(Names::TheFund);
+            }
+            other = other.or(Some(whole).filter(|whole| !whole.is_empty()));
+        }
+        for title in titles.iter().map(text) {
+            if is_asked(&title) {
+                return Ok(Names::TheFund);
+            }
+            other = other.or(Some(title).filter(|title| !title.is_empty()));
         }
     }
-    shown.retain(|code| !code.is_empty());
-    if shown
-        .iter()
-        .any(|code| name::fund_code(code).as_ref() == Ok(asked))
-    {
-        return Ok(Names::TheFund);
-    }
-    if let Some(other) = shown.first() {
+    if let Some(other) = other {
         return Err(breach(
             ".fundName h1",
             &format!("`{asked}`, the fund asked for"),
-            other,
+            &other,
         ));
     }
     if said_in_state.is_some() {

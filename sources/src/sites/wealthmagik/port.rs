@@ -1,14 +1,21 @@
 //! `/funds/<code>/port`: the full holdings.
 
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use kuchikiki::{Node, NodeRef};
 use schema::observation::PortfolioKind;
 
 use crate::payload::breach;
-use crate::payload::html::{HtmlPage, all_in, text};
+use crate::payload::html::{HtmlPage, text};
 use crate::site::{Answer, Reading};
 use crate::sites::findings::Findings;
 use crate::sites::portfolio_rows::PortfolioRows;
 use crate::sites::wealthmagik::page::{names, unrendered};
 use crate::text::{number, thai_date};
+
+/// The class of a list element.
+const LIST: &str = "portallocation-list";
 
 /// Reads the page. `.emptyData` without rows: truly no holdings; neither: a failed render.
 pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
@@ -22,13 +29,12 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     if let Err(breach) = names(&page, None, &asked) {
         return Reading::Broken(breach);
     }
-    let lines = page.all(".portallocation-list");
+    let lines = lines_of(&page);
     let mut rows = PortfolioRows::new(PortfolioKind::FullHoldings);
     let mut shown = 0_usize;
     for line in &lines {
         // A list element that holds several lines pairs them in order.
-        let line_names = all_in(line, ".name-text");
-        let ratios = all_in(line, ".ratio-text");
+        let [line_names, ratios] = line;
         for place in 0..line_names.len().max(ratios.len()) {
             let row_name = line_names.get(place).map(text);
             let ratio = ratios.get(place).map(text);
@@ -86,6 +92,28 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     };
     rows.state(&mut findings, as_of_date);
     findings.said()
+}
+
+/// The names and the ratios of each list element. What stands in a list inside a list belongs to the inner one alone: read
+/// for the outer one as well, it would be a second holding.
+fn lines_of(page: &HtmlPage) -> Vec<[Vec<NodeRef>; 2]> {
+    let lists = page.all(&format!(".{LIST}"));
+    let places: BTreeMap<*const Node, usize> = (0..)
+        .zip(&lists)
+        .map(|(place, list)| (Rc::as_ptr(&list.0), place))
+        .collect();
+    let mut lines = vec![[Vec::new(), Vec::new()]; lists.len()];
+    for (kind, css) in [".name-text", ".ratio-text"].iter().enumerate() {
+        for cell in page.all(css) {
+            let own = cell
+                .inclusive_ancestors()
+                .find_map(|list| places.get(&Rc::as_ptr(&list.0)));
+            if let Some(place) = own {
+                lines[*place][kind].push(cell);
+            }
+        }
+    }
+    lines
 }
 
 /// A cell with a percent.

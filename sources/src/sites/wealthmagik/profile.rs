@@ -10,6 +10,7 @@ use url::Url;
 use crate::payload::breach;
 use crate::payload::html::{HtmlPage, all_in, text};
 use crate::site::{Answer, Reading};
+use crate::sites::MAX_LINK_CHARS;
 use crate::sites::findings::Findings;
 use crate::sites::finnomena::fund::leading_risk;
 use crate::sites::wealthmagik::page::{Names, names, unrendered};
@@ -300,7 +301,7 @@ impl Profile<'_> {
             Ok(_) => None,
             Err(_) => answer.url.join(&link).ok().map(String::from),
         };
-        match absolute {
+        match absolute.filter(|link| link.chars().count() <= MAX_LINK_CHARS) {
             Some(factsheet_url) => {
                 let link = FactsheetLink {
                     factsheet_url: Some(factsheet_url),
@@ -310,7 +311,7 @@ impl Profile<'_> {
             None => findings.reject(
                 Dataset::FactsheetLink,
                 "factSheetPath",
-                "expected an http or https URL",
+                format!("expected an http or https URL of at most {MAX_LINK_CHARS} characters"),
                 &link,
             ),
         }

@@ -405,6 +405,23 @@ fn a_name_longer_than_255_characters_is_kept_whole() {
     );
 }
 
+#[test]
+fn d3_a_list_inside_a_list_is_no_second_holding() {
+    let html = of_fund(
+        "<div class='portallocation-list'><span class='name-text'>A</span><div class='portallocation-list'><span class='name-text'>B</span><span class='ratio-text'>2%</span></div><span class='ratio-text'>1%</span></div>",
+    );
+    assert_eq!(
+        lines(read("port", &html)),
+        (
+            vec![
+                "full_holdings A=1".to_owned(),
+                "full_holdings B=2".to_owned()
+            ],
+            vec![]
+        )
+    );
+}
+
 proptest! {
     #[test]
     fn no_bytes_and_no_mutation_of_a_page_panic(

@@ -1,0 +1,56 @@
+//! Small inputs grown to large pages: what costs more than its size shows itself as a time-out or as memory.
+
+use crate::{pages, payloads, protocol, runner_ron};
+
+/// The size a page is grown to, in bytes, where `MASTER_RUNNER_GROWN_BYTES` does not say more: the fuzzers do, being
+/// optimised builds.
+const GROWN: usize = 16 * 1024;
+/// Stands between the parts of an input; it never stands in UTF-8.
+const SEPARATOR: u8 = 0xFE;
+
+const CHECKS: [fn(&[u8]); 16] = [
+    payloads::html,
+    payloads::json,
+    pages::finnomena_list,
+    pages::finnomena_nav,
+    pages::finnomena_fee,
+    pages::finnomena_portfolio,
+    pages::wealthmagik_list,
+    pages::wealthmagik_profile,
+    pages::wealthmagik_port,
+    pages::wealthmagik_allocation,
+    pages::wealthmagik_fee,
+    pages::sec_api,
+    pages::sec_page,
+    pages::factsheet_text,
+    protocol::robots_txt,
+    runner_ron::runner_ron,
+];
+
+/// The first byte chooses the page; the rest is a beginning and up to three pieces, each of them repeated until the page
+/// has its size (the beginning stays as it is, the last piece behind a fourth separator, too).
+pub fn pages(input: &[u8]) {
+    let Some((choice, rest)) = input.split_first() else {
+        return;
+    };
+    let mut parts = rest.splitn(5, |byte| *byte == SEPARATOR);
+    let mut body = parts.next().unwrap_or(&[]).to_vec();
+    let repeated: Vec<&[u8]> = parts
+        .by_ref()
+        .take(3)
+        .filter(|part| !part.is_empty())
+        .collect();
+    let grown = match std::env::var("MASTER_RUNNER_GROWN_BYTES") {
+        Ok(bytes) => bytes
+            .parse()
+            .expect("MASTER_RUNNER_GROWN_BYTES is a number"),
+        Err(_) => GROWN,
+    };
+    for part in &repeated {
+        let times = grown / repeated.len() / part.len();
+        body.extend(part.repeat(times));
+    }
+    body.extend(parts.next().unwrap_or(&[]));
+    let check = CHECKS[usize::from(*choice) % CHECKS.len()];
+    check(&body);
+}

@@ -1,0 +1,205 @@
+//! What must hold of whatever a page was read to.
+
+use std::collections::BTreeSet;
+
+use jiff::ToSpan;
+use jiff::civil::{Date, date};
+use rust_decimal::Decimal;
+use schema::columns::{Record, Value};
+use schema::observation::CodeType;
+use schema::{FundCode, Number, Observation, Reject, Said, SourceName};
+use sources::text::name;
+use sources::{Breach, Reading};
+use url::Url;
+
+/// The cycle's date in all checks.
+pub const CYCLE_DATE: Date = date(2026, 10, 15);
+/// Longest reason, or part of a breach, in characters.
+const MAX_REASON: usize = 1_000;
+/// Most rejects and notes of one page.
+const MAX_REJECTS: usize = 12_000;
+/// Longest URL that is kept, in characters.
+const MAX_URL: usize = sources::sites::MAX_LINK_CHARS;
+
+/// A whole reading.
+pub fn reading(source: SourceName, reading: &Reading) {
+    match reading {
+        Reading::Said {
+            observations,
+            rejects,
+        } => {
+            for observation in observations {
+                self::observation(source, observation);
+            }
+            assert!(
+                rejects.len() <= MAX_REJECTS,
+                "{} rejects of one page",
+                rejects.len()
+            );
+            rejects.iter().for_each(reject);
+            let listed: Vec<&FundCode> = observations
+                .iter()
+                .filter(|observation| matches!(observation.said, Said::Listing { .. }))
+                .map(|observation| &observation.fund_code)
+                .collect();
+            let distinct: BTreeSet<&FundCode> = listed.iter().copied().collect();
+            assert_eq!(distinct.len(), listed.len(), "a code is listed twice");
+        }
+        Reading::Absent => {}
+        Reading::NeedsBrowser(breach) | Reading::Broken(breach) => self::breach(breach),
+    }
+}
+
+fn breach(breach: &Breach) {
+    for part in [&breach.field, &breach.expected, &breach.found] {
+        message(part);
+    }
+}
+
+/// A sentence for the reader, on its way into the database: bounded, without NUL (D5, D6).
+pub fn message(text: &str) {
+    assert!(!text.contains('\0'), "NUL in `{text}`");
+    let chars = text.chars().count();
+    assert!(chars <= MAX_REASON, "a message of {chars} characters");
+}
+
+fn reject(reject: &Reject) {
+    message(&reject.field);
+    message(&reject.reason);
+    for text in [Some(&reject.sample), reject.fund_code.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        message(text);
+        assert!(text.chars().count() <= Reject::SAMPLE_CHARS);
+    }
+}
+
+fn observation(source: SourceName, observation: &Observation) {
+    assert_eq!(observation.source, source);
+    fund_code(&observation.fund_code);
+    assert!(observation.url.chars().count() <= 3 * MAX_URL + 200);
+    if let Some(day) = observation.as_of_date {
+        believable(day);
+    }
+    match observation.said.clone() {
+        Said::Listing { source_key, fields } => {
+            assert!(!source_key.contains('\0') && !source_key.trim().is_empty());
+            assert!(source_key.chars().count() <= MAX_URL);
+            record(fields);
+        }
+        Said::Master(fields) => {
+            if let Some(level) = fields.risk_level {
+                assert!((1..=8).contains(&level), "risk level {level}");
+            }
+            if let Some(word) = &fields.is_dividend {
+                assert!(word == "จ่าย" || word == "ไม่จ่าย", "is_dividend `{word}`");
+            }
+            record(fields);
+        }
+        Said::Fees(fields) | Said::Minimums(fields) => {
+            let marker = Number::from(999_999);
+            let is_marker = |value: &Value| *value == Value::Number(marker);
+            assert!(!fields.clone().into_fields().values().any(is_marker));
+            record(fields);
+        }
+        Said::Statistics(fields) => {
+            if let Some(days) = fields.recovering_period {
+                assert!(days > 0, "a recovering period of {days} days");
+            }
+            record(fields);
+        }
+        Said::FactsheetLink(fields) => {
+            let link = fields.factsheet_url.as_deref().unwrap_or("");
+            assert!(link.chars().count() <= MAX_URL && !link.contains('\0'));
+            let url = Url::parse(link);
+            assert!(
+                url.is_ok_and(|url| matches!(url.scheme(), "http" | "https")),
+                "factsheet link `{link}`"
+            );
+        }
+        Said::Codes(codes) => {
+            assert!(!codes.is_empty());
+            assert!(codes.windows(2).all(|pair| pair[0] < pair[1]), "{codes:?}");
+            for code in codes {
+                let plausible = match code.code_type {
+                    CodeType::Isin => code.code.len() == 12,
+                    CodeType::Bloomberg => {
+                        code.code.len() <= 40 && code.code.is_ascii() && code.code.ends_with(" TB")
+                    }
+                };
+                assert!(plausible, "{code:?}");
+            }
+        }
+        Said::Portfolio(portfolio) => {
+            assert!((1..=20_000).contains(&portfolio.rows.len()));
+            for row in portfolio.rows {
+                self::name(&row.name);
+                row.percent.into_iter().for_each(number);
+            }
+        }
+        Said::Daily(points) => {
+            assert!(!points.is_empty());
+            let in_order =
+                |pair: &[schema::observation::DailyPoint]| pair[0].nav_date < pair[1].nav_date;
+            assert!(
+                points.windows(2).all(in_order),
+                "one entry a date, in order"
+            );
+            for point in points {
+                believable(point.nav_date);
+                let values = [point.nav, point.aum, point.bid, point.offer];
+                assert!(values.iter().any(Option::is_some));
+                assert!(point.nav.is_none_or(|nav| !nav.is_zero()));
+                values.into_iter().flatten().for_each(number);
+            }
+        }
+    }
+}
+
+fn record(fields: impl Record) {
+    for value in fields.into_fields().into_values() {
+        match value {
+            Value::Text(text) => name(&text),
+            Value::Number(value) => number(value),
+            // The inception date: a fund may be founded, and announced a little ahead.
+            Value::Date(day) => {
+                let latest = CYCLE_DATE.checked_add(366.days()).expect("a date");
+                assert!(day >= date(1900, 1, 1) && day <= latest, "{day}");
+            }
+            Value::Int(_) | Value::Flag(_) => {}
+        }
+    }
+}
+
+fn believable(day: Date) {
+    let latest = CYCLE_DATE.checked_add(31.days()).expect("a date");
+    assert!(day >= date(1970, 1, 1) && day <= latest, "the date {day}");
+}
+
+/// A name or other text of a source: something visible, normalised, bounded, no NUL (D5).
+pub fn name(text: &str) {
+    assert!(!text.is_empty() && text.chars().count() <= name::MAX_CHARS);
+    assert!(!text.chars().any(char::is_control), "{text:?}");
+    assert_eq!(name::normalise(text), text, "a name is normalised once");
+}
+
+/// A code is normalised by construction (D9): reading it again changes nothing.
+pub fn fund_code(code: &FundCode) {
+    assert_eq!(FundCode::parse(code.as_str()).as_ref(), Ok(code));
+    assert!(!code.as_str().contains("  "), "{code:?}");
+}
+
+/// A number is exact, in range and canonical, and its text leads back to it (D5).
+pub fn number(number: Number) {
+    let decimal = number.decimal();
+    assert!(decimal.abs() < Decimal::from(10_000_000_000_000_000_u64));
+    assert!(decimal.scale() <= Number::MAX_DECIMALS);
+    assert_eq!(
+        decimal.normalize().scale(),
+        decimal.scale(),
+        "trailing zeros"
+    );
+    assert!(!(decimal.is_zero() && decimal.is_sign_negative()), "-0");
+    assert_eq!(Number::parse(&number.to_string()), Ok(number));
+}

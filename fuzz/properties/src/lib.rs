@@ -1,0 +1,68 @@
+//! What must hold of every parser of hostile input, whatever the bytes: no panic, bounded results, and only values that
+//! the warehouse may keep (D5, D6, D7, D9).
+//!
+//! Each target is one function from bytes to nothing that panics where a promise is broken. The fuzz targets in
+//! `fuzz/fuzz_targets`, the regression tests over `fuzz/finds` and the short seeded run in `tests/` all call these.
+#![forbid(unsafe_code)]
+
+mod grown;
+mod holds;
+mod pages;
+mod payloads;
+mod protocol;
+mod requests;
+mod runner_ron;
+mod texts;
+
+/// One parser under test.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// The name of the fuzz target, of its corpus and of the folder of its finds.
+    pub name: &'static str,
+    /// Panics where a promise is broken.
+    pub check: fn(&[u8]),
+}
+
+/// Every parser, in the order of the data's path.
+pub const TARGETS: [Target; 26] = [
+    target("finnomena_list", pages::finnomena_list),
+    target("finnomena_fund", pages::finnomena_fund),
+    target("finnomena_nav", pages::finnomena_nav),
+    target("finnomena_fee", pages::finnomena_fee),
+    target("finnomena_portfolio", pages::finnomena_portfolio),
+    target("wealthmagik_list", pages::wealthmagik_list),
+    target("wealthmagik_profile", pages::wealthmagik_profile),
+    target("wealthmagik_port", pages::wealthmagik_port),
+    target("wealthmagik_allocation", pages::wealthmagik_allocation),
+    target("wealthmagik_fee", pages::wealthmagik_fee),
+    target("sec_api", pages::sec_api),
+    target("sec_page", pages::sec_page),
+    target("factsheet_text", pages::factsheet_text),
+    target("factsheet_pdf", pages::factsheet_pdf),
+    target("payload_json", payloads::json),
+    target("payload_html", payloads::html),
+    target("grown_pages", grown::pages),
+    target("text_number", texts::number),
+    target("text_date", texts::date),
+    target("text_period", texts::period),
+    target("text_name", texts::name),
+    target("site_requests", requests::requests),
+    target("robots_txt", protocol::robots_txt),
+    target("retry_after", protocol::retry_after),
+    target("redirect", protocol::redirect),
+    target("runner_ron", runner_ron::runner_ron),
+];
+
+const fn target(name: &'static str, check: fn(&[u8])) -> Target {
+    Target { name, check }
+}
+
+/// Checks one input against the promises of a target.
+///
+/// # Panics
+/// A promise is broken, or there is no such target.
+pub fn check(name: &str, input: &[u8]) {
+    let target = TARGETS.iter().find(|target| target.name == name);
+    let target = target.unwrap_or_else(|| panic!("there is no target `{name}`"));
+    (target.check)(input);
+}

@@ -1,0 +1,224 @@
+//! Each page of the three sites, through the door the program uses: [`Site::read`] with an answer.
+
+use std::sync::Arc;
+
+use schema::{FundCode, PlannedTask, SourceName, TaskId};
+use sources::contract_tally::ContractTally;
+use sources::site::ReadContext;
+use sources::sites::SiteAddress;
+use sources::sites::factsheet::Factsheets;
+use sources::{Answer, Reading, Site, Via};
+use url::Url;
+
+use crate::holds::{self, CYCLE_DATE};
+
+/// The fund asked for where a page names none.
+const SOME_CODE: &str = "KFGTECH";
+
+const CONTEXT: ReadContext = ReadContext {
+    cycle_date: CYCLE_DATE,
+};
+
+pub fn url(text: &str) -> Url {
+    Url::parse(text).expect("a URL")
+}
+
+pub fn finnomena() -> Arc<dyn Site> {
+    SiteAddress::Finnomena {
+        base_url: url("https://www.finnomena.com"),
+        factsheet_hosts: vec!["docs.example.org".to_owned()],
+    }
+    .build()
+}
+
+pub fn wealthmagik() -> Arc<dyn Site> {
+    SiteAddress::Wealthmagik {
+        base_url: url("https://www.wealthmagik.com"),
+        factsheet_hosts: vec!["docs.example.org".to_owned()],
+    }
+    .build()
+}
+
+pub fn sec_fundcheck() -> Arc<dyn Site> {
+    SiteAddress::SecFundcheck {
+        page_url: url("https://fundcheck.sec.or.th"),
+        api_url: url("https://web-fct-api.sec.or.th"),
+    }
+    .build()
+}
+
+pub fn finnomena_list(body: &[u8]) {
+    read(
+        finnomena().as_ref(),
+        "list",
+        TaskId::WHOLE_MARKET,
+        None,
+        body,
+    );
+}
+
+pub fn finnomena_fund(body: &[u8]) {
+    finnomena_page("fund", body);
+}
+
+pub fn finnomena_nav(body: &[u8]) {
+    finnomena_page("nav", body);
+}
+
+pub fn finnomena_fee(body: &[u8]) {
+    finnomena_page("fee", body);
+}
+
+pub fn finnomena_portfolio(body: &[u8]) {
+    finnomena_page("portfolio", body);
+}
+
+pub fn wealthmagik_list(body: &[u8]) {
+    read(
+        wealthmagik().as_ref(),
+        "list",
+        TaskId::WHOLE_MARKET,
+        None,
+        body,
+    );
+}
+
+pub fn wealthmagik_profile(body: &[u8]) {
+    wealthmagik_page("profile", body);
+}
+
+pub fn wealthmagik_port(body: &[u8]) {
+    wealthmagik_page("port", body);
+}
+
+pub fn wealthmagik_allocation(body: &[u8]) {
+    wealthmagik_page("allocation", body);
+}
+
+pub fn wealthmagik_fee(body: &[u8]) {
+    wealthmagik_page("fee", body);
+}
+
+pub fn sec_api(body: &[u8]) {
+    // Two codes, as the program asks; the second is known to nobody.
+    let site = sec_fundcheck();
+    let code = code_in(body, "\"abbrName\":\"", "\"");
+    let tasks = [&code, "NOBODY"].map(|code| task(site.as_ref(), "statistics", code, None));
+    read_as(site.as_ref(), &tasks, body, Via::Http);
+}
+
+pub fn sec_page(body: &[u8]) {
+    let site = sec_fundcheck();
+    let tasks = [task(site.as_ref(), "statistics", SOME_CODE, None)];
+    read_as(site.as_ref(), &tasks, body, Via::Browser);
+}
+
+/// What `pdftotext` gives, of which the first line is the fund's code.
+pub fn factsheet_text(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let (code, text) = text.split_once('\n').unwrap_or((SOME_CODE, &text));
+    let code = FundCode::parse(code).unwrap_or_else(|_| some_code());
+    let link = "https://docs.example.org/a b.pdf".to_owned();
+    let base = url("https://www.finnomena.com");
+    let sheets = Factsheets::new(SourceName::Finnomena, &base, Vec::new());
+    let reading = sheets.read_text(text, code, link, &CONTEXT);
+    holds::reading(SourceName::Finnomena, &reading);
+}
+
+/// A whole PDF, through the real `pdftotext`.
+pub fn factsheet_pdf(body: &[u8]) {
+    let link = Some("https://docs.example.org/a b.pdf");
+    read(finnomena().as_ref(), "factsheet", SOME_CODE, link, body);
+}
+
+fn finnomena_page(page: &str, body: &[u8]) {
+    let key = match page {
+        "fee" => "\"class_abbr_name\":\"",
+        _ => "\"short_code\":\"",
+    };
+    let code = code_in(body, key, "\"");
+    // As the list's own reader hands it on: normalised, so without NUL.
+    let fund_id = between(body, "\"fund_id\":\"", "\"").map(sources::text::name::normalise);
+    let fund_id = fund_id.filter(|id| !id.trim_matches('.').is_empty());
+    let fund_id = fund_id.as_deref().unwrap_or("F00000IIGB");
+    read(finnomena().as_ref(), page, &code, Some(fund_id), body);
+}
+
+fn wealthmagik_page(page: &str, body: &[u8]) {
+    let code = code_in(body, "<h1>", "<");
+    read(wealthmagik().as_ref(), page, &code, None, body);
+}
+
+/// The code that a page says it is about, so that the check of the right fund does not hide all that comes after it.
+fn code_in(body: &[u8], before: &str, behind: &str) -> String {
+    let said = between(body, before, behind).and_then(|code| FundCode::parse(code).ok());
+    let askable = said.filter(|code| !code.as_str().trim_matches(['.', ' ']).is_empty());
+    askable.unwrap_or_else(some_code).to_string()
+}
+
+fn between<'body>(body: &'body [u8], before: &str, behind: &str) -> Option<&'body str> {
+    let (_, rest) = std::str::from_utf8(body).ok()?.split_once(before)?;
+    rest.split_once(behind).map(|(said, _)| said)
+}
+
+fn some_code() -> FundCode {
+    FundCode::parse(SOME_CODE).expect("a code")
+}
+
+fn read(site: &dyn Site, page: &str, key: &str, locator: Option<&str>, body: &[u8]) {
+    let tasks = [task(site, page, key, locator)];
+    for via in [Via::Http, Via::Browser] {
+        read_as(site, &tasks, body, via);
+    }
+}
+
+pub fn task(site: &dyn Site, page: &str, key: &str, locator: Option<&str>) -> PlannedTask {
+    PlannedTask {
+        id: TaskId {
+            source: site.name(),
+            page: page.to_owned(),
+            key: key.to_owned(),
+        },
+        locator: locator.map(str::to_owned),
+        extent: None,
+        attempts: 0,
+        known_payload: None,
+    }
+}
+
+fn read_as(site: &dyn Site, tasks: &[PlannedTask], body: &[u8], via: Via) {
+    let page = site
+        .pages()
+        .iter()
+        .find(|page| page.name == tasks[0].id.page)
+        .expect("a page of the site");
+    // A locator that cannot be asked never gets an answer.
+    let Ok(request) = site.request(page, tasks) else {
+        return;
+    };
+    let answer = Answer {
+        url: request.url,
+        status: 200,
+        content_type: None,
+        body: bytes::Bytes::copy_from_slice(body),
+        via,
+    };
+    assert!(site.hashed_part(page, &answer).len() <= body.len());
+    let readings = site.read(page, tasks, &answer, &CONTEXT);
+    assert_eq!(readings.len(), tasks.len(), "one reading for each task");
+    let mut tally = ContractTally::default();
+    for reading in &readings {
+        holds::reading(site.name(), reading);
+        if let Reading::Said {
+            observations,
+            rejects,
+        } = reading
+        {
+            tally.page_read(page.name, observations, rejects);
+            tally
+                .breached_dataset()
+                .iter()
+                .for_each(|text| holds::message(text));
+        }
+    }
+}

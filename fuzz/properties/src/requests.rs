@@ -1,0 +1,57 @@
+//! Where a site's own words may lead the program: keys and locators come from hostile lists.
+
+use sources::Site;
+
+use crate::holds;
+use crate::pages::{finnomena, sec_fundcheck, task, wealthmagik};
+
+/// Hosts that may be asked.
+const HOSTS: [&str; 4] = [
+    "www.finnomena.com",
+    "www.wealthmagik.com",
+    "fundcheck.sec.or.th",
+    "web-fct-api.sec.or.th",
+];
+
+/// The first line is a task's key, the rest its locator: no request leaves the site, factsheets go to listed hosts alone.
+pub fn requests(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let (key, locator) = match text.split_once('\n') {
+        Some((key, locator)) => (key, Some(locator)),
+        None => (text.as_ref(), None),
+    };
+    for site in [finnomena(), wealthmagik(), sec_fundcheck()] {
+        for page in site.pages() {
+            let task = task(site.as_ref(), page.name, key, locator);
+            let asked = site
+                .request(page, std::slice::from_ref(&task))
+                .map(|request| request.url);
+            let visited = site
+                .visit(page, &task)
+                .map(|visit| visit.map(|visit| visit.url));
+            let is_factsheet = page.name == "factsheet";
+            for url in [asked.map(Some), visited].into_iter().flatten().flatten() {
+                let host = url.host_str().unwrap_or("");
+                let own = HOSTS.contains(&host) && url.scheme() == "https";
+                let listed = is_factsheet && host == "docs.example.org";
+                let own_sheet = is_factsheet && HOSTS.contains(&host);
+                assert!(own || listed || own_sheet, "{} asks {url}", task.id);
+            }
+        }
+        refusals(site.as_ref(), key, locator);
+    }
+}
+
+/// What cannot be asked is refused in a bounded sentence.
+fn refusals(site: &dyn Site, key: &str, locator: Option<&str>) {
+    // Keys and locators that the lists' own bounds let through.
+    if key.chars().count() > 100 || locator.is_some_and(|link| link.chars().count() > 300) {
+        return;
+    }
+    for page in site.pages() {
+        let task = task(site, page.name, key, locator);
+        if let Err(sentence) = site.request(page, &[task]) {
+            holds::message(&sentence.replace('\0', ""));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Numbers, dates, periods, names and codes as sites write them.
+
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+use schema::fund_code::is_zero_width;
+use schema::{FundCode, Number};
+use sources::text::{name as names, number as numbers, period as periods, thai_date};
+
+use crate::holds;
+
+/// D5: whatever is read is canonical, and what an exact decimal can hold is read as exactly that.
+pub fn number(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    for read in [numbers::read(&text), numbers::read_fee(&text)] {
+        match read {
+            Ok(Some(quantity)) => holds::number(quantity.value),
+            Ok(None) => {}
+            Err(error) => holds::message(&error.to_string()),
+        }
+    }
+    match Number::parse(&text) {
+        Ok(number) => holds::number(number),
+        Err(error) => holds::message(&error.to_string().replace('\0', "")),
+    }
+    // An oracle of its own for plain decimals.
+    let plain = !text.starts_with('+') && text.bytes().all(|byte| b"-.0123456789".contains(&byte));
+    if let (true, Ok(exact)) = (plain, Decimal::from_str_exact(&text)) {
+        let fits = exact.abs() < Decimal::from(10_000_000_000_000_000_u64);
+        if fits && exact.scale() <= Number::MAX_DECIMALS {
+            let read = Number::parse(&text).map(Number::decimal);
+            assert_eq!(read, Ok(exact), "{text}");
+        }
+    }
+}
+
+/// A date lies within what the calendar rules allow, and is read back from its own text.
+pub fn date(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    for read in [thai_date::read(&text), thai_date::find_as_of(&text)] {
+        match read {
+            Ok(Some(day)) => in_bounds(day),
+            Ok(None) => {}
+            Err(error) => holds::message(&error.to_string()),
+        }
+    }
+}
+
+fn in_bounds(day: Date) {
+    assert!(day >= date_of(1800) && day < date_of(2401), "{day}");
+    assert_eq!(thai_date::read(&day.to_string()), Ok(Some(day)));
+}
+
+const fn date_of(year: i16) -> Date {
+    Date::constant(year, 1, 1)
+}
+
+/// A period is a positive number of days.
+pub fn period(input: &[u8]) {
+    match periods::read(&String::from_utf8_lossy(input)) {
+        Ok(Some(days)) => assert!(days > 0, "{days}"),
+        Ok(None) => {}
+        Err(error) => holds::message(&error.to_string()),
+    }
+}
+
+/// D5, D9: names and codes are normalised once and for all; what carries no meaning makes no difference.
+pub fn name(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let normal = names::normalise(&text);
+    assert_eq!(names::normalise(&normal), normal);
+    assert!(
+        !normal.chars().any(|c| c.is_control() || is_zero_width(c)),
+        "{normal:?}"
+    );
+    assert_eq!(normal.trim(), normal);
+    assert!(!normal.contains("  "), "{normal:?}");
+    match FundCode::parse(&text) {
+        Ok(code) => {
+            holds::fund_code(&code);
+            assert_eq!(names::fund_code(&text).as_ref(), Ok(&code));
+            assert!(code.as_str().chars().count() <= FundCode::MAX_CHARS);
+            assert!(
+                !code
+                    .as_str()
+                    .chars()
+                    .any(|c| c.is_control() || is_zero_width(c))
+            );
+            let visible: String = text.chars().filter(|c| !is_zero_width(*c)).collect();
+            assert_eq!(
+                FundCode::parse(&format!(" \u{200b} {visible}\u{feff} ")),
+                Ok(code)
+            );
+        }
+        Err(error) => holds::message(&error.to_string()),
+    }
+}
