@@ -59,6 +59,12 @@ async fn a_sweep_touches_neither_a_living_runner_nor_whoever_looks_at_a_profile(
     let mut first = start_in(&killed, &folder);
     opened_some(&killed).await;
     let [left] = profiles(&folder).try_into().expect("one profile");
+    until("its Firefox runs", || {
+        browser_processes_in(&folder)
+            .iter()
+            .any(Process::is_firefox)
+    })
+    .await;
     // Its watchdog dies first, and its Firefox is frozen: only the sweep is left to end it.
     for process in browser_processes_in(&folder) {
         if process.is_watchdog() {

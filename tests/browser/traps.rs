@@ -46,6 +46,11 @@ fn with_holdings(world: &World, count: usize) -> Vec<String> {
     codes
 }
 
+/// A code as it stands in a path.
+fn as_asked(code: &str) -> String {
+    code.replace('(', "%28").replace(')', "%29")
+}
+
 fn script(text: &str) -> FaultKind {
     FaultKind::Insert(format!("<script>{text}</script>"))
 }
@@ -54,7 +59,7 @@ fn script(text: &str) -> FaultKind {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
     let mut world = World::new(MarketConfig {
-        funds: 14,
+        funds: 20,
         days: 5,
         awkward: false,
         ..MarketConfig::default()
@@ -100,7 +105,7 @@ async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
     ];
     let codes = with_holdings(&world, harmless.len() + costly.len() + 1);
     let (well, bad) = codes.split_at(harmless.len() + 1);
-    let page = |code: &str| format!("/funds/{code}/port");
+    let page = |code: &str| format!("/funds/{}/port", as_asked(code));
     for (code, trap) in well.iter().zip(harmless) {
         world.fault_on(Site::WealthMagik, &page(code), trap);
     }
@@ -110,7 +115,8 @@ async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
         world.fault_on(Site::WealthMagik, &page(code), trap.clone());
     }
 
-    let child = start(&world, &["--once", "--cycle", "monthly"]);
+    let only = codes.join(",");
+    let child = start(&world, &["--once", "--cycle", "monthly", "--funds", &only]);
     until("a browser runs", || !browser_processes(&world).is_empty()).await;
     until("a page was opened", || {
         !opened(&world, Site::WealthMagik).is_empty()
@@ -126,7 +132,7 @@ async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
         !limits.is_empty() && limits.iter().all(|limit| *limit == Some(2 << 30)),
         "{limits:?}"
     );
-    let run = ended_in(child, Duration::from_secs(240)).await;
+    let run = ended_in(child, Duration::from_secs(180)).await;
     run.exits(3);
     for (code, (_, words)) in bad.iter().zip(&costly) {
         let failure: String = world
@@ -188,7 +194,7 @@ async fn a_stop_while_a_page_hangs_ends_at_once() {
     world.settings.transport = "Browser";
     world.settings.sec_transport = Some("Http");
     let code = with_holdings(&world, 1).remove(0);
-    let page = format!("/funds/{code}/port");
+    let page = format!("/funds/{}/port", as_asked(&code));
     world.fault_on(Site::WealthMagik, &page, script("while (true) {}"));
     let child = start(&world, &["--once", "--cycle", "monthly"]);
     until("the page was opened", || {

@@ -104,7 +104,11 @@ impl Session {
 
     /// Whether it can be used for another page, once it has left this one.
     async fn is_fit(&self) -> bool {
-        !self.is_downloading() && self.webdriver.leave().await && !self.is_downloading()
+        if self.is_downloading() {
+            tracing::debug!("a page started a download: its browser is ended");
+            return false;
+        }
+        self.webdriver.leave().await && !self.is_downloading()
     }
 }
 

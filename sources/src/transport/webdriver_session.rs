@@ -179,10 +179,12 @@ impl WebdriverSession {
     /// looks. Whether that went well; if not, the session is of no more use.
     pub async fn leave(&self) -> bool {
         let leaving = self.client.goto(EMPTY_PAGE);
-        matches!(
-            tokio::time::timeout(CLOSE_TIMEOUT, leaving).await,
-            Ok(Ok(()))
-        )
+        let left = tokio::time::timeout(CLOSE_TIMEOUT, leaving).await;
+        let is_empty = matches!(left, Ok(Ok(())));
+        if !is_empty {
+            tracing::debug!(?left, "a page cannot be left: its browser is ended");
+        }
+        is_empty
     }
 
     async fn see(&self, visit: &BrowserVisit, max_bytes: usize) -> Result<Page, VisitFailure> {
