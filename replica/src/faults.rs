@@ -107,10 +107,6 @@ pub enum FaultKind {
     ShrunkList,
     /// Status 302 to this address.
     Redirect(String),
-    /// This HTML stands first in the body of the page: a script that never ends, an alert, a `meta` that leads elsewhere.
-    Insert(String),
-    /// `Content-Disposition: attachment`: a file for download instead of a page.
-    Attachment,
 }
 
 /// A fault: where, how often, what.
@@ -283,11 +279,6 @@ pub(crate) fn spoil(kind: &FaultKind, body: &str) -> Option<String> {
             Some(body[..half].to_owned())
         }
         FaultKind::RenamedField { from, to } => Some(body.replace(from.as_str(), to)),
-        FaultKind::Insert(html) => {
-            let body_tag = body.find("<body")?;
-            let inside = body_tag + body[body_tag..].find('>')? + 1;
-            Some(format!("{}{html}{}", &body[..inside], &body[inside..]))
-        }
         FaultKind::BareNan => first_number(body)
             .map(|number| format!("{}NaN{}", &body[..number.start], &body[number.end..])),
         _ => None,

@@ -120,7 +120,6 @@ fn site_answer(world: &World, site: Site, asked: &Asked, kinds: &[FaultKind]) ->
                 | FaultKind::CutText
                 | FaultKind::Stalled
                 | FaultKind::RenamedField { .. }
-                | FaultKind::Attachment
         )
     };
     let view = View {
@@ -205,12 +204,6 @@ fn send(
         .header(header::CONTENT_TYPE, answer.content_type);
     if let Some((name, value)) = extra_header {
         response = response.header(name, value);
-    }
-    if kinds.contains(&FaultKind::Attachment) {
-        response = response.header(
-            header::CONTENT_DISPOSITION,
-            "attachment; filename=\"page.csv\"",
-        );
     }
     let mut bytes = answer.body;
     let whole_length = bytes.len();
