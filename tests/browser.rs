@@ -1,7 +1,9 @@
 //! The real Firefox, end to end: pages that exist only after JavaScript, sites that refuse other clients, and nothing
 //! of a browser left behind, however a run ends.
 
+mod ended_processes;
 mod leftovers;
 mod machine;
 mod pages;
+mod unusable;
 mod without;

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use replica::{JavascriptPages, MarketConfig, Site};
 use tokio::process::Child;
 
 use super::machine::{
-    browser_processes, left_files, no_browser_runs, nothing_is_left, opened, run, start, until,
+    browser_processes, id_of, left_files, no_browser_runs, nothing_is_left, opened, run, start,
+    until,
 };
 use crate::world::{World, ended};
 
@@ -34,11 +34,6 @@ async fn opened_so_many(world: &World, pages: usize) {
         opened(world, Site::WealthMagik).len() >= pages
     })
     .await;
-}
-
-fn id_of(child: &Child) -> Pid {
-    let id = child.id().expect("it runs");
-    Pid::from_raw(i32::try_from(id).expect("an id"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

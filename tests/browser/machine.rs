@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use replica::Site;
@@ -14,6 +15,12 @@ use crate::world::{Run, World, ended};
 
 /// What every folder of browser profiles begins with.
 const PROFILES: &str = "master_runner-firefox-";
+/// The id of a child that runs.
+pub fn id_of(child: &Child) -> Pid {
+    let id = child.id().expect("it runs");
+    Pid::from_raw(i32::try_from(id).expect("an id"))
+}
+
 /// Longest wait for anything that should happen within seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -48,6 +55,17 @@ pub fn start(world: &World, args: &[&str]) -> Child {
     command(world, args).spawn().expect("the runner starts")
 }
 
+/// Waits for the end of a run, at most so long: a bound is part of what these tests promise.
+#[track_caller]
+pub fn ended_in(child: Child, bound: Duration) -> impl Future<Output = Run> {
+    let caller = std::panic::Location::caller();
+    async move {
+        tokio::time::timeout(bound, ended(child))
+            .await
+            .unwrap_or_else(|_| panic!("the run did not end within {bound:?} (called at {caller})"))
+    }
+}
+
 /// A process of a browser: geckodriver, Firefox in all its parts, watchdogs.
 #[derive(Debug)]
 pub struct Process {
@@ -66,9 +84,20 @@ impl Process {
         self.command_line.contains("--marionette") && !self.command_line.contains("-contentproc")
     }
 
+    /// Whether it is a process in which Firefox shows pages: a tab, to who watches.
+    pub fn is_tab(&self) -> bool {
+        self.command_line.contains("-contentproc") && self.command_line.trim_end().ends_with(" tab")
+    }
+
     /// Ends it at once.
     pub fn kill_nine(&self) {
-        kill(Pid::from_raw(self.id), Signal::SIGKILL).expect("it can be killed");
+        self.signal(Signal::SIGKILL);
+    }
+
+    /// Signals it, if it is still there.
+    pub fn signal(&self, signal: Signal) {
+        let sent = kill(Pid::from_raw(self.id), signal);
+        assert!(matches!(sent, Ok(()) | Err(Errno::ESRCH)), "{sent:?}");
     }
 }
 

@@ -6,21 +6,28 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::site::BrowserVisit;
 
+use super::browser_health::BrowserHealth;
 use super::firefox_profile::{self, ProfileRoot};
 use super::geckodriver::{Geckodriver, Programs};
 use super::waiting::{Waiting, WaitingOn, lock};
-use super::webdriver_session::{VisitFailure, WebdriverSession};
+use super::webdriver_session::{Page, VisitFailure, WebdriverSession};
 use super::wire::{Blame, Incoming, Outgoing, Prepared, Wire, WireFailure};
 
 /// Most bytes of a document taken from the browser.
 pub const MAX_DOCUMENT_BYTES: usize = 32 * 1024 * 1024;
 /// How long a session may take to start: Firefox on a busy machine needs several seconds.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often it is looked whether a page has started a download.
+const LOOK_FOR_DOWNLOADS: Duration = Duration::from_millis(100);
+/// How long sessions that calls have abandoned are waited for at the end.
+const ABANDONED_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Where browsers come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +64,7 @@ struct Pool {
     page_timeout: Duration,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Session>>,
+    health: Mutex<BrowserHealth>,
     /// Made when the first browser is needed; sweeps what a killed run left behind.
     profiles: Mutex<Option<Arc<ProfileRoot>>>,
 }
@@ -76,6 +84,51 @@ impl Session {
             driver.end().await;
         }
     }
+
+    /// Sees a page, unless it starts a download: pages are read, files are not taken, whatever their size.
+    async fn see(&self, visit: &BrowserVisit, max_bytes: usize) -> Result<Page, VisitFailure> {
+        let downloads = self.driver.as_ref().and_then(Geckodriver::downloads);
+        tokio::select! {
+            seen = self.webdriver.visit(visit, max_bytes) => seen,
+            file = first_file(downloads) => Err(VisitFailure::Page(format!(
+                "the page offers a file for download ({file}); it was not taken"
+            ))),
+        }
+    }
+
+    /// Whether a download was started: it would go on whatever page comes next.
+    fn is_downloading(&self) -> bool {
+        let downloads = self.driver.as_ref().and_then(Geckodriver::downloads);
+        downloads.is_some_and(|directory| file_in(&directory).is_some())
+    }
+
+    /// Whether it can be used for another page, once it has left this one.
+    async fn is_fit(&self) -> bool {
+        if self.is_downloading() {
+            tracing::debug!("a page started a download: its browser is ended");
+            return false;
+        }
+        self.webdriver.leave().await && !self.is_downloading()
+    }
+}
+
+/// The name of the first file in the directory, as soon as there is one.
+async fn first_file(directory: Option<PathBuf>) -> String {
+    let Some(directory) = directory else {
+        return std::future::pending().await;
+    };
+    loop {
+        if let Some(name) = file_in(&directory) {
+            return name;
+        }
+        tokio::time::sleep(LOOK_FOR_DOWNLOADS).await;
+    }
+}
+
+fn file_in(directory: &std::path::Path) -> Option<String> {
+    let file = std::fs::read_dir(directory).ok()?.flatten().next()?;
+    let name = file.file_name().to_string_lossy().into_owned();
+    Some(name.chars().take(100).collect())
 }
 
 impl BrowserWire {
@@ -94,6 +147,7 @@ impl BrowserWire {
             page_timeout,
             permits,
             idle: Mutex::default(),
+            health: Mutex::default(),
             profiles: Mutex::default(),
         }))
     }
@@ -109,12 +163,15 @@ impl BrowserWire {
         Ok(())
     }
 
-    /// Closes the idle sessions and waits for that. Sessions in use belong to calls; a call that is dropped kills its own.
+    /// Closes the idle sessions, all at once, and waits for that and for those that dropped calls have abandoned.
+    /// Sessions in use belong to calls; a call that is dropped kills its own.
     pub async fn close(&self) {
         let idle = std::mem::take(&mut *lock(&self.0.idle));
-        for session in idle {
-            session.close().await;
-        }
+        join_all(idle.into_iter().map(Session::close)).await;
+        let sessions = u32::try_from(self.0.config.sessions.get()).unwrap_or(u32::MAX);
+        // A session that is being closed holds its permit.
+        let _ =
+            tokio::time::timeout(ABANDONED_TIMEOUT, self.0.permits.acquire_many(sessions)).await;
         lock(&self.0.profiles).take();
     }
 }
@@ -130,13 +187,17 @@ impl Pool {
         let (driver, url, capabilities) = match &self.config.webdriver {
             Webdriver::Url(url) => (None, url.clone(), capabilities),
             Webdriver::Managed => {
-                let programs = Programs::find().map_err(no_browser)?;
-                let profiles = self.profiles().map_err(no_browser)?;
+                let programs = Programs::find().map_err(final_failure)?;
+                let profiles = self.profiles().map_err(final_failure)?;
                 let capabilities = capabilities.with_binary(&programs.firefox);
                 let driver = Geckodriver::start(&programs, profiles)
                     .await
                     .map_err(|text| browser_failed(&text))?;
                 let url = driver.url().clone();
+                let capabilities = match driver.downloads() {
+                    Some(directory) => capabilities.with_downloads(&directory),
+                    None => capabilities,
+                };
                 (Some(driver), url, capabilities)
             }
         };
@@ -165,6 +226,21 @@ impl Pool {
         })
     }
 
+    async fn start_if_in_order(&self) -> Result<Session, WireFailure> {
+        // It may have gone out of order while the call waited for its turn.
+        if let Some(text) = lock(&self.health).out_of_order(Instant::now()) {
+            let blame = Blame::OutOfOrder;
+            return Err(WireFailure { text, blame });
+        }
+        let started = self.start().await;
+        if let Err(failure) = &started
+            && failure.blame == Blame::Browser
+        {
+            lock(&self.health).not_started(Instant::now(), &failure.text);
+        }
+        started
+    }
+
     fn profiles(&self) -> Result<Arc<ProfileRoot>, String> {
         let mut profiles = lock(&self.profiles);
         if let Some(root) = &*profiles {
@@ -189,7 +265,7 @@ impl Wire for BrowserWire {
         let permit = Arc::clone(&self.0.permits)
             .acquire_owned()
             .await
-            .map_err(|_| no_browser("the browsers are closed".to_owned()))?;
+            .map_err(|_| final_failure("the browsers are closed".to_owned()))?;
         let idle = lock(&self.0.idle).pop();
         let session = match idle {
             Some(session) if session.pages < self.0.config.pages_per_session.get() => session,
@@ -197,14 +273,17 @@ impl Wire for BrowserWire {
                 if let Some(session) = worn_out {
                     session.close().await;
                 }
-                self.0.start().await?
+                self.0.start_if_in_order().await?
             }
         };
         Ok(Box::new(Lease {
             pool: Arc::clone(&self.0),
-            session,
-            _permit: permit,
+            held: Some((session, permit)),
         }))
+    }
+
+    fn out_of_order(&self) -> Option<String> {
+        lock(&self.0.health).out_of_order(Instant::now())
     }
 
     fn missing(&self) -> Option<String> {
@@ -218,15 +297,46 @@ impl Wire for BrowserWire {
 /// A session in the hands of one call. Dropped in the middle of a visit, it takes the browser with it.
 struct Lease {
     pool: Arc<Pool>,
-    session: Session,
-    _permit: OwnedSemaphorePermit,
+    held: Option<(Session, OwnedSemaphorePermit)>,
+}
+
+impl Lease {
+    fn lost_over(&self, visit: &BrowserVisit, why: &str) {
+        lock(&self.pool.health).lost(Instant::now(), visit.url.as_str(), why);
+    }
+
+    /// Back into the pool, once it has left the page.
+    async fn give_back(&mut self) {
+        let is_fit = match &self.held {
+            Some((session, _)) => session.is_fit().await,
+            None => false,
+        };
+        if is_fit && let Some((session, _permit)) = self.held.take() {
+            lock(&self.pool.idle).push(session);
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some((session, permit)) = self.held.take()
+            && session.driver.is_none()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            // The server that started this browser is asked to end it; ours are killed by being dropped.
+            runtime.spawn(async move {
+                session.close().await;
+                drop(permit);
+            });
+        }
+    }
 }
 
 #[async_trait]
 impl Prepared for Lease {
     async fn exchange(mut self: Box<Self>, outgoing: &Outgoing) -> Result<Incoming, WireFailure> {
         let Some(visit) = &outgoing.visit else {
-            return Err(no_browser(format!(
+            return Err(final_failure(format!(
                 "{} is no page for a browser",
                 outgoing.url
             )));
@@ -236,53 +346,45 @@ impl Prepared for Lease {
             url: outgoing.url.clone(),
             ..visit.clone()
         };
-        self.session.pages += 1;
-        let Self {
-            pool,
-            session,
-            _permit,
-        } = *self;
-        match session
-            .webdriver
-            .visit(&visit, outgoing.max_body_bytes)
-            .await
-        {
+        let seen = match &mut self.held {
+            Some((session, _)) => {
+                session.pages += 1;
+                session.see(&visit, outgoing.max_body_bytes).await
+            }
+            None => Err(VisitFailure::Lost("it was given away".to_owned())),
+        };
+        let (text, blame) = match seen {
             Ok(page) => {
-                lock(&pool.idle).push(session);
-                Ok(Incoming {
+                self.give_back().await;
+                lock(&self.pool.health).succeeded();
+                return Ok(Incoming {
                     status: page.status,
                     content_type: Some("text/html; charset=utf-8".to_owned()),
                     location: None,
                     retry_after: None,
                     body: Bytes::from(page.html),
-                })
+                });
             }
-            Err(VisitFailure::Host(text)) => {
-                lock(&pool.idle).push(session);
-                Err(WireFailure {
-                    text,
-                    blame: Blame::Host,
-                })
+            Err(VisitFailure::Host(text)) => (text, Blame::Host),
+            Err(VisitFailure::Page(text)) => (text, Blame::Final),
+            // Its cookies may have expired: dropped, the next visit begins anew. The browser did its part.
+            Err(VisitFailure::CutShort(text)) => {
+                lock(&self.pool.health).succeeded();
+                return Err(final_failure(text));
             }
-            Err(VisitFailure::Page(text)) => {
-                lock(&pool.idle).push(session);
-                Err(WireFailure {
-                    text,
-                    blame: Blame::Final,
-                })
+            // Of no more use: dropped, and with it its processes.
+            Err(VisitFailure::Busy(text)) => {
+                self.lost_over(&visit, &text);
+                return Err(final_failure(text));
             }
-            // Its cookies may have expired: dropped, the next visit begins anew.
-            Err(VisitFailure::CutShort(text)) => Err(WireFailure {
-                text,
-                blame: Blame::Final,
-            }),
-            // The session hangs or is gone: dropped, and with it its processes.
-            Err(VisitFailure::Hung(text)) => Err(WireFailure {
-                text,
-                blame: Blame::Host,
-            }),
-            Err(VisitFailure::Lost(text)) => Err(browser_failed(&text)),
-        }
+            Err(VisitFailure::Hung(text) | VisitFailure::Lost(text)) => {
+                self.lost_over(&visit, &text);
+                return Err(browser_failed(&text));
+            }
+        };
+        self.give_back().await;
+        lock(&self.pool.health).succeeded();
+        Err(WireFailure { text, blame })
     }
 }
 
@@ -293,7 +395,7 @@ fn driver_says(driver: Option<&Geckodriver>) -> String {
     )
 }
 
-fn no_browser(text: String) -> WireFailure {
+fn final_failure(text: String) -> WireFailure {
     WireFailure {
         text,
         blame: Blame::Final,

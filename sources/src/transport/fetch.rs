@@ -71,7 +71,7 @@ impl From<schema::failpoint::Injected> for FetchFailure {
 pub enum FailureKind {
     /// They failed.
     Failed,
-    /// They were not to be had now: the host is down. Round 2 asks.
+    /// They were not to be had now: the host is down, or the browser out of order. Round 2 asks.
     Deferred,
 }
 
@@ -90,7 +90,7 @@ pub(super) enum Nothing {
     Final(String),
     /// It may not be asked at all.
     Forbidden(String),
-    /// The host has been down for too long.
+    /// The host has been down for too long, or the browser is out of order.
     GivenUp(String),
 }
 
@@ -109,7 +109,8 @@ impl Transport {
     ///
     /// # Errors
     /// As [`Transport::fetch`], and [`FailureKind::Failed`] where no browser can be had; where none is installed, the host
-    /// is not asked, and the text is the same for every page.
+    /// is not asked, and the text is the same for every page; likewise, but [`FailureKind::Deferred`], while the browser
+    /// is out of order.
     pub async fn visit(
         &self,
         visit: &BrowserVisit,
@@ -135,7 +136,7 @@ impl Transport {
         let failure = |kind, text: String, attempts| FetchFailure {
             text: match kind {
                 FailureKind::Failed => format!("{asked}: {text}"),
-                // It is the host's: one sentence for all of its tasks.
+                // It is the host's or the browser's: one sentence for all of its tasks.
                 FailureKind::Deferred => text,
             },
             kind,
@@ -274,6 +275,10 @@ impl Transport {
             Via::Http => &self.0.http,
             Via::Browser => &self.0.browser,
         };
+        // Asked before the host is: it has nothing to do with it.
+        if let Some(text) = wire.out_of_order() {
+            return Err(Nothing::GivenUp(text));
+        }
         let mut started = gate
             .start(outgoing.question(), waiting)
             .await
@@ -296,6 +301,7 @@ impl Transport {
                     Nothing::Failed(text)
                 }
                 Blame::Browser => Nothing::Failed(text),
+                Blame::OutOfOrder => Nothing::GivenUp(text),
                 Blame::Final => {
                     started.succeeded();
                     Nothing::Final(text)
@@ -336,5 +342,6 @@ fn blamed_on_us(WireFailure { text, blame }: WireFailure) -> Nothing {
     match blame {
         Blame::Final => Nothing::Final(text),
         Blame::Host | Blame::Browser => Nothing::Failed(text),
+        Blame::OutOfOrder => Nothing::GivenUp(text),
     }
 }

@@ -2,18 +2,20 @@
 //! and the directory in which its profiles live and die.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use url::Url;
 
-use super::geckodriver;
+use super::processes;
 
 /// Every profile directory is named so; only these are ever swept.
 const PREFIX: &str = "master_runner-firefox-";
 const LOCK_FILE: &str = "in-use";
+/// The lock file until it is locked.
+const NEW_LOCK_FILE: &str = "in-use.new";
 /// A directory without a lock file is swept only when it is older than this: its owner may be about to write it.
 const UNLOCKED_AGE: Duration = Duration::from_secs(600);
 
@@ -53,6 +55,15 @@ impl Capabilities {
         self
     }
 
+    /// Where downloads go: watched, and nothing of it stays.
+    pub fn with_downloads(mut self, directory: &Path) -> Self {
+        if let Some(Value::Object(preferences)) = self.firefox.get_mut("prefs") {
+            let path = directory.to_string_lossy().into_owned();
+            preferences.insert("browser.download.dir".to_owned(), Value::String(path));
+        }
+        self
+    }
+
     /// In WebDriver's words.
     pub fn into_map(self) -> Map<String, Value> {
         let millis = u64::try_from(self.page_timeout.as_millis()).unwrap_or(u64::MAX);
@@ -71,8 +82,10 @@ impl Capabilities {
     }
 }
 
-/// Switched off: what a page load would fetch beside the page, and what Firefox fetches or tells for itself.
-const OFF: [&str; 31] = [
+/// Switched off: what a page load would fetch beside the page, what Firefox fetches or tells for itself, and printing,
+/// whose dialog no later page of the session gets past.
+const OFF: [&str; 32] = [
+    "print.enabled",
     "gfx.downloadable_fonts.enabled",
     "network.prefetch-next",
     "network.captive-portal-service.enabled",
@@ -107,7 +120,7 @@ const OFF: [&str; 31] = [
     "media.gmp-manager.updateEnabled",
 ];
 
-/// Switched on. A download lands in the profile, unasked, and goes with it.
+/// Switched on. A download lands beside the profile, unasked, where it is seen and ends the visit.
 const ON: [&str; 5] = [
     "network.proxy.allow_hijacking_localhost",
     "network.dns.disablePrefetch",
@@ -116,13 +129,13 @@ const ON: [&str; 5] = [
     "pdfjs.disabled",
 ];
 
-/// 2 as image permission: none. 5 as autoplay: nothing. 2 as proxy type: by script.
+/// 2 as image permission: none. 5 as autoplay: nothing. 2 as proxy type: by script. 2 as folder list: as configured.
 const NUMBERS: [(&str, i32); 5] = [
     ("permissions.default.image", 2),
     ("media.autoplay.default", 5),
     ("network.proxy.type", 2),
     ("network.http.speculative-parallel-limit", 0),
-    ("browser.download.folderList", 0),
+    ("browser.download.folderList", 2),
 ];
 
 fn preferences(user_agent: &str, own_hosts: &[Url]) -> Value {
@@ -189,8 +202,11 @@ impl ProfileRoot {
             .prefix(PREFIX)
             .tempdir_in(base)
             .map_err(failed)?;
-        let in_use = File::create(directory.path().join(LOCK_FILE)).map_err(failed)?;
+        // Locked before it has its name: a sweep by another runner never meets it unlocked.
+        let unlocked = directory.path().join(NEW_LOCK_FILE);
+        let in_use = File::create(&unlocked).map_err(failed)?;
         in_use.lock().map_err(failed)?;
+        fs::rename(&unlocked, directory.path().join(LOCK_FILE)).map_err(failed)?;
         Ok(Self {
             directory,
             _in_use: in_use,
@@ -208,15 +224,17 @@ impl ProfileRoot {
     }
 }
 
-/// Removes the profiles of runs that are no more, and ends the browsers that still use them.
+/// Removes the profiles of this user's runs that are no more, and ends the browsers that still use them. Profiles of
+/// other users, of living runs and of other programs are left alone.
 pub fn sweep(base: &Path) {
     let Ok(entries) = fs::read_dir(base) else {
         return;
     };
     for entry in entries.flatten() {
         let path = entry.path();
-        if entry.file_name().to_string_lossy().starts_with(PREFIX) && is_abandoned(&path) {
-            let ended = geckodriver::end_processes_using(&path);
+        let is_named_so = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        if is_named_so && is_own_directory(&path) && is_abandoned(&path) {
+            let ended = processes::end_processes_at_home_in(&path);
             tracing::info!(directory = %path.display(), processes = ended, "swept a browser profile that a killed run left behind");
             if let Err(error) = fs::remove_dir_all(&path) {
                 tracing::warn!(directory = %path.display(), %error, "an abandoned browser profile could not be removed");
@@ -225,7 +243,15 @@ pub fn sweep(base: &Path) {
     }
 }
 
-fn is_abandoned(directory: &PathBuf) -> bool {
+/// A directory, not a link to one, that this user made.
+fn is_own_directory(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::symlink_metadata(path).is_ok_and(|metadata| {
+        metadata.is_dir() && metadata.uid() == nix::unistd::geteuid().as_raw()
+    })
+}
+
+fn is_abandoned(directory: &Path) -> bool {
     match File::open(directory.join(LOCK_FILE)) {
         Ok(in_use) => in_use.try_lock().is_ok(),
         Err(_) => fs::metadata(directory)
@@ -251,8 +277,15 @@ mod tests {
         File::create(abandoned.join(LOCK_FILE)).expect("created");
         let brand_new = base.path().join(format!("{PREFIX}brand-new"));
         fs::create_dir(&brand_new).expect("created");
+        // About to be used: its lock file has not got its name yet.
+        File::create(brand_new.join(NEW_LOCK_FILE)).expect("created");
+        // Made by this user, but no directory: whoever owns what it leads to has not asked.
+        let linked = base.path().join(format!("{PREFIX}link"));
+        File::create(foreign.join(LOCK_FILE)).expect("created");
+        std::os::unix::fs::symlink(&foreign, &linked).expect("linked");
         sweep(base.path());
-        assert!(foreign.exists() && living.directory.path().exists() && brand_new.exists());
+        assert!(foreign.join(LOCK_FILE).exists() && living.directory.path().exists());
+        assert!(brand_new.exists() && linked.is_symlink());
         assert!(!abandoned.exists());
     }
 

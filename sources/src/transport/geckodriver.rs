@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -18,8 +18,11 @@ use tokio::process::{Child, Command};
 use url::Url;
 
 use super::firefox_profile::ProfileRoot;
+use super::processes::{end_processes_at_home_in, group_lives};
 use super::waiting::lock;
 
+/// Where a session's downloads go, in its home.
+const DOWNLOADS: &str = "downloads";
 /// How long geckodriver may take to say where it listens.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the group may take to end after SIGTERM.
@@ -35,6 +38,16 @@ kill -TERM "-$group" 2>/dev/null
 sleep 1
 kill -KILL "-$group" 2>/dev/null
 rm -rf -- "$1""#;
+
+/// Becomes geckodriver, with what its Firefox inherits: no core files, and a bound on the memory of each of its
+/// processes, so that a page that allocates without end loses its tab, and no other program its memory. Where the
+/// system allows less, that stays.
+const LAUNCH: &str = r#"ulimit -c 0 2>/dev/null
+ulimit -d "$1" 2>/dev/null
+shift
+exec "$@""#;
+/// Private memory of each process in KiB. A page of the largest document that is taken needs a fourth of it.
+const MEMORY_KIB: &str = "2097152";
 
 /// Where the programs are.
 pub struct Programs {
@@ -111,7 +124,12 @@ impl Geckodriver {
             .process_group(0)
             .spawn()
             .map_err(|error| format!("the browser's watchdog cannot be started: {error}"))?;
-        let mut process = Command::new(&programs.geckodriver)
+        let downloads = home.path().join(DOWNLOADS);
+        std::fs::create_dir(&downloads)
+            .map_err(|error| format!("no directory for downloads: {error}"))?;
+        let mut process = Command::new("/bin/sh")
+            .args(["-c", LAUNCH, "master_runner-browser", MEMORY_KIB])
+            .arg(&programs.geckodriver)
             .args([
                 "--port",
                 "0",
@@ -175,6 +193,11 @@ impl Geckodriver {
         &self.url
     }
 
+    /// Where its Firefox puts downloads.
+    pub fn downloads(&self) -> Option<PathBuf> {
+        self.home.as_ref().map(|home| home.path().join(DOWNLOADS))
+    }
+
     /// Its last lines of output.
     pub fn last_lines(&self) -> String {
         let lines = lock(&self.last_lines);
@@ -192,19 +215,31 @@ impl Geckodriver {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let _ = tokio::time::timeout(TERM_TIMEOUT, gone).await;
-        let _ = killpg(self.group, Signal::SIGKILL);
-        self.ended = true;
-        if let Some(mut stdin) = self.watchdog.stdin.take() {
-            let _ = stdin.write_all(b"done\n").await;
+        // Only where something is left: once the group is gone its id may be another's.
+        if tokio::time::timeout(TERM_TIMEOUT, gone).await.is_err() {
+            let _ = killpg(self.group, Signal::SIGKILL);
         }
+        self.ended = true;
+        self.dismiss_watchdog();
         let _ = tokio::time::timeout(TERM_TIMEOUT, self.watchdog.wait()).await;
         self.clean_up();
     }
 
+    /// Tells the watchdog that the group has been ended: it must not end it again a second later, when the id may
+    /// already be another's.
+    fn dismiss_watchdog(&mut self) {
+        use std::io::Write as _;
+        if let Some(stdin) = self.watchdog.stdin.take()
+            && let Ok(pipe) = stdin.into_owned_fd()
+        {
+            // One that was killed does not listen.
+            let _ = std::fs::File::from(pipe).write_all(b"done\n");
+        }
+    }
+
     fn clean_up(&mut self) {
         if let Some(home) = self.home.take() {
-            end_processes_using(home.path());
+            end_processes_at_home_in(home.path());
             let path = home.path().to_owned();
             if home.close().is_err() {
                 // A dying process may still have written something.
@@ -217,9 +252,11 @@ impl Geckodriver {
 impl Drop for Geckodriver {
     fn drop(&mut self) {
         if !self.ended {
+            // Not reaped before, the leader still holds the group's id.
             let _ = killpg(self.group, Signal::SIGKILL);
+            self.dismiss_watchdog();
             self.clean_up();
-            // The watchdog finds its input at an end and the group gone; tokio reaps both children.
+            // tokio reaps both children.
         }
     }
 }
@@ -268,64 +305,6 @@ async fn listening_at(
     }
 }
 
-/// Whether a process of the group still runs. Zombies do not: in a container nobody may reap orphans.
-fn group_lives(group: Pid) -> bool {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return false;
-    };
-    entries.flatten().any(|entry| {
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
-            return false;
-        };
-        // After the name in brackets, which may hold anything: state, parent, group.
-        let mut fields = stat
-            .rsplit_once(')')
-            .map_or("", |(_, rest)| rest)
-            .split_whitespace();
-        let state = fields.next().unwrap_or("X");
-        let its_group = fields.nth(1).and_then(|id| id.parse::<i32>().ok());
-        !matches!(state, "Z" | "X") && its_group == Some(group.as_raw())
-    })
-}
-
-/// Kills the processes one of whose arguments names `directory` or something in it: browsers of that profile. The
-/// directory's name is made by us and unique, so no other process can be meant.
-pub fn end_processes_using(directory: &Path) -> usize {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return 0;
-    };
-    let wanted = directory.as_os_str().as_encoded_bytes();
-    let own = std::process::id();
-    let mut ended = 0;
-    for entry in entries.flatten() {
-        let Some(id) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<i32>().ok())
-        else {
-            continue;
-        };
-        if u32::try_from(id) == Ok(own) {
-            continue;
-        }
-        let Ok(arguments) = std::fs::read(entry.path().join("cmdline")) else {
-            continue;
-        };
-        let uses = arguments.split(|byte| *byte == 0).any(|argument| {
-            argument
-                .windows(wanted.len())
-                .any(|window| window == wanted)
-        });
-        let is_watchdog = arguments
-            .split(|byte| *byte == 0)
-            .any(|argument| argument == b"master_runner-watchdog");
-        if uses && !is_watchdog && kill(Pid::from_raw(id), Signal::SIGKILL).is_ok() {
-            ended += 1;
-        }
-    }
-    ended
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,24 +326,5 @@ mod tests {
         driver.process.wait().await.expect("reaped");
         assert!(!group_lives(driver.group), "the group is gone");
         assert!(!home.exists(), "and its directory");
-    }
-
-    #[test]
-    fn processes_are_ended_only_where_their_arguments_name_the_directory() {
-        let mine = tempfile::tempdir().expect("a directory");
-        let other = tempfile::tempdir().expect("a directory");
-        let sleep = |directory: &Path| {
-            std::process::Command::new("/bin/sh")
-                .args(["-c", "sleep 60 & wait"])
-                .arg(directory)
-                .spawn()
-                .expect("started")
-        };
-        let (mut ours, mut theirs) = (sleep(mine.path()), sleep(other.path()));
-        assert_eq!(end_processes_using(mine.path()), 1);
-        ours.wait().expect("ended");
-        assert!(theirs.try_wait().expect("a state").is_none());
-        theirs.kill().expect("ended");
-        theirs.wait().expect("reaped");
     }
 }

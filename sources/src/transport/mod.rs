@@ -6,6 +6,7 @@
 //! `robots`, `redirect`; what moves is in `host_gate`, `fetch`, `http` and `browser`.
 
 mod browser;
+mod browser_health;
 mod fetch;
 mod firefox_profile;
 mod geckodriver;
@@ -14,6 +15,7 @@ mod host_gate;
 mod host_health;
 mod http;
 mod pacing;
+mod processes;
 pub mod redirect;
 mod retry;
 pub mod retry_after;

@@ -1,5 +1,6 @@
 //! The whole way of a question, over a scripted wire with simulated time, and over real sockets.
 
+mod held_up;
 mod in_browser;
 mod over_sockets;
 mod scripted;

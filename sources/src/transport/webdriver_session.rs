@@ -25,8 +25,15 @@ const LIST_PATIENCE: Duration = Duration::from_secs(300);
 const MAX_ITEMS: u64 = 20_000;
 /// Most clicks at an overlay; one that survives them is no overlay.
 const MAX_OVERLAY_CLICKS: u32 = 5;
+/// Most times a page may be seen to go over to another document in one visit; one that goes on loading itself anew asks
+/// its host without anybody's pace (P1).
+const MAX_CHANGES: u32 = 8;
+/// The browser bounds each command itself, unless it hangs: so much later nothing is expected of it any more.
+const GRACE: Duration = Duration::from_secs(3);
 /// How long closing a session may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a session shows between two visits.
+const EMPTY_PAGE: &str = "about:blank";
 
 /// Looks at the page without touching more of it than the overlay.
 const LOOK: &str = r"
@@ -56,6 +63,7 @@ return {
   login: [...document.querySelectorAll('input[type=password]')].some((field) => field.getClientRects().length > 0),
   lost,
   now: performance.now(),
+  born: performance.timeOrigin,
 };";
 
 /// Scrolls the nearest scrollable ancestor of the list's items, and the window, to the end.
@@ -76,7 +84,13 @@ if (last) {
 window.scrollTo(0, document.documentElement.scrollHeight);
 return null;";
 
-const DOCUMENT: &str = "return document.documentElement.outerHTML;";
+/// The document, or, where it is longer than may be taken, its length alone: it does not leave the browser then.
+const DOCUMENT: &str = r"
+const html = document.documentElement.outerHTML;
+return html.length > arguments[0] ? html.length : html;";
+
+/// Answers as soon as the page lets any script run.
+const PULSE: &str = "return null;";
 
 /// A session with one browser.
 pub struct WebdriverSession {
@@ -101,9 +115,11 @@ pub enum VisitFailure {
     Page(String),
     /// The page's list did not come to its end: perhaps the session's cookies have expired.
     CutShort(String),
-    /// The page did not come to an end and the session hangs with it.
+    /// The page keeps its browser busy without end. The session is of no more use, nor is another attempt.
+    Busy(String),
+    /// The browser hangs, or the page in it. The session is of no more use.
     Hung(String),
-    /// The session is gone.
+    /// The session, or its tab, is gone.
     Lost(String),
 }
 
@@ -121,6 +137,8 @@ struct Look {
     lost: Option<String>,
     /// The page's clock, in milliseconds.
     now: f64,
+    /// When the document came to be: another one, another time. For comparison alone.
+    born: serde_json::Number,
 }
 
 impl WebdriverSession {
@@ -152,7 +170,8 @@ impl WebdriverSession {
         }
     }
 
-    /// Sees a page. Bounded in time by the page time-out, the visit's patience and, for a list, the list's.
+    /// Sees a page. Each command is bounded by the page time-out, the whole by that, the visit's patience and, for a list,
+    /// the list's.
     pub async fn visit(
         &self,
         visit: &BrowserVisit,
@@ -164,7 +183,7 @@ impl WebdriverSession {
             Duration::ZERO
         };
         // The script that takes the document gets a page time-out of its own.
-        let bound = self.page_timeout * 2 + visit.patience + AT_REST_PATIENCE + list;
+        let bound = (self.page_timeout + GRACE) * 2 + visit.patience + AT_REST_PATIENCE + list;
         match tokio::time::timeout(bound, self.see(visit, max_bytes)).await {
             Ok(result) => result,
             Err(_) => Err(VisitFailure::Hung(format!(
@@ -174,17 +193,33 @@ impl WebdriverSession {
         }
     }
 
+    /// Leaves the page for an empty one: what it still runs must neither ask its host nor hold memory while nobody
+    /// looks. Whether that went well; if not, the session is of no more use.
+    pub async fn leave(&self) -> bool {
+        let leaving = self.client.goto(EMPTY_PAGE);
+        let left = tokio::time::timeout(CLOSE_TIMEOUT, leaving).await;
+        let is_empty = matches!(left, Ok(Ok(())));
+        if !is_empty {
+            tracing::debug!(?left, "a page cannot be left: its browser is ended");
+        }
+        is_empty
+    }
+
     async fn see(&self, visit: &BrowserVisit, max_bytes: usize) -> Result<Page, VisitFailure> {
-        self.client
-            .goto(visit.url.as_str())
-            .await
-            .map_err(|error| navigation_failure(&error))?;
+        let navigation = self.client.goto(visit.url.as_str());
+        if let Err(error) = self.in_time("a navigation", navigation).await? {
+            return Err(if error.is_timeout() {
+                self.whose_time_out().await
+            } else {
+                navigation_failure(&error)
+            });
+        }
         let look = self.until_ready(visit).await?;
         let arrived = Url::parse(&look.url).ok();
         if arrived.as_ref().and_then(HostKey::of) != HostKey::of(&visit.url) {
             return Err(VisitFailure::Page(format!(
-                "the page led the browser to another host, {}",
-                look.url.chars().take(200).collect::<String>()
+                "the page led the browser to another host, which was not asked: {}",
+                wanted_url(&look.url)
             )));
         }
         if let Some(items) = visit.lazy_items_css
@@ -192,22 +227,38 @@ impl WebdriverSession {
         {
             self.scroll_to_the_end(visit, items, &look).await?;
         }
-        let html = self.run(DOCUMENT, Vec::new()).await?;
-        let Value::String(html) = html else {
-            return Err(VisitFailure::Page(
-                "the browser holds no document".to_owned(),
-            ));
+        let too_large = |size: String| {
+            VisitFailure::Page(format!(
+                "the document has {size}; at most {max_bytes} bytes are taken"
+            ))
         };
-        if html.len() > max_bytes {
-            return Err(VisitFailure::Page(format!(
-                "the document has {} bytes; at most {max_bytes} are taken",
-                html.len()
-            )));
+        match self.run(DOCUMENT, vec![json!(max_bytes)]).await? {
+            Value::String(html) if html.len() <= max_bytes => Ok(Page {
+                status: if look.status == 0 { 200 } else { look.status },
+                html,
+            }),
+            Value::String(html) => Err(too_large(format!("{} bytes", html.len()))),
+            Value::Number(letters) => Err(too_large(format!("{letters} letters"))),
+            _ => Err(VisitFailure::Page(
+                "the browser holds no document".to_owned(),
+            )),
         }
-        Ok(Page {
-            status: if look.status == 0 { 200 } else { look.status },
-            html,
-        })
+    }
+
+    /// A page that did not load in time waits for its host, unless it lets no script run: then it keeps its browser busy
+    /// itself, and its host has done its part.
+    async fn whose_time_out(&self) -> VisitFailure {
+        let waited = self.page_timeout.as_secs();
+        let pulse = self.client.execute(PULSE, Vec::new());
+        match tokio::time::timeout(GRACE, pulse).await {
+            Ok(Ok(_)) => VisitFailure::Host(format!(
+                "the page did not load within {waited} s in the browser"
+            )),
+            Ok(Err(error)) => VisitFailure::Lost(error.to_string()),
+            Err(_) => VisitFailure::Busy(format!(
+                "the page hangs in the browser: after {waited} s one of its scripts still runs"
+            )),
+        }
     }
 
     /// Looks until a ready selector matches and the document is at rest. A page that never gets there is handed to its
@@ -217,10 +268,27 @@ impl WebdriverSession {
         let mut clicks = 0;
         let mut ready_since = None;
         let mut last_change = (Instant::now(), 0);
+        let mut born = None;
+        let mut changes = 0;
         loop {
             let look = self.look(visit, clicks < MAX_OVERLAY_CLICKS, None).await?;
-            clicks += u32::from(look.clicked);
             let now = Instant::now();
+            if look.is_none() || look.as_ref().map(|look| &look.born) != born.as_ref() {
+                changes += 1;
+                born = look.as_ref().map(|look| look.born.clone());
+                (ready_since, last_change.0) = (None, now);
+            }
+            if changes > MAX_CHANGES {
+                return Err(VisitFailure::Page(format!(
+                    "the page loads itself anew again and again: {changes} times within {} ms",
+                    (now - started).as_millis()
+                )));
+            }
+            let Some(look) = look else {
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
+            };
+            clicks += u32::from(look.clicked);
             if last_change.1 != look.size || look.clicked {
                 last_change = (now, look.size);
             }
@@ -261,9 +329,14 @@ impl WebdriverSession {
             }
             self.run(SCROLL, vec![json!(items_css)]).await?;
             tokio::time::sleep(LOOK_EVERY).await;
-            let look = self
+            let Some(look) = self
                 .look(visit, clicks < MAX_OVERLAY_CLICKS, Some(first.now))
-                .await?;
+                .await?
+            else {
+                return Err(VisitFailure::CutShort(format!(
+                    "the list was cut short after {count} items: the page went on to another document; what it showed was not taken"
+                )));
+            };
             clicks += u32::from(look.clicked);
             if let Some(why) = cut_short(first, &look, count) {
                 return Err(VisitFailure::CutShort(format!(
@@ -277,12 +350,13 @@ impl WebdriverSession {
         Ok(())
     }
 
+    /// `None`: the document was on its way out.
     async fn look(
         &self,
         visit: &BrowserVisit,
         click: bool,
         scrolling_since: Option<f64>,
-    ) -> Result<Look, VisitFailure> {
+    ) -> Result<Option<Look>, VisitFailure> {
         let overlay = visit.overlay_css.filter(|_| click);
         let arguments = vec![
             json!(visit.ready_css),
@@ -296,9 +370,9 @@ impl WebdriverSession {
     }
 
     async fn run(&self, script: &str, arguments: Vec<Value>) -> Result<Value, VisitFailure> {
-        self.client
-            .execute(script, arguments)
-            .await
+        let answered = self.client.execute(script, arguments);
+        self.in_time("a script", answered)
+            .await?
             .map_err(|error| match &error {
                 CmdError::Standard(standard) if error.is_script_timeout() => VisitFailure::Hung(
                     format!("the page does not let scripts run: {}", standard.message),
@@ -310,6 +384,34 @@ impl WebdriverSession {
                 _ => VisitFailure::Lost(error.to_string()),
             })
     }
+
+    /// What a command came to. A browser that hangs does not bound its commands.
+    async fn in_time<T>(
+        &self,
+        what: &str,
+        command: impl Future<Output = Result<T, CmdError>>,
+    ) -> Result<Result<T, CmdError>, VisitFailure> {
+        let bound = self.page_timeout + GRACE;
+        tokio::time::timeout(bound, command).await.map_err(|_| {
+            VisitFailure::Hung(format!(
+                "the browser hangs: no answer to {what} within {} s",
+                bound.as_secs()
+            ))
+        })
+    }
+}
+
+/// The URL that the browser shows; of its own error page, the one it was to show.
+fn wanted_url(shown: &str) -> String {
+    let wanted = Url::parse(shown)
+        .ok()
+        .filter(|url| url.scheme() == "about")
+        .and_then(|url| {
+            url.query_pairs()
+                .find_map(|(name, value)| (name == "u").then(|| value.into_owned()))
+        });
+    let wanted = wanted.as_deref().unwrap_or(shown);
+    wanted.chars().take(200).collect()
 }
 
 /// Why a list that showed `count` items has not come to its end, by the page as it was when it was ready and as it is now.
@@ -330,9 +432,6 @@ fn cut_short(first: &Look, now: &Look, count: u64) -> Option<String> {
 
 /// A navigation that failed: Firefox shows `about:neterror` where the host does not answer.
 fn navigation_failure(error: &CmdError) -> VisitFailure {
-    if error.is_timeout() {
-        return VisitFailure::Hung("the page did not load in time".to_owned());
-    }
     match error {
         CmdError::Standard(standard) if standard.message.contains("about:neterror") => {
             let reason = standard
@@ -365,6 +464,7 @@ mod tests {
             login: false,
             lost: None,
             now: 0.0,
+            born: 0.into(),
         }
     }
 
@@ -403,5 +503,15 @@ mod tests {
             ..look("https://a.th/port", 20)
         };
         assert_eq!(cut_short(&always, &always, 20), None);
+    }
+
+    #[test]
+    fn an_error_page_of_the_browser_names_what_it_was_to_show() {
+        let shown = "about:neterror?e=proxyConnectFailure&u=http%3A//b.th/x%3Fy%3D1&c=UTF-8&d=%20";
+        assert_eq!(wanted_url(shown), "http://b.th/x?y=1");
+        for other in ["about:blank", "http://b.th/?u=c", "no URL"] {
+            assert_eq!(wanted_url(other), other);
+        }
+        assert_eq!(wanted_url(&"x".repeat(999)).len(), 200);
     }
 }

@@ -110,6 +110,8 @@ pub enum Blame {
     Host,
     /// The browser's own: it hung or died and is built anew. Worth another attempt; says nothing about the host.
     Browser,
+    /// The browser's, and it is out of order: no use in another attempt now, nor for other pages.
+    OutOfOrder,
     /// The page's (too large), or ours (no browser installed): another attempt would end the same.
     Final,
 }
@@ -122,6 +124,11 @@ pub trait Wire: Send + Sync {
 
     /// Why there is no use in asking at all: a program that is not installed. `None`: it can be tried.
     fn missing(&self) -> Option<String> {
+        None
+    }
+
+    /// Why nothing is to be had for some time: what exchanges are made with is out of order. `None`: it can be tried.
+    fn out_of_order(&self) -> Option<String> {
         None
     }
 }

@@ -139,6 +139,7 @@ fn settings(sizes: Sizes) -> SupervisorSettings {
             lock_patience: Duration::from_secs(10),
             retention: Retention::USUAL,
             back_off: (Duration::from_millis(100), Duration::from_secs(5)),
+            refusal_patience: Duration::from_secs(10),
             revive: None,
         },
         askers: SOURCES

@@ -53,9 +53,9 @@ setTimeout(() => { alert('hello'); confirm('sure?'); const p = document.createEl
 const HANGING: &str = "<!doctype html><html><body><p class=value>x</p><script>setTimeout(() => { while (true) {} }, 0);</script></body></html>";
 
 /// What a server was asked: path and User-Agent.
-type Log = Arc<Mutex<Vec<(String, String)>>>;
+pub type Log = Arc<Mutex<Vec<(String, String)>>>;
 
-async fn serve(routes: Router) -> (Url, Log) {
+pub async fn serve(routes: Router) -> (Url, Log) {
     let log = Log::default();
     let kept = Arc::clone(&log);
     let logged = from_fn(move |asked: Asked, next: Next| {
@@ -75,7 +75,7 @@ async fn serve(routes: Router) -> (Url, Log) {
     )
 }
 
-fn transport(
+pub fn transport(
     base: &Url,
     profiles: &Path,
     pages_per_session: usize,
@@ -105,7 +105,7 @@ fn transport(
     .expect("a transport")
 }
 
-fn visit(base: &Url, path: &str, ready: &'static str) -> BrowserVisit {
+pub fn visit(base: &Url, path: &str, ready: &'static str) -> BrowserVisit {
     BrowserVisit {
         url: base.join(path).expect("a URL"),
         ready_css: vec![ready],
@@ -116,7 +116,7 @@ fn visit(base: &Url, path: &str, ready: &'static str) -> BrowserVisit {
     }
 }
 
-async fn see(transport: &Transport, visit: &BrowserVisit) -> Result<Fetched, FetchFailure> {
+pub async fn see(transport: &Transport, visit: &BrowserVisit) -> Result<Fetched, FetchFailure> {
     let call = Call {
         source: SourceName::Wealthmagik,
         meaning: &|status| StatusMeaning::usual(status, 1),
@@ -141,7 +141,7 @@ fn processes_of(directory: &Path) -> usize {
         .count()
 }
 
-fn is_empty(directory: &Path) -> bool {
+pub fn is_empty(directory: &Path) -> bool {
     std::fs::read_dir(directory)
         .expect("a directory")
         .next()

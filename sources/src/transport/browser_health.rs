@@ -1,0 +1,152 @@
+//! Whether the browser itself works: a browser that dies on every page, or does not start at all, is not started for
+//! each of ten thousand pages. Pure; what [`super::host_health`] is for a host.
+//!
+//! | state | event | next |
+//! |---|---|---|
+//! | in order | a page was seen | in order, nothing held against it |
+//! | in order | lost over a page for the first time, or not started | one more failure; the 5th: out of order |
+//! | in order | lost over the same page again | unchanged: that is the page's doing |
+//! | out of order | the pause is over | it is tried again |
+//! | out of order | failed again | out of order, the pause doubled up to the longest |
+//! | out of order | a page was seen | in order |
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Failures without a good page in between after which the browser counts as out of order.
+pub const FAILURES_UNTIL_OUT_OF_ORDER: usize = 5;
+/// The first pause; it doubles with each further failure.
+const FIRST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// What has been held against the browser since it last showed a page.
+#[derive(Debug, Default)]
+pub struct BrowserHealth {
+    /// Pages over which it was lost.
+    lost_over: BTreeSet<String>,
+    /// Starts that failed.
+    not_started: usize,
+    outage: Option<Outage>,
+}
+
+#[derive(Debug)]
+struct Outage {
+    /// The same sentence for every page that waits, so that they are one line in a summary.
+    text: String,
+    retry_at: Instant,
+    pause: Duration,
+}
+
+impl BrowserHealth {
+    /// Why no browser is to be had at `now`; `None`: it may be tried.
+    pub fn out_of_order(&self, now: Instant) -> Option<String> {
+        let outage = self.outage.as_ref()?;
+        (now < outage.retry_at).then(|| outage.text.clone())
+    }
+
+    /// A page was seen, whatever its status.
+    pub fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    /// It hung or died over the page `over`.
+    pub fn lost(&mut self, now: Instant, over: &str, why: &str) {
+        self.lost_over.insert(over.to_owned());
+        self.judge(now, why);
+    }
+
+    /// It did not start.
+    pub fn not_started(&mut self, now: Instant, why: &str) {
+        self.not_started += 1;
+        self.judge(now, why);
+    }
+
+    fn judge(&mut self, now: Instant, why: &str) {
+        if let Some(outage) = &mut self.outage {
+            // What was in flight when it went out of order says nothing new.
+            if now >= outage.retry_at {
+                outage.pause = (outage.pause * 2).min(LONGEST_PAUSE);
+                outage.retry_at = now + outage.pause;
+            }
+            return;
+        }
+        if self.lost_over.len() + self.not_started < FAILURES_UNTIL_OUT_OF_ORDER {
+            return;
+        }
+        let text = format!(
+            "the browser is out of order: it failed {FAILURES_UNTIL_OUT_OF_ORDER} times without showing a page, the last time: {why}; `master_runner check` tries it"
+        );
+        tracing::error!(
+            "{text}; pages that need it are deferred, it is tried again after {} s",
+            FIRST_PAUSE.as_secs()
+        );
+        self.outage = Some(Outage {
+            text,
+            retry_at: now + FIRST_PAUSE,
+            pause: FIRST_PAUSE,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_browser_that_dies_on_every_page_is_out_of_order_after_five() {
+        let now = Instant::now();
+        let mut health = BrowserHealth::default();
+        for page in 1..=5 {
+            assert_eq!(health.out_of_order(now), None, "page {page}");
+            health.lost(now, &format!("page {page}"), "it died");
+        }
+        let text = health.out_of_order(now).expect("out of order");
+        assert!(text.contains("it died"), "{text}");
+        let later = now + FIRST_PAUSE;
+        assert_eq!(health.out_of_order(later), None, "it is tried again");
+        health.lost(later, "page 6", "it froze");
+        assert_eq!(
+            health.out_of_order(later + FIRST_PAUSE),
+            Some(text),
+            "one sentence for all, and twice the pause"
+        );
+        assert_eq!(health.out_of_order(later + FIRST_PAUSE * 2), None);
+        health.succeeded();
+        assert_eq!(health.out_of_order(now), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_that_kills_its_browser_each_time_counts_once() {
+        let now = Instant::now();
+        let mut health = BrowserHealth::default();
+        for _ in 0..100 {
+            health.lost(now, "one page", "it died");
+        }
+        assert_eq!(health.out_of_order(now), None);
+        for _ in 0..4 {
+            health.not_started(now, "no session");
+        }
+        assert!(health.out_of_order(now).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_good_page_forgives_and_the_pause_is_bounded() {
+        let mut now = Instant::now();
+        let mut health = BrowserHealth::default();
+        for start in 0..100 {
+            health.not_started(now, "no session");
+            if start % 4 == 3 {
+                health.succeeded();
+            }
+        }
+        assert_eq!(health.out_of_order(now), None);
+        for _ in 0..100 {
+            health.not_started(now, "no session");
+            now += LONGEST_PAUSE;
+        }
+        assert_eq!(health.out_of_order(now), None, "tried at least that often");
+    }
+}
