@@ -14,4 +14,6 @@ pub mod runner_settings;
 pub mod schedule;
 pub mod secret;
 pub mod sites;
+pub mod standby;
+pub mod stop_signals;
 pub mod warehouse;

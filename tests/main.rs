@@ -15,4 +15,6 @@ mod python_lessons;
 mod readme;
 mod real_history;
 mod resume;
+mod shutdown;
+mod standby;
 mod world;

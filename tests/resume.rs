@@ -18,7 +18,7 @@ fn market() -> MarketConfig {
 
 /// The paths of the pages that stand acknowledged in the database. The SEC's API is asked by POST of several codes and
 /// has one path for all: it is not among them.
-async fn acknowledged_paths(world: &World) -> BTreeSet<String> {
+pub async fn acknowledged_paths(world: &World) -> BTreeSet<String> {
     let rows = world
         .database
         .connect()
@@ -56,7 +56,7 @@ async fn acknowledged_paths(world: &World) -> BTreeSet<String> {
         .collect()
 }
 
-fn path_of(path_and_query: &str) -> String {
+pub fn path_of(path_and_query: &str) -> String {
     path_and_query
         .split('?')
         .next()

@@ -12,13 +12,14 @@ use actix::prelude::*;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 use schema::store::{Batch, Retention, StoreError, Writer};
 use schema::{PlannedTask, SourceName, TaskId};
+use sources::transport::AskingLease;
 use tokio::sync::watch;
 
 use crate::child::{ExitReason, ExitSlip};
 use crate::messages::{BatchSettled, FundBatch, ReadCheckpoint, TasksAcknowledged};
 
-/// How often the holder of the database shows that it lives.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
+/// How often the holder of the database shows that it lives; a second runner that stands by counts on it.
+pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 
 /// How the writer gets its connection.
 #[derive(Debug, Clone)]
@@ -58,6 +59,7 @@ pub struct LoaderActor {
     waits_for: DatabaseWait,
     stop: watch::Receiver<bool>,
     slip: ExitSlip,
+    lease: AskingLease,
     heartbeat_queued: bool,
     /// Whether anything was done on the writer since the last heartbeat.
     used_since_heartbeat: bool,
@@ -78,6 +80,7 @@ impl LoaderActor {
         waits_for: DatabaseWait,
         stop: watch::Receiver<bool>,
         slip: ExitSlip,
+        lease: AskingLease,
     ) -> Self {
         Self {
             settings,
@@ -86,6 +89,7 @@ impl LoaderActor {
             waits_for,
             stop,
             slip,
+            lease,
             heartbeat_queued: false,
             used_since_heartbeat: false,
         }
@@ -112,6 +116,9 @@ impl Actor for LoaderActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
+        // At once: nobody is asked before it.
+        self.heartbeat_queued = true;
+        context.notify(Heartbeat);
         context.run_interval(HEARTBEAT_EVERY, |actor, context| {
             // One at a time: while the database is away or busy, no heap of heartbeats grows.
             if !actor.heartbeat_queued {
@@ -122,8 +129,8 @@ impl Actor for LoaderActor {
     }
 }
 
-/// To itself: a sign of life in the database. It also notices a connection, and with it the lock, that was lost in a
-/// quiet hour; the next use then takes a fresh one.
+/// To itself: a sign of life in the database. It also notices a connection, and with it the lock, that was lost in a quiet
+/// hour, and gets both back: without them nobody may be asked.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 struct Heartbeat;
@@ -132,30 +139,58 @@ impl Handler<Heartbeat> for LoaderActor {
     type Result = AtomicResponse<Self, ()>;
 
     fn handle(&mut self, _beat: Heartbeat, _context: &mut Self::Context) -> Self::Result {
-        let writer = self.writer.take();
         let doing = if self.used_since_heartbeat {
             "writing"
         } else {
             "waiting"
         };
+        let mut persistent = self.persistent();
         self.used_since_heartbeat = false;
+        let lease = self.lease.clone();
         AtomicResponse::new(Box::pin(
             async move {
-                let mut writer = writer?;
-                match writer.heartbeat(doing).await {
-                    Ok(()) => Some(writer),
-                    Err(error) => {
-                        tracing::warn!(%error, "the connection to the database was lost while nothing was written; the next use takes a fresh one");
-                        None
-                    }
+                show_life(&mut persistent.writer, &lease, doing).await;
+                let mut kept = Ok(());
+                if persistent.writer.is_none() {
+                    kept = persistent
+                        .run("keeping the lock", &|writer: &mut Writer| {
+                            Box::pin(writer.heartbeat("waiting"))
+                        })
+                        .await;
                 }
+                (kept, persistent.writer)
             }
             .into_actor(self)
-            .map(|writer, actor, _context| {
+            .map(|(kept, writer), actor, context| {
                 actor.writer = writer;
                 actor.heartbeat_queued = false;
+                match kept {
+                    // A stop does not wait for a database that is away: there is nothing in hand.
+                    Err(error) if !*actor.stop.borrow() => actor.fail(&error, context),
+                    _ => {}
+                }
             }),
         ))
+    }
+}
+
+/// Writes a sign of life where one is due. The loader's work calls it, too: while there is always work, its own timer is
+/// never heard. A connection that fails in it is given up; the next use takes a fresh one.
+async fn show_life(writer: &mut Option<Writer>, lease: &AskingLease, doing: &str) {
+    if lease.was_shown_within(HEARTBEAT_EVERY / 2) {
+        return;
+    }
+    let Some(living) = writer else {
+        return;
+    };
+    // The time before it is sent: when it arrives is not known here.
+    let at = std::time::Instant::now();
+    match living.heartbeat(doing).await {
+        Ok(()) => lease.renew(at),
+        Err(error) => {
+            tracing::warn!(%error, "the connection to the database was lost while nothing was written; the next use takes a fresh one");
+            *writer = None;
+        }
     }
 }
 
@@ -178,8 +213,10 @@ impl<T: Send + 'static> Handler<OnWriter<T>> for LoaderActor {
 
     fn handle(&mut self, call: OnWriter<T>, _context: &mut Self::Context) -> Self::Result {
         let mut persistent = self.persistent();
+        let lease = self.lease.clone();
         AtomicResponse::new(Box::pin(
             async move {
+                show_life(&mut persistent.writer, &lease, "writing").await;
                 let result = persistent.run(call.what, &*call.op).await;
                 (result, persistent.writer)
             }
@@ -217,8 +254,10 @@ impl Handler<FundBatch> for LoaderActor {
 
     fn handle(&mut self, batch: FundBatch, _context: &mut Self::Context) -> Self::Result {
         let mut persistent = self.persistent();
+        let lease = self.lease.clone();
         AtomicResponse::new(Box::pin(
             async move {
+                show_life(&mut persistent.writer, &lease, "writing").await;
                 fail::fail_point!("loader::before_commit", |_| (
                     Err(WriterFailed("injected".to_owned())),
                     None,
@@ -302,11 +341,14 @@ impl PersistentWriter {
                         revive().await;
                     }
                     match Writer::open(&self.settings.database, self.settings.lock_patience).await {
-                        Ok(mut writer) => {
-                            writer.set_retention(self.settings.retention);
-                            self.writer = Some(writer);
-                            continue;
-                        }
+                        Ok(mut writer) => match writer.is_still_ours().await {
+                            Ok(()) => {
+                                writer.set_retention(self.settings.retention);
+                                self.writer = Some(writer);
+                                continue;
+                            }
+                            Err(error) => Err(error),
+                        },
                         Err(error) => Err(error),
                     }
                 }

@@ -123,6 +123,11 @@ impl Replica {
         self.world.log.snapshot()
     }
 
+    /// The wall-clock time from which the log's times count.
+    pub fn began_at(&self) -> std::time::SystemTime {
+        self.world.log.began_at()
+    }
+
     /// The market as it is now. Answers wait while this is held.
     pub fn market(&self) -> RwLockReadGuard<'_, Market> {
         self.world.market()

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
@@ -10,6 +10,9 @@ use crate::faults::Site;
 
 /// A request that was on its way while a `Retry-After` was handed out to another is not a breach of it.
 const ON_ITS_WAY: Duration = Duration::from_millis(50);
+
+/// What a request's body asks for is kept up to so many characters.
+const MOST_ASKED_CHARS: usize = 8_192;
 
 /// One request. Times are since the replica's start.
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +23,8 @@ pub struct LoggedRequest {
     pub method: String,
     /// Path and query as they came.
     pub path: String,
+    /// What the body asks for, as it came and cut at a bound; empty for a GET.
+    pub asked: String,
     /// When the head was read.
     pub started: Duration,
     /// When the last of the answer was handed to the connection, or the client left; None = not yet.
@@ -154,6 +159,7 @@ fn most_overlapping(spans: impl Iterator<Item = (Duration, Duration)>) -> usize 
 #[derive(Debug)]
 pub(crate) struct LogBook {
     began: Instant,
+    began_at: SystemTime,
     book: Mutex<Book>,
 }
 
@@ -168,6 +174,7 @@ impl LogBook {
     pub(crate) fn new() -> Self {
         LogBook {
             began: Instant::now(),
+            began_at: SystemTime::now(),
             book: Mutex::default(),
         }
     }
@@ -192,6 +199,7 @@ impl LogBook {
             site,
             method: method.to_owned(),
             path: path.to_owned(),
+            asked: String::new(),
             started,
             ended: None,
             status: 0,
@@ -200,6 +208,16 @@ impl LogBook {
             inside_retry_after,
         });
         book.log.requests.len() - 1
+    }
+
+    /// The wall-clock time from which the log's times count.
+    pub(crate) fn began_at(&self) -> SystemTime {
+        self.began_at
+    }
+
+    pub(crate) fn asks(&self, number: usize, body: &[u8]) {
+        let asked = String::from_utf8_lossy(body);
+        self.lock().log.requests[number].asked = asked.chars().take(MOST_ASKED_CHARS).collect();
     }
 
     pub(crate) fn answered(&self, number: usize, status: u16) {
@@ -259,6 +277,7 @@ mod tests {
             site,
             method: "GET".to_owned(),
             path: "/a".to_owned(),
+            asked: String::new(),
             started: Duration::from_millis(started),
             ended: Some(Duration::from_millis(ended)),
             status: 200,

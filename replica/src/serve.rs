@@ -74,6 +74,9 @@ pub(crate) async fn serve(world: Arc<World>, site: Site, request: Request) -> Re
     let body = axum::body::to_bytes(body, MOST_BODY_BYTES)
         .await
         .unwrap_or_default();
+    if let Some(ending) = &ending {
+        world.log.asks(ending.number, &body);
+    }
     let asked = Asked {
         method: parts.method.to_string(),
         segments: segments(parts.uri.path()),

@@ -13,6 +13,7 @@ mod host;
 mod host_gate;
 mod host_health;
 mod http;
+mod lease;
 mod pacing;
 mod redirect;
 mod retry;
@@ -37,6 +38,7 @@ pub use browser::{BrowserConfig, Webdriver};
 pub use fetch::{Call, FailureKind, FetchFailure, Fetched};
 pub use host::HostKey;
 pub use host_health::HostPatience;
+pub use lease::{AskingLease, LEASE};
 pub use redirect::RedirectScope;
 pub use waiting::{Waiting, WaitingOn};
 
@@ -117,6 +119,8 @@ struct Shared {
     browser: Arc<dyn Wire>,
     /// The same browser, to be closed.
     sessions: BrowserWire,
+    /// Whether this process may ask anybody.
+    lease: AskingLease,
     /// Whether it has been said that there is none.
     told_no_browser: AtomicBool,
 }
@@ -248,6 +252,7 @@ impl Transport {
             http,
             browser,
             sessions,
+            lease: AskingLease::default(),
             told_no_browser: AtomicBool::new(false),
         })))
     }
@@ -260,6 +265,12 @@ impl Transport {
             hosts: gates.iter().map(|gate| gate.snapshot()).collect(),
             sources: lock(&self.0.counts).clone(),
         }
+    }
+
+    /// The permission without which nobody is asked, once it is demanded.
+    #[must_use]
+    pub fn lease(&self) -> AskingLease {
+        self.0.lease.clone()
     }
 
     /// Halves the rate of `url`'s host: it refused to answer (P4).
