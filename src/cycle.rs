@@ -15,7 +15,7 @@ use actors::messages::ReadCheckpoint;
 use actors::run_mode::{RunMode, Wave, waves};
 use actors::supervisor::{GetLoader, RunWave, SourceEnd, SpineFailed, Supervisor};
 use schema::store::{Batch, Cycle, CycleRequest, CycleTotals, PlanningState};
-use schema::{FundCode, Outcome, PlannedTask, SourceName, TaskAnswer};
+use schema::{FundCode, Outcome, PlannedTask, SourceName, TaskAnswer, failpoint};
 use sources::page::{PageSpec, Stage};
 use tokio::sync::watch;
 
@@ -89,6 +89,7 @@ impl CycleRunner {
             cycle_id = cycle.id, cycle_date = %cycle.cycle_date, kind = %cycle.kind, scope = cycle.scope.as_str(),
             round = cycle.round, resumed = cycle.resumed, mode = %self.mode, "cycle begins"
         );
+        failpoint::CYCLE_BEGAN.pass().await?;
         let mut quarantined = BTreeMap::new();
         if cycle.round < 2 {
             match self.run_round(&cycle, false).await? {
@@ -96,6 +97,7 @@ impl CycleRunner {
                 RoundEnd::Ended(_) => {}
             }
             let (next, again) = self.begin_round_two(&cycle).await?;
+            failpoint::CYCLE_ROUND_TWO.pass().await?;
             if again == 0 {
                 return self.close(cycle, quarantined).await;
             }
@@ -108,6 +110,7 @@ impl CycleRunner {
         // Awaited by a cycle that was resumed in round 2 as well: its first process may have ended while it waited.
         let mut stop = self.stop.clone();
         tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return self.stopped(cycle).await,
             () = until_round_two => {}
         }
@@ -124,6 +127,7 @@ impl CycleRunner {
         let mut quarantined: BTreeMap<SourceName, String> = BTreeMap::new();
         for stage in Stage::ALL {
             self.plan(&cycle, stage, last_round).await?;
+            failpoint::CYCLE_PLANNED.pass().await?;
             let left = self.checkpoint(&cycle).await?;
             let due: Vec<PlannedTask> = left
                 .into_iter()
@@ -138,6 +142,7 @@ impl CycleRunner {
                     }
                 }
                 let all: Wave = wave.clone();
+                failpoint::CYCLE_WAVE_BEGINS.pass().await?;
                 let end = self
                     .supervisor
                     .send(RunWave {
@@ -147,6 +152,7 @@ impl CycleRunner {
                     })
                     .await
                     .map_err(|_| supervisor_gone())??;
+                failpoint::CYCLE_WAVE_ENDED.pass().await?;
                 if *self.stop.borrow() {
                     return Ok(RoundEnd::Stopped);
                 }
@@ -283,6 +289,7 @@ impl CycleRunner {
                 Box::pin(async move { writer.close_cycle(&cycle, NEVER_ASKED).await })
             })
             .await?;
+        failpoint::CYCLE_CLOSED.pass().await?;
         Ok(CycleEnd {
             cycle,
             totals,

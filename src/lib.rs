@@ -12,6 +12,7 @@ pub mod run;
 pub mod runner_config;
 pub mod runner_settings;
 pub mod schedule;
+pub mod scheduler;
 pub mod secret;
 pub mod sites;
 pub mod standby;

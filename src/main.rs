@@ -22,8 +22,8 @@ fn main() {
 fn run_program() -> u8 {
     // Before anything else: a stop that comes early is a stop like any other (A6).
     let stop = StopSignals::listen();
-    // Faults that tests inject; without the feature nothing happens.
-    let _failpoints = fail::FailScenario::setup();
+    // Faults that tests inject; an ordinary build has none.
+    let _failpoints = schema::failpoint::from_environment();
     let (command, common) = Cli::parse().into_command();
     let settings = match common.settings() {
         Ok(settings) => settings,

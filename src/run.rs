@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use actix::{Actor as _, Addr};
 use actors::loader_actor::WriterSettings;
 use actors::messages::{BeginShutdown, ReadSnapshot};
 use actors::supervisor::{SpineFailed, Supervisor, SupervisorSettings};
+use futures_util::FutureExt as _;
 use jiff::Zoned;
 use jiff::civil::Date;
 use schema::SourceName;
@@ -19,7 +21,7 @@ use crate::cycle::{CycleEnd, CycleRunner};
 use crate::cycle_report::{PageCounts, RunFacts, RunOutcome, peak_memory_bytes, summary};
 use crate::progress::{LogWriter, show};
 use crate::runner_settings::RunnerSettings;
-use crate::schedule::{Next, Schedule};
+use crate::scheduler::{CycleOutcome, ScheduledWork, WallClock, run_by_schedule};
 use crate::sites::Sites;
 use crate::stop_signals::StopSignals;
 use crate::warehouse::{
@@ -27,10 +29,6 @@ use crate::warehouse::{
     Warehouse, open_writer, psql_line,
 };
 
-/// The longest sleep of the scheduler: a clock that is set is noticed within it.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-/// `retry_at` is an hour of the cycle's own date: a longer wait means that the clock was set back.
-const LONGEST_WAIT_FOR_ROUND_TWO: Duration = Duration::from_secs(24 * 3600);
 /// How long the sites may take to be reached before the reader is told that there is no network.
 const REACH_LIMIT: Duration = Duration::from_secs(4);
 
@@ -59,7 +57,17 @@ pub async fn run(
             return RunOutcome::Failed;
         }
     };
-    let outcome = run_on(&settings, &args, log, &sites, &warehouse, stop).await;
+    let running = run_on(&settings, &args, log, &sites, &warehouse, stop);
+    // A panic of a part that has nobody to restart it ends the run, with the exit code of a failure, and in order.
+    let outcome = if let Ok(outcome) = AssertUnwindSafe(running).catch_unwind().await {
+        outcome
+    } else {
+        tracing::error!(
+            "a fault of the program itself, told above, ended the run; please report it; what was acknowledged is safe, the same command goes on from there"
+        );
+        sites.close().await;
+        RunOutcome::Failed
+    };
     // From here on a stop changes nothing any more but how long the rest may take.
     stop.set_exit_code(outcome.exit_code());
     let shutdown = settings.supervision.shutdown;
@@ -112,10 +120,14 @@ async fn run_on(
     let supervisor = Supervisor::new(
         supervisor_settings(settings, sites, warehouse),
         Some(writer),
-        stopping,
+        stopping.clone(),
     )
     .start();
-    let signals = actix::spawn(begin_shutdown_on(stop.clone(), supervisor.clone()));
+    let signals = actix::spawn(begin_shutdown_on(
+        stop.clone(),
+        supervisor.clone(),
+        stopping,
+    ));
     let shown = actix::spawn(show(supervisor.clone(), sites.read_rates(), log));
     let runner = CycleRunner {
         supervisor: supervisor.clone(),
@@ -138,7 +150,8 @@ async fn run_on(
     let outcome = if args.once {
         job.once().await
     } else {
-        job.by_schedule().await
+        let clock = WallClock { stop: stopped };
+        run_by_schedule(&settings.schedule, &clock, &job).await
     };
     shown.abort();
     signals.abort();
@@ -155,30 +168,18 @@ struct Job<'run> {
     stop: &'run StopSignals,
 }
 
-/// Whether the cycle came to its end.
-enum CycleOutcome {
-    /// It is closed, however its tasks ended.
-    Closed(RunOutcome),
-    /// It was stopped, or cannot go on: the next start goes on with it.
-    Open(RunOutcome),
-}
-
 impl Job<'_> {
-    fn schedule(&self) -> Schedule {
-        self.settings.schedule.clone()
-    }
-
     fn today(&self) -> Date {
         Zoned::now()
             .with_time_zone(self.settings.schedule.timezone.clone())
             .date()
     }
 
-    fn stopping(&self) -> bool {
+    fn is_stopping(&self) -> bool {
         *self.runner.stop.borrow()
     }
 
-    async fn facts(&self) -> Result<ScheduleFacts, SpineFailed> {
+    async fn read_facts(&self) -> Result<ScheduleFacts, SpineFailed> {
         self.runner
             .on_writer("reading the schedule", |writer| {
                 Box::pin(writer.schedule_facts())
@@ -192,12 +193,15 @@ impl Job<'_> {
         let kind = match self.args.cycle {
             CycleChoice::Daily => CycleKind::Daily,
             CycleChoice::Monthly => CycleKind::Monthly,
-            CycleChoice::Auto => match self.facts().await {
+            CycleChoice::Auto => match self.read_facts().await {
                 Ok(facts) => self.begun_kind(cycle_date, &facts),
                 Err(error) => return self.broke(&error),
             },
         };
-        match self.cycle(kind, cycle_date, true).await {
+        match self
+            .pass(kind, cycle_date, true, std::future::ready(()))
+            .await
+        {
             CycleOutcome::Closed(outcome) | CycleOutcome::Open(outcome) => outcome,
         }
     }
@@ -211,62 +215,19 @@ impl Job<'_> {
             .flatten()
             .find(|cycle| whole && cycle.cycle_date == cycle_date)
             .map_or_else(
-                || self.schedule().due_kind(cycle_date, facts),
+                || self.settings.schedule.due_kind(cycle_date, facts),
                 |cycle| cycle.kind,
             )
     }
 
-    /// By the schedule, until it is stopped.
-    async fn by_schedule(&self) -> RunOutcome {
-        let schedule = self.schedule();
-        let mut just_started = true;
-        let mut announced: Option<Zoned> = None;
-        while !self.stopping() {
-            let facts = match self.facts().await {
-                Ok(facts) => facts,
-                Err(error) => return self.broke(&error),
-            };
-            let now = Zoned::now();
-            match schedule.next(&now, &facts, just_started) {
-                Next::Run { kind, cycle_date } => {
-                    announced = None;
-                    match self.cycle(kind, cycle_date, false).await {
-                        // Unbalanced books are reported; the cycle is closed and the next one may be sound.
-                        CycleOutcome::Closed(_) => {}
-                        CycleOutcome::Open(outcome) => return outcome,
-                    }
-                }
-                Next::SleepUntil(until) => {
-                    if announced.as_ref() != Some(&until) {
-                        tracing::info!(%until, "nothing is due before");
-                        announced = Some(until.clone());
-                    }
-                    let left =
-                        Duration::try_from(now.duration_until(&until)).unwrap_or(LONGEST_SLEEP);
-                    self.sleep(left.min(LONGEST_SLEEP)).await;
-                }
-                Next::Never => {
-                    tracing::error!(
-                        "the schedule skips every day: there is never anything to do; correct schedule.skip_weekdays"
-                    );
-                    return RunOutcome::Failed;
-                }
-            }
-            just_started = false;
-        }
-        // Nothing was under way.
-        RunOutcome::Complete
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        let mut stop = self.runner.stop.clone();
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => {}
-            () = tokio::time::sleep(duration) => {}
-        }
-    }
-
-    async fn cycle(&self, kind: CycleKind, cycle_date: Date, once: bool) -> CycleOutcome {
+    /// One cycle, with its summary; `until_round_two` is awaited between its rounds.
+    async fn pass(
+        &self,
+        kind: CycleKind,
+        cycle_date: Date,
+        once: bool,
+        until_round_two: impl Future<Output = ()>,
+    ) -> CycleOutcome {
         let began = Instant::now();
         let pages_before = self.sites.page_counts();
         let request = CycleRequest {
@@ -280,28 +241,7 @@ impl Job<'_> {
             fresh: self.args.fresh,
             resume_closed_failures: once,
         };
-        let schedule = self.schedule();
-        let sites = self.sites;
-        let round_two = async move {
-            if once {
-                return;
-            }
-            // Round 2 may be hours away: no browser waits for it.
-            sites.close().await;
-            loop {
-                let now = Zoned::now();
-                let left = now.duration_until(&schedule.round_two_at(cycle_date));
-                // Already past, or further away than a clock that is right can say.
-                let Ok(left) = Duration::try_from(left) else {
-                    return;
-                };
-                if left.is_zero() || left > LONGEST_WAIT_FOR_ROUND_TWO {
-                    return;
-                }
-                tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
-            }
-        };
-        let running = self.runner.run(request, round_two);
+        let running = self.runner.run(request, until_round_two);
         let end = tokio::select! {
             end = running => end,
             () = self.past_the_deadline() => Err(SpineFailed("the stop took longer than supervision.shutdown_secs; what was not acknowledged is asked again by the next start".to_owned())),
@@ -339,7 +279,7 @@ impl Job<'_> {
     }
 
     fn broke(&self, error: &SpineFailed) -> RunOutcome {
-        if self.stopping() {
+        if self.is_stopping() {
             tracing::warn!(%error, "stopped before the cycle's end; the next start goes on from the last acknowledged checkpoint");
             RunOutcome::Stopped
         } else {
@@ -374,6 +314,30 @@ impl Job<'_> {
         };
         // A reader who is gone does not change how the run came out.
         let _ = writeln!(std::io::stdout(), "{}", summary(end, &facts));
+    }
+}
+
+impl ScheduledWork for Job<'_> {
+    fn stopping(&self) -> bool {
+        self.is_stopping()
+    }
+
+    async fn facts(&self) -> Result<ScheduleFacts, RunOutcome> {
+        self.read_facts().await.map_err(|error| self.broke(&error))
+    }
+
+    async fn cycle(
+        &self,
+        kind: CycleKind,
+        cycle_date: Date,
+        until_round_two: impl Future<Output = ()>,
+    ) -> CycleOutcome {
+        let waiting = async {
+            // Round 2 may be hours away: no browser waits for it.
+            self.sites.close().await;
+            until_round_two.await;
+        };
+        self.pass(kind, cycle_date, false, waiting).await
     }
 }
 
@@ -414,9 +378,16 @@ fn start_failure(error: &StoreError) -> String {
     }
 }
 
-async fn begin_shutdown_on(stop: StopSignals, supervisor: Addr<Supervisor>) {
+async fn begin_shutdown_on(
+    stop: StopSignals,
+    supervisor: Addr<Supervisor>,
+    stopping: watch::Sender<bool>,
+) {
     stop.request().await;
-    supervisor.do_send(BeginShutdown);
+    if supervisor.send(BeginShutdown).await.is_err() {
+        // Nobody is left who could do it in order; what waits for hours must still end.
+        stopping.send_replace(true);
+    }
 }
 
 /// Says of each signal what it does.

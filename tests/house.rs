@@ -60,6 +60,30 @@ fn arrows_run_one_way_and_the_replica_depends_on_nobody() {
     assert_eq!(dependencies(), expected);
 }
 
+/// The crates a build needs that is not one of the tests (`edges` as of cargo tree), and the features they have in it.
+fn resolved(edges: &str) -> String {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--package", "master_runner"])
+        .args(["--edges", edges, "--prefix", "none", "--format", "{p} {f}"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo tree runs");
+    assert!(
+        tree.status.success(),
+        "{}",
+        String::from_utf8_lossy(&tree.stderr)
+    );
+    String::from_utf8(tree.stdout).expect("cargo tree speaks UTF-8")
+}
+
+#[test]
+fn only_tests_have_failpoints() {
+    let says_so = |tree: &str| tree.contains("failpoints") || tree.contains("\nfail v");
+    assert!(says_so(&resolved("normal,build,dev")));
+    let ordinary = resolved("normal,build");
+    assert!(!says_so(&ordinary), "{ordinary}");
+}
+
 #[test]
 fn main_is_a_thin_table() {
     let main = include_str!("../src/main.rs");

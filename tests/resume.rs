@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use replica::MarketConfig;
 
-use crate::world::{World, ended};
+use crate::world::{PageAsked, World, ended};
 
 fn market() -> MarketConfig {
     MarketConfig {
@@ -16,52 +16,22 @@ fn market() -> MarketConfig {
     }
 }
 
-/// The paths of the pages that stand acknowledged in the database. The SEC's API is asked by POST of several codes and
-/// has one path for all: it is not among them.
-pub async fn acknowledged_paths(world: &World) -> BTreeSet<String> {
+/// The pages that stand acknowledged in the database.
+pub async fn acknowledged_pages(world: &World) -> BTreeSet<PageAsked> {
     let rows = world
         .database
         .connect()
         .await
         .query(
-            "SELECT source, page, coalesce(locator, '') FROM runner.task
+            "SELECT source, page, key, coalesce(locator, '') FROM runner.task
              WHERE acked_cycle = planned_cycle AND outcome IN ('done', 'unchanged', 'absent')",
             &[],
         )
         .await
         .expect("runner.task answers");
     rows.into_iter()
-        .filter_map(|row| {
-            let (source, page, locator): (String, String, String) =
-                (row.get(0), row.get(1), row.get(2));
-            let finnomena = "/fn3/api/fund/v2/public/funds";
-            match (source.as_str(), page.as_str()) {
-                ("finnomena", "list") => Some(finnomena.to_owned()),
-                ("finnomena", "fund") => Some(format!("{finnomena}/{locator}")),
-                ("finnomena", "nav") => Some(format!("{finnomena}/{locator}/nav/q")),
-                (_, "factsheet") => Some(
-                    locator
-                        .splitn(4, '/')
-                        .nth(3)
-                        .map(|path| format!("/{path}"))?,
-                ),
-                ("finnomena", page) => Some(format!("{finnomena}/{locator}/{page}")),
-                ("wealthmagik", "list") => Some("/json-search/fundSearch.json".to_owned()),
-                ("wealthmagik", page) => {
-                    Some(format!("/{}/{page}", locator.trim_start_matches('/')))
-                }
-                _ => None,
-            }
-        })
+        .filter_map(|row| PageAsked::of_task(row.get(0), row.get(1), row.get(2), row.get(3)))
         .collect()
-}
-
-pub fn path_of(path_and_query: &str) -> String {
-    path_and_query
-        .split('?')
-        .next()
-        .unwrap_or_default()
-        .to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,19 +45,19 @@ async fn after_kill_nine_no_acknowledged_page_is_asked_again() {
         }
         child.kill().await.expect("the runner can be killed");
         let asked_before = world.replica.log().requests.len();
-        let done = acknowledged_paths(&world).await;
+        let done = acknowledged_pages(&world).await;
         assert!(
             done.len() > 20,
             "{mode}: nearly nothing was acknowledged before the kill: {done:?}"
         );
-        let seen: BTreeSet<String> = world
+        let seen: BTreeSet<PageAsked> = world
             .replica
             .log()
             .requests
             .iter()
-            .map(|request| path_of(&request.path))
+            .flat_map(PageAsked::of_request)
             .collect();
-        let unknown: Vec<_> = done.iter().filter(|path| !seen.contains(*path)).collect();
+        let unknown: Vec<_> = done.iter().filter(|page| !seen.contains(*page)).collect();
         assert!(
             unknown.is_empty(),
             "{mode}: the test does not know how these are asked: {unknown:?}"
@@ -95,10 +65,10 @@ async fn after_kill_nine_no_acknowledged_page_is_asked_again() {
         world.run(&args).await.exits(0);
         world.assert_truth().await;
         let log = world.replica.log();
-        let again: Vec<String> = log.requests[asked_before..]
+        let again: Vec<PageAsked> = log.requests[asked_before..]
             .iter()
-            .map(|request| path_of(&request.path))
-            .filter(|path| done.contains(path))
+            .flat_map(PageAsked::of_request)
+            .filter(|page| done.contains(page))
             .collect();
         assert!(
             again.is_empty(),
@@ -110,11 +80,11 @@ async fn after_kill_nine_no_acknowledged_page_is_asked_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_in_any_actor_is_survived() {
     for failpoints in [
-        "source::answered=40*off->1*panic(injected)->off",
-        "merge::received=40*off->1*panic(injected)->off",
-        "loader::before_commit=8*off->1*panic(injected)->off",
-        "loader::after_commit=8*off->1*panic(injected)->off",
-        "loader::after_commit=8*off->1*return->off",
+        "send::before=40*off->1*return(panic)->off",
+        "merge::received=40*off->1*return(panic)->off",
+        "batch::named=8*off->1*return(panic)->off",
+        "batch::committed=8*off->1*return(panic)->off",
+        "loader::committed=8*off->1*return(error)->off",
     ] {
         let mut world = World::new(market()).await;
         world.settings.failpoints = failpoints.to_owned();

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
+use schema::failpoint::{self, Injected};
 use schema::store::{Batch, Retention, StoreError, Writer};
 use schema::{PlannedTask, SourceName, TaskId};
 use sources::transport::AskingLease;
@@ -69,6 +70,12 @@ pub struct LoaderActor {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct WriterFailed(pub String);
+
+impl From<Injected> for WriterFailed {
+    fn from(injected: Injected) -> Self {
+        Self(injected.to_string())
+    }
+}
 
 impl LoaderActor {
     /// A fresh incarnation; `writer` is handed over where one is already open.
@@ -255,71 +262,68 @@ impl Handler<FundBatch> for LoaderActor {
     fn handle(&mut self, batch: FundBatch, _context: &mut Self::Context) -> Self::Result {
         let mut persistent = self.persistent();
         let lease = self.lease.clone();
+        let settled = self.settled.clone();
         AtomicResponse::new(Box::pin(
             async move {
                 show_life(&mut persistent.writer, &lease, "writing").await;
-                fail::fail_point!("loader::before_commit", |_| (
-                    Err(WriterFailed("injected".to_owned())),
-                    None,
-                    None
-                ));
-                let FundBatch { ended, settled } = batch;
-                let Some(cycle) = ended.first().map(|first| Arc::clone(&first.cycle)) else {
-                    return (Ok(()), persistent.writer, None);
-                };
-                let mut waiting: BTreeMap<SourceName, (Recipient<TasksAcknowledged>, Vec<TaskId>)> =
-                    BTreeMap::new();
-                let mut answers = Vec::with_capacity(ended.len());
-                // The credits live until the batch is committed.
-                let mut credits = Vec::with_capacity(ended.len());
-                for task in ended {
-                    waiting
-                        .entry(task.answer.id.source)
-                        .or_insert_with(|| (task.acknowledge.clone(), Vec::new()))
-                        .1
-                        .push(task.answer.id.clone());
-                    credits.push(task.credit);
-                    answers.push(task.answer);
-                }
-                // Named once: by this name a COMMIT without an answer is found again.
-                let work = Arc::new(Batch::new(answers));
-                let result = persistent
-                    .run("committing a batch", &move |writer: &mut Writer| {
-                        let (cycle, work) = (Arc::clone(&cycle), Arc::clone(&work));
-                        Box::pin(async move { writer.commit(&cycle, &work).await })
-                    })
-                    .await;
-                fail::fail_point!("loader::after_commit", |_| (
-                    Err(WriterFailed("injected".to_owned())),
-                    None,
-                    None
-                ));
-                let outcome = result.map(|report| {
-                    for (recipient, tasks) in waiting.into_values() {
-                        recipient.do_send(TasksAcknowledged { tasks });
-                    }
-                    let news = BatchSettled { report };
-                    settled.do_send(news.clone());
-                    news
-                });
-                drop(credits);
-                match outcome {
-                    Ok(news) => (Ok(()), persistent.writer, Some(news)),
-                    Err(error) => (Err(error), persistent.writer, None),
-                }
+                let result = commit_batch(batch, &mut persistent, &settled).await;
+                (result, persistent.writer)
             }
             .into_actor(self)
-            .map(|(result, writer, news), actor, context| {
+            .map(|(result, writer), actor, context| {
                 actor.writer = writer;
-                if let Some(news) = news {
-                    actor.settled.do_send(news);
-                }
                 if let Err(error) = result {
                     actor.fail(&error, context);
                 }
             }),
         ))
     }
+}
+
+/// Commits a batch and tells everybody who waits for it: the sources, the merge, and `supervisor`.
+async fn commit_batch(
+    batch: FundBatch,
+    persistent: &mut PersistentWriter,
+    supervisor: &Recipient<BatchSettled>,
+) -> Result<(), WriterFailed> {
+    failpoint::LOADER_RECEIVED.pass().await?;
+    let FundBatch { ended, settled } = batch;
+    let Some(cycle) = ended.first().map(|first| Arc::clone(&first.cycle)) else {
+        return Ok(());
+    };
+    let mut waiting: BTreeMap<SourceName, (Recipient<TasksAcknowledged>, Vec<TaskId>)> =
+        BTreeMap::new();
+    let mut answers = Vec::with_capacity(ended.len());
+    // The credits live until the batch is committed.
+    let mut credits = Vec::with_capacity(ended.len());
+    for task in ended {
+        waiting
+            .entry(task.answer.id.source)
+            .or_insert_with(|| (task.acknowledge.clone(), Vec::new()))
+            .1
+            .push(task.answer.id.clone());
+        credits.push(task.credit);
+        answers.push(task.answer);
+    }
+    // Named once: by this name a COMMIT without an answer is found again.
+    let work = Arc::new(Batch::new(answers));
+    let report = persistent
+        .run("committing a batch", &move |writer: &mut Writer| {
+            let (cycle, work) = (Arc::clone(&cycle), Arc::clone(&work));
+            Box::pin(async move { writer.commit(&cycle, &work).await })
+        })
+        .await?;
+    failpoint::LOADER_COMMITTED.pass().await?;
+    for (recipient, tasks) in waiting.into_values() {
+        recipient.do_send(TasksAcknowledged { tasks });
+    }
+    failpoint::LOADER_ACKNOWLEDGED.pass().await?;
+    let news = BatchSettled { report };
+    settled.do_send(news.clone());
+    drop(credits);
+    supervisor.do_send(news);
+    failpoint::LOADER_SETTLED.pass().await?;
+    Ok(())
 }
 
 /// A writer that outlives its connection.

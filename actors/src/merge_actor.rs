@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use actix::prelude::*;
 use schema::SourceName;
+use schema::failpoint::{self, Injected};
 
+use crate::child::{ExitReason, ExitSlip};
 use crate::loader_actor::LoaderActor;
 use crate::messages::{BatchSettled, FundBatch, SourceGone, TaskEnded};
 use crate::validate_answer::validate_answer;
@@ -25,30 +27,65 @@ pub struct MergeActor {
     pending: VecDeque<TaskEnded>,
     /// Up to which incarnation the answers of a source are no longer wanted.
     gone: BTreeMap<SourceName, u32>,
+    slip: ExitSlip,
 }
 
 impl MergeActor {
     /// A fresh incarnation: it knows nothing, everything unacknowledged is replayed.
     #[must_use]
-    pub const fn new(loader: Addr<LoaderActor>, loader_mailbox: usize) -> Self {
+    pub const fn new(loader: Addr<LoaderActor>, loader_mailbox: usize, slip: ExitSlip) -> Self {
         Self {
             loader,
             loader_mailbox,
             in_flight: 0,
             pending: VecDeque::new(),
             gone: BTreeMap::new(),
+            slip,
         }
     }
 
     /// Sends batches while the loader has room. `do_send` goes past a mailbox's bound, so the bound is kept here.
-    fn flush(&mut self, context: &Context<Self>) {
+    fn flush(&mut self, context: &Context<Self>) -> Result<(), Injected> {
         while self.in_flight < self.loader_mailbox && !self.pending.is_empty() {
             let ended = cut_batch(&mut self.pending);
+            failpoint::MERGE_BATCHED.reach()?;
             self.in_flight += 1;
             self.loader.do_send(FundBatch {
                 ended,
                 settled: context.address().recipient(),
             });
+            failpoint::MERGE_SENT.reach()?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, mut ended: TaskEnded, context: &Context<Self>) -> Result<(), Injected> {
+        let source = ended.answer.id.source;
+        if self
+            .gone
+            .get(&source)
+            .is_some_and(|gone| ended.incarnation <= *gone)
+        {
+            return Ok(());
+        }
+        failpoint::MERGE_RECEIVED.reach()?;
+        ended.answer = validate_answer(ended.answer);
+        failpoint::MERGE_VALIDATED.reach()?;
+        self.pending.push_back(ended);
+        self.flush(context)
+    }
+
+    fn settle(&mut self, context: &Context<Self>) -> Result<(), Injected> {
+        failpoint::MERGE_SETTLED.reach()?;
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.flush(context)
+    }
+
+    /// Ends this incarnation if its step failed: the restart policy judges.
+    fn end_unless_done(&self, step: Result<(), Injected>, context: &mut Context<Self>) {
+        if let Err(injected) = step {
+            self.slip.leave(ExitReason::Failed(injected.to_string()));
+            context.stop();
         }
     }
 }
@@ -83,19 +120,9 @@ impl Actor for MergeActor {
 impl Handler<TaskEnded> for MergeActor {
     type Result = ();
 
-    fn handle(&mut self, mut ended: TaskEnded, context: &mut Self::Context) {
-        let source = ended.answer.id.source;
-        if self
-            .gone
-            .get(&source)
-            .is_some_and(|gone| ended.incarnation <= *gone)
-        {
-            return;
-        }
-        fail::fail_point!("merge::received");
-        ended.answer = validate_answer(ended.answer);
-        self.pending.push_back(ended);
-        self.flush(context);
+    fn handle(&mut self, ended: TaskEnded, context: &mut Self::Context) {
+        let taken = self.take(ended, context);
+        self.end_unless_done(taken, context);
     }
 }
 
@@ -103,8 +130,8 @@ impl Handler<BatchSettled> for MergeActor {
     type Result = ();
 
     fn handle(&mut self, _settled: BatchSettled, context: &mut Self::Context) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.flush(context);
+        let settled = self.settle(context);
+        self.end_unless_done(settled, context);
     }
 }
 

@@ -46,10 +46,15 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A wave of `cycle_id` begins: another cycle starts from nothing.
+    /// A wave of `cycle_id` begins: another cycle starts from nothing, the first one with what it took to begin it.
     pub fn begin(&mut self, cycle_id: i64) {
         if self.cycle_id != Some(cycle_id) {
             *self = Self {
+                restarts: if self.cycle_id.is_none() {
+                    self.restarts
+                } else {
+                    0
+                },
                 cycle_id: Some(cycle_id),
                 ..Self::default()
             };

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::prelude::*;
+use schema::failpoint::{self, Injected};
 use schema::store::Cycle;
 use schema::{Outcome, PlannedTask, TaskAnswer, TaskId};
 use sources::ask::Asker;
@@ -80,6 +81,12 @@ impl SourceActor {
         }
     }
 
+    /// Ends this incarnation: the restart policy judges.
+    fn fail(&self, injected: Injected, context: &mut Context<Self>) {
+        self.slip.leave(ExitReason::Failed(injected.to_string()));
+        context.stop();
+    }
+
     fn end_if_done(&self, context: &mut Context<Self>) {
         if self.lanes_running > 0 {
             return;
@@ -102,6 +109,9 @@ impl Handler<StartSource> for SourceActor {
     type Result = ();
 
     fn handle(&mut self, start: StartSource, context: &mut Self::Context) {
+        if let Err(injected) = failpoint::SOURCE_STARTED.reach() {
+            return self.fail(injected, context);
+        }
         self.unacknowledged = start
             .tasks
             .iter()
@@ -128,9 +138,12 @@ impl Handler<StartSource> for SourceActor {
             context.spawn(
                 async move { work.run_lane(lane).await }
                     .into_actor(self)
-                    .map(|(), actor, context| {
-                        actor.lanes_running -= 1;
-                        actor.end_if_done(context);
+                    .map(|ended, actor, context| match ended {
+                        Ok(()) => {
+                            actor.lanes_running -= 1;
+                            actor.end_if_done(context);
+                        }
+                        Err(injected) => actor.fail(injected, context),
                     }),
             );
         }
@@ -141,6 +154,9 @@ impl Handler<TasksAcknowledged> for SourceActor {
     type Result = ();
 
     fn handle(&mut self, acknowledged: TasksAcknowledged, context: &mut Self::Context) {
+        if let Err(injected) = failpoint::SOURCE_ACKNOWLEDGED.reach() {
+            return self.fail(injected, context);
+        }
         for task in &acknowledged.tasks {
             self.unacknowledged.remove(task);
             self.handed_over.borrow_mut().remove(task);
@@ -162,16 +178,17 @@ struct LaneWork {
 
 impl LaneWork {
     /// One lane: takes a group of tasks, asks it, hands the answers over, until nothing is left or the program stops.
-    async fn run_lane(&self, lane: usize) {
-        while !*self.settings.stop.borrow() && self.run_group(lane).await {
+    async fn run_lane(&self, lane: usize) -> Result<(), Injected> {
+        while !*self.settings.stop.borrow() && self.run_group(lane).await? {
             self.pulse.rest(lane);
         }
         self.pulse.rest(lane);
+        Ok(())
     }
 
     /// Whether there was a group to work on, and no reason to stop in it. A stop cuts short what waits for a credit or
     /// for the site; what is being handed over is handed over.
-    async fn run_group(&self, lane: usize) -> bool {
+    async fn run_group(&self, lane: usize) -> Result<bool, Injected> {
         let given_up = self.given_up.borrow_mut().pop();
         let group = if given_up.is_some() {
             None
@@ -184,7 +201,7 @@ impl LaneWork {
             .chain(group.iter().flatten().map(|task| task.id.clone()))
             .collect();
         if ids.is_empty() {
-            return false;
+            return Ok(false);
         }
         let waiting = WaitingOn::default();
         self.pulse.turn(lane, &ids, Phase::AwaitingCredit, &waiting);
@@ -192,21 +209,21 @@ impl LaneWork {
             .unless_stopped(Arc::clone(&self.credits).acquire_owned())
             .await
         else {
-            return false;
+            return Ok(false);
         };
+        failpoint::FETCH_CREDITED.pass().await?;
         let credit = Credit::new(permit);
         let answers = match (given_up, group) {
             (Some((id, why)), _) => vec![TaskAnswer::empty(id, Outcome::Failed(why), 0)],
             (None, Some(group)) => {
                 self.pulse.turn(lane, &ids, Phase::Asking, &waiting);
                 let Some(answers) = self.unless_stopped(self.ask(group, &waiting)).await else {
-                    return false;
+                    return Ok(false);
                 };
                 answers
             }
-            (None, None) => return false,
+            (None, None) => return Ok(false),
         };
-        fail::fail_point!("source::answered");
         self.pulse.turn(lane, &ids, Phase::Sending, &waiting);
         for mut answer in answers {
             if let Outcome::Deferred(why) = &answer.outcome
@@ -214,6 +231,7 @@ impl LaneWork {
             {
                 answer.outcome = Outcome::Failed(why.clone());
             }
+            failpoint::SEND_BEFORE.pass().await?;
             self.handed_over.borrow_mut().insert(answer.id.clone());
             let ended = TaskEnded {
                 cycle: Arc::clone(&self.settings.cycle),
@@ -226,8 +244,9 @@ impl LaneWork {
             if self.settings.merge.send(ended).await.is_err() {
                 std::future::pending::<()>().await;
             }
+            failpoint::SEND_AFTER.pass().await?;
         }
-        true
+        Ok(true)
     }
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {

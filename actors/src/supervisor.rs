@@ -20,6 +20,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use actix::prelude::*;
+use schema::failpoint::{Failpoint, Injected};
 use schema::store::{Cycle, Writer};
 use schema::{SourceName, TaskId};
 use sources::transport::AskingLease;
@@ -81,6 +82,12 @@ pub struct WaveEnd {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SpineFailed(pub String);
+
+impl From<Injected> for SpineFailed {
+    fn from(injected: Injected) -> Self {
+        Self(injected.to_string())
+    }
+}
 
 /// cycle -> supervisor: run these tasks to their end.
 #[derive(Message)]
@@ -158,6 +165,15 @@ impl Supervisor {
 
     fn is_stopping(&self) -> bool {
         *self.stop.borrow()
+    }
+
+    /// Whether to go on from a failpoint. The supervisor has nobody above it: an injected error ends the cycle.
+    fn passes(&mut self, point: Failpoint) -> bool {
+        let reached = point.reach();
+        if let Err(injected) = &reached {
+            self.give_up(injected.to_string());
+        }
+        reached.is_ok()
     }
 }
 

@@ -17,13 +17,13 @@ mod reading;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use schema::{Outcome, PlannedTask, TaskAnswer};
+use schema::{Outcome, PlannedTask, TaskAnswer, failpoint};
 use serde::Deserialize;
 
 use crate::archive::Archive;
 use crate::cycle_memory::CycleMemory;
 use crate::page::{PageSpec, Stage};
-use crate::site::{Answer, Breach, BrowserVisit, ReadContext, Site, StatusMeaning, Via};
+use crate::site::{Answer, Breach, BrowserVisit, ReadContext, Request, Site, StatusMeaning, Via};
 use crate::transport::{
     Call, FailureKind, FetchFailure, Fetched, RedirectScope, Transport, WaitingOn,
 };
@@ -206,7 +206,7 @@ impl Asker {
         };
         let meaning = |status| self.site.meaning(&page, status, turn.tasks.len());
         let call = self.call(&turn, &meaning, round);
-        let ended = into_end(self.transport.fetch(&request, &call).await);
+        let ended = into_end(self.fetch(&request, &call).await);
         let Some(answer) = answered(&mut turn, ended, round) else {
             return;
         };
@@ -240,6 +240,13 @@ impl Asker {
                     .await;
             }
         }
+    }
+
+    async fn fetch(&self, request: &Request, call: &Call<'_>) -> Result<Fetched, FetchFailure> {
+        failpoint::FETCH_ASKING.pass().await?;
+        let fetched = self.transport.fetch(request, call).await?;
+        failpoint::FETCH_ANSWERED.pass().await?;
+        Ok(fetched)
     }
 
     /// An answer by HTTP that calls for the browser: once more by HTTP, then in the browser, or else failed.

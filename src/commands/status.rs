@@ -8,7 +8,7 @@ use schema::store::{
 };
 
 use crate::runner_settings::RunnerSettings;
-use crate::schedule::{Next, Schedule};
+use crate::schedule::{Next, Schedule, Uptime};
 use crate::stop_signals::StopSignals;
 
 use super::{CommandError, ProgramEnd, read_warehouse, say, shown_time};
@@ -90,7 +90,16 @@ fn runner_block(text: &mut String, status: &Status, schedule: &Schedule) {
 }
 
 fn due_line(text: &mut String, status: &Status, schedule: &Schedule, now: &Zoned) {
-    let due = match schedule.next(now, &status.schedule, false) {
+    // On a new warehouse due is what passes while a runner is up.
+    let since = match &status.runner {
+        Some(runner) if runner.holds_lock => runner.started_at.to_zoned(schedule.timezone.clone()),
+        _ => now.clone(),
+    };
+    let uptime = Uptime {
+        since,
+        just_started: false,
+    };
+    let due = match schedule.next(now, &status.schedule, &uptime) {
         Next::Run { kind, cycle_date } if status.schedule.open.is_some() => {
             format!("the {kind} cycle of {cycle_date} is open; the next start goes on with it")
         }

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use replica::{Row, Site};
+use replica::Row;
 use tokio::process::{Child, Command};
 
-use crate::resume::{acknowledged_paths, path_of};
-use crate::world::{Run, World};
+use crate::resume::acknowledged_pages;
+use crate::world::{PageAsked, Run, World};
 
 /// Nothing that is waited for here takes longer; a hang is a failure.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -225,12 +225,10 @@ pub async fn wait_until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// What stands acknowledged: page and time of the answer, the paths that were asked for it, and the SEC's codes, which go
-/// by POST.
+/// What stands acknowledged: the tasks with the times of their answers, and how they were asked for.
 pub struct Acknowledged {
     tasks: Vec<Row>,
-    paths: BTreeSet<String>,
-    sec_codes: BTreeSet<String>,
+    pages: BTreeSet<PageAsked>,
     /// Requests logged until then.
     requests: usize,
 }
@@ -245,24 +243,17 @@ impl Acknowledged {
         let migrated: bool = world
             .one("SELECT to_regclass('runner.heartbeat') IS NOT NULL")
             .await;
-        if !migrated {
-            return Self {
-                tasks: Vec::new(),
-                paths: BTreeSet::new(),
-                sec_codes: BTreeSet::new(),
-                requests,
-            };
-        }
-        let tasks = world.ask(ACKNOWLEDGED).await;
-        let sec_codes = tasks
-            .iter()
-            .filter(|task| task[0].as_deref() == Some("sec_fundcheck"))
-            .filter_map(|task| task[2].clone())
-            .collect();
+        let (tasks, pages) = if migrated {
+            (
+                world.ask(ACKNOWLEDGED).await,
+                acknowledged_pages(world).await,
+            )
+        } else {
+            (Vec::new(), BTreeSet::new())
+        };
         Self {
             tasks,
-            paths: acknowledged_paths(world).await,
-            sec_codes,
+            pages,
             requests,
         }
     }
@@ -280,18 +271,10 @@ impl Acknowledged {
             "acknowledged, and lost or answered again: {lost:?}"
         );
         let log = world.replica.log();
-        let again: Vec<String> = log.requests[self.requests..]
+        let again: Vec<PageAsked> = log.requests[self.requests..]
             .iter()
-            .flat_map(|request| match request.site {
-                Site::SecApi => serde_json::from_str::<Vec<String>>(&request.asked)
-                    .unwrap_or_default()
-                    .into_iter()
-                    .filter(|code| self.sec_codes.contains(code))
-                    .collect(),
-                _ => Vec::from_iter(
-                    Some(path_of(&request.path)).filter(|path| self.paths.contains(path)),
-                ),
-            })
+            .flat_map(PageAsked::of_request)
+            .filter(|page| self.pages.contains(page))
             .collect();
         assert!(again.is_empty(), "acknowledged and asked again: {again:?}");
     }

@@ -108,9 +108,7 @@ async fn a_loader_that_waits_for_its_restart_is_not_waited_for() {
     let mut world = small().await;
     world.settings.more =
         "supervision: (max_writer_restarts: 50, restart_delay_secs: (60, 300)),".to_owned();
-    world.settings.failpoints =
-        "loader::before_commit=1*off->panic(injected);loader::received=1*off->return(panic)"
-            .to_owned();
+    world.settings.failpoints = "loader::received=1*off->return(panic)".to_owned();
     let running = Running::start(&world, &MONTHLY).await;
     running.says("an actor failed").await;
     stops_promptly(running, &world).await;

@@ -1,5 +1,6 @@
 //! Builds replica, database and runner in one line, and looks at what became of the tables.
 
+mod asked;
 mod look;
 mod server;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+pub use asked::PageAsked;
 pub use look::{SevenTables, of_fund};
 use replica::{MarketConfig, Replica, Row};
 pub use server::Database;
@@ -77,9 +79,14 @@ impl Run {
 impl World {
     /// A market of its own for one test.
     pub async fn new(market: MarketConfig) -> Self {
+        Self::with(market, Database::create().await).await
+    }
+
+    /// A market of its own, loaded into this database.
+    pub async fn with(market: MarketConfig, database: Database) -> Self {
         Self {
             replica: Replica::start(market).await.expect("the replica starts"),
-            database: Database::create().await,
+            database,
             dir: TempDir::with_prefix("mr-test-").expect("a folder"),
             settings: Settings {
                 requests_per_sec: 1000.0,

@@ -18,7 +18,7 @@ bin=$1
 here=$(mktemp -d /tmp/mr-test-pg.XXXXXX)
 trap 'rm -rf "$here"' EXIT
 "$bin/initdb" --pgdata="$here/data" --username=tests --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$here/initdb.log" 2>&1 || { cat "$here/initdb.log" >&2; exit 1; }
-"$bin/postgres" -D "$here/data" -k "$here" -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=200 >"$here/server.log" 2>&1 &
+"$bin/postgres" -D "$here/data" -k "$here" -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=200 -c track_commit_timestamp=on >"$here/server.log" 2>&1 &
 server=$!
 trap 'kill -QUIT "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; rm -rf "$here"' EXIT
 for try in $(seq 100); do
@@ -97,8 +97,7 @@ pub struct Database {
 impl Database {
     /// Creates one.
     pub async fn create() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(1);
-        let name = format!("funds_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = fresh_name();
         let admin = connect("postgres").await;
         admin
             .batch_execute(&format!("CREATE DATABASE {name}"))
@@ -108,6 +107,31 @@ impl Database {
             connection: connection_string(&name),
             name,
         }
+    }
+
+    /// A fresh database with everything that is in this one. Nobody may be connected to this one meanwhile.
+    pub async fn copy(&self) -> Self {
+        let name = fresh_name();
+        let copying = format!("CREATE DATABASE {name} TEMPLATE {}", self.name);
+        let admin = connect("postgres").await;
+        admin
+            .batch_execute(&copying)
+            .await
+            .expect("a database is copied");
+        Self {
+            connection: connection_string(&name),
+            name,
+        }
+    }
+
+    /// Ends it, with every session of it.
+    pub async fn remove(self) {
+        let removing = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        let admin = connect("postgres").await;
+        admin
+            .batch_execute(&removing)
+            .await
+            .expect("a database is removed");
     }
 
     /// The database of another server than the tests' own.
@@ -167,6 +191,11 @@ impl Database {
             .await
             .expect("sessions can be ended");
     }
+}
+
+fn fresh_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    format!("funds_{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn connection_string(database: &str) -> String {

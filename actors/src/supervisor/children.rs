@@ -83,7 +83,7 @@ impl Supervisor {
             let sizes = self.settings.sizes;
             let child = Child::start(
                 sizes.credits.get() * self.settings.askers.len().max(1),
-                move |_slip| MergeActor::new(loader, sizes.loader_mailbox.get()),
+                move |slip| MergeActor::new(loader, sizes.loader_mailbox.get(), slip),
                 Self::tell_exit(ChildName::Merge, incarnation, context),
             );
             self.merge = Some((incarnation, child));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
-use schema::{PlannedTask, SourceName};
+use schema::{PlannedTask, SourceName, failpoint};
 use tokio::time::Instant;
 
 use super::{SourceEnd, SpineFailed, Supervisor};
@@ -59,8 +59,10 @@ impl Supervisor {
                     return;
                 }
                 let tasks: Vec<PlannedTask> = left.into_iter().filter(|task| running.tasks.contains(&task.id)).collect();
-                tracing::info!(%source, tasks = tasks.len(), "restarted from the last acknowledged checkpoint");
-                actor.start_source(source, tasks, context);
+                if actor.passes(failpoint::SUPERVISOR_REVIVING) {
+                    tracing::info!(%source, tasks = tasks.len(), "restarted from the last acknowledged checkpoint");
+                    actor.start_source(source, tasks, context);
+                }
             }),
         );
     }
@@ -100,7 +102,9 @@ impl Supervisor {
                         tracing::warn!(%source, %reason, restart_after_secs = delay.as_secs_f64(), "a source actor failed; it is restarted, what it had acknowledged stands");
                         self.snapshot.restarts += 1;
                         context.run_later(delay, move |actor, context| {
-                            actor.revive_source(source, context);
+                            if actor.passes(failpoint::SUPERVISOR_RESTARTING) {
+                                actor.revive_source(source, context);
+                            }
                         });
                     }
                     Verdict::GiveUp => {
@@ -182,7 +186,13 @@ impl Supervisor {
                 tracing::warn!(%child, %reason, restart_after_secs = delay.as_secs_f64(), "an actor failed; it and those that feed it are restarted from the checkpoint");
                 self.snapshot.restarts += 1;
                 context.run_later(delay, |actor, context| {
+                    if !actor.passes(failpoint::SUPERVISOR_RESTARTING) {
+                        return;
+                    }
                     actor.start_spine(context);
+                    if !actor.passes(failpoint::SUPERVISOR_RESTARTED) {
+                        return;
+                    }
                     let sources: Vec<SourceName> = actor
                         .wave
                         .iter()
@@ -244,6 +254,9 @@ impl Handler<ChildExited> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, exited: ChildExited, context: &mut Self::Context) {
+        if !self.passes(failpoint::SUPERVISOR_EXITED) {
+            return;
+        }
         match exited.child {
             ChildName::Source(source) => {
                 self.source_exited(source, exited.incarnation, &exited.reason, context);

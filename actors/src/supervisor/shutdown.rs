@@ -1,6 +1,7 @@
 //! The orderly stop (A6): no new requests, the batch in hand flushed, a deadline.
 
 use actix::prelude::*;
+use schema::failpoint;
 
 use super::{SourceEnd, Supervisor};
 use crate::child::ExitReason;
@@ -10,7 +11,7 @@ impl Handler<BeginShutdown> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, _begin: BeginShutdown, context: &mut Self::Context) {
-        if self.stop.send_replace(true) {
+        if !self.passes(failpoint::STOP_ASKED) || self.stop.send_replace(true) {
             return;
         }
         // A source that waits for its restart has nothing in hand.
@@ -24,6 +25,9 @@ impl Handler<BeginShutdown> for Supervisor {
             }
         }
         self.end_wave_if_done();
+        if !self.passes(failpoint::STOP_TOLD) {
+            return;
+        }
         if self.loader.is_none() {
             self.give_up("stopped while the loader was waiting for its restart".to_owned());
             return;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix::prelude::*;
+use schema::failpoint;
 use tokio::sync::oneshot;
 
 use super::{RunWave, RunningSource, RunningWave, SourceEnd, SpineFailed, Supervisor, WaveEnd};
@@ -33,6 +34,7 @@ impl Handler<RunWave> for Supervisor {
     type Result = ResponseFuture<Result<WaveEnd, SpineFailed>>;
 
     fn handle(&mut self, run: RunWave, context: &mut Self::Context) -> Self::Result {
+        self.passes(failpoint::SUPERVISOR_WAVE);
         if let Some(failed) = self.failed.clone() {
             return Box::pin(async move { Err(failed) });
         }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use tokio_postgres::{Client, Transaction};
 
-use crate::{Outcome, Reject, TaskAnswer};
+use crate::{Outcome, Reject, TaskAnswer, failpoint};
 
 use super::cycles::Cycle;
 use super::error::StoreError;
@@ -19,7 +19,9 @@ pub(super) async fn commit(
     cycle: &Cycle,
     batch: &Batch,
 ) -> Result<BatchReport, StoreError> {
+    failpoint::BATCH_BEFORE.pass().await?;
     let mut tx = client.transaction().await?;
+    failpoint::BATCH_BEGUN.pass().await?;
     let last = tx
         .query_opt("SELECT batch_id, report FROM runner.last_batch", &[])
         .await?;
@@ -30,6 +32,7 @@ pub(super) async fn commit(
             StoreError::Inconsistent(format!("the report of the last batch: {error}"))
         });
     }
+    failpoint::BATCH_LOOKED_UP.pass().await?;
     let report = write_halving(&mut tx, cycle, &batch.answers).await?;
     let stored = serde_json::to_value(&report).map_err(|error| {
         StoreError::Inconsistent(format!("the report of the batch cannot be stored: {error}"))
@@ -41,7 +44,9 @@ pub(super) async fn commit(
         &[&batch.id.as_str(), &stored],
     )
     .await?;
+    failpoint::BATCH_NAMED.pass().await?;
     tx.commit().await?;
+    failpoint::BATCH_COMMITTED.pass().await?;
     Ok(report)
 }
 

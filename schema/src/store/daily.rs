@@ -10,7 +10,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use crate::merge_daily::{DayField, DayRow, Dissents, Values, merge_day, row_source};
 use crate::precedence::NAV_AND_AUM;
-use crate::{Number, SourceName};
+use crate::{Number, SourceName, failpoint};
 
 use super::error::StoreError;
 use super::history::{self, Change};
@@ -66,6 +66,7 @@ pub(super) async fn write(
         return Ok(TableCounts::default());
     }
     stage(tx, statements).await?;
+    failpoint::BATCH_DAYS_STAGED.pass().await?;
     tx.batch_execute(BY_KEY).await?;
     let counts = write_staged(tx, cycle_id, statements).await?;
     tx.batch_execute(AS_PLANNED).await?;

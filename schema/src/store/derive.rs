@@ -9,7 +9,7 @@ use crate::fold::{Content, Held};
 use crate::merge_funds::{MergedRow, Statements, merge_codes, merge_row};
 use crate::observation::PortfolioKind;
 use crate::precedence::{ROW_TABLES, RowTable, Voice, portfolio_place};
-use crate::{Dataset, FundCode};
+use crate::{Dataset, FundCode, failpoint};
 
 use super::codes::{self, CodeEffect, CodeEffects};
 use super::error::StoreError;
@@ -99,7 +99,9 @@ pub(super) async fn derive(
         derived.merged.insert(table.table, merged);
         derived.rows.insert(table.table, effects);
     }
+    failpoint::BATCH_ROWS_DERIVED.pass().await?;
     derive_portfolios(tx, cycle_id, touched, &mut derived).await?;
+    failpoint::BATCH_PORTFOLIOS_WRITTEN.pass().await?;
     derive_codes(tx, cycle_id, touched, &mut derived).await?;
     Ok(derived)
 }

@@ -2,6 +2,8 @@
 
 use tokio_postgres::error::SqlState;
 
+use crate::failpoint::Injected;
+
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -67,6 +69,16 @@ impl StoreError {
 /// Data exception, integrity constraint violation, and program limit exceeded (a key too long for an index): repeating
 /// helps in none of them.
 const DATA_CLASSES: [&str; 3] = ["22", "23", "54"];
+
+impl From<Injected> for StoreError {
+    fn from(injected: Injected) -> Self {
+        if injected.outage {
+            Self::Outage(injected.to_string())
+        } else {
+            Self::Inconsistent(injected.to_string())
+        }
+    }
+}
 
 impl From<tokio_postgres::Error> for StoreError {
     /// D6: what is the data's fault is found by halving the batch; any other class is an outage.

@@ -9,7 +9,9 @@ use crate::merge_funds::Statements;
 use crate::portfolio::HeldPortfolio;
 use crate::precedence::{Voice, table_of};
 use crate::task::Severity;
-use crate::{Dataset, FundCode, Observation, Outcome, Said, SourceName, TaskAnswer, TaskId};
+use crate::{
+    Dataset, FundCode, Observation, Outcome, Said, SourceName, TaskAnswer, TaskId, failpoint,
+};
 
 use super::cycles::{Cycle, Scope};
 use super::daily;
@@ -43,6 +45,7 @@ pub(super) async fn write_answers(
             taken.push(answer);
         }
     }
+    failpoint::BATCH_LISTS_CHECKED.pass().await?;
     write_observations(tx, cycle, &taken, &mut report).await?;
 
     let rejects: Vec<_> = answers
@@ -55,6 +58,7 @@ pub(super) async fn write_answers(
         })
         .collect();
     tasks::write_rejects(tx, cycle, &rejects).await?;
+    failpoint::BATCH_REJECTS_WRITTEN.pass().await?;
     for (id, reject) in rejects {
         if reject.severity == Severity::Rejected
             && let Some(table) = table_of(id.source, reject.dataset)
@@ -67,7 +71,9 @@ pub(super) async fn write_answers(
         }
     }
     tasks::acknowledge(tx, cycle, &outcomes).await?;
+    failpoint::BATCH_ACKNOWLEDGED.pass().await?;
     tasks::add_counts(tx, cycle.id, &report.tables).await?;
+    failpoint::BATCH_COUNTED.pass().await?;
     report.tasks = outcomes
         .into_iter()
         .map(|(answer, outcome)| Acknowledged::new(answer.id.clone(), outcome))
@@ -126,9 +132,11 @@ async fn write_observations(
         funds::record_listings(tx, cycle, &listings, &mut funds).await?
     };
 
+    failpoint::BATCH_FUNDS_ENSURED.pass().await?;
     let mut folding = Folding::read(tx, &observations, &funds, &entering).await?;
     folding.fold_all(cycle, &observations, &funds);
     observations::write(tx, Some(cycle.id), &folding.changed_statements()).await?;
+    failpoint::BATCH_OBSERVED.pass().await?;
     let closed = closed_monthly(tx).await?;
     let derived = folding
         .derive(tx, cycle, &funds, &entering, &closed)
@@ -140,6 +148,7 @@ async fn write_observations(
             .or_default()
             .add(counts);
     }
+    failpoint::BATCH_DERIVED.pass().await?;
     folding.count(&observations, &funds, &derived, report);
 
     for answer in answers {
@@ -156,7 +165,9 @@ async fn write_observations(
             funds::apply_status(tx, cycle).await?;
         }
     }
-    write_days(tx, cycle, &observations, &funds, &entering, report).await
+    write_days(tx, cycle, &observations, &funds, &entering, report).await?;
+    failpoint::BATCH_DAYS_WRITTEN.pass().await?;
+    Ok(())
 }
 
 /// Ids of the closed full monthly cycles: by them fields go stale.

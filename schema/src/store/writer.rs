@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_postgres::Client;
 
-use crate::{PlannedTask, SourceName};
+use crate::{PlannedTask, SourceName, failpoint};
 
 use super::commit;
 use super::cycles::{self, Cycle, CycleRequest, ScheduleFacts};
@@ -31,9 +31,12 @@ impl Writer {
     pub async fn open(database: &str, lock_patience: Duration) -> Result<Self, StoreError> {
         let config = session::read_config(database)?;
         let mut client = session::connect(&config).await?;
+        failpoint::OPEN_CONNECTED.pass().await?;
         session::take_lock(&client, lock_patience).await?;
+        failpoint::OPEN_LOCKED.pass().await?;
         migration::migrate(&mut client).await?;
         session::create_staging(&client).await?;
+        failpoint::OPEN_MIGRATED.pass().await?;
         Ok(Self {
             client,
             retention: Retention::USUAL,
@@ -52,8 +55,11 @@ impl Writer {
     /// Outages.
     pub async fn begin_cycle(&mut self, request: &CycleRequest) -> Result<Cycle, StoreError> {
         let tx = self.client.transaction().await?;
+        failpoint::BEGIN_OPENED.pass().await?;
         let cycle = cycles::begin(&tx, request).await?;
+        failpoint::BEGIN_WRITTEN.pass().await?;
         tx.commit().await?;
+        failpoint::BEGIN_COMMITTED.pass().await?;
         Ok(cycle)
     }
 
@@ -76,9 +82,12 @@ impl Writer {
         planner: &(dyn Fn(&PlanningState) -> Vec<NewTask> + Send + Sync),
     ) -> Result<usize, StoreError> {
         let tx = self.client.transaction().await?;
+        failpoint::PLAN_OPENED.pass().await?;
         let state = planning::read(&tx, cycle).await?;
         let planned = tasks::plan(&tx, cycle, &planner(&state)).await?;
+        failpoint::PLAN_WRITTEN.pass().await?;
         tx.commit().await?;
+        failpoint::PLAN_COMMITTED.pass().await?;
         Ok(planned)
     }
 
@@ -87,7 +96,10 @@ impl Writer {
     /// # Errors
     /// Outages.
     pub async fn checkpoint(&mut self, cycle: &Cycle) -> Result<Vec<PlannedTask>, StoreError> {
-        tasks::checkpoint(&self.client, cycle).await
+        failpoint::CHECKPOINT_ASKED.pass().await?;
+        let left = tasks::checkpoint(&self.client, cycle).await?;
+        failpoint::CHECKPOINT_READ.pass().await?;
+        Ok(left)
     }
 
     /// Commits a batch in one transaction (D1). A batch that is found to be committed already is not repeated: its
@@ -110,8 +122,11 @@ impl Writer {
     /// Outages.
     pub async fn begin_round_two(&mut self, cycle: &mut Cycle) -> Result<usize, StoreError> {
         let tx = self.client.transaction().await?;
+        failpoint::ROUND_TWO_OPENED.pass().await?;
         let left = cycles::begin_round_two(&tx, cycle).await?;
+        failpoint::ROUND_TWO_WRITTEN.pass().await?;
         tx.commit().await?;
+        failpoint::ROUND_TWO_COMMITTED.pass().await?;
         Ok(left)
     }
 
@@ -126,8 +141,11 @@ impl Writer {
         reason: &str,
     ) -> Result<CycleTotals, StoreError> {
         let tx = self.client.transaction().await?;
+        failpoint::CLOSE_OPENED.pass().await?;
         let totals = cycles::close(&tx, cycle, reason, &self.retention).await?;
+        failpoint::CLOSE_WRITTEN.pass().await?;
         tx.commit().await?;
+        failpoint::CLOSE_COMMITTED.pass().await?;
         Ok(totals)
     }
 
@@ -136,6 +154,7 @@ impl Writer {
     /// # Errors
     /// Outages.
     pub async fn totals(&mut self, cycle: &Cycle) -> Result<CycleTotals, StoreError> {
+        failpoint::STOP_TOTALS.pass().await?;
         cycles::totals(&self.client, cycle).await
     }
 

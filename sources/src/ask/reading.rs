@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use schema::failpoint::{self, Injected};
 use schema::task::{PayloadHash, Severity};
 use schema::{Outcome, PlannedTask, Reject, TaskAnswer};
 use sha2::{Digest, Sha256};
@@ -203,13 +204,17 @@ fn recognise_or_read(
     }
     let asked: Vec<PlannedTask> = unread.iter().map(|(task, _)| task.clone()).collect();
     let mut readings = match catch_unwind(AssertUnwindSafe(|| {
-        site.read(page, &asked, answer, &context)
+        failpoint::PARSE_BEGINS.reach()?;
+        let readings = site.read(page, &asked, answer, &context);
+        failpoint::PARSE_ENDED.reach()?;
+        Ok::<_, Injected>(readings)
     })) {
-        Ok(readings) if readings.len() == asked.len() => readings,
-        Ok(readings) => all_broken(
+        Ok(Ok(readings)) if readings.len() == asked.len() => readings,
+        Ok(Ok(readings)) => all_broken(
             asked.len(),
             &format!("{} readings for {} tasks", readings.len(), asked.len()),
         ),
+        Ok(Err(injected)) => all_broken(asked.len(), &injected.to_string()),
         Err(panic) => all_broken(
             asked.len(),
             &format!("a panic: {}", words_of(panic.as_ref())),

@@ -56,6 +56,16 @@ pub struct FetchFailure {
     pub attempts: u32,
 }
 
+impl From<schema::failpoint::Injected> for FetchFailure {
+    fn from(injected: schema::failpoint::Injected) -> Self {
+        Self {
+            kind: FailureKind::Failed,
+            text: injected.to_string(),
+            attempts: 0,
+        }
+    }
+}
+
 /// What a failure means for the tasks that asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {

@@ -1,0 +1,235 @@
+//! Places at which tests inject a fault: before and after every step of a task's way from its plan to its
+//! acknowledgement, and of the cycle's, the supervisor's and the stop's own steps.
+//!
+//! They exist only with the feature `failpoints`, which nothing but tests switches on: in every other build reaching one
+//! is nothing at all, and the crate `fail` is not part of the program. A point is named once, here; one that is not listed
+//! cannot be reached, and the tests prove of each listed one that it is.
+
+/// A place at which a fault can be injected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Failpoint(&'static str);
+
+/// A fault that was injected as an error of the step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an error injected at {point}")]
+pub struct Injected {
+    /// Where.
+    pub point: Failpoint,
+    /// Whether the database is to be taken for away, rather than the step for broken.
+    pub outage: bool,
+}
+
+impl Failpoint {
+    /// Its name: the group of steps, then the step.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.0
+    }
+}
+
+impl std::fmt::Display for Failpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+macro_rules! failpoints {
+    ($($constant:ident $name:literal $meaning:literal)*) => {
+        $(#[doc = $meaning] pub const $constant: Failpoint = Failpoint($name);)*
+
+        /// Every failpoint there is.
+        pub const ALL: &[Failpoint] = &[$($constant),*];
+    };
+}
+
+failpoints! {
+    // The writer's session.
+    OPEN_CONNECTED "open::connected" "Connected, the lock not yet taken."
+    OPEN_LOCKED "open::locked" "The lock is taken, the schema not yet looked at."
+    OPEN_MIGRATED "open::migrated" "The schema is as it should be, nobody told yet."
+
+    // The cycle's own steps, in the order of a cycle.
+    BEGIN_OPENED "begin::opened" "In the transaction that begins a cycle, nothing written."
+    BEGIN_WRITTEN "begin::written" "Before its COMMIT."
+    BEGIN_COMMITTED "begin::committed" "After its COMMIT."
+    CYCLE_BEGAN "cycle::began" "The cycle knows what it is."
+    PLAN_OPENED "plan::opened" "In the transaction that plans a stage, nothing written."
+    PLAN_WRITTEN "plan::written" "Before its COMMIT."
+    PLAN_COMMITTED "plan::committed" "After its COMMIT."
+    CYCLE_PLANNED "cycle::planned" "A stage is planned."
+    CHECKPOINT_ASKED "checkpoint::asked" "What is left is to be read."
+    CHECKPOINT_READ "checkpoint::read" "What is left has been read, nobody told yet."
+    CYCLE_WAVE_BEGINS "cycle::wave_begins" "A wave is about to be given to the supervisor."
+    CYCLE_WAVE_ENDED "cycle::wave_ended" "The supervisor has said that a wave has ended."
+    ROUND_TWO_OPENED "round_two::opened" "In the transaction that begins round 2, nothing written."
+    ROUND_TWO_WRITTEN "round_two::written" "Before its COMMIT."
+    ROUND_TWO_COMMITTED "round_two::committed" "After its COMMIT."
+    CYCLE_ROUND_TWO "cycle::round_two" "The cycle knows whether there is a round 2."
+    CLOSE_OPENED "close::opened" "In the transaction that closes the cycle, nothing written."
+    CLOSE_WRITTEN "close::written" "Before its COMMIT."
+    CLOSE_COMMITTED "close::committed" "After its COMMIT."
+    CYCLE_CLOSED "cycle::closed" "The cycle is closed, nobody told yet."
+
+    // A task's way: source.
+    SOURCE_STARTED "source::started" "An incarnation of a source has its tasks, nothing asked."
+    FETCH_CREDITED "fetch::credited" "A lane has its credit, nothing asked."
+    FETCH_ASKING "fetch::asking" "The request is about to be made."
+    FETCH_ANSWERED "fetch::answered" "The site has answered."
+    PARSE_BEGINS "parse::begins" "In the parser's thread, nothing read."
+    PARSE_ENDED "parse::ended" "In the parser's thread, all read."
+    SEND_BEFORE "send::before" "An answer is about to be handed to the merge."
+    SEND_AFTER "send::after" "An answer is in the merge's mailbox."
+    SOURCE_ACKNOWLEDGED "source::acknowledged" "The source learns which of its tasks are committed."
+
+    // Merge.
+    MERGE_RECEIVED "merge::received" "An answer has come, nothing done with it."
+    MERGE_VALIDATED "merge::validated" "It was validated, not queued."
+    MERGE_BATCHED "merge::batched" "A batch was cut, not sent."
+    MERGE_SENT "merge::sent" "A batch is in the loader's mailbox."
+    MERGE_SETTLED "merge::settled" "The merge learns that a batch is committed."
+
+    // Loader, and each step of its transaction.
+    LOADER_RECEIVED "loader::received" "A batch has come, nothing done with it."
+    BATCH_BEFORE "batch::before" "Before BEGIN."
+    BATCH_BEGUN "batch::begun" "After BEGIN."
+    BATCH_LOOKED_UP "batch::looked_up" "The last batch was read: this is another one."
+    BATCH_LISTS_CHECKED "batch::lists_checked" "Whole lists were measured by their yard-stick."
+    BATCH_FUNDS_ENSURED "batch::funds_ensured" "The funds have their identities and listings."
+    BATCH_OBSERVED "batch::observed" "The observations are folded and written."
+    BATCH_ROWS_DERIVED "batch::rows_derived" "The small tables are derived, portfolios not."
+    BATCH_PORTFOLIOS_WRITTEN "batch::portfolios_written" "Portfolios are written, codes not."
+    BATCH_DERIVED "batch::derived" "All small tables are derived."
+    BATCH_DAYS_STAGED "batch::days_staged" "The days are staged, none written."
+    BATCH_DAYS_WRITTEN "batch::days_written" "The days are written."
+    BATCH_REJECTS_WRITTEN "batch::rejects_written" "The rejects are written."
+    BATCH_ACKNOWLEDGED "batch::acknowledged" "The tasks are acknowledged, in the transaction."
+    BATCH_COUNTED "batch::counted" "The books are kept."
+    BATCH_NAMED "batch::named" "The batch's name and report are written: before COMMIT."
+    BATCH_COMMITTED "batch::committed" "After COMMIT, nobody told yet."
+    LOADER_COMMITTED "loader::committed" "The loader knows of the COMMIT, nobody told yet."
+    LOADER_ACKNOWLEDGED "loader::acknowledged" "The sources were told, the merge not."
+    LOADER_SETTLED "loader::settled" "Everybody was told."
+
+    // Supervisor.
+    SUPERVISOR_WAVE "supervisor::wave" "A wave has come, no source started."
+    SUPERVISOR_EXITED "supervisor::exited" "A child is gone, nothing done about it."
+    SUPERVISOR_RESTARTING "supervisor::restarting" "The delay is over, nothing restarted."
+    SUPERVISOR_RESTARTED "supervisor::restarted" "Merge and loader run again, the sources do not."
+    SUPERVISOR_REVIVING "supervisor::reviving" "What is left for a source was read, the source not started."
+
+    // The stop.
+    STOP_ASKED "stop::asked" "A signal has come, nobody told yet."
+    STOP_TOLD "stop::told" "Everybody was told, nothing has ended."
+    STOP_TOTALS "stop::totals" "All has ended, the totals are to be read."
+}
+
+#[cfg(feature = "failpoints")]
+mod injection {
+    use std::io::Write as _;
+    use std::time::Duration;
+
+    use super::{Failpoint, Injected};
+
+    /// How long an injected delay is.
+    const DELAY: Duration = Duration::from_millis(300);
+
+    /// What is to happen at a point, by the argument of `return(…)` in `FAILPOINTS`.
+    enum Action {
+        Pass,
+        Delay,
+        Fail { outage: bool },
+    }
+
+    impl Failpoint {
+        /// Reaches the point in code that cannot wait.
+        ///
+        /// # Errors
+        /// The injected one.
+        pub fn reach(self) -> Result<(), Injected> {
+            match self.action() {
+                Action::Pass => {}
+                Action::Delay => std::thread::sleep(DELAY),
+                Action::Fail { outage } => return Err(self.injected(outage)),
+            }
+            Ok(())
+        }
+
+        /// Reaches the point; a delay holds up this step alone.
+        ///
+        /// # Errors
+        /// The injected one.
+        pub async fn pass(self) -> Result<(), Injected> {
+            match self.action() {
+                Action::Pass => {}
+                Action::Delay => tokio::time::sleep(DELAY).await,
+                Action::Fail { outage } => return Err(self.injected(outage)),
+            }
+            Ok(())
+        }
+
+        const fn injected(self, outage: bool) -> Injected {
+            Injected {
+                point: self,
+                outage,
+            }
+        }
+
+        fn action(self) -> Action {
+            fail::fail_point!(self.0, |argument| self.act(argument.as_deref()));
+            Action::Pass
+        }
+
+        /// Every fault is announced, so that a test can tell that it happened.
+        fn act(self, argument: Option<&str>) -> Action {
+            let what = argument.unwrap_or("error");
+            // Standard error that is gone has no reader.
+            let _ = writeln!(std::io::stderr(), "failpoint {self}: {what}");
+            match what {
+                "note" => Action::Pass,
+                "delay" => Action::Delay,
+                "panic" => panic!("a panic injected at {self}"),
+                "abort" => std::process::abort(),
+                "outage" => Action::Fail { outage: true },
+                "error" => Action::Fail { outage: false },
+                other => panic!("no failpoint knows the action `{other}`"),
+            }
+        }
+    }
+
+    /// Reads `FAILPOINTS`, whose syntax is that of the crate `fail` with the actions above as `return(…)`; in force until it
+    /// is dropped.
+    #[must_use]
+    pub fn from_environment() -> impl Sized {
+        fail::FailScenario::setup()
+    }
+}
+
+#[cfg(not(feature = "failpoints"))]
+mod injection {
+    use super::{Failpoint, Injected};
+
+    impl Failpoint {
+        /// Nothing: see the module.
+        ///
+        /// # Errors
+        /// None.
+        #[inline]
+        pub const fn reach(self) -> Result<(), Injected> {
+            Ok(())
+        }
+
+        /// Nothing: see the module.
+        ///
+        /// # Errors
+        /// None.
+        #[inline]
+        pub fn pass(self) -> std::future::Ready<Result<(), Injected>> {
+            std::future::ready(Ok(()))
+        }
+    }
+
+    /// Nothing: see the module.
+    pub const fn from_environment() -> impl Sized {}
+}
+
+pub use injection::from_environment;

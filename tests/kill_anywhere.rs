@@ -1,0 +1,291 @@
+//! Whatever happens, and wherever on a task's way: the next start goes on, and the result is that of an undisturbed run
+//! (D1, D4, D6, A1-A3, O3).
+//!
+//! Every failpoint x {panic, error, database away, delay, abort of the process}, each at a drawn moment in a small market:
+//! with `MASTER_RUNNER_SOAK_SECS` in every mode, without it in one of them, which the seed turns on. `MASTER_RUNNER_SEED`
+//! repeats a draw.
+
+mod books;
+mod faults;
+mod races;
+mod soak;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use replica::MarketConfig;
+use schema::failpoint::{self, Failpoint};
+use schema::store::Writer;
+use tokio::process::Child;
+
+use self::books::{AUDIT, asked_again, difference, left_in};
+use self::faults::{Action, Case, Draws, Ending, seed};
+use crate::world::{Database, Run, World, ended};
+
+const MODES: [&str; 3] = ["sequential", "hybrid", "parallel"];
+/// Runs at once: most of the time they wait.
+const AT_ONCE: usize = 8;
+/// No run takes longer, whatever happens in it: a hang is a failure.
+const RUN_LIMIT: Duration = Duration::from_secs(120);
+/// What was killed at most so often is whole at last.
+const MOST_STARTS: usize = 8;
+
+/// The market of all cases, and a database that is migrated already.
+pub struct Ground {
+    template: Database,
+}
+
+impl Ground {
+    pub async fn prepare() -> Self {
+        let template = Database::create().await;
+        drop(
+            Writer::open(&template.url(), Duration::from_secs(10))
+                .await
+                .expect("the database is migrated"),
+        );
+        let client = template.connect().await;
+        client.batch_execute(AUDIT).await.expect("the audit is set");
+        drop(client);
+        template.end_sessions().await;
+        Self { template }
+    }
+
+    /// A world of its own, with this at its failpoints.
+    pub async fn world(&self, failpoints: String) -> World {
+        let market = MarketConfig {
+            funds: 8,
+            days: 15,
+            ..MarketConfig::default()
+        };
+        let mut world = World::with(market, self.template.copy().await).await;
+        world.settings.failpoints = failpoints;
+        world.settings.more = "supervision: (restart_delay_secs: (1, 1)),".to_owned();
+        world
+    }
+}
+
+/// What an undisturbed run leaves, and how often it passes each failpoint.
+pub struct Undisturbed {
+    pub left: Vec<String>,
+    passed: BTreeMap<(&'static str, Failpoint), usize>,
+}
+
+impl Undisturbed {
+    pub async fn run(ground: &Ground) -> Self {
+        let mut passed = BTreeMap::new();
+        let mut left: Vec<Vec<String>> = Vec::new();
+        for mode in MODES {
+            let everywhere: Vec<String> = failpoint::ALL
+                .iter()
+                .map(|point| format!("{point}=return(note)"))
+                .collect();
+            let world = ground.world(everywhere.join(";")).await;
+            let run = run(&world, mode).await;
+            run.exits(0);
+            for point in failpoint::ALL {
+                let note = format!("failpoint {point}: note\n");
+                passed.insert((mode, *point), run.said.matches(&note).count());
+            }
+            world.assert_truth().await;
+            assert_eq!(asked_again(&world).await, Vec::<String>::new(), "{mode}");
+            left.push(left_in(&world).await);
+            world.database.remove().await;
+        }
+        for other in &left[1..] {
+            assert_eq!(difference(&left[0], other), "", "the modes differ");
+        }
+        Self {
+            left: left.swap_remove(0),
+            passed,
+        }
+    }
+
+    /// A moment at which a point is passed by an undisturbed run, and so by one that is not disturbed before.
+    pub fn moment(&self, mode: &'static str, point: Failpoint, draws: &mut Draws) -> usize {
+        // How many batches there are is a matter of time: the later ones may not be.
+        draws.below(self.passed[&(mode, point)] * 2 / 3)
+    }
+}
+
+pub fn arguments(mode: &str) -> [&str; 7] {
+    [
+        "--once",
+        "--no-progress",
+        "--cycle",
+        "monthly",
+        "--date=2026-10-15",
+        "--mode",
+        mode,
+    ]
+}
+
+/// One start, to its end.
+pub async fn run(world: &World, mode: &str) -> Run {
+    until_end(world.spawn(&arguments(mode))).await
+}
+
+pub async fn until_end(child: Child) -> Run {
+    tokio::time::timeout(RUN_LIMIT, ended(child))
+        .await
+        .unwrap_or_else(|_| panic!("the run did not end within {RUN_LIMIT:?}"))
+}
+
+pub fn stop(child: &Child) {
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+    // A run that has ended meanwhile needs no signal.
+    let _ = pid.map(|pid| kill(Pid::from_raw(pid), Signal::SIGTERM));
+}
+
+/// Whether nothing is left to do: the cycle is closed, and no task of it failed.
+pub async fn is_whole(world: &World) -> bool {
+    let open = "SELECT 1 FROM runner.cycle WHERE state = 'open' UNION ALL SELECT 1 FROM runner.task
+                WHERE acked_cycle IS NULL OR outcome IN ('failed', 'deferred')";
+    let closed = "SELECT 1 FROM runner.cycle WHERE state = 'closed'";
+    world.ask(open).await.is_empty() && !world.ask(closed).await.is_empty()
+}
+
+/// Starts the same command again until nothing is left to do; returns how often.
+///
+/// # Errors
+/// The first start that did not end well, in words.
+pub async fn go_on(world: &mut World, mode: &str) -> Result<usize, String> {
+    world.settings.failpoints = String::new();
+    for starts in 0..MOST_STARTS {
+        if is_whole(world).await {
+            return Ok(starts);
+        }
+        let again = run(world, mode).await;
+        if again.code != Some(0) {
+            return Err(format!(
+                "the next start exits {:?}:\n{}",
+                again.code, again.said
+            ));
+        }
+    }
+    Err(format!("not whole after {MOST_STARTS} starts"))
+}
+
+/// What the tables, the books and the request log say of a case that is over; empty where all is well.
+pub async fn verdict(world: &World, undisturbed: &Undisturbed) -> String {
+    let mut told = difference(&undisturbed.left, &left_in(world).await);
+    for again in asked_again(world).await {
+        told.push_str(&format!("  {again}\n"));
+    }
+    told
+}
+
+/// Why the run did not end as it must, if it did not.
+fn ended_wrong(case: &Case, run: &Run) -> Option<String> {
+    let restarted = run.said.contains("restarted");
+    let right = match case.ending() {
+        Ending::Unimpressed => run.code == Some(0) && !restarted,
+        Ending::Restarted => run.code == Some(0) && restarted,
+        Ending::Failed => run.code == Some(1),
+        Ending::Dead => run.code.is_none(),
+        // It may have been done before the signal came.
+        Ending::Stopped => matches!(run.code, Some(4 | 0)),
+        Ending::FailedOrStopped => matches!(run.code, Some(1 | 4)),
+    };
+    (!right).then(|| {
+        format!(
+            "exit {:?}, not {:?}:\n{}",
+            run.code,
+            case.ending(),
+            run.said
+        )
+    })
+}
+
+/// Runs a case, and starts again what has not ended; `None` if the fault was never reached.
+async fn survive(
+    ground: &Ground,
+    undisturbed: &Undisturbed,
+    case: &Case,
+) -> Option<Result<(), String>> {
+    let mut world = ground.world(case.failpoints()).await;
+    let child = world.spawn(&arguments(case.mode));
+    if case.is_stopped() {
+        while world.replica.log().requests.len() < 25 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        stop(&child);
+    }
+    let first = until_end(child).await;
+    let reached = format!("failpoint {}: {}\n", case.point, case.action.name());
+    let result = if first.said.matches(&reached).count() != 1 {
+        None
+    } else if let Some(wrong) = ended_wrong(case, &first) {
+        Some(Err(wrong))
+    } else {
+        Some(match go_on(&mut world, case.mode).await {
+            Err(wrong) => Err(format!("{wrong}\nafter the first one:\n{}", first.said)),
+            Ok(_) => match verdict(&world, undisturbed).await {
+                wrong if wrong.is_empty() => Ok(()),
+                wrong => Err(format!("{wrong}after:\n{}", first.said)),
+            },
+        })
+    };
+    world.database.remove().await;
+    result
+}
+
+/// Every failpoint with every action: in every mode, or (`whole` is false) each in one of them, which the seed turns on.
+fn every_case(undisturbed: &Undisturbed, seed: u64, whole: bool) -> Vec<Case> {
+    let mut draws = Draws(seed);
+    let first = draws.below(MODES.len());
+    let faults = failpoint::ALL
+        .iter()
+        .flat_map(|point| Action::at(*point).map(|action| (*point, action)));
+    let mut cases = Vec::new();
+    for (number, (point, action)) in faults.enumerate() {
+        for (turn, mode) in MODES.into_iter().enumerate() {
+            if whole || (first + number) % MODES.len() == turn {
+                let after = undisturbed.moment(mode, point, &mut draws);
+                cases.push(Case {
+                    point,
+                    action,
+                    mode,
+                    after,
+                });
+            }
+        }
+    }
+    cases
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_anywhere_the_tables_are_those_of_an_undisturbed_run() {
+    let seed = seed();
+    let ground = Ground::prepare().await;
+    let undisturbed = Undisturbed::run(&ground).await;
+    let whole = std::env::var_os("MASTER_RUNNER_SOAK_SECS").is_some();
+    let cases = every_case(&undisturbed, seed, whole);
+    let (ground, undisturbed) = (&ground, &undisturbed);
+    let wrong: Vec<String> = futures_util::stream::iter(cases.clone())
+        .map(|mut case| async move {
+            loop {
+                match survive(ground, undisturbed, &case).await {
+                    Some(Ok(())) => return None,
+                    Some(Err(wrong)) => return Some(format!("{case}:\n{wrong}")),
+                    // There were fewer batches this time.
+                    None if case.after > 0 => case.after /= 2,
+                    None => return Some(format!("{case}: the fault was never reached")),
+                }
+            }
+        })
+        .buffer_unordered(AT_ONCE)
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
+    println!("seed {seed}: {} cases", cases.len());
+    assert!(
+        wrong.is_empty(),
+        "MASTER_RUNNER_SEED={seed}: {} of {} cases went wrong:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
+}

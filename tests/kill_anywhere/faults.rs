@@ -1,0 +1,183 @@
+//! The faults: where, what, in which mode, at which time; and how a run that has one must end.
+
+use schema::failpoint::{self, Failpoint};
+
+/// What happens at a failpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// The step panics.
+    Panic,
+    /// The step returns an error, or its actor ends with one.
+    Error,
+    /// The step finds the database away, though it is not.
+    Outage,
+    /// The step takes its time.
+    Delay,
+    /// The process is gone.
+    Abort,
+}
+
+impl Action {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Panic => "panic",
+            Self::Error => "error",
+            Self::Outage => "outage",
+            Self::Delay => "delay",
+            Self::Abort => "abort",
+        }
+    }
+
+    /// The actions that make sense at a point: only a step in the database can find it away.
+    pub fn at(point: Failpoint) -> impl Iterator<Item = Self> {
+        let in_database = [
+            "open",
+            "begin",
+            "plan",
+            "checkpoint",
+            "round_two",
+            "close",
+            "batch",
+        ]
+        .contains(&group(point))
+            || point == failpoint::STOP_TOTALS;
+        [
+            Self::Panic,
+            Self::Error,
+            Self::Delay,
+            Self::Abort,
+            Self::Outage,
+        ]
+        .into_iter()
+        .filter(move |action| in_database || *action != Self::Outage)
+    }
+}
+
+/// The first word of a point's name.
+pub fn group(point: Failpoint) -> &'static str {
+    point.name().split("::").next().unwrap_or_default()
+}
+
+/// A run with one fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Case {
+    pub point: Failpoint,
+    pub action: Action,
+    pub mode: &'static str,
+    /// How often the point is passed unharmed before.
+    pub after: usize,
+}
+
+impl std::fmt::Display for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} at {} (the {} time), {}",
+            self.action.name(),
+            self.point,
+            self.after + 1,
+            self.mode
+        )
+    }
+}
+
+/// How a run that has a fault ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Exit 0, and no actor was restarted.
+    Unimpressed,
+    /// Exit 0 after an actor was restarted.
+    Restarted,
+    /// Exit 1: there is nobody to restart this part; the next start goes on.
+    Failed,
+    /// The process is gone.
+    Dead,
+    /// Exit 4, as a signal asks for.
+    Stopped,
+    /// Exit 1 or 4: the part that was told of the stop has failed in it.
+    FailedOrStopped,
+}
+
+impl Case {
+    /// What `FAILPOINTS` says: the fault, and what makes the run come by its place.
+    pub fn failpoints(&self) -> String {
+        let action = self.action.name();
+        let fault = match self.after {
+            0 => format!("{}=1*return({action})->off", self.point),
+            after => format!("{}={after}*off->1*return({action})->off", self.point),
+        };
+        match provoked_by(self.point) {
+            Some(other) => format!("{other};{fault}"),
+            None => fault,
+        }
+    }
+
+    /// Whether the run is told to stop.
+    pub fn is_stopped(&self) -> bool {
+        group(self.point) == "stop"
+    }
+
+    /// How the run must end (O3).
+    pub fn ending(&self) -> Ending {
+        let fails = matches!(self.action, Action::Panic | Action::Error);
+        match (group(self.point), self.action) {
+            (_, Action::Abort) => Ending::Dead,
+            ("stop", _) if self.point == failpoint::STOP_TOTALS => Ending::Stopped,
+            ("stop", _) if fails => Ending::FailedOrStopped,
+            ("stop", _) => Ending::Stopped,
+            ("open" | "cycle" | "supervisor", _) if fails => Ending::Failed,
+            ("supervisor", _) if provoked_by(self.point).is_some() => Ending::Restarted,
+            (_, Action::Delay | Action::Outage) => Ending::Unimpressed,
+            // D6: the failure of a task, which round 2 asks again.
+            ("parse", _) => Ending::Unimpressed,
+            ("fetch", Action::Error) if self.point != failpoint::FETCH_CREDITED => {
+                Ending::Unimpressed
+            }
+            _ => Ending::Restarted,
+        }
+    }
+}
+
+/// What makes a run come by a point that an undisturbed one does not pass.
+pub fn provoked_by(point: Failpoint) -> Option<&'static str> {
+    [
+        failpoint::SUPERVISOR_RESTARTING,
+        failpoint::SUPERVISOR_RESTARTED,
+        failpoint::SUPERVISOR_REVIVING,
+    ]
+    .contains(&point)
+    .then_some("merge::received=9*off->1*return(panic)->off")
+}
+
+/// A small generator whose whole course is its seed (SplitMix64).
+#[derive(Debug, Clone, Copy)]
+pub struct Draws(pub u64);
+
+impl Draws {
+    /// A number below `bound`; 0 below 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^= mixed >> 31;
+        let bound = u64::try_from(bound.max(1)).expect("a usize fits");
+        usize::try_from(mixed % bound).expect("below a usize")
+    }
+
+    /// One of them.
+    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())]
+    }
+}
+
+/// The seed that is asked for (`MASTER_RUNNER_SEED`), or one by the clock.
+pub fn seed() -> u64 {
+    match std::env::var("MASTER_RUNNER_SEED") {
+        Ok(seed) => seed.parse().expect("MASTER_RUNNER_SEED is a number"),
+        Err(_) => std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .expect("the clock is right")
+            .as_secs(),
+    }
+}
