@@ -110,7 +110,7 @@ impl From<EmbeddedError> for CommandError {
 impl CommandError {
     fn of_store(error: StoreError, settings: &RunnerSettings) -> Self {
         match error {
-            StoreError::Outage(cause) => Self::Away {
+            StoreError::Outage(cause) | StoreError::Undone(cause) => Self::Away {
                 database: place_of(&settings.database),
                 cause,
             },

@@ -25,8 +25,8 @@ use crate::scheduler::{CycleOutcome, ScheduledWork, WallClock, run_by_schedule};
 use crate::sites::Sites;
 use crate::stop_signals::StopSignals;
 use crate::warehouse::{
-    BACK_OFF, OpenError, OpenedWriter, RECONNECT_LOCK_PATIENCE, START_PATIENCE, StartPatience,
-    Warehouse, open_writer, psql_line,
+    BACK_OFF, OpenError, OpenedWriter, RECONNECT_LOCK_PATIENCE, REFUSAL_PATIENCE, START_PATIENCE,
+    StartPatience, Warehouse, open_writer, psql_line,
 };
 
 /// How long the sites may take to be reached before the reader is told that there is no network.
@@ -118,7 +118,7 @@ async fn run_on(
         }
     };
     let supervisor = Supervisor::new(
-        supervisor_settings(settings, sites, warehouse),
+        supervisor_settings(settings, sites, warehouse, args.once),
         Some(writer),
         stopping.clone(),
     )
@@ -345,6 +345,7 @@ fn supervisor_settings(
     settings: &RunnerSettings,
     sites: &Sites,
     warehouse: &Warehouse,
+    once: bool,
 ) -> SupervisorSettings {
     let supervision = &settings.supervision;
     let lease = sites.lease();
@@ -361,6 +362,11 @@ fn supervisor_settings(
             lock_patience: RECONNECT_LOCK_PATIENCE,
             retention: settings.retention.store,
             back_off: BACK_OFF,
+            refusal_patience: if once {
+                START_PATIENCE
+            } else {
+                REFUSAL_PATIENCE
+            },
             revive: warehouse.revive(),
         },
         lease,
@@ -370,7 +376,7 @@ fn supervisor_settings(
 
 fn start_failure(error: &StoreError) -> String {
     match error {
-        StoreError::Outage(why) => format!(
+        StoreError::Outage(why) | StoreError::Undone(why) => format!(
             "the database cannot be reached: {why}; it was waited for {} s, and no site was asked; start it, or correct DATABASE_URL or the key `database` of runner.ron",
             START_PATIENCE.as_secs()
         ),

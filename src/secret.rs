@@ -11,9 +11,19 @@ pub struct DatabaseUrl {
 }
 
 /// The text is not the address of a PostgreSQL database. Does not show the text.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not the address of a PostgreSQL database (postgres://user:password@host:port/database)")]
-pub struct NotADatabaseUrl;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotADatabaseUrl {
+    /// It cannot be read as one.
+    #[error(
+        "not the address of a PostgreSQL database (postgres://user:password@host:port/database)"
+    )]
+    Unreadable,
+    /// It asks for an encrypted connection.
+    #[error(
+        "it asks for TLS (sslmode=require), which master_runner does not speak; use sslmode=disable over a unix socket, a private network or a tunnel"
+    )]
+    TlsWanted,
+}
 
 impl DatabaseUrl {
     /// The whole address, for the client that connects; never for a person's eyes.
@@ -28,9 +38,13 @@ impl FromStr for DatabaseUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // The parser's own words may quote a part of the password: they are dropped on purpose.
-        let config = tokio_postgres::Config::from_str(text).map_err(|_| NotADatabaseUrl)?;
+        let config =
+            tokio_postgres::Config::from_str(text).map_err(|_| NotADatabaseUrl::Unreadable)?;
         if config.get_hosts().is_empty() {
-            return Err(NotADatabaseUrl);
+            return Err(NotADatabaseUrl::Unreadable);
+        }
+        if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
+            return Err(NotADatabaseUrl::TlsWanted);
         }
         let hosts: Vec<String> = config
             .get_hosts()

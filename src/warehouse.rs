@@ -21,6 +21,9 @@ pub const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 pub const RECONNECT_LOCK_PATIENCE: Duration = Duration::from_secs(90);
 /// How long `--once` and `check` give a database that is not there (A2).
 pub const START_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a scheduled runner asks a server again that refuses its session in mid-run: a role or a database may be under
+/// repair. A run with `--once` has [`START_PATIENCE`]: somebody waits for its exit code.
+pub const REFUSAL_PATIENCE: Duration = Duration::from_secs(600);
 /// Shortest and longest wait between two attempts to reach a database that is away.
 pub const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 

@@ -4,6 +4,7 @@
 
 mod browser;
 mod commands;
+mod database_faults;
 mod failures;
 mod house;
 mod kill_anywhere;

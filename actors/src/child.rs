@@ -17,6 +17,8 @@ pub enum ExitReason {
     Asked,
     /// It ended by itself with an error.
     Failed(String),
+    /// It ended by itself with an error that no restart can mend.
+    Final(String),
     /// It panicked; the text of the panic.
     Panicked(String),
     /// The supervisor ended it because it made no progress while waiting on nobody.
@@ -29,7 +31,10 @@ impl ExitReason {
     /// Whether the restart policy has to judge it.
     #[must_use]
     pub const fn is_failure(&self) -> bool {
-        matches!(self, Self::Failed(_) | Self::Panicked(_) | Self::Stuck)
+        matches!(
+            self,
+            Self::Failed(_) | Self::Final(_) | Self::Panicked(_) | Self::Stuck
+        )
     }
 }
 
@@ -38,7 +43,7 @@ impl std::fmt::Display for ExitReason {
         match self {
             Self::Finished => f.write_str("finished"),
             Self::Asked => f.write_str("stopped as asked"),
-            Self::Failed(why) => write!(f, "failed: {why}"),
+            Self::Failed(why) | Self::Final(why) => write!(f, "failed: {why}"),
             Self::Panicked(what) => write!(f, "panicked: {what}"),
             Self::Stuck => f.write_str("stuck: no progress while waiting on nobody"),
             Self::Killed => f.write_str("killed by the supervisor"),

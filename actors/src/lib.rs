@@ -7,6 +7,7 @@ pub mod child;
 pub mod loader_actor;
 pub mod merge_actor;
 pub mod messages;
+pub mod persistent_writer;
 pub mod pulse;
 pub mod restart_policy;
 pub mod run_mode;

@@ -5,51 +5,25 @@
 //! done again on a fresh connection. A batch whose COMMIT got no answer is looked up by its name, never guessed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use futures_util::future::{BoxFuture, LocalBoxFuture};
-use schema::failpoint::{self, Injected};
-use schema::store::{Batch, Retention, StoreError, Writer};
+use schema::failpoint;
+use schema::store::{Batch, Writer};
 use schema::{PlannedTask, SourceName, TaskId};
 use sources::transport::AskingLease;
 use tokio::sync::watch;
 
 use crate::child::{ExitReason, ExitSlip};
 use crate::messages::{BatchSettled, FundBatch, ReadCheckpoint, TasksAcknowledged};
+use crate::persistent_writer::{DatabaseWait, PersistentWriter};
+pub use crate::persistent_writer::{Revive, WriterFailed, WriterOp, WriterSettings};
 
 /// How often the holder of the database shows that it lives; a second runner that stands by counts on it.
 pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
-
-/// How the writer gets its connection.
-#[derive(Debug, Clone)]
-pub struct WriterSettings {
-    /// What [`Writer::open`] takes: a libpq connection string or URL. May hold a password: never logged.
-    pub database: String,
-    /// How long the advisory lock is tried for (O2).
-    pub lock_patience: Duration,
-    /// What of the warehouse's own records is kept (O6).
-    pub retention: Retention,
-    /// Shortest and longest wait between two attempts to reach a database that is away.
-    pub back_off: (Duration, Duration),
-    /// Brings a database back that has nobody else to do so; called before each attempt to reach it again.
-    pub revive: Option<Revive>,
-}
-
-/// What to do about a database that is away, before it is tried again: it may start a private server that died, and
-/// says by itself what it did or could not do.
-#[derive(Clone)]
-pub struct Revive(pub Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>);
-
-impl std::fmt::Debug for Revive {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Revive")
-    }
-}
-
-/// What the loader waits for, in words, shared with the supervisor's snapshot; `None` while it gets on.
-pub type DatabaseWait = Arc<Mutex<Option<String>>>;
+/// A sign of life that takes longer has met a connection whose other side is gone without a word.
+const HEARTBEAT_LIMIT: Duration = Duration::from_secs(90);
 
 /// The actor.
 pub struct LoaderActor {
@@ -64,17 +38,6 @@ pub struct LoaderActor {
     heartbeat_queued: bool,
     /// Whether anything was done on the writer since the last heartbeat.
     used_since_heartbeat: bool,
-}
-
-/// The database could not do it, and waiting will not help or is no longer allowed.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct WriterFailed(pub String);
-
-impl From<Injected> for WriterFailed {
-    fn from(injected: Injected) -> Self {
-        Self(injected.to_string())
-    }
 }
 
 impl LoaderActor {
@@ -109,6 +72,7 @@ impl LoaderActor {
             writer: self.writer.take(),
             waits_for: Arc::clone(&self.waits_for),
             stop: self.stop.clone(),
+            slip: self.slip.clone(),
         }
     }
 
@@ -192,18 +156,24 @@ async fn show_life(writer: &mut Option<Writer>, lease: &AskingLease, doing: &str
     };
     // The time before it is sent: when it arrives is not known here.
     let at = std::time::Instant::now();
-    match living.heartbeat(doing).await {
-        Ok(()) => lease.renew(at),
-        Err(error) => {
-            tracing::warn!(%error, "the connection to the database was lost while nothing was written; the next use takes a fresh one");
-            *writer = None;
+    let why = match tokio::time::timeout(HEARTBEAT_LIMIT, living.heartbeat(doing)).await {
+        Ok(Ok(())) => {
+            lease.renew(at);
+            return;
         }
-    }
+        Ok(Err(error)) if error.keeps_session() => {
+            tracing::warn!(%error, "the sign of life could not be written");
+            return;
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {} s", HEARTBEAT_LIMIT.as_secs()),
+    };
+    tracing::warn!(
+        error = why,
+        "the connection to the database was lost while nothing was written; a fresh one is taken"
+    );
+    *writer = None;
 }
-
-/// A unit of work on the writer that can be done again after a lost connection.
-pub type WriterOp<T> =
-    dyn for<'w> Fn(&'w mut Writer) -> LocalBoxFuture<'w, Result<T, StoreError>> + Send;
 
 /// supervisor, cycle -> loader: bookkeeping of the cycle (begin, plan, close …) on the one connection, in the order sent.
 #[derive(Message)]
@@ -324,69 +294,4 @@ async fn commit_batch(
     supervisor.do_send(news);
     failpoint::LOADER_SETTLED.pass().await?;
     Ok(())
-}
-
-/// A writer that outlives its connection.
-struct PersistentWriter {
-    settings: WriterSettings,
-    writer: Option<Writer>,
-    waits_for: DatabaseWait,
-    stop: watch::Receiver<bool>,
-}
-
-impl PersistentWriter {
-    async fn run<T>(&mut self, what: &'static str, op: &WriterOp<T>) -> Result<T, WriterFailed> {
-        let mut back_off = self.settings.back_off.0;
-        loop {
-            let result = match &mut self.writer {
-                Some(writer) => op(writer).await,
-                None => {
-                    if let Some(Revive(revive)) = &self.settings.revive {
-                        revive().await;
-                    }
-                    match Writer::open(&self.settings.database, self.settings.lock_patience).await {
-                        Ok(mut writer) => match writer.is_still_ours().await {
-                            Ok(()) => {
-                                writer.set_retention(self.settings.retention);
-                                self.writer = Some(writer);
-                                continue;
-                            }
-                            Err(error) => Err(error),
-                        },
-                        Err(error) => Err(error),
-                    }
-                }
-            };
-            let error = match result {
-                Ok(value) => {
-                    self.say_waiting(None);
-                    return Ok(value);
-                }
-                Err(error) => error,
-            };
-            if !error.is_outage() {
-                return Err(WriterFailed(format!("{what}: {error}")));
-            }
-            self.writer = None;
-            tracing::warn!(%error, retry_after_secs = back_off.as_secs_f64(), "the database is away while {what}; waiting, nothing is lost");
-            self.say_waiting(Some(format!("the database, while {what}")));
-            let stopped = tokio::select! {
-                _ = self.stop.wait_for(|stop| *stop) => true,
-                () = tokio::time::sleep(back_off) => false,
-            };
-            if stopped {
-                return Err(WriterFailed(format!(
-                    "{what}: stopped while the database was away: {error}"
-                )));
-            }
-            back_off = (back_off * 2).min(self.settings.back_off.1);
-        }
-    }
-
-    fn say_waiting(&self, what: Option<String>) {
-        *self
-            .waits_for
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = what;
-    }
 }

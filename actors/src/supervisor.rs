@@ -7,6 +7,7 @@
 //! | a source | it alone (one_for_one) | its unacknowledged tasks, read back through the loader after all queued commits |
 //! | the merge | merge, then all sources (rest_for_one) | the same |
 //! | the loader | loader, merge, then all sources | a fresh connection, the same |
+//! | the loader, for what no restart can mend (another runner, a refusal that lasts) | nobody | the cycle ends, in order |
 //!
 //! Only the supervisor judges ([`crate::restart_policy`]); a restart always builds a fresh actor.
 
@@ -27,9 +28,10 @@ use sources::transport::AskingLease;
 use tokio::sync::{oneshot, watch};
 
 use crate::child::Child;
-use crate::loader_actor::{DatabaseWait, LoaderActor, WriterSettings};
+use crate::loader_actor::{LoaderActor, WriterSettings};
 use crate::merge_actor::MergeActor;
 use crate::messages::{BatchSettled, ChildName, ReadSnapshot};
+use crate::persistent_writer::DatabaseWait;
 use crate::pulse::Pulse;
 use crate::restart_policy::{RestartHistory, RestartPolicy};
 use crate::run_mode::{ModeSizes, Wave};

@@ -192,7 +192,7 @@ fn database_words(place: &str, facts: &ServerFacts) -> String {
 
 fn database_failure(place: &str, error: &StoreError) -> String {
     match error {
-        StoreError::Outage(cause) => format!(
+        StoreError::Outage(cause) | StoreError::Undone(cause) => format!(
             "{place} is not available ({cause}); it was waited for {} s; next: start the server, or correct the database setting or DATABASE_URL",
             START_PATIENCE.as_secs()
         ),

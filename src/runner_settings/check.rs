@@ -24,7 +24,7 @@ use crate::runner_config::{
     SourcesConfig, SupervisionConfig, WealthmagikConfig, WebdriverConfig, Word,
 };
 use crate::schedule::Schedule;
-use crate::secret::DatabaseUrl;
+use crate::secret::{DatabaseUrl, NotADatabaseUrl};
 
 const MEGABYTE: u64 = 1 << 20;
 
@@ -107,6 +107,11 @@ fn database(
     };
     match DatabaseUrl::from_str(text) {
         Ok(url) => Some(DatabaseSettings::Url(url)),
+        Err(NotADatabaseUrl::TlsWanted) => found.wrong(
+            key,
+            "sslmode=require, and master_runner does not speak TLS",
+            "sslmode=disable or prefer, over a unix socket, a private network or a tunnel",
+        ),
         Err(error) => found.wrong(
             key,
             "no address (it is not shown: it may hold a password)",

@@ -19,6 +19,8 @@ use crate::world::{PageAsked, Run, World};
 const LIMIT: Duration = Duration::from_secs(120);
 /// A server notices a runner that is gone within this, also in mid-statement.
 const SESSION_LIMIT: Duration = Duration::from_secs(6);
+/// Whatever the runner has started is gone within this.
+const PROCESS_LIMIT: Duration = Duration::from_secs(5);
 /// By it everything is found that a runner of a test has started.
 const MARK: &str = "MASTER_RUNNER_TEST_RUN";
 
@@ -148,12 +150,20 @@ impl Running {
             code: status.expect("it can be waited for").code(),
             said: self.said(),
         };
-        let left = processes_of(self.pid, &self.mark);
-        assert!(
-            left.is_empty(),
-            "these run on: {left:?}; the run said:\n{}",
-            run.said
-        );
+        // The browser's watchdog sees to it that nothing is left, and ends last.
+        let began = Instant::now();
+        loop {
+            let left = processes_of(self.pid, &self.mark);
+            if left.is_empty() {
+                break;
+            }
+            assert!(
+                began.elapsed() < PROCESS_LIMIT,
+                "these run on: {left:?}; the run said:\n{}",
+                run.said
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         run
     }
 

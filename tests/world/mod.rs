@@ -1,6 +1,7 @@
 //! Builds replica, database and runner in one line, and looks at what became of the tables.
 
 mod asked;
+mod database_proxy;
 mod look;
 mod server;
 
@@ -10,9 +11,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 pub use asked::PageAsked;
+pub use database_proxy::{Act, Asked, DatabaseProxy, Door};
 pub use look::{SevenTables, of_fund};
 use replica::{MarketConfig, Replica, Row};
-pub use server::Database;
+pub use server::{Database, server_programs};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};

@@ -36,7 +36,8 @@ struct Server {
     _shell: Child,
 }
 
-fn programs() -> PathBuf {
+/// The folder of PostgreSQL's server programs.
+pub fn server_programs() -> PathBuf {
     let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|entries| {
             entries
@@ -70,7 +71,7 @@ fn server() -> &'static Server {
         };
         let mut shell = command
             .args(["-c", SCRIPT, "sh"])
-            .arg(programs())
+            .arg(server_programs())
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

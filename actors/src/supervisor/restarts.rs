@@ -181,6 +181,10 @@ impl Supervisor {
             ));
             return;
         }
+        if let ExitReason::Final(why) = reason {
+            self.give_up(why.clone());
+            return;
+        }
         match self.history(child).failed(Instant::now(), jitter()) {
             Verdict::RestartAfter(delay) => {
                 tracing::warn!(%child, %reason, restart_after_secs = delay.as_secs_f64(), "an actor failed; it and those that feed it are restarted from the checkpoint");

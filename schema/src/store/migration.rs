@@ -3,7 +3,7 @@
 use tokio_postgres::{Client, Transaction};
 
 use super::adoption;
-use super::error::StoreError;
+use super::error::{StoreError, is_passing};
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -107,10 +107,10 @@ async fn apply(tx: &Transaction<'_>, found: i32) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A statement of a migration that the server refuses will be refused again; a lost connection is an outage.
+/// A statement of a migration that the server refuses will be refused again; what passes is waited out.
 pub(super) fn failed(error: tokio_postgres::Error) -> StoreError {
     match error.as_db_error() {
-        Some(db) if !db.code().code().starts_with("57") && !db.code().code().starts_with("53") => {
+        Some(db) if !is_passing(db.code()) => {
             let hint = db
                 .hint()
                 .map(|hint| format!(" ({hint})"))

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::daily;
-use super::error::StoreError;
+use super::error::{StoreError, said, with_causes};
 
 /// The advisory lock of the one runner: "mrun" and a version of what the lock means.
 pub(super) const LOCK: (i32, i32) = (0x6d72_756e, 1);
@@ -16,13 +18,17 @@ pub(super) const LOCK: (i32, i32) = (0x6d72_756e, 1);
 const LOCK_RETRY: Duration = Duration::from_millis(200);
 
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A server that takes the connection has this long to let the session in and set it up.
+const SESSION_LIMIT: Duration = Duration::from_secs(30);
+/// A question after a lock has this long to be answered.
+const LOCK_ANSWER_LIMIT: Duration = Duration::from_secs(30);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
 /// A statement or an idle transaction longer than this means that something hangs.
 const SESSION: &str = "
     SET statement_timeout = '10min';
     SET lock_timeout = '1min';
-    SET idle_in_transaction_session_timeout = '2min';
+    SET idle_in_transaction_session_timeout = '1min';
     SET TimeZone = 'UTC';
     SET DateStyle = 'ISO, YMD';
     SET client_min_messages = 'warning';
@@ -30,6 +36,14 @@ const SESSION: &str = "
     SET tcp_keepalives_interval = 10;
     SET tcp_keepalives_count = 3;
     SET search_path = pg_catalog, public, pg_temp;";
+
+/// So that a session whose runner is gone does not keep the lock (O2). While a statement runs or waits for a lock, the
+/// server looks every 3 s whether the runner is still there; between statements, the runner's sign of life comes every few
+/// seconds or the session ends. Not every server can.
+const NOTICE_A_DEATH: [&str; 2] = [
+    "SET client_connection_check_interval = '3s'",
+    "SET idle_session_timeout = '1min'",
+];
 
 /// Sent and not acknowledged by the other side for so long: the connection is gone, where keepalives do not look.
 const UNANSWERED: Duration = Duration::from_secs(60);
@@ -39,6 +53,9 @@ pub(super) fn read_config(database: &str) -> Result<Config, StoreError> {
     let mut config: Config = database.parse().map_err(|error: tokio_postgres::Error| {
         StoreError::BadConnectionString(error.to_string())
     })?;
+    if config.get_ssl_mode() == SslMode::Require {
+        return Err(StoreError::TlsWanted);
+    }
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
     }
@@ -50,19 +67,56 @@ pub(super) fn read_config(database: &str) -> Result<Config, StoreError> {
     Ok(config)
 }
 
-/// Connects and sets the session up.
-pub(super) async fn connect(config: &Config) -> Result<Client, StoreError> {
-    let (client, connection) = config
-        .connect(NoTls)
-        .await
-        .map_err(|error| refusal(&error))?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "the writer's connection ended");
+/// The task that talks to the server. Dropped, it hangs up at once: what stalls is not waited for, and a session whose
+/// runner has turned away does not keep the lock.
+#[derive(Debug)]
+pub(super) struct Talking(AbortHandle);
+
+impl Drop for Talking {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Connects and sets the session up. A server that takes the connection and says nothing more is an outage.
+pub(super) async fn connect(config: &Config) -> Result<(Client, Talking), StoreError> {
+    let set_up = async {
+        let (client, connection) = config
+            .connect(NoTls)
+            .await
+            .map_err(|error| refusal(&error))?;
+        let talking = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "the writer's connection ended");
+            }
+        });
+        let talking = Talking(talking.abort_handle());
+        client.batch_execute(SESSION).await?;
+        for setting in NOTICE_A_DEATH {
+            match client.batch_execute(setting).await {
+                Err(error) if error.as_db_error().is_none() => return Err(error.into()),
+                // A server before version 14, or one on a system that cannot tell.
+                Err(error) => tracing::debug!(%error, setting, "the server has no such setting"),
+                Ok(()) => {}
+            }
         }
-    });
-    client.batch_execute(SESSION).await?;
-    Ok(client)
+        Ok((client, talking))
+    };
+    answered(SESSION_LIMIT, "opening a session", set_up).await
+}
+
+/// An answer that does not come in time is an outage: the other side of a connection can be gone without a word.
+async fn answered<T>(
+    limit: Duration,
+    doing: &str,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    timeout(limit, work).await.unwrap_or_else(|_| {
+        Err(StoreError::Outage(format!(
+            "it takes the connection and does not answer within {} s ({doing})",
+            limit.as_secs()
+        )))
+    })
 }
 
 /// A server that answers and refuses will refuse again; one that does not answer is waited for (A2).
@@ -77,17 +131,13 @@ pub(super) fn refusal(error: &tokio_postgres::Error) -> StoreError {
         if for_good.contains(db.code()) {
             return StoreError::Refused(db.message().to_owned());
         }
-        return StoreError::Outage(db.message().to_owned());
+        return StoreError::Outage(said(db));
     }
+    let text = with_causes(error);
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
-    let mut text = error.to_string();
     let mut io = false;
     while let Some(inner) = cause {
         io |= inner.is::<std::io::Error>();
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
         cause = inner.source();
     }
     let passing = io || error.is_closed() || text.contains("timeout") || text.contains("timed out");
@@ -102,10 +152,13 @@ pub(super) fn refusal(error: &tokio_postgres::Error) -> StoreError {
 pub(super) async fn take_lock(client: &Client, patience: Duration) -> Result<(), StoreError> {
     let give_up = Instant::now() + patience;
     loop {
-        let row = client
-            .query_one("SELECT pg_try_advisory_lock($1, $2)", &[&LOCK.0, &LOCK.1])
-            .await?;
-        if row.try_get(0)? {
+        let taken = answered(LOCK_ANSWER_LIMIT, "asking for the lock", async {
+            let row = client
+                .query_one("SELECT pg_try_advisory_lock($1, $2)", &[&LOCK.0, &LOCK.1])
+                .await?;
+            Ok(row.try_get(0)?)
+        });
+        if taken.await? {
             return Ok(());
         }
         if Instant::now() >= give_up {

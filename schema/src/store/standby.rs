@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::error::StoreError;
-use super::session;
+use super::session::{self, Talking};
 
 /// A holder whose session shows no sign of life for so long is frozen.
 pub const FROZEN_AFTER: Duration = Duration::from_secs(5);
@@ -61,6 +61,8 @@ pub enum Look {
 #[derive(Debug)]
 pub struct HolderWatch {
     client: Client,
+    /// Hangs up when the watch ends.
+    _talking: Talking,
     vigil: Vigil,
 }
 
@@ -72,8 +74,10 @@ impl HolderWatch {
     pub async fn open(database: &str) -> Result<Self, StoreError> {
         let mut config = session::read_config(database)?;
         config.application_name("master_runner standby");
+        let (client, talking) = session::connect(&config).await?;
         Ok(Self {
-            client: session::connect(&config).await?,
+            client,
+            _talking: talking,
             vigil: Vigil::default(),
         })
     }

@@ -19,6 +19,8 @@ use super::{migration, remerge, session, tasks};
 #[derive(Debug)]
 pub struct Writer {
     client: Client,
+    /// Dropped with the writer, which ends the session at once.
+    _talking: session::Talking,
     retention: Retention,
 }
 
@@ -30,7 +32,7 @@ impl Writer {
     /// Outages, and what waiting cannot mend: see [`StoreError::is_outage`].
     pub async fn open(database: &str, lock_patience: Duration) -> Result<Self, StoreError> {
         let config = session::read_config(database)?;
-        let mut client = session::connect(&config).await?;
+        let (mut client, talking) = session::connect(&config).await?;
         failpoint::OPEN_CONNECTED.pass().await?;
         session::take_lock(&client, lock_patience).await?;
         failpoint::OPEN_LOCKED.pass().await?;
@@ -39,6 +41,7 @@ impl Writer {
         failpoint::OPEN_MIGRATED.pass().await?;
         Ok(Self {
             client,
+            _talking: talking,
             retention: Retention::USUAL,
         })
     }

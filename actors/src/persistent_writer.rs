@@ -1,0 +1,332 @@
+//! A writer that outlives its connection: what the database cannot do now is waited for in place and done again (A2).
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, LocalBoxFuture};
+use schema::failpoint::Injected;
+use schema::store::{Retention, StoreError, Writer};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::child::{ExitReason, ExitSlip};
+
+/// The longest a unit of work may take. The server ends a statement after 10 minutes by itself; work that is not done
+/// after this has met a connection whose other side is gone without a word, and is done again on a fresh one.
+const WORK_LIMIT: Duration = Duration::from_secs(30 * 60);
+/// The longest opening may take beside trying for the lock: an older warehouse is adopted in it.
+const OPEN_LIMIT: Duration = Duration::from_secs(3600);
+
+/// How the writer gets its connection.
+#[derive(Debug, Clone)]
+pub struct WriterSettings {
+    /// What [`Writer::open`] takes: a libpq connection string or URL. May hold a password: never logged.
+    pub database: String,
+    /// How long the advisory lock is tried for (O2).
+    pub lock_patience: Duration,
+    /// What of the warehouse's own records is kept (O6).
+    pub retention: Retention,
+    /// Shortest and longest wait between two attempts to reach a database that is away.
+    pub back_off: (Duration, Duration),
+    /// How long a server that refuses the session (password, role, database, rights) is asked again: somebody may be at
+    /// work on it. After that the run ends in order, so that whoever starts it again does so with what is right now.
+    pub refusal_patience: Duration,
+    /// Brings a database back that has nobody else to do so; called before each attempt to reach it again.
+    pub revive: Option<Revive>,
+}
+
+/// What to do about a database that is away, before it is tried again: it may start a private server that died, and
+/// says by itself what it did or could not do.
+#[derive(Clone)]
+pub struct Revive(pub Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>);
+
+impl std::fmt::Debug for Revive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Revive")
+    }
+}
+
+/// What the loader waits for, in words, shared with the supervisor's snapshot; `None` while it gets on.
+pub type DatabaseWait = Arc<Mutex<Option<String>>>;
+
+/// The database could not do it, and waiting will not help or is no longer allowed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct WriterFailed(pub String);
+
+impl From<Injected> for WriterFailed {
+    fn from(injected: Injected) -> Self {
+        Self(injected.to_string())
+    }
+}
+
+/// A unit of work on the writer that can be done again after a lost connection.
+pub type WriterOp<T> =
+    dyn for<'w> Fn(&'w mut Writer) -> LocalBoxFuture<'w, Result<T, StoreError>> + Send;
+
+/// What follows from an error of the writer in a running cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Wait, and do it again on the same session.
+    Again,
+    /// Wait, and do it again on a fresh session.
+    AgainOnFresh,
+    /// The actor fails; a fresh one may get on from the checkpoint.
+    Fail,
+    /// No restart can mend it: the run ends in order.
+    End,
+}
+
+/// Judges an error; `refused_for` is how long the server has been refusing the session.
+fn judge(error: &StoreError, refused_for: Duration, patience: Duration) -> Verdict {
+    match error {
+        StoreError::Undone(_) => Verdict::Again,
+        StoreError::Outage(_) => Verdict::AgainOnFresh,
+        StoreError::Refused(_) if refused_for < patience => Verdict::AgainOnFresh,
+        StoreError::BadData(_) | StoreError::Inconsistent(_) => Verdict::Fail,
+        StoreError::Refused(_)
+        | StoreError::BadConnectionString(_)
+        | StoreError::TlsWanted
+        | StoreError::AnotherRunner { .. }
+        | StoreError::NewerSchema { .. }
+        | StoreError::Migration(_)
+        | StoreError::Adoption(_) => Verdict::End,
+    }
+}
+
+/// The writer, and what it takes to get another one.
+pub(crate) struct PersistentWriter {
+    pub(crate) settings: WriterSettings,
+    /// `None` until the first use and while the connection is lost.
+    pub(crate) writer: Option<Writer>,
+    pub(crate) waits_for: DatabaseWait,
+    pub(crate) stop: watch::Receiver<bool>,
+    /// Where it is noted that no restart can help.
+    pub(crate) slip: ExitSlip,
+}
+
+impl PersistentWriter {
+    /// Does the work, again and again until the database has done it.
+    pub(crate) async fn run<T>(
+        &mut self,
+        what: &'static str,
+        op: &WriterOp<T>,
+    ) -> Result<T, WriterFailed> {
+        let mut back_off = self.settings.back_off.0;
+        let mut waiting_since: Option<Instant> = None;
+        let mut refused_since: Option<Instant> = None;
+        loop {
+            let error = match self.attempt(op).await {
+                Ok(Some(value)) => {
+                    if let Some(since) = waiting_since {
+                        tracing::info!(
+                            after_secs = since.elapsed().as_secs(),
+                            "the database does it again: {what}"
+                        );
+                    }
+                    self.say_waiting(None);
+                    return Ok(value);
+                }
+                // Connected: the work comes next.
+                Ok(None) => continue,
+                Err(error) => error,
+            };
+            waiting_since.get_or_insert_with(Instant::now);
+            let refused_for = match &error {
+                StoreError::Refused(_) => refused_since.get_or_insert_with(Instant::now).elapsed(),
+                _ => {
+                    refused_since = None;
+                    Duration::ZERO
+                }
+            };
+            match judge(&error, refused_for, self.settings.refusal_patience) {
+                Verdict::Again => {}
+                Verdict::AgainOnFresh => self.writer = None,
+                Verdict::Fail => return Err(WriterFailed(format!("{what}: {error}"))),
+                Verdict::End => {
+                    let why = format!("{what}: {}", last_words(&error, refused_for));
+                    self.slip.leave(ExitReason::Final(why.clone()));
+                    return Err(WriterFailed(why));
+                }
+            }
+            tracing::warn!(%error, retry_after_secs = back_off.as_secs_f64(), "waiting for the database ({what}); nothing is lost");
+            self.say_waiting(Some(format!("the database ({what})")));
+            let stopped = tokio::select! {
+                _ = self.stop.wait_for(|stop| *stop) => true,
+                () = sleep(back_off) => false,
+            };
+            if stopped {
+                return Err(WriterFailed(format!(
+                    "{what}: stopped while the database was awaited: {error}"
+                )));
+            }
+            back_off = (back_off * 2).min(self.settings.back_off.1);
+        }
+    }
+
+    /// One step: the work where there is a session, else a session.
+    async fn attempt<T>(&mut self, op: &WriterOp<T>) -> Result<Option<T>, StoreError> {
+        if let Some(writer) = &mut self.writer {
+            let done = timeout(WORK_LIMIT, op(writer)).await;
+            return done.unwrap_or_else(|_| Err(silent(WORK_LIMIT))).map(Some);
+        }
+        if let Some(Revive(revive)) = &self.settings.revive {
+            revive().await;
+        }
+        let limit = self.settings.lock_patience + OPEN_LIMIT;
+        let opening = Writer::open(&self.settings.database, self.settings.lock_patience);
+        let mut stop = self.stop.clone();
+        let mut writer = tokio::select! {
+            opened = timeout(limit, opening) => opened.unwrap_or_else(|_| Err(silent(limit)))?,
+            // Trying for the lock takes a minute and a half: a stop does not wait for that (A6).
+            _ = stop.wait_for(|stop| *stop) => {
+                return Err(StoreError::Outage("it was no longer waited for".to_owned()));
+            }
+        };
+        // What another runner has done meanwhile is not known here.
+        writer.is_still_ours().await?;
+        writer.set_retention(self.settings.retention);
+        self.writer = Some(writer);
+        Ok(None)
+    }
+
+    fn say_waiting(&self, what: Option<String>) {
+        *self
+            .waits_for
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = what;
+    }
+}
+
+fn silent(limit: Duration) -> StoreError {
+    StoreError::Outage(format!(
+        "no answer within {} s; the connection is given up",
+        limit.as_secs()
+    ))
+}
+
+/// What the run ends with: in mid-run a refusal means that the server's side was changed.
+fn last_words(error: &StoreError, refused_for: Duration) -> String {
+    match error {
+        StoreError::Refused(why) => format!(
+            "the database has been refusing the session for {} s: {why}; if the password, the role or the database was changed, correct the database setting or DATABASE_URL and start again",
+            refused_for.as_secs()
+        ),
+        error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn an_outage_is_waited_out_a_refusal_for_a_time_and_the_rest_ends_what_no_restart_mends() {
+        let text = String::new;
+        let who = text;
+        for (error, verdict) in [
+            (StoreError::Undone(text()), Verdict::Again),
+            (StoreError::Outage(text()), Verdict::AgainOnFresh),
+            (StoreError::BadData(text()), Verdict::Fail),
+            (StoreError::Inconsistent(text()), Verdict::Fail),
+            (StoreError::AnotherRunner { who: who() }, Verdict::End),
+            (StoreError::NewerSchema { found: 2, known: 1 }, Verdict::End),
+            (StoreError::Migration(text()), Verdict::End),
+        ] {
+            assert_eq!(judge(&error, Duration::ZERO, SECOND), verdict, "{error:?}");
+        }
+        let refused = StoreError::Refused(text());
+        assert_eq!(
+            judge(&refused, Duration::ZERO, SECOND),
+            Verdict::AgainOnFresh
+        );
+        assert_eq!(judge(&refused, SECOND, SECOND), Verdict::End);
+    }
+
+    /// A writer whose server is at `port` of this machine; the counter counts its attempts.
+    fn writer_at(
+        port: u16,
+        stop: watch::Receiver<bool>,
+    ) -> (PersistentWriter, Arc<AtomicU32>, DatabaseWait) {
+        let attempts = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&attempts);
+        let waits_for = DatabaseWait::default();
+        let settings = WriterSettings {
+            database: format!("host=127.0.0.1 port={port} user=nobody dbname=funds_db"),
+            lock_patience: SECOND,
+            retention: Retention::USUAL,
+            back_off: (SECOND / 2, SECOND * 30),
+            refusal_patience: SECOND,
+            revive: Some(Revive(Arc::new(move || {
+                counted.fetch_add(1, Ordering::Relaxed);
+                Box::pin(async {})
+            }))),
+        };
+        let persistent = PersistentWriter {
+            settings,
+            writer: None,
+            waits_for: Arc::clone(&waits_for),
+            stop,
+            slip: ExitSlip::default(),
+        };
+        (persistent, attempts, waits_for)
+    }
+
+    /// Ten simulated minutes of an outage, then a stop: how many attempts, what it said it waits for, how it ended.
+    async fn ten_minutes_at(port: u16) -> (u32, Option<String>, String) {
+        let (stop, stopped) = watch::channel(false);
+        let (mut persistent, attempts, waits_for) = writer_at(port, stopped);
+        let waiting = async {
+            persistent
+                .run("committing a batch", &|_| Box::pin(async { Ok(()) }))
+                .await
+        };
+        let stopping = async {
+            sleep(SECOND * 600).await;
+            let said = waits_for
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            stop.send_replace(true);
+            said
+        };
+        let (ended, said) = tokio::join!(waiting, stopping);
+        let ended = ended.expect_err("there is no server").to_string();
+        (attempts.load(Ordering::Relaxed), said, ended)
+    }
+
+    /// A2: the attempts of a long outage are few, what is awaited is said, and a stop ends it at once.
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_down_for_ten_minutes_is_asked_rarely_and_waited_for() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        drop(listener);
+        let (attempts, said, ended) = ten_minutes_at(port).await;
+        assert!((15..=30).contains(&attempts), "{attempts} attempts");
+        assert_eq!(
+            said.as_deref(),
+            Some("the database (committing a batch)"),
+            "what it waits for"
+        );
+        assert!(
+            ended.contains("stopped while the database was awaited"),
+            "{ended}"
+        );
+    }
+
+    /// A server that takes the connection and then says nothing, for ever, is an outage like any other.
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_takes_the_connection_and_never_answers_is_given_up_and_asked_again() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let (attempts, said, ended) = ten_minutes_at(port).await;
+        assert!((8..=30).contains(&attempts), "{attempts} attempts");
+        assert!(said.is_some(), "it does not say what it waits for");
+        assert!(ended.contains("does not answer"), "{ended}");
+        drop(listener);
+    }
+}

@@ -1,0 +1,130 @@
+//! A disk that is really full: the warehouse lies on a small file system of its own, which is filled up and emptied again.
+//!
+//! Only root may mount one, in a name space that goes with its shell; for everybody else the sweep's SQLSTATE 53100 stands.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use super::live::Live;
+use super::{ONCE, market};
+use crate::world::{Act, Database, DatabaseProxy, World, server_programs};
+
+/// `$1` is the folder of the programs. Reads `fill` and `free`; ends with its input.
+const SCRIPT: &str = r#"
+set -eu
+here=$(mktemp -d /tmp/mr-test-full.XXXXXX)
+trap 'rm -rf "$here"' EXIT
+mkdir "$here/small"
+mount -t tmpfs -o size=24m tmpfs "$here/small"
+chmod 755 "$here"
+chown postgres "$here" "$here/small"
+as() { runuser -u postgres -- "$@"; }
+as "$1/initdb" --pgdata="$here/data" --username=tests --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync >/dev/null
+as "$1/postgres" -D "$here/data" -k "$here" -c listen_addresses= -c fsync=off >"$here/server.log" 2>&1 &
+trap 'kill -QUIT "$(head -n 1 "$here/data/postmaster.pid")"; wait; umount "$here/small"; rm -rf "$here"' EXIT
+for try in $(seq 100); do
+  "$1/pg_isready" -q -h "$here" -U tests && break
+  sleep 0.1
+done
+echo "$here"
+while read -r word; do
+  case $word in
+    fill) dd if=/dev/zero of="$here/small/ballast" bs=8k 2>/dev/null || true ;;
+    free) rm -f "$here/small/ballast" ;;
+  esac
+  echo "$word"
+done
+"#;
+
+struct SmallDisk {
+    shell: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl SmallDisk {
+    /// The shell, and the folder of its server's socket.
+    fn start() -> (Self, String) {
+        let mut shell = Command::new("unshare")
+            .args([
+                "--mount",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+                SCRIPT,
+                "sh",
+            ])
+            .arg(server_programs())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare starts");
+        let mut disk = Self {
+            input: shell.stdin.take(),
+            output: BufReader::new(shell.stdout.take().expect("piped")),
+            shell,
+        };
+        let folder = disk.line();
+        assert!(
+            !folder.is_empty(),
+            "the server on the small disk did not start"
+        );
+        (disk, folder)
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("the shell answers");
+        line.trim().to_owned()
+    }
+
+    fn tell(&mut self, word: &str) {
+        let input = self.input.as_mut().expect("it listens");
+        writeln!(input, "{word}").expect("the shell listens");
+        assert_eq!(self.line(), word);
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        self.input = None;
+        // It ends with its input, and takes server and file system with it.
+        let _ = self.shell.wait();
+    }
+}
+
+/// A2, D1: no block is free for the warehouse; the runner says so and waits; with room again it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_waited_for() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("not root: no file system of its own can be mounted");
+        return;
+    }
+    let mut world = World::new(market()).await;
+    let (mut disk, folder) = SmallDisk::start();
+    let owner = Database::elsewhere(format!("host={folder} user=tests dbname=postgres"));
+    let owner = owner.connect().await;
+    for statement in [
+        format!("CREATE TABLESPACE small LOCATION '{folder}/small'"),
+        "CREATE DATABASE funds_db TABLESPACE small".to_owned(),
+    ] {
+        owner.batch_execute(&statement).await.expect("it is made");
+    }
+    world.database = Database::elsewhere(format!("host={folder} user=tests dbname=funds_db"));
+    let proxy = DatabaseProxy::before(&world.database.url()).await;
+    proxy.rule(|asked| (asked.text == "COMMIT" && asked.earlier == 6).then_some(Act::Hold));
+    let mut command = world.command(&ONCE);
+    command.env("DATABASE_URL", proxy.url());
+    let mut live = Live::start(command);
+    proxy.holds().await;
+    disk.tell("fill");
+    proxy.release();
+    live.says("(SQLSTATE 53100); free space on the server's disk")
+        .await;
+    disk.tell("free");
+    let run = live.ended().await;
+    run.exits(0).says("nothing is lost");
+    assert!(!run.said.contains("an actor failed"), "{}", run.said);
+    world.assert_truth().await;
+}

@@ -1,0 +1,94 @@
+//! A runner whose words are read while it runs.
+
+use std::process::ExitStatus;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+use crate::world::Run;
+
+/// Nothing that a test here waits for takes longer.
+const LIMIT: Duration = Duration::from_secs(120);
+
+pub struct Live {
+    pub child: Child,
+    said: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Live {
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the runner starts");
+        let said = Arc::<Mutex<String>>::default();
+        let readers = vec![
+            read(child.stdout.take().expect("piped"), &said),
+            read(child.stderr.take().expect("piped"), &said),
+        ];
+        Self {
+            child,
+            said,
+            readers,
+        }
+    }
+
+    pub fn said(&self) -> String {
+        self.said
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Waits until the runner has said this.
+    pub async fn says(&mut self, words: &str) {
+        let waiting = async {
+            while !self.said().contains(words) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if tokio::time::timeout(LIMIT, waiting).await.is_err() {
+            panic!("`{words}` was not said; the run said:\n{}", self.said());
+        }
+    }
+
+    pub async fn ended(mut self) -> Run {
+        let status: Result<Result<ExitStatus, _>, _> =
+            tokio::time::timeout(LIMIT, self.child.wait()).await;
+        let Ok(status) = status else {
+            panic!("the run does not end; it said:\n{}", self.said());
+        };
+        for reader in &mut self.readers {
+            reader.await.expect("its words are read to the end");
+        }
+        Run {
+            code: status.expect("the runner can be waited for").code(),
+            said: self.said(),
+        }
+    }
+
+    /// Stops it with SIGTERM.
+    pub async fn stopped(self) -> Run {
+        use nix::sys::signal::{Signal, kill};
+        let pid = self.child.id().expect("it runs");
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).expect("a process id"));
+        kill(pid, Signal::SIGTERM).expect("it can be told to stop");
+        self.ended().await
+    }
+}
+
+fn read(
+    from: impl AsyncRead + Unpin + Send + 'static,
+    said: &Arc<Mutex<String>>,
+) -> JoinHandle<()> {
+    let said = Arc::clone(said);
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(from).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+            said.push_str(&line);
+            said.push('\n');
+        }
+    })
+}

@@ -1,0 +1,117 @@
+//! The server is away, at the start and in the middle, or slow: the runner says what it waits for, the sources stop by
+//! themselves, and it goes on where it was.
+
+use std::time::Duration;
+
+use replica::MarketConfig;
+
+use super::live::Live;
+use super::{ONCE, market};
+use crate::world::{Act, DatabaseProxy, Door, World};
+
+/// The most answers a source may have under way in `parallel`, and with them its requests beside those for robots.txt.
+const CREDITS: usize = 16;
+
+/// A2: a scheduled runner waits for its database without limit, says so, asks no site meanwhile, and then does its work.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduled_runner_waits_for_a_server_that_is_not_there_yet() {
+    let mut world = World::new(market()).await;
+    // Due at every start, on every day.
+    world.settings.more = "schedule: (skip_weekdays: []),".to_owned();
+    let proxy = DatabaseProxy::before(&world.database.url()).await;
+    proxy.door(Door::Down);
+    let mut command = world.command(&["--mode", "parallel"]);
+    command.env("DATABASE_URL", proxy.url());
+    let mut live = Live::start(command);
+    for door in [
+        Door::Refuses("57P03", "the database system is starting up"),
+        Door::Refuses("53300", "sorry, too many clients already"),
+        Door::Open,
+    ] {
+        live.says("the database is not there yet; waiting").await;
+        match door {
+            Door::Refuses(_, words) => {
+                proxy.door(door);
+                live.says(words).await;
+            }
+            door => proxy.door(door),
+        }
+    }
+    assert_eq!(world.replica.log().requests.len(), 0, "{}", live.said());
+    live.says("nothing is due before").await;
+    let run = live.stopped().await;
+    run.exits(0);
+    world.assert_truth().await;
+}
+
+/// A2, A4, A5: in an outage of the database no source goes on asking: each stops when its credits are out.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_an_outage_the_sources_stop_when_their_credits_are_out() {
+    let world = World::new(MarketConfig {
+        funds: 60,
+        ..market()
+    })
+    .await;
+    let proxy = DatabaseProxy::before(&world.database.url()).await;
+    let mut command = world.command(&["--once", "--mode", "parallel", "--cycle", "monthly"]);
+    command.env("DATABASE_URL", proxy.url());
+    let mut live = Live::start(command);
+    while world.replica.log().requests.len() < 100 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    proxy.door(Door::Down);
+    let before = world.replica.log().requests.len();
+    live.says("waiting for the database (committing a batch); nothing is lost")
+        .await;
+    // Whoever still has a credit uses it; then the log stands still through several attempts to connect.
+    let standing = |attempts: usize| {
+        let wanted = live.said().matches("retry_after_secs=").count() + attempts;
+        let live = &live;
+        let world = &world;
+        async move {
+            while live.said().matches("retry_after_secs=").count() < wanted {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            world.replica.log().requests.len()
+        }
+    };
+    let early = standing(2).await;
+    let late = standing(2).await;
+    assert_eq!(early, late, "the sources went on asking\n{}", live.said());
+    assert!(
+        late - before <= 3 * CREDITS,
+        "{} requests after the database was gone",
+        late - before
+    );
+    proxy.door(Door::Open);
+    let run = live.ended().await;
+    run.exits(0).says("the database does it again");
+    assert!(!run.said.contains("actors restarted"), "{}", run.said);
+    world.assert_truth().await;
+}
+
+/// A disk that takes its time makes a run slow, nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_disk_makes_a_run_slow_and_nothing_else() {
+    let world = World::new(MarketConfig {
+        funds: 3,
+        ..market()
+    })
+    .await;
+    let proxy = DatabaseProxy::before(&world.database.url()).await;
+    proxy.rule(|asked| {
+        let writes = asked.text == "COMMIT" || asked.text.starts_with("run INSERT");
+        writes.then_some(Act::Delay(Duration::from_millis(20)))
+    });
+    let mut command = world.command(&ONCE);
+    command.env("DATABASE_URL", proxy.url());
+    let run = Live::start(command).ended().await;
+    run.exits(0);
+    assert!(
+        !run.said.contains("waiting for the database"),
+        "{}",
+        run.said
+    );
+    assert!(proxy.acts().len() > 100, "{} delays", proxy.acts().len());
+    world.assert_truth().await;
+}

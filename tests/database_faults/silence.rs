@@ -1,0 +1,77 @@
+//! A connection that stands and says nothing any more: no reset comes, every keepalive is answered, and still nothing waits
+//! for ever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::actors::child::{Child, ExitReason};
+use ::actors::loader_actor::{LoaderActor, OnWriter, WriterSettings};
+use ::actors::messages::BatchSettled;
+use ::actors::persistent_writer::DatabaseWait;
+use actix::{Actor, Context, Handler};
+use schema::store::{Retention, ScheduleFacts};
+use tokio::sync::watch;
+
+use crate::world::{Act, Database, DatabaseProxy};
+
+struct Nobody;
+
+impl Actor for Nobody {
+    type Context = Context<Self>;
+}
+
+impl Handler<BatchSettled> for Nobody {
+    type Result = ();
+
+    fn handle(&mut self, _settled: BatchSettled, _context: &mut Self::Context) {}
+}
+
+/// A2: a statement gets no answer, although the connection stands. After half an hour, in simulated time, the loader hangs
+/// up, and does the work on a fresh connection; the actor lives on.
+#[actix::test]
+async fn a_statement_that_is_never_answered_is_given_up_and_done_again() {
+    let database = Database::create().await;
+    let proxy = DatabaseProxy::before(&database.url()).await;
+    proxy.rule(|asked| {
+        (asked.text.contains("FROM runner.cycle") && asked.earlier == 0).then_some(Act::Stall)
+    });
+    let (_stop, stopped) = watch::channel(false);
+    let waits_for = DatabaseWait::default();
+    let settings = WriterSettings {
+        database: proxy.url(),
+        lock_patience: Duration::from_secs(10),
+        retention: Retention::USUAL,
+        back_off: (Duration::from_millis(10), Duration::from_millis(10)),
+        refusal_patience: Duration::from_secs(10),
+        revive: None,
+    };
+    let (exited, mut exit) = watch::channel(None::<ExitReason>);
+    let shown = Arc::clone(&waits_for);
+    let nobody = Nobody.start();
+    let loader = Child::start(
+        4,
+        move |slip| LoaderActor::new(settings, None, nobody.recipient(), shown, stopped, slip),
+        move |reason| drop(exited.send(Some(reason))),
+    );
+    let work = OnWriter {
+        what: "reading the schedule",
+        op: Box::new(|writer| Box::pin(writer.schedule_facts())),
+    };
+    let answer = actix::spawn(loader.address.send(work));
+    while proxy.acts().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(29 * 60)).await;
+    assert!(!answer.is_finished(), "a slow server is given its time");
+    tokio::time::advance(Duration::from_secs(2 * 60)).await;
+    tokio::time::resume();
+    let facts = tokio::time::timeout(Duration::from_secs(20), answer)
+        .await
+        .expect("the work is done again on a fresh connection")
+        .expect("its task lives")
+        .expect("the loader lives")
+        .expect("the work is done");
+    assert_eq!(facts, ScheduleFacts::default());
+    assert_eq!(*exit.borrow_and_update(), None, "the loader has ended");
+}

@@ -1,0 +1,265 @@
+//! A proxy between the runner and PostgreSQL that knows where one statement ends and the next begins: it counts them, and
+//! at a chosen one it cuts the connection, stalls, or lets the server answer with an error.
+//!
+//! The tests' own connections go past it. The runner asks one thing at a time, and so does the proxy.
+
+mod wire;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::watch;
+use wire::{Conversation, Ended};
+
+/// What happens at a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// The connection breaks before the server hears of the statement.
+    CutBefore,
+    /// The server does it; the connection breaks before the runner hears of it.
+    CutAfter,
+    /// The server fails it with this SQLSTATE, and whatever that does to its transaction is real.
+    Fail(&'static str),
+    /// The connection stays, and nothing goes through it any more until the runner hangs up.
+    Stall,
+    /// It waits until [`DatabaseProxy::release`].
+    Hold,
+    /// A slow disk.
+    Delay(Duration),
+}
+
+/// What happens to whoever connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// They are let through.
+    Open,
+    /// Nobody listens, and those who were inside are out.
+    Down,
+    /// They are answered with this SQLSTATE and this sentence.
+    Refuses(&'static str, &'static str),
+    /// They are taken, and never answered.
+    Mute,
+}
+
+/// A statement that comes by.
+#[derive(Debug)]
+pub struct Asked<'text> {
+    /// What it is: the text of a simple query, `prepare …`, `run …`, `close`, `copy`.
+    pub text: &'text str,
+    /// How often the same came by before.
+    pub earlier: usize,
+}
+
+type Rule = Box<dyn FnMut(&Asked<'_>) -> Option<Act> + Send>;
+
+struct Shared {
+    server: PathBuf,
+    door: watch::Sender<Door>,
+    held: watch::Sender<bool>,
+    rule: Mutex<Rule>,
+    seen: Mutex<Vec<String>>,
+    counts: Mutex<BTreeMap<String, usize>>,
+    acts: Mutex<Vec<(String, Act)>>,
+}
+
+/// The proxy; dropped, it is gone with all its connections.
+pub struct DatabaseProxy {
+    shared: Arc<Shared>,
+    url: String,
+    listening: tokio::task::JoinHandle<()>,
+}
+
+impl DatabaseProxy {
+    /// A proxy in front of the server of `database`, a connection string with a socket's folder.
+    pub async fn before(database: &str) -> Self {
+        let config: tokio_postgres::Config = database.parse().expect("a connection string");
+        let Some(tokio_postgres::config::Host::Unix(folder)) = config.get_hosts().first() else {
+            panic!("the tests' server is behind a socket: {database}");
+        };
+        let port = config.get_ports().first().copied().unwrap_or(5432);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let shared = Arc::new(Shared {
+            server: folder.join(format!(".s.PGSQL.{port}")),
+            door: watch::Sender::new(Door::Open),
+            held: watch::Sender::new(false),
+            rule: Mutex::new(Box::new(|_| None)),
+            seen: Mutex::default(),
+            counts: Mutex::default(),
+            acts: Mutex::default(),
+        });
+        let url = format!(
+            "host=127.0.0.1 port={} user={} dbname={}",
+            address.port(),
+            config.get_user().expect("a user"),
+            config.get_dbname().expect("a database")
+        );
+        let listening = tokio::spawn(listen(Arc::clone(&shared), listener));
+        Self {
+            shared,
+            url,
+            listening,
+        }
+    }
+
+    /// What the runner is given as `DATABASE_URL`.
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// What happens at which statement, from now on.
+    pub fn rule(&self, rule: impl FnMut(&Asked<'_>) -> Option<Act> + Send + 'static) {
+        *lock(&self.shared.rule) = Box::new(rule);
+    }
+
+    /// Who is let in, from now on.
+    pub fn door(&self, door: Door) {
+        self.shared.door.send_replace(door);
+    }
+
+    /// Every statement that came by, in order.
+    pub fn seen(&self) -> Vec<String> {
+        lock(&self.shared.seen).clone()
+    }
+
+    /// What was done, and at which statement.
+    pub fn acts(&self) -> Vec<(String, Act)> {
+        lock(&self.shared.acts).clone()
+    }
+
+    /// Waits until a statement is held.
+    pub async fn holds(&self) {
+        let mut held = self.shared.held.subscribe();
+        let waiting = held.wait_for(|held| *held);
+        tokio::time::timeout(Duration::from_secs(60), waiting)
+            .await
+            .expect("no statement was held within a minute")
+            .expect("the proxy is there");
+    }
+
+    /// Lets the held statement go.
+    pub fn release(&self) {
+        self.shared.held.send_replace(false);
+    }
+}
+
+impl Drop for DatabaseProxy {
+    fn drop(&mut self) {
+        self.listening.abort();
+        self.shared.door.send_replace(Door::Down);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    fn decide(&self, text: &str) -> Option<Act> {
+        lock(&self.seen).push(text.to_owned());
+        let mut counts = lock(&self.counts);
+        let count = counts.entry(text.to_owned()).or_default();
+        let earlier = *count;
+        *count += 1;
+        let act = lock(&self.rule)(&Asked { text, earlier });
+        if let Some(act) = act {
+            lock(&self.acts).push((text.to_owned(), act));
+        }
+        act
+    }
+}
+
+async fn listen(shared: Arc<Shared>, mut listener: TcpListener) {
+    let address = listener.local_addr().expect("bound");
+    let mut door = shared.door.subscribe();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => Some(accepted.expect("a connection").0),
+            _ = until(&mut door, true) => None,
+        };
+        let Some(client) = accepted else {
+            drop(listener);
+            if !until(&mut door, false).await {
+                return;
+            }
+            listener = TcpListener::bind(address).await.expect("the same port");
+            continue;
+        };
+        tokio::spawn(serve(Arc::clone(&shared), client));
+    }
+}
+
+/// Waits until the door is down, or no longer down; false when the proxy is gone.
+async fn until(door: &mut watch::Receiver<Door>, down: bool) -> bool {
+    door.wait_for(|door| (*door == Door::Down) == down)
+        .await
+        .is_ok()
+}
+
+/// One connection of the runner, until one side is gone or the door falls shut.
+async fn serve(shared: Arc<Shared>, mut client: TcpStream) {
+    let mut door = shared.door.subscribe();
+    let now = *door.borrow();
+    match now {
+        Door::Open => {}
+        Door::Down => return,
+        Door::Mute => {
+            wire::until_gone(&mut client).await;
+            return;
+        }
+        Door::Refuses(code, words) => {
+            let _ = wire::read_startup(&mut client).await;
+            let _ = client.write_all(&wire::refusal(code, words)).await;
+            return;
+        }
+    }
+    let Ok(server) = UnixStream::connect(&shared.server).await else {
+        return;
+    };
+    let mut conversation = Conversation::new(client, server);
+    let ended = tokio::select! {
+        ended = converse(&shared, &mut conversation) => ended,
+        _ = until(&mut door, true) => Ended::Cut,
+    };
+    if matches!(ended, Ended::Cut) {
+        conversation.reset();
+    }
+}
+
+async fn converse(shared: &Shared, conversation: &mut Conversation) -> Ended {
+    if let Err(ended) = conversation.start().await {
+        return ended;
+    }
+    loop {
+        let group = match conversation.next_group().await {
+            Ok(group) => group,
+            Err(ended) => return ended,
+        };
+        let went = match shared.decide(&group.text) {
+            None => conversation.pass(&group).await,
+            Some(Act::CutBefore) => Err(Ended::Cut),
+            Some(Act::CutAfter) => conversation.pass_unanswered(&group).await,
+            Some(Act::Fail(code)) => conversation.fail(&group, code).await,
+            Some(Act::Stall) => {
+                conversation.until_client_is_gone().await;
+                Err(Ended::Gone)
+            }
+            Some(Act::Hold) => {
+                shared.held.send_replace(true);
+                let _ = shared.held.subscribe().wait_for(|held| !*held).await;
+                conversation.pass(&group).await
+            }
+            Some(Act::Delay(delay)) => {
+                tokio::time::sleep(delay).await;
+                conversation.pass(&group).await
+            }
+        };
+        if let Err(ended) = went {
+            return ended;
+        }
+    }
+}
