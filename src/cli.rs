@@ -97,7 +97,8 @@ pub struct RunArgs {
     /// A new pass in any case
     #[arg(long, requires = "once")]
     pub fresh: bool,
-    /// Wait for the runner that holds the database, and take over when it ends
+    /// Wait for the runner that holds the database, and take over when it ends, dies, or shows no life for 5 s (needs its
+    /// database role, or pg_read_all_stats and pg_signal_backend)
     #[arg(long)]
     pub standby: bool,
     /// What to ask for

@@ -18,7 +18,6 @@ use std::process::ExitStatus;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use schema::store::{Reader, StoreError, Writer};
-use tokio::sync::watch;
 
 use crate::cli::Command;
 use crate::cycle_report::RunOutcome;
@@ -29,7 +28,8 @@ use crate::run::run;
 use crate::runner_settings::{DatabaseSettings, RunnerSettings};
 use crate::secret::without_passwords;
 use crate::sites::SitesError;
-use crate::warehouse::{START_PATIENCE, StartPatience, Warehouse, open_writer};
+use crate::stop_signals::StopSignals;
+use crate::warehouse::{OpenError, START_PATIENCE, StartPatience, Warehouse, open_writer};
 
 /// How the program ended: what its exit code comes from, whatever the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl ProgramEnd {
 pub enum CommandError {
     /// The private server.
     #[error(transparent)]
-    Embedded(#[from] EmbeddedError),
+    Embedded(EmbeddedError),
     /// The database.
     #[error(transparent)]
     Store(StoreError),
@@ -90,9 +90,21 @@ pub enum CommandError {
     /// psql.
     #[error(transparent)]
     Psql(#[from] PsqlError),
+    /// A signal asked for it.
+    #[error("stopped by a signal")]
+    Stopped,
     /// The command does not fit what is there.
     #[error("{0}")]
     Unfit(String),
+}
+
+impl From<EmbeddedError> for CommandError {
+    fn from(error: EmbeddedError) -> Self {
+        match error {
+            EmbeddedError::GivenUp { .. } => Self::Stopped,
+            error => Self::Embedded(error),
+        }
+    }
 }
 
 impl CommandError {
@@ -107,17 +119,24 @@ impl CommandError {
     }
 }
 
-/// Does what the command line says. Must be called within an actix system.
-pub async fn execute(command: Command, settings: RunnerSettings, log: LogWriter) -> ProgramEnd {
+/// Does what the command line says, until it is done or `stop` is heard. Must be called within an actix system.
+pub async fn execute(
+    command: Command,
+    settings: RunnerSettings,
+    log: LogWriter,
+    stop: &StopSignals,
+) -> ProgramEnd {
     let ended = match command {
-        Command::Run(args) => return ProgramEnd::Run(run(settings, args, log).await),
-        Command::Check(args) => check::check(&settings, args.config.as_deref()).await,
-        Command::Status(_) => status::status(&settings).await,
-        Command::Explain(args) => explain::explain(&settings, &args.code).await,
-        Command::Probe(args) => probe::probe(&settings, &args).await,
-        Command::Psql(args) => psql::psql(&settings, &args).await,
-        Command::Remerge(_) => remerge::remerge(&settings).await,
-        Command::ResetSource(args) => reset_source::reset_source(&settings, args.source).await,
+        Command::Run(args) => return ProgramEnd::Run(run(settings, args, log, stop).await),
+        Command::Check(args) => check::check(&settings, args.config.as_deref(), stop).await,
+        Command::Status(_) => status::status(&settings, stop).await,
+        Command::Explain(args) => explain::explain(&settings, &args.code, stop).await,
+        Command::Probe(args) => probe::probe(&settings, &args, stop).await,
+        Command::Psql(args) => psql::psql(&settings, &args, stop).await,
+        Command::Remerge(_) => remerge::remerge(&settings, stop).await,
+        Command::ResetSource(args) => {
+            reset_source::reset_source(&settings, args.source, stop).await
+        }
     };
     ended.unwrap_or_else(|error| {
         // Standard error that is gone has no reader.
@@ -126,7 +145,10 @@ pub async fn execute(command: Command, settings: RunnerSettings, log: LogWriter)
             "{}",
             without_passwords(&error.to_string())
         );
-        ProgramEnd::Failed
+        match error {
+            CommandError::Stopped => ProgramEnd::Run(RunOutcome::Stopped),
+            _ => ProgramEnd::Failed,
+        }
     })
 }
 
@@ -151,12 +173,23 @@ fn shown_time(at: Timestamp, zone: &TimeZone) -> String {
         .to_string()
 }
 
-/// Works on the warehouse, starting a private server for that time. Makes none.
+/// The work's result; a stop ends it where it is.
+async fn or_stopped<T>(
+    stop: &StopSignals,
+    work: impl Future<Output = T>,
+) -> Result<T, CommandError> {
+    stop.unless_requested(work)
+        .await
+        .ok_or(CommandError::Stopped)
+}
+
+/// Works on the warehouse, starting a private server for that time. Makes none. The work sees to a stop by itself.
 async fn on_warehouse<T>(
     settings: &RunnerSettings,
+    stop: &StopSignals,
     work: impl AsyncFnOnce(&Warehouse) -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
-    let Some(warehouse) = Warehouse::open_existing(&settings.database).await? else {
+    let Some(warehouse) = Warehouse::open_existing(&settings.database, stop).await? else {
         return Err(CommandError::NoWarehouse(place_of(&settings.database)));
     };
     let result = work(&warehouse).await;
@@ -164,12 +197,25 @@ async fn on_warehouse<T>(
     result
 }
 
+/// As [`on_warehouse`], and a stop ends the work where it is: a transaction that was open is rolled back.
+async fn on_warehouse_unless_stopped<T>(
+    settings: &RunnerSettings,
+    stop: &StopSignals,
+    work: impl AsyncFnOnce(&Warehouse) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
+    on_warehouse(settings, stop, async |warehouse| {
+        or_stopped(stop, work(warehouse)).await?
+    })
+    .await
+}
+
 /// Reads the warehouse beside a runner that may be at work.
 async fn read_warehouse<T>(
     settings: &RunnerSettings,
+    stop: &StopSignals,
     work: impl AsyncFnOnce(&Reader) -> Result<T, StoreError>,
 ) -> Result<T, CommandError> {
-    on_warehouse(settings, async |warehouse| {
+    on_warehouse_unless_stopped(settings, stop, async |warehouse| {
         let reader = Reader::new(warehouse.connection(), 1)
             .map_err(|error| CommandError::of_store(error, settings))?;
         let facts = reader.server_facts().await;
@@ -190,20 +236,23 @@ async fn read_warehouse<T>(
 /// Writes to the warehouse as the one runner (O2): a runner at work is named, and nothing changed.
 async fn write_warehouse<T>(
     settings: &RunnerSettings,
+    stop: &StopSignals,
     work: impl AsyncFnOnce(&mut Writer) -> Result<T, StoreError>,
 ) -> Result<T, CommandError> {
-    on_warehouse(settings, async |warehouse| {
+    on_warehouse_unless_stopped(settings, stop, async |warehouse| {
         let patience = StartPatience {
             database: Some(START_PATIENCE),
             other_runner: false,
+            claims: false,
         };
-        // Nobody stops a command but by ending the process: its one transaction is then rolled back.
-        let (_never, mut stop) = watch::channel(false);
-        let writing = async {
-            let mut writer = open_writer(warehouse.connection(), patience, &mut stop).await?;
-            work(&mut writer).await
-        };
-        writing
+        let mut opened =
+            open_writer(warehouse, patience, stop)
+                .await
+                .map_err(|error| match error {
+                    OpenError::Stopped => CommandError::Stopped,
+                    OpenError::Store(error) => CommandError::of_store(error, settings),
+                })?;
+        work(&mut opened.writer)
             .await
             .map_err(|error| CommandError::of_store(error, settings))
     })

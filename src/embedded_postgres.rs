@@ -92,8 +92,20 @@ impl EmbeddedPostgres {
     /// # Errors
     /// See [`EmbeddedError`]: each is one sentence with the next step, and none has changed stored data.
     pub async fn start(settings: &EmbeddedSettings) -> Result<Self, EmbeddedError> {
+        Self::start_unless(settings, Arc::default()).await
+    }
+
+    /// As [`EmbeddedPostgres::start`], until `given_up` is raised: then what had been begun is undone, and no server of
+    /// ours runs on (A6).
+    ///
+    /// # Errors
+    /// As [`EmbeddedPostgres::start`], and [`EmbeddedError::GivenUp`].
+    pub async fn start_unless(
+        settings: &EmbeddedSettings,
+        given_up: Arc<AtomicBool>,
+    ) -> Result<Self, EmbeddedError> {
         let settings = settings.clone();
-        let running = blocking(move || Self::start_server(&settings)).await?;
+        let running = blocking(move || Self::start_server(&settings, given_up)).await?;
         if let Err(reason) = running.make_sure_of_database().await {
             let data_dir = running.place.data_dir.clone();
             running.stop().await?;
@@ -202,16 +214,19 @@ impl EmbeddedPostgres {
         blocking(move || self.stop_server()).await
     }
 
-    fn start_server(settings: &EmbeddedSettings) -> Result<Self, EmbeddedError> {
+    fn start_server(
+        settings: &EmbeddedSettings,
+        given_up: Arc<AtomicBool>,
+    ) -> Result<Self, EmbeddedError> {
         let place = Place::find(&settings.data_dir)?;
         let data_dir = &place.data_dir;
         // Taken before anything is looked at: two first starts at once make one cluster.
-        let _turn = take_turn(&place)?;
+        let _turn = take_turn(&place, &given_up)?;
         let existing = cluster_version(data_dir)?;
         let binaries = Binaries::find(settings.bin_dir.as_deref(), data_dir, existing.as_deref())?;
         if existing.is_none() {
             tracing::info!(data_dir = %data_dir.display(), version = binaries.major, "making a private PostgreSQL cluster");
-            cluster::create(data_dir, &place.account, &binaries)?;
+            cluster::create(data_dir, &place.account, &binaries, &given_up)?;
         } else if !cluster::is_ours(data_dir) {
             return Err(EmbeddedError::ForeignCluster {
                 data_dir: data_dir.clone(),
@@ -221,14 +236,14 @@ impl EmbeddedPostgres {
         users
             .lock_shared()
             .map_err(io("cannot lock", users_file(data_dir)))?;
-        let (postmaster, started) = bring_up(&place, &binaries)?;
+        let (postmaster, started) = bring_up(&place, &binaries, &given_up)?;
         let running = Self {
             place,
             binaries,
             postmaster,
             started,
             users,
-            given_up: Arc::default(),
+            given_up,
         };
         if let Some(notice) = running.notice() {
             tracing::warn!("{notice}");
@@ -244,8 +259,9 @@ impl EmbeddedPostgres {
 
     fn stop_server(self) -> Result<Stopped, EmbeddedError> {
         let data_dir = &self.place.data_dir;
-        let _turn = take_turn(&self.place)?;
+        // First: whoever is bringing it back at this moment lets go of the turn.
         self.given_up.store(true, Ordering::Release);
+        let _turn = take_turn(&self.place, &AtomicBool::new(false))?;
         let file = users_file(data_dir);
         self.users.unlock().map_err(io("cannot unlock", &file))?;
         match self.users.try_lock() {
@@ -310,7 +326,11 @@ impl EmbeddedPostgres {
 }
 
 /// Waits for a server that is on its way, takes over one that runs, else starts one. The flag: whether we started it.
-fn bring_up(place: &Place, binaries: &Binaries) -> Result<(Postmaster, bool), EmbeddedError> {
+fn bring_up(
+    place: &Place,
+    binaries: &Binaries,
+    given_up: &AtomicBool,
+) -> Result<(Postmaster, bool), EmbeddedError> {
     let Place {
         data_dir, account, ..
     } = place;
@@ -318,6 +338,12 @@ fn bring_up(place: &Place, binaries: &Binaries) -> Result<(Postmaster, bool), Em
     let killed = postmaster::was_killed(data_dir);
     let mut started = false;
     loop {
+        if given_up.load(Ordering::Acquire) {
+            if started {
+                postmaster::stop(data_dir, account, binaries)?;
+            }
+            return Err(given_up_on(data_dir));
+        }
         match postmaster::observe(data_dir, account)? {
             State::Ready(postmaster) => {
                 if started {
@@ -327,11 +353,12 @@ fn bring_up(place: &Place, binaries: &Binaries) -> Result<(Postmaster, bool), Em
             }
             State::Down => {
                 cluster::trim_logs(data_dir, MAX_SERVER_LOG_BYTES)?;
-                match postmaster::start(data_dir, account, binaries) {
+                match postmaster::start(data_dir, account, binaries, given_up) {
                     Ok(()) => {
                         started = true;
                         continue;
                     }
+                    Err(error @ EmbeddedError::GivenUp { .. }) => return Err(error),
                     // The last processes of a killed server are on their way out, invisible already, their memory not yet freed.
                     Err(_) if killed && began.elapsed() < SETTLING => {}
                     Err(error) => return Err(error),
@@ -353,7 +380,7 @@ fn bring_up(place: &Place, binaries: &Binaries) -> Result<(Postmaster, bool), Em
 }
 
 /// One runner at a time starts or stops the server; freed by the system when the file is closed, also after kill -9.
-fn take_turn(place: &Place) -> Result<File, EmbeddedError> {
+fn take_turn(place: &Place, given_up: &AtomicBool) -> Result<File, EmbeddedError> {
     let path = cluster::beside(&place.data_dir, ".lock");
     let file = open_lock(&path, place)?;
     let began = Instant::now();
@@ -362,6 +389,9 @@ fn take_turn(place: &Place) -> Result<File, EmbeddedError> {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) if began.elapsed() > PATIENCE => {
                 return Err(busy(&place.data_dir));
+            }
+            Err(TryLockError::WouldBlock) if given_up.load(Ordering::Acquire) => {
+                return Err(given_up_on(&place.data_dir));
             }
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(50)),
             Err(TryLockError::Error(error)) => return Err(io("cannot lock", &path)(error)),
@@ -373,6 +403,12 @@ fn busy(data_dir: &Path) -> EmbeddedError {
     EmbeddedError::Busy {
         data_dir: data_dir.to_path_buf(),
         waited_secs: PATIENCE.as_secs(),
+    }
+}
+
+fn given_up_on(data_dir: &Path) -> EmbeddedError {
+    EmbeddedError::GivenUp {
+        data_dir: data_dir.to_path_buf(),
     }
 }
 

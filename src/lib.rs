@@ -15,4 +15,6 @@ pub mod schedule;
 pub mod scheduler;
 pub mod secret;
 pub mod sites;
+pub mod standby;
+pub mod stop_signals;
 pub mod warehouse;

@@ -6,6 +6,7 @@ use clap::Parser as _;
 use master_runner::cli::{Cli, Command, LogFormat};
 use master_runner::commands::execute;
 use master_runner::progress::LogWriter;
+use master_runner::stop_signals::StopSignals;
 use tracing_subscriber::EnvFilter;
 
 /// `EX_CONFIG` of `sysexits.h`.
@@ -19,6 +20,8 @@ fn main() {
 
 /// The exit code.
 fn run_program() -> u8 {
+    // Before anything else: a stop that comes early is a stop like any other (A6).
+    let stop = StopSignals::listen();
     // Faults that tests inject; an ordinary build has none.
     let _failpoints = schema::failpoint::from_environment();
     let (command, common) = Cli::parse().into_command();
@@ -30,6 +33,7 @@ fn run_program() -> u8 {
             return BAD_CONFIGURATION;
         }
     };
+    stop.set_deadline(settings.supervision.shutdown);
     let with_bars = matches!(&command, Command::Run(args) if !args.no_progress && args.common.log == LogFormat::Text);
     let log = LogWriter::new(with_bars);
     // What a command has to say stands on standard output; beside a run, only trouble is worth a line.
@@ -40,7 +44,9 @@ fn run_program() -> u8 {
     };
     start_log(common.log, level, log.clone());
     let system = actix::System::new();
-    let code = system.block_on(execute(command, settings, log)).exit_code();
+    let code = system
+        .block_on(execute(command, settings, log, &stop))
+        .exit_code();
     std::mem::forget(system);
     code
 }

@@ -3,11 +3,20 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitStatus;
+use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::process::Command;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
+
+use crate::stop_signals::StopSignals;
+
+/// How long psql may take to cancel its query.
+const CANCEL_PATIENCE: Duration = Duration::from_millis(500);
+/// How long psql may take to end when it is told to.
+const PSQL_PATIENCE: Duration = Duration::from_secs(3);
 
 /// psql could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +29,8 @@ pub enum PsqlError {
     Run(#[from] std::io::Error),
 }
 
-/// Runs psql on this terminal until it ends. Ctrl-C is psql's own affair (it cancels a query) and leaves us alone.
+/// Runs psql on this terminal until it ends. Ctrl-C is psql's own affair (it cancels a query) and leaves us alone; told to
+/// stop, psql is told as well and waited for, and `None` is what comes of it.
 ///
 /// # Errors
 /// psql is missing or cannot be started.
@@ -28,8 +38,9 @@ pub async fn open(
     program: &Path,
     database: &Config,
     arguments: &[OsString],
-) -> Result<ExitStatus, PsqlError> {
-    let mut interrupts = signal(SignalKind::interrupt())?;
+    stop: &StopSignals,
+) -> Result<Option<ExitStatus>, PsqlError> {
+    let _interrupts = stop.leave_interrupts_to_a_child();
     let mut command = Command::new(program);
     command.args(arguments).envs(environment(database));
     let mut child = match command.spawn() {
@@ -39,12 +50,24 @@ pub async fn open(
         }
         Err(error) => return Err(error.into()),
     };
-    loop {
-        tokio::select! {
-            status = child.wait() => return Ok(status?),
-            _ = interrupts.recv() => {}
+    if let Some(status) = stop.unless_requested(child.wait()).await {
+        return Ok(Some(status?));
+    }
+    // First as Ctrl-C does: it cancels the query in the server, which would run on without psql.
+    for (signal, patience) in [
+        (Signal::SIGINT, CANCEL_PATIENCE),
+        (Signal::SIGTERM, PSQL_PATIENCE),
+    ] {
+        if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
+            // It may have ended in this moment.
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+        if tokio::time::timeout(patience, child.wait()).await.is_ok() {
+            return Ok(None);
         }
     }
+    child.kill().await?;
+    Ok(None)
 }
 
 /// How psql finds the database: by the environment, where other users do not see the password as they would in `ps` (O5).
@@ -110,9 +133,14 @@ mod tests {
     #[tokio::test]
     async fn a_missing_psql_is_named_with_the_package() {
         let database: Config = "host=/nowhere".parse().expect("an address");
-        let error = open(Path::new("/nowhere/psql"), &database, &[])
-            .await
-            .expect_err("missing");
+        let error = open(
+            Path::new("/nowhere/psql"),
+            &database,
+            &[],
+            &StopSignals::listen(),
+        )
+        .await
+        .expect_err("missing");
         assert!(
             error
                 .to_string()

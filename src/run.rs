@@ -14,7 +14,6 @@ use jiff::Zoned;
 use jiff::civil::Date;
 use schema::SourceName;
 use schema::store::{CycleKind, CycleRequest, ScheduleFacts, Scope, StoreError};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cli::{CycleChoice, RunArgs};
@@ -24,16 +23,23 @@ use crate::progress::{LogWriter, show};
 use crate::runner_settings::RunnerSettings;
 use crate::scheduler::{CycleOutcome, ScheduledWork, WallClock, run_by_schedule};
 use crate::sites::Sites;
+use crate::stop_signals::StopSignals;
 use crate::warehouse::{
-    BACK_OFF, RECONNECT_LOCK_PATIENCE, REFUSAL_PATIENCE, START_PATIENCE, StartPatience, Warehouse,
-    open_writer, psql_line,
+    BACK_OFF, OpenError, OpenedWriter, RECONNECT_LOCK_PATIENCE, REFUSAL_PATIENCE, START_PATIENCE,
+    StartPatience, Warehouse, open_writer, psql_line,
 };
 
 /// How long the sites may take to be reached before the reader is told that there is no network.
 const REACH_LIMIT: Duration = Duration::from_secs(4);
 
 /// Runs, and says how it came out. Must be called within an actix system.
-pub async fn run(mut settings: RunnerSettings, args: RunArgs, log: LogWriter) -> RunOutcome {
+pub async fn run(
+    mut settings: RunnerSettings,
+    args: RunArgs,
+    log: LogWriter,
+    stop: &StopSignals,
+) -> RunOutcome {
+    let saying = actix::spawn(say_stops(stop.clone()));
     settings.mode = args.mode.unwrap_or(settings.mode);
     let sites = match Sites::build(&settings) {
         Ok(sites) => sites,
@@ -43,14 +49,15 @@ pub async fn run(mut settings: RunnerSettings, args: RunArgs, log: LogWriter) ->
         }
     };
     actix::spawn(tell_if_unreachable(sites.addresses()));
-    let warehouse = match Warehouse::open(&settings.database).await {
+    let warehouse = match Warehouse::open(&settings.database, stop).await {
         Ok(warehouse) => warehouse,
+        Err(_) if stop.requested() => return RunOutcome::Stopped,
         Err(error) => {
             tracing::error!("{error}");
             return RunOutcome::Failed;
         }
     };
-    let running = run_on(&settings, &args, log, &sites, &warehouse);
+    let running = run_on(&settings, &args, log, &sites, &warehouse, stop);
     // A panic of a part that has nobody to restart it ends the run, with the exit code of a failure, and in order.
     let outcome = if let Ok(outcome) = AssertUnwindSafe(running).catch_unwind().await {
         outcome
@@ -61,12 +68,21 @@ pub async fn run(mut settings: RunnerSettings, args: RunArgs, log: LogWriter) ->
         sites.close().await;
         RunOutcome::Failed
     };
-    let closing = tokio::time::timeout(settings.supervision.shutdown, warehouse.close());
+    // From here on a stop changes nothing any more but how long the rest may take.
+    stop.set_exit_code(outcome.exit_code());
+    let shutdown = settings.supervision.shutdown;
+    let time = if stop.requested() {
+        time_for_closing(shutdown)
+    } else {
+        shutdown
+    };
+    let closing = tokio::time::timeout(time, warehouse.close());
     if closing.await.is_err() {
         tracing::warn!(
             "the private PostgreSQL took too long to stop; its data is safe, the next start takes it over"
         );
     }
+    saying.abort();
     outcome
 }
 
@@ -76,36 +92,42 @@ async fn run_on(
     log: LogWriter,
     sites: &Sites,
     warehouse: &Warehouse,
+    stop: &StopSignals,
 ) -> RunOutcome {
-    let (stop, mut stopped) = watch::channel(false);
-    let early = stop.clone();
-    let until_started = actix::spawn(async move {
-        next_stop_signal().await;
-        early.send_replace(true);
-    });
+    let (stopping, stopped) = watch::channel(false);
     let patience = StartPatience {
         database: args.once.then_some(START_PATIENCE),
         other_runner: args.standby,
+        claims: true,
     };
-    let writer = match open_writer(warehouse.connection(), patience, &mut stopped).await {
-        Ok(mut writer) => {
+    let writer = match open_writer(warehouse, patience, stop).await {
+        Ok(OpenedWriter {
+            mut writer,
+            other_seen_alive,
+        }) => {
+            if let Some(seen_at) = other_seen_alive {
+                sites.lease().wait_out(seen_at);
+            }
             writer.set_retention(settings.retention.store);
             writer
         }
-        Err(_) if *stopped.borrow() => return RunOutcome::Stopped,
-        Err(error) => {
+        Err(OpenError::Stopped) => return RunOutcome::Stopped,
+        Err(OpenError::Store(error)) => {
             tracing::error!("{}", start_failure(&error));
             return RunOutcome::Failed;
         }
     };
-    until_started.abort();
     let supervisor = Supervisor::new(
         supervisor_settings(settings, sites, warehouse, args.once),
         Some(writer),
-        stop.clone(),
+        stopping.clone(),
     )
     .start();
-    let signals = actix::spawn(stop_on_signal(supervisor.clone(), stop));
+    let signals = actix::spawn(begin_shutdown_on(
+        stop.clone(),
+        supervisor.clone(),
+        stopping,
+    ));
     let shown = actix::spawn(show(supervisor.clone(), sites.read_rates(), log));
     let runner = CycleRunner {
         supervisor: supervisor.clone(),
@@ -123,6 +145,7 @@ async fn run_on(
         sites,
         runner,
         supervisor,
+        stop,
     };
     let outcome = if args.once {
         job.once().await
@@ -142,6 +165,7 @@ struct Job<'run> {
     sites: &'run Sites,
     runner: CycleRunner,
     supervisor: Addr<Supervisor>,
+    stop: &'run StopSignals,
 }
 
 impl Job<'_> {
@@ -226,6 +250,10 @@ impl Job<'_> {
         self.sites.close().await;
         match end {
             Ok(end) => {
+                if self.args.once {
+                    // Known before it is printed: whoever should read it may have stalled.
+                    self.stop.set_exit_code(RunOutcome::of(&end).exit_code());
+                }
                 self.print_summary(&end, began.elapsed(), &pages_before)
                     .await;
                 let outcome = RunOutcome::of(&end);
@@ -245,7 +273,9 @@ impl Job<'_> {
         if stop.wait_for(|stop| *stop).await.is_err() {
             std::future::pending::<()>().await;
         }
-        tokio::time::sleep(self.settings.supervision.shutdown + Duration::from_secs(1)).await;
+        let shutdown = self.settings.supervision.shutdown;
+        // A moment later than the supervisor, whose actors end by then whatever they do.
+        tokio::time::sleep(shutdown - time_for_closing(shutdown) + shutdown / 20).await;
     }
 
     fn broke(&self, error: &SpineFailed) -> RunOutcome {
@@ -318,12 +348,15 @@ fn supervisor_settings(
     once: bool,
 ) -> SupervisorSettings {
     let supervision = &settings.supervision;
+    let lease = sites.lease();
+    // From here on: without the runner's lock no site is asked (O2, P1).
+    lease.demand();
     SupervisorSettings {
         sizes: settings.sizes(),
         source_policy: supervision.policy(supervision.max_restarts),
         spine_policy: supervision.policy(supervision.max_writer_restarts),
         stuck_after: supervision.stuck_after,
-        shutdown_deadline: supervision.shutdown,
+        shutdown_deadline: supervision.shutdown - time_for_closing(supervision.shutdown),
         writer: WriterSettings {
             database: warehouse.connection().to_owned(),
             lock_patience: RECONNECT_LOCK_PATIENCE,
@@ -336,6 +369,7 @@ fn supervisor_settings(
             },
             revive: warehouse.revive(),
         },
+        lease,
         askers: sites.askers(),
     }
 }
@@ -350,31 +384,33 @@ fn start_failure(error: &StoreError) -> String {
     }
 }
 
-async fn next_stop_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::warn!(
-            "signals cannot be listened to: only kill -9 stops this process; that loses nothing"
-        );
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+async fn begin_shutdown_on(
+    stop: StopSignals,
+    supervisor: Addr<Supervisor>,
+    stopping: watch::Sender<bool>,
+) {
+    stop.request().await;
+    if supervisor.send(BeginShutdown).await.is_err() {
+        // Nobody is left who could do it in order; what waits for hours must still end.
+        stopping.send_replace(true);
     }
 }
 
-async fn stop_on_signal(supervisor: Addr<Supervisor>, stop: watch::Sender<bool>) {
-    loop {
-        next_stop_signal().await;
-        tracing::info!("stopping: no new requests; the batch in hand is flushed");
-        if supervisor.send(BeginShutdown).await.is_err() {
-            // Nobody is left who could do it in order; what waits for hours must still end.
-            stop.send_replace(true);
-        }
+/// Says of each signal what it does.
+async fn say_stops(stop: StopSignals) {
+    stop.request().await;
+    tracing::info!("stopping: no new requests; the batch in hand is flushed");
+    for heard in 1.. {
+        stop.heard_more_than(heard).await;
+        tracing::info!(
+            "already stopping: it ends within supervision.shutdown_secs; kill -9 ends it at once and loses nothing"
+        );
     }
+}
+
+/// What of `supervision.shutdown_secs` is kept for what comes after the work: browsers, and the private server.
+fn time_for_closing(shutdown: Duration) -> Duration {
+    shutdown / 3
 }
 
 /// Without a network a person should not wait for back-offs to learn it.

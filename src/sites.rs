@@ -13,8 +13,8 @@ use sources::cycle_memory::CycleMemory;
 use sources::site::Site;
 use sources::sites::{SiteAddress, pages};
 use sources::transport::{
-    BrowserConfig, HostKey, HostLimits, HostPatience, HostState, SourceConfig, Transport,
-    TransportConfig, TransportError,
+    AskingLease, BrowserConfig, HostKey, HostLimits, HostPatience, HostState, SourceConfig,
+    Transport, TransportConfig, TransportError,
 };
 use url::Url;
 
@@ -303,6 +303,12 @@ impl Sites {
             });
             rates.collect()
         })
+    }
+
+    /// The permission without which no site is asked, once it is demanded.
+    #[must_use]
+    pub fn lease(&self) -> AskingLease {
+        self.transport.lease()
     }
 
     /// Ends what the sites hold: browsers.

@@ -2,15 +2,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actors::loader_actor::Revive;
 use schema::store::{StoreError, Writer};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::embedded_postgres::{EmbeddedError, EmbeddedPostgres, Found, Stopped};
 use crate::runner_settings::DatabaseSettings;
+use crate::standby::stand_by;
+use crate::stop_signals::StopSignals;
 
 /// How long the writer's lock is tried for: a killed runner's backend may hold it for moments (O2).
 pub const LOCK_PATIENCE: Duration = Duration::from_secs(10);
@@ -36,15 +38,29 @@ impl Warehouse {
     /// Starts the private server if that is what is configured, or takes over the one that runs.
     ///
     /// # Errors
-    /// The private server cannot be started: one sentence with the next step.
-    pub async fn open(settings: &DatabaseSettings) -> Result<Self, EmbeddedError> {
+    /// The private server cannot be started: one sentence with the next step. The program is to stop: then nothing that
+    /// was started runs on.
+    pub async fn open(
+        settings: &DatabaseSettings,
+        stop: &StopSignals,
+    ) -> Result<Self, EmbeddedError> {
         match settings {
             DatabaseSettings::Url(url) => Ok(Self {
                 embedded: None,
                 connection: url.expose().to_owned(),
             }),
             DatabaseSettings::Embedded(settings) => {
-                let embedded = EmbeddedPostgres::start(settings).await?;
+                let given_up = Arc::new(AtomicBool::new(false));
+                let starting = EmbeddedPostgres::start_unless(settings, Arc::clone(&given_up));
+                tokio::pin!(starting);
+                let embedded = tokio::select! {
+                    started = &mut starting => started?,
+                    () = stop.request() => {
+                        given_up.store(true, Ordering::Release);
+                        // Undone in order, not dropped.
+                        starting.await?
+                    }
+                };
                 if let Some(notice) = embedded.notice() {
                     tracing::warn!("{notice}");
                 }
@@ -64,13 +80,16 @@ impl Warehouse {
     ///
     /// # Errors
     /// As [`Warehouse::open`].
-    pub async fn open_existing(settings: &DatabaseSettings) -> Result<Option<Self>, EmbeddedError> {
+    pub async fn open_existing(
+        settings: &DatabaseSettings,
+        stop: &StopSignals,
+    ) -> Result<Option<Self>, EmbeddedError> {
         if let DatabaseSettings::Embedded(embedded) = settings
             && let Found::NoCluster(_) = EmbeddedPostgres::look(embedded).await?
         {
             return Ok(None);
         }
-        Self::open(settings).await.map(Some)
+        Self::open(settings, stop).await.map(Some)
     }
 
     /// What brings a private server back that dies under a running cycle; a server of the user's is somebody else's.
@@ -128,6 +147,26 @@ pub struct StartPatience {
     pub database: Option<Duration>,
     /// Whether another runner's end is waited for (`--standby`).
     pub other_runner: bool,
+    /// Whether it is for a runner, which says by its first sign of life that the database is its own from now on.
+    pub claims: bool,
+}
+
+/// Why there is no writer.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The program is to stop.
+    Stopped,
+    /// The database did not come in time or refuses, or another runner holds it.
+    Store(StoreError),
+}
+
+/// The one writer.
+#[derive(Debug)]
+pub struct OpenedWriter {
+    /// It holds the lock.
+    pub writer: Writer,
+    /// When another runner, whose end was waited for, was last seen alive.
+    pub other_seen_alive: Option<std::time::Instant>,
 }
 
 /// The one writer, once the database is there and the lock is ours.
@@ -135,20 +174,54 @@ pub struct StartPatience {
 /// # Errors
 /// The database did not come in time or refuses; another runner holds it; the program is to stop.
 pub async fn open_writer(
-    connection: &str,
+    warehouse: &Warehouse,
     patience: StartPatience,
-    stop: &mut watch::Receiver<bool>,
+    stop: &StopSignals,
+) -> Result<OpenedWriter, OpenError> {
+    stop.unless_requested(wait_for_writer(warehouse, patience))
+        .await
+        .unwrap_or(Err(OpenError::Stopped))
+}
+
+async fn claimed(
+    warehouse: &Warehouse,
+    patience: StartPatience,
+    lock_patience: Duration,
 ) -> Result<Writer, StoreError> {
-    let began = Instant::now();
+    let mut writer = Writer::open(warehouse.connection(), lock_patience).await?;
+    if patience.claims {
+        writer.heartbeat("starting").await?;
+    }
+    Ok(writer)
+}
+
+async fn wait_for_writer(
+    warehouse: &Warehouse,
+    patience: StartPatience,
+) -> Result<OpenedWriter, OpenError> {
+    let mut away_since: Option<Instant> = None;
     let mut back_off = BACK_OFF.0;
     let mut said_standby = false;
+    let mut other_seen_alive = None;
+    // Whoever stands by is in no hurry to find out who holds it.
+    let lock_patience = if patience.other_runner {
+        Duration::ZERO
+    } else {
+        LOCK_PATIENCE
+    };
     loop {
-        let error = match Writer::open(connection, LOCK_PATIENCE).await {
-            Ok(writer) => return Ok(writer),
-            Err(error) => error,
-        };
-        match &error {
-            StoreError::AnotherRunner { who } if patience.other_runner => {
+        let opened = claimed(warehouse, patience, lock_patience).await;
+        let error = match opened {
+            Ok(writer) => {
+                if said_standby {
+                    tracing::info!("this runner holds the database now");
+                }
+                return Ok(OpenedWriter {
+                    writer,
+                    other_seen_alive,
+                });
+            }
+            Err(StoreError::AnotherRunner { who }) if patience.other_runner => {
                 if !said_standby {
                     tracing::info!(
                         holder = who,
@@ -156,25 +229,32 @@ pub async fn open_writer(
                     );
                     said_standby = true;
                 }
+                match stand_by(warehouse.connection()).await {
+                    Ok(seen_alive) => {
+                        other_seen_alive = Some(seen_alive);
+                        (away_since, back_off) = (None, BACK_OFF.0);
+                        continue;
+                    }
+                    Err(error) => error,
+                }
             }
-            StoreError::Outage(why) | StoreError::Undone(why)
-                if patience
-                    .database
-                    .is_none_or(|limit| began.elapsed() < limit) =>
-            {
-                tracing::warn!(
-                    error = why,
-                    retry_after_secs = back_off.as_secs_f64(),
-                    "the database is not there yet; waiting"
-                );
-            }
-            _ => return Err(error),
+            Err(error) => error,
+        };
+        // Counted anew for each outage: whoever stood by for a month still gives the database its time.
+        let away_for = away_since.get_or_insert_with(Instant::now).elapsed();
+        if !error.is_outage() || patience.database.is_some_and(|limit| away_for >= limit) {
+            return Err(OpenError::Store(error));
         }
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return Err(error),
-            () = tokio::time::sleep(back_off) => {}
-        }
+        tracing::warn!(
+            %error,
+            retry_after_secs = back_off.as_secs_f64(),
+            "the database is not there yet; waiting"
+        );
+        tokio::time::sleep(back_off).await;
         back_off = (back_off * 2).min(BACK_OFF.1);
+        if let Some(Revive(revive)) = warehouse.revive() {
+            revive().await;
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use master_runner::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings, Stopped};
+use master_runner::stop_signals::StopSignals;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use tokio_postgres::{Client, NoTls};
@@ -294,9 +295,10 @@ async fn psql_opens_on_the_private_server() {
         &server.psql_program(),
         &database,
         &arguments.map(Into::into),
+        &StopSignals::listen(),
     )
     .await;
-    assert!(ended.expect("opened").success());
+    assert!(ended.expect("opened").expect("not stopped").success());
     assert_eq!(count(&server).await, 4);
     server.stop().await.expect("stopped");
 }

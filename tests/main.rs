@@ -17,6 +17,8 @@ mod python_lessons;
 mod readme;
 mod real_history;
 mod resume;
+mod shutdown;
 mod simulated_year;
 mod site_faults;
+mod standby;
 mod world;

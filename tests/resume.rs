@@ -17,7 +17,7 @@ fn market() -> MarketConfig {
 }
 
 /// The pages that stand acknowledged in the database.
-async fn acknowledged_pages(world: &World) -> BTreeSet<PageAsked> {
+pub async fn acknowledged_pages(world: &World) -> BTreeSet<PageAsked> {
     let rows = world
         .database
         .connect()

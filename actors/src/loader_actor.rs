@@ -12,6 +12,7 @@ use actix::prelude::*;
 use schema::failpoint;
 use schema::store::{Batch, Writer};
 use schema::{PlannedTask, SourceName, TaskId};
+use sources::transport::AskingLease;
 use tokio::sync::watch;
 
 use crate::child::{ExitReason, ExitSlip};
@@ -19,8 +20,8 @@ use crate::messages::{BatchSettled, FundBatch, ReadCheckpoint, TasksAcknowledged
 use crate::persistent_writer::{DatabaseWait, PersistentWriter};
 pub use crate::persistent_writer::{Revive, WriterFailed, WriterOp, WriterSettings};
 
-/// How often the holder of the database shows that it lives.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
+/// How often the holder of the database shows that it lives; a second runner that stands by counts on it.
+pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// A sign of life that takes longer has met a connection whose other side is gone without a word.
 const HEARTBEAT_LIMIT: Duration = Duration::from_secs(90);
 
@@ -33,6 +34,7 @@ pub struct LoaderActor {
     waits_for: DatabaseWait,
     stop: watch::Receiver<bool>,
     slip: ExitSlip,
+    lease: AskingLease,
     heartbeat_queued: bool,
     /// Whether anything was done on the writer since the last heartbeat.
     used_since_heartbeat: bool,
@@ -48,6 +50,7 @@ impl LoaderActor {
         waits_for: DatabaseWait,
         stop: watch::Receiver<bool>,
         slip: ExitSlip,
+        lease: AskingLease,
     ) -> Self {
         Self {
             settings,
@@ -56,6 +59,7 @@ impl LoaderActor {
             waits_for,
             stop,
             slip,
+            lease,
             heartbeat_queued: false,
             used_since_heartbeat: false,
         }
@@ -83,6 +87,9 @@ impl Actor for LoaderActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
+        // At once: nobody is asked before it.
+        self.heartbeat_queued = true;
+        context.notify(Heartbeat);
         context.run_interval(HEARTBEAT_EVERY, |actor, context| {
             // One at a time: while the database is away or busy, no heap of heartbeats grows.
             if !actor.heartbeat_queued {
@@ -93,8 +100,8 @@ impl Actor for LoaderActor {
     }
 }
 
-/// To itself: a sign of life in the database. It also notices a connection, and with it the lock, that was lost in a
-/// quiet hour; the next use then takes a fresh one.
+/// To itself: a sign of life in the database. It also notices a connection, and with it the lock, that was lost in a quiet
+/// hour, and gets both back: without them nobody may be asked.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 struct Heartbeat;
@@ -103,35 +110,69 @@ impl Handler<Heartbeat> for LoaderActor {
     type Result = AtomicResponse<Self, ()>;
 
     fn handle(&mut self, _beat: Heartbeat, _context: &mut Self::Context) -> Self::Result {
-        let writer = self.writer.take();
         let doing = if self.used_since_heartbeat {
             "writing"
         } else {
             "waiting"
         };
+        let mut persistent = self.persistent();
         self.used_since_heartbeat = false;
+        let lease = self.lease.clone();
         AtomicResponse::new(Box::pin(
             async move {
-                let mut writer = writer?;
-                let why = match tokio::time::timeout(HEARTBEAT_LIMIT, writer.heartbeat(doing)).await {
-                    Ok(Ok(())) => return Some(writer),
-                    Ok(Err(error)) if error.keeps_session() => {
-                        tracing::warn!(%error, "the sign of life could not be written");
-                        return Some(writer);
-                    }
-                    Ok(Err(error)) => error.to_string(),
-                    Err(_) => format!("no answer within {} s", HEARTBEAT_LIMIT.as_secs()),
-                };
-                tracing::warn!(error = why, "the connection to the database was lost while nothing was written; the next use takes a fresh one");
-                None
+                show_life(&mut persistent.writer, &lease, doing).await;
+                let mut kept = Ok(());
+                if persistent.writer.is_none() {
+                    kept = persistent
+                        .run("keeping the lock", &|writer: &mut Writer| {
+                            Box::pin(writer.heartbeat("waiting"))
+                        })
+                        .await;
+                }
+                (kept, persistent.writer)
             }
             .into_actor(self)
-            .map(|writer, actor, _context| {
+            .map(|(kept, writer), actor, context| {
                 actor.writer = writer;
                 actor.heartbeat_queued = false;
+                match kept {
+                    // A stop does not wait for a database that is away: there is nothing in hand.
+                    Err(error) if !*actor.stop.borrow() => actor.fail(&error, context),
+                    _ => {}
+                }
             }),
         ))
     }
+}
+
+/// Writes a sign of life where one is due. The loader's work calls it, too: while there is always work, its own timer is
+/// never heard. A connection that fails in it is given up; the next use takes a fresh one.
+async fn show_life(writer: &mut Option<Writer>, lease: &AskingLease, doing: &str) {
+    if lease.was_shown_within(HEARTBEAT_EVERY / 2) {
+        return;
+    }
+    let Some(living) = writer else {
+        return;
+    };
+    // The time before it is sent: when it arrives is not known here.
+    let at = std::time::Instant::now();
+    let why = match tokio::time::timeout(HEARTBEAT_LIMIT, living.heartbeat(doing)).await {
+        Ok(Ok(())) => {
+            lease.renew(at);
+            return;
+        }
+        Ok(Err(error)) if error.keeps_session() => {
+            tracing::warn!(%error, "the sign of life could not be written");
+            return;
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {} s", HEARTBEAT_LIMIT.as_secs()),
+    };
+    tracing::warn!(
+        error = why,
+        "the connection to the database was lost while nothing was written; a fresh one is taken"
+    );
+    *writer = None;
 }
 
 /// supervisor, cycle -> loader: bookkeeping of the cycle (begin, plan, close …) on the one connection, in the order sent.
@@ -149,8 +190,10 @@ impl<T: Send + 'static> Handler<OnWriter<T>> for LoaderActor {
 
     fn handle(&mut self, call: OnWriter<T>, _context: &mut Self::Context) -> Self::Result {
         let mut persistent = self.persistent();
+        let lease = self.lease.clone();
         AtomicResponse::new(Box::pin(
             async move {
+                show_life(&mut persistent.writer, &lease, "writing").await;
                 let result = persistent.run(call.what, &*call.op).await;
                 (result, persistent.writer)
             }
@@ -188,9 +231,11 @@ impl Handler<FundBatch> for LoaderActor {
 
     fn handle(&mut self, batch: FundBatch, _context: &mut Self::Context) -> Self::Result {
         let mut persistent = self.persistent();
+        let lease = self.lease.clone();
         let settled = self.settled.clone();
         AtomicResponse::new(Box::pin(
             async move {
+                show_life(&mut persistent.writer, &lease, "writing").await;
                 let result = commit_batch(batch, &mut persistent, &settled).await;
                 (result, persistent.writer)
             }

@@ -175,9 +175,16 @@ impl PersistentWriter {
         }
         let limit = self.settings.lock_patience + OPEN_LIMIT;
         let opening = Writer::open(&self.settings.database, self.settings.lock_patience);
-        let mut writer = timeout(limit, opening)
-            .await
-            .unwrap_or_else(|_| Err(silent(limit)))?;
+        let mut stop = self.stop.clone();
+        let mut writer = tokio::select! {
+            opened = timeout(limit, opening) => opened.unwrap_or_else(|_| Err(silent(limit)))?,
+            // Trying for the lock takes a minute and a half: a stop does not wait for that (A6).
+            _ = stop.wait_for(|stop| *stop) => {
+                return Err(StoreError::Outage("it was no longer waited for".to_owned()));
+            }
+        };
+        // What another runner has done meanwhile is not known here.
+        writer.is_still_ours().await?;
         writer.set_retention(self.settings.retention);
         self.writer = Some(writer);
         Ok(None)

@@ -24,6 +24,7 @@ use actix::prelude::*;
 use schema::failpoint::{Failpoint, Injected};
 use schema::store::{Cycle, Writer};
 use schema::{SourceName, TaskId};
+use sources::transport::AskingLease;
 use tokio::sync::{oneshot, watch};
 
 use crate::child::Child;
@@ -55,6 +56,8 @@ pub struct SupervisorSettings {
     pub shutdown_deadline: Duration,
     /// How the loader reaches the database.
     pub writer: WriterSettings,
+    /// The permission to ask the sites, renewed by the loader's signs of life.
+    pub lease: AskingLease,
     /// The sources.
     pub askers: BTreeMap<SourceName, AskedSource>,
 }

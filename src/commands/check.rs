@@ -13,14 +13,15 @@ use sources::payload::pdf_text::{self, PdfTextError};
 use sources::site::{ReadContext, Reading};
 use tokio::time::Instant;
 
-use crate::embedded_postgres::{EmbeddedPostgres, Found};
+use crate::embedded_postgres::{EmbeddedError, EmbeddedPostgres, Found};
 use crate::runner_settings::{DatabaseSettings, RunnerSettings};
 use crate::secret::without_passwords;
 use crate::sites::Sites;
+use crate::stop_signals::StopSignals;
 use crate::warehouse::{START_PATIENCE, Warehouse};
 
 use super::page_probe::{PageProbe, Probed};
-use super::{CommandError, ProgramEnd, place_of, say};
+use super::{CommandError, ProgramEnd, or_stopped, place_of, say};
 
 /// Pause between two attempts to reach a database.
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);
@@ -40,6 +41,19 @@ struct Tried {
 pub async fn check(
     settings: &RunnerSettings,
     config: Option<&Path>,
+    stop: &StopSignals,
+) -> Result<ProgramEnd, CommandError> {
+    let sites = Sites::for_questions(settings)?;
+    let checked = try_everything(settings, config, &sites, stop).await;
+    sites.close().await;
+    checked
+}
+
+async fn try_everything(
+    settings: &RunnerSettings,
+    config: Option<&Path>,
+    sites: &Sites,
+    stop: &StopSignals,
 ) -> Result<ProgramEnd, CommandError> {
     let mut tried = Vec::new();
     let mut tell = |what, found| {
@@ -48,11 +62,10 @@ pub async fn check(
         tried.push(one);
     };
     tell("configuration", Ok(configuration(config)));
-    let (database, known_code) = database(settings).await;
+    let (database, known_code) = database(settings, stop).await?;
     tell("database", database);
-    let sites = Sites::for_questions(settings)?;
     if sites.may_use_browser() {
-        let browser = sites.try_browser().await;
+        let browser = or_stopped(stop, sites.try_browser()).await?;
         tell(
             "browser",
             browser
@@ -64,7 +77,7 @@ pub async fn check(
                 }),
         );
     }
-    tell("pdftotext", pdftotext().await);
+    tell("pdftotext", or_stopped(stop, pdftotext()).await?);
     let context = ReadContext {
         cycle_date: Zoned::now()
             .with_time_zone(settings.schedule.timezone.clone())
@@ -72,25 +85,28 @@ pub async fn check(
     };
     let mut code = known_code;
     for source in sites.sources() {
-        let Some(probe) = PageProbe::of(&sites, source) else {
+        let Some(probe) = PageProbe::of(sites, source) else {
             continue;
         };
         let list = probe.pages().iter().find(|page| page.stage == Stage::Lists);
         let found = match (list, &code) {
             (Some(list), _) => {
-                let probed = probe.ask(list, TaskId::WHOLE_MARKET, None, context).await;
+                let asking = probe.ask(list, TaskId::WHOLE_MARKET, None, context);
+                let probed = or_stopped(stop, asking).await?;
                 code = code.or_else(|| listed_code(&probed));
                 judged(source, &probed)
             }
             (None, Some(code)) => match probe.pages().first() {
-                Some(page) => judged(source, &probe.ask(page, code, None, context).await),
+                Some(page) => {
+                    let asking = probe.ask(page, code, None, context);
+                    judged(source, &or_stopped(stop, asking).await?)
+                }
                 None => Ok("it has no pages".to_owned()),
             },
-            (None, None) => root(settings, &probe).await,
+            (None, None) => or_stopped(stop, root(settings, &probe)).await?,
         };
         tell(source.as_str(), found);
     }
-    sites.close().await;
     let failed = tried.iter().filter(|one| one.found.is_err()).count();
     say(&closing(tried.len(), failed));
     Ok(if failed == 0 {
@@ -109,7 +125,10 @@ fn configuration(config: Option<&Path>) -> String {
 }
 
 /// The database, and a fund that the warehouse holds.
-async fn database(settings: &RunnerSettings) -> (Result<String, String>, Option<String>) {
+async fn database(
+    settings: &RunnerSettings,
+    stop: &StopSignals,
+) -> Result<(Result<String, String>, Option<String>), CommandError> {
     if let DatabaseSettings::Embedded(embedded) = &settings.database {
         match EmbeddedPostgres::look(embedded).await {
             Ok(Found::NoCluster(major)) => {
@@ -117,20 +136,22 @@ async fn database(settings: &RunnerSettings) -> (Result<String, String>, Option<
                     "PostgreSQL {major} is installed; the first run makes a private cluster in {}",
                     embedded.data_dir.display()
                 );
-                return (Ok(found), None);
+                return Ok((Ok(found), None));
             }
             Ok(Found::Cluster(_)) => {}
-            Err(error) => return (Err(error.to_string()), None),
+            Err(error) => return Ok((Err(error.to_string()), None)),
         }
     }
-    let warehouse = match Warehouse::open(&settings.database).await {
+    let warehouse = match Warehouse::open(&settings.database, stop).await {
         Ok(warehouse) => warehouse,
-        Err(error) => return (Err(error.to_string()), None),
+        Err(EmbeddedError::GivenUp { .. }) => return Err(CommandError::Stopped),
+        Err(error) => return Ok((Err(error.to_string()), None)),
     };
     let place = place_of(&settings.database);
-    let found = match facts(warehouse.connection()).await {
-        Ok((facts, code)) => (Ok(database_words(&place, &facts)), code),
-        Err(error) => (Err(database_failure(&place, &error)), None),
+    let found = match or_stopped(stop, facts(warehouse.connection())).await {
+        Ok(Ok((facts, code))) => Ok((Ok(database_words(&place, &facts)), code)),
+        Ok(Err(error)) => Ok((Err(database_failure(&place, &error)), None)),
+        Err(stopped) => Err(stopped),
     };
     warehouse.close().await;
     found

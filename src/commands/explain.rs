@@ -10,6 +10,7 @@ use schema::store::{
 };
 
 use crate::runner_settings::RunnerSettings;
+use crate::stop_signals::StopSignals;
 
 use super::{CommandError, ProgramEnd, read_warehouse, say, shown_time, unknown_code};
 
@@ -38,8 +39,9 @@ enum Told {
 pub async fn explain(
     settings: &RunnerSettings,
     code: &FundCode,
+    stop: &StopSignals,
 ) -> Result<ProgramEnd, CommandError> {
-    match read_warehouse(settings, async |reader| read(reader, code).await).await? {
+    match read_warehouse(settings, stop, async |reader| read(reader, code).await).await? {
         Told::Story(story) => {
             say(&shown(&story, &settings.schedule.timezone));
             Ok(ProgramEnd::Done)

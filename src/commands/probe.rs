@@ -12,12 +12,14 @@ use sources::page::{PageSpec, Stage};
 use sources::site::{Answer, ReadContext, Reading};
 
 use crate::cli::ProbeArgs;
+use crate::embedded_postgres::EmbeddedError;
 use crate::runner_settings::RunnerSettings;
 use crate::sites::Sites;
+use crate::stop_signals::StopSignals;
 use crate::warehouse::Warehouse;
 
 use super::page_probe::{PageProbe, Probed};
-use super::{CommandError, ProgramEnd, nearest, say};
+use super::{CommandError, ProgramEnd, nearest, or_stopped, say};
 
 /// What the warehouse knows of a fund that helps to ask for it.
 #[derive(Debug, Default)]
@@ -33,6 +35,7 @@ struct Known {
 pub async fn probe(
     settings: &RunnerSettings,
     args: &ProbeArgs,
+    stop: &StopSignals,
 ) -> Result<ProgramEnd, CommandError> {
     let sites = Sites::for_questions(settings)?;
     let probe = PageProbe::of(&sites, args.source).ok_or_else(|| {
@@ -50,7 +53,7 @@ pub async fn probe(
             ))
         })?;
     }
-    let known = known_of(settings, args).await;
+    let known = known_of(settings, args, stop).await?;
     let prober = Prober {
         probe,
         args,
@@ -60,9 +63,9 @@ pub async fn probe(
                 .date(),
         },
     };
-    let ended = prober.ask(&wanted, known).await;
+    let ended = or_stopped(stop, prober.ask(&wanted, known)).await;
     sites.close().await;
-    ended
+    ended?
 }
 
 /// The pages to ask, in the source's order; all of a fund's where none is named.
@@ -89,13 +92,18 @@ fn wanted_pages(
 }
 
 /// What the warehouse knows, if there is one and it answers; a probe goes without it.
-async fn known_of(settings: &RunnerSettings, args: &ProbeArgs) -> Known {
-    let warehouse = match Warehouse::open_existing(&settings.database).await {
+async fn known_of(
+    settings: &RunnerSettings,
+    args: &ProbeArgs,
+    stop: &StopSignals,
+) -> Result<Known, CommandError> {
+    let warehouse = match Warehouse::open_existing(&settings.database, stop).await {
         Ok(Some(warehouse)) => warehouse,
-        Ok(None) => return Known::default(),
+        Ok(None) => return Ok(Known::default()),
+        Err(EmbeddedError::GivenUp { .. }) => return Err(CommandError::Stopped),
         Err(error) => {
             tracing::warn!(%error, "probing without the database");
-            return Known::default();
+            return Ok(Known::default());
         }
     };
     let read = async {
@@ -108,12 +116,12 @@ async fn known_of(settings: &RunnerSettings, args: &ProbeArgs) -> Known {
             factsheet_url: reader.factsheet_url(args.source, &args.code).await?,
         })
     };
-    let known = read.await.unwrap_or_else(|error| {
+    let read = or_stopped(stop, read).await;
+    warehouse.close().await;
+    Ok(read?.unwrap_or_else(|error| {
         tracing::warn!(%error, "probing without the database");
         Known::default()
-    });
-    warehouse.close().await;
-    known
+    }))
 }
 
 /// One probe under way.

@@ -6,6 +6,7 @@ use tokio_postgres::Config;
 
 use crate::cli::PsqlArgs;
 use crate::runner_settings::RunnerSettings;
+use crate::stop_signals::StopSignals;
 
 use super::{CommandError, ProgramEnd, on_warehouse};
 
@@ -13,15 +14,20 @@ use super::{CommandError, ProgramEnd, on_warehouse};
 ///
 /// # Errors
 /// There is no warehouse, its server does not start, or psql is missing.
-pub async fn psql(settings: &RunnerSettings, args: &PsqlArgs) -> Result<ProgramEnd, CommandError> {
-    on_warehouse(settings, async |warehouse| {
+pub async fn psql(
+    settings: &RunnerSettings,
+    args: &PsqlArgs,
+    stop: &StopSignals,
+) -> Result<ProgramEnd, CommandError> {
+    let status = on_warehouse(settings, stop, async |warehouse| {
         // The parser's own words may quote the password: they are dropped on purpose.
         let database: Config = warehouse.connection().parse().map_err(|_| {
             CommandError::Unfit("the database setting is no PostgreSQL address".to_owned())
         })?;
         let arguments: Vec<OsString> = args.psql.iter().map(OsString::from).collect();
-        let status = crate::psql::open(&warehouse.psql_program(), &database, &arguments).await?;
-        Ok(ProgramEnd::Psql(status))
+        // Ends by itself when the program is to stop: psql is told to end before its server is.
+        Ok(crate::psql::open(&warehouse.psql_program(), &database, &arguments, stop).await?)
     })
-    .await
+    .await?;
+    status.map(ProgramEnd::Psql).ok_or(CommandError::Stopped)
 }

@@ -1,6 +1,7 @@
 //! `master_runner remerge`: rebuilds the small tables from the observations (D4).
 
 use crate::runner_settings::RunnerSettings;
+use crate::stop_signals::StopSignals;
 
 use super::{CommandError, ProgramEnd, say, write_warehouse};
 
@@ -8,8 +9,11 @@ use super::{CommandError, ProgramEnd, say, write_warehouse};
 ///
 /// # Errors
 /// The database is away, or another runner holds it.
-pub async fn remerge(settings: &RunnerSettings) -> Result<ProgramEnd, CommandError> {
-    let changed = write_warehouse(settings, async |writer| writer.remerge().await).await?;
+pub async fn remerge(
+    settings: &RunnerSettings,
+    stop: &StopSignals,
+) -> Result<ProgramEnd, CommandError> {
+    let changed = write_warehouse(settings, stop, async |writer| writer.remerge().await).await?;
     say(&shown(changed));
     Ok(ProgramEnd::Done)
 }

@@ -3,6 +3,7 @@
 use schema::SourceName;
 
 use crate::runner_settings::RunnerSettings;
+use crate::stop_signals::StopSignals;
 
 use super::{CommandError, ProgramEnd, say, write_warehouse};
 
@@ -13,8 +14,12 @@ use super::{CommandError, ProgramEnd, say, write_warehouse};
 pub async fn reset_source(
     settings: &RunnerSettings,
     source: SourceName,
+    stop: &StopSignals,
 ) -> Result<ProgramEnd, CommandError> {
-    let pages = write_warehouse(settings, async |writer| writer.reset_source(source).await).await?;
+    let pages = write_warehouse(settings, stop, async |writer| {
+        writer.reset_source(source).await
+    })
+    .await?;
     say(&shown(source, pages));
     Ok(ProgramEnd::Done)
 }

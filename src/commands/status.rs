@@ -9,6 +9,7 @@ use schema::store::{
 
 use crate::runner_settings::RunnerSettings;
 use crate::schedule::{Next, Schedule, Uptime};
+use crate::stop_signals::StopSignals;
 
 use super::{CommandError, ProgramEnd, read_warehouse, say, shown_time};
 
@@ -32,8 +33,11 @@ struct Standing {
 ///
 /// # Errors
 /// The database is away, or holds no warehouse.
-pub async fn status(settings: &RunnerSettings) -> Result<ProgramEnd, CommandError> {
-    let standing = read_warehouse(settings, async |reader| read(reader).await).await?;
+pub async fn status(
+    settings: &RunnerSettings,
+    stop: &StopSignals,
+) -> Result<ProgramEnd, CommandError> {
+    let standing = read_warehouse(settings, stop, async |reader| read(reader).await).await?;
     say(&shown(&standing, &settings.schedule, &Zoned::now()));
     Ok(ProgramEnd::Done)
 }

@@ -77,6 +77,8 @@ impl Account {
         command
             .current_dir("/")
             .env_clear()
+            // Ctrl-C goes to a whole group of processes; these are ours to stop, in order.
+            .process_group(0)
             .env("LC_ALL", "C.UTF-8")
             .stdin(std::process::Stdio::null());
         if let Some(path) = std::env::var_os("PATH") {

@@ -4,6 +4,12 @@ use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use super::account::Account;
 use super::binaries::Binaries;
@@ -29,6 +35,7 @@ pub(super) fn create(
     data_dir: &Path,
     account: &Account,
     binaries: &Binaries,
+    given_up: &AtomicBool,
 ) -> Result<(), EmbeddedError> {
     let building = beside(data_dir, ".building");
     match std::fs::remove_dir_all(&building) {
@@ -41,14 +48,20 @@ pub(super) fn create(
         .create(&building)
         .map_err(io("cannot create", &building))?;
     account.own(&building)?;
-    let output = account
-        .command(binaries.program("initdb"))
+    let mut initdb = account.command(binaries.program("initdb"));
+    initdb
         .env("PGDATA", &building)
         .args(["--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"])
         .args(["--auth-local=trust", "--auth-host=reject"])
-        .arg(format!("--username={ROLE}"))
-        .output()
-        .map_err(io("cannot run", binaries.program("initdb")))?;
+        .arg(format!("--username={ROLE}"));
+    let Some(output) = output_unless(&mut initdb, given_up)
+        .map_err(io("cannot run", binaries.program("initdb")))?
+    else {
+        std::fs::remove_dir_all(&building).map_err(io("cannot sweep away", &building))?;
+        return Err(EmbeddedError::GivenUp {
+            data_dir: data_dir.to_path_buf(),
+        });
+    };
     if !output.status.success() {
         return Err(EmbeddedError::Program {
             program: "initdb",
@@ -71,6 +84,26 @@ pub(super) fn create(
         data_dir,
     ))?;
     sync_dir(data_dir.parent().unwrap_or(Path::new("/")))
+}
+
+/// What a program comes to that says no more than a pipe holds; `None`: given up, and it is gone with all it started.
+fn output_unless(command: &mut Command, given_up: &AtomicBool) -> std::io::Result<Option<Output>> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    while child.try_wait()?.is_none() {
+        if given_up.load(Ordering::Acquire) {
+            if let Ok(group) = i32::try_from(child.id()) {
+                // Gone in this moment: then there is nothing to end.
+                let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+            }
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().map(Some)
 }
 
 /// Writes the settings for the next start and returns the folder of the server's socket.

@@ -96,6 +96,12 @@ pub enum EmbeddedError {
          make one with `useradd --system postgres`"
     )]
     NoUnprivilegedUser,
+    /// The program is to stop: whatever had been begun was undone.
+    #[error("stopped before the server of {} was up; nothing that was stored was touched", data_dir.display())]
+    GivenUp {
+        /// The directory.
+        data_dir: PathBuf,
+    },
     /// Another runner is starting or stopping this server.
     #[error(
         "another master_runner has been starting or stopping the server of {} for {waited_secs} s; \

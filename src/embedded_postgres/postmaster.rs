@@ -5,6 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::account::Account;
 use super::binaries::Binaries;
@@ -71,11 +73,12 @@ pub(super) fn observe(data_dir: &Path, account: &Account) -> Result<State, Embed
     })
 }
 
-/// Starts the server and waits until it answers.
+/// Starts the server and waits until it answers; if that is given up meanwhile, it is stopped again.
 pub(super) fn start(
     data_dir: &Path,
     account: &Account,
     binaries: &Binaries,
+    given_up: &AtomicBool,
 ) -> Result<(), EmbeddedError> {
     // Nobody works in the directory: what is left of a killed server only stands in the way, for its pid may be another's now.
     remove_if_there(&data_dir.join("postmaster.pid"))?;
@@ -94,14 +97,32 @@ pub(super) fn start(
         .try_clone()
         .map_err(io("cannot open twice", &said_file))?;
     // The directory goes by the environment, not by `-D`: pg_ctl builds a shell line from its options.
-    let status = account
-        .command(binaries.program("pg_ctl"))
+    let pg_ctl = binaries.program("pg_ctl");
+    let mut starting = account
+        .command(&pg_ctl)
         .env("PGDATA", data_dir)
         .args(["start", "--silent", "--wait", "--timeout", START_SECS])
         .stdout(Stdio::from(said))
         .stderr(Stdio::from(said_too))
-        .status()
-        .map_err(io("cannot run", binaries.program("pg_ctl")))?;
+        .spawn()
+        .map_err(io("cannot run", &pg_ctl))?;
+    let status = loop {
+        if let Some(status) = starting
+            .try_wait()
+            .map_err(io("cannot wait for", &pg_ctl))?
+        {
+            break status;
+        }
+        // A server can be told to stop as soon as it has said who it is, crash recovery or not; pg_ctl then ends by itself.
+        if given_up.load(Ordering::Acquire) && observe(data_dir, account)? != State::Down {
+            stop(data_dir, account, binaries)?;
+            starting.wait().map_err(io("cannot wait for", &pg_ctl))?;
+            return Err(EmbeddedError::GivenUp {
+                data_dir: data_dir.to_path_buf(),
+            });
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
     if status.success() {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! Bringing a private server back that died under us, for somebody who does not own it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use super::account::Place;
 use super::binaries::Binaries;
@@ -24,11 +24,13 @@ impl Reviver {
     pub async fn revive(&self) -> Result<bool, EmbeddedError> {
         let this = self.clone();
         blocking(move || {
-            let _turn = take_turn(&this.place)?;
-            if this.given_up.load(Ordering::Acquire) {
-                return Ok(false);
-            }
-            let (postmaster, started) = bring_up(&this.place, &this.binaries)?;
+            let brought_up = take_turn(&this.place, &this.given_up)
+                .and_then(|_turn| bring_up(&this.place, &this.binaries, &this.given_up));
+            let (postmaster, started) = match brought_up {
+                Ok(brought_up) => brought_up,
+                Err(EmbeddedError::GivenUp { .. }) => return Ok(false),
+                Err(error) => return Err(error),
+            };
             if started {
                 tracing::warn!(
                     pid = postmaster.pid,

@@ -169,6 +169,18 @@ impl Database {
             .collect()
     }
 
+    /// Whether anybody may connect to this database.
+    pub async fn allow_connections(&self, allowed: bool) {
+        let name = &self.name;
+        connect("postgres")
+            .await
+            .batch_execute(&format!(
+                "ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}"
+            ))
+            .await
+            .expect("the database is altered");
+    }
+
     /// Ends every session of this database, as a server that restarts would.
     pub async fn end_sessions(&self) {
         connect("postgres")

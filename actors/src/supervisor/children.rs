@@ -59,11 +59,14 @@ impl Supervisor {
             let settings = self.settings.writer.clone();
             let writer = self.first_writer.take();
             let settled = context.address().recipient();
+            let lease = self.settings.lease.clone();
             let (waits_for, stop) = (Arc::clone(&self.database_wait), self.stop.subscribe());
             let child = Child::start(
                 // Batches, and the calls of cycle and supervisor beside them.
                 self.settings.sizes.loader_mailbox.get() + 4,
-                move |slip| LoaderActor::new(settings, writer, settled, waits_for, stop, slip),
+                move |slip| {
+                    LoaderActor::new(settings, writer, settled, waits_for, stop, slip, lease)
+                },
                 Self::tell_exit(ChildName::Loader, incarnation, context),
             );
             let address = child.address.clone();

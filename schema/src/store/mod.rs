@@ -29,6 +29,7 @@ mod rows;
 mod server_facts;
 mod session;
 mod set_aside;
+mod standby;
 mod tasks;
 mod transaction;
 mod troubles;
@@ -49,6 +50,7 @@ pub use report::{
 };
 pub use retention::Retention;
 pub use server_facts::ServerFacts;
+pub use standby::{FROZEN_AFTER, HolderWatch, LOOK_EVERY, Look};
 pub use troubles::{FailedTask, FailedTasks, PageFreshness, RejectCount};
 pub use writer::Writer;
 

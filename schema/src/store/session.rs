@@ -12,7 +12,7 @@ use super::daily;
 use super::error::{StoreError, said, with_causes};
 
 /// The advisory lock of the one runner: "mrun" and a version of what the lock means.
-const LOCK: (i32, i32) = (0x6d72_756e, 1);
+pub(super) const LOCK: (i32, i32) = (0x6d72_756e, 1);
 
 /// Pause between two tries for the lock.
 const LOCK_RETRY: Duration = Duration::from_millis(200);

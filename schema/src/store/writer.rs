@@ -1,5 +1,6 @@
 //! The one writer: one connection that holds the advisory lock and runs every transaction (A8).
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tokio_postgres::Client;
@@ -37,19 +38,6 @@ impl Writer {
         failpoint::OPEN_LOCKED.pass().await?;
         migration::migrate(&mut client).await?;
         session::create_staging(&client).await?;
-        client
-            .execute(
-                "INSERT INTO runner.heartbeat (only_row, runner, started_at, doing)
-                 VALUES (true, $1, now(), 'starting')
-                 ON CONFLICT (only_row) DO UPDATE SET
-                     runner = EXCLUDED.runner, started_at = now(), doing = EXCLUDED.doing, beat_at = now()",
-                &[&format!(
-                    "master_runner {}, process {}",
-                    env!("CARGO_PKG_VERSION"),
-                    std::process::id()
-                )],
-            )
-            .await?;
         failpoint::OPEN_MIGRATED.pass().await?;
         Ok(Self {
             client,
@@ -216,18 +204,56 @@ impl Writer {
         Ok(tasks)
     }
 
-    /// Writes the sign of life that `status` and a second runner read; fails when the connection, and with it the
-    /// lock, is gone.
+    /// Writes the sign of life that `status` and a second runner read, and with it that the database is this runner's;
+    /// fails when the connection, and with it the lock, is gone.
     ///
     /// # Errors
     /// Outages.
     pub async fn heartbeat(&mut self, doing: &str) -> Result<(), StoreError> {
         self.client
             .execute(
-                "UPDATE runner.heartbeat SET doing = $1, beat_at = now()",
-                &[&doing],
+                "INSERT INTO runner.heartbeat (only_row, runner, started_at, doing)
+                 VALUES (true, $1, now(), $2)
+                 ON CONFLICT (only_row) DO UPDATE SET
+                     runner = EXCLUDED.runner, doing = EXCLUDED.doing, beat_at = now(),
+                     started_at = CASE WHEN heartbeat.runner = EXCLUDED.runner
+                         THEN heartbeat.started_at ELSE EXCLUDED.started_at END",
+                &[&*THIS_RUNNER, &doing],
             )
             .await?;
         Ok(())
     }
+
+    /// Refuses a database that was another runner's since this one's last sign of life: what this one knows of the cycle is
+    /// stale, and what it would ask may have been acknowledged.
+    ///
+    /// # Errors
+    /// [`StoreError::AnotherRunner`]; outages.
+    pub async fn is_still_ours(&mut self) -> Result<(), StoreError> {
+        let last = self
+            .client
+            .query_opt("SELECT runner FROM runner.heartbeat", &[])
+            .await?;
+        let Some(last) = last else {
+            return Ok(());
+        };
+        let last: String = last.try_get(0)?;
+        if last == *THIS_RUNNER {
+            Ok(())
+        } else {
+            Err(StoreError::AnotherRunner {
+                who: format!("{last}, which took over while this one had lost its connection"),
+            })
+        }
+    }
 }
+
+/// This process, as no other one is called.
+static THIS_RUNNER: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "master_runner {}, process {}, started {}",
+        env!("CARGO_PKG_VERSION"),
+        std::process::id(),
+        jiff::Timestamp::now()
+    )
+});

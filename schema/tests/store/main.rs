@@ -15,5 +15,6 @@ mod reading;
 mod real_series;
 mod server;
 mod small_tables;
+mod standby;
 mod warehouse_schema;
 mod world;

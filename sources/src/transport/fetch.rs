@@ -288,6 +288,11 @@ impl Transport {
         if asked_at.elapsed() > PROMPT {
             gate.pace_again(&mut started, waiting).await;
         }
+        // Last of all: whatever came before may have taken long, and a process may have been asleep in it.
+        while !self.0.lease.is_fresh() {
+            self.0.lease.granted(waiting).await;
+            gate.pace_again(&mut started, waiting).await;
+        }
         waiting.set(Waiting::Answer {
             since: Instant::now(),
         });

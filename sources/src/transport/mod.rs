@@ -14,6 +14,7 @@ mod host;
 mod host_gate;
 mod host_health;
 mod http;
+mod lease;
 mod pacing;
 mod processes;
 pub mod redirect;
@@ -39,6 +40,7 @@ pub use browser::{BrowserConfig, Webdriver};
 pub use fetch::{Call, FailureKind, FetchFailure, Fetched};
 pub use host::HostKey;
 pub use host_health::HostPatience;
+pub use lease::{AskingLease, LEASE};
 pub use redirect::RedirectScope;
 pub use waiting::{Waiting, WaitingOn};
 
@@ -119,6 +121,8 @@ struct Shared {
     browser: Arc<dyn Wire>,
     /// The same browser, to be closed.
     sessions: BrowserWire,
+    /// Whether this process may ask anybody.
+    lease: AskingLease,
     /// Whether it has been said that there is none.
     told_no_browser: AtomicBool,
 }
@@ -250,6 +254,7 @@ impl Transport {
             http,
             browser,
             sessions,
+            lease: AskingLease::default(),
             told_no_browser: AtomicBool::new(false),
         })))
     }
@@ -262,6 +267,12 @@ impl Transport {
             hosts: gates.iter().map(|gate| gate.snapshot()).collect(),
             sources: lock(&self.0.counts).clone(),
         }
+    }
+
+    /// The permission without which nobody is asked, once it is demanded.
+    #[must_use]
+    pub fn lease(&self) -> AskingLease {
+        self.0.lease.clone()
     }
 
     /// Halves the rate of `url`'s host: it refused to answer (P4).

@@ -8,6 +8,8 @@ use tokio::time::Instant;
 /// What a request waits on before it goes, or goes again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Waiting {
+    /// This process must first show that it still is the one runner.
+    Lease,
     /// Other requests to the same host are first.
     Turn,
     /// All the requests allowed at once are in flight.
@@ -49,6 +51,7 @@ impl fmt::Display for Waiting {
                 .ceil()
         };
         match self {
+            Self::Lease => f.write_str("the database"),
             Self::Turn => f.write_str("its turn"),
             Self::Slot => f.write_str("a request in flight to end"),
             Self::Pace => f.write_str("the host's rate"),

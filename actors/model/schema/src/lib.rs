@@ -89,6 +89,15 @@ pub mod store {
         pub async fn heartbeat(&mut self, _doing: &str) -> Result<(), StoreError> {
             self.database.heartbeat(self.session).await
         }
+
+        /// There is no other runner.
+        ///
+        /// # Errors
+        /// None.
+        #[allow(clippy::unused_async)]
+        pub async fn is_still_ours(&mut self) -> Result<(), StoreError> {
+            Ok(())
+        }
     }
 
     impl Drop for Writer {

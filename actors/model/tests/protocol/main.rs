@@ -31,6 +31,7 @@ use schema::{SourceName, TaskId};
 use script::{Choice, Script, search};
 use sources::ask::{Asker, install as install_sites};
 use sources::page::{Cadence, PageSpec, Stage};
+use sources::transport::AskingLease;
 use tokio::sync::watch;
 use world::World;
 
@@ -142,6 +143,8 @@ fn settings(sizes: Sizes) -> SupervisorSettings {
             refusal_patience: Duration::from_secs(10),
             revive: None,
         },
+        // Nobody demands it: the sites are scripted.
+        lease: AskingLease::default(),
         askers: SOURCES
             .into_iter()
             .map(|source| (source, asked(source)))

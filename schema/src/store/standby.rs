@@ -1,0 +1,329 @@
+//! A second runner's watch over the one that holds the database: it takes over when the holder is gone, and ends the session of
+//! a holder that shows no life (docs/decisions/0004).
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+use super::error::StoreError;
+use super::session::{self, Talking};
+
+/// A holder whose session shows no sign of life for so long is frozen.
+pub const FROZEN_AFTER: Duration = Duration::from_secs(5);
+
+/// How often to look; a sign is missed at most for so long.
+pub const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// What one look adds to the silence at most: a watcher that was itself asleep, or a server that was, has not seen the
+/// holder be silent meanwhile.
+const LONGEST_STEP: Duration = Duration::from_secs(1);
+
+/// Whatever changes when the holder gets on. A heartbeat alone would not do: it goes by the one connection, and a long batch
+/// leaves no room for it.
+const SIGN: &str =
+    "concat_ws('|', a.pid, a.backend_start, a.state, a.state_change, a.query_start, a.xact_start, ";
+const NO_BEAT: &str = "NULL)";
+const BEAT: &str = "(SELECT beat_at FROM runner.heartbeat))";
+
+/// The session that holds the lock.
+const HOLDER: &str = " FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+      AND l.classid = $1::bigint::oid AND l.objid = $2::bigint::oid
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+
+/// What a look found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// Nobody holds the database: try for it.
+    Free,
+    /// It is held by somebody who shows life, or has not been watched for long enough.
+    Held {
+        /// Process, host and start of the holder, as far as the server tells.
+        who: String,
+    },
+    /// Its holder showed no life; its session was ended, and with it the lock is free in a moment.
+    Ended {
+        /// Who it was.
+        who: String,
+    },
+    /// Its holder shows no life, and its session is not ours to end.
+    Untouchable {
+        /// Who it is.
+        who: String,
+        /// Why not, with what would mend it.
+        why: String,
+    },
+}
+
+/// The watch: one connection, which holds nothing.
+#[derive(Debug)]
+pub struct HolderWatch {
+    client: Client,
+    /// Hangs up when the watch ends.
+    _talking: Talking,
+    vigil: Vigil,
+}
+
+impl HolderWatch {
+    /// Connects.
+    ///
+    /// # Errors
+    /// Outages, and what waiting cannot mend: see [`StoreError::is_outage`].
+    pub async fn open(database: &str) -> Result<Self, StoreError> {
+        let mut config = session::read_config(database)?;
+        config.application_name("master_runner standby");
+        let (client, talking) = session::connect(&config).await?;
+        Ok(Self {
+            client,
+            _talking: talking,
+            vigil: Vigil::default(),
+        })
+    }
+
+    /// Looks once; to be called every [`LOOK_EVERY`].
+    ///
+    /// # Errors
+    /// Outages; this role may not read the runner's tables.
+    pub async fn look(&mut self) -> Result<Look, StoreError> {
+        self.try_to_look().await.map_err(|error| match error {
+            Failed::Query(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                session::refusal(&error)
+            }
+            Failed::Query(error) => error.into(),
+            Failed::Store(error) => error,
+        })
+    }
+
+    async fn try_to_look(&mut self) -> Result<Look, Failed> {
+        let began: bool = self
+            .client
+            .query_one("SELECT to_regclass('runner.heartbeat') IS NOT NULL", &[])
+            .await?
+            .try_get(0)?;
+        let sign = format!("{SIGN}{}", if began { BEAT } else { NO_BEAT });
+        let lock = [i64::from(session::LOCK.0), i64::from(session::LOCK.1)];
+        let row = self
+            .client
+            .query_opt(
+                &format!(
+                    "SELECT a.pid, {sign}, COALESCE(a.state, 'hidden'),
+                         COALESCE(a.state = 'active' AND a.wait_event_type IS DISTINCT FROM 'Client', false),
+                         COALESCE(a.application_name, '') = 'master_runner',
+                         (extract(epoch FROM clock_timestamp()) * 1000)::bigint {HOLDER}"
+                ),
+                &[&lock[0], &lock[1]],
+            )
+            .await?;
+        let Some(row) = row else {
+            self.vigil = Vigil::default();
+            return Ok(Look::Free);
+        };
+        let (seen, state, is_runner): (String, String, bool) =
+            (row.try_get(1)?, row.try_get(2)?, row.try_get(4)?);
+        let look = Seen {
+            sign: seen.clone(),
+            works: row.try_get(3)?,
+            server_millis: row.try_get(5)?,
+            at: Instant::now(),
+        };
+        let who = session::holder(&self.client)
+            .await?
+            .unwrap_or_else(|| "it has just let go of it".to_owned());
+        if self.vigil.silence(look) < FROZEN_AFTER {
+            return Ok(Look::Held { who });
+        }
+        if let Some(why) = beyond_judgement(&state, is_runner) {
+            return Ok(Look::Untouchable { who, why });
+        }
+        // Only what was watched is ended: the same session, and still without a sign.
+        let ending = self
+            .client
+            .query_opt(
+                &format!("SELECT pg_terminate_backend(a.pid) {HOLDER} AND {sign} = $3"),
+                &[&lock[0], &lock[1], &seen],
+            )
+            .await;
+        match ending {
+            Ok(Some(_)) => {
+                self.vigil = Vigil::default();
+                Ok(Look::Ended { who })
+            }
+            Ok(None) => Ok(Look::Held { who }),
+            Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                Ok(Look::Untouchable {
+                    who,
+                    why: format!(
+                        "this role may not end its session ({}); grant it pg_signal_backend, or let both runners use the same role",
+                        error
+                            .as_db_error()
+                            .map_or("", tokio_postgres::error::DbError::message)
+                    ),
+                })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Why a look failed.
+enum Failed {
+    Query(tokio_postgres::Error),
+    Store(StoreError),
+}
+
+impl From<tokio_postgres::Error> for Failed {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Query(error)
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Why a silent session is left alone; `None`: it is a runner's, and what it does can be seen.
+fn beyond_judgement(state: &str, is_runner: bool) -> Option<String> {
+    match state {
+        "hidden" | "disabled" => Some(
+            "this role cannot see what its session does; grant it pg_read_all_stats and pg_signal_backend, or let both runners use the same role (and leave track_activities on)"
+                .to_owned(),
+        ),
+        _ if !is_runner => Some(
+            "it is not a master_runner's session: somebody took the runner's lock by hand and must let go of it"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+/// One look at the holder.
+#[derive(Debug, Clone)]
+struct Seen {
+    sign: String,
+    /// Whether the server is at work for it: then it is not the holder who is awaited.
+    works: bool,
+    server_millis: i64,
+    at: Instant,
+}
+
+/// How long the holder has been silent. Pure: a beat is never compared with a clock, only with the beat of the look before,
+/// so neither a clock that steps nor one that differs from another is a false alarm.
+#[derive(Debug, Default)]
+struct Vigil {
+    last: Option<Seen>,
+    silent: Duration,
+}
+
+impl Vigil {
+    /// Notes a look, and says for how long the sign has been watched not to change: by the server's clock and by ours,
+    /// whichever is less.
+    fn silence(&mut self, seen: Seen) -> Duration {
+        self.silent = match &self.last {
+            Some(last) if last.sign == seen.sign && !seen.works => {
+                let server = seen.server_millis.saturating_sub(last.server_millis);
+                let by_server = Duration::from_millis(u64::try_from(server).unwrap_or(0));
+                let by_us = seen.at.saturating_duration_since(last.at);
+                self.silent + by_server.min(by_us).min(LONGEST_STEP)
+            }
+            _ => Duration::ZERO,
+        };
+        self.last = Some(seen);
+        self.silent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1000;
+
+    /// Looks given as (sign, works, server's clock, our clock), in milliseconds.
+    fn silence_after(looks: &[(&str, bool, i64, u64)]) -> Duration {
+        let began = Instant::now();
+        let mut vigil = Vigil::default();
+        let mut silent = Duration::ZERO;
+        for (sign, works, server_millis, ours) in looks {
+            silent = vigil.silence(Seen {
+                sign: (*sign).to_owned(),
+                works: *works,
+                server_millis: *server_millis,
+                at: began + Duration::from_millis(*ours),
+            });
+        }
+        silent
+    }
+
+    #[test]
+    fn silence_is_what_was_watched_and_nothing_else() {
+        let whole: Vec<(&str, bool, i64, u64)> = (0..=10)
+            .map(|at| ("a", false, at * 500, at as u64 * 500))
+            .collect();
+        assert_eq!(silence_after(&whole), FROZEN_AFTER);
+        for (what, looks, expected) in [
+            ("one look", vec![("a", false, 0, 0)], 0),
+            (
+                "a sign",
+                vec![
+                    ("a", false, 0, 0),
+                    ("a", false, 900, 900),
+                    ("b", false, 1400, 1400),
+                ],
+                0,
+            ),
+            (
+                "the server works for it",
+                vec![("a", false, 0, 0), ("a", true, 900, 900)],
+                0,
+            ),
+            (
+                "the server's clock steps ahead",
+                vec![("a", false, 0, 0), ("a", false, 3600 * SECOND, 500)],
+                500,
+            ),
+            (
+                "the server's clock steps back",
+                vec![("a", false, 0, 0), ("a", false, -3600 * SECOND, 500)],
+                0,
+            ),
+            (
+                "the watcher was asleep",
+                vec![("a", false, 0, 0), ("a", false, 60 * SECOND, 60_000)],
+                1000,
+            ),
+            (
+                "the server was asleep",
+                vec![("a", false, 0, 0), ("a", false, 100, 60_000)],
+                100,
+            ),
+        ] {
+            assert_eq!(
+                silence_after(&looks),
+                Duration::from_millis(expected),
+                "{what}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_runners_session_that_can_be_seen_is_ended() {
+        for (state, is_runner, ends) in [
+            ("idle", true, true),
+            ("idle in transaction", true, true),
+            ("active", true, true),
+            ("idle", false, false),
+            ("hidden", true, false),
+            ("disabled", true, false),
+        ] {
+            assert_eq!(
+                beyond_judgement(state, is_runner).is_none(),
+                ends,
+                "{state}"
+            );
+        }
+    }
+}

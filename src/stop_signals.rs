@@ -1,0 +1,191 @@
+//! The wish to stop (A6): SIGTERM and SIGINT, heard from the first moment of the process to its last.
+//!
+//! They are heard on a thread of their own: whatever the rest of the program is busy with or hangs in (a log whose reader
+//! has stalled, a server that does not start), the wish is noted, and the process is gone when the deadline has passed.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::cycle_report::RunOutcome;
+
+/// Holds until the configuration has said how long a stop may take.
+const USUAL_DEADLINE: Duration = Duration::from_secs(30);
+/// How long the last words of a process that is past its deadline may take: their reader may have stalled.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Whether the program is to stop; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct StopSignals(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// How many signals came.
+    heard: watch::Sender<u32>,
+    deadline_millis: AtomicU64,
+    /// What the process ends with if it has to be ended.
+    exit_code: AtomicU8,
+    /// Ctrl-C is meant for a program that runs on this terminal in our place.
+    interrupts_are_a_childs: AtomicBool,
+}
+
+impl StopSignals {
+    /// Hears both signals from now on. Where that cannot be, says so: then only `kill -9` stops the process, which loses
+    /// nothing.
+    #[must_use]
+    pub fn listen() -> Self {
+        let shared = Arc::new(Shared {
+            heard: watch::channel(0).0,
+            deadline_millis: AtomicU64::new(millis(USUAL_DEADLINE)),
+            exit_code: AtomicU8::new(RunOutcome::Stopped.exit_code()),
+            interrupts_are_a_childs: AtomicBool::new(false),
+        });
+        let (listening, is_listening) = std::sync::mpsc::channel();
+        let heard = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("stop-signals".to_owned())
+            .spawn(move || hear(&heard, &listening));
+        let outcome = thread.and_then(|_| {
+            is_listening
+                .recv()
+                .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+        });
+        if let Err(error) = outcome {
+            // Standard error that is gone has no reader.
+            let _ = writeln!(
+                std::io::stderr(),
+                "signals cannot be listened to ({error}): only kill -9 stops this process; that loses nothing"
+            );
+        }
+        Self(shared)
+    }
+
+    /// Sets how long a stop may take, from the first signal to the end of the process.
+    pub fn set_deadline(&self, deadline: Duration) {
+        self.0
+            .deadline_millis
+            .store(millis(deadline), Ordering::Release);
+    }
+
+    /// Sets what the process ends with if it must be ended at the deadline although its work is done.
+    pub fn set_exit_code(&self, code: u8) {
+        self.0.exit_code.store(code, Ordering::Release);
+    }
+
+    /// Whether the program is to stop.
+    #[must_use]
+    pub fn requested(&self) -> bool {
+        *self.0.heard.borrow() > 0
+    }
+
+    /// Ends when the program is to stop; at once if that was said before.
+    pub async fn request(&self) {
+        self.heard_more_than(0).await;
+    }
+
+    /// Ends when more than `signals` signals have come.
+    pub async fn heard_more_than(&self, signals: u32) {
+        let mut heard = self.0.heard.subscribe();
+        if heard.wait_for(|heard| *heard > signals).await.is_err() {
+            // Nobody listens any more; then nobody stops us either.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The work's result, unless the program is to stop: then the work is dropped where it is.
+    pub async fn unless_requested<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.request() => None,
+            done = work => Some(done),
+        }
+    }
+
+    /// Until the guard is dropped, Ctrl-C is not for us: it goes to every process of the terminal, and one of them is
+    /// psql, which cancels its query by it.
+    #[must_use]
+    pub fn leave_interrupts_to_a_child(&self) -> InterruptsLeft {
+        self.0
+            .interrupts_are_a_childs
+            .store(true, Ordering::Release);
+        InterruptsLeft(self.clone())
+    }
+}
+
+/// See [`StopSignals::leave_interrupts_to_a_child`].
+#[derive(Debug)]
+pub struct InterruptsLeft(StopSignals);
+
+impl Drop for InterruptsLeft {
+    fn drop(&mut self) {
+        self.0
+            .0
+            .interrupts_are_a_childs
+            .store(false, Ordering::Release);
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The thread. It writes to no log: whoever holds the log's lock may be the one who hangs.
+fn hear(shared: &Shared, listening: &std::sync::mpsc::Sender<std::io::Result<()>>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let outcome = runtime.and_then(|runtime| {
+        runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            // The receiver waits for exactly this.
+            let _ = listening.send(Ok(()));
+            let mut first: Option<Instant> = None;
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {
+                        if shared.interrupts_are_a_childs.load(Ordering::Acquire) {
+                            continue;
+                        }
+                    }
+                    () = past_the_deadline(shared, first) => end_the_process(shared),
+                }
+                first.get_or_insert_with(Instant::now);
+                shared
+                    .heard
+                    .send_modify(|heard| *heard = heard.saturating_add(1));
+            }
+        })
+    });
+    let _ = listening.send(outcome);
+}
+
+async fn past_the_deadline(shared: &Shared, first: Option<Instant>) {
+    let Some(first) = first else {
+        return std::future::pending().await;
+    };
+    // Looked at again and again: the configuration may be read after the signal has come.
+    while first.elapsed() < Duration::from_millis(shared.deadline_millis.load(Ordering::Acquire)) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn end_the_process(shared: &Shared) -> ! {
+    let speaking = std::thread::spawn(|| {
+        let _ = writeln!(
+            std::io::stderr(),
+            "the stop took longer than supervision.shutdown_secs: the process is ended; what was not acknowledged is asked again by the next start"
+        );
+    });
+    let began = Instant::now();
+    while !speaking.is_finished() && began.elapsed() < LAST_WORDS {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::process::exit(i32::from(shared.exit_code.load(Ordering::Acquire)))
+}

@@ -1,0 +1,65 @@
+//! The other commands: each ends with 4, has changed nothing, and leaves nothing running.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use replica::{FaultKind, Site};
+
+use super::running::{Running, wait_until};
+use crate::world::World;
+
+const PROMPTLY: Duration = Duration::from_secs(4);
+
+async fn stops(running: Running, world: &World, signal: Signal) {
+    let stopped = running.stop(world, signal).await;
+    stopped.run.exits(4);
+    assert!(
+        stopped.took < PROMPTLY,
+        "{:?}; it said:\n{}",
+        stopped.took,
+        stopped.run.said
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_probe_psql_and_remerge_stop_when_they_are_told_to() {
+    let world = World::plain(4).await;
+    world.run(&["--once", "--cycle", "monthly"]).await.exits(0);
+    let code = world.active(1)[0].clone();
+    world.fault(Site::Finnomena, FaultKind::Slow(30_000));
+    for args in [&["check"][..], &["probe", "finnomena", code.as_str()]] {
+        let asked = world.replica.log().of(Site::Finnomena).count();
+        let running = Running::start(&world, args).await;
+        wait_until("a page is asked", async || {
+            world.replica.log().of(Site::Finnomena).count() > asked
+        })
+        .await;
+        stops(running, &world, Signal::SIGINT).await;
+    }
+
+    let running = Running::start(&world, &["psql", "--", "-c", "SELECT pg_sleep(600)"]).await;
+    let sleeping = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)' AND datname = current_database())";
+    wait_until("psql is at work", async || {
+        world.one::<bool>(sleeping).await
+    })
+    .await;
+    stops(running, &world, Signal::SIGTERM).await;
+    wait_until("its query is gone as well", async || {
+        !world.one::<bool>(sleeping).await
+    })
+    .await;
+
+    let written = world.written().await;
+    let mut somebody = world.database.connect().await;
+    let held = somebody.transaction().await.expect("a transaction");
+    held.batch_execute("LOCK TABLE runner.observation IN ACCESS EXCLUSIVE MODE")
+        .await
+        .expect("locked");
+    let running = Running::start(&world, &["remerge"]).await;
+    let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+        AND application_name LIKE 'master_runner%' AND wait_event_type = 'Lock')";
+    wait_until("it waits", async || world.one::<bool>(waits).await).await;
+    stops(running, &world, Signal::SIGTERM).await;
+    held.rollback().await.expect("let go");
+    assert_eq!(world.written().await, written, "something was written");
+}

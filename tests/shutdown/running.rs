@@ -1,0 +1,323 @@
+//! A runner that is told to stop, and what must hold once it has ended.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use replica::Row;
+use tokio::process::{Child, Command};
+
+use crate::resume::acknowledged_pages;
+use crate::world::{PageAsked, Run, World};
+
+/// Nothing that is waited for here takes longer; a hang is a failure.
+const LIMIT: Duration = Duration::from_secs(120);
+/// A server notices a runner that is gone within this, also in mid-statement.
+const SESSION_LIMIT: Duration = Duration::from_secs(6);
+/// Whatever the runner has started is gone within this.
+const PROCESS_LIMIT: Duration = Duration::from_secs(5);
+/// By it everything is found that a runner of a test has started.
+const MARK: &str = "MASTER_RUNNER_TEST_RUN";
+
+/// A runner whose output can be read while it runs.
+pub struct Running {
+    child: Child,
+    pid: Pid,
+    log: PathBuf,
+    mark: String,
+    /// When the process was started.
+    pub began: Instant,
+}
+
+/// A runner that was told to stop and has ended.
+pub struct Stopped {
+    /// Exit code and output.
+    pub run: Run,
+    /// From the signal to the end.
+    pub took: Duration,
+}
+
+impl Running {
+    /// Starts the runner and waits until it hears signals.
+    pub async fn start(world: &World, args: &[&str]) -> Self {
+        let mut running = Self::spawn(world.command(args), world);
+        running.hears_signals().await;
+        running
+    }
+
+    /// Starts a command of this world.
+    pub fn spawn(command: Command, world: &World) -> Self {
+        Self::spawn_to(command, world, None)
+    }
+
+    /// Starts a command of this world whose standard output goes elsewhere.
+    pub fn spawn_with_output(command: Command, world: &World, output: OwnedFd) -> Self {
+        Self::spawn_to(command, world, Some(Stdio::from(output)))
+    }
+
+    fn spawn_to(mut command: Command, world: &World, output: Option<Stdio>) -> Self {
+        let number = world
+            .dir()
+            .read_dir()
+            .map_or(0, |entries| entries.flatten().count());
+        let log = world.dir().join(format!("run-{number}.log"));
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .expect("a log");
+        let output =
+            output.unwrap_or_else(|| Stdio::from(file.try_clone().expect("a second handle")));
+        let mark = format!("{}-{number}", world.dir().display());
+        let child = command
+            .env(MARK, &mark)
+            .process_group(0)
+            .stdout(output)
+            .stderr(Stdio::from(file))
+            .spawn()
+            .expect("the runner starts");
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        Self {
+            pid: Pid::from_raw(pid.expect("it runs")),
+            child,
+            log,
+            mark,
+            began: Instant::now(),
+        }
+    }
+
+    /// Waits until SIGTERM no longer ends it by default.
+    pub async fn hears_signals(&mut self) {
+        let status = format!("/proc/{}/status", self.pid);
+        wait_until("the runner hears signals", async || {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let mask = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+            mask.is_some_and(|mask| mask & (1 << (Signal::SIGTERM as u64 - 1)) != 0)
+        })
+        .await;
+    }
+
+    /// What it has said so far.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until it has said this.
+    pub async fn says(&self, words: &str) {
+        let what = format!("the runner says `{words}`; see {}", self.log.display());
+        wait_until(&what, async || self.said().contains(words)).await;
+    }
+
+    /// Sends a signal; it may have ended by itself.
+    pub fn signal(&self, signal: Signal) {
+        let _ = kill(self.pid, signal);
+    }
+
+    /// Whether a process of this name was started by it.
+    pub fn has_child(&self, name: &str) -> bool {
+        processes_of(self.pid, &self.mark)
+            .iter()
+            .any(|found| found.contains(name))
+    }
+
+    /// Waits for its end, and that nothing of it runs on, nor a session in the database.
+    pub async fn ended(mut self, world: &World) -> Run {
+        let run = self.end().await;
+        self.leaves_no_session(world, &run).await;
+        run
+    }
+
+    /// Tells it to stop, and waits for that as [`Running::ended`].
+    pub async fn stop(mut self, world: &World, signal: Signal) -> Stopped {
+        let stopped = self.stop_unseen(signal).await;
+        self.leaves_no_session(world, &stopped.run).await;
+        stopped
+    }
+
+    /// Waits for its end, whoever else is at work on its database. None of its processes runs on.
+    pub async fn end(&mut self) -> Run {
+        let status = tokio::time::timeout(LIMIT, self.child.wait()).await;
+        let Ok(status) = status else {
+            panic!("the runner did not end; it said:\n{}", self.said());
+        };
+        let run = Run {
+            code: status.expect("it can be waited for").code(),
+            said: self.said(),
+        };
+        // The browser's watchdog sees to it that nothing is left, and ends last.
+        let began = Instant::now();
+        loop {
+            let left = processes_of(self.pid, &self.mark);
+            if left.is_empty() {
+                break;
+            }
+            assert!(
+                began.elapsed() < PROCESS_LIMIT,
+                "these run on: {left:?}; the run said:\n{}",
+                run.said
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        run
+    }
+
+    /// As [`Running::stop`], where the database cannot be looked at.
+    pub async fn stop_unseen(&mut self, signal: Signal) -> Stopped {
+        let told = Instant::now();
+        self.signal(signal);
+        let status = tokio::time::timeout(LIMIT, self.child.wait()).await;
+        let took = told.elapsed();
+        assert!(status.is_ok(), "no stop; it said:\n{}", self.said());
+        Stopped {
+            run: self.end().await,
+            took,
+        }
+    }
+
+    async fn leaves_no_session(&self, world: &World, run: &Run) {
+        let began = Instant::now();
+        loop {
+            let sessions: i64 = world
+                .one("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'master_runner%'")
+                .await;
+            if sessions == 0 {
+                break;
+            }
+            assert!(
+                began.elapsed() < SESSION_LIMIT,
+                "its session in the database is left; it said:\n{}",
+                run.said
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// Processes of the runner's group, and those that carry its mark.
+fn processes_of(runner: Pid, mark: &str) -> Vec<String> {
+    let mark = format!("{MARK}={mark}");
+    let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let mut found = Vec::new();
+    for entry in entries {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let Some((name, rest)) = stat.rsplit_once(')') else {
+            continue;
+        };
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        // State, parent, group.
+        let (state, group) = (fields.first(), fields.get(2));
+        if matches!(state, Some(&"Z" | &"X")) {
+            continue;
+        }
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        let marked = environment
+            .split(|byte| *byte == 0)
+            .any(|variable| variable == mark.as_bytes());
+        if marked || group.is_some_and(|group| *group == runner.to_string()) {
+            found.push(name.to_owned());
+        }
+    }
+    found
+}
+
+/// Waits for a condition, and fails when it does not come true.
+pub async fn wait_until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !condition().await {
+        assert!(began.elapsed() < LIMIT, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// What stands acknowledged: the tasks with the times of their answers, and how they were asked for.
+pub struct Acknowledged {
+    tasks: Vec<Row>,
+    pages: BTreeSet<PageAsked>,
+    /// Requests logged until then.
+    requests: usize,
+}
+
+const ACKNOWLEDGED: &str = "SELECT source, page, key, outcome, last_answer_at::text FROM runner.task
+    WHERE acked_cycle = planned_cycle AND outcome IN ('done', 'unchanged', 'absent') ORDER BY 1, 2, 3";
+
+impl Acknowledged {
+    /// As the database has it now.
+    pub async fn read(world: &World) -> Self {
+        let requests = world.replica.log().requests.len();
+        let migrated: bool = world
+            .one("SELECT to_regclass('runner.heartbeat') IS NOT NULL")
+            .await;
+        let (tasks, pages) = if migrated {
+            (
+                world.ask(ACKNOWLEDGED).await,
+                acknowledged_pages(world).await,
+            )
+        } else {
+            (Vec::new(), BTreeSet::new())
+        };
+        Self {
+            tasks,
+            pages,
+            requests,
+        }
+    }
+
+    /// Each of them stands as it stood, and none was asked again.
+    pub async fn stands(&self, world: &World) {
+        let now: BTreeSet<Row> = world.ask(ACKNOWLEDGED).await.into_iter().collect();
+        let lost: Vec<&Row> = self
+            .tasks
+            .iter()
+            .filter(|task| !now.contains(*task))
+            .collect();
+        assert!(
+            lost.is_empty(),
+            "acknowledged, and lost or answered again: {lost:?}"
+        );
+        let log = world.replica.log();
+        let again: Vec<PageAsked> = log.requests[self.requests..]
+            .iter()
+            .flat_map(PageAsked::of_request)
+            .filter(|page| self.pages.contains(page))
+            .collect();
+        assert!(again.is_empty(), "acknowledged and asked again: {again:?}");
+    }
+}
+
+/// Whether the warehouse has a closed cycle.
+pub async fn cycle_is_closed(world: &World) -> bool {
+    let begun: bool = world
+        .one("SELECT to_regclass('runner.heartbeat') IS NOT NULL")
+        .await;
+    begun
+        && world
+            .one("SELECT EXISTS (SELECT FROM runner.cycle WHERE state <> 'open')")
+            .await
+}
+
+/// The same command completes to the truth, and asks for nothing that was acknowledged.
+pub async fn goes_on_to_the_truth(world: &World, args: &[&str]) {
+    let before = Acknowledged::read(world).await;
+    world.run(args).await.exits(0);
+    before.stands(world).await;
+    world.assert_truth().await;
+}
+
+/// The distribution of how long stops took, for the reader of a soak.
+pub fn spread(mut took: Vec<Duration>) -> String {
+    took.sort_unstable();
+    let at = |percent: usize| took[(took.len() - 1) * percent / 100];
+    format!(
+        "{} stops: median {:?}, 95th percentile {:?}, longest {:?}",
+        took.len(),
+        at(50),
+        at(95),
+        at(100)
+    )
+}
