@@ -10,6 +10,7 @@ use ::actors::messages::BatchSettled;
 use ::actors::persistent_writer::DatabaseWait;
 use actix::{Actor, Context, Handler};
 use schema::store::{Retention, ScheduleFacts};
+use sources::transport::AskingLease;
 use tokio::sync::watch;
 
 use crate::world::{Act, Database, DatabaseProxy};
@@ -50,7 +51,17 @@ async fn a_statement_that_is_never_answered_is_given_up_and_done_again() {
     let nobody = Nobody.start();
     let loader = Child::start(
         4,
-        move |slip| LoaderActor::new(settings, None, nobody.recipient(), shown, stopped, slip),
+        move |slip| {
+            LoaderActor::new(
+                settings,
+                None,
+                nobody.recipient(),
+                shown,
+                stopped,
+                slip,
+                AskingLease::default(),
+            )
+        },
         move |reason| drop(exited.send(Some(reason))),
     );
     let work = OnWriter {
