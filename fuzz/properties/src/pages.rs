@@ -121,7 +121,7 @@ pub fn factsheet_text(input: &[u8]) {
     let link = "https://docs.example.org/a b.pdf".to_owned();
     let base = url("https://www.finnomena.com");
     let sheets = Factsheets::new(SourceName::Finnomena, &base, Vec::new());
-    let reading = sheets.read_text(text, code, link, &CONTEXT);
+    let reading = sheets.read_text(text, &code, link, &CONTEXT);
     holds::reading(SourceName::Finnomena, &reading);
 }
 

@@ -22,6 +22,7 @@ use protocol_model::loader_actor::WriterSettings;
 use protocol_model::messages::{BeginShutdown, ReadSnapshot};
 use protocol_model::restart_policy::RestartPolicy;
 use protocol_model::run_mode::{ModeSizes, Wave};
+use protocol_model::snapshot::SourceProgress;
 use protocol_model::source_actor::AskedSource;
 use protocol_model::supervisor::{
     RunWave, SourceEnd, SpineFailed, Supervisor, SupervisorSettings, WaveEnd,
@@ -217,7 +218,7 @@ fn run_process(
                 let ended = ended.expect("the supervisor answers");
                 check_end(world, &ended, stop_after.is_some());
                 let shown = supervisor.send(ReadSnapshot).await.expect("the supervisor answers");
-                let told: usize = shown.sources.values().map(|source| source.ended()).sum();
+                let told: usize = shown.sources.values().map(SourceProgress::ended).sum();
                 let written = world.committed() - before;
                 if told > written || (told < written && stop_after.is_none() && !world.shut_out.get() && world.deaths.borrow().is_empty()) {
                     world.breaks(format!("{written} tasks were committed, the supervisor was told of {told}"));

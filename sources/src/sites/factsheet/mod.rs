@@ -87,7 +87,7 @@ impl Factsheets {
             .clone()
             .unwrap_or_else(|| answer.url.to_string());
         match pdf_text::of(&answer.body) {
-            Ok(text) => self.read_text(&text, fund_code, link, context),
+            Ok(text) => self.read_text(&text, &fund_code, link, context),
             // One unreadable PDF costs itself, and is not fetched again for ever.
             Err(error @ PdfTextError::Unreadable(_)) => {
                 let mut findings = Findings::of_fund(self.source, fund_code, link, context);
@@ -107,12 +107,12 @@ impl Factsheets {
     pub fn read_text(
         &self,
         text: &str,
-        fund_code: FundCode,
+        fund_code: &FundCode,
         link: String,
         context: &ReadContext,
     ) -> Reading {
         let mut findings = Findings::of_fund(self.source, fund_code.clone(), link, context);
-        let codes = codes::on_factsheet(text, &fund_code, &mut findings);
+        let codes = codes::on_factsheet(text, fund_code, &mut findings);
         if codes.is_empty() {
             let length = format!("{} characters of text", text.chars().count());
             findings.note(
