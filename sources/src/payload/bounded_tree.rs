@@ -23,6 +23,11 @@ const MAX_DEPTH: usize = 512;
 const MAX_NODES: usize = 200_000;
 /// Most questions that the parser may ask about its open elements. Real pages take some hundred for each element.
 const MAX_STEPS: usize = 60_000_000;
+/// Longest `class` of an element, in bytes: it is looked through for each row below the element.
+const MAX_CLASS: usize = 10_000;
+/// Most separators (white space, `/`) in a stretch of text of which the tree learns nothing, such as one tag: the
+/// tokenizer compares each attribute of a tag with all before it. A comment or a value with more is refused as well.
+const MAX_SILENT_SEPARATORS: usize = 10_000;
 /// How much text is fed before the bounds are looked at again.
 const PIECE: usize = 1_024;
 
@@ -35,16 +40,33 @@ pub fn build(text: &str) -> Result<NodeRef, Breach> {
         inner: Sink::default(),
         nodes: Cell::new(0),
         steps: Cell::new(0),
+        longest_class: Cell::new(0),
         built_at: RefCell::new(None),
     };
     let mut parser = parse_document(counted, ParseOpts::default());
     let mut rest = text;
+    let (mut heard_of, mut silent_separators) = (0, 0);
     while !rest.is_empty() {
         let (piece, behind) = rest.split_at(rest.ceil_char_boundary(PIECE.min(rest.len())));
         parser.process(StrTendril::from(piece));
         rest = behind;
         let sink = &parser.tokenizer.sink.sink;
+        if heard_of == sink.heard() {
+            silent_separators += separators(piece);
+        } else {
+            (heard_of, silent_separators) = (sink.heard(), separators(piece));
+        }
         let passed = [
+            (
+                silent_separators,
+                MAX_SILENT_SEPARATORS,
+                "separators within one tag",
+            ),
+            (
+                sink.longest_class.get(),
+                MAX_CLASS,
+                "bytes in the class of one element",
+            ),
             (sink.nodes.get(), MAX_NODES, "nodes"),
             (sink.steps.get(), MAX_STEPS, "steps of the HTML parser"),
         ];
@@ -71,6 +93,11 @@ pub fn build(text: &str) -> Result<NodeRef, Breach> {
     Ok(document)
 }
 
+fn separators(piece: &str) -> usize {
+    let separates = |byte: &&u8| byte.is_ascii_whitespace() || **byte == b'/';
+    piece.as_bytes().iter().filter(separates).count()
+}
+
 fn too_deep() -> Breach {
     let expected = format!("a page of at most {MAX_DEPTH} elements inside one another");
     breach("body", &expected, "more")
@@ -95,6 +122,7 @@ struct CountedSink {
     inner: Sink,
     nodes: Cell<usize>,
     steps: Cell<usize>,
+    longest_class: Cell<usize>,
     /// Into what something was put last.
     built_at: RefCell<Option<NodeRef>>,
 }
@@ -106,6 +134,11 @@ impl CountedSink {
         built_at
             .as_ref()
             .is_some_and(|node| node.ancestors().nth(MAX_DEPTH).is_some())
+    }
+
+    /// Grows with everything that the tree learns.
+    fn heard(&self) -> usize {
+        self.nodes.get() + self.steps.get()
     }
 
     fn node(&self) {
@@ -153,6 +186,12 @@ impl TreeSink for CountedSink {
         flags: ElementFlags,
     ) -> NodeRef {
         self.node();
+        for attribute in &attributes {
+            if &*attribute.name.local == "class" {
+                let longest = self.longest_class.get().max(attribute.value.len());
+                self.longest_class.set(longest);
+            }
+        }
         self.inner.create_element(name, attributes, flags)
     }
 
@@ -260,6 +299,16 @@ mod tests {
     fn d6_formatting_elements_that_are_opened_again_and_again_do_not_fill_the_memory() {
         let open: String = (0..300).map(|n| format!("<font size={n}>")).collect();
         refused(&format!("<p>{open}{}", "<p>x".repeat(200_000)), "nodes");
+    }
+
+    #[test]
+    fn d6_a_tag_with_a_million_attributes_and_an_endless_class_are_refused() {
+        let attributes: String = (0..1_000_000).map(|n| format!("a{n} ")).collect();
+        refused(&format!("<p {attributes}>x"), "within one tag");
+        let class = "c ".repeat(10_000);
+        refused(&format!("<p class='{class}'>x"), "class of one element");
+        let few: String = (0..1_000).map(|n| format!("a{n}=1 ")).collect();
+        assert!(build(&format!("<p {few} class='a b'>x")).is_ok());
     }
 
     #[test]

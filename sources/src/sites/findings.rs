@@ -15,8 +15,11 @@ const DAYS_AHEAD: i64 = 31;
 const INCEPTION_DAYS_AHEAD: i64 = 366;
 /// No Thai fund is older.
 const EARLIEST_INCEPTION: Date = date(1960, 1, 1);
-/// Most rejects and notes kept of one page; the rest is counted in one more.
-const MAX_REJECTS: usize = 1_000;
+/// Most notes kept of one page; the rest is counted in one more.
+const MAX_NOTES: usize = 1_000;
+/// Most records of one page that may be lost. Each of them is kept, since by their number the contract is judged (D6); a
+/// page that loses more is no page of its kind. The longest real one, a NAV history, has some 6,000 days.
+const MAX_LOST: usize = 10_000;
 /// Most funds that a list of the market may have: ten times what there are. A longer one is broken or hostile, and each
 /// of its entries would be some pages to ask.
 pub const MAX_LISTED: usize = 50_000;
@@ -38,8 +41,10 @@ pub struct Findings {
     latest_believed: Option<Date>,
     observations: Vec<Observation>,
     rejects: Vec<Reject>,
-    /// Rejects beyond [`MAX_REJECTS`].
-    more_rejects: usize,
+    /// Records lost, those beyond [`MAX_LOST`] too.
+    lost: usize,
+    /// Notes, those beyond [`MAX_NOTES`] too.
+    notes: usize,
     earliest_refused_inception: Option<Date>,
 }
 
@@ -67,7 +72,8 @@ impl Findings {
             latest_believed: context.cycle_date.checked_add(DAYS_AHEAD.days()).ok(),
             observations: Vec::new(),
             rejects: Vec::new(),
-            more_rejects: 0,
+            lost: 0,
+            notes: 0,
             earliest_refused_inception: context
                 .cycle_date
                 .checked_add(INCEPTION_DAYS_AHEAD.days())
@@ -140,8 +146,12 @@ impl Findings {
         sample: &str,
         severity: Severity,
     ) {
-        if self.rejects.len() >= MAX_REJECTS {
-            self.more_rejects += 1;
+        let (count, most) = match severity {
+            Severity::Rejected => (&mut self.lost, MAX_LOST),
+            Severity::Noted => (&mut self.notes, MAX_NOTES),
+        };
+        *count += 1;
+        if *count > most {
             return;
         }
         self.rejects.push(Reject {
@@ -225,9 +235,22 @@ impl Findings {
 
     /// The page as read.
     pub fn said(mut self) -> Reading {
-        if let (more @ 1.., Some(last)) = (self.more_rejects, self.rejects.last()) {
+        if self.lost > MAX_LOST {
+            return Reading::Broken(breach(
+                "*",
+                &format!("at most {MAX_LOST} records that cannot be read"),
+                &self.lost.to_string(),
+            ));
+        }
+        let more = self.notes.saturating_sub(MAX_NOTES);
+        let last = self
+            .rejects
+            .iter()
+            .rev()
+            .find(|one| one.severity == Severity::Noted);
+        if let (1.., Some(last)) = (more, last) {
             let reason = format!(
-                "{more} more of this page are not kept; the last one kept: {}",
+                "{more} more notes of this page are not kept; the last one kept: {}",
                 last.reason
             );
             self.rejects.push(Reject {
@@ -248,5 +271,46 @@ impl Findings {
         } else {
             self.said()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lost: usize, notes: usize) -> Reading {
+        let context = ReadContext {
+            cycle_date: date(2026, 10, 15),
+        };
+        let mut findings = Findings::of_market(SourceName::Finnomena, String::new(), &context);
+        for _ in 0..notes {
+            findings.note(Dataset::Daily, "date", "said twice", "");
+        }
+        for _ in 0..lost {
+            findings.reject(Dataset::Daily, "value", "no number", "");
+        }
+        findings.said()
+    }
+
+    #[test]
+    fn d6_no_number_of_notes_hides_a_lost_record_and_none_is_lost_uncounted() {
+        let Reading::Said { rejects, .. } = read(5_000, 3_000) else {
+            panic!("a page that lost fewer than may be lost");
+        };
+        let counted = |severity| {
+            rejects
+                .iter()
+                .filter(|one| one.severity == severity)
+                .count()
+        };
+        assert_eq!(counted(Severity::Rejected), 5_000);
+        assert_eq!(counted(Severity::Noted), MAX_NOTES + 1);
+        assert!(
+            rejects
+                .iter()
+                .any(|one| one.reason.starts_with("2000 more notes"))
+        );
+        assert!(matches!(read(MAX_LOST, 0), Reading::Said { .. }));
+        assert!(matches!(read(MAX_LOST + 1, 0), Reading::Broken(_)));
     }
 }
