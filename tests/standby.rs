@@ -24,6 +24,11 @@ struct Pair {
 
 impl Pair {
     async fn new() -> Self {
+        Self::with_faults("").await
+    }
+
+    /// As [`Pair::new`]; the faults are the first one's.
+    async fn with_faults(failpoints: &str) -> Self {
         let mut world = World::new(MarketConfig {
             funds: 6,
             days: 20,
@@ -32,7 +37,9 @@ impl Pair {
         .await;
         named(&mut world, "first");
         world.settings.requests_per_sec = 2.0;
+        failpoints.clone_into(&mut world.settings.failpoints);
         let first = Running::start(&world, &FIRST).await;
+        world.settings.failpoints.clear();
         wait_until("the first one works", async || {
             acknowledged(&world).await > 2
         })
@@ -165,6 +172,25 @@ async fn frozen() {
     ends_in_order(&mut pair).await;
 }
 
+/// Alive, but its one thread is blocked between the last statement of a batch and its COMMIT, with the transaction open. It
+/// cannot be told from a frozen one and loses its place: nothing of that batch is committed, the other one asks for it again.
+/// It comes to itself when the other one has ended.
+async fn blocked() {
+    let mut pair = Pair::with_faults("batch::named=6*off->1*sleep(12000)->off").await;
+    let hangs = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+        AND application_name = 'master_runner' AND state = 'idle in transaction'
+        AND clock_timestamp() - state_change > interval '1 s')";
+    wait_until("a batch is left open", async || {
+        pair.world.one::<bool>(hangs).await
+    })
+    .await;
+    let at = Instant::now();
+    let before = Acknowledged::read(&pair.world).await;
+    pair.second.says("has shown no life").await;
+    pair.taken_over(at, &before).await;
+    ends_in_order(&mut pair).await;
+}
+
 /// One that has lost its place to another runner ends, and says why: what it had planned is not its to ask any more, even
 /// if the other one has ended meanwhile.
 async fn ends_in_order(pair: &mut Pair) {
@@ -243,7 +269,15 @@ async fn two_stand_by() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runner_that_stands_by_takes_over_from_the_checkpoint_within_ten_seconds() {
-    tokio::join!(killed(), stopped(), cut(), frozen(), busy(), two_stand_by());
+    tokio::join!(
+        killed(),
+        stopped(),
+        cut(),
+        frozen(),
+        blocked(),
+        busy(),
+        two_stand_by()
+    );
 }
 
 /// Without the right to end the holder's session it says so once, in one sentence, and goes on waiting.

@@ -13,7 +13,7 @@ use crate::world::World;
 const DEADLINE: Duration = Duration::from_secs(10);
 const MARGIN: Duration = Duration::from_secs(1);
 /// Worlds at a time: they mostly wait.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 10;
 
 async fn world() -> World {
     let mut world = World::new(MarketConfig {

@@ -172,7 +172,7 @@ async fn a_stop_closes_the_browser() {
         let running = Running::start(&world, &MONTHLY).await;
         match moment {
             "starting" => {
-                wait_until("geckodriver", async || running.has_child("geckodriver")).await
+                wait_until("geckodriver", async || running.has_child("geckodriver")).await;
             }
             _ => {
                 wait_until("a page", async || {
