@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use replica::Row;
 use tokio::sync::OnceCell;
 
-use super::{ONCE, market};
+use super::{ONCE, market, number, soak_secs};
 use crate::world::{Act, DatabaseProxy, Rule, World};
 
 /// Runs at a time: they mostly wait.
@@ -199,14 +199,6 @@ fn act(kind: usize, turn: usize) -> Act {
     }
 }
 
-/// A number from the environment.
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| {
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name} is a whole number, not {text:?}"))
-    })
-}
-
 /// The next of a row of numbers that look like chance and are the same for the same seed (splitmix64).
 fn draw(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -289,7 +281,7 @@ async fn the_outcome_of_every_commit_without_an_answer_is_looked_up() {
 /// `MASTER_RUNNER_SOAK_SECS` seconds and says how far it came.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_at_every_place() {
-    let Some(seconds) = number("MASTER_RUNNER_SOAK_SECS") else {
+    let Some(seconds) = soak_secs("sweep::every_statement_at_every_place") else {
         return;
     };
     let until = Instant::now() + Duration::from_secs(seconds);
