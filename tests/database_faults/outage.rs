@@ -71,7 +71,7 @@ async fn in_an_outage_the_sources_stop_when_their_credits_are_out() {
         }
     };
     let early = standing(2).await;
-    let late = standing(2).await;
+    let late = standing(1).await;
     assert_eq!(early, late, "the sources went on asking\n{}", live.said());
     assert!(
         late - before <= 3 * CREDITS,

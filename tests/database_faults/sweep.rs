@@ -13,7 +13,7 @@ use super::{ONCE, market, number, soak_secs};
 use crate::world::{Act, DatabaseProxy, Rule, World};
 
 /// Runs at a time: they mostly wait.
-const AT_A_TIME: usize = 8;
+const AT_A_TIME: usize = 15;
 
 /// What a server may answer instead, whatever is asked of it.
 const FAILURES: [&str; 10] = [
@@ -220,7 +220,7 @@ async fn every_different_statement_may_be_lost_unheard_or_refused() {
         places.entry(text).or_default().push(index);
     }
     let mut chance = seed;
-    let sets_an_act = 6;
+    let sets_an_act = 10;
     let mut sets = vec![Vec::new(); 3 * sets_an_act];
     let mut first_places: Vec<&Vec<usize>> = places.values().collect();
     // Neighbours of one transaction go to different runs: each repetition of one piece of work waits twice as long.
