@@ -1,12 +1,12 @@
-//! A disk that is really full: the warehouse lies on a small file system of its own, which is filled up and emptied again.
-//!
-//! Only root may mount one, in a name space that goes with its shell; for everybody else the sweep's SQLSTATE 53100 stands.
+//! The server's disk is full: as the server says it, in several places of a run; and really, where the warehouse lies on a
+//! small file system of its own, which is filled up and emptied again. Only root may mount one, in a name space that goes
+//! with its shell.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::live::Live;
-use super::{ONCE, market};
+use super::{ONCE, market, skipped};
 use crate::world::{Act, Database, DatabaseProxy, World, server_programs};
 
 /// `$1` is the folder of the programs. Reads `fill` and `free`; ends with its input.
@@ -94,11 +94,45 @@ impl Drop for SmallDisk {
     }
 }
 
+/// A2, D1: the server says that its disk is full, several times in a row, to writes and to a COMMIT: each is said with what
+/// to do, waited for and done again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_that_its_disk_is_full_is_waited_for() {
+    let world = World::new(market()).await;
+    let proxy = DatabaseProxy::before(&world.database.url()).await;
+    let mut left = [
+        ("run INSERT INTO runner.observation", 0, 2),
+        ("run INSERT INTO public.", 0, 2),
+        // In the middle of the run, not that of the new warehouse.
+        ("COMMIT", 10, 2),
+    ];
+    proxy.rule(move |asked| {
+        let (_, _, times) = left.iter_mut().find(|(text, earlier, times)| {
+            asked.text.starts_with(text) && asked.earlier >= *earlier && *times > 0
+        })?;
+        *times -= 1;
+        Some(Act::Fail("53100"))
+    });
+    let mut command = world.command(&ONCE);
+    command.env("DATABASE_URL", proxy.url());
+    let run = Live::start(command).ended().await;
+    run.exits(0)
+        .says("waiting for the database (committing a batch); nothing is lost")
+        .says("(SQLSTATE 53100); free space on the server's disk")
+        .says("the database does it again");
+    assert!(!run.said.contains("an actor failed"), "{}", run.said);
+    assert_eq!(proxy.acts().len(), 6, "{:?}", proxy.acts());
+    world.assert_truth().await;
+}
+
 /// A2, D1: no block is free for the warehouse; the runner says so and waits; with room again it goes on.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_waited_for() {
+async fn a_disk_that_is_really_full_is_waited_for() {
     if !nix::unistd::geteuid().is_root() {
-        println!("not root: no file system of its own can be mounted");
+        skipped(
+            "disk_full::a_disk_that_is_really_full_is_waited_for",
+            "only root can mount a small file system",
+        );
         return;
     }
     let mut world = World::new(market()).await;

@@ -2,16 +2,18 @@
 //! the answer, or failed by the server: the end is that of the undisturbed run, to the last book entry.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use replica::Row;
+use tokio::sync::OnceCell;
 
-use super::{ONCE, market};
-use crate::world::{Act, DatabaseProxy, World};
+use super::{ONCE, market, number, soak_secs};
+use crate::world::{Act, DatabaseProxy, Rule, World};
 
 /// Runs at a time: they mostly wait.
-const AT_A_TIME: usize = 8;
+const AT_A_TIME: usize = 15;
 
 /// What a server may answer instead, whatever is asked of it.
 const FAILURES: [&str; 10] = [
@@ -64,7 +66,13 @@ fn asked(world: &World) -> BTreeMap<String, usize> {
     asked
 }
 
-async fn undisturbed() -> Undisturbed {
+/// The undisturbed run; it is run once.
+async fn undisturbed() -> &'static Undisturbed {
+    static RUN: OnceCell<Undisturbed> = OnceCell::const_new();
+    RUN.get_or_init(run_undisturbed).await
+}
+
+async fn run_undisturbed() -> Undisturbed {
     let world = World::new(market()).await;
     let proxy = DatabaseProxy::before(&world.database.url()).await;
     let mut command = world.command(&ONCE);
@@ -79,17 +87,68 @@ async fn undisturbed() -> Undisturbed {
     }
 }
 
-/// A run that meets these faults comes to the same end. Returns how many it met.
-async fn meets(faults: Vec<Fault>, expected: &Undisturbed) -> usize {
-    let world = World::new(market()).await;
-    let proxy = DatabaseProxy::before(&world.database.url()).await;
-    let mut left = faults.clone();
-    proxy.rule(move |asked| {
+/// These faults, each once.
+fn at_places(mut left: Vec<Fault>) -> Rule {
+    Box::new(move |asked| {
         let at = left
             .iter()
             .position(|fault| fault.text == asked.text && asked.earlier >= fault.earlier)?;
         Some(left.swap_remove(at).act)
-    });
+    })
+}
+
+/// Follows the statements from one COMMIT to the next.
+#[derive(Default)]
+struct Transactions {
+    writes: Vec<String>,
+}
+
+impl Transactions {
+    /// At a COMMIT: what is committed, by the statements that wrote it.
+    fn see(&mut self, text: &str) -> Option<String> {
+        match text {
+            "START TRANSACTION" => self.writes.clear(),
+            "COMMIT" => return Some(std::mem::take(&mut self.writes).join("\n")),
+            text => {
+                let statement = text.strip_prefix("run ").unwrap_or_default();
+                let writes = ["INSERT", "UPDATE", "DELETE", "WITH"];
+                if writes.iter().any(|word| statement.starts_with(word)) {
+                    self.writes.push(statement.to_owned());
+                }
+            }
+        }
+        None
+    }
+}
+
+/// What was committed in the disturbed runs, in order and each once, however often it took.
+type Committed = Arc<Mutex<Vec<String>>>;
+
+/// The fault at every `stride`th transaction of the run from `first` on, the first time its COMMIT comes by.
+fn at_commits(act: Act, first: usize, stride: usize, committed: Committed) -> Rule {
+    let mut transactions = Transactions::default();
+    let mut repeats = false;
+    Box::new(move |asked| {
+        let writes = transactions.see(asked.text)?;
+        if std::mem::take(&mut repeats) {
+            return None;
+        }
+        let mut committed = committed.lock().unwrap_or_else(PoisonError::into_inner);
+        let chosen = committed.len() % stride == first;
+        // What was committed and is found again, by the batch's name or the schema's version, needs no second COMMIT.
+        let is_found =
+            writes.contains("runner.last_batch") || writes.contains("runner.schema_version");
+        committed.push(writes);
+        repeats = chosen && (act == Act::CutBefore || !is_found);
+        chosen.then_some(act)
+    })
+}
+
+/// A run that meets these faults comes to the same end. Returns how many it met.
+async fn meets(faults: Rule, expected: &Undisturbed) -> usize {
+    let world = World::new(market()).await;
+    let proxy = DatabaseProxy::before(&world.database.url()).await;
+    proxy.rule(faults);
     let mut command = world.command(&ONCE);
     command.env("DATABASE_URL", proxy.url());
     let run = crate::world::ended(command.spawn().expect("the runner starts")).await;
@@ -114,7 +173,7 @@ async fn meets(faults: Vec<Fault>, expected: &Undisturbed) -> usize {
 }
 
 /// Sets of faults, some at a time; how many faults were met in all.
-async fn all_meet(sets: Vec<Vec<Fault>>, expected: &Undisturbed) -> usize {
+async fn all_meet(sets: Vec<Rule>, expected: &Undisturbed) -> usize {
     futures_util::stream::iter(sets)
         .map(|faults| meets(faults, expected))
         .buffer_unordered(AT_A_TIME)
@@ -123,7 +182,7 @@ async fn all_meet(sets: Vec<Vec<Fault>>, expected: &Undisturbed) -> usize {
 }
 
 /// The statement at `index` and how many of the same came before it.
-fn place(statements: &[String], index: usize) -> (String, usize) {
+pub fn place(statements: &[String], index: usize) -> (String, usize) {
     let text = &statements[index];
     let earlier = statements[..index]
         .iter()
@@ -138,14 +197,6 @@ fn act(kind: usize, turn: usize) -> Act {
         1 => Act::CutAfter,
         _ => Act::Fail(FAILURES[turn % FAILURES.len()]),
     }
-}
-
-/// A number from the environment.
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| {
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name} is a whole number, not {text:?}"))
-    })
 }
 
 /// The next of a row of numbers that look like chance and are the same for the same seed (splitmix64).
@@ -169,7 +220,7 @@ async fn every_different_statement_may_be_lost_unheard_or_refused() {
         places.entry(text).or_default().push(index);
     }
     let mut chance = seed;
-    let sets_an_act = 6;
+    let sets_an_act = 10;
     let mut sets = vec![Vec::new(); 3 * sets_an_act];
     let mut first_places: Vec<&Vec<usize>> = places.values().collect();
     // Neighbours of one transaction go to different runs: each repetition of one piece of work waits twice as long.
@@ -185,7 +236,8 @@ async fn every_different_statement_may_be_lost_unheard_or_refused() {
             faults += 1;
         }
     }
-    let met = all_meet(sets, &expected).await;
+    let sets = sets.into_iter().map(at_places).collect();
+    let met = all_meet(sets, expected).await;
     println!(
         "{} statements, {} different ones, {met} of {faults} faults met",
         expected.statements.len(),
@@ -199,41 +251,37 @@ async fn every_different_statement_may_be_lost_unheard_or_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_outcome_of_every_commit_without_an_answer_is_looked_up() {
     let expected = undisturbed().await;
-    let commits = expected
+    let mut transactions = Transactions::default();
+    let all: Vec<String> = expected
         .statements
         .iter()
-        .filter(|text| *text == "COMMIT")
-        .count();
-    assert!(commits > 40, "{commits} transactions");
-    let runs = 5;
-    let mut sets = vec![Vec::new(); 2 * runs];
-    for (set, faults) in sets.iter_mut().enumerate() {
-        let act = act(set / runs, 0);
-        for nth in (set % runs..commits).step_by(runs) {
-            // What was cut off before is committed once more, later: the count runs on.
-            let again = if act == Act::CutBefore {
-                faults.len()
-            } else {
-                0
-            };
-            faults.push(Fault {
-                text: "COMMIT".to_owned(),
-                earlier: nth + again,
-                act,
-            });
+        .filter_map(|text| transactions.see(text))
+        .collect();
+    assert!(all.len() > 40, "{} transactions", all.len());
+    let stride = 5;
+    let mut sets = Vec::new();
+    let mut runs = Vec::new();
+    for act in [Act::CutBefore, Act::CutAfter] {
+        for first in 0..stride {
+            let committed = Committed::default();
+            sets.push(at_commits(act, first, stride, Arc::clone(&committed)));
+            runs.push((act, first, committed));
         }
     }
-    let faults: usize = sets.iter().map(Vec::len).sum();
-    let met = all_meet(sets, &expected).await;
-    println!("{commits} transactions, {met} of {faults} faults met");
-    assert_eq!(met, faults, "not every fault was met");
+    let met = all_meet(sets, expected).await;
+    println!("{} transactions, {met} COMMITs cut off", all.len());
+    assert_eq!(met, 2 * all.len(), "not every COMMIT was cut off");
+    for (act, first, committed) in runs {
+        let committed = committed.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(*committed, all, "other transactions, {act:?} from {first}");
+    }
 }
 
 /// The whole sweep: every statement of a run by its place, each in three ways. Takes long; runs for
 /// `MASTER_RUNNER_SOAK_SECS` seconds and says how far it came.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_at_every_place() {
-    let Some(seconds) = number("MASTER_RUNNER_SOAK_SECS") else {
+    let Some(seconds) = soak_secs("sweep::every_statement_at_every_place") else {
         return;
     };
     let until = Instant::now() + Duration::from_secs(seconds);
@@ -265,9 +313,10 @@ async fn every_statement_at_every_place() {
                     })
                     .collect()
             })
+            .map(at_places)
             .collect();
         println!("MASTER_RUNNER_SEED={seed}, (act, first statement): {some:?}");
-        met += all_meet(sets, &expected).await;
+        met += all_meet(sets, expected).await;
         done += some.len();
         swept.extend(some);
     }

@@ -41,8 +41,6 @@ pub enum Door {
     Down,
     /// They are answered with this SQLSTATE and this sentence.
     Refuses(&'static str, &'static str),
-    /// They are taken, and never answered.
-    Mute,
 }
 
 /// A statement that comes by.
@@ -54,7 +52,8 @@ pub struct Asked<'text> {
     pub earlier: usize,
 }
 
-type Rule = Box<dyn FnMut(&Asked<'_>) -> Option<Act> + Send>;
+/// What happens at which statement.
+pub type Rule = Box<dyn FnMut(&Asked<'_>) -> Option<Act> + Send>;
 
 struct Shared {
     server: PathBuf,
@@ -189,6 +188,8 @@ async fn listen(shared: Arc<Shared>, mut listener: TcpListener) {
             listener = TcpListener::bind(address).await.expect("the same port");
             continue;
         };
+        // An answer is many small messages: none waits for the acknowledgement of the one before.
+        client.set_nodelay(true).expect("a socket");
         tokio::spawn(serve(Arc::clone(&shared), client));
     }
 }
@@ -207,10 +208,6 @@ async fn serve(shared: Arc<Shared>, mut client: TcpStream) {
     match now {
         Door::Open => {}
         Door::Down => return,
-        Door::Mute => {
-            wire::until_gone(&mut client).await;
-            return;
-        }
         Door::Refuses(code, words) => {
             let _ = wire::read_startup(&mut client).await;
             let _ = client.write_all(&wire::refusal(code, words)).await;

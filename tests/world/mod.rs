@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 pub use asked::PageAsked;
-pub use database_proxy::{Act, Asked, DatabaseProxy, Door};
+pub use database_proxy::{Act, DatabaseProxy, Door, Rule};
 pub use look::{SevenTables, of_fund};
 use replica::{MarketConfig, Replica, Row};
 pub use server::{Database, server_programs};

@@ -146,9 +146,17 @@ fn is_class(code: &SqlState, class: &str) -> bool {
     code.code().starts_with(class)
 }
 
-/// Transaction rollback (deadlock, serialisation), a lock that did not come, a statement that was cancelled.
+/// Transaction rollback (deadlock, serialisation), a lock that did not come, a statement that was cancelled; or any of
+/// them met by the end of a prepared statement, whose answer nobody waits for: the next statement finds the transaction
+/// aborted.
 fn is_undone(code: &SqlState) -> bool {
-    is_class(code, "40") || [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED].contains(code)
+    is_class(code, "40")
+        || [
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::QUERY_CANCELED,
+            SqlState::IN_FAILED_SQL_TRANSACTION,
+        ]
+        .contains(code)
 }
 
 /// Whether the state of the server, not what was asked of it, is the cause: connection, resources, operator, system,
@@ -209,6 +217,7 @@ mod tests {
         for (code, passing, undone) in [
             ("08006", true, false),
             ("25006", true, false),
+            ("25P02", true, true),
             ("40001", true, true),
             ("40P01", true, true),
             ("53100", true, false),
