@@ -84,10 +84,11 @@ if (last) {
 window.scrollTo(0, document.documentElement.scrollHeight);
 return null;";
 
-/// The document, or, where it is longer than may be taken, its length alone: it does not leave the browser then.
+/// The document, or, where it is longer than may be taken, its length alone: it does not leave the browser then. With
+/// when it came to be.
 const DOCUMENT: &str = r"
 const html = document.documentElement.outerHTML;
-return html.length > arguments[0] ? html.length : html;";
+return [performance.timeOrigin, html.length > arguments[0] ? html.length : html];";
 
 /// Answers as soon as the page lets any script run.
 const PULSE: &str = "return null;";
@@ -227,22 +228,11 @@ impl WebdriverSession {
         {
             self.scroll_to_the_end(visit, items, &look).await?;
         }
-        let too_large = |size: String| {
-            VisitFailure::Page(format!(
-                "the document has {size}; at most {max_bytes} bytes are taken"
-            ))
-        };
-        match self.run(DOCUMENT, vec![json!(max_bytes)]).await? {
-            Value::String(html) if html.len() <= max_bytes => Ok(Page {
-                status: if look.status == 0 { 200 } else { look.status },
-                html,
-            }),
-            Value::String(html) => Err(too_large(format!("{} bytes", html.len()))),
-            Value::Number(letters) => Err(too_large(format!("{letters} letters"))),
-            _ => Err(VisitFailure::Page(
-                "the browser holds no document".to_owned(),
-            )),
-        }
+        let document = self.run(DOCUMENT, vec![json!(max_bytes)]).await?;
+        Ok(Page {
+            status: if look.status == 0 { 200 } else { look.status },
+            html: taken(document, &look, max_bytes)?,
+        })
     }
 
     /// A page that did not load in time waits for its host, unless it lets no script run: then it keeps its browser busy
@@ -414,12 +404,32 @@ fn wanted_url(shown: &str) -> String {
     wanted.chars().take(200).collect()
 }
 
+/// What [`DOCUMENT`] brought, if it is the document that was looked at, and no longer than `max_bytes`.
+fn taken(document: Value, looked_at: &Look, max_bytes: usize) -> Result<String, VisitFailure> {
+    let too_large =
+        |size: String| format!("the document has {size}; at most {max_bytes} bytes are taken");
+    let why = match serde_json::from_value(document) {
+        Ok((born, _)) if looked_at.born != born => {
+            "the page went on to another document, which was not taken".to_owned()
+        }
+        Ok((_, Value::String(html))) if html.len() <= max_bytes => return Ok(html),
+        Ok((_, Value::String(html))) => too_large(format!("{} bytes", html.len())),
+        Ok((_, Value::Number(letters))) => too_large(format!("{letters} letters")),
+        Ok(_) | Err(_) => "the browser holds no document".to_owned(),
+    };
+    Err(VisitFailure::Page(why))
+}
+
 /// Why a list that showed `count` items has not come to its end, by the page as it was when it was ready and as it is now.
 fn cut_short(first: &Look, now: &Look, count: u64) -> Option<String> {
     let shown = |text: &str| text.chars().take(200).collect::<String>();
     let without_fragment = |url: &str| url.split('#').next().map(str::to_owned);
     if without_fragment(&first.url) != without_fragment(&now.url) {
         return Some(format!("the page went on to {}", shown(&now.url)));
+    }
+    // Another document of the same name: its list begins anew, and its clock too.
+    if first.born != now.born {
+        return Some("the page loaded itself anew".to_owned());
     }
     if let Some(lost) = &now.lost {
         return Some(shown(lost));
@@ -479,8 +489,13 @@ mod tests {
             login: true,
             ..look("https://a.th/port", 20)
         };
+        let anew = Look {
+            born: 1.into(),
+            ..look("https://a.th/port", 20)
+        };
         for (now, words) in [
             (look("https://a.th/port", 20), None),
+            (anew, Some("loaded itself anew")),
             (look("https://a.th/port#row-20", 40), None),
             (
                 look("https://a.th/login", 0),
@@ -503,6 +518,25 @@ mod tests {
             ..look("https://a.th/port", 20)
         };
         assert_eq!(cut_short(&always, &always, 20), None);
+    }
+
+    #[test]
+    fn only_the_document_that_was_looked_at_is_taken_and_no_more_than_may_be() {
+        let seen = look("https://a.th/port", 0);
+        for (document, outcome) in [
+            (json!([0, "<p>"]), Ok("<p>")),
+            (json!([1, "<p>"]), Err("went on to another document")),
+            (json!([0, "<pp>"]), Err("has 4 bytes; at most 3 bytes")),
+            (json!([0, 4]), Err("has 4 letters; at most 3 bytes")),
+            (json!([0, null]), Err("holds no document")),
+            (json!(null), Err("holds no document")),
+        ] {
+            match (taken(document, &seen, 3), outcome) {
+                (Ok(html), Ok(expected)) => assert_eq!(html, expected),
+                (Err(VisitFailure::Page(why)), Err(words)) => assert!(why.contains(words), "{why}"),
+                (found, expected) => panic!("{found:?} instead of {expected:?}"),
+            }
+        }
     }
 
     #[test]
