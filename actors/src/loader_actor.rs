@@ -76,6 +76,16 @@ impl LoaderActor {
         }
     }
 
+    /// By the mailbox like everything else: what an actor notifies itself of is handled even while another message's
+    /// future is being waited for, and would find the writer in use by that one.
+    fn queue_heartbeat(&mut self, context: &mut Context<Self>) {
+        // One at a time: while the database is away or busy, no heap of heartbeats grows.
+        if !self.heartbeat_queued {
+            self.heartbeat_queued = true;
+            context.address().do_send(Heartbeat);
+        }
+    }
+
     /// Ends this incarnation: what it could not do is judged by the restart policy.
     fn fail(&self, error: &WriterFailed, context: &mut Context<Self>) {
         self.slip.leave(ExitReason::Failed(error.0.clone()));
@@ -88,15 +98,8 @@ impl Actor for LoaderActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         // At once: nobody is asked before it.
-        self.heartbeat_queued = true;
-        context.notify(Heartbeat);
-        context.run_interval(HEARTBEAT_EVERY, |actor, context| {
-            // One at a time: while the database is away or busy, no heap of heartbeats grows.
-            if !actor.heartbeat_queued {
-                actor.heartbeat_queued = true;
-                context.notify(Heartbeat);
-            }
-        });
+        self.queue_heartbeat(context);
+        context.run_interval(HEARTBEAT_EVERY, Self::queue_heartbeat);
     }
 }
 

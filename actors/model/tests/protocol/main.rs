@@ -219,7 +219,7 @@ fn run_process(
                 let shown = supervisor.send(ReadSnapshot).await.expect("the supervisor answers");
                 let told: usize = shown.sources.values().map(|source| source.ended()).sum();
                 let written = world.committed() - before;
-                if told > written || (told < written && stop_after.is_none() && world.deaths.borrow().is_empty()) {
+                if told > written || (told < written && stop_after.is_none() && !world.shut_out.get() && world.deaths.borrow().is_empty()) {
                     world.breaks(format!("{written} tasks were committed, the supervisor was told of {told}"));
                 }
                 ProcessEnd::Ended
@@ -233,7 +233,7 @@ fn check_end(world: &World, ended: &Result<WaveEnd, SpineFailed>, stopping: bool
     let ended = match ended {
         Ok(ended) => ended,
         Err(error) => {
-            if !stopping && deaths("spine") <= SPINE_BUDGET {
+            if !stopping && !world.shut_out.get() && deaths("spine") <= SPINE_BUDGET {
                 world.breaks(format!("given up within the budget: {error}"));
             }
             return;
@@ -281,7 +281,7 @@ fn live(world: &Rc<World>, sizes: Sizes) {
         match run_process(world, sizes, kill_after, stop_after) {
             ProcessEnd::Hung => return world.breaks("the wave never ends".to_owned()),
             ProcessEnd::Killed => {}
-            ProcessEnd::Ended if stop_after.is_some() => {}
+            ProcessEnd::Ended if stop_after.is_some() || world.shut_out.get() => {}
             ProcessEnd::Ended => return,
         }
     }
@@ -334,6 +334,9 @@ fn without_scripted_panics<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
+/// Seeds that are run each time, however slow the machine is: some faults put in on purpose show only at seed 264.
+const RANDOM_RUNS: u64 = 600;
+
 /// One test, since failpoints and the panic hook are the process's: first every run with at most so many disturbances, then
 /// long random ones.
 #[test]
@@ -376,7 +379,7 @@ fn whatever_happens_a_task_is_acknowledged_exactly_when_it_is_committed() {
             );
         }
         let (began, mut next) = (Instant::now(), seed.unwrap_or(1));
-        let limit = Duration::from_secs(soak.unwrap_or(5));
+        let limit = Duration::from_secs(soak.unwrap_or(0));
         loop {
             let sizes = Sizes {
                 tasks_per_source: 1 + (next % 7) as usize,
@@ -391,7 +394,8 @@ fn whatever_happens_a_task_is_acknowledged_exactly_when_it_is_committed() {
                 &mut merge_panics,
             );
             next += 1;
-            if seed.is_some() || began.elapsed() > limit {
+            let enough = soak.is_some() || next > RANDOM_RUNS;
+            if seed.is_some() || (enough && began.elapsed() > limit) {
                 break;
             }
         }

@@ -41,6 +41,8 @@ pub struct World {
     pub broken: RefCell<Vec<String>>,
     /// Deaths of the children in this process, by name; merge and loader are `spine`.
     pub deaths: RefCell<BTreeMap<String, u32>>,
+    /// Another runner holds the database: this process cannot go on.
+    pub shut_out: Cell<bool>,
     /// Panics of the merge, over all processes.
     pub merge_panics: Cell<u32>,
 }
@@ -55,6 +57,7 @@ impl World {
             open: RefCell::default(),
             broken: RefCell::default(),
             deaths: RefCell::default(),
+            shut_out: Cell::new(false),
             merge_panics: Cell::new(0),
         })
     }
@@ -78,6 +81,7 @@ impl World {
     /// A new process knows nothing of the deaths of the one before.
     pub fn begin_process(&self) {
         self.deaths.borrow_mut().clear();
+        self.shut_out.set(false);
         for kept in self.tasks.borrow_mut().values_mut() {
             (kept.panics, kept.unanswered) = (0, 0);
         }
@@ -167,7 +171,8 @@ impl Database for World {
                 0 => {}
                 1 => return Err(StoreError::Outage("connection refused".to_owned())),
                 _ => {
-                    self.dies("spine");
+                    // No restart mends that: the process ends in order.
+                    self.shut_out.set(true);
                     return Err(StoreError::AnotherRunner {
                         who: "another".to_owned(),
                     });
