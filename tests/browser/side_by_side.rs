@@ -65,15 +65,19 @@ async fn a_sweep_touches_neither_a_living_runner_nor_whoever_looks_at_a_profile(
             .any(Process::is_firefox)
     })
     .await;
-    // Its watchdog dies first, and its Firefox is frozen: only the sweep is left to end it.
+    // Its watchdog dies first, and then its Firefox is frozen: only the sweep is left to end it. (Frozen before, the
+    // kernel would end it: the group of a dead parent is not left stopped.)
     for process in browser_processes_in(&folder) {
         if process.is_watchdog() {
             process.kill_nine();
-        } else if process.is_firefox() {
-            process.signal(Signal::SIGSTOP);
         }
     }
     first.kill().await.expect("killed");
+    for process in browser_processes_in(&folder) {
+        if process.is_firefox() {
+            process.signal(Signal::SIGSTOP);
+        }
+    }
     let orphans = browser_processes_in(&folder);
     assert!(orphans.iter().any(Process::is_firefox), "{orphans:?}");
     // Somebody reads the profile, somebody else has a directory of a like name.

@@ -68,7 +68,7 @@ async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
     world.settings.transport = "Browser";
     world.settings.sec_transport = Some("Http");
     world.settings.more =
-        "browser: (sessions: 2), patience: (request_timeout_secs: 3, host_back_off_secs: (1, 1), host_wait_secs: 5),"
+        "browser: (sessions: 2), modes: (hybrid: (browser_sessions: 2)), patience: (request_timeout_secs: 3, host_back_off_secs: (1, 1), host_wait_secs: 5),"
             .to_owned();
     let (foreign, foreign_asked) = foreign_host().await;
 
@@ -99,7 +99,7 @@ async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
             "the page loads itself anew again and again",
         ),
         (
-            script("document.write('<p>' + 'x'.repeat(50 << 20) + '</p>');"),
+            script("document.documentElement.dataset.padding = 'x'.repeat(50 << 20);"),
             "at most 33554432 bytes are taken",
         ),
     ];

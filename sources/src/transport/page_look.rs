@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use url::Url;
 
 use super::visit_failure::VisitFailure;
 
@@ -87,19 +86,6 @@ pub struct Look {
     pub now: f64,
     /// When the document came to be: another one, another time. For comparison alone.
     pub born: serde_json::Number,
-}
-
-/// The URL that the browser shows; of its own error page, the one it was to show.
-pub fn wanted_url(shown: &str) -> String {
-    let wanted = Url::parse(shown)
-        .ok()
-        .filter(|url| url.scheme() == "about")
-        .and_then(|url| {
-            url.query_pairs()
-                .find_map(|(name, value)| (name == "u").then(|| value.into_owned()))
-        });
-    let wanted = wanted.as_deref().unwrap_or(shown);
-    wanted.chars().take(200).collect()
 }
 
 /// What [`DOCUMENT`] brought, if it is the document that was looked at, and no longer than `max_bytes`.
@@ -218,15 +204,5 @@ mod tests {
                 (found, expected) => panic!("{found:?} instead of {expected:?}"),
             }
         }
-    }
-
-    #[test]
-    fn an_error_page_of_the_browser_names_what_it_was_to_show() {
-        let shown = "about:neterror?e=proxyConnectFailure&u=http%3A//b.th/x%3Fy%3D1&c=UTF-8&d=%20";
-        assert_eq!(wanted_url(shown), "http://b.th/x?y=1");
-        for other in ["about:blank", "http://b.th/?u=c", "no URL"] {
-            assert_eq!(wanted_url(other), other);
-        }
-        assert_eq!(wanted_url(&"x".repeat(999)).len(), 200);
     }
 }

@@ -10,9 +10,8 @@ use url::Url;
 
 use crate::site::BrowserVisit;
 
-use super::host::HostKey;
-use super::page_look::{DOCUMENT, LOOK, Look, PULSE, SCROLL, cut_short, taken, wanted_url};
-use super::visit_failure::{VisitFailure, navigation_failure};
+use super::page_look::{DOCUMENT, LOOK, Look, PULSE, SCROLL, cut_short, taken};
+use super::visit_failure::{VisitFailure, is_error_page, led_away, navigation_failure};
 
 /// How often a page is looked at while it becomes ready.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -120,16 +119,12 @@ impl WebdriverSession {
             return Err(if error.is_timeout() {
                 self.whose_time_out().await
             } else {
-                navigation_failure(&error)
+                navigation_failure(&error, &visit.url)
             });
         }
         let look = self.until_ready(visit).await?;
-        let arrived = Url::parse(&look.url).ok();
-        if arrived.as_ref().and_then(HostKey::of) != HostKey::of(&visit.url) {
-            return Err(VisitFailure::Page(format!(
-                "the page led the browser to another host, which was not asked: {}",
-                wanted_url(&look.url)
-            )));
+        if let Some(elsewhere) = led_away(&look.url, &visit.url) {
+            return Err(elsewhere);
         }
         if let Some(items) = visit.lazy_items_css
             && look.ready
@@ -186,6 +181,9 @@ impl WebdriverSession {
                 tokio::time::sleep(LOOK_EVERY).await;
                 continue;
             };
+            if is_error_page(&look.url) {
+                return Ok(look);
+            }
             clicks += u32::from(look.clicked);
             if last_change.1 != look.size || look.clicked {
                 last_change = (now, look.size);
