@@ -5,5 +5,7 @@ mod ended_processes;
 mod leftovers;
 mod machine;
 mod pages;
+mod side_by_side;
+mod traps;
 mod unusable;
 mod without;

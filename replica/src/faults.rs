@@ -156,6 +156,10 @@ pub enum FaultKind {
     LazyRows(usize),
     /// What happens to the connection before there is any HTTP answer, or in place of one.
     Strange(Strangeness),
+    /// This HTML stands first in the body of the page: a script that never ends, an alert, a `meta` that leads elsewhere.
+    Insert(String),
+    /// `Content-Disposition: attachment`: a file for download instead of a page.
+    Attachment,
 }
 
 /// A fault: where, how often, what.
@@ -357,6 +361,11 @@ pub(crate) fn spoil(kind: &FaultKind, body: &str) -> Option<String> {
             Some(body[..half].to_owned())
         }
         FaultKind::RenamedField { from, to } => Some(body.replace(from.as_str(), to)),
+        FaultKind::Insert(html) => {
+            let body_tag = body.find("<body")?;
+            let inside = body_tag + body[body_tag..].find('>')? + 1;
+            Some(format!("{}{html}{}", &body[..inside], &body[inside..]))
+        }
         FaultKind::BareNan => first_number(body)
             .map(|number| format!("{}NaN{}", &body[..number.start], &body[number.end..])),
         FaultKind::FirstValue { key, value } => with_first_value(body, key, value),

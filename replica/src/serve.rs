@@ -138,6 +138,7 @@ fn site_answer(world: &World, site: Site, asked: &Asked, kinds: &[FaultKind]) ->
                 | FaultKind::Huge { .. }
                 | FaultKind::Bomb(_)
                 | FaultKind::Dripping(_)
+                | FaultKind::Attachment
         )
     };
     let view = View {
@@ -255,6 +256,12 @@ fn send(
         );
     if let Some((name, value)) = extra_header {
         response = response.header(name, value);
+    }
+    if kinds.contains(&FaultKind::Attachment) {
+        response = response.header(
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"page.csv\"",
+        );
     }
     let mut bytes = answer.body;
     let whole_length = bytes.len();

@@ -5,7 +5,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use replica::{JavascriptPages, MarketConfig, Site};
 
-use super::machine::{Process, browser_processes, ended_in, nothing_is_left, opened, start, until};
+use super::machine::{
+    Process, browser_processes, ended_in, no_browser_runs, nothing_is_left, opened, start, until,
+};
 use crate::world::World;
 
 const ONCE: [&str; 3] = ["--once", "--cycle", "monthly"];
@@ -62,4 +64,63 @@ async fn a_crashed_tab_and_a_frozen_firefox_or_geckodriver_cost_their_session_an
     nothing_is_left(&world);
     assert!(!run.said.contains("host is down"), "{}", run.said);
     assert!(world.replica.log().webdriver_sessions() >= 3);
+}
+
+/// Firefox dies on every page: the browser is given up after five pages, not after ten thousand; the rest of the warehouse
+/// is loaded, and with a browser that lives the same command brings what was missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_firefox_that_dies_on_every_page_is_given_up() {
+    // It takes a minute; the rule has tests of its own, and so have browsers that do not start at all.
+    if std::env::var_os("MASTER_RUNNER_SOAK_SECS").is_none() {
+        return;
+    }
+    let mut world = world(5).await;
+    world
+        .settings
+        .more
+        .push_str("modes: (hybrid: (fetches_in_flight: 6)),");
+    let child = start(&world, &ONCE);
+    let mut opened_before = 0;
+    let mut kills = 0;
+    let run = ended_in(child, Duration::from_secs(150));
+    tokio::pin!(run);
+    let run = loop {
+        tokio::select! {
+            run = &mut run => break run,
+            () = tokio::time::sleep(Duration::from_millis(10)) => {}
+        }
+        // The list is one page, which may fail by itself: without it no other would be asked.
+        let opened_now = opened(&world, Site::WealthMagik)
+            .iter()
+            .filter(|path| *path != "/funds")
+            .count();
+        if opened_now > opened_before {
+            opened_before = opened_now;
+            kills += 1;
+            for process in browser_processes(&world) {
+                if process.is_firefox() || (kills % 2 == 0 && process.is_geckodriver()) {
+                    process.kill_nine();
+                }
+            }
+        }
+    };
+    run.exits(3)
+        .says("the browser is out of order: it failed 5 times without showing a page");
+    assert!((5..=20).contains(&kills), "{kills} kills:\n{}", run.said);
+    nothing_is_left(&world);
+    assert!(!run.said.contains("host is down"), "{}", run.said);
+    let lines = run
+        .said
+        .lines()
+        .filter(|line| line.contains("  wealthmagik: ") && line.contains("out of order"))
+        .count();
+    assert_eq!(lines, 1, "one line for all that waited:\n{}", run.said);
+    let rows: i64 = world.one("SELECT count(*) FROM funds_statistics").await;
+    assert!(rows > 0, "the SEC is disturbed");
+    ended_in(start(&world, &ONCE), Duration::from_secs(150))
+        .await
+        .exits(0);
+    world.assert_truth().await;
+    no_browser_runs(&world, Duration::from_secs(3)).await;
+    nothing_is_left(&world);
 }

@@ -89,6 +89,11 @@ impl Process {
         self.command_line.contains("-contentproc") && self.command_line.trim_end().ends_with(" tab")
     }
 
+    /// Whether it waits for the runner's end.
+    pub fn is_watchdog(&self) -> bool {
+        self.command_line.contains("master_runner-watchdog")
+    }
+
     /// Ends it at once.
     pub fn kill_nine(&self) {
         self.signal(Signal::SIGKILL);
@@ -99,12 +104,26 @@ impl Process {
         let sent = kill(Pid::from_raw(self.id), signal);
         assert!(matches!(sent, Ok(()) | Err(Errno::ESRCH)), "{sent:?}");
     }
+
+    /// The most private memory it may have, in bytes; `None`: any.
+    pub fn most_memory(&self) -> Option<u64> {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.id)).ok()?;
+        let line = limits
+            .lines()
+            .find(|line| line.starts_with("Max data size"))?;
+        line.split_whitespace().nth(3)?.parse().ok()
+    }
 }
 
 /// Everything that runs with a profile under the runner's folder of temporary files: its arguments name it, or its home
 /// is there.
 pub fn browser_processes(world: &World) -> Vec<Process> {
-    let profiles = temporary(world).join(PROFILES);
+    browser_processes_in(&temporary(world))
+}
+
+/// Likewise, of a folder of temporary files that several runners may share.
+pub fn browser_processes_in(temporary: &Path) -> Vec<Process> {
+    let profiles = temporary.join(PROFILES);
     let profiles = profiles.to_str().expect("text");
     let text = |path: PathBuf| {
         let bytes = std::fs::read(path).unwrap_or_default();
@@ -167,6 +186,25 @@ pub fn no_browser_runs(world: &World, within: Duration) -> impl Future<Output = 
                 "still there after {within:?} (called at {caller}): {processes:#?}"
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Neither a process nor a file of a browser is left, at the latest after `within`: the files go after the last process.
+#[track_caller]
+pub fn nothing_will_be_left(world: &World, within: Duration) -> impl Future<Output = ()> + '_ {
+    let gone = no_browser_runs(world, within);
+    let caller = std::panic::Location::caller();
+    async move {
+        let began = Instant::now();
+        gone.await;
+        while !left_files(world).is_empty() {
+            assert!(
+                began.elapsed() < within,
+                "left behind after {within:?} (called at {caller}): {:?}",
+                left_files(world)
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 }

@@ -14,18 +14,19 @@ use url::Url;
 use crate::site::BrowserVisit;
 
 use super::browser_health::BrowserHealth;
+use super::browser_programs::Programs;
+use super::browser_session::Session;
 use super::firefox_profile::{self, ProfileRoot};
-use super::geckodriver::{Geckodriver, Programs};
+use super::geckodriver::Geckodriver;
+use super::visit_failure::VisitFailure;
 use super::waiting::{Waiting, WaitingOn, lock};
-use super::webdriver_session::{Page, VisitFailure, WebdriverSession};
+use super::webdriver_session::WebdriverSession;
 use super::wire::{Blame, Incoming, Outgoing, Prepared, Wire, WireFailure};
 
 /// Most bytes of a document taken from the browser.
 pub const MAX_DOCUMENT_BYTES: usize = 32 * 1024 * 1024;
 /// How long a session may take to start: Firefox on a busy machine needs several seconds.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often it is looked whether a page has started a download.
-const LOOK_FOR_DOWNLOADS: Duration = Duration::from_millis(100);
 /// How long sessions that calls have abandoned are waited for at the end.
 const ABANDONED_TIMEOUT: Duration = Duration::from_secs(6);
 
@@ -67,68 +68,6 @@ struct Pool {
     health: Mutex<BrowserHealth>,
     /// Made when the first browser is needed; sweeps what a killed run left behind.
     profiles: Mutex<Option<Arc<ProfileRoot>>>,
-}
-
-/// A running browser.
-struct Session {
-    // Dropped in this order: the driver's process group is killed before its profile goes.
-    webdriver: WebdriverSession,
-    driver: Option<Geckodriver>,
-    pages: usize,
-}
-
-impl Session {
-    async fn close(self) {
-        self.webdriver.close().await;
-        if let Some(driver) = self.driver {
-            driver.end().await;
-        }
-    }
-
-    /// Sees a page, unless it starts a download: pages are read, files are not taken, whatever their size.
-    async fn see(&self, visit: &BrowserVisit, max_bytes: usize) -> Result<Page, VisitFailure> {
-        let downloads = self.driver.as_ref().and_then(Geckodriver::downloads);
-        tokio::select! {
-            seen = self.webdriver.visit(visit, max_bytes) => seen,
-            file = first_file(downloads) => Err(VisitFailure::Page(format!(
-                "the page offers a file for download ({file}); it was not taken"
-            ))),
-        }
-    }
-
-    /// Whether a download was started: it would go on whatever page comes next.
-    fn is_downloading(&self) -> bool {
-        let downloads = self.driver.as_ref().and_then(Geckodriver::downloads);
-        downloads.is_some_and(|directory| file_in(&directory).is_some())
-    }
-
-    /// Whether it can be used for another page, once it has left this one.
-    async fn is_fit(&self) -> bool {
-        if self.is_downloading() {
-            tracing::debug!("a page started a download: its browser is ended");
-            return false;
-        }
-        self.webdriver.leave().await && !self.is_downloading()
-    }
-}
-
-/// The name of the first file in the directory, as soon as there is one.
-async fn first_file(directory: Option<PathBuf>) -> String {
-    let Some(directory) = directory else {
-        return std::future::pending().await;
-    };
-    loop {
-        if let Some(name) = file_in(&directory) {
-            return name;
-        }
-        tokio::time::sleep(LOOK_FOR_DOWNLOADS).await;
-    }
-}
-
-fn file_in(directory: &std::path::Path) -> Option<String> {
-    let file = std::fs::read_dir(directory).ok()?.flatten().next()?;
-    let name = file.file_name().to_string_lossy().into_owned();
-    Some(name.chars().take(100).collect())
 }
 
 impl BrowserWire {

@@ -5,7 +5,7 @@
 //! longer holds the writing end; and the sweep of abandoned profiles when the next run needs a browser.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,6 +17,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use url::Url;
 
+use super::browser_programs::Programs;
 use super::firefox_profile::ProfileRoot;
 use super::processes::{end_processes_at_home_in, group_lives};
 use super::waiting::lock;
@@ -48,54 +49,6 @@ shift
 exec "$@""#;
 /// Private memory of each process in KiB. A page of the largest document that is taken needs a fourth of it.
 const MEMORY_KIB: &str = "2097152";
-
-/// Where the programs are.
-pub struct Programs {
-    /// geckodriver.
-    pub geckodriver: PathBuf,
-    /// Firefox.
-    pub firefox: PathBuf,
-}
-
-impl Programs {
-    /// geckodriver from PATH, then from cargo's bin folder; firefox or firefox-esr from PATH.
-    ///
-    /// # Errors
-    /// One of them is not there: which, and the command that brings it.
-    pub fn find() -> Result<Self, String> {
-        let geckodriver = in_path("geckodriver").or_else(in_cargo_bin).ok_or(
-            "no browser: geckodriver is neither in PATH nor in cargo's bin folder; `cargo install geckodriver --locked` brings it",
-        )?;
-        let firefox = in_path("firefox").or_else(|| in_path("firefox-esr")).ok_or(
-            "no browser: neither firefox nor firefox-esr is in PATH; `apt-get install firefox-esr` brings it (on Ubuntu: firefox from Mozilla's package source)",
-        )?;
-        Ok(Self {
-            geckodriver,
-            firefox,
-        })
-    }
-}
-
-fn in_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|directory| directory.join(program))
-        .find(|candidate| is_executable(candidate))
-}
-
-fn in_cargo_bin() -> Option<PathBuf> {
-    let cargo = std::env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))?;
-    Some(cargo.join("bin/geckodriver")).filter(|candidate| is_executable(candidate))
-}
-
-fn is_executable(candidate: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    candidate
-        .metadata()
-        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-}
 
 /// A running geckodriver with its Firefox, its profile directory and its watchdog. Dropped, the whole group is killed.
 pub struct Geckodriver {

@@ -7,6 +7,8 @@
 
 mod browser;
 mod browser_health;
+mod browser_programs;
+mod browser_session;
 mod fetch;
 mod firefox_profile;
 mod geckodriver;
@@ -16,12 +18,14 @@ mod host_health;
 mod http;
 mod lease;
 mod pacing;
+mod page_look;
 mod processes;
 pub mod redirect;
 mod retry;
 pub mod retry_after;
 pub mod robots;
 mod robots_reading;
+mod visit_failure;
 mod waiting;
 mod webdriver_session;
 mod wire;

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use fantoccini::error::CmdError;
 use fantoccini::{Client, ClientBuilder};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use url::Url;
 
 use crate::site::BrowserVisit;
 
-use super::host::HostKey;
+use super::page_look::{DOCUMENT, LOOK, Look, PULSE, SCROLL, cut_short, taken};
+use super::visit_failure::{VisitFailure, is_error_page, led_away, navigation_failure};
 
 /// How often a page is looked at while it becomes ready.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -35,63 +35,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a session shows between two visits.
 const EMPTY_PAGE: &str = "about:blank";
 
-/// Looks at the page without touching more of it than the overlay.
-const LOOK: &str = r"
-const [ready, overlay, items, since] = arguments;
-let clicked = false;
-if (overlay) {
-  const element = document.querySelector(overlay);
-  if (element && element.getClientRects().length > 0) { element.click(); clicked = true; }
-}
-let lost = null;
-if (items) {
-  performance.setResourceTimingBufferSize(20000);
-  const own = performance.getEntriesByType('resource').filter((entry) =>
-    since !== null && entry.startTime >= since && entry.responseEnd > 0 && entry.name.startsWith(location.origin + '/')
-    && (entry.initiatorType === 'fetch' || entry.initiatorType === 'xmlhttprequest'));
-  const failed = own.find((entry) => entry.responseStatus >= 400 || entry.responseStatus === 0 || entry.redirectStart > 0);
-  if (failed) { lost = failed.name + (failed.redirectStart > 0 ? ' was redirected' : ' was answered ' + failed.responseStatus); }
-}
-const navigation = performance.getEntriesByType('navigation')[0];
-return {
-  ready: document.readyState !== 'loading' && (ready.length === 0 || ready.some((css) => document.querySelector(css) !== null)),
-  clicked,
-  size: document.documentElement ? document.documentElement.outerHTML.length : 0,
-  items: items ? document.querySelectorAll(items).length : 0,
-  status: navigation && navigation.responseStatus ? navigation.responseStatus : 0,
-  url: location.href,
-  login: [...document.querySelectorAll('input[type=password]')].some((field) => field.getClientRects().length > 0),
-  lost,
-  now: performance.now(),
-  born: performance.timeOrigin,
-};";
-
-/// Scrolls the nearest scrollable ancestor of the list's items, and the window, to the end.
-const SCROLL: &str = r"
-const items = document.querySelectorAll(arguments[0]);
-const last = items[items.length - 1];
-if (last) {
-  last.scrollIntoView({block: 'end'});
-  for (let box = last.parentElement; box; box = box.parentElement) {
-    const overflow = getComputedStyle(box).overflowY;
-    if (box.scrollHeight > box.clientHeight && (overflow === 'auto' || overflow === 'scroll')) {
-      box.scrollTop = box.scrollHeight;
-      box.dispatchEvent(new Event('scroll'));
-      break;
-    }
-  }
-}
-window.scrollTo(0, document.documentElement.scrollHeight);
-return null;";
-
-/// The document, or, where it is longer than may be taken, its length alone: it does not leave the browser then.
-const DOCUMENT: &str = r"
-const html = document.documentElement.outerHTML;
-return html.length > arguments[0] ? html.length : html;";
-
-/// Answers as soon as the page lets any script run.
-const PULSE: &str = "return null;";
-
 /// A session with one browser.
 pub struct WebdriverSession {
     client: Client,
@@ -104,41 +47,6 @@ pub struct Page {
     pub status: u16,
     /// The document.
     pub html: String,
-}
-
-/// Why there is none.
-#[derive(Debug)]
-pub enum VisitFailure {
-    /// The host did not answer; the session is well.
-    Host(String),
-    /// The page is not what may be taken; the session is well.
-    Page(String),
-    /// The page's list did not come to its end: perhaps the session's cookies have expired.
-    CutShort(String),
-    /// The page keeps its browser busy without end. The session is of no more use, nor is another attempt.
-    Busy(String),
-    /// The browser hangs, or the page in it. The session is of no more use.
-    Hung(String),
-    /// The session, or its tab, is gone.
-    Lost(String),
-}
-
-#[derive(Deserialize)]
-struct Look {
-    ready: bool,
-    clicked: bool,
-    size: u64,
-    items: u64,
-    status: u16,
-    url: String,
-    /// A password is asked for.
-    login: bool,
-    /// What a script asked of the page's own host in vain while the list was scrolled.
-    lost: Option<String>,
-    /// The page's clock, in milliseconds.
-    now: f64,
-    /// When the document came to be: another one, another time. For comparison alone.
-    born: serde_json::Number,
 }
 
 impl WebdriverSession {
@@ -211,38 +119,23 @@ impl WebdriverSession {
             return Err(if error.is_timeout() {
                 self.whose_time_out().await
             } else {
-                navigation_failure(&error)
+                navigation_failure(&error, &visit.url)
             });
         }
         let look = self.until_ready(visit).await?;
-        let arrived = Url::parse(&look.url).ok();
-        if arrived.as_ref().and_then(HostKey::of) != HostKey::of(&visit.url) {
-            return Err(VisitFailure::Page(format!(
-                "the page led the browser to another host, which was not asked: {}",
-                wanted_url(&look.url)
-            )));
+        if let Some(elsewhere) = led_away(&look.url, &visit.url) {
+            return Err(elsewhere);
         }
         if let Some(items) = visit.lazy_items_css
             && look.ready
         {
             self.scroll_to_the_end(visit, items, &look).await?;
         }
-        let too_large = |size: String| {
-            VisitFailure::Page(format!(
-                "the document has {size}; at most {max_bytes} bytes are taken"
-            ))
-        };
-        match self.run(DOCUMENT, vec![json!(max_bytes)]).await? {
-            Value::String(html) if html.len() <= max_bytes => Ok(Page {
-                status: if look.status == 0 { 200 } else { look.status },
-                html,
-            }),
-            Value::String(html) => Err(too_large(format!("{} bytes", html.len()))),
-            Value::Number(letters) => Err(too_large(format!("{letters} letters"))),
-            _ => Err(VisitFailure::Page(
-                "the browser holds no document".to_owned(),
-            )),
-        }
+        let document = self.run(DOCUMENT, vec![json!(max_bytes)]).await?;
+        Ok(Page {
+            status: if look.status == 0 { 200 } else { look.status },
+            html: taken(document, &look, max_bytes)?,
+        })
     }
 
     /// A page that did not load in time waits for its host, unless it lets no script run: then it keeps its browser busy
@@ -288,6 +181,9 @@ impl WebdriverSession {
                 tokio::time::sleep(LOOK_EVERY).await;
                 continue;
             };
+            if is_error_page(&look.url) {
+                return Ok(look);
+            }
             clicks += u32::from(look.clicked);
             if last_change.1 != look.size || look.clicked {
                 last_change = (now, look.size);
@@ -398,120 +294,5 @@ impl WebdriverSession {
                 bound.as_secs()
             ))
         })
-    }
-}
-
-/// The URL that the browser shows; of its own error page, the one it was to show.
-fn wanted_url(shown: &str) -> String {
-    let wanted = Url::parse(shown)
-        .ok()
-        .filter(|url| url.scheme() == "about")
-        .and_then(|url| {
-            url.query_pairs()
-                .find_map(|(name, value)| (name == "u").then(|| value.into_owned()))
-        });
-    let wanted = wanted.as_deref().unwrap_or(shown);
-    wanted.chars().take(200).collect()
-}
-
-/// Why a list that showed `count` items has not come to its end, by the page as it was when it was ready and as it is now.
-fn cut_short(first: &Look, now: &Look, count: u64) -> Option<String> {
-    let shown = |text: &str| text.chars().take(200).collect::<String>();
-    let without_fragment = |url: &str| url.split('#').next().map(str::to_owned);
-    if without_fragment(&first.url) != without_fragment(&now.url) {
-        return Some(format!("the page went on to {}", shown(&now.url)));
-    }
-    if let Some(lost) = &now.lost {
-        return Some(shown(lost));
-    }
-    if now.login && !first.login {
-        return Some("the page asks for a password".to_owned());
-    }
-    (now.items < count).then(|| format!("{} items are left", now.items))
-}
-
-/// A navigation that failed: Firefox shows `about:neterror` where the host does not answer.
-fn navigation_failure(error: &CmdError) -> VisitFailure {
-    match error {
-        CmdError::Standard(standard) if standard.message.contains("about:neterror") => {
-            let reason = standard
-                .message
-                .split("e=")
-                .nth(1)
-                .and_then(|rest| rest.split('&').next())
-                .unwrap_or("unknown reason");
-            VisitFailure::Host(format!("no answer in the browser: {reason}"))
-        }
-        CmdError::Standard(standard) if error.is_insecure_certificate() => {
-            VisitFailure::Host(format!("certificate refused: {}", standard.message))
-        }
-        _ => VisitFailure::Lost(error.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn look(url: &str, items: u64) -> Look {
-        Look {
-            ready: true,
-            clicked: false,
-            size: 0,
-            items,
-            status: 200,
-            url: url.to_owned(),
-            login: false,
-            lost: None,
-            now: 0.0,
-            born: 0.into(),
-        }
-    }
-
-    #[test]
-    fn d3_a_list_that_stops_for_a_reason_is_no_whole_list() {
-        let first = look("https://a.th/port", 20);
-        let lost = Look {
-            lost: Some("https://a.th/api?offset=20 was answered 401".to_owned()),
-            ..look("https://a.th/port", 20)
-        };
-        let login = Look {
-            login: true,
-            ..look("https://a.th/port", 20)
-        };
-        for (now, words) in [
-            (look("https://a.th/port", 20), None),
-            (look("https://a.th/port#row-20", 40), None),
-            (
-                look("https://a.th/login", 0),
-                Some("went on to https://a.th/login"),
-            ),
-            (look("https://a.th/port", 19), Some("19 items are left")),
-            (lost, Some("answered 401")),
-            (login, Some("password")),
-        ] {
-            let why = cut_short(&first, &now, 20);
-            assert_eq!(why.is_some(), words.is_some(), "{why:?}");
-            assert!(
-                words.is_none_or(|words| why.is_some_and(|why| why.contains(words))),
-                "{words:?}"
-            );
-        }
-        // A page that always shows a login form says nothing by it.
-        let always = Look {
-            login: true,
-            ..look("https://a.th/port", 20)
-        };
-        assert_eq!(cut_short(&always, &always, 20), None);
-    }
-
-    #[test]
-    fn an_error_page_of_the_browser_names_what_it_was_to_show() {
-        let shown = "about:neterror?e=proxyConnectFailure&u=http%3A//b.th/x%3Fy%3D1&c=UTF-8&d=%20";
-        assert_eq!(wanted_url(shown), "http://b.th/x?y=1");
-        for other in ["about:blank", "http://b.th/?u=c", "no URL"] {
-            assert_eq!(wanted_url(other), other);
-        }
-        assert_eq!(wanted_url(&"x".repeat(999)).len(), 200);
     }
 }

@@ -16,6 +16,11 @@ setInterval(() => {
 }, 50);
 </script></body></html>";
 
+/// A list that begins anew when it is scrolled for the first time, under the same URL.
+const ANEW: &str = r"<!doctype html><html><body><p class=item>x</p><p style='height: 5000px'></p><script>
+window.onscroll = () => { if (!sessionStorage.anew) { sessionStorage.anew = 1; location.reload(); } };
+</script></body></html>";
+
 /// Asks its host for ever.
 const POLLING: &str = "<!doctype html><html><body><p class=value>x</p><script>setInterval(() => fetch('/tick'), 50);</script></body></html>";
 
@@ -28,6 +33,7 @@ async fn an_endless_list_is_bounded_and_a_page_is_left_once_it_has_been_seen() {
     let (base, log) = serve(
         Router::new()
             .route("/endless", get(|| async { Html(ENDLESS_LIST) }))
+            .route("/anew", get(|| async { Html(ANEW) }))
             .route("/polling", get(|| async { Html(POLLING) }))
             .route("/greedy", get(|| async { Html(GREEDY) })),
     )
@@ -41,7 +47,18 @@ async fn an_endless_list_is_bounded_and_a_page_is_left_once_it_has_been_seen() {
     assert!(
         failure
             .text
-            .contains("the list had not come to its end after 2"),
+            .contains("the list had not come to its end after "),
+        "{failure}"
+    );
+    let anew = BrowserVisit {
+        lazy_items_css: Some(".item"),
+        ..visit(&base, "/anew", ".item")
+    };
+    let failure = see(&transport, &anew).await.expect_err("D3: another list");
+    assert!(
+        failure
+            .text
+            .contains("the list was cut short after 1 items"),
         "{failure}"
     );
     see(&transport, &visit(&base, "/polling", ".value"))
