@@ -1,8 +1,9 @@
 //! `--standby`: waits beside the runner that holds the database, and takes over when it is gone or frozen.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use schema::store::{FROZEN_AFTER, HolderWatch, LOOK_EVERY, Look, StoreError};
+use tokio::time::Instant;
 
 /// A look that takes longer has met a connection whose other side is gone.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);

@@ -166,7 +166,7 @@ pub struct OpenedWriter {
     /// It holds the lock.
     pub writer: Writer,
     /// When another runner, whose end was waited for, was last seen alive.
-    pub other_seen_alive: Option<std::time::Instant>,
+    pub other_seen_alive: Option<Instant>,
 }
 
 /// The one writer, once the database is there and the lock is ours.

@@ -67,3 +67,45 @@ async fn every_query_answers_with_rows() {
         assert!(!rows.is_empty(), "no rows: {query}");
     }
 }
+
+/// The text of all Rust files below a folder of the project.
+fn rust_sources(folder: &std::path::Path, text: &mut String) {
+    let entries = std::fs::read_dir(folder).expect("a folder of the project");
+    for entry in entries {
+        let path = entry.expect("an entry").path();
+        let is_hidden = path
+            .file_name()
+            .is_some_and(|name| name == "target" || name.to_string_lossy().starts_with('.'));
+        if path.is_dir() && !is_hidden {
+            rust_sources(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&std::fs::read_to_string(&path).expect("a source file"));
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_table_of_failures_names_exists() {
+    let table = include_str!("../docs/failures.md");
+    let mut sources = String::new();
+    rust_sources(
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")),
+        &mut sources,
+    );
+    let named: Vec<&str> = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| fault"))
+        .map(|row| row.rsplit(" | ").next().unwrap_or_default())
+        .flat_map(|tests| tests.split('`').skip(1).step_by(2))
+        .filter_map(|path| path.rsplit("::").next())
+        .collect();
+    assert!(named.len() > 60, "{} tests are named", named.len());
+    let unknown: Vec<&&str> = named
+        .iter()
+        .filter(|name| {
+            let [function, module] = [format!("fn {name}("), format!("mod {name};")];
+            !sources.contains(&function) && !sources.contains(&module)
+        })
+        .collect();
+    assert!(unknown.is_empty(), "no test has these names: {unknown:?}");
+}

@@ -158,7 +158,7 @@ async fn show_life(writer: &mut Option<Writer>, lease: &AskingLease, doing: &str
         return;
     };
     // The time before it is sent: when it arrives is not known here.
-    let at = std::time::Instant::now();
+    let at = tokio::time::Instant::now();
     let why = match tokio::time::timeout(HEARTBEAT_LIMIT, living.heartbeat(doing)).await {
         Ok(Ok(())) => {
             lease.renew(at);

@@ -10,6 +10,9 @@ use super::machine::{
 };
 use crate::world::World;
 
+/// Which of a browser's processes.
+type Chosen = fn(&Process) -> bool;
+
 const ONCE: [&str; 3] = ["--once", "--cycle", "monthly"];
 
 async fn world(funds: usize) -> World {
@@ -28,7 +31,7 @@ async fn world(funds: usize) -> World {
 }
 
 /// Signals all processes of this kind, as soon as there is one.
-async fn signal_all(world: &World, kind: fn(&Process) -> bool, signal: Signal) {
+async fn signal_all(world: &World, kind: Chosen, signal: Signal) {
     until("the process is there", || {
         let processes = browser_processes(world);
         let found: Vec<&Process> = processes.iter().filter(|process| kind(process)).collect();
@@ -46,7 +49,7 @@ async fn a_crashed_tab_and_a_frozen_firefox_or_geckodriver_cost_their_session_an
  {
     let world = world(6).await;
     let child = start(&world, &ONCE);
-    let faults: [(usize, fn(&Process) -> bool, Signal); 3] = [
+    let faults: [(usize, Chosen, Signal); 3] = [
         (2, Process::is_tab, Signal::SIGKILL),
         (6, Process::is_firefox, Signal::SIGSTOP),
         (10, Process::is_geckodriver, Signal::SIGSTOP),

@@ -4,9 +4,10 @@
 //! meanwhile. So the permission is never taken back: it runs out, and is renewed by whoever holds the runner's lock.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::waiting::{Waiting, WaitingOn, lock};
 
