@@ -11,17 +11,25 @@ use super::{
 };
 use crate::world::World;
 
+/// For the words after which a run is stopped.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+
 /// Starts a run, and sends SIGTERM as soon as it says `words`. Returns its exit code and how long it took to stop.
 async fn stopped_when_it_says(world: &World, mode: &str, words: &str) -> (Option<i32>, Duration) {
     let mut command = world.command(&arguments(mode));
     command.stdout(Stdio::null());
     let mut child = command.spawn().expect("the runner starts");
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
-    while let Some(line) = lines.next_line().await.expect("the run says lines") {
-        if line.contains(words) {
-            break;
+    let said = async {
+        while let Some(line) = lines.next_line().await.expect("the run says lines") {
+            if line.contains(words) {
+                return true;
+            }
         }
-    }
+        false
+    };
+    let said = tokio::time::timeout(LONGEST_WAIT, said).await;
+    assert_eq!(said, Ok(true), "{mode}: the run does not say `{words}`");
     let told = Instant::now();
     stop(&child);
     let mut rest = Vec::new();
@@ -82,7 +90,7 @@ async fn a_stop_while_the_loader_is_restarted_ends_at_once_and_loses_nothing() {
             ),
             (
                 format!("{dies};open::locked=1*off->return(outage)"),
-                "the database is away",
+                "waiting for the database",
                 1,
             ),
         ] {
