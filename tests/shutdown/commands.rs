@@ -1,25 +1,10 @@
 //! The other commands: each ends with 4, has changed nothing, and leaves nothing running.
 
-use std::time::Duration;
-
 use nix::sys::signal::Signal;
 use replica::{FaultKind, Site};
 
 use super::running::{Running, wait_until};
 use crate::world::World;
-
-const PROMPTLY: Duration = Duration::from_secs(4);
-
-async fn stops(running: Running, world: &World, signal: Signal) {
-    let stopped = running.stop(world, signal).await;
-    stopped.run.exits(4);
-    assert!(
-        stopped.took < PROMPTLY,
-        "{:?}; it said:\n{}",
-        stopped.took,
-        stopped.run.said
-    );
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_probe_psql_and_remerge_stop_when_they_are_told_to() {
@@ -34,7 +19,7 @@ async fn check_probe_psql_and_remerge_stop_when_they_are_told_to() {
             world.replica.log().of(Site::Finnomena).count() > asked
         })
         .await;
-        stops(running, &world, Signal::SIGINT).await;
+        running.stops_promptly(&world, Signal::SIGINT).await;
     }
 
     let running = Running::start(&world, &["psql", "--", "-c", "SELECT pg_sleep(600)"]).await;
@@ -43,7 +28,7 @@ async fn check_probe_psql_and_remerge_stop_when_they_are_told_to() {
         world.one::<bool>(sleeping).await
     })
     .await;
-    stops(running, &world, Signal::SIGTERM).await;
+    running.stops_promptly(&world, Signal::SIGTERM).await;
     wait_until("its query is gone as well", async || {
         !world.one::<bool>(sleeping).await
     })
@@ -59,7 +44,7 @@ async fn check_probe_psql_and_remerge_stop_when_they_are_told_to() {
     let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
         AND application_name LIKE 'master_runner%' AND wait_event_type = 'Lock')";
     wait_until("it waits", async || world.one::<bool>(waits).await).await;
-    stops(running, &world, Signal::SIGTERM).await;
+    running.stops_promptly(&world, Signal::SIGTERM).await;
     held.rollback().await.expect("let go");
     assert_eq!(world.written().await, written, "something was written");
 }

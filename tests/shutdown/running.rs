@@ -15,6 +15,8 @@ use tokio::process::{Child, Command};
 use crate::resume::acknowledged_pages;
 use crate::world::{PageAsked, Run, World};
 
+/// A wait that is cut short ends within this, on a busy machine.
+pub const PROMPTLY: Duration = Duration::from_secs(4);
 /// Nothing that is waited for here takes longer; a hang is a failure.
 const LIMIT: Duration = Duration::from_secs(120);
 /// A server notices a runner that is gone within this, also in mid-statement.
@@ -138,6 +140,18 @@ impl Running {
         let stopped = self.stop_unseen(signal).await;
         self.leaves_no_session(world, &stopped.run).await;
         stopped
+    }
+
+    /// As [`Running::stop`]: it is stopped (exit code 4) and has ended within [`PROMPTLY`].
+    pub async fn stops_promptly(self, world: &World, signal: Signal) {
+        let stopped = self.stop(world, signal).await;
+        stopped.run.exits(4);
+        assert!(
+            stopped.took < PROMPTLY,
+            "{:?}; it said:\n{}",
+            stopped.took,
+            stopped.run.said
+        );
     }
 
     /// Waits for its end, whoever else is at work on its database. None of its processes runs on.

@@ -5,12 +5,10 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use replica::{FaultKind, MarketConfig, RetryAfter, Site};
 
-use super::running::{Running, goes_on_to_the_truth, wait_until};
+use super::running::{PROMPTLY, Running, goes_on_to_the_truth, wait_until};
 use crate::world::World;
 
 const MONTHLY: [&str; 3] = ["--once", "--cycle", "monthly"];
-/// A wait that is cut short ends within this, on a busy machine.
-const PROMPTLY: Duration = Duration::from_secs(4);
 
 async fn small() -> World {
     World::new(MarketConfig {
@@ -36,17 +34,6 @@ fn zone_of_the_forenoon() -> String {
         ahead if ahead > 0 => format!("Etc/GMT-{ahead}"),
         behind => format!("Etc/GMT+{}", -behind),
     }
-}
-
-async fn stops_promptly(running: Running, world: &World) {
-    let stopped = running.stop(world, Signal::SIGTERM).await;
-    stopped.run.exits(4);
-    assert!(
-        stopped.took < PROMPTLY,
-        "{:?}; it said:\n{}",
-        stopped.took,
-        stopped.run.said
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,7 +64,7 @@ async fn an_outage_of_a_host_a_retry_after_and_a_retrys_back_off_are_cut_short()
             log.count(Site::Finnomena, "/nav/") >= 1 || log.refused_connections.len() >= 2
         })
         .await;
-        stops_promptly(running, &world).await;
+        running.stops_promptly(&world, Signal::SIGTERM).await;
         world.replica.faults().clear();
         goes_on_to_the_truth(&world, &MONTHLY).await;
     });
@@ -111,7 +98,7 @@ async fn a_loader_that_waits_for_its_restart_is_not_waited_for() {
     world.settings.failpoints = "loader::received=1*off->return(panic)".to_owned();
     let running = Running::start(&world, &MONTHLY).await;
     running.says("an actor failed").await;
-    stops_promptly(running, &world).await;
+    running.stops_promptly(&world, Signal::SIGTERM).await;
     world.settings.failpoints.clear();
     goes_on_to_the_truth(&world, &MONTHLY).await;
 }
@@ -133,7 +120,7 @@ async fn the_wait_for_round_two_and_the_sleep_until_the_next_cycle_are_cut_short
     world.fault_on(Site::Finnomena, &path, FaultKind::Status(500));
     let running = Running::start(&world, &[]).await;
     running.says("round 2 asks for what failed").await;
-    stops_promptly(running, &world).await;
+    running.stops_promptly(&world, Signal::SIGTERM).await;
     world.replica.faults().clear();
     // The same command, with its hour come: the cycle ends, and the runner sleeps.
     world.settings.more = schedule("03:01");

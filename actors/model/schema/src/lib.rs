@@ -94,7 +94,10 @@ pub mod store {
         ///
         /// # Errors
         /// None.
-        #[allow(clippy::unused_async)]
+        #[allow(
+            clippy::unused_async,
+            reason = "the same call as the real one, which asks"
+        )]
         pub async fn is_still_ours(&mut self) -> Result<(), StoreError> {
             Ok(())
         }
