@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use replica::Row;
+use replica::{LoggedRequest, Row};
 use tokio::process::{Child, Command};
 
 use crate::resume::acknowledged_pages;
@@ -263,7 +263,6 @@ const ACKNOWLEDGED: &str = "SELECT source, page, key, outcome, last_answer_at::t
 impl Acknowledged {
     /// As the database has it now.
     pub async fn read(world: &World) -> Self {
-        let requests = world.replica.log().requests.len();
         let migrated: bool = world
             .one("SELECT to_regclass('runner.heartbeat') IS NOT NULL")
             .await;
@@ -278,7 +277,8 @@ impl Acknowledged {
         Self {
             tasks,
             pages,
-            requests,
+            // Counted last: a runner that is still at work may ask for a page and commit it while the database is read.
+            requests: world.replica.log().requests.len(),
         }
     }
 
@@ -295,10 +295,12 @@ impl Acknowledged {
             "acknowledged, and lost or answered again: {lost:?}"
         );
         let log = world.replica.log();
-        let again: Vec<PageAsked> = log.requests[self.requests..]
+        let again: Vec<&LoggedRequest> = log.requests[self.requests..]
             .iter()
-            .flat_map(PageAsked::of_request)
-            .filter(|page| self.pages.contains(page))
+            .filter(|request| {
+                let mut pages = PageAsked::of_request(request).into_iter();
+                pages.any(|page| self.pages.contains(&page))
+            })
             .collect();
         assert!(again.is_empty(), "acknowledged and asked again: {again:?}");
     }

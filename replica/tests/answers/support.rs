@@ -1,5 +1,4 @@
 //! The smallest HTTP client that can ask the replica, and the real samples' folder.
-#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::io;
 use std::path::PathBuf;

@@ -1,7 +1,5 @@
 //! The market and its truth, read without any parser.
 
-mod support;
-
 use std::collections::BTreeSet;
 
 use replica::{Awkward, MarketConfig, Replica, TABLES, Truth};

@@ -1,15 +1,13 @@
 //! What the hosts answer: every page of every site, faults, the log, and factsheets that a PDF reader reads.
 
-mod support;
-
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::{ask, get, post};
 use replica::{
     Awkward, Fault, FaultKind, JavascriptPages, MarketConfig, Replica, RetryAfter, Robots, Site,
 };
-use support::{ask, get, post};
 
 async fn small() -> Replica {
     Replica::start(MarketConfig::default())

@@ -1,17 +1,15 @@
 //! The replica's answers have the key sets, types, nulls and spelling of the captured ones, and the real histories come out as they
 //! went in. Where the folder of real samples is absent the tests say so and pass.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
+use crate::support::{get, real_folder};
 use flate2::read::MultiGzDecoder;
 use replica::{MarketConfig, Replica};
 use serde_json::Value;
-use support::{get, real_folder};
 
 /// How a value is spelt: its JSON type, and for texts what they hold.
 fn kind(value: &Value) -> &'static str {

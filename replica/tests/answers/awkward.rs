@@ -1,9 +1,7 @@
 //! Awkward values are not only noted, they stand in the answers.
 
-mod support;
-
+use crate::support::{get, post};
 use replica::{MarketConfig, Replica};
-use support::{get, post};
 
 /// Spellings that a large market's answers hold somewhere, by host.
 const FINNOMENA: &[&str] = &[
