@@ -99,7 +99,7 @@ failpoints! {
     BATCH_ROWS_DERIVED "batch::rows_derived" "The small tables are derived, portfolios not."
     BATCH_PORTFOLIOS_WRITTEN "batch::portfolios_written" "Portfolios are written, codes not."
     BATCH_DERIVED "batch::derived" "All small tables are derived."
-    BATCH_DAYS_STAGED "batch::days_staged" "The days are staged, none written."
+    BATCH_DAYS_COMPARED "batch::days_compared" "The days are compared with what stands, none written."
     BATCH_DAYS_WRITTEN "batch::days_written" "The days are written."
     BATCH_REJECTS_WRITTEN "batch::rejects_written" "The rejects are written."
     BATCH_ACKNOWLEDGED "batch::acknowledged" "The tasks are acknowledged, in the transaction."

@@ -108,6 +108,27 @@ pub fn merge_day(
     (merged, others)
 }
 
+/// The row of a day of which nothing is known but what one source says.
+#[must_use]
+pub fn first_said(source: SourceName, said: Values) -> DayRow {
+    DayRow {
+        values: said,
+        said_by: said.map(|value| value.map_or(0, |_| source.bit())),
+    }
+}
+
+/// Whether a row stands as `said`: every value that is said stands, and this source is known to have said it. Merging
+/// such a statement changes neither the row nor what others say of it.
+#[must_use]
+pub fn stands_as_said(row: &DayRow, source: SourceName, said: &Values) -> bool {
+    said.iter()
+        .zip(row.values)
+        .zip(row.said_by)
+        .all(|((said, stands), said_by)| {
+            said.is_none() || (*said == stands && said_by & source.bit() != 0)
+        })
+}
+
 /// The `source` of a row: whose NAV stands; without a NAV, whose prices, else whose AUM.
 #[must_use]
 pub fn row_source(row: &DayRow) -> Option<SourceName> {
@@ -221,6 +242,18 @@ mod tests {
             prop_assert_eq!(&merged, &(row, others.clone()));
             // D2: the same again changes nothing.
             prop_assert_eq!(merge_day(&row, &others, &forward), (row, others));
+        }
+
+        /// What stands as said need not be merged: nothing would come of it.
+        #[test]
+        fn what_stands_as_said_is_not_changed_by_merging(first in statement(), second in statement(), again in statement()) {
+            let (row, _) = merge_day(&DayRow::default(), &Dissents::new(), &[first]);
+            let (row, others) = merge_day(&row, &Dissents::new(), &[second]);
+            let merged = merge_day(&row, &others, &[again]);
+            if stands_as_said(&row, again.0, &again.1) {
+                prop_assert_eq!(merged, (row, others));
+            }
+            prop_assert_eq!(merge_day(&DayRow::default(), &Dissents::new(), &[first]), (first_said(first.0, first.1), Dissents::new()));
         }
 
         /// D3: whatever is said, no value that stands becomes missing.

@@ -23,6 +23,9 @@ pub enum NumberError {
     OutOfRange(String),
 }
 
+/// 10^16: no number reaches it.
+const BOUND: Decimal = Decimal::from_parts(0x6fc1_0000, 0x0023_86f2, 0, false, 0);
+
 impl Number {
     /// Most decimals kept; more are rounded half to even.
     pub const MAX_DECIMALS: u32 = 10;
@@ -86,7 +89,7 @@ impl Number {
         let rounded = exact
             .round_dp_with_strategy(Self::MAX_DECIMALS, RoundingStrategy::MidpointNearestEven)
             .normalize();
-        if rounded.abs() >= Decimal::from(10_000_000_000_000_000_u64) {
+        if rounded.abs() >= BOUND {
             return Err(NumberError::OutOfRange(excerpt()));
         }
         Ok(Self(if rounded.is_zero() {
@@ -121,6 +124,15 @@ impl TryFrom<Decimal> for Number {
     type Error = NumberError;
 
     fn try_from(decimal: Decimal) -> Result<Self, Self::Error> {
+        // Whatever the runner itself has stored: nothing to round.
+        if decimal.scale() <= Self::MAX_DECIMALS && decimal.abs() < BOUND {
+            let canonical = decimal.normalize();
+            return Ok(Self(if canonical.is_zero() {
+                Decimal::ZERO
+            } else {
+                canonical
+            }));
+        }
         Self::parse(&decimal.to_string())
     }
 }

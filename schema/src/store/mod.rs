@@ -10,6 +10,7 @@ mod codes;
 mod commit;
 mod cycles;
 mod daily;
+mod daily_rows;
 mod derive;
 mod disagreements;
 mod error;

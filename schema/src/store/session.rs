@@ -8,7 +8,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::daily;
+use super::daily_rows;
 use super::error::{StoreError, said, with_causes};
 
 /// The advisory lock of the one runner: "mrun" and a version of what the lock means.
@@ -202,8 +202,8 @@ pub(super) async fn holder(client: &Client) -> Result<Option<String>, StoreError
     )))
 }
 
-/// Creates the session's staging tables.
+/// Creates the session's staging table.
 pub(super) async fn create_staging(client: &Client) -> Result<(), StoreError> {
-    client.batch_execute(daily::STAGING).await?;
+    client.batch_execute(daily_rows::STAGING).await?;
     Ok(())
 }

@@ -9,19 +9,25 @@ use tokio_postgres::Transaction;
 use crate::SourceName;
 use crate::merge_daily::{Dissents, Values};
 
-use super::daily::{Day, Statements, read_number, read_source};
+use super::daily::{self, Day, Statements, read_number, read_source};
 use super::error::StoreError;
 
-/// What other sources say of the staged days.
+/// What sources say of these days other than what stands.
 pub(super) async fn read_dissents(
     tx: &Transaction<'_>,
+    days: &[Day],
 ) -> Result<BTreeMap<Day, Dissents>, StoreError> {
+    if days.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let codes: Vec<&str> = days.iter().map(|day| day.0.as_str()).collect();
+    let dates: Vec<Date> = days.iter().map(|day| day.1).collect();
     let rows = tx
         .query(
             "SELECT d.fund_code, d.nav_date, d.source, d.nav_value::text, d.bid::text, d.offer::text, d.aum::text
-             FROM runner.daily_dissent d
-             WHERE EXISTS (SELECT 1 FROM staged_daily s WHERE s.fund_code = d.fund_code AND s.nav_date = d.nav_date)",
-            &[],
+             FROM unnest($1::text[], $2::date[]) AS asked (fund_code, nav_date)
+             JOIN runner.daily_dissent d USING (fund_code, nav_date)",
+            &[&codes, &dates],
         )
         .await?;
     let mut dissents: BTreeMap<Day, Dissents> = BTreeMap::new();
@@ -42,7 +48,7 @@ pub(super) async fn read_dissents(
 pub(super) async fn write_dissents(
     tx: &Transaction<'_>,
     cycle_id: i64,
-    days: &[(&Day, Dissents)],
+    days: &[(Day, Dissents)],
 ) -> Result<(), StoreError> {
     if days.is_empty() {
         return Ok(());
@@ -58,7 +64,7 @@ pub(super) async fn write_dissents(
     let flat = days.iter().flat_map(|(day, others)| {
         others
             .iter()
-            .map(move |(source, values)| (*day, *source, *values))
+            .map(move |(source, values)| ((day.0.as_str(), day.1), *source, *values))
     });
     insert_said(tx, "daily_dissent", Some(cycle_id), flat.collect()).await
 }
@@ -68,12 +74,12 @@ async fn insert_said(
     tx: &Transaction<'_>,
     table: &str,
     cycle_id: Option<i64>,
-    said: Vec<(&Day, SourceName, Values)>,
+    said: Vec<((&str, Date), SourceName, Values)>,
 ) -> Result<(), StoreError> {
     let (mut codes, mut dates, mut sources) = (Vec::new(), Vec::new(), Vec::new());
     let mut columns: [Vec<Option<String>>; 4] = Default::default();
     for (day, source, values) in said {
-        codes.push(day.0.as_str());
+        codes.push(day.0);
         dates.push(day.1);
         sources.push(source.as_str());
         for (column, value) in columns.iter_mut().zip(values) {
@@ -107,10 +113,11 @@ pub(super) async fn keep_waiting(
     if statements.is_empty() {
         return Ok(());
     }
-    let flat = statements.iter().flat_map(|(day, sources)| {
-        sources
-            .iter()
-            .map(move |(source, values)| (day, *source, *values))
+    let flat = statements.iter().flat_map(|(fund_code, days)| {
+        days.iter().flat_map(move |(nav_date, said)| {
+            said.iter()
+                .map(move |(source, values)| ((fund_code.as_str(), *nav_date), *source, *values))
+        })
     });
     insert_said(tx, "daily_waiting", None, flat.collect()).await
 }
@@ -129,20 +136,20 @@ pub(super) async fn take_waiting(
         )
         .await?;
     for row in rows {
-        let day: Day = (row.try_get(0)?, row.try_get(1)?);
         let source = read_source(row.try_get(2)?)?;
         let mut kept = Values::default();
         for (at, value) in kept.iter_mut().enumerate() {
             *value = read_number(row.try_get(3 + at)?)?;
         }
+        let days = statements.entry(row.try_get(0)?).or_default();
+        let said = days.entry(row.try_get(1)?).or_default();
         // What the batch itself says is newer.
-        let held = statements
-            .entry(day)
-            .or_default()
-            .entry(source)
-            .or_default();
-        for (value, kept) in held.iter_mut().zip(kept) {
-            *value = value.or(kept);
+        let newer = said.iter().position(|(by, _)| *by == source);
+        if let Some(newer) = newer.map(|at| said.swap_remove(at).1) {
+            daily::add(said, source, kept);
+            daily::add(said, source, newer);
+        } else {
+            daily::add(said, source, kept);
         }
     }
     Ok(())

@@ -374,15 +374,23 @@ async fn write_days(
             .get(&observation.fund_code)
             .is_some_and(|fund| fund.in_universe);
         let chosen = if in_universe { &mut days } else { &mut waiting };
+        let mut of_fund = None;
         for point in points {
             let values = [point.nav, point.bid, point.offer, point.aum];
             if values != [None; 4] {
-                let day = (observation.fund_code.to_string(), point.nav_date);
-                daily::add(chosen, day, observation.source, values);
+                let of_fund = of_fund.get_or_insert_with(|| {
+                    chosen.entry(observation.fund_code.to_string()).or_default()
+                });
+                let said = of_fund.entry(point.nav_date).or_default();
+                daily::add(said, observation.source, values);
             }
         }
     }
-    let kept: u64 = waiting.values().map(|sources| sources.len() as u64).sum();
+    let kept: u64 = waiting
+        .values()
+        .flat_map(|days| days.values())
+        .map(|said| said.len() as u64)
+        .sum();
     set_aside::keep_waiting(tx, &waiting).await?;
     let entering: Vec<&str> = funds
         .iter()

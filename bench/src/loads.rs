@@ -1,0 +1,315 @@
+//! Loading the series: the store's own writer, batch by batch, beside what PostgreSQL's COPY takes for the same rows.
+
+use std::time::{Duration, Instant};
+
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use schema::columns::ListingFields;
+use schema::observation::DailyPoint;
+use schema::store::{Batch, Cycle, CycleKind, CycleRequest, NewTask, Scope, Writer};
+use schema::{Number, Observation, Outcome, Said, SourceName, TaskAnswer, TaskId};
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::Trouble;
+use crate::figures::{Figure, Target};
+use crate::series::{LAST_DAY, Size, business_days, fund_code, history, values};
+use crate::server::{Database, Server};
+
+/// As many rows as the merge puts into one batch.
+const BATCH_ROWS: usize = 20_000;
+
+/// What the loads of one size took.
+#[derive(Debug, Clone, Copy)]
+pub struct Loaded {
+    /// Binary COPY into the table with its keys.
+    pub copy: Duration,
+    /// The same rows through the store, into empty tables.
+    pub first: Duration,
+    /// The same batches once more.
+    pub again: Duration,
+    /// One more day of every fund.
+    pub one_day: Duration,
+    /// The whole history of one fund, in which one day of ten years ago is another.
+    pub correction: Duration,
+    /// Rows that the correction changed.
+    pub corrected: u64,
+    /// Rows that the second pass wrote.
+    pub rewritten: i64,
+}
+
+/// Loads a market of this size in every way.
+///
+/// # Errors
+/// The server's own, and rows that are not as they should be.
+pub async fn measure(server: &Server, size: Size) -> Result<Loaded, Trouble> {
+    let dates = business_days(size.days);
+    let copied = server.database().await?;
+    let copy = copy_rows(&copied, size, &dates).await?;
+    let loaded = server.database().await?;
+    let mut loader = Loader::new(&loaded, size).await?;
+    loaded.settle().await?;
+    let first = loader.load_all(&dates).await?;
+    same_rows(&copied, &loaded).await?;
+    loaded.settle().await?;
+    let before = next_transaction(&loaded).await?;
+    loader.next_cycle(CycleKind::Monthly).await?;
+    let again = loader.load_all(&dates).await?;
+    let rewritten = rows_written_since(&loaded, before).await?;
+    loader.next_cycle(CycleKind::Daily).await?;
+    let one_day = loader.load_one_day(size.days).await?;
+    loader.next_cycle(CycleKind::Monthly).await?;
+    let (correction, corrected) = loader.correct(size.funds / 2, &dates).await?;
+    Ok(Loaded { copy, first, again, one_day, correction, corrected, rewritten })
+}
+
+/// The lines of the table that `loaded` fills.
+#[must_use]
+pub fn figures(size: Size, loaded: &Loaded) -> Vec<Figure> {
+    let rows = size.rows();
+    let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
+    let copy = format!("{} (binary COPY, keys on)", seconds(loaded.copy));
+    let by_copy = |time: Duration| time.as_secs_f64() / loaded.copy.as_secs_f64();
+    vec![
+        Figure {
+            what: format!("first load, {rows} NAV rows"),
+            measured: seconds(loaded.first),
+            limit: copy.clone(),
+            ratio: by_copy(loaded.first),
+            target: Target::AtMost(1.3),
+            remark: format!("{:.0} rows/s", rows as f64 / loaded.first.as_secs_f64()),
+        },
+        Figure {
+            what: "the same once more, hashes cold".to_owned(),
+            measured: seconds(loaded.again),
+            limit: copy,
+            ratio: by_copy(loaded.again),
+            target: Target::AtMost(0.5),
+            remark: format!("{} rows written", loaded.rewritten),
+        },
+        Figure {
+            what: format!("one new day of {} funds, in the database", size.funds),
+            measured: format!("{:.0} ms", loaded.one_day.as_secs_f64() * 1000.0),
+            limit: "150 ms".to_owned(),
+            ratio: loaded.one_day.as_secs_f64() / 0.15,
+            target: Target::AtMost(1.0),
+            remark: String::new(),
+        },
+        Figure {
+            what: "a correction ten years old, in the monthly audit".to_owned(),
+            measured: format!(
+                "{} row changed in {:.0} ms",
+                loaded.corrected,
+                loaded.correction.as_secs_f64() * 1000.0
+            ),
+            limit: "1 row".to_owned(),
+            ratio: loaded.corrected as f64,
+            target: Target::AtMost(1.0),
+            remark: "the rest of the history is compared, not written".to_owned(),
+        },
+    ]
+}
+
+/// The limit: the rows, encoded beforehand, by COPY into the warehouse's own table.
+async fn copy_rows(database: &Database, size: Size, dates: &[Date]) -> Result<Duration, Trouble> {
+    drop(database.writer().await?);
+    let mut client = database.connect().await?;
+    let codes: Vec<String> = (0..size.funds).map(|fund| fund_code(fund).to_string()).collect();
+    client
+        .execute(
+            "INSERT INTO public.funds_master_info (fund_code) SELECT * FROM unnest($1::text[])",
+            &[&codes],
+        )
+        .await?;
+    database.settle().await?;
+    let mut types = vec![Type::TEXT, Type::DATE, Type::NUMERIC, Type::NUMERIC, Type::TEXT];
+    types.extend([Type::INT2, Type::INT2, Type::INT2, Type::INT2, Type::INT8]);
+    let begun = Instant::now();
+    let tx = client.transaction().await?;
+    let sink = tx
+        .copy_in(
+            "COPY public.funds_daily (fund_code, nav_date, nav_value, aum, source,
+                 nav_said_by, bid_said_by, offer_said_by, aum_said_by, cycle_id) FROM STDIN (FORMAT binary)",
+        )
+        .await?;
+    let writer = BinaryCopyInWriter::new(sink, &types);
+    let mut writer = std::pin::pin!(writer);
+    for (fund, code) in codes.iter().enumerate() {
+        for (day, nav_date) in dates.iter().enumerate() {
+            let (nav, aum) = values(fund, day);
+            let (nav, aum) = (nav.decimal(), aum.decimal());
+            let row: [&(dyn ToSql + Sync); 10] =
+                [code, nav_date, &nav, &aum, &"finnomena", &1_i16, &0_i16, &0_i16, &1_i16, &1_i64];
+            writer.as_mut().write(&row).await?;
+        }
+    }
+    writer.finish().await?;
+    tx.commit().await?;
+    Ok(begun.elapsed())
+}
+
+/// The store's writer, with a market of funds that are all active.
+struct Loader {
+    writer: Writer,
+    cycle: Cycle,
+    size: Size,
+}
+
+impl Loader {
+    async fn new(database: &Database, size: Size) -> Result<Self, Trouble> {
+        let mut writer = database.writer().await?;
+        let cycle = begin(&mut writer, CycleKind::Monthly).await?;
+        let mut loader = Self { writer, cycle, size };
+        loader.list().await?;
+        loader.plan().await?;
+        Ok(loader)
+    }
+
+    async fn next_cycle(&mut self, kind: CycleKind) -> Result<(), Trouble> {
+        let totals = self.writer.close_cycle(&self.cycle, "not part of the measurement").await?;
+        totals.check_books()?;
+        self.cycle = begin(&mut self.writer, kind).await?;
+        self.list().await?;
+        self.plan().await
+    }
+
+    /// Finnomena's list: by it the funds are part of the market.
+    async fn list(&mut self) -> Result<(), Trouble> {
+        let id = TaskId { source: SourceName::Finnomena, page: "list".to_owned(), key: TaskId::WHOLE_MARKET.to_owned() };
+        let planned = id.clone();
+        self.writer
+            .plan(&self.cycle, &move |_| vec![NewTask { id: planned.clone(), locator: None, extent: None }])
+            .await?;
+        let listed = |fund: usize| Observation {
+            fund_code: fund_code(fund),
+            source: SourceName::Finnomena,
+            as_of_date: None,
+            url: "https://www.finnomena.com/fn3/api/fund/v2/public/funds".to_owned(),
+            said: Said::Listing {
+                source_key: format!("F{fund:09}"),
+                fields: ListingFields { sec_is_active: Some(true), ..ListingFields::default() },
+            },
+        };
+        let answer = TaskAnswer {
+            observations: (0..self.size.funds).map(listed).collect(),
+            ..TaskAnswer::empty(id, Outcome::Done, 1)
+        };
+        self.writer.commit(&self.cycle, &Batch::new(vec![answer])).await?;
+        Ok(())
+    }
+
+    async fn plan(&mut self) -> Result<(), Trouble> {
+        let funds = self.size.funds;
+        self.writer
+            .plan(&self.cycle, &move |_| {
+                (0..funds)
+                    .map(|fund| NewTask { id: task(fund), locator: None, extent: Some("MAX".to_owned()) })
+                    .collect()
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Every fund's whole history; only the store's own time counts, not that of making the rows up.
+    async fn load_all(&mut self, dates: &[Date]) -> Result<Duration, Trouble> {
+        let funds_a_batch = (BATCH_ROWS / dates.len().max(1)).max(1);
+        let mut taken = Duration::ZERO;
+        for first in (0..self.size.funds).step_by(funds_a_batch) {
+            let funds = first..(first + funds_a_batch).min(self.size.funds);
+            let batch = Batch::new(funds.map(|fund| answer(fund, history(fund, dates))).collect());
+            let begun = Instant::now();
+            self.writer.commit(&self.cycle, &batch).await?;
+            taken += begun.elapsed();
+        }
+        Ok(taken)
+    }
+
+    async fn load_one_day(&mut self, day: usize) -> Result<Duration, Trouble> {
+        let nav_date = LAST_DAY.saturating_add(1.day());
+        let answers = (0..self.size.funds)
+            .map(|fund| {
+                let (nav, aum) = values(fund, day);
+                let point = DailyPoint { nav_date, nav: Some(nav), aum: Some(aum), bid: None, offer: None };
+                answer(fund, Observation { said: Said::Daily(vec![point]), ..history(fund, &[]) })
+            })
+            .collect();
+        let batch = Batch::new(answers);
+        let begun = Instant::now();
+        let report = self.writer.commit(&self.cycle, &batch).await?;
+        let taken = begun.elapsed();
+        let inserted = report.tables.get("funds_daily").map_or(0, |counts| counts.rows_inserted);
+        if inserted != self.size.funds as u64 {
+            return Err(format!("{inserted} new days of {} funds", self.size.funds).into());
+        }
+        Ok(taken)
+    }
+
+    async fn correct(&mut self, fund: usize, dates: &[Date]) -> Result<(Duration, u64), Trouble> {
+        let mut said = history(fund, dates);
+        if let Said::Daily(points) = &mut said.said
+            && let Some(oldest) = points.first_mut()
+        {
+            oldest.nav = Some(Number::from(1));
+        }
+        let batch = Batch::new(vec![answer(fund, said)]);
+        let begun = Instant::now();
+        let report = self.writer.commit(&self.cycle, &batch).await?;
+        let counts = report.tables.get("funds_daily").copied().unwrap_or_default();
+        Ok((begun.elapsed(), counts.rows_updated + counts.rows_inserted))
+    }
+}
+
+async fn begin(writer: &mut Writer, kind: CycleKind) -> Result<Cycle, Trouble> {
+    let request = CycleRequest {
+        cycle_date: LAST_DAY.saturating_add(2.days()),
+        kind,
+        scope: Scope::Full,
+        fresh: true,
+        resume_closed_failures: false,
+    };
+    Ok(writer.begin_cycle(&request).await?)
+}
+
+fn task(fund: usize) -> TaskId {
+    TaskId { source: SourceName::Finnomena, page: "nav".to_owned(), key: fund_code(fund).to_string() }
+}
+
+fn answer(fund: usize, said: Observation) -> TaskAnswer {
+    TaskAnswer { observations: vec![said], ..TaskAnswer::empty(task(fund), Outcome::Done, 1) }
+}
+
+/// The number of a transaction that begins now.
+async fn next_transaction(database: &Database) -> Result<i64, Trouble> {
+    let client = database.connect().await?;
+    let row = client.query_one("SELECT pg_current_xact_id()::text::bigint", &[]).await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Rows of the series that this transaction or a later one has written.
+async fn rows_written_since(database: &Database, transaction: i64) -> Result<i64, Trouble> {
+    let client = database.connect().await?;
+    let row = client
+        .query_one(
+            "SELECT count(*) FROM public.funds_daily WHERE xmin::text::bigint >= $1",
+            &[&transaction],
+        )
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Both ways have come to the same rows.
+async fn same_rows(one: &Database, other: &Database) -> Result<(), Trouble> {
+    let digest = "SELECT count(*)::text || ' ' || coalesce(sum(hashtextextended(concat_ws('|', fund_code, nav_date,
+        nav_value, bid, offer, aum, source, nav_said_by, bid_said_by, offer_said_by, aum_said_by), 0)), 0)::text
+        FROM public.funds_daily";
+    let mut seen = Vec::new();
+    for database in [one, other] {
+        let row = database.connect().await?.query_one(digest, &[]).await?;
+        seen.push(row.try_get::<_, String>(0)?);
+    }
+    if seen[0] == seen[1] {
+        Ok(())
+    } else {
+        Err(format!("the rows differ: COPY {}, store {}", seen[0], seen[1]).into())
+    }
+}

@@ -1,0 +1,125 @@
+//! A private PostgreSQL server for one run of the benchmarks, with the settings every user of the embedded one has.
+
+use std::path::Path;
+use std::time::Duration;
+
+use master_runner::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
+use schema::store::Writer;
+use tempfile::TempDir;
+use tokio_postgres::{Client, NoTls};
+
+use crate::Trouble;
+use crate::processes;
+
+/// The server, with its data in a folder that goes with it.
+pub struct Server {
+    postgres: EmbeddedPostgres,
+    // Held for its drop.
+    _folder: TempDir,
+    databases: std::cell::Cell<u32>,
+}
+
+impl Server {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// The server's own.
+    pub async fn start() -> Result<Self, Trouble> {
+        let folder = TempDir::with_prefix("master_runner-bench-")?;
+        let postgres = EmbeddedPostgres::start(&EmbeddedSettings {
+            data_dir: folder.path().join("postgres"),
+            bin_dir: None,
+        })
+        .await?;
+        Ok(Self {
+            postgres,
+            _folder: folder,
+            databases: std::cell::Cell::new(0),
+        })
+    }
+
+    /// Stops it.
+    ///
+    /// # Errors
+    /// The server's own.
+    pub async fn stop(self) -> Result<(), Trouble> {
+        self.postgres.stop().await?;
+        Ok(())
+    }
+
+    /// A fresh, empty database.
+    ///
+    /// # Errors
+    /// The server's own.
+    pub async fn database(&self) -> Result<Database, Trouble> {
+        let number = self.databases.get() + 1;
+        self.databases.set(number);
+        let name = format!("bench_{number}");
+        let admin = self.postgres.connection_string();
+        connect(&admin)
+            .await?
+            .batch_execute(&format!("CREATE DATABASE {name}"))
+            .await?;
+        Ok(Database {
+            connection: format!("{admin} dbname={name}"),
+        })
+    }
+
+    /// Processor time that the server and all it started have taken until now.
+    ///
+    /// # Errors
+    /// The server cannot be found.
+    pub fn cpu(&self) -> Result<Duration, Trouble> {
+        processes::cpu_of_server(self.postgres.data_dir())
+    }
+
+    /// Where its data lies.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        self.postgres.data_dir()
+    }
+}
+
+/// One database of the server.
+pub struct Database {
+    connection: String,
+}
+
+impl Database {
+    /// A session.
+    ///
+    /// # Errors
+    /// The server's own.
+    pub async fn connect(&self) -> Result<Client, Trouble> {
+        connect(&self.connection).await
+    }
+
+    /// What `DATABASE_URL` should say.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.connection
+    }
+
+    /// The one writer, with every table in place.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn writer(&self) -> Result<Writer, Trouble> {
+        Ok(Writer::open(&self.connection, Duration::from_secs(10)).await?)
+    }
+
+    /// Brings everything written so far to disk, so that nobody pays for what somebody else wrote.
+    ///
+    /// # Errors
+    /// The server's own.
+    pub async fn settle(&self) -> Result<(), Trouble> {
+        self.connect().await?.batch_execute("CHECKPOINT").await?;
+        Ok(())
+    }
+}
+
+async fn connect(connection: &str) -> Result<Client, Trouble> {
+    let (client, talking) = tokio_postgres::connect(connection, NoTls).await?;
+    tokio::spawn(talking);
+    Ok(client)
+}
