@@ -64,7 +64,8 @@ impl fmt::Display for Figure {
 }
 
 /// The head of the table, in Markdown.
-pub const HEAD: &str = "| what | measured | limit in the same run | ratio | target | verdict | remark |
+pub const HEAD: &str =
+    "| what | measured | limit in the same run | ratio | target | verdict | remark |
 |---|---|---|---|---|---|---|";
 
 #[cfg(test)]

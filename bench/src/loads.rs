@@ -60,7 +60,15 @@ pub async fn measure(server: &Server, size: Size) -> Result<Loaded, Trouble> {
     let one_day = loader.load_one_day(size.days).await?;
     loader.next_cycle(CycleKind::Monthly).await?;
     let (correction, corrected) = loader.correct(size.funds / 2, &dates).await?;
-    Ok(Loaded { copy, first, again, one_day, correction, corrected, rewritten })
+    Ok(Loaded {
+        copy,
+        first,
+        again,
+        one_day,
+        correction,
+        corrected,
+        rewritten,
+    })
 }
 
 /// The lines of the table that `loaded` fills.
@@ -114,7 +122,9 @@ pub fn figures(size: Size, loaded: &Loaded) -> Vec<Figure> {
 async fn copy_rows(database: &Database, size: Size, dates: &[Date]) -> Result<Duration, Trouble> {
     drop(database.writer().await?);
     let mut client = database.connect().await?;
-    let codes: Vec<String> = (0..size.funds).map(|fund| fund_code(fund).to_string()).collect();
+    let codes: Vec<String> = (0..size.funds)
+        .map(|fund| fund_code(fund).to_string())
+        .collect();
     client
         .execute(
             "INSERT INTO public.funds_master_info (fund_code) SELECT * FROM unnest($1::text[])",
@@ -122,7 +132,13 @@ async fn copy_rows(database: &Database, size: Size, dates: &[Date]) -> Result<Du
         )
         .await?;
     database.settle().await?;
-    let mut types = vec![Type::TEXT, Type::DATE, Type::NUMERIC, Type::NUMERIC, Type::TEXT];
+    let mut types = vec![
+        Type::TEXT,
+        Type::DATE,
+        Type::NUMERIC,
+        Type::NUMERIC,
+        Type::TEXT,
+    ];
     types.extend([Type::INT2, Type::INT2, Type::INT2, Type::INT2, Type::INT8]);
     let begun = Instant::now();
     let tx = client.transaction().await?;
@@ -138,8 +154,18 @@ async fn copy_rows(database: &Database, size: Size, dates: &[Date]) -> Result<Du
         for (day, nav_date) in dates.iter().enumerate() {
             let (nav, aum) = values(fund, day);
             let (nav, aum) = (nav.decimal(), aum.decimal());
-            let row: [&(dyn ToSql + Sync); 10] =
-                [code, nav_date, &nav, &aum, &"finnomena", &1_i16, &0_i16, &0_i16, &1_i16, &1_i64];
+            let row: [&(dyn ToSql + Sync); 10] = [
+                code,
+                nav_date,
+                &nav,
+                &aum,
+                &"finnomena",
+                &1_i16,
+                &0_i16,
+                &0_i16,
+                &1_i16,
+                &1_i64,
+            ];
             writer.as_mut().write(&row).await?;
         }
     }
@@ -159,14 +185,21 @@ impl Loader {
     async fn new(database: &Database, size: Size) -> Result<Self, Trouble> {
         let mut writer = database.writer().await?;
         let cycle = begin(&mut writer, CycleKind::Monthly).await?;
-        let mut loader = Self { writer, cycle, size };
+        let mut loader = Self {
+            writer,
+            cycle,
+            size,
+        };
         loader.list().await?;
         loader.plan().await?;
         Ok(loader)
     }
 
     async fn next_cycle(&mut self, kind: CycleKind) -> Result<(), Trouble> {
-        let totals = self.writer.close_cycle(&self.cycle, "not part of the measurement").await?;
+        let totals = self
+            .writer
+            .close_cycle(&self.cycle, "not part of the measurement")
+            .await?;
         totals.check_books()?;
         self.cycle = begin(&mut self.writer, kind).await?;
         self.list().await?;
@@ -175,10 +208,20 @@ impl Loader {
 
     /// Finnomena's list: by it the funds are part of the market.
     async fn list(&mut self) -> Result<(), Trouble> {
-        let id = TaskId { source: SourceName::Finnomena, page: "list".to_owned(), key: TaskId::WHOLE_MARKET.to_owned() };
+        let id = TaskId {
+            source: SourceName::Finnomena,
+            page: "list".to_owned(),
+            key: TaskId::WHOLE_MARKET.to_owned(),
+        };
         let planned = id.clone();
         self.writer
-            .plan(&self.cycle, &move |_| vec![NewTask { id: planned.clone(), locator: None, extent: None }])
+            .plan(&self.cycle, &move |_| {
+                vec![NewTask {
+                    id: planned.clone(),
+                    locator: None,
+                    extent: None,
+                }]
+            })
             .await?;
         let listed = |fund: usize| Observation {
             fund_code: fund_code(fund),
@@ -187,14 +230,19 @@ impl Loader {
             url: "https://www.finnomena.com/fn3/api/fund/v2/public/funds".to_owned(),
             said: Said::Listing {
                 source_key: format!("F{fund:09}"),
-                fields: ListingFields { sec_is_active: Some(true), ..ListingFields::default() },
+                fields: ListingFields {
+                    sec_is_active: Some(true),
+                    ..ListingFields::default()
+                },
             },
         };
         let answer = TaskAnswer {
             observations: (0..self.size.funds).map(listed).collect(),
             ..TaskAnswer::empty(id, Outcome::Done, 1)
         };
-        self.writer.commit(&self.cycle, &Batch::new(vec![answer])).await?;
+        self.writer
+            .commit(&self.cycle, &Batch::new(vec![answer]))
+            .await?;
         Ok(())
     }
 
@@ -203,7 +251,11 @@ impl Loader {
         self.writer
             .plan(&self.cycle, &move |_| {
                 (0..funds)
-                    .map(|fund| NewTask { id: task(fund), locator: None, extent: Some("MAX".to_owned()) })
+                    .map(|fund| NewTask {
+                        id: task(fund),
+                        locator: None,
+                        extent: Some("MAX".to_owned()),
+                    })
                     .collect()
             })
             .await?;
@@ -216,7 +268,11 @@ impl Loader {
         let mut taken = Duration::ZERO;
         for first in (0..self.size.funds).step_by(funds_a_batch) {
             let funds = first..(first + funds_a_batch).min(self.size.funds);
-            let batch = Batch::new(funds.map(|fund| answer(fund, history(fund, dates))).collect());
+            let batch = Batch::new(
+                funds
+                    .map(|fund| answer(fund, history(fund, dates)))
+                    .collect(),
+            );
             let begun = Instant::now();
             self.writer.commit(&self.cycle, &batch).await?;
             taken += begun.elapsed();
@@ -229,15 +285,30 @@ impl Loader {
         let answers = (0..self.size.funds)
             .map(|fund| {
                 let (nav, aum) = values(fund, day);
-                let point = DailyPoint { nav_date, nav: Some(nav), aum: Some(aum), bid: None, offer: None };
-                answer(fund, Observation { said: Said::Daily(vec![point]), ..history(fund, &[]) })
+                let point = DailyPoint {
+                    nav_date,
+                    nav: Some(nav),
+                    aum: Some(aum),
+                    bid: None,
+                    offer: None,
+                };
+                answer(
+                    fund,
+                    Observation {
+                        said: Said::Daily(vec![point]),
+                        ..history(fund, &[])
+                    },
+                )
             })
             .collect();
         let batch = Batch::new(answers);
         let begun = Instant::now();
         let report = self.writer.commit(&self.cycle, &batch).await?;
         let taken = begun.elapsed();
-        let inserted = report.tables.get("funds_daily").map_or(0, |counts| counts.rows_inserted);
+        let inserted = report
+            .tables
+            .get("funds_daily")
+            .map_or(0, |counts| counts.rows_inserted);
         if inserted != self.size.funds as u64 {
             return Err(format!("{inserted} new days of {} funds", self.size.funds).into());
         }
@@ -254,7 +325,11 @@ impl Loader {
         let batch = Batch::new(vec![answer(fund, said)]);
         let begun = Instant::now();
         let report = self.writer.commit(&self.cycle, &batch).await?;
-        let counts = report.tables.get("funds_daily").copied().unwrap_or_default();
+        let counts = report
+            .tables
+            .get("funds_daily")
+            .copied()
+            .unwrap_or_default();
         Ok((begun.elapsed(), counts.rows_updated + counts.rows_inserted))
     }
 }
@@ -271,17 +346,26 @@ async fn begin(writer: &mut Writer, kind: CycleKind) -> Result<Cycle, Trouble> {
 }
 
 fn task(fund: usize) -> TaskId {
-    TaskId { source: SourceName::Finnomena, page: "nav".to_owned(), key: fund_code(fund).to_string() }
+    TaskId {
+        source: SourceName::Finnomena,
+        page: "nav".to_owned(),
+        key: fund_code(fund).to_string(),
+    }
 }
 
 fn answer(fund: usize, said: Observation) -> TaskAnswer {
-    TaskAnswer { observations: vec![said], ..TaskAnswer::empty(task(fund), Outcome::Done, 1) }
+    TaskAnswer {
+        observations: vec![said],
+        ..TaskAnswer::empty(task(fund), Outcome::Done, 1)
+    }
 }
 
 /// The number of a transaction that begins now.
 async fn next_transaction(database: &Database) -> Result<i64, Trouble> {
     let client = database.connect().await?;
-    let row = client.query_one("SELECT pg_current_xact_id()::text::bigint", &[]).await?;
+    let row = client
+        .query_one("SELECT pg_current_xact_id()::text::bigint", &[])
+        .await?;
     Ok(row.try_get(0)?)
 }
 

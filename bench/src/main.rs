@@ -39,9 +39,15 @@ async fn main() -> ExitCode {
 
 async fn measure(options: &Options) -> Result<(), Trouble> {
     let size = if options.full {
-        Size { funds: 2_200, days: 2_000 }
+        Size {
+            funds: 2_200,
+            days: 2_000,
+        }
     } else {
-        Size { funds: 220, days: 1_000 }
+        Size {
+            funds: 220,
+            days: 1_000,
+        }
     };
     let server = Server::start().await?;
     show(figures::HEAD);

@@ -47,7 +47,10 @@ pub fn cpu_of_server(data_dir: &Path) -> Result<Duration, Trouble> {
         let Some(fields) = id.ok().and_then(stat) else {
             continue;
         };
-        if fields.get(1).is_some_and(|parent| *parent == postmaster.to_string()) {
+        if fields
+            .get(1)
+            .is_some_and(|parent| *parent == postmaster.to_string())
+        {
             taken += ticks(&fields, 11..13);
         }
     }
@@ -58,6 +61,8 @@ pub fn cpu_of_server(data_dir: &Path) -> Result<Duration, Trouble> {
 #[must_use]
 pub fn most_memory(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }

@@ -2,7 +2,8 @@
 
 use jiff::ToSpan as _;
 use jiff::civil::{Date, Weekday, date};
-use schema::{DailyPoint, FundCode, Number, Observation, Said, SourceName};
+use schema::observation::DailyPoint;
+use schema::{FundCode, Number, Observation, Said, SourceName};
 
 /// The last day of every series.
 pub const LAST_DAY: Date = date(2026, 10, 14);
@@ -54,10 +55,7 @@ pub fn values(fund: usize, day: usize) -> (Number, Number) {
     let wave = (fund * 7919 + day * 31) % 20_011;
     let nav = 90_000 + wave + day;
     let aum = 150_000_000_00_u64 + (wave as u64) * 7_301 + (day as u64) * 1_013;
-    (
-        decimal(nav as u64, 4),
-        decimal(aum, 2),
-    )
+    (decimal(nav as u64, 4), decimal(aum, 2))
 }
 
 fn decimal(units: u64, decimals: usize) -> Number {
@@ -103,6 +101,9 @@ mod tests {
         assert_eq!(dates.last(), Some(&LAST_DAY));
         assert!(dates.windows(2).all(|pair| pair[0] < pair[1]));
         let (nav, aum) = values(3, 5);
-        assert_eq!((nav.to_string().as_str(), aum.to_string().as_str()), ("11.3917", "150001739750.2"));
+        assert_eq!(
+            (nav.to_string().as_str(), aum.to_string().as_str()),
+            ("11.3917", "150001739750.2")
+        );
     }
 }

@@ -236,4 +236,3 @@ pub(super) fn read_source(name: &str) -> Result<SourceName, StoreError> {
     name.parse()
         .map_err(|error| StoreError::Inconsistent(format!("a stored source name: {error}")))
 }
-

@@ -46,7 +46,8 @@ pub(super) async fn read(
 ) -> Result<Standing, StoreError> {
     let (mut codes, mut firsts, mut lasts) = (Vec::new(), Vec::new(), Vec::new());
     for (fund_code, days) in statements {
-        if let (Some((first, _)), Some((last, _))) = (days.first_key_value(), days.last_key_value()) {
+        if let (Some((first, _)), Some((last, _))) = (days.first_key_value(), days.last_key_value())
+        {
             codes.push(fund_code.as_str());
             firsts.push(*first);
             lasts.push(*last);
@@ -150,19 +151,33 @@ async fn copy(
         return Ok(());
     }
     let sink = tx
-        .copy_in(&format!("COPY {table} ({COLUMNS}) FROM STDIN (FORMAT binary)"))
+        .copy_in(&format!(
+            "COPY {table} ({COLUMNS}) FROM STDIN (FORMAT binary)"
+        ))
         .await?;
     let mut types = vec![Type::TEXT, Type::DATE];
-    types.extend([Type::NUMERIC, Type::NUMERIC, Type::NUMERIC, Type::NUMERIC, Type::TEXT]);
+    types.extend([
+        Type::NUMERIC,
+        Type::NUMERIC,
+        Type::NUMERIC,
+        Type::NUMERIC,
+        Type::TEXT,
+    ]);
     types.extend([Type::INT2, Type::INT2, Type::INT2, Type::INT2, Type::INT8]);
     let writer = BinaryCopyInWriter::new(sink, &types);
     let mut writer = std::pin::pin!(writer);
-    for NewDay { fund_code, nav_date, row } in days {
+    for NewDay {
+        fund_code,
+        nav_date,
+        row,
+    } in days
+    {
         let source = row_source(row).map(SourceName::as_str);
         let [nav, bid, offer, aum] = row.values.map(|value| value.map(Number::decimal));
         let [nav_by, bid_by, offer_by, aum_by] = row.said_by;
         let columns: [&(dyn ToSql + Sync); 12] = [
-            fund_code, nav_date, &nav, &bid, &offer, &aum, &source, &nav_by, &bid_by, &offer_by, &aum_by, &cycle_id,
+            fund_code, nav_date, &nav, &bid, &offer, &aum, &source, &nav_by, &bid_by, &offer_by,
+            &aum_by, &cycle_id,
         ];
         writer.as_mut().write(&columns).await?;
     }

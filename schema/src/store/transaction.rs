@@ -374,16 +374,21 @@ async fn write_days(
             .get(&observation.fund_code)
             .is_some_and(|fund| fund.in_universe);
         let chosen = if in_universe { &mut days } else { &mut waiting };
-        let mut of_fund = None;
-        for point in points {
-            let values = [point.nav, point.bid, point.offer, point.aum];
-            if values != [None; 4] {
-                let of_fund = of_fund.get_or_insert_with(|| {
-                    chosen.entry(observation.fund_code.to_string()).or_default()
-                });
-                let said = of_fund.entry(point.nav_date).or_default();
-                daily::add(said, observation.source, values);
-            }
+        let mut points = points
+            .iter()
+            .map(|point| {
+                let values = [point.nav, point.bid, point.offer, point.aum];
+                (point.nav_date, values)
+            })
+            .filter(|(_, values)| *values != [None; 4])
+            .peekable();
+        if points.peek().is_none() {
+            continue;
+        }
+        let of_fund = chosen.entry(observation.fund_code.to_string()).or_default();
+        for (nav_date, values) in points {
+            let said = of_fund.entry(nav_date).or_default();
+            daily::add(said, observation.source, values);
         }
     }
     let kept: u64 = waiting
