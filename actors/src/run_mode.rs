@@ -9,7 +9,7 @@ use std::str::FromStr;
 pub enum RunMode {
     /// One source after another, critical pages first.
     Sequential,
-    /// Critical pages of all sources first and awaited; then the heavy ones of all sources together.
+    /// All sources side by side: each its critical pages first and awaited, then the heavy ones.
     Hybrid,
     /// Everything at once.
     Parallel,

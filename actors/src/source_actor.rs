@@ -1,6 +1,7 @@
 //! Asks one source for its tasks, hands each answer to the merge, and ends when all of them are acknowledged.
 
 use std::cell::RefCell;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::rc::Rc;
@@ -120,12 +121,12 @@ impl Handler<StartSource> for SourceActor {
             .collect();
         let work = Rc::new(LaneWork {
             settings: self.settings.clone(),
-            queue: RefCell::new(wire_groups(start.tasks, |page| {
+            queues: RefCell::new(HostQueues::new(wire_groups(start.tasks, |page| {
                 self.settings
                     .asked
                     .page(page)
                     .map_or(1, |page| page.tasks_per_request.get())
-            })),
+            }))),
             given_up: RefCell::new(start.given_up),
             credits: start.credits,
             handed_over: Rc::clone(&self.handed_over),
@@ -168,7 +169,7 @@ impl Handler<TasksAcknowledged> for SourceActor {
 /// What the lanes of one incarnation share.
 struct LaneWork {
     settings: SourceSettings,
-    queue: RefCell<VecDeque<Vec<PlannedTask>>>,
+    queues: RefCell<HostQueues>,
     given_up: RefCell<Vec<(TaskId, String)>>,
     credits: Arc<Semaphore>,
     handed_over: Rc<RefCell<BTreeSet<TaskId>>>,
@@ -190,11 +191,24 @@ impl LaneWork {
     /// for the site; what is being handed over is handed over.
     async fn run_group(&self, lane: usize) -> Result<bool, Injected> {
         let given_up = self.given_up.borrow_mut().pop();
-        let group = if given_up.is_some() {
-            None
+        let (host, group) = if given_up.is_some() {
+            (None, None)
         } else {
-            self.queue.borrow_mut().pop_front()
+            self.queues.borrow_mut().take().unzip()
         };
+        let more = self.work_on(lane, given_up, group).await;
+        if let Some(host) = host {
+            self.queues.borrow_mut().give_back(&host);
+        }
+        more
+    }
+
+    async fn work_on(
+        &self,
+        lane: usize,
+        given_up: Option<(TaskId, String)>,
+        group: Option<Vec<PlannedTask>>,
+    ) -> Result<bool, Injected> {
         let ids: Vec<TaskId> = given_up
             .iter()
             .map(|(id, _)| id.clone())
@@ -286,12 +300,64 @@ impl LaneWork {
     }
 }
 
+/// The work of one source, by the host it lies on: the lanes spread over the hosts, so that none of them waits while
+/// there is room on another.
+#[derive(Debug, Default)]
+struct HostQueues(BTreeMap<String, HostQueue>);
+
+#[derive(Debug, Default)]
+struct HostQueue {
+    groups: VecDeque<Vec<PlannedTask>>,
+    /// Lanes at work on it.
+    lanes: usize,
+}
+
+impl HostQueues {
+    fn new(groups: Vec<Vec<PlannedTask>>) -> Self {
+        let mut queues = Self::default();
+        for group in groups {
+            let host = group.first().map_or("", other_host).to_owned();
+            queues.0.entry(host).or_default().groups.push_back(group);
+        }
+        queues
+    }
+
+    /// The next group, of the host that the fewest lanes are at work on, and of those the one with the most left.
+    fn take(&mut self) -> Option<(String, Vec<PlannedTask>)> {
+        let (host, queue) = self
+            .0
+            .iter_mut()
+            .filter(|(_, queue)| !queue.groups.is_empty())
+            .min_by_key(|(_, queue)| (queue.lanes, Reverse(queue.groups.len())))?;
+        let group = queue.groups.pop_front()?;
+        queue.lanes += 1;
+        Some((host.clone(), group))
+    }
+
+    /// A lane has done with what it took.
+    fn give_back(&mut self, host: &str) {
+        if let Some(queue) = self.0.get_mut(host) {
+            queue.lanes = queue.lanes.saturating_sub(1);
+        }
+    }
+}
+
+/// The scheme and host of a task that says where it lies (a factsheet); empty for the source's own host.
+fn other_host(task: &PlannedTask) -> &str {
+    let locator = task.locator.as_deref().unwrap_or_default();
+    let Some((scheme, rest)) = locator.split_once("://") else {
+        return "";
+    };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    &locator[..scheme.len() + "://".len() + host.len()]
+}
+
 /// Puts tasks that go on the wire together into groups, in order: a group is of one page and holds at most
 /// `tasks_per_request` of it.
 fn wire_groups(
     tasks: Vec<PlannedTask>,
     tasks_per_request: impl Fn(&str) -> usize,
-) -> VecDeque<Vec<PlannedTask>> {
+) -> Vec<Vec<PlannedTask>> {
     let mut groups: Vec<Vec<PlannedTask>> = Vec::new();
     let mut open: BTreeMap<String, usize> = BTreeMap::new();
     for task in tasks {
@@ -305,7 +371,7 @@ fn wire_groups(
             }
         }
     }
-    groups.into()
+    groups
 }
 
 #[cfg(test)]
@@ -314,23 +380,51 @@ mod tests {
 
     use super::*;
 
+    fn task(name: &str, locator: Option<&str>) -> PlannedTask {
+        let (page, key) = name.split_once('/').expect("page/key");
+        PlannedTask {
+            id: TaskId {
+                source: SourceName::SecFundcheck,
+                page: page.into(),
+                key: key.into(),
+            },
+            locator: locator.map(str::to_owned),
+            extent: None,
+            attempts: 0,
+            known_payload: None,
+        }
+    }
+
+    #[test]
+    fn lanes_spread_over_the_hosts_and_a_host_with_more_left_comes_first() {
+        let on = |name: &str, locator| vec![task(name, Some(locator))];
+        let mut queues = HostQueues::new(vec![
+            on("fee/1", "F1"),
+            on("sheet/1", "https://documents.example:81/1.pdf"),
+            on("fee/2", "F2"),
+            on("sheet/2", "https://documents.example:81/2.pdf?a=/"),
+            on("fee/3", "F3"),
+        ]);
+        let mut taken = Vec::new();
+        let mut hosts = Vec::new();
+        for _ in 0..3 {
+            let (host, group) = queues.take().expect("there is work");
+            taken.push(group[0].id.key.clone() + " of " + &group[0].id.page);
+            hosts.push(host);
+        }
+        assert_eq!(taken, ["1 of fee", "1 of sheet", "2 of fee"]);
+        assert_eq!(hosts, ["", "https://documents.example:81", ""]);
+        // Two lanes are at work on the source's own host, none on the other one.
+        queues.give_back("https://documents.example:81");
+        assert_eq!(queues.take().expect("there is work").0, hosts[1]);
+        assert_eq!(queues.take().expect("there is work").1[0].id.key, "3");
+        assert!(queues.take().is_none());
+    }
+
     #[test]
     fn tasks_of_one_page_share_requests_in_order() {
         let tasks = ["a/1", "b/1", "a/2", "a/3", "b/2"]
-            .map(|name| {
-                let (page, key) = name.split_once('/').expect("page/key");
-                PlannedTask {
-                    id: TaskId {
-                        source: SourceName::SecFundcheck,
-                        page: page.into(),
-                        key: key.into(),
-                    },
-                    locator: None,
-                    extent: None,
-                    attempts: 0,
-                    known_payload: None,
-                }
-            })
+            .map(|name| task(name, None))
             .to_vec();
         let groups: Vec<Vec<String>> = wire_groups(tasks, |page| if page == "a" { 2 } else { 1 })
             .into_iter()
