@@ -1,7 +1,7 @@
 //! One cycle from its beginning to its summary: stages within rounds, each planned, run in waves, and acknowledged.
 //!
 //! ```text
-//! begin -> round 1: lists -> funds -> factsheets -> (retry_at) -> round 2: the same, for what failed -> close
+//! begin -> round 1: lists -> news -> funds -> factsheets -> (retry_at) -> round 2: the same, for what failed -> close
 //! ```
 //! Both rounds are the same loop: planning adds what is missing, the checkpoint says what is left.
 
@@ -19,7 +19,7 @@ use schema::{FundCode, Outcome, PlannedTask, SourceName, TaskAnswer, failpoint};
 use sources::page::{PageSpec, Stage};
 use tokio::sync::watch;
 
-use crate::cycle_plan::{Narrowing, SitePages, funds_not_in_market, plan_stage};
+use crate::cycle_plan::{Narrowing, SitePages, funds_not_in_market, may_be_due, plan_stage};
 
 /// Why a closed cycle's task that never got an outcome has failed: what `status` shows for it.
 const NEVER_ASKED: &str = "it had no outcome when the cycle closed";
@@ -125,14 +125,24 @@ impl CycleRunner {
         (self.on_round)(cycle.round);
         let cycle = Arc::new(cycle.clone());
         let mut quarantined: BTreeMap<SourceName, String> = BTreeMap::new();
-        for stage in Stage::ALL {
-            self.plan(&cycle, stage, last_round).await?;
+        let may_be_due = |stage: &Stage| may_be_due(&self.pages, *stage, cycle.kind);
+        let mut stages = Stage::ALL.into_iter().filter(may_be_due);
+        let mut upcoming = stages.next();
+        let mut is_repeated = false;
+        while let Some(stage) = upcoming {
+            let planned = self.plan(&cycle, stage, last_round).await?;
             failpoint::CYCLE_PLANNED.pass().await?;
             let left = self.checkpoint(&cycle).await?;
             let due: Vec<PlannedTask> = left
                 .into_iter()
                 .filter(|task| self.spec(task).is_some_and(|spec| spec.stage == stage))
                 .collect();
+            // Only the answer of one page of news tells that there is a next one: planned again until nothing is added.
+            is_repeated =
+                stage == Stage::News && !due.is_empty() && (planned > 0 || !is_repeated);
+            if !is_repeated {
+                upcoming = stages.next();
+            }
             for mut wave in waves(self.mode, due, |task| {
                 self.spec(task).is_some_and(|spec| spec.critical)
             }) {
@@ -179,7 +189,7 @@ impl CycleRunner {
         cycle: &Arc<Cycle>,
         stage: Stage,
         last_round: bool,
-    ) -> Result<(), SpineFailed> {
+    ) -> Result<usize, SpineFailed> {
         let (cycle, pages, narrowing) = (
             Arc::clone(cycle),
             self.pages.clone(),
@@ -199,7 +209,7 @@ impl CycleRunner {
             })
             .await?;
         tracing::info!(?stage, tasks = planned, "planned");
-        Ok(())
+        Ok(planned)
     }
 
     async fn checkpoint(&self, cycle: &Arc<Cycle>) -> Result<Vec<PlannedTask>, SpineFailed> {

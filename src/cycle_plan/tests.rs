@@ -61,7 +61,8 @@ fn fund(code: &str) -> FundState {
     FundState {
         fund_code: FundCode::parse(code).expect("a code"),
         active: true,
-        last_nav_date: None,
+        newest_nav: None,
+        news: None,
         listings: BTreeMap::from([(
             SourceName::Finnomena,
             ListingState {
