@@ -138,8 +138,7 @@ impl CycleRunner {
                 .filter(|task| self.spec(task).is_some_and(|spec| spec.stage == stage))
                 .collect();
             // Only the answer of one page of news tells that there is a next one: planned again until nothing is added.
-            is_repeated =
-                stage == Stage::News && !due.is_empty() && (planned > 0 || !is_repeated);
+            is_repeated = stage == Stage::News && !due.is_empty() && (planned > 0 || !is_repeated);
             if !is_repeated {
                 upcoming = stages.next();
             }

@@ -3,8 +3,8 @@
 //! A page of news tells the newest NAV of a hundred funds; the fund of which it tells, in this very cycle, exactly what the
 //! source is known to have said is not asked for it once more. Everything else is asked as if there were no such pages.
 
-use schema::store::{FundState, ListingState, PieceState, PlanningState};
 use schema::SourceName;
+use schema::store::{FundState, ListingState, PieceState, PlanningState};
 use sources::page::{Cadence, FUNDS_A_PIECE, PageSpec, Stage};
 
 use super::{NewTask, knows_everything, of_stage, task};
@@ -27,7 +27,11 @@ pub(super) fn plan(
     // No site can lead on further than the codes it ever listed reach.
     let listed = state.listed.get(&source).copied().unwrap_or(0);
     let most = u32::try_from(listed.div_ceil(FUNDS_A_PIECE)).unwrap_or(u32::MAX);
-    let last = most.min((1..most).find(|number| !holds_funds(number)).unwrap_or(most));
+    let last = most.min(
+        (1..most)
+            .find(|number| !holds_funds(number))
+            .unwrap_or(most),
+    );
     let first = piece(1);
     let is_known = first.is_some_and(|piece| piece.has_funds.is_some());
     let expected = if is_known { last } else { most };
@@ -77,3 +81,6 @@ pub(super) fn tell_nothing_new(fund: &FundState, listing: Option<&ListingState>)
         && (news.nav_date, news.nav) == (newest.nav_date, newest.nav)
         && newest.has_aum
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,8 @@ pub use explain::{
     DayExplanation, Explanation, FieldExplanation, RejectedRecord, SaidValue, Statement,
 };
 pub use planning::{
-    Answered, FundState, ListState, ListingState, NewTask, NewestNav, PieceState, PlanningState, list_key,
+    Answered, FundState, ListState, ListingState, NewTask, NewestNav, PieceState, PlanningState,
+    list_key,
 };
 pub use reader::{CycleStatus, Freshness, Reader, RunnerStatus, Status};
 pub use report::{

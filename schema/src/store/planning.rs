@@ -252,9 +252,7 @@ fn read_newest_nav(row: &Row) -> Result<Option<NewestNav>, StoreError> {
 fn read_news(row: &Row) -> Result<Option<News>, StoreError> {
     let source_key: Option<String> = row.try_get(6)?;
     let nav_date: Option<Date> = row.try_get(7)?;
-    let told = source_key
-        .zip(nav_date)
-        .zip(read_number(row.try_get(8)?)?);
+    let told = source_key.zip(nav_date).zip(read_number(row.try_get(8)?)?);
     Ok(told.map(|((source_key, nav_date), nav)| News {
         source_key,
         nav_date,

@@ -134,7 +134,11 @@ fn observation_block(text: &mut String, observation: &Observation) {
         Said::Daily(days) => days_block(text, days),
         Said::News(news) => {
             let _ = writeln!(text, "    {:<22}{}", "source key", line(&news.source_key));
-            let _ = writeln!(text, "    {:<22}{} of {}", "newest NAV", news.nav, news.nav_date);
+            let _ = writeln!(
+                text,
+                "    {:<22}{} of {}",
+                "newest NAV", news.nav, news.nav_date
+            );
         }
     }
 }

@@ -65,9 +65,10 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
         }
     }
     if rows == 0 {
-        return Reading::Broken(
-            elements[0].breach("data.funds[]", "funds with fund_id, short_code, nav and nav_date"),
-        );
+        return Reading::Broken(elements[0].breach(
+            "data.funds[]",
+            "funds with fund_id, short_code, nav and nav_date",
+        ));
     }
     if elements.len() > MAX_ROWS {
         let reason = format!("{} rows, of which {MAX_ROWS} were taken", elements.len());
@@ -124,7 +125,14 @@ fn read_row(row: &FilterRow<'_>, element: Field<'_>, findings: &mut Findings) ->
             format!("the NAV date {nav_date} cannot be: before 1970 or more than 31 days ahead");
         let severity = Severity::Rejected;
         let of = Some(code.to_string());
-        findings.push(of, Dataset::News, "nav_date", reason, element.raw(), severity);
+        findings.push(
+            of,
+            Dataset::News,
+            "nav_date",
+            reason,
+            element.raw(),
+            severity,
+        );
         return None;
     }
     let news = News {
@@ -152,7 +160,14 @@ fn take(
             let code = Some(place.key().to_string());
             let reason = "the code is told of in two ways: neither was taken".to_owned();
             let severity = Severity::Noted;
-            findings.push(code, Dataset::News, "short_code", reason, element.raw(), severity);
+            findings.push(
+                code,
+                Dataset::News,
+                "short_code",
+                reason,
+                element.raw(),
+                severity,
+            );
         }
     }
 }

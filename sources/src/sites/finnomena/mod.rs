@@ -162,7 +162,10 @@ impl Site for Finnomena {
         }
         if page.name == contract::FILTER {
             let number: u32 = task.id.key.parse().map_err(|_| {
-                format!("{}: expected a page number, found `{}`", task.id, task.id.key)
+                format!(
+                    "{}: expected a page number, found `{}`",
+                    task.id, task.id.key
+                )
             })?;
             let path = format!("{FILTER_API}?page={number}&limit={FUNDS_A_PIECE}");
             return self.json(page, &path);
