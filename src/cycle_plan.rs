@@ -47,10 +47,13 @@ pub type SitePages = BTreeMap<SourceName, &'static [PageSpec]>;
 /// Whether a cycle of this kind can have tasks of `stage` at all.
 #[must_use]
 pub fn may_be_due(pages: &SitePages, stage: Stage, kind: CycleKind) -> bool {
-    pages.values().any(|specs| {
-        of_stage(specs, stage)
-            .any(|spec| spec.cadence != Cadence::Daily || kind == CycleKind::Daily)
-    })
+    let mut specs = pages.values().flat_map(|specs| of_stage(specs, stage));
+    specs.any(|spec| is_of_kind(spec, kind))
+}
+
+/// Whether a cycle of this kind can have tasks of this page.
+fn is_of_kind(spec: &PageSpec, kind: CycleKind) -> bool {
+    spec.cadence != Cadence::Daily || kind == CycleKind::Daily
 }
 
 /// The tasks of `stage`. In the last round a source whose own list could not be had is asked for the funds that are
@@ -178,7 +181,7 @@ fn plan_page(
     let monthly = state.cycle.kind == CycleKind::Monthly;
     let due = match spec.cadence {
         Cadence::EveryCycle => true,
-        Cadence::Daily => !monthly,
+        Cadence::Daily => is_of_kind(spec, state.cycle.kind),
         Cadence::MonthlyOrNews => {
             monthly
                 || is_new

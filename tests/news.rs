@@ -5,8 +5,16 @@ use replica::{FaultKind, MarketConfig, Site};
 
 use crate::world::{Run, World};
 
-const MONTHLY: [&str; 3] = ["--once", "--cycle", "monthly"];
-const DAILY: [&str; 4] = ["--once", "--cycle", "daily", "--fresh"];
+// The market's own days.
+const MONTHLY: [&str; 5] = ["--once", "--cycle", "monthly", "--date", "2026-10-15"];
+const DAILY: [&str; 6] = [
+    "--once",
+    "--cycle",
+    "daily",
+    "--fresh",
+    "--date",
+    "2026-10-16",
+];
 
 /// A market of plain funds of which everything has been loaded.
 async fn known(funds: usize) -> World {

@@ -7,7 +7,7 @@ use schema::SourceName;
 use schema::store::{FundState, ListingState, PieceState, PlanningState};
 use sources::page::{Cadence, FUNDS_A_PIECE, PageSpec, Stage};
 
-use super::{NewTask, knows_everything, of_stage, task};
+use super::{NewTask, is_of_kind, knows_everything, of_stage, task};
 
 /// The pages of news to ask of a source now: the first alone, since it may be absent or of another shape; once it has been
 /// answered those that held funds the last time and the one behind them, which shows whether the market has grown. None
@@ -18,7 +18,8 @@ pub(super) fn plan(
     specs: &'static [PageSpec],
     funds: &[&FundState],
 ) -> Vec<NewTask> {
-    let Some(spec) = of_stage(specs, Stage::News).next() else {
+    let mut due = of_stage(specs, Stage::News).filter(|spec| is_of_kind(spec, state.cycle.kind));
+    let Some(spec) = due.next() else {
         return Vec::new();
     };
     let pieces = state.pieces.get(&(source, spec.name.to_owned()));
