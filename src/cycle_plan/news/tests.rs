@@ -64,7 +64,7 @@ fn p2_a_fund_of_which_nothing_new_is_told_is_not_asked_and_any_other_is() {
                 fund.newest_nav = fund.newest_nav.map(|newest| NewestNav {
                     has_aum: false,
                     ..newest
-                })
+                });
             },
             "1M",
         ),
