@@ -5,7 +5,10 @@
 //! source is laid down here.
 
 use actors::run_mode::RunMode;
+use schema::store::CycleKind;
 use sources::page::{PageSpec, Stage};
+
+use crate::cycle_plan::is_of_kind;
 
 /// Pages of a source that are asked together; what comes next waits for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,13 +17,16 @@ pub struct Step {
     pub plans: Vec<Stage>,
     /// The pages.
     pub pages: Vec<&'static str>,
+    /// Whether the answers may lead on to more of the same: planned and asked again until nothing is added.
+    pub leads_on: bool,
 }
 
-/// The steps of a source with these pages. Sequential and Hybrid ask the critical pages first, then those that tell where
+/// The steps of a source with these pages, in a cycle of this kind. What tells who has news comes first in every mode.
+/// Sequential and Hybrid ask the critical pages first, then those that tell where
 /// factsheets lie, then the others together with the factsheets, which mostly lie on another host; Parallel asks all
 /// pages of the funds at once.
 #[must_use]
-pub fn steps(mode: RunMode, pages: &'static [PageSpec]) -> Vec<Step> {
+pub fn steps(mode: RunMode, pages: &'static [PageSpec], kind: CycleKind) -> Vec<Step> {
     let of_funds = |wanted: fn(&PageSpec) -> bool| {
         pages
             .iter()
@@ -51,6 +57,7 @@ pub fn steps(mode: RunMode, pages: &'static [PageSpec]) -> Vec<Step> {
         .map(|pages| Step {
             plans: Vec::new(),
             pages,
+            leads_on: false,
         })
         .collect();
     if let Some(first) = steps.first_mut() {
@@ -58,6 +65,19 @@ pub fn steps(mode: RunMode, pages: &'static [PageSpec]) -> Vec<Step> {
     }
     if let Some(last) = steps.last_mut().filter(|_| leads_to_factsheets) {
         last.plans.push(Stage::Factsheets);
+    }
+    let news: Vec<&'static str> = pages
+        .iter()
+        .filter(|page| page.stage == Stage::News && is_of_kind(page, kind))
+        .map(|page| page.name)
+        .collect();
+    if !news.is_empty() {
+        let step = Step {
+            plans: vec![Stage::News],
+            pages: news,
+            leads_on: true,
+        };
+        steps.insert(0, step);
     }
     steps
 }
@@ -88,8 +108,12 @@ mod tests {
         }
     }
 
-    const FINNOMENA: [PageSpec; 5] = [
+    const FINNOMENA: [PageSpec; 6] = [
         page("list", Stage::Lists, true, false),
+        PageSpec {
+            cadence: Cadence::Daily,
+            ..page("filter", Stage::News, true, false)
+        },
         page("nav", Stage::Funds, true, false),
         page("fund", Stage::Funds, false, true),
         page("fee", Stage::Funds, false, false),
@@ -98,7 +122,7 @@ mod tests {
     const SEC: [PageSpec; 1] = [page("statistics", Stage::Funds, false, false)];
 
     fn shown(mode: RunMode, pages: &'static [PageSpec]) -> Vec<String> {
-        steps(mode, pages)
+        steps(mode, pages, CycleKind::Monthly)
             .iter()
             .map(|step| format!("{:?} then {}", step.plans, step.pages.join(" ")))
             .collect()
@@ -127,6 +151,20 @@ mod tests {
     }
 
     #[test]
+    fn in_daily_cycles_who_has_news_is_asked_first_again_and_again() {
+        for mode in RunMode::ALL {
+            let daily = steps(mode, &FINNOMENA, CycleKind::Daily);
+            let news = Step {
+                plans: vec![Stage::News],
+                pages: vec!["filter"],
+                leads_on: true,
+            };
+            assert_eq!(daily[0], news);
+            assert_eq!(daily[1..], steps(mode, &FINNOMENA, CycleKind::Monthly));
+        }
+    }
+
+    #[test]
     fn a_source_with_one_page_has_one_step() {
         for mode in RunMode::ALL {
             assert_eq!(shown(mode, &SEC), ["[Funds] then statistics"]);
@@ -137,7 +175,7 @@ mod tests {
     fn every_page_of_every_source_is_asked_in_exactly_one_step() {
         for mode in RunMode::ALL {
             for pages in [&FINNOMENA[..], &SEC[..]] {
-                let mut asked: Vec<_> = steps(mode, pages)
+                let mut asked: Vec<_> = steps(mode, pages, CycleKind::Daily)
                     .into_iter()
                     .flat_map(|step| step.pages)
                     .collect();

@@ -183,7 +183,8 @@ impl CycleRunner {
         self.each_source(|source| {
             let pages = self.pages.get(&source).into_iter().copied().flatten();
             let pages = pages.filter(|page| page.stage == stage);
-            self.ask(round, source, pages.map(|page| page.name).collect())
+            let pages = pages.map(|page| page.name).collect();
+            async move { self.ask(round, source, pages).await.map(|_| ()) }
         })
         .await
     }
@@ -191,39 +192,45 @@ impl CycleRunner {
     /// A source's own way through its pages.
     async fn run_course(&self, round: &Round, source: SourceName) -> Result<(), SpineFailed> {
         let pages: &'static [PageSpec] = self.pages.get(&source).copied().unwrap_or_default();
-        for step in steps(self.mode, pages) {
-            for stage in step.plans {
-                if *self.stop.borrow() {
-                    return Ok(());
+        for step in steps(self.mode, pages, round.cycle.kind) {
+            let mut is_repeated = false;
+            while !*self.stop.borrow() {
+                let mut planned = 0;
+                for stage in &step.plans {
+                    planned += self.plan(round, *stage, Some(source)).await?;
                 }
-                self.plan(round, stage, Some(source)).await?;
+                let asked = self.ask(round, source, step.pages.clone()).await?;
+                // What a process before this one had planned may lead on as well.
+                if !step.leads_on || asked == 0 || (planned == 0 && is_repeated) {
+                    break;
+                }
+                is_repeated = true;
             }
-            self.ask(round, source, step.pages).await?;
         }
         Ok(())
     }
 
     /// Asks these pages of a source for all that is left of them, so many at once. Nothing more is asked of a source that
-    /// is quarantined: its tasks get their outcome at once.
+    /// is quarantined: its tasks get their outcome at once. Returns how many tasks there were.
     async fn ask(
         &self,
         round: &Round,
         source: SourceName,
         pages: Vec<&'static str>,
-    ) -> Result<(), SpineFailed> {
+    ) -> Result<usize, SpineFailed> {
         if pages.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let portion = Portion {
             source: Some(source),
             pages: Some(pages.into_iter().map(str::to_owned).collect()),
             at_most: Some(TASKS_AT_ONCE),
         };
-        self.announce(round, source, &portion).await?;
+        let asked = self.announce(round, source, &portion).await?;
         while !*self.stop.borrow() {
             let left = self.checkpoint(&round.cycle, &portion).await?;
             if left.is_empty() {
-                return Ok(());
+                break;
             }
             let quarantined = round.quarantined.borrow().get(&source).cloned();
             if let Some(why) = quarantined {
@@ -248,16 +255,16 @@ impl CycleRunner {
                 round.quarantined.borrow_mut().insert(source, why);
             }
         }
-        Ok(())
+        Ok(asked)
     }
 
-    /// Tells the supervisor how much there is to do: progress is measured by it.
+    /// Tells the supervisor how many tasks there are to do: progress is measured by it.
     async fn announce(
         &self,
         round: &Round,
         source: SourceName,
         portion: &Portion,
-    ) -> Result<(), SpineFailed> {
+    ) -> Result<usize, SpineFailed> {
         let (cycle, counted) = (Arc::clone(&round.cycle), portion.clone());
         let tasks = self
             .on_writer("counting what is left", move |writer| {
@@ -273,16 +280,17 @@ impl CycleRunner {
         self.supervisor
             .send(planned)
             .await
-            .map_err(|_| supervisor_gone())
+            .map_err(|_| supervisor_gone())?;
+        Ok(tasks)
     }
 
-    /// Plans a stage: of one source, or of all.
+    /// Plans a stage: of one source, or of all. Returns how many tasks are new.
     async fn plan(
         &self,
         round: &Round,
         stage: Stage,
         of: Option<SourceName>,
-    ) -> Result<(), SpineFailed> {
+    ) -> Result<usize, SpineFailed> {
         let (cycle, pages, narrowing) = (
             Arc::clone(&round.cycle),
             self.pages.clone(),
@@ -305,7 +313,7 @@ impl CycleRunner {
         let source = of.map(SourceName::as_str);
         tracing::info!(?stage, source, tasks = planned, "planned");
         failpoint::CYCLE_PLANNED.pass().await?;
-        Ok(())
+        Ok(planned)
     }
 
     async fn checkpoint(

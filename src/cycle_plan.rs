@@ -1,8 +1,10 @@
 //! What a cycle has to ask: a pure function from what the warehouse knows to tasks.
 //!
-//! Planned stage by stage, each in one transaction after the stage before it has been acknowledged: lists, then one
-//! task a fund and page, then the factsheets the funds' pages led to. Planning again adds only what is missing, so a
+//! Planned stage by stage, each in one transaction after the stage before it has been acknowledged: lists, then the pages
+//! that tell who has news, then one task a fund and page, then the factsheets the funds' pages led to. Planning again adds only what is missing, so a
 //! resumed cycle and round 2 call the same function.
+
+mod news;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,6 +44,12 @@ impl Narrowing {
 /// The pages of the sources that are asked.
 pub type SitePages = BTreeMap<SourceName, &'static [PageSpec]>;
 
+/// Whether a cycle of this kind can have tasks of this page.
+#[must_use]
+pub fn is_of_kind(spec: &PageSpec, kind: CycleKind) -> bool {
+    spec.cadence != Cadence::Daily || kind == CycleKind::Daily
+}
+
 /// The tasks of `stage`, of one source (`of`) or of all. In the last round a source whose own list could not be had is asked for the funds that are
 /// known from before; in the first it waits for the second.
 #[must_use]
@@ -63,6 +71,13 @@ pub fn plan_stage(
                 of_stage(specs, stage).map(|spec| task(*source, spec, TaskId::WHOLE_MARKET))
             })
             .collect(),
+        Stage::News => {
+            let funds = asked_funds(state, narrowing);
+            asked
+                .filter(|(source, specs)| last_round || has_list_answered(state, **source, specs))
+                .flat_map(|(source, specs)| news::plan(state, *source, specs, &funds))
+                .collect()
+        }
         Stage::Funds => {
             let funds = asked_funds(state, narrowing);
             asked
@@ -164,6 +179,13 @@ fn plan_page(
     let monthly = state.cycle.kind == CycleKind::Monthly;
     let due = match spec.cadence {
         Cadence::EveryCycle => true,
+        Cadence::Daily => is_of_kind(spec, state.cycle.kind),
+        Cadence::MonthlyOrNews => {
+            monthly
+                || is_new
+                || !knows_everything(spec, answered)
+                || !news::tell_nothing_new(fund, listing)
+        }
         Cadence::MonthlyOrNew | Cadence::MonthlyOrLinkChanged => monthly || is_new,
         Cadence::MonthlyOrListingChanged => {
             let answered_cycle = answered.and_then(|answered| answered.answered_cycle);
@@ -189,10 +211,9 @@ fn extent(
     monthly: bool,
 ) -> Option<String> {
     let everything = spec.extents.last()?;
-    let known = answered.is_some_and(|answered| answered.extents.contains_key(everything.word));
-    let chosen = match fund.last_nav_date {
-        Some(last) if known && !monthly => {
-            let days = (cycle_date - last).get_days();
+    let chosen = match fund.newest_nav {
+        Some(newest) if knows_everything(spec, answered) && !monthly => {
+            let days = (cycle_date - newest.nav_date).get_days();
             let needed = i64::from(days.max(0)) + LOOK_BACK_DAYS;
             spec.extents
                 .iter()
@@ -210,6 +231,13 @@ fn ranks_first(pages: &SitePages, source: SourceName) -> bool {
         .iter()
         .filter(|(_, specs)| of_stage(specs, Stage::Factsheets).next().is_some());
     linking.next().is_some_and(|(first, _)| *first == source)
+}
+
+/// Whether the page's whole history was ever answered; a page without extents has none.
+fn knows_everything(spec: &PageSpec, answered: Option<&Answered>) -> bool {
+    spec.extents.last().is_none_or(|everything| {
+        answered.is_some_and(|answered| answered.extents.contains_key(everything.word))
+    })
 }
 
 /// A fund's factsheet is read once, where its first-choice source says it lies.

@@ -66,6 +66,11 @@ fn arrows_run_one_way_and_the_replica_depends_on_nobody() {
             "protocol_model".to_owned(),
             needs(&["protocol_model_schema", "protocol_model_sources"]),
         ),
+        // What measures all of them.
+        (
+            "bench".to_owned(),
+            needs(&["schema", "sources", "master_runner", "replica"]),
+        ),
         // What must hold of the parsers, from outside.
         (
             "parser_properties".to_owned(),

@@ -10,6 +10,7 @@ mod house;
 mod kill_anywhere;
 mod main_job;
 mod modes_differ;
+mod news;
 mod operation;
 mod politeness;
 mod private_server;

@@ -382,7 +382,7 @@ async fn p2_an_unchanged_payload_is_recognised_and_not_read_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p2_a_daily_pass_asks_for_lists_navs_and_profiles_alone() {
+async fn p2_a_daily_pass_asks_for_lists_news_navs_of_those_who_have_some_and_profiles_alone() {
     let world = World::plain(20).await;
     world
         .run(&["--once", "--cycle", "daily", "--date", "2026-10-15"])
@@ -401,7 +401,9 @@ async fn p2_a_daily_pass_asks_for_lists_navs_and_profiles_alone() {
         assert_eq!(asked, [""; 0], "{site:?}");
     };
     strange(Site::Finnomena, |path| {
-        path.ends_with("/public/funds") || path.contains("/nav/q?range=1M")
+        path.ends_with("/public/funds")
+            || path.ends_with("/public/filter?page=1&limit=100")
+            || path.contains("/nav/q?range=1M")
     });
     strange(Site::WealthMagik, |path| {
         path.contains("fundSearch.json") || path.ends_with("/profile")
@@ -419,6 +421,28 @@ async fn p2_a_daily_pass_asks_for_lists_navs_and_profiles_alone() {
             request.path
         );
     }
+    // Once more on the same day: nobody has news, and nobody's NAV is asked for.
+    let second = log.requests.len();
+    world
+        .run(&[
+            "--once",
+            "--cycle",
+            "daily",
+            "--date",
+            "2026-10-16",
+            "--fresh",
+        ])
+        .await
+        .exits(0);
+    let api = "/fn3/api/fund/v2/public";
+    assert_eq!(
+        world.asked_since(second, Site::Finnomena),
+        [
+            format!("{api}/funds"),
+            format!("{api}/filter?page=1&limit=100")
+        ]
+    );
+    world.assert_truth().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 //! Pure.
 
 use schema::task::Severity;
-use schema::{Reject, TaskAnswer, TaskId};
+use schema::{Reject, TaskAnswer};
 
 /// Takes out of an answer what its task cannot speak for; each such statement becomes a reject and costs nothing else (D6).
 #[must_use]
@@ -12,7 +12,7 @@ pub fn validate_answer(mut answer: TaskAnswer) -> TaskAnswer {
         .into_iter()
         .partition(|observation| {
             observation.source == id.source
-                && (id.key == TaskId::WHOLE_MARKET || observation.fund_code.as_str() == id.key)
+                && (!id.is_of_one_fund() || observation.fund_code.as_str() == id.key)
         });
     answer.observations = kept;
     for stranger in strangers {
@@ -37,7 +37,7 @@ pub fn validate_answer(mut answer: TaskAnswer) -> TaskAnswer {
 #[cfg(test)]
 mod tests {
     use schema::columns::MasterFields;
-    use schema::{FundCode, Observation, Outcome, Said, SourceName};
+    use schema::{FundCode, Observation, Outcome, Said, SourceName, TaskId};
 
     use super::*;
 
@@ -74,5 +74,9 @@ mod tests {
             validate_answer(answer("*", &["A", "B"])).observations.len(),
             2
         );
+        // A page number is no code, even where a fund is called so.
+        let mut piece = answer("1", &["A", "1"]);
+        piece.id.page = TaskId::PIECES.into();
+        assert_eq!(validate_answer(piece).observations.len(), 2);
     }
 }

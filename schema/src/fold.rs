@@ -76,7 +76,8 @@ pub enum Folded {
 /// Folds `new` over `held`. `standing` is the portfolio that stands in the table under this source where the source
 /// itself has said none yet (an adopted one). `cycle_id` marks since when a field is no longer said.
 ///
-/// The daily series is not folded here ([`crate::merge_daily`]): it folds to [`Folded::Unchanged`].
+/// The daily series is not folded here ([`crate::merge_daily`]), and news are nothing to hold: both fold to
+/// [`Folded::Unchanged`].
 #[must_use]
 pub fn fold(
     held: Option<&Held>,
@@ -94,7 +95,7 @@ pub fn fold(
             });
             fold_codes(held, said.collect(), new)
         }
-        Said::Daily(_) => Folded::Unchanged,
+        Said::Daily(_) | Said::News(_) => Folded::Unchanged,
         said => fold_fields(held, fields_of(said), new, cycle_id),
     }
 }
@@ -110,7 +111,7 @@ fn fields_of(said: &Said) -> Fields {
         Said::Fees(fields) | Said::Minimums(fields) => fields.clone().into_fields(),
         Said::Statistics(fields) => fields.clone().into_fields(),
         Said::FactsheetLink(fields) => fields.clone().into_fields(),
-        Said::Codes(_) | Said::Portfolio(_) | Said::Daily(_) => Fields::new(),
+        Said::Codes(_) | Said::Portfolio(_) | Said::Daily(_) | Said::News(_) => Fields::new(),
     }
 }
 

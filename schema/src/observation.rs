@@ -49,6 +49,20 @@ pub enum Said {
     Portfolio(Portfolio),
     /// NAV, AUM, bid and offer by date. One entry a date (the parser has settled doubles).
     Daily(Vec<DailyPoint>),
+    /// The newest NAV, from a page about many funds.
+    News(News),
+}
+
+/// The newest NAV of a fund as a page about many funds tells it, without its AUM: by it the planner knows whether the fund's
+/// own page has anything new. It is no value of any table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// The source's own key of the fund: an entry under another key is about another fund.
+    pub source_key: String,
+    /// The date of the NAV.
+    pub nav_date: Date,
+    /// Net asset value per unit, in the fund's currency; not 0.
+    pub nav: Number,
 }
 
 /// A code printed on a factsheet.
@@ -186,11 +200,13 @@ pub enum Dataset {
     CountryAllocation,
     /// The daily series: not kept as observation, see `funds_daily.*_said_by` and `runner.daily_dissent`.
     Daily,
+    /// Who has news: not kept as observation, see `runner.news`.
+    News,
 }
 
 impl Dataset {
     /// Every dataset.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Listing,
         Self::Master,
         Self::Fees,
@@ -204,6 +220,7 @@ impl Dataset {
         Self::SectorAllocation,
         Self::CountryAllocation,
         Self::Daily,
+        Self::News,
     ];
 
     /// The name as it stands in `runner.observation` and in logs.
@@ -223,6 +240,7 @@ impl Dataset {
             Self::SectorAllocation => "sector_allocation",
             Self::CountryAllocation => "country_allocation",
             Self::Daily => "daily",
+            Self::News => "news",
         }
     }
 
@@ -255,6 +273,7 @@ impl Said {
             Self::Codes(_) => Dataset::Codes,
             Self::Portfolio(portfolio) => portfolio.kind.dataset(),
             Self::Daily(_) => Dataset::Daily,
+            Self::News(_) => Dataset::News,
         }
     }
 

@@ -146,7 +146,7 @@ pub fn table_of(source: SourceName, dataset: Dataset) -> Option<&'static str> {
         Master => Some(MASTER.table),
         Fees | Minimums => Some(FEE.table),
         Statistics => Some(STATISTICS.table),
-        Dataset::FactsheetLink => None,
+        Dataset::FactsheetLink | Dataset::News => None,
         Dataset::Codes => Some("funds_codes"),
         Dataset::TopHoldings | Dataset::FullHoldings => Some("funds_holding"),
         Dataset::AssetAllocation | Dataset::SectorAllocation | Dataset::CountryAllocation => {

@@ -6,20 +6,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Dataset, Observation, SourceName};
 
-/// The name of a task: (source, page, key). The key is a fund code, or `*` for a page that speaks for the whole market.
+/// The name of a task: (source, page, key). The key is a fund code; `*` for a page that speaks for the whole market; a page
+/// number for one that brings the market in pieces.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskId {
     /// The source asked.
     pub source: SourceName,
     /// The page's name within the source, such as `nav` or `profile`.
     pub page: String,
-    /// A fund code or [`TaskId::WHOLE_MARKET`].
+    /// A fund code, [`TaskId::WHOLE_MARKET`] or, of [`TaskId::PIECES`], a page number from 1.
     pub key: String,
 }
 
 impl TaskId {
     /// The key of a page that speaks for the whole market.
     pub const WHOLE_MARKET: &str = "*";
+    /// The page that brings the market in numbered pieces. Its keys are page numbers, whatever codes there are.
+    pub const PIECES: &str = "filter";
+
+    /// Whether its page is about one fund, whose code is the key.
+    #[must_use]
+    pub fn is_of_one_fund(&self) -> bool {
+        self.key != Self::WHOLE_MARKET && self.page != Self::PIECES
+    }
 }
 
 impl fmt::Display for TaskId {

@@ -32,11 +32,17 @@ pub struct Extent {
     pub days: Option<u16>,
 }
 
+/// How many funds a page of [`Stage::News`] is asked for.
+pub const FUNDS_A_PIECE: usize = 100;
+
 /// The stages of a cycle: each is planned in one transaction after the stage before it has been acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
     /// One page for the whole market: tells which funds there are.
     Lists,
+    /// Numbered pages of [`FUNDS_A_PIECE`] funds each: tell of which funds there is something new. They fill no table and only
+    /// save requests, so nothing that is wrong with them may cost more than the requests they would have saved.
+    News,
     /// One task a fund.
     Funds,
     /// What a fund's page led to: factsheets.
@@ -45,7 +51,13 @@ pub enum Stage {
 
 impl Stage {
     /// The stages in order.
-    pub const ALL: [Self; 3] = [Self::Lists, Self::Funds, Self::Factsheets];
+    pub const ALL: [Self; 4] = [Self::Lists, Self::News, Self::Funds, Self::Factsheets];
+
+    /// Whether too many of its pages or records that cannot be read put the source in breach of its contract (D6).
+    #[must_use]
+    pub const fn is_under_contract(self) -> bool {
+        !matches!(self, Self::News)
+    }
 }
 
 /// How often a page is due.
@@ -53,6 +65,11 @@ impl Stage {
 pub enum Cadence {
     /// In every cycle.
     EveryCycle,
+    /// In daily cycles: a monthly one asks for every history anyway.
+    Daily,
+    /// In monthly cycles, and in a daily one for funds of which the source has not told, in that cycle, that there is nothing
+    /// new ([`Stage::News`]).
+    MonthlyOrNews,
     /// In monthly cycles, and in a daily one for funds that have never had an answer to it.
     MonthlyOrNew,
     /// As [`Cadence::MonthlyOrNew`], and for funds whose entry in the source's list has changed.

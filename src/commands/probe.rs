@@ -21,6 +21,9 @@ use crate::warehouse::Warehouse;
 use super::page_probe::{PageProbe, Probed};
 use super::{CommandError, ProgramEnd, nearest, or_stopped, say};
 
+/// Which of the pages that bring the market in pieces is shown.
+const FIRST_PIECE: &str = "1";
+
 /// What the warehouse knows of a fund that helps to ask for it.
 #[derive(Debug, Default)]
 struct Known {
@@ -77,7 +80,7 @@ fn wanted_pages(
         .iter()
         .filter(|page| match named {
             Some(name) => page.name == name,
-            None => page.stage != Stage::Lists,
+            None => !matches!(page.stage, Stage::Lists | Stage::News),
         })
         .collect();
     if wanted.is_empty() {
@@ -158,6 +161,7 @@ impl Prober<'_> {
         for page in wanted {
             let (key, locator) = match page.stage {
                 Stage::Lists => (TaskId::WHOLE_MARKET, None),
+                Stage::News => (FIRST_PIECE, None),
                 Stage::Funds => (self.args.code.as_str(), source_key.clone()),
                 Stage::Factsheets if factsheet.is_some() => {
                     (self.args.code.as_str(), factsheet.clone())

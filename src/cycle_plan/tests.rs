@@ -1,7 +1,7 @@
 use std::num::NonZeroUsize;
 
 use jiff::civil::date;
-use schema::store::{Cycle, ListState, ListingState, Scope, list_key};
+use schema::store::{Cycle, ListState, ListingState, NewestNav, Scope, list_key};
 use sources::page::Extent;
 
 use super::*;
@@ -40,7 +40,8 @@ const RANGES: &[Extent] = &[
 ];
 const FINNOMENA: &[PageSpec] = &[
     page("list", Stage::Lists, Cadence::EveryCycle, &[]),
-    page("nav", Stage::Funds, Cadence::EveryCycle, RANGES),
+    page("filter", Stage::News, Cadence::Daily, &[]),
+    page("nav", Stage::Funds, Cadence::MonthlyOrNews, RANGES),
     page("fund", Stage::Funds, Cadence::MonthlyOrListingChanged, &[]),
     page(
         "factsheet",
@@ -51,18 +52,28 @@ const FINNOMENA: &[PageSpec] = &[
 ];
 const SEC: &[PageSpec] = &[page("statistics", Stage::Funds, Cadence::MonthlyOrNew, &[])];
 
-fn pages() -> SitePages {
+pub(super) fn pages() -> SitePages {
     BTreeMap::from([
         (SourceName::Finnomena, FINNOMENA),
         (SourceName::SecFundcheck, SEC),
     ])
 }
 
-fn fund(code: &str) -> FundState {
+/// A NAV of this day, and its AUM.
+pub(super) fn newest(nav_date: Date) -> NewestNav {
+    NewestNav {
+        nav_date,
+        nav: 10.into(),
+        has_aum: true,
+    }
+}
+
+pub(super) fn fund(code: &str) -> FundState {
     FundState {
         fund_code: FundCode::parse(code).expect("a code"),
         active: true,
-        last_nav_date: None,
+        newest_nav: None,
+        news: None,
         listings: BTreeMap::from([(
             SourceName::Finnomena,
             ListingState {
@@ -76,7 +87,7 @@ fn fund(code: &str) -> FundState {
     }
 }
 
-fn state(kind: CycleKind, funds: Vec<FundState>) -> PlanningState {
+pub(super) fn state(kind: CycleKind, funds: Vec<FundState>) -> PlanningState {
     PlanningState {
         cycle: Cycle {
             id: 1,
@@ -86,6 +97,8 @@ fn state(kind: CycleKind, funds: Vec<FundState>) -> PlanningState {
             round: 1,
             resumed: false,
         },
+        listed: BTreeMap::from([(SourceName::Finnomena, funds.len())]),
+        pieces: BTreeMap::new(),
         funds,
         lists: BTreeMap::from([(
             list_key(SourceName::Finnomena, "list"),
@@ -98,7 +111,7 @@ fn state(kind: CycleKind, funds: Vec<FundState>) -> PlanningState {
     }
 }
 
-fn planned(state: &PlanningState, stage: Stage) -> Vec<String> {
+pub(super) fn planned(state: &PlanningState, stage: Stage) -> Vec<String> {
     plan_stage(state, &pages(), &Narrowing::default(), stage, None, false)
         .into_iter()
         .map(|task| {
@@ -112,7 +125,7 @@ fn planned(state: &PlanningState, stage: Stage) -> Vec<String> {
         .collect()
 }
 
-fn answered_everything(fund: &mut FundState) {
+pub(super) fn answered_everything(fund: &mut FundState) {
     for (source, page, extent) in [
         (SourceName::Finnomena, "nav", Some("MAX")),
         (SourceName::Finnomena, "fund", None),
@@ -157,7 +170,7 @@ fn a_known_fund_gets_a_short_range_that_reaches_back_far_enough() {
     ] {
         let mut known = fund("A");
         answered_everything(&mut known);
-        known.last_nav_date = Some(last);
+        known.newest_nav = Some(newest(last));
         assert_eq!(
             planned(&state(CycleKind::Daily, vec![known.clone()]), Stage::Funds),
             [format!("finnomena/nav/A:F-A:{extent}")],
@@ -174,7 +187,7 @@ fn a_known_fund_gets_a_short_range_that_reaches_back_far_enough() {
 fn what_failed_in_the_last_cycle_is_asked_again_on_any_day() {
     let mut failed = fund("A");
     answered_everything(&mut failed);
-    failed.last_nav_date = Some(date(2026, 10, 14));
+    failed.newest_nav = Some(newest(date(2026, 10, 14)));
     if let Some(answered) = failed
         .answered
         .get_mut(&(SourceName::SecFundcheck, "statistics".to_owned()))
@@ -191,7 +204,7 @@ fn what_failed_in_the_last_cycle_is_asked_again_on_any_day() {
 fn a_changed_list_entry_asks_for_the_fund_page_again() {
     let mut changed = fund("A");
     answered_everything(&mut changed);
-    changed.last_nav_date = Some(date(2026, 10, 14));
+    changed.newest_nav = Some(newest(date(2026, 10, 14)));
     if let Some(listing) = changed.listings.get_mut(&SourceName::Finnomena) {
         listing.changed_cycle = 3;
     }

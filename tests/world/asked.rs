@@ -2,10 +2,13 @@
 
 use replica::{LoggedRequest, Site};
 
+/// Where Finnomena tells the newest NAVs of many funds.
+const FILTER: &str = "/fn3/api/fund/v2/public/filter";
+
 /// A page as it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PageAsked {
-    /// A path of one of the hosts, without its query.
+    /// A path of one of the hosts, without its query; with the number of the page where the market comes in pieces.
     Path(String),
     /// A code in a question to the SEC's API, which has one path for all.
     Code(String),
@@ -19,6 +22,7 @@ impl PageAsked {
             ("sec_fundcheck", _) => return Some(Self::Code(key.to_owned())),
             (_, "factsheet") => format!("/{}", locator.splitn(4, '/').nth(3)?),
             ("finnomena", "list") => finnomena.to_owned(),
+            ("finnomena", "filter") => format!("{FILTER}?page={key}"),
             ("finnomena", "fund") => format!("{finnomena}/{locator}"),
             ("finnomena", "nav") => format!("{finnomena}/{locator}/nav/q"),
             ("finnomena", page) => format!("{finnomena}/{locator}/{page}"),
@@ -35,7 +39,12 @@ impl PageAsked {
             let codes: Vec<String> = serde_json::from_str(&request.asked).unwrap_or_default();
             return codes.into_iter().map(Self::Code).collect();
         }
-        let path = request.path.split('?').next().unwrap_or_default();
+        let end = if request.path.starts_with(FILTER) {
+            '&'
+        } else {
+            '?'
+        };
+        let path = request.path.split(end).next().unwrap_or_default();
         vec![Self::Path(path.to_owned())]
     }
 }

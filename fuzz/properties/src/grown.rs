@@ -8,7 +8,7 @@ const GROWN: usize = 16 * 1024;
 /// Stands between the parts of an input; it never stands in UTF-8.
 const SEPARATOR: u8 = 0xFE;
 
-const CHECKS: [fn(&[u8]); 16] = [
+const CHECKS: [fn(&[u8]); 17] = [
     payloads::html,
     payloads::json,
     pages::finnomena_list,
@@ -25,6 +25,7 @@ const CHECKS: [fn(&[u8]); 16] = [
     pages::factsheet_text,
     protocol::robots_txt,
     runner_ron::runner_ron,
+    pages::finnomena_filter,
 ];
 
 /// The first byte chooses the page; the rest is a beginning and up to three pieces, each of them repeated until the page

@@ -44,6 +44,14 @@ pub fn reading(source: SourceName, reading: &Reading) {
                 .collect();
             let distinct: BTreeSet<&FundCode> = listed.iter().copied().collect();
             assert_eq!(distinct.len(), listed.len(), "a code is listed twice");
+            let told: Vec<&FundCode> = observations
+                .iter()
+                .filter(|observation| matches!(observation.said, Said::News(_)))
+                .map(|observation| &observation.fund_code)
+                .collect();
+            let distinct: BTreeSet<&FundCode> = told.iter().copied().collect();
+            assert_eq!(distinct.len(), told.len(), "a code is told of twice");
+            assert!(told.len() <= 1_000, "{} rows of one page", told.len());
         }
         Reading::Absent => {}
         Reading::NeedsBrowser(breach) | Reading::Broken(breach) => self::breach(breach),
@@ -137,6 +145,13 @@ fn observation(source: SourceName, observation: &Observation) {
                 self::name(&row.name);
                 row.percent.into_iter().for_each(number);
             }
+        }
+        Said::News(news) => {
+            assert!(!news.source_key.trim().is_empty() && !news.source_key.contains('\0'));
+            assert!(news.source_key.chars().count() <= MAX_URL);
+            believable(news.nav_date);
+            number(news.nav);
+            assert!(!news.nav.is_zero(), "0 is no NAV");
         }
         Said::Daily(points) => {
             assert!(!points.is_empty());

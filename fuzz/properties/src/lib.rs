@@ -24,8 +24,9 @@ pub struct Target {
 }
 
 /// Every parser, in the order of the data's path.
-pub const TARGETS: [Target; 26] = [
+pub const TARGETS: [Target; 27] = [
     target("finnomena_list", pages::finnomena_list),
+    target("finnomena_filter", pages::finnomena_filter),
     target("finnomena_fund", pages::finnomena_fund),
     target("finnomena_nav", pages::finnomena_nav),
     target("finnomena_fee", pages::finnomena_fee),

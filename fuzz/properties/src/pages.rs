@@ -57,6 +57,10 @@ pub fn finnomena_list(body: &[u8]) {
     );
 }
 
+pub fn finnomena_filter(body: &[u8]) {
+    read(finnomena().as_ref(), TaskId::PIECES, "1", None, body);
+}
+
 pub fn finnomena_fund(body: &[u8]) {
     finnomena_page("fund", body);
 }

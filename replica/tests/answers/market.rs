@@ -240,7 +240,7 @@ async fn prices_that_were_served_stay_true() {
         quoted,
         "nobody asked for the first day's prices"
     );
-    support::get(&format!("{}/funds/007/profile", replica.urls().wealthmagik)).await;
+    crate::support::get(&format!("{}/funds/007/profile", replica.urls().wealthmagik)).await;
     replica.advance_days(1);
     assert_eq!(with_prices(&replica), quoted + 1);
 }

@@ -19,6 +19,7 @@ mod funds;
 mod history;
 mod lists;
 mod migration;
+mod news;
 mod observations;
 mod planning;
 mod portfolios;
@@ -43,7 +44,8 @@ pub use explain::{
     DayExplanation, Explanation, FieldExplanation, RejectedRecord, SaidValue, Statement,
 };
 pub use planning::{
-    Answered, FundState, ListState, ListingState, NewTask, PlanningState, list_key,
+    Answered, FundState, ListState, ListingState, NewTask, NewestNav, PieceState, PlanningState,
+    list_key,
 };
 pub use reader::{CycleStatus, Freshness, Reader, RunnerStatus, Status};
 pub use report::{

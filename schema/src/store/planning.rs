@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use tokio_postgres::GenericClient;
+use tokio_postgres::{GenericClient, Row};
 
-use crate::{FundCode, SourceName, TaskId};
+use crate::observation::News;
+use crate::{FundCode, Number, SourceName, TaskId};
 
 use super::cycles::Cycle;
-use super::daily::read_source;
+use super::daily::{read_number, read_source};
 use super::error::StoreError;
 use super::funds::read_code;
 
@@ -21,6 +22,19 @@ pub struct PlanningState {
     pub funds: Vec<FundState>,
     /// Every task with the key `*`, by source and page.
     pub lists: BTreeMap<(SourceName, String), ListState>,
+    /// The pages that bring the market in pieces, by source and page, and by number.
+    pub pieces: BTreeMap<(SourceName, String), BTreeMap<u32, PieceState>>,
+    /// How many codes each source ever listed, those outside the universe too.
+    pub listed: BTreeMap<SourceName, usize>,
+}
+
+/// What is known of one piece of the market.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PieceState {
+    /// The cycle in which it was last answered.
+    pub answered_cycle: Option<i64>,
+    /// Whether its last answer held any fund; `None` where it was never answered.
+    pub has_funds: Option<bool>,
 }
 
 /// What is known of a page that speaks for the whole market.
@@ -41,14 +55,27 @@ pub struct FundState {
     pub fund_code: FundCode,
     /// `fund_status` is `active`.
     pub active: bool,
-    /// The newest date for which Finnomena said a NAV, not after the cycle's date.
-    pub last_nav_date: Option<Date>,
+    /// The newest NAV that Finnomena said, of no date after the cycle's.
+    pub newest_nav: Option<NewestNav>,
+    /// What Finnomena told of it in this cycle on a page about many funds.
+    pub news: Option<News>,
     /// Its entry in each source's list.
     pub listings: BTreeMap<SourceName, ListingState>,
     /// Where each source says its factsheet lies.
     pub factsheets: BTreeMap<SourceName, String>,
     /// Its pages that were asked before, by source and page name.
     pub answered: BTreeMap<(SourceName, String), Answered>,
+}
+
+/// The newest NAV of a fund that Finnomena is known to have said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewestNav {
+    /// Its date.
+    pub nav_date: Date,
+    /// The value, as it stands.
+    pub nav: Number,
+    /// Whether Finnomena has said the AUM of that day, too.
+    pub has_aum: bool,
 }
 
 /// A fund's entry in a source's list.
@@ -101,12 +128,13 @@ pub(super) async fn read(
     cycle: &Cycle,
 ) -> Result<PlanningState, StoreError> {
     let mut funds = read_funds(client, cycle).await?;
-    read_listings(client, &mut funds).await?;
+    let listed = read_listings(client, &mut funds).await?;
     let mut lists = BTreeMap::new();
+    let mut pieces: BTreeMap<_, BTreeMap<u32, PieceState>> = BTreeMap::new();
     let rows = client
         .query(
             "SELECT t.source, t.page, t.key, t.acked_cycle = $1 AND t.planned_cycle = $1, t.outcome,
-                    c.cycle_date, t.answered_locator, t.extents, t.answered_cycle
+                    c.cycle_date, t.answered_locator, t.extents, t.answered_cycle, t.answered_outcome
              FROM runner.task t LEFT JOIN runner.cycle c ON c.cycle_id = t.answered_cycle",
             &[&cycle.id],
         )
@@ -128,6 +156,19 @@ pub(super) async fn read(
                     ever_answered: last_answered.is_some(),
                 },
             );
+        } else if page == TaskId::PIECES {
+            let number = key.parse().map_err(|_| {
+                StoreError::Inconsistent(format!("{source}/{page}/{key}: expected a page number"))
+            })?;
+            let last_answer: Option<String> = row.try_get(9)?;
+            let piece = PieceState {
+                answered_cycle: row.try_get(8)?,
+                has_funds: last_answer.map(|outcome| outcome != "absent"),
+            };
+            pieces
+                .entry((source, page))
+                .or_default()
+                .insert(number, piece);
         } else if let Some((_, fund)) = funds.get_mut(&key) {
             let extents: serde_json::Value = row.try_get(7)?;
             let extents = serde_json::from_value(extents).map_err(|error| {
@@ -149,6 +190,8 @@ pub(super) async fn read(
         cycle: cycle.clone(),
         funds: funds.into_values().map(|(_, fund)| fund).collect(),
         lists,
+        pieces,
+        listed,
     })
 }
 
@@ -157,13 +200,23 @@ type FundsByCode = BTreeMap<String, (i64, FundState)>;
 async fn read_funds(client: &impl GenericClient, cycle: &Cycle) -> Result<FundsByCode, StoreError> {
     let rows = client
         .query(
-            "SELECT f.fund_id, m.fund_code, m.fund_status = 'active', (
-                 SELECT d.nav_date FROM public.funds_daily d
+            "SELECT f.fund_id, m.fund_code, m.fund_status = 'active',
+                    newest.nav_date, newest.nav_value::text, newest.has_aum,
+                    n.source_key, n.nav_date, n.nav_value::text
+             FROM public.funds_master_info m JOIN runner.fund f USING (fund_code)
+             LEFT JOIN LATERAL (
+                 SELECT d.nav_date, d.nav_value, d.aum IS NOT NULL AND d.aum_said_by & $2 <> 0 AS has_aum
+                 FROM public.funds_daily d
                  WHERE d.fund_code = m.fund_code AND d.nav_date <= $1
                    AND d.nav_value IS NOT NULL AND d.nav_said_by & $2 <> 0
-                 ORDER BY d.nav_date DESC LIMIT 1)
-             FROM public.funds_master_info m JOIN runner.fund f USING (fund_code)",
-            &[&cycle.cycle_date, &SourceName::Finnomena.bit()],
+                 ORDER BY d.nav_date DESC LIMIT 1) newest ON true
+             LEFT JOIN runner.news n ON n.fund_id = f.fund_id AND n.source = $3 AND n.cycle_id = $4",
+            &[
+                &cycle.cycle_date,
+                &SourceName::Finnomena.bit(),
+                &SourceName::Finnomena.as_str(),
+                &cycle.id,
+            ],
         )
         .await?;
     let mut funds = FundsByCode::new();
@@ -173,7 +226,8 @@ async fn read_funds(client: &impl GenericClient, cycle: &Cycle) -> Result<FundsB
         let fund = FundState {
             fund_code: read_code(&code)?,
             active: active == Some(true),
-            last_nav_date: row.try_get(3)?,
+            newest_nav: read_newest_nav(&row)?,
+            news: read_news(&row)?,
             listings: BTreeMap::new(),
             factsheets: BTreeMap::new(),
             answered: BTreeMap::new(),
@@ -183,10 +237,34 @@ async fn read_funds(client: &impl GenericClient, cycle: &Cycle) -> Result<FundsB
     Ok(funds)
 }
 
+fn read_newest_nav(row: &Row) -> Result<Option<NewestNav>, StoreError> {
+    let nav_date: Option<Date> = row.try_get(3)?;
+    let has_aum: Option<bool> = row.try_get(5)?;
+    let newest = nav_date.zip(read_number(row.try_get(4)?)?).zip(has_aum);
+    Ok(newest.map(|((nav_date, nav), has_aum)| NewestNav {
+        nav_date,
+        nav,
+        has_aum,
+    }))
+}
+
+/// What was told in two ways has no value, and is no news that anybody could go by.
+fn read_news(row: &Row) -> Result<Option<News>, StoreError> {
+    let source_key: Option<String> = row.try_get(6)?;
+    let nav_date: Option<Date> = row.try_get(7)?;
+    let told = source_key.zip(nav_date).zip(read_number(row.try_get(8)?)?);
+    Ok(told.map(|((source_key, nav_date), nav)| News {
+        source_key,
+        nav_date,
+        nav,
+    }))
+}
+
+/// Reads the funds' entries in the sources' lists; returns how many codes each source ever listed.
 async fn read_listings(
     client: &impl GenericClient,
     funds: &mut FundsByCode,
-) -> Result<(), StoreError> {
+) -> Result<BTreeMap<SourceName, usize>, StoreError> {
     let rows = client
         .query(
             "SELECT f.fund_code, o.source, o.dataset, o.fields ->> 'source_key', o.fields ->> 'factsheet_url',
@@ -200,13 +278,17 @@ async fn read_listings(
             &[],
         )
         .await?;
+    let mut listed: BTreeMap<SourceName, usize> = BTreeMap::new();
     for row in rows {
         let code: String = row.try_get(0)?;
+        let source = read_source(row.try_get(1)?)?;
+        let (key, url): (Option<String>, Option<String>) = (row.try_get(3)?, row.try_get(4)?);
+        if key.is_some() {
+            *listed.entry(source).or_default() += 1;
+        }
         let Some((_, fund)) = funds.get_mut(&code) else {
             continue;
         };
-        let source = read_source(row.try_get(1)?)?;
-        let (key, url): (Option<String>, Option<String>) = (row.try_get(3)?, row.try_get(4)?);
         if let Some(source_key) = key {
             let listed: Option<bool> = row.try_get(6)?;
             fund.listings.insert(
@@ -222,5 +304,5 @@ async fn read_listings(
             fund.factsheets.insert(source, url);
         }
     }
-    Ok(())
+    Ok(listed)
 }

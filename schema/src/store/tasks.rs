@@ -139,6 +139,7 @@ pub(super) async fn acknowledge(
                  last_answer_at = CASE WHEN a.answered THEN now() ELSE t.last_answer_at END,
                  answered_cycle = CASE WHEN a.answered THEN $1 ELSE t.answered_cycle END,
                  answered_locator = CASE WHEN a.answered THEN t.locator ELSE t.answered_locator END,
+                 answered_outcome = CASE WHEN a.answered THEN a.outcome ELSE t.answered_outcome END,
                  extents = CASE WHEN a.answered AND t.extent IS NOT NULL
                      THEN t.extents || jsonb_build_object(t.extent, $11::text) ELSE t.extents END
              FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::integer[], $8::bytea[], $9::integer[], $10::bool[])

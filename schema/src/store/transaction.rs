@@ -19,6 +19,7 @@ use super::derive::{self, Derived, Touched};
 use super::error::StoreError;
 use super::funds::{self, Funds};
 use super::lists;
+use super::news;
 use super::observations;
 use super::report::{Acknowledged, BatchReport};
 use super::set_aside;
@@ -109,10 +110,11 @@ async fn write_observations(
     answers: &[&TaskAnswer],
     report: &mut BatchReport,
 ) -> Result<(), StoreError> {
-    let observations: Vec<&Observation> = answers
+    let (told, observations): (Vec<&Observation>, Vec<&Observation>) = answers
         .iter()
         .flat_map(|answer| &answer.observations)
-        .collect();
+        .partition(|observation| matches!(observation.said, Said::News(_)));
+    news::record(tx, cycle, &told).await?;
     if observations.is_empty() {
         return Ok(());
     }

@@ -105,7 +105,8 @@ impl Reader {
         Ok(failed)
     }
 
-    /// How fresh each kind of page is: pages of active funds, and those that speak for the whole market.
+    /// How fresh each kind of page is: pages of active funds, and those that speak for the whole market. Pages of news are
+    /// left out: what they say counts in its own cycle alone.
     ///
     /// # Errors
     /// Outages.
@@ -116,9 +117,9 @@ impl Reader {
                 "SELECT t.source, t.page, count(*), count(*) FILTER (WHERE t.last_answer_at IS NULL),
                         min(t.last_answer_at), max(t.last_answer_at)
                  FROM runner.task t LEFT JOIN public.funds_master_info m ON m.fund_code = t.key
-                 WHERE t.key = $1 OR m.fund_status = 'active'
+                 WHERE (t.key = $1 OR m.fund_status = 'active') AND t.page <> $2
                  GROUP BY 1, 2 ORDER BY 1, 2",
-                &[&TaskId::WHOLE_MARKET],
+                &[&TaskId::WHOLE_MARKET, &TaskId::PIECES],
             )
             .await?;
         rows.iter()

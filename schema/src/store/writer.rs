@@ -207,7 +207,7 @@ impl Writer {
         let tasks = tx
             .execute(
                 "UPDATE runner.task SET payload_hash = NULL, parser_version = NULL, answered_cycle = NULL,
-                     answered_locator = NULL, extents = '{}'
+                     answered_locator = NULL, answered_outcome = NULL, extents = '{}'
                  WHERE source = $1",
                 &[&source.as_str()],
             )

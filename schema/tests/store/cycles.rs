@@ -182,7 +182,7 @@ async fn the_planner_learns_what_was_answered_before() {
     assert_eq!(state.funds.len(), 2);
     let fund = &state.funds[0];
     assert_eq!(
-        fund.last_nav_date,
+        fund.newest_nav.map(|newest| newest.nav_date),
         Some(date(2026, 10, 14)),
         "never after the cycle's date"
     );

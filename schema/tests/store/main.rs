@@ -10,6 +10,7 @@ mod cycles;
 mod daily;
 mod fund_status;
 mod market;
+mod news;
 mod order;
 mod reading;
 mod real_series;

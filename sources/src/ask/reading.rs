@@ -80,7 +80,11 @@ impl Asker {
                     let lost = rejects
                         .iter()
                         .rfind(|reject| reject.severity == Severity::Rejected);
-                    let breached = self.memory.page_read(page.name, &observations, &rejects);
+                    let breached = page
+                        .stage
+                        .is_under_contract()
+                        .then(|| self.memory.page_read(page.name, &observations, &rejects))
+                        .flatten();
                     if let Some(lost) = lost {
                         is_sample = false;
                         let kept = self.keep(Kept::Rejected, answer, round).await;
@@ -91,8 +95,11 @@ impl Asker {
                             self.memory.note_lost_records(&text);
                         }
                     }
-                    let payload = (lost.is_none() && self.memory.breach().is_none())
-                        .then_some((hash, page.parser_version));
+                    // What is news must be said in its own cycle: it is never recognised as said before.
+                    let may_be_recognised = lost.is_none()
+                        && page.stage != Stage::News
+                        && self.memory.breach().is_none();
+                    let payload = may_be_recognised.then_some((hash, page.parser_version));
                     round.answers.push(TaskAnswer {
                         id: task.id,
                         outcome: Outcome::Done,
@@ -120,14 +127,13 @@ impl Asker {
         round: &mut Round<'_>,
     ) {
         let kept = self.keep(Kept::Rejected, answer, round).await;
-        let breached = self.memory.page_broken(round.page.name);
-        let breached = if round.page.stage == Stage::Lists {
-            Some(format!(
+        let breached = match round.page.stage {
+            Stage::Lists => Some(format!(
                 "the {} page, which speaks for the whole market, is broken",
                 round.page.name
-            ))
-        } else {
-            breached
+            )),
+            stage if stage.is_under_contract() => self.memory.page_broken(round.page.name),
+            _ => None,
         };
         if let Some(counts) = breached {
             self.stop_source(&in_full(&counts, answer, breach, kept.as_ref()));

@@ -37,10 +37,11 @@ const fn page(name: &'static str, stage: Stage, together: usize) -> PageSpec {
     }
 }
 
-static PAGES: [PageSpec; 3] = [
+static PAGES: [PageSpec; 4] = [
     page("list", Stage::Lists, 1),
     page("nav", Stage::Funds, 1),
     page("batch", Stage::Funds, 4),
+    page("filter", Stage::News, 1),
 ];
 
 /// Its pages say how they are to be read.
@@ -313,6 +314,33 @@ async fn p2_an_unchanged_payload_is_recognised_only_by_the_same_task_and_parser(
     );
     let older = known.map(|(hash, version)| (hash, version - 1));
     assert_eq!(outcome(ask_with("A", older)).await, Outcome::Done);
+}
+
+/// What a page of news says counts in the cycle in which it is said: none is ever taken for said before.
+#[tokio::test]
+async fn p2_a_page_of_news_is_never_recognised() {
+    let world = World::new(by_key).await;
+    assert_eq!(world.ask_one(3, "1").await.payload, None);
+    assert!(world.ask_one(1, "A").await.payload.is_some());
+}
+
+/// D6: it only saves requests, so whatever is wrong with it costs no more than these.
+#[tokio::test]
+async fn d6_no_number_of_broken_pages_of_news_stops_the_source() {
+    for key in ["rubbish", "reject", "panic"] {
+        let world = World::new(by_key).await;
+        let tasks: Vec<_> = (0..40).map(|at| task(3, &format!("{at}/{key}"))).collect();
+        let asked = world.ask(3, tasks).await;
+        assert_eq!(asked.breach, None, "{key}");
+        let outcome = if key == "reject" { "done" } else { "failed" };
+        let as_told = |answer: &&TaskAnswer| answer.outcome.as_str() == outcome;
+        assert_eq!(asked.answers.iter().filter(as_told).count(), 40, "{key}");
+        assert_eq!(world.ask_one(1, "A").await.outcome, Outcome::Done);
+        assert_eq!(world.memory.lost_records(), None);
+    }
+    let world = World::new(by_key).await;
+    assert_eq!(world.ask_one(3, "gone").await.outcome, Outcome::Absent);
+    assert_eq!(world.memory.breach(), None);
 }
 
 #[tokio::test]

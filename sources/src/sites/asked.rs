@@ -113,6 +113,12 @@ pub fn fields(said: schema::Said) -> Vec<String> {
                 .chain(unreadable)
                 .collect();
         }
+        Said::News(news) => {
+            return vec![format!(
+                "{} {} {}",
+                news.source_key, news.nav_date, news.nav
+            )];
+        }
         Said::Daily(points) => {
             return points
                 .into_iter()

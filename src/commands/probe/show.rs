@@ -132,6 +132,14 @@ fn observation_block(text: &mut String, observation: &Observation) {
         }
         Said::Portfolio(portfolio) => portfolio_block(text, portfolio),
         Said::Daily(days) => days_block(text, days),
+        Said::News(news) => {
+            let _ = writeln!(text, "    {:<22}{}", "source key", line(&news.source_key));
+            let _ = writeln!(
+                text,
+                "    {:<22}{} of {}",
+                "newest NAV", news.nav, news.nav_date
+            );
+        }
     }
 }
 

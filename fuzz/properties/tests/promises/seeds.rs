@@ -15,8 +15,9 @@ use url::Url;
 pub type Seeds = BTreeMap<&'static str, Vec<Vec<u8>>>;
 
 /// The sites' pages as (site, page, target).
-const PAGES: [(&str, &str, &str); 13] = [
+const PAGES: [(&str, &str, &str); 14] = [
     ("finnomena", "list", "finnomena_list"),
+    ("finnomena", "filter", "finnomena_filter"),
     ("finnomena", "fund", "finnomena_fund"),
     ("finnomena", "nav", "finnomena_nav"),
     ("finnomena", "fee", "finnomena_fee"),
@@ -92,6 +93,7 @@ async fn of_replica() -> Seeds {
         let site = site.expect("one of the three").as_ref();
         let asked: Vec<(String, Option<String>)> = match page {
             "list" => vec![(TaskId::WHOLE_MARKET.to_owned(), None)],
+            TaskId::PIECES => vec![("1".to_owned(), None), ("2".to_owned(), None)],
             "factsheet" => named(sheets.get(site_name), 3),
             "statistics" => named(funds.get("finnomena"), 6),
             _ => named(funds.get(site_name), 6),
@@ -275,7 +277,7 @@ const TEXTS: [(&str, &str); 41] = [
 ];
 
 /// Pages that grow: what is chosen, and what is repeated behind a beginning.
-const GROWN: [(u8, &[&[u8]]); 14] = [
+const GROWN: [(u8, &[&[u8]]); 15] = [
     (0, &[b"", b"<div>"]),
     (0, &[b"<p>", b"<b><i a=1>", b"<p>x"]),
     (0, &[b"<table>", b"<tr><td><table>"]),
@@ -327,4 +329,14 @@ const GROWN: [(u8, &[&[u8]]); 14] = [
     (13, &[b"A\n", b"TH1234567890 "]),
     (14, &[b"user-agent: *\n", b"disallow: /*a*b\n"]),
     (15, &[b"", b"(sources: "]),
+    (
+        16,
+        &[
+            b"{\"data\":{\"funds\":[",
+            b"{\"fund_id\":\"F\",\"short_code\":\"A\",\"nav\":1,\"nav_date\":\"20261001\"},",
+            b"",
+            b"",
+            b"1]}}",
+        ],
+    ),
 ];

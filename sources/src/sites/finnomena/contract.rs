@@ -2,10 +2,14 @@
 
 use std::num::NonZeroUsize;
 
+use schema::TaskId;
+
 use crate::page::{Cadence, Extent, PageSpec, Stage};
 
 /// The list of all funds.
 pub const LIST: &str = "list";
+/// The newest NAVs of a hundred funds.
+pub const FILTER: &str = TaskId::PIECES;
 /// NAV and AUM of one fund.
 pub const NAV: &str = "nav";
 /// What the fund is.
@@ -47,11 +51,12 @@ const NAV_EXTENTS: [Extent; 7] = [
 ];
 
 /// The pages in the order in which they are worth asking.
-pub const PAGES: [PageSpec; 6] = [
+pub const PAGES: [PageSpec; 7] = [
     page(LIST, Stage::Lists, true, Cadence::EveryCycle),
+    page(FILTER, Stage::News, true, Cadence::Daily),
     PageSpec {
         extents: &NAV_EXTENTS,
-        ..page(NAV, Stage::Funds, true, Cadence::EveryCycle)
+        ..page(NAV, Stage::Funds, true, Cadence::MonthlyOrNews)
     },
     PageSpec {
         tells_factsheets: true,

@@ -5,6 +5,9 @@ mod captured_tests;
 pub mod contract;
 mod fee;
 mod fee_kind;
+mod filter;
+#[cfg(test)]
+mod filter_tests;
 pub(crate) mod fund;
 mod list;
 mod nav;
@@ -16,7 +19,7 @@ mod wire;
 use schema::{PlannedTask, SourceName};
 use url::Url;
 
-use crate::page::PageSpec;
+use crate::page::{FUNDS_A_PIECE, PageSpec};
 use crate::payload::{breach, json};
 use crate::site::{Answer, BrowserVisit, ReadContext, Reading, Request, Site};
 use crate::sites::factsheet::Factsheets;
@@ -24,8 +27,10 @@ use crate::sites::findings::Findings;
 use crate::sites::locate::{self, Root};
 use crate::text::name;
 
-/// The API's path below the site's root.
+/// The API's path to the funds, below the site's root.
 const API: &str = "/fn3/api/fund/v2/public/funds";
+/// The path to the newest NAVs of many funds.
+const FILTER_API: &str = "/fn3/api/fund/v2/public/filter";
 
 /// Finnomena.
 #[derive(Debug, Clone)]
@@ -73,11 +78,13 @@ impl Finnomena {
             Err(reading) => return *reading,
         };
         let url = answer.url.to_string();
-        if page.name == contract::LIST {
-            return list::read(
-                data,
-                Findings::of_market(SourceName::Finnomena, url, context),
-            );
+        if matches!(page.name, contract::LIST | contract::FILTER) {
+            let findings = Findings::of_market(SourceName::Finnomena, url, context);
+            return if page.name == contract::LIST {
+                list::read(data, findings)
+            } else {
+                filter::read(data, findings)
+            };
         }
         let fund_code = match locate::fund_code(task) {
             Ok(fund_code) => fund_code,
@@ -152,6 +159,16 @@ impl Site for Finnomena {
         };
         if page.name == contract::FACTSHEET {
             return self.factsheets.request(task);
+        }
+        if page.name == contract::FILTER {
+            let number: u32 = task.id.key.parse().map_err(|_| {
+                format!(
+                    "{}: expected a page number, found `{}`",
+                    task.id, task.id.key
+                )
+            })?;
+            let path = format!("{FILTER_API}?page={number}&limit={FUNDS_A_PIECE}");
+            return self.json(page, &path);
         }
         let fund = format!("{API}/{}", locate::segment(locate::locator(task)?)?);
         match page.name {

@@ -15,14 +15,14 @@ pub fn site() -> Finnomena {
     )
 }
 
-fn read(page: &str, key: &str, body: &str) -> Reading {
+pub fn read(page: &str, key: &str, body: &str) -> Reading {
     let site = site();
     let tasks = [task(&site, page, key, Some("F0"))];
     read_all(&site, page, &tasks, body.as_bytes(), Via::Http).remove(0)
 }
 
 /// What the page says, one line a value, and its rejects.
-fn read_lines(page: &str, key: &str, data: &str) -> (Vec<String>, Vec<String>) {
+pub fn read_lines(page: &str, key: &str, data: &str) -> (Vec<String>, Vec<String>) {
     let (observations, rejects) = said(read(
         page,
         key,
@@ -40,6 +40,7 @@ fn read_lines(page: &str, key: &str, data: &str) -> (Vec<String>, Vec<String>) {
                 Said::Listing { source_key, .. } => {
                     format!(" {} {source_key}", observation.fund_code)
                 }
+                Said::News(_) => format!(" {}", observation.fund_code),
                 _ => String::new(),
             };
             fields(observation.said)

@@ -80,6 +80,25 @@ pub struct Fund<'json> {
     pub fund_fact_sheet: Field<'json>,
 }
 
+/// `/filter`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct FilterPage<'json> {
+    #[serde(borrow)]
+    pub funds: Field<'json>,
+}
+
+/// One fund of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct FilterRow<'json> {
+    #[serde(borrow)]
+    pub fund_id: Field<'json>,
+    pub short_code: Field<'json>,
+    pub nav: Field<'json>,
+    pub nav_date: Field<'json>,
+}
+
 /// `/funds/{fund_id}/nav/q`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

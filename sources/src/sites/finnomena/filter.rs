@@ -1,0 +1,173 @@
+//! `/filter?page=&limit=100`: the newest NAV of many funds. It carries no AUM and fills no table: by it the planner knows
+//! whose own page has nothing new. A row that is not taken costs its fund one request.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use schema::observation::News;
+use schema::task::Severity;
+use schema::{Dataset, FundCode, Number, Said};
+
+use crate::payload::breach;
+use crate::payload::json::Field;
+use crate::site::Reading;
+use crate::sites::findings::Findings;
+use crate::sites::finnomena::wire::{FilterPage, FilterRow};
+use crate::text::{missing, name};
+
+/// Most rows of a page that are taken: ten times what is asked for.
+pub const MAX_ROWS: usize = 1_000;
+
+/// A row as read: `None` for the news of a fund that has no NAV yet.
+type Row = (FundCode, Option<News>);
+
+/// Reads one page. No funds on it: the source has no such page. A code that stands on it in two ways is not taken.
+pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
+    let page: FilterPage<'_> = match data.required("data", "an object with `funds`") {
+        Ok(page) => page,
+        Err(breach) => return Reading::Broken(breach),
+    };
+    if !page.funds.is_present() {
+        return Reading::Broken(data.breach("data.funds", "an array of funds"));
+    }
+    let elements = match page.funds.elements() {
+        Ok(Some(elements)) if !elements.is_empty() => elements,
+        Ok(_) => return Reading::Absent,
+        Err(reason) => return Reading::Broken(breach("data.funds", "an array of funds", &reason)),
+    };
+    let mut told: BTreeMap<FundCode, Option<News>> = BTreeMap::new();
+    let (mut rows, mut navs, mut dates) = (0_usize, 0_usize, 0_usize);
+    for element in elements.iter().take(MAX_ROWS) {
+        let row = match element.record::<FilterRow<'_>>() {
+            Ok(Some(row)) => row,
+            Ok(None) => {
+                let reason = "expected a fund, found null";
+                findings.reject(Dataset::News, "*", reason, element.raw());
+                continue;
+            }
+            Err(reason) => {
+                findings.reject(Dataset::News, "*", reason, element.raw());
+                continue;
+            }
+        };
+        navs += usize::from(row.nav.is_present());
+        dates += usize::from(row.nav_date.is_present());
+        if let Some((code, news)) = read_row(&row, *element, &mut findings) {
+            rows += 1;
+            take(&mut told, code, news, *element, &mut findings);
+        }
+    }
+    for (key, seen) in [("nav", navs), ("nav_date", dates)] {
+        if seen == 0 {
+            return Reading::Broken(
+                elements[0].breach(&format!("data.funds[].{key}"), "the key in each fund"),
+            );
+        }
+    }
+    if rows == 0 {
+        return Reading::Broken(elements[0].breach(
+            "data.funds[]",
+            "funds with fund_id, short_code, nav and nav_date",
+        ));
+    }
+    if elements.len() > MAX_ROWS {
+        let reason = format!("{} rows, of which {MAX_ROWS} were taken", elements.len());
+        findings.note(Dataset::News, "funds", reason, "");
+    }
+    for (code, news) in told {
+        if let Some(news) = news {
+            findings.say_of(code, None, Said::News(news));
+        }
+    }
+    findings.said()
+}
+
+fn read_row(row: &FilterRow<'_>, element: Field<'_>, findings: &mut Findings) -> Option<Row> {
+    let mut reject = |code: Option<&FundCode>, field: &str, reason: String| {
+        let code = code.map(ToString::to_string);
+        let severity = Severity::Rejected;
+        findings.push(code, Dataset::News, field, reason, element.raw(), severity);
+    };
+    let code = match row.short_code.text() {
+        Ok(Some(code)) => name::fund_code(&code).map_err(|error| error.to_string()),
+        Ok(None) => Err("the fund code is blank".to_owned()),
+        Err(reason) => Err(reason),
+    };
+    let code = code
+        .map_err(|reason| reject(None, "short_code", reason))
+        .ok()?;
+    let source_key = match row.fund_id.text() {
+        Ok(key) => Ok(key
+            .map(|key| name::normalise(&key))
+            .filter(|key| !missing::is_missing(key) && key.chars().count() <= 100)),
+        Err(reason) => Err(reason),
+    };
+    let source_key = source_key
+        .and_then(|key| key.ok_or_else(|| "the row has no fund_id".to_owned()))
+        .map_err(|reason| reject(Some(&code), "fund_id", reason))
+        .ok()?;
+    let nav = row
+        .nav
+        .number()
+        .map_err(|reason| reject(Some(&code), "nav", reason))
+        .ok()?;
+    let nav_date = row
+        .nav_date
+        .date()
+        .map_err(|reason| reject(Some(&code), "nav_date", reason))
+        .ok()?;
+    // As on the fund's own page, 0 is no NAV.
+    let Some((nav, nav_date)) = nav.filter(|nav| !Number::is_zero(*nav)).zip(nav_date) else {
+        return Some((code, None));
+    };
+    if !findings.believes(nav_date) {
+        let reason =
+            format!("the NAV date {nav_date} cannot be: before 1970 or more than 31 days ahead");
+        let severity = Severity::Rejected;
+        let of = Some(code.to_string());
+        findings.push(
+            of,
+            Dataset::News,
+            "nav_date",
+            reason,
+            element.raw(),
+            severity,
+        );
+        return None;
+    }
+    let news = News {
+        source_key,
+        nav_date,
+        nav,
+    };
+    Some((code, Some(news)))
+}
+
+fn take(
+    told: &mut BTreeMap<FundCode, Option<News>>,
+    code: FundCode,
+    news: Option<News>,
+    element: Field<'_>,
+    findings: &mut Findings,
+) {
+    match told.entry(code) {
+        Entry::Vacant(place) => {
+            place.insert(news);
+        }
+        Entry::Occupied(place) if *place.get() == news => {}
+        Entry::Occupied(mut place) => {
+            place.insert(None);
+            let code = Some(place.key().to_string());
+            let reason = "the code is told of in two ways: neither was taken".to_owned();
+            let severity = Severity::Noted;
+            findings.push(
+                code,
+                Dataset::News,
+                "short_code",
+                reason,
+                element.raw(),
+                severity,
+            );
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Which pages of news are asked, and what they spare.
+//!
+//! A page of news tells the newest NAV of a hundred funds; the fund of which it tells, in this very cycle, exactly what the
+//! source is known to have said is not asked for it once more. Everything else is asked as if there were no such pages.
+
+use schema::SourceName;
+use schema::store::{FundState, ListingState, PieceState, PlanningState};
+use sources::page::{Cadence, FUNDS_A_PIECE, PageSpec, Stage};
+
+use super::{NewTask, is_of_kind, knows_everything, of_stage, task};
+
+/// The pages of news to ask of a source now: the first alone, since it may be absent or of another shape; once it has been
+/// answered those that held funds the last time and the one behind them, which shows whether the market has grown. None
+/// where they would cost more requests than they can spare.
+pub(super) fn plan(
+    state: &PlanningState,
+    source: SourceName,
+    specs: &'static [PageSpec],
+    funds: &[&FundState],
+) -> Vec<NewTask> {
+    let mut due = of_stage(specs, Stage::News).filter(|spec| is_of_kind(spec, state.cycle.kind));
+    let Some(spec) = due.next() else {
+        return Vec::new();
+    };
+    let pieces = state.pieces.get(&(source, spec.name.to_owned()));
+    let piece = |number: u32| -> Option<&PieceState> { pieces?.get(&number) };
+    let holds_funds = |number: &u32| piece(*number).and_then(|piece| piece.has_funds) == Some(true);
+    // No site can lead on further than the codes it ever listed reach.
+    let listed = state.listed.get(&source).copied().unwrap_or(0);
+    let most = u32::try_from(listed.div_ceil(FUNDS_A_PIECE)).unwrap_or(u32::MAX);
+    let last = most.min(
+        (1..most)
+            .find(|number| !holds_funds(number))
+            .unwrap_or(most),
+    );
+    let first = piece(1);
+    let is_known = first.is_some_and(|piece| piece.has_funds.is_some());
+    let expected = if is_known { last } else { most };
+    let spared = funds
+        .iter()
+        .filter(|fund| may_be_spared(state, source, specs, fund))
+        .count();
+    if u32::try_from(spared).unwrap_or(u32::MAX) <= expected {
+        return Vec::new();
+    }
+    let has_begun = first.is_some_and(|piece| piece.answered_cycle == Some(state.cycle.id));
+    let last = if has_begun { last } else { 1 };
+    (1..=last)
+        .map(|number| task(source, spec, &number.to_string()))
+        .collect()
+}
+
+/// Whether a fund may turn out to have no news: its whole history was answered once, it did not fail when it was last asked,
+/// and it has not been asked in this cycle.
+fn may_be_spared(
+    state: &PlanningState,
+    source: SourceName,
+    specs: &'static [PageSpec],
+    fund: &FundState,
+) -> bool {
+    of_stage(specs, Stage::Funds)
+        .filter(|spec| spec.cadence == Cadence::MonthlyOrNews)
+        .any(|spec| {
+            let answered = fund.answered.get(&(source, spec.name.to_owned()));
+            fund.newest_nav.is_some_and(|newest| newest.has_aum)
+                && fund.listings.contains_key(&source)
+                && knows_everything(spec, answered)
+                && answered.is_some_and(|answered| {
+                    !answered.failed_last && answered.answered_cycle != Some(state.cycle.id)
+                })
+        })
+}
+
+/// Whether what the source told of the fund in this cycle is exactly what it is known to have said: the same NAV of the same
+/// day, told under the key by which the fund would be asked. A day whose AUM is not known yet is not over: it may come
+/// without another NAV.
+pub(super) fn tell_nothing_new(fund: &FundState, listing: Option<&ListingState>) -> bool {
+    let (Some(news), Some(newest), Some(listing)) = (&fund.news, fund.newest_nav, listing) else {
+        return false;
+    };
+    news.source_key == listing.source_key
+        && (news.nav_date, news.nav) == (newest.nav_date, newest.nav)
+        && newest.has_aum
+}
+
+#[cfg(test)]
+mod tests;

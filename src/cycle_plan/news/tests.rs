@@ -1,0 +1,331 @@
+//! Who is asked and who is spared, and which pages of news are worth asking.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::date;
+use proptest::prelude::*;
+use schema::FundCode;
+use schema::observation::News;
+use schema::store::{CycleKind, NewestNav};
+
+use super::*;
+use crate::cycle_plan::tests::{answered_everything, fund, newest, pages, planned, state};
+use crate::cycle_plan::{Narrowing, plan_stage};
+
+/// A fund of which everything is known, and of which nothing new was told in this cycle.
+fn quiet(code: &str) -> FundState {
+    let mut quiet = fund(code);
+    answered_everything(&mut quiet);
+    quiet.newest_nav = Some(newest(date(2026, 10, 14)));
+    quiet.news = Some(News {
+        source_key: format!("F-{code}"),
+        nav_date: date(2026, 10, 14),
+        nav: 10.into(),
+    });
+    quiet
+}
+
+fn nav() -> (SourceName, String) {
+    (SourceName::Finnomena, "nav".to_owned())
+}
+
+#[test]
+fn p2_a_fund_of_which_nothing_new_is_told_is_not_asked_and_any_other_is() {
+    type Change = fn(&mut FundState);
+    fn news(fund: &mut FundState) -> &mut News {
+        fund.news.as_mut().expect("news")
+    }
+    let asked: [(&str, Change, &str); 14] = [
+        ("another NAV", |fund| news(fund).nav = 11.into(), "1M"),
+        (
+            "a newer day",
+            |fund| news(fund).nav_date = date(2026, 10, 15),
+            "1M",
+        ),
+        (
+            "an older day",
+            |fund| news(fund).nav_date = date(2026, 10, 13),
+            "1M",
+        ),
+        (
+            "another key",
+            |fund| news(fund).source_key = "F-B".to_owned(),
+            "1M",
+        ),
+        ("on no page", |fund| fund.news = None, "1M"),
+        (
+            "no NAV that Finnomena said",
+            |fund| fund.newest_nav = None,
+            "MAX",
+        ),
+        (
+            "the AUM of the day is not known",
+            |fund| {
+                fund.newest_nav = fund.newest_nav.map(|newest| NewestNav {
+                    has_aum: false,
+                    ..newest
+                });
+            },
+            "1M",
+        ),
+        ("never asked", |fund| fund.answered.clear(), "MAX"),
+        (
+            "never asked for all of it",
+            |fund| fund.answered.get_mut(&nav()).expect("nav").extents = BTreeMap::new(),
+            "MAX",
+        ),
+        (
+            "never answered",
+            |fund| fund.answered.get_mut(&nav()).expect("nav").last_answered = None,
+            "1M",
+        ),
+        (
+            "failed when it was last asked",
+            |fund| fund.answered.get_mut(&nav()).expect("nav").failed_last = true,
+            "1M",
+        ),
+        (
+            "a day that is long ago",
+            |fund| {
+                fund.newest_nav = Some(newest(date(2026, 8, 1)));
+                news(fund).nav_date = date(2026, 8, 2);
+            },
+            "1Y",
+        ),
+        (
+            "listed under another key",
+            |fund| {
+                let listing = fund
+                    .listings
+                    .get_mut(&SourceName::Finnomena)
+                    .expect("listed");
+                listing.source_key = "F-NEW".to_owned();
+            },
+            "1M",
+        ),
+        ("told as 0", |fund| news(fund).nav = 0.into(), "1M"),
+    ];
+    let plans = |kind, fund: &FundState| -> Vec<String> {
+        let tasks = planned(&state(kind, vec![fund.clone()]), Stage::Funds);
+        tasks
+            .into_iter()
+            .filter(|task| task.starts_with("finnomena/nav/"))
+            .map(|task| task.rsplit(':').next().unwrap_or_default().to_owned())
+            .collect()
+    };
+    let quiet = quiet("A");
+    assert_eq!(plans(CycleKind::Daily, &quiet), [""; 0]);
+    assert_eq!(
+        plans(CycleKind::Monthly, &quiet),
+        ["MAX"],
+        "the audit asks for everything"
+    );
+    for (why, change, extent) in asked {
+        let mut fund = quiet.clone();
+        change(&mut fund);
+        assert_eq!(plans(CycleKind::Daily, &fund), [extent], "{why}");
+    }
+    // A day that is long ago and told as it is known is no gap.
+    let mut monthly = quiet.clone();
+    monthly.newest_nav = Some(newest(date(2026, 8, 31)));
+    monthly.news.as_mut().expect("news").nav_date = date(2026, 8, 31);
+    assert_eq!(plans(CycleKind::Daily, &monthly), [""; 0]);
+}
+
+/// A market of so many funds of which everything is known, with the pages of news as given: number, whether it held funds
+/// when it was last answered, whether that was in this cycle.
+fn market(funds: usize, pieces: &[(u32, Option<bool>, bool)]) -> PlanningState {
+    let funds = (0..funds)
+        .map(|number| quiet(&format!("F{number}")))
+        .collect();
+    let mut state = state(CycleKind::Daily, funds);
+    let pieces = pieces.iter().map(|(number, has_funds, is_now)| {
+        let answered_cycle = has_funds.map(|_| if *is_now { state.cycle.id } else { 0 });
+        let piece = PieceState {
+            answered_cycle,
+            has_funds: *has_funds,
+        };
+        (*number, piece)
+    });
+    let pieces = pieces.collect();
+    state
+        .pieces
+        .insert((SourceName::Finnomena, "filter".to_owned()), pieces);
+    state
+}
+
+fn numbers(state: &PlanningState) -> Vec<String> {
+    let plan = planned(state, Stage::News);
+    plan.iter()
+        .map(|task| {
+            let number = task
+                .strip_prefix("finnomena/filter/")
+                .expect("a page of news");
+            number.trim_end_matches(':').to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn p2_the_first_page_is_asked_alone_and_the_rest_once_it_is_answered() {
+    const HELD: Option<bool> = Some(true);
+    const ABSENT: Option<bool> = Some(false);
+    for (funds, pieces, expected) in [
+        // Nothing is known of the pages: one after the other.
+        (350, &[][..], &["1"][..]),
+        (350, &[(1, HELD, true)], &["1", "2"]),
+        (350, &[(1, HELD, true), (2, HELD, true)], &["1", "2", "3"]),
+        // No further than the codes that were ever listed reach.
+        (
+            350,
+            &[
+                (1, HELD, true),
+                (2, HELD, true),
+                (3, HELD, true),
+                (4, HELD, true),
+            ],
+            &["1", "2", "3", "4"],
+        ),
+        // The next day all that held funds, and the one behind them.
+        (
+            350,
+            &[(1, HELD, false), (2, HELD, false), (3, ABSENT, false)],
+            &["1"],
+        ),
+        (
+            350,
+            &[(1, HELD, true), (2, HELD, false), (3, ABSENT, false)],
+            &["1", "2", "3"],
+        ),
+        // The market has grown, and shrunk.
+        (
+            350,
+            &[
+                (1, HELD, true),
+                (2, HELD, true),
+                (3, HELD, true),
+                (4, ABSENT, false),
+            ],
+            &["1", "2", "3", "4"],
+        ),
+        (
+            350,
+            &[(1, HELD, true), (2, ABSENT, true), (3, ABSENT, false)],
+            &["1", "2"],
+        ),
+        // There are no such pages.
+        (350, &[(1, ABSENT, true)], &["1"]),
+        (350, &[(1, ABSENT, true), (2, HELD, false)], &["1"]),
+        // The first has failed: whether there are any is not known.
+        (350, &[(1, HELD, false), (2, HELD, false)], &["1"]),
+        // One page for one fund spares nothing.
+        (1, &[], &[]),
+        (2, &[], &["1"]),
+    ] {
+        assert_eq!(
+            numbers(&market(funds, pieces)),
+            expected,
+            "{funds} funds, {pieces:?}"
+        );
+    }
+}
+
+#[test]
+fn p2_pages_of_news_that_spare_nothing_are_not_asked() {
+    let known = market(20, &[]);
+    assert_eq!(numbers(&known), ["1"]);
+    let each = |change: fn(&mut FundState)| {
+        let mut state = known.clone();
+        state.funds.iter_mut().for_each(change);
+        state
+    };
+    for (why, state) in [
+        ("new funds", each(|fund| fund.answered.clear())),
+        ("inactive funds", each(|fund| fund.active = false)),
+        (
+            "funds that are not listed",
+            each(|fund| fund.listings.clear()),
+        ),
+        (
+            "funds that failed",
+            each(|fund| fund.answered.get_mut(&nav()).expect("nav").failed_last = true),
+        ),
+        (
+            "funds that were asked in this cycle",
+            each(|fund| fund.answered.get_mut(&nav()).expect("nav").answered_cycle = Some(1)),
+        ),
+        ("no list", {
+            let mut state = known.clone();
+            state.lists.clear();
+            state
+        }),
+    ] {
+        assert_eq!(numbers(&state), [""; 0], "{why}");
+    }
+    // A narrowed run asks for its few funds one by one.
+    let only = |codes: &[&str]| Narrowing {
+        funds: Some(
+            codes
+                .iter()
+                .map(|code| FundCode::parse(code).expect("a code"))
+                .collect::<BTreeSet<_>>(),
+        ),
+        ..Narrowing::default()
+    };
+    let count = |narrowing: &Narrowing| {
+        plan_stage(&known, &pages(), narrowing, Stage::News, None, false).len()
+    };
+    assert_eq!(count(&only(&["F1"])), 0);
+    assert_eq!(count(&only(&["F1", "F2"])), 1);
+}
+
+#[test]
+fn a_monthly_cycle_has_no_news() {
+    let mut monthly = market(20, &[]);
+    monthly.cycle.kind = CycleKind::Monthly;
+    assert_eq!(numbers(&monthly), [""; 0]);
+}
+
+proptest! {
+    /// Planned again and again, as a cycle does, whatever the site answers: it comes to an end, within what was ever listed,
+    /// and no page is asked behind one that is absent.
+    #[test]
+    fn planning_comes_to_an_end(
+        funds in 2_usize..900,
+        before in proptest::collection::vec(proptest::option::of(any::<bool>()), 0..12),
+        now in proptest::collection::vec(proptest::option::of(any::<bool>()), 12),
+    ) {
+        let pieces: Vec<_> = (1..).zip(before).map(|(number, has_funds)| (number, has_funds, false)).collect();
+        let mut state = market(funds, &pieces);
+        let most = funds.div_ceil(100);
+        let mut asked = BTreeSet::new();
+        loop {
+            let new: Vec<u32> = numbers(&state)
+                .iter()
+                .map(|number| number.parse().expect("a number"))
+                .filter(|number| !asked.contains(number))
+                .collect();
+            if new.is_empty() {
+                break;
+            }
+            for number in new {
+                asked.insert(number);
+                prop_assert!((1..=most).contains(&usize::try_from(number).expect("small")));
+                // `None`: it failed, and what was known of it stays.
+                if let Some(has_funds) = now[usize::try_from(number).expect("small") - 1] {
+                    let id = state.cycle.id;
+                    let pieces = state.pieces.entry((SourceName::Finnomena, "filter".to_owned())).or_default();
+                    pieces.insert(number, PieceState { answered_cycle: Some(id), has_funds: Some(has_funds) });
+                }
+            }
+        }
+        if now[0].is_none() {
+            prop_assert!(asked.iter().all(|number| *number == 1));
+        }
+        // With a site that answers, every page that holds funds is asked.
+        let held = now.iter().take(most).take_while(|now| **now == Some(true)).count();
+        if now.iter().all(Option::is_some) && !asked.is_empty() {
+            prop_assert!(asked.len() >= (held + 1).min(most), "{asked:?}");
+        }
+    }
+}
