@@ -6,12 +6,13 @@
 mod wire;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
 use tokio::sync::watch;
 use wire::{Conversation, Ended};
 
@@ -80,8 +81,8 @@ impl DatabaseProxy {
             panic!("the tests' server is behind a socket: {database}");
         };
         let port = config.get_ports().first().copied().unwrap_or(5432);
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("bound");
+        let place = Place::take();
+        let listener = place.listener();
         let shared = Arc::new(Shared {
             server: folder.join(format!(".s.PGSQL.{port}")),
             door: watch::Sender::new(Door::Open),
@@ -93,11 +94,11 @@ impl DatabaseProxy {
         });
         let url = format!(
             "host=127.0.0.1 port={} user={} dbname={}",
-            address.port(),
+            place.address.port(),
             config.get_user().expect("a user"),
             config.get_dbname().expect("a database")
         );
-        let listening = tokio::spawn(listen(Arc::clone(&shared), listener));
+        let listening = tokio::spawn(listen(Arc::clone(&shared), place, listener));
         Self {
             shared,
             url,
@@ -172,8 +173,41 @@ impl Shared {
     }
 }
 
-async fn listen(shared: Arc<Shared>, mut listener: TcpListener) {
-    let address = listener.local_addr().expect("bound");
+/// A port that stays ours while nobody listens on it: another test would take it, and be taken for the database.
+struct Place {
+    address: SocketAddr,
+    /// Bound and never listening.
+    _kept: TcpSocket,
+}
+
+impl Place {
+    fn take() -> Self {
+        let kept = shared_socket(SocketAddr::from(([127, 0, 0, 1], 0)));
+        Self {
+            address: kept.local_addr().expect("bound"),
+            _kept: kept,
+        }
+    }
+
+    fn listener(&self) -> TcpListener {
+        shared_socket(self.address).listen(128).expect("a listener")
+    }
+}
+
+/// A socket on an address that may have several of ours.
+fn shared_socket(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket
+        .set_reuseport(true)
+        .expect("a port of several sockets");
+    socket
+        .set_reuseaddr(true)
+        .expect("a port that was just in use");
+    socket.bind(address).expect("a port");
+    socket
+}
+
+async fn listen(shared: Arc<Shared>, place: Place, mut listener: TcpListener) {
     let mut door = shared.door.subscribe();
     loop {
         let accepted = tokio::select! {
@@ -185,7 +219,7 @@ async fn listen(shared: Arc<Shared>, mut listener: TcpListener) {
             if !until(&mut door, false).await {
                 return;
             }
-            listener = TcpListener::bind(address).await.expect("the same port");
+            listener = place.listener();
             continue;
         };
         // An answer is many small messages: none waits for the acknowledgement of the one before.
