@@ -202,7 +202,7 @@ async fn probe_saves_what_it_reads(world: &World) {
     said_by(world, &["probe", "finnomena", &code, "--page", "horoscope"])
         .await
         .exits(1)
-        .says("the pages are: list, nav");
+        .says("the pages are: list, filter, nav");
 
     // One polite fetch a page: robots.txt and the page, nothing else.
     let asked = world.replica.log().requests.len();
