@@ -1,10 +1,14 @@
-//! One cycle from its beginning to its summary: stages within rounds, each planned, run in waves, and acknowledged.
+//! One cycle from its beginning to its summary: in each round the lists, then every source's own course through its pages,
+//! side by side, then the factsheets that are left.
 //!
 //! ```text
-//! begin -> round 1: lists -> funds -> factsheets -> (retry_at) -> round 2: the same, for what failed -> close
+//!                       ┌─> finnomena's course ────┐
+//! begin -> round 1: lists ─> wealthmagik's course ──> factsheets left -> (retry_at) -> round 2: the same, for what failed -> close
+//!                       └─> sec_fundcheck's course ┘
 //! ```
 //! Both rounds are the same loop: planning adds what is missing, the checkpoint says what is left.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
@@ -12,26 +16,31 @@ use std::sync::Arc;
 use actix::Addr;
 use actors::loader_actor::{OnWriter, WriterOp};
 use actors::messages::ReadCheckpoint;
-use actors::run_mode::{RunMode, Wave, waves};
-use actors::supervisor::{GetLoader, RunWave, SourceEnd, SpineFailed, Supervisor};
-use schema::store::{Batch, Cycle, CycleRequest, CycleTotals, PlanningState};
+use actors::run_mode::RunMode;
+use actors::supervisor::{AskSource, GetLoader, SourceEnd, SpineFailed, Supervisor, TasksPlanned};
+use futures_util::future::try_join_all;
+use schema::store::{Batch, Cycle, CycleRequest, CycleTotals, PlanningState, Portion};
 use schema::{FundCode, Outcome, PlannedTask, SourceName, TaskAnswer, failpoint};
 use sources::page::{PageSpec, Stage};
 use tokio::sync::watch;
 
+use crate::course::steps;
 use crate::cycle_plan::{Narrowing, SitePages, funds_not_in_market, plan_stage};
 
 /// Why a closed cycle's task that never got an outcome has failed: what `status` shows for it.
 const NEVER_ASKED: &str = "it had no outcome when the cycle closed";
 
+/// Most tasks that are handed to a source at once: bounds what is held in memory, whatever the size of the market (A5).
+const TASKS_AT_ONCE: u32 = 2_000;
+
 /// What a cycle runs with.
 #[derive(Clone)]
 pub struct CycleRunner {
-    /// Runs the waves.
+    /// Asks the sources.
     pub supervisor: Addr<Supervisor>,
     /// The pages of the enabled sources.
     pub pages: SitePages,
-    /// The order of the waves.
+    /// The order of the pages.
     pub mode: RunMode,
     /// What the run is narrowed to.
     pub narrowing: Narrowing,
@@ -60,6 +69,15 @@ pub struct CycleEnd {
     pub no_active_fund: bool,
     /// Codes of `--funds` that are no active fund.
     pub not_in_market: BTreeSet<FundCode>,
+}
+
+/// One of the two rounds of a cycle.
+struct Round {
+    cycle: Arc<Cycle>,
+    /// What cannot be asked in it has failed.
+    is_last: bool,
+    /// Sources that are asked no more, with the reason.
+    quarantined: RefCell<BTreeMap<SourceName, String>>,
 }
 
 /// How a round ended.
@@ -123,68 +141,154 @@ impl CycleRunner {
 
     async fn run_round(&self, cycle: &Cycle, last_round: bool) -> Result<RoundEnd, SpineFailed> {
         (self.on_round)(cycle.round);
-        let cycle = Arc::new(cycle.clone());
-        let mut quarantined: BTreeMap<SourceName, String> = BTreeMap::new();
-        for stage in Stage::ALL {
-            self.plan(&cycle, stage, last_round).await?;
-            failpoint::CYCLE_PLANNED.pass().await?;
-            let left = self.checkpoint(&cycle).await?;
-            let due: Vec<PlannedTask> = left
-                .into_iter()
-                .filter(|task| self.spec(task).is_some_and(|spec| spec.stage == stage))
-                .collect();
-            for mut wave in waves(self.mode, due, |task| {
-                self.spec(task).is_some_and(|spec| spec.critical)
-            }) {
-                for (source, why) in &quarantined {
-                    if let Some(tasks) = wave.tasks.remove(source) {
-                        self.settle(&cycle, tasks, why, last_round).await?;
-                    }
-                }
-                let all: Wave = wave.clone();
-                failpoint::CYCLE_WAVE_BEGINS.pass().await?;
-                let end = self
-                    .supervisor
-                    .send(RunWave {
-                        cycle: Arc::clone(&cycle),
-                        wave,
-                        final_round: last_round,
-                    })
-                    .await
-                    .map_err(|_| supervisor_gone())??;
-                failpoint::CYCLE_WAVE_ENDED.pass().await?;
+        let round = Round {
+            cycle: Arc::new(cycle.clone()),
+            is_last: last_round,
+            quarantined: RefCell::default(),
+        };
+        // The lists say which funds there are: everybody waits for them.
+        self.ask_stage(&round, Stage::Lists).await?;
+        self.each_source(|source| self.run_course(&round, source))
+            .await?;
+        // Those that the courses could not plan yet: they depend on what another source says.
+        self.ask_stage(&round, Stage::Factsheets).await?;
+        Ok(if *self.stop.borrow() {
+            RoundEnd::Stopped
+        } else {
+            RoundEnd::Ended(round.quarantined.into_inner())
+        })
+    }
+
+    /// Works on every source: one after the other in Sequential, else side by side.
+    async fn each_source<W: Future<Output = Result<(), SpineFailed>>>(
+        &self,
+        work: impl Fn(SourceName) -> W,
+    ) -> Result<(), SpineFailed> {
+        let works = self.pages.keys().map(|source| work(*source));
+        if self.mode == RunMode::Sequential {
+            for work in works {
+                work.await?;
+            }
+            return Ok(());
+        }
+        try_join_all(works).await.map(|_| ())
+    }
+
+    /// Plans a stage for all sources, and asks its pages.
+    async fn ask_stage(&self, round: &Round, stage: Stage) -> Result<(), SpineFailed> {
+        if *self.stop.borrow() {
+            return Ok(());
+        }
+        self.plan(round, stage, None).await?;
+        self.each_source(|source| {
+            let pages = self.pages.get(&source).into_iter().copied().flatten();
+            let pages = pages.filter(|page| page.stage == stage);
+            self.ask(round, source, pages.map(|page| page.name).collect())
+        })
+        .await
+    }
+
+    /// A source's own way through its pages.
+    async fn run_course(&self, round: &Round, source: SourceName) -> Result<(), SpineFailed> {
+        let pages: &'static [PageSpec] = self.pages.get(&source).copied().unwrap_or_default();
+        for step in steps(self.mode, pages) {
+            for stage in step.plans {
                 if *self.stop.borrow() {
-                    return Ok(RoundEnd::Stopped);
+                    return Ok(());
                 }
-                for (source, end) in end.sources {
-                    let SourceEnd::Quarantined(why) = end else {
-                        continue;
-                    };
-                    let unasked = self.unacknowledged_of(&cycle, &all, source).await?;
-                    self.settle(&cycle, unasked, &why, last_round).await?;
-                    quarantined.insert(source, why);
-                }
+                self.plan(round, stage, Some(source)).await?;
+            }
+            self.ask(round, source, step.pages).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks these pages of a source for all that is left of them, so many at once. Nothing more is asked of a source that
+    /// is quarantined: its tasks get their outcome at once.
+    async fn ask(
+        &self,
+        round: &Round,
+        source: SourceName,
+        pages: Vec<&'static str>,
+    ) -> Result<(), SpineFailed> {
+        if pages.is_empty() {
+            return Ok(());
+        }
+        let portion = Portion {
+            source: Some(source),
+            pages: Some(pages.into_iter().map(str::to_owned).collect()),
+            at_most: Some(TASKS_AT_ONCE),
+        };
+        self.announce(round, source, &portion).await?;
+        while !*self.stop.borrow() {
+            let left = self.checkpoint(&round.cycle, &portion).await?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            let quarantined = round.quarantined.borrow().get(&source).cloned();
+            if let Some(why) = quarantined {
+                self.settle(round, left, &why).await?;
+                continue;
+            }
+            failpoint::CYCLE_ASKING.pass().await?;
+            let asking = AskSource {
+                cycle: Arc::clone(&round.cycle),
+                source,
+                tasks: left,
+                portion: portion.clone(),
+                final_round: round.is_last,
+            };
+            let end = self
+                .supervisor
+                .send(asking)
+                .await
+                .map_err(|_| supervisor_gone())??;
+            failpoint::CYCLE_ASKED.pass().await?;
+            if let SourceEnd::Quarantined(why) = end {
+                round.quarantined.borrow_mut().insert(source, why);
             }
         }
-        Ok(RoundEnd::Ended(quarantined))
+        Ok(())
     }
 
-    fn spec(&self, task: &PlannedTask) -> Option<&'static PageSpec> {
-        let specs: &'static [PageSpec] = self.pages.get(&task.id.source)?;
-        specs.iter().find(|spec| spec.name == task.id.page)
+    /// Tells the supervisor how much there is to do: progress is measured by it.
+    async fn announce(
+        &self,
+        round: &Round,
+        source: SourceName,
+        portion: &Portion,
+    ) -> Result<(), SpineFailed> {
+        let (cycle, counted) = (Arc::clone(&round.cycle), portion.clone());
+        let tasks = self
+            .on_writer("counting what is left", move |writer| {
+                let (cycle, counted) = (Arc::clone(&cycle), counted.clone());
+                Box::pin(async move { writer.count_left(&cycle, &counted).await })
+            })
+            .await?;
+        let planned = TasksPlanned {
+            cycle_id: round.cycle.id,
+            source,
+            tasks,
+        };
+        self.supervisor
+            .send(planned)
+            .await
+            .map_err(|_| supervisor_gone())
     }
 
+    /// Plans a stage: of one source, or of all.
     async fn plan(
         &self,
-        cycle: &Arc<Cycle>,
+        round: &Round,
         stage: Stage,
-        last_round: bool,
+        of: Option<SourceName>,
     ) -> Result<(), SpineFailed> {
         let (cycle, pages, narrowing) = (
-            Arc::clone(cycle),
+            Arc::clone(&round.cycle),
             self.pages.clone(),
             self.narrowing.clone(),
         );
+        let last_round = round.is_last;
         let planned = self
             .on_writer("planning", move |writer| {
                 let (cycle, pages, narrowing) =
@@ -192,25 +296,34 @@ impl CycleRunner {
                 Box::pin(async move {
                     writer
                         .plan(&cycle, &move |state| {
-                            plan_stage(state, &pages, &narrowing, stage, last_round)
+                            plan_stage(state, &pages, &narrowing, stage, of, last_round)
                         })
                         .await
                 })
             })
             .await?;
-        tracing::info!(?stage, tasks = planned, "planned");
+        let source = of.map(SourceName::as_str);
+        tracing::info!(?stage, source, tasks = planned, "planned");
+        failpoint::CYCLE_PLANNED.pass().await?;
         Ok(())
     }
 
-    async fn checkpoint(&self, cycle: &Arc<Cycle>) -> Result<Vec<PlannedTask>, SpineFailed> {
+    async fn checkpoint(
+        &self,
+        cycle: &Arc<Cycle>,
+        portion: &Portion,
+    ) -> Result<Vec<PlannedTask>, SpineFailed> {
         loop {
             let loader = self
                 .supervisor
                 .send(GetLoader)
                 .await
                 .map_err(|_| supervisor_gone())??;
-            let cycle = Arc::clone(cycle);
-            match loader.send(ReadCheckpoint { cycle }).await {
+            let read = ReadCheckpoint {
+                cycle: Arc::clone(cycle),
+                portion: portion.clone(),
+            };
+            match loader.send(read).await {
                 Ok(Ok(left)) => return Ok(left),
                 Ok(Err(error)) if *self.stop.borrow() => {
                     return Err(SpineFailed(error.to_string()));
@@ -220,32 +333,14 @@ impl CycleRunner {
         }
     }
 
-    async fn unacknowledged_of(
-        &self,
-        cycle: &Arc<Cycle>,
-        wave: &Wave,
-        source: SourceName,
-    ) -> Result<Vec<PlannedTask>, SpineFailed> {
-        let asked = wave.tasks.get(&source);
-        let left = self.checkpoint(cycle).await?;
-        Ok(left
-            .into_iter()
-            .filter(|task| asked.is_some_and(|asked| asked.iter().any(|one| one.id == task.id)))
-            .collect())
-    }
-
     /// Gives tasks that are not asked in this round their outcome.
     async fn settle(
         &self,
-        cycle: &Arc<Cycle>,
+        round: &Round,
         tasks: Vec<PlannedTask>,
         why: &str,
-        last_round: bool,
     ) -> Result<(), SpineFailed> {
-        if tasks.is_empty() {
-            return Ok(());
-        }
-        let outcome = if last_round {
+        let outcome = if round.is_last {
             Outcome::Failed(why.to_owned())
         } else {
             Outcome::Deferred(why.to_owned())
@@ -256,7 +351,7 @@ impl CycleRunner {
                 .map(|task| TaskAnswer::empty(task.id, outcome.clone(), task.attempts))
                 .collect(),
         ));
-        let cycle = Arc::clone(cycle);
+        let cycle = Arc::clone(&round.cycle);
         self.on_writer("deferring tasks", move |writer| {
             let (cycle, batch) = (Arc::clone(&cycle), Arc::clone(&batch));
             Box::pin(async move { writer.commit(&cycle, &batch).await.map(|_| ()) })

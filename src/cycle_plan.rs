@@ -42,7 +42,7 @@ impl Narrowing {
 /// The pages of the sources that are asked.
 pub type SitePages = BTreeMap<SourceName, &'static [PageSpec]>;
 
-/// The tasks of `stage`. In the last round a source whose own list could not be had is asked for the funds that are
+/// The tasks of `stage`, of one source (`of`) or of all. In the last round a source whose own list could not be had is asked for the funds that are
 /// known from before; in the first it waits for the second.
 #[must_use]
 pub fn plan_stage(
@@ -50,11 +50,13 @@ pub fn plan_stage(
     pages: &SitePages,
     narrowing: &Narrowing,
     stage: Stage,
+    of: Option<SourceName>,
     last_round: bool,
 ) -> Vec<NewTask> {
     let asked = pages
         .iter()
-        .filter(|(source, _)| narrowing.allows(**source));
+        .filter(|(source, _)| narrowing.allows(**source))
+        .filter(|(source, _)| of.is_none_or(|of| of == **source));
     match stage {
         Stage::Lists => asked
             .flat_map(|(source, specs)| {
@@ -78,6 +80,8 @@ pub fn plan_stage(
         Stage::Factsheets => asked_funds(state, narrowing)
             .into_iter()
             .filter_map(|fund| plan_factsheet(state, pages, narrowing, fund))
+            // Which source's link counts is known early only of the one that ranks first.
+            .filter(|task| of.is_none_or(|of| of == task.id.source && ranks_first(pages, of)))
             .collect(),
     }
 }
@@ -198,6 +202,14 @@ fn extent(
         _ => everything,
     };
     Some(chosen.word.to_owned())
+}
+
+/// Whether nobody's link to a factsheet comes before this source's.
+fn ranks_first(pages: &SitePages, source: SourceName) -> bool {
+    let mut linking = pages
+        .iter()
+        .filter(|(_, specs)| of_stage(specs, Stage::Factsheets).next().is_some());
+    linking.next().is_some_and(|(first, _)| *first == source)
 }
 
 /// A fund's factsheet is read once, where its first-choice source says it lies.

@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod course;
 pub mod cycle;
 pub mod cycle_plan;
 pub mod cycle_report;

@@ -220,8 +220,8 @@ impl Handler<ReadCheckpoint> for LoaderActor {
             OnWriter {
                 what: "reading the checkpoint",
                 op: Box::new(move |writer| {
-                    let cycle = Arc::clone(&read.cycle);
-                    Box::pin(async move { writer.checkpoint(&cycle).await })
+                    let (cycle, portion) = (Arc::clone(&read.cycle), read.portion.clone());
+                    Box::pin(async move { writer.checkpoint(&cycle, &portion).await })
                 }),
             },
             context,

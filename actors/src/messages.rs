@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
-use schema::store::{BatchReport, Cycle};
+use schema::store::{BatchReport, Cycle, Portion};
 use schema::{PlannedTask, SourceName, TaskAnswer, TaskId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -103,6 +103,8 @@ pub struct BatchSettled {
 pub struct ReadCheckpoint {
     /// The cycle.
     pub cycle: Arc<Cycle>,
+    /// Which part of what is left.
+    pub portion: Portion,
 }
 
 /// Which child of the supervisor.

@@ -46,7 +46,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A wave of `cycle_id` begins: another cycle starts from nothing, the first one with what it took to begin it.
+    /// Something of `cycle_id` is to be asked: another cycle starts from nothing, the first one with what it took to begin it.
     pub fn begin(&mut self, cycle_id: i64) {
         if self.cycle_id != Some(cycle_id) {
             *self = Self {

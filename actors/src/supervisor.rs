@@ -11,10 +11,10 @@
 //!
 //! Only the supervisor judges ([`crate::restart_policy`]); a restart always builds a fresh actor.
 
+mod asking;
 mod children;
 mod restarts;
 mod shutdown;
-mod waves;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use schema::failpoint::{Failpoint, Injected};
-use schema::store::{Cycle, Writer};
-use schema::{SourceName, TaskId};
+use schema::store::{Cycle, Portion, Writer};
+use schema::{PlannedTask, SourceName, TaskId};
 use sources::transport::AskingLease;
 use tokio::sync::{oneshot, watch};
 
@@ -34,7 +34,7 @@ use crate::messages::{BatchSettled, ChildName, ReadSnapshot};
 use crate::persistent_writer::DatabaseWait;
 use crate::pulse::Pulse;
 use crate::restart_policy::{RestartHistory, RestartPolicy};
-use crate::run_mode::{ModeSizes, Wave};
+use crate::run_mode::ModeSizes;
 use crate::snapshot::Snapshot;
 use crate::source_actor::{AskedSource, SourceActor};
 
@@ -62,7 +62,7 @@ pub struct SupervisorSettings {
     pub askers: BTreeMap<SourceName, AskedSource>,
 }
 
-/// How a source's part of a wave ended.
+/// How asking a source ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceEnd {
     /// Every task has an outcome.
@@ -71,13 +71,6 @@ pub enum SourceEnd {
     Quarantined(String),
     /// The program stops.
     Stopped,
-}
-
-/// How a wave ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WaveEnd {
-    /// Per source.
-    pub sources: BTreeMap<SourceName, SourceEnd>,
 }
 
 /// Merge or loader is over budget: the cycle cannot go on (A3).
@@ -91,16 +84,33 @@ impl From<Injected> for SpineFailed {
     }
 }
 
-/// cycle -> supervisor: run these tasks to their end.
+/// cycle -> supervisor: ask a source for these tasks, to their end. One source is asked once at a time; different ones go
+/// through their pages side by side, each at its own pace.
 #[derive(Message)]
-#[rtype(result = "Result<WaveEnd, SpineFailed>")]
-pub struct RunWave {
-    /// The cycle they belong to.
+#[rtype(result = "Result<SourceEnd, SpineFailed>")]
+pub struct AskSource {
+    /// The cycle the tasks belong to.
     pub cycle: Arc<Cycle>,
-    /// The tasks.
-    pub wave: Wave,
+    /// Who is asked.
+    pub source: SourceName,
+    /// What is asked, in order: what is left of `portion`.
+    pub tasks: Vec<PlannedTask>,
+    /// How to read again what is left, when the source has to be restarted.
+    pub portion: Portion,
     /// Whether what cannot be asked now has failed, rather than being deferred to a second round.
     pub final_round: bool,
+}
+
+/// cycle -> supervisor: so many tasks are to be asked of the source. What progress is measured by.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct TasksPlanned {
+    /// The cycle.
+    pub cycle_id: i64,
+    /// Who is to be asked.
+    pub source: SourceName,
+    /// How many more.
+    pub tasks: usize,
 }
 
 /// cycle -> supervisor: the living loader, as soon as there is one.
@@ -108,20 +118,20 @@ pub struct RunWave {
 #[rtype(result = "Result<Addr<LoaderActor>, SpineFailed>")]
 pub struct GetLoader;
 
+/// A source that is being asked.
 struct RunningSource {
-    child: Option<Child<SourceActor>>,
-    incarnation: u32,
-    tasks: BTreeSet<TaskId>,
-    pulse: Arc<Pulse>,
-    deaths: BTreeMap<TaskId, u32>,
-    end: Option<SourceEnd>,
-}
-
-struct RunningWave {
     cycle: Arc<Cycle>,
     final_round: bool,
-    sources: BTreeMap<SourceName, RunningSource>,
-    reply: oneshot::Sender<Result<WaveEnd, SpineFailed>>,
+    portion: Portion,
+    tasks: BTreeSet<TaskId>,
+    /// `None` while it waits for its restart.
+    child: Option<Child<SourceActor>>,
+    incarnation: u32,
+    pulse: Arc<Pulse>,
+    deaths: BTreeMap<TaskId, u32>,
+    /// Over its restart budget: it is not started again, and ends once the merge has let go of it.
+    given_up: bool,
+    reply: oneshot::Sender<Result<SourceEnd, SpineFailed>>,
 }
 
 /// The actor.
@@ -133,7 +143,7 @@ pub struct Supervisor {
     loader: Option<(u32, Child<LoaderActor>)>,
     merge: Option<(u32, Child<MergeActor>)>,
     histories: BTreeMap<ChildName, RestartHistory>,
-    wave: Option<RunningWave>,
+    running: BTreeMap<SourceName, RunningSource>,
     awaiting_loader: Vec<oneshot::Sender<Result<Addr<LoaderActor>, SpineFailed>>>,
     failed: Option<SpineFailed>,
     database_wait: DatabaseWait,
@@ -156,7 +166,7 @@ impl Supervisor {
             loader: None,
             merge: None,
             histories: BTreeMap::new(),
-            wave: None,
+            running: BTreeMap::new(),
             awaiting_loader: Vec::new(),
             failed: None,
             database_wait: DatabaseWait::default(),
@@ -188,9 +198,8 @@ impl Actor for Supervisor {
             actor.look_for_stuck();
             if actor.is_stopping() {
                 let running: Vec<String> = actor
-                    .wave
+                    .running
                     .iter()
-                    .flat_map(|wave| &wave.sources)
                     .filter(|(_, running)| running.child.is_some())
                     .map(|(source, _)| source.to_string())
                     .collect();

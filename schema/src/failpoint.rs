@@ -59,8 +59,8 @@ failpoints! {
     CYCLE_PLANNED "cycle::planned" "A stage is planned."
     CHECKPOINT_ASKED "checkpoint::asked" "What is left is to be read."
     CHECKPOINT_READ "checkpoint::read" "What is left has been read, nobody told yet."
-    CYCLE_WAVE_BEGINS "cycle::wave_begins" "A wave is about to be given to the supervisor."
-    CYCLE_WAVE_ENDED "cycle::wave_ended" "The supervisor has said that a wave has ended."
+    CYCLE_ASKING "cycle::asking" "A source's tasks are about to be given to the supervisor."
+    CYCLE_ASKED "cycle::asked" "The supervisor has said that a source's tasks have ended."
     ROUND_TWO_OPENED "round_two::opened" "In the transaction that begins round 2, nothing written."
     ROUND_TWO_WRITTEN "round_two::written" "Before its COMMIT."
     ROUND_TWO_COMMITTED "round_two::committed" "After its COMMIT."
@@ -111,7 +111,7 @@ failpoints! {
     LOADER_SETTLED "loader::settled" "Everybody was told."
 
     // Supervisor.
-    SUPERVISOR_WAVE "supervisor::wave" "A wave has come, no source started."
+    SUPERVISOR_ASKED "supervisor::asked" "A source is to be asked, it is not started yet."
     SUPERVISOR_EXITED "supervisor::exited" "A child is gone, nothing done about it."
     SUPERVISOR_RESTARTING "supervisor::restarting" "The delay is over, nothing restarted."
     SUPERVISOR_RESTARTED "supervisor::restarted" "Merge and loader run again, the sources do not."

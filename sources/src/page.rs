@@ -9,8 +9,10 @@ pub struct PageSpec {
     pub name: &'static str,
     /// When in a cycle it can be planned.
     pub stage: Stage,
-    /// Whether it belongs to the critical pages (lists, NAV, bid and offer), which Sequential and Hybrid ask first.
+    /// Whether it belongs to the critical pages (lists, NAV, bid and offer), which Sequential and Hybrid ask first of each source.
     pub critical: bool,
+    /// Whether it tells where factsheets lie: these are planned once it is acknowledged.
+    pub tells_factsheets: bool,
     /// How often it is due.
     pub cadence: Cadence,
     /// How many tasks go on the wire together (SEC: one request for several codes).

@@ -16,6 +16,7 @@ const fn page(
         name,
         stage,
         critical: false,
+        tells_factsheets: false,
         cadence,
         tasks_per_request: NonZeroUsize::MIN,
         parser_version: 1,
@@ -98,7 +99,7 @@ fn state(kind: CycleKind, funds: Vec<FundState>) -> PlanningState {
 }
 
 fn planned(state: &PlanningState, stage: Stage) -> Vec<String> {
-    plan_stage(state, &pages(), &Narrowing::default(), stage, false)
+    plan_stage(state, &pages(), &Narrowing::default(), stage, None, false)
         .into_iter()
         .map(|task| {
             format!(
@@ -217,6 +218,7 @@ fn an_inactive_fund_and_a_source_without_its_list_are_not_asked() {
             &pages(),
             &Narrowing::default(),
             Stage::Funds,
+            None,
             true
         )
         .len(),
@@ -281,8 +283,9 @@ fn a_code_that_is_no_active_fund_is_told() {
 #[test]
 fn a_narrowed_run_asks_what_it_was_told() {
     let state = state(CycleKind::Monthly, vec![fund("A"), fund("B"), fund("C")]);
-    let count =
-        |narrowing: Narrowing| plan_stage(&state, &pages(), &narrowing, Stage::Funds, false).len();
+    let count = |narrowing: Narrowing| {
+        plan_stage(&state, &pages(), &narrowing, Stage::Funds, None, false).len()
+    };
     assert_eq!(count(Narrowing::default()), 9);
     assert_eq!(
         count(Narrowing {

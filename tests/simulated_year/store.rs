@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use jiff::civil::Date;
-use schema::store::{Batch, Cycle, CycleKind, CycleRequest, NewTask, ScheduleFacts, Scope, Writer};
+use schema::store::{
+    Batch, Cycle, CycleKind, CycleRequest, NewTask, Portion, ScheduleFacts, Scope, Writer,
+};
 use schema::{Outcome, SourceName, TaskAnswer, TaskId};
 use tokio::sync::Mutex;
 
@@ -163,7 +165,7 @@ impl CycleStore for Sql {
         let batch = Batch::new(vec![TaskAnswer::empty(the_task(), outcome, 1)]);
         let left = self.on_writer(async |writer| {
             // After a crash the batch may stand already: nothing is left then.
-            if !writer.checkpoint(cycle).await?.is_empty() {
+            if !writer.checkpoint(cycle, &Portion::WHOLE).await?.is_empty() {
                 writer.commit(cycle, &batch).await?;
             }
             writer.begin_round_two(cycle).await

@@ -91,7 +91,7 @@ impl Supervisor {
         }
     }
 
-    /// Starts a fresh incarnation of a source of the wave with `tasks`.
+    /// Starts a fresh incarnation of a source that is being asked, with `tasks`.
     pub(super) fn start_source(
         &mut self,
         source: SourceName,
@@ -99,14 +99,11 @@ impl Supervisor {
         context: &mut Context<Self>,
     ) {
         let incarnation = self.next_incarnation();
-        let (Some(wave), Some((_, merge)), Some(asker)) = (
-            &mut self.wave,
+        let (Some(running), Some((_, merge)), Some(asker)) = (
+            self.running.get_mut(&source),
             &self.merge,
             self.settings.askers.get(&source),
         ) else {
-            return;
-        };
-        let Some(running) = wave.sources.get_mut(&source) else {
             return;
         };
         let (given_up, tasks): (Vec<_>, Vec<_>) = tasks.into_iter().partition(|task| {
@@ -122,8 +119,8 @@ impl Supervisor {
         let pulse = Arc::new(Pulse::default());
         let settings = SourceSettings {
             asked: asker.clone(),
-            cycle: Arc::clone(&wave.cycle),
-            final_round: wave.final_round,
+            cycle: Arc::clone(&running.cycle),
+            final_round: running.final_round,
             fetches_in_flight: self.settings.sizes.fetches_in_flight.get(),
             incarnation,
             merge: merge.address.clone(),

@@ -15,15 +15,12 @@ impl Supervisor {
     /// Gives a source that is not running its unacknowledged tasks back, read through the loader after all queued
     /// commits (A1).
     pub(super) fn revive_source(&mut self, source: SourceName, context: &mut Context<Self>) {
-        let (Some(wave), Some((_, merge)), Some((loader_incarnation, loader))) =
-            (&self.wave, &self.merge, &self.loader)
-        else {
-            return;
-        };
-        let Some(running) = wave
-            .sources
+        let waiting = self
+            .running
             .get(&source)
-            .filter(|running| running.child.is_none() && running.end.is_none())
+            .filter(|running| running.child.is_none() && !running.given_up);
+        let (Some(running), Some((_, merge)), Some((loader_incarnation, loader))) =
+            (waiting, &self.merge, &self.loader)
         else {
             return;
         };
@@ -32,7 +29,8 @@ impl Supervisor {
             incarnation: running.incarnation,
         };
         let read = ReadCheckpoint {
-            cycle: Arc::clone(&wave.cycle),
+            cycle: Arc::clone(&running.cycle),
+            portion: running.portion.clone(),
         };
         let (merge, loader, asked_of) = (
             merge.address.clone(),
@@ -52,12 +50,9 @@ impl Supervisor {
                 let (Some(left), true) = (left, same_loader) else {
                     return;
                 };
-                let Some(running) = actor.wave.as_mut().and_then(|wave| wave.sources.get_mut(&source)) else {
+                let Some(running) = actor.running.get(&source).filter(|running| running.child.is_none() && !running.given_up) else {
                     return;
                 };
-                if running.child.is_some() || running.end.is_some() {
-                    return;
-                }
                 let tasks: Vec<PlannedTask> = left.into_iter().filter(|task| running.tasks.contains(&task.id)).collect();
                 if actor.passes(failpoint::SUPERVISOR_REVIVING) {
                     tracing::info!(%source, tasks = tasks.len(), "restarted from the last acknowledged checkpoint");
@@ -75,11 +70,7 @@ impl Supervisor {
         context: &mut Context<Self>,
     ) {
         let stopping = self.is_stopping();
-        let Some(running) = self
-            .wave
-            .as_mut()
-            .and_then(|wave| wave.sources.get_mut(&source))
-        else {
+        let Some(running) = self.running.get_mut(&source) else {
             return;
         };
         if running.incarnation != incarnation || running.child.is_none() {
@@ -87,9 +78,9 @@ impl Supervisor {
         }
         running.child = None;
         match reason {
-            ExitReason::Finished => running.end = Some(SourceEnd::Finished),
-            ExitReason::Asked => running.end = Some(SourceEnd::Stopped),
-            _ if stopping => running.end = Some(SourceEnd::Stopped),
+            ExitReason::Finished => self.end_source(source, SourceEnd::Finished),
+            ExitReason::Asked => self.end_source(source, SourceEnd::Stopped),
+            _ if stopping => self.end_source(source, SourceEnd::Stopped),
             _ => {
                 for task in running.pulse.in_flight() {
                     *running.deaths.entry(task).or_insert(0) += 1;
@@ -117,10 +108,9 @@ impl Supervisor {
                 }
             }
         }
-        self.end_wave_if_done();
     }
 
-    /// Ends the source's part of the wave, once the merge has let go of what it holds of it: what has not been batched
+    /// Ends the source, once the merge has let go of what it holds of it: what has not been batched
     /// by then has no outcome, and gets the one of a source that is quarantined.
     pub(super) fn quarantine(
         &mut self,
@@ -129,6 +119,9 @@ impl Supervisor {
         why: String,
         context: &mut Context<Self>,
     ) {
+        if let Some(running) = self.running.get_mut(&source) {
+            running.given_up = true;
+        }
         let merge = self.merge.as_ref().map(|(_, merge)| merge.address.clone());
         context.spawn(
             async move {
@@ -144,14 +137,7 @@ impl Supervisor {
             }
             .into_actor(self)
             .map(move |(), actor, _context| {
-                if let Some(running) = actor
-                    .wave
-                    .as_mut()
-                    .and_then(|wave| wave.sources.get_mut(&source))
-                {
-                    running.end = Some(SourceEnd::Quarantined(why));
-                }
-                actor.end_wave_if_done();
+                actor.end_source(source, SourceEnd::Quarantined(why));
             }),
         );
     }
@@ -163,11 +149,9 @@ impl Supervisor {
         context: &mut Context<Self>,
     ) {
         // rest_for_one: whatever is downstream of it goes, too, and is started again after it.
-        if let Some(wave) = &mut self.wave {
-            for running in wave.sources.values_mut() {
-                if let Some(source) = running.child.take() {
-                    source.kill(ExitReason::Killed);
-                }
+        for running in self.running.values_mut() {
+            if let Some(source) = running.child.take() {
+                source.kill(ExitReason::Killed);
             }
         }
         if child == ChildName::Loader
@@ -197,11 +181,7 @@ impl Supervisor {
                     if !actor.passes(failpoint::SUPERVISOR_RESTARTED) {
                         return;
                     }
-                    let sources: Vec<SourceName> = actor
-                        .wave
-                        .iter()
-                        .flat_map(|wave| wave.sources.keys().copied())
-                        .collect();
+                    let sources: Vec<SourceName> = actor.running.keys().copied().collect();
                     for source in sources {
                         actor.revive_source(source, context);
                     }
@@ -216,9 +196,9 @@ impl Supervisor {
     /// The cycle cannot go on: everybody who waits is told.
     pub(super) fn give_up(&mut self, why: String) {
         let failed = SpineFailed(why);
-        if let Some(wave) = self.wave.take() {
+        for running in std::mem::take(&mut self.running).into_values() {
             // A receiver that is gone has stopped waiting.
-            let _ = wave.reply.send(Err(failed.clone()));
+            let _ = running.reply.send(Err(failed.clone()));
         }
         for waiting in self.awaiting_loader.drain(..) {
             let _ = waiting.send(Err(failed.clone()));
@@ -228,7 +208,7 @@ impl Supervisor {
 
     pub(super) fn look_for_stuck(&self) {
         let now = Instant::now();
-        for (source, running) in self.wave.iter().flat_map(|wave| &wave.sources) {
+        for (source, running) in &self.running {
             let Some(child) = &running.child else {
                 continue;
             };

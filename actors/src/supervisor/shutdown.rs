@@ -1,7 +1,7 @@
 //! The orderly stop (A6): no new requests, the batch in hand flushed, a deadline.
 
 use actix::prelude::*;
-use schema::failpoint;
+use schema::{SourceName, failpoint};
 
 use super::{SourceEnd, Supervisor};
 use crate::child::ExitReason;
@@ -15,16 +15,15 @@ impl Handler<BeginShutdown> for Supervisor {
             return;
         }
         // A source that waits for its restart has nothing in hand.
-        if let Some(wave) = &mut self.wave {
-            for running in wave
-                .sources
-                .values_mut()
-                .filter(|running| running.child.is_none())
-            {
-                running.end.get_or_insert(SourceEnd::Stopped);
-            }
+        let waiting: Vec<SourceName> = self
+            .running
+            .iter()
+            .filter(|(_, running)| running.child.is_none())
+            .map(|(source, _)| *source)
+            .collect();
+        for source in waiting {
+            self.end_source(source, SourceEnd::Stopped);
         }
-        self.end_wave_if_done();
         if !self.passes(failpoint::STOP_TOLD) {
             return;
         }
@@ -33,11 +32,9 @@ impl Handler<BeginShutdown> for Supervisor {
             return;
         }
         context.run_later(self.settings.shutdown_deadline, |actor, _context| {
-            if let Some(wave) = &mut actor.wave {
-                for running in wave.sources.values_mut() {
-                    if let Some(child) = &running.child {
-                        child.kill(ExitReason::Killed);
-                    }
+            for running in actor.running.values() {
+                if let Some(child) = &running.child {
+                    child.kill(ExitReason::Killed);
                 }
             }
             if let Some((_, merge)) = &actor.merge {

@@ -239,7 +239,7 @@ pub(super) async fn begin_round_two(
         &[&cycle.id],
     )
     .await?;
-    let left = tasks::checkpoint(tx, cycle).await?.len();
+    let left = tasks::count_left(tx, cycle, &tasks::Portion::WHOLE).await?;
     cycle.round = 2;
     Ok(left)
 }

@@ -52,6 +52,7 @@ pub use report::{
 pub use retention::Retention;
 pub use server_facts::ServerFacts;
 pub use standby::{FROZEN_AFTER, HolderWatch, LOOK_EVERY, Look};
+pub use tasks::Portion;
 pub use troubles::{FailedTask, FailedTasks, PageFreshness, RejectCount};
 pub use writer::Writer;
 

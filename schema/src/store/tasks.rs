@@ -41,18 +41,62 @@ pub(super) async fn plan(
     usize::try_from(planned).map_err(|_| StoreError::Inconsistent("too many tasks".to_owned()))
 }
 
-/// What is left of a cycle.
+/// Which of a cycle's tasks are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Portion {
+    /// Of this source; `None`: of all.
+    pub source: Option<SourceName>,
+    /// Of these pages; `None`: of all.
+    pub pages: Option<Vec<String>>,
+    /// The first so many; `None`: all.
+    pub at_most: Option<u32>,
+}
+
+impl Portion {
+    /// Everything.
+    pub const WHOLE: Self = Self {
+        source: None,
+        pages: None,
+        at_most: None,
+    };
+}
+
+/// The tasks of a cycle that are left, and belong to a portion.
+const LEFT: &str = "FROM runner.task
+    WHERE planned_cycle = $1 AND acked_cycle IS DISTINCT FROM $1
+      AND ($2::text IS NULL OR source = $2) AND ($3::text[] IS NULL OR page = ANY($3))";
+
+/// How many tasks of a portion are left.
+pub(super) async fn count_left(
+    client: &impl GenericClient,
+    cycle: &Cycle,
+    portion: &Portion,
+) -> Result<usize, StoreError> {
+    let source = portion.source.map(SourceName::as_str);
+    let row = client
+        .query_one(
+            &format!("SELECT count(*) {LEFT}"),
+            &[&cycle.id, &source, &portion.pages],
+        )
+        .await?;
+    let left: i64 = row.try_get(0)?;
+    usize::try_from(left).map_err(|_| StoreError::Inconsistent("too many tasks".to_owned()))
+}
+
+/// What is left of a portion of a cycle, fund by fund: so the pages of one source that lie on different hosts take turns.
 pub(super) async fn checkpoint(
     client: &impl GenericClient,
     cycle: &Cycle,
+    portion: &Portion,
 ) -> Result<Vec<PlannedTask>, StoreError> {
+    let source = portion.source.map(SourceName::as_str);
     let rows = client
         .query(
-            "SELECT source, page, key, locator, extent, attempts, payload_hash, parser_version
-             FROM runner.task
-             WHERE planned_cycle = $1 AND acked_cycle IS DISTINCT FROM $1
-             ORDER BY source, page, key",
-            &[&cycle.id],
+            &format!(
+                "SELECT source, page, key, locator, extent, attempts, payload_hash, parser_version {LEFT}
+                 ORDER BY source, key, page LIMIT $4"
+            ),
+            &[&cycle.id, &source, &portion.pages, &portion.at_most.map(i64::from)],
         )
         .await?;
     let mut tasks = Vec::with_capacity(rows.len());

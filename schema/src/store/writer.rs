@@ -13,6 +13,7 @@ use super::error::StoreError;
 use super::planning::{self, NewTask, PlanningState};
 use super::report::{Batch, BatchReport, CycleTotals};
 use super::retention::Retention;
+use super::tasks::Portion;
 use super::{migration, remerge, session, tasks};
 
 /// The one connection that writes. Whoever holds it knows that every earlier COMMIT is decided.
@@ -94,15 +95,31 @@ impl Writer {
         Ok(planned)
     }
 
-    /// What is left: tasks planned in the cycle and not acknowledged in it.
+    /// What is left of a portion: tasks planned in the cycle and not acknowledged in it, fund by fund.
     ///
     /// # Errors
     /// Outages.
-    pub async fn checkpoint(&mut self, cycle: &Cycle) -> Result<Vec<PlannedTask>, StoreError> {
+    pub async fn checkpoint(
+        &mut self,
+        cycle: &Cycle,
+        portion: &Portion,
+    ) -> Result<Vec<PlannedTask>, StoreError> {
         failpoint::CHECKPOINT_ASKED.pass().await?;
-        let left = tasks::checkpoint(&self.client, cycle).await?;
+        let left = tasks::checkpoint(&self.client, cycle, portion).await?;
         failpoint::CHECKPOINT_READ.pass().await?;
         Ok(left)
+    }
+
+    /// How many tasks are left of a portion, however many of them it hands out at once.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn count_left(
+        &mut self,
+        cycle: &Cycle,
+        portion: &Portion,
+    ) -> Result<usize, StoreError> {
+        tasks::count_left(&self.client, cycle, portion).await
     }
 
     /// Commits a batch in one transaction (D1). A batch that is found to be committed already is not repeated: its

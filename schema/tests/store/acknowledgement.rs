@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schema::columns::MasterFields;
-use schema::store::{Batch, StoreError, Writer};
+use schema::store::{Batch, Portion, StoreError, Writer};
 use schema::task::PayloadHash;
 use schema::{Outcome, SourceName, TaskAnswer};
 
@@ -29,17 +29,26 @@ async fn a_task_is_handed_out_until_its_rows_are_committed() {
     assert_eq!(world.plan(&answers).await, 4);
     assert_eq!(world.plan(&answers).await, 0, "planned once");
     assert_eq!(
-        world.writer.checkpoint(&world.cycle).await.unwrap().len(),
+        world
+            .writer
+            .checkpoint(&world.cycle, &Portion::WHOLE)
+            .await
+            .unwrap()
+            .len(),
         4
     );
     world.commit(answers[..2].to_vec()).await;
-    let left = world.writer.checkpoint(&world.cycle).await.unwrap();
+    let left = world
+        .writer
+        .checkpoint(&world.cycle, &Portion::WHOLE)
+        .await
+        .unwrap();
     assert_eq!(left.len(), 2);
     world.commit(answers[2..].to_vec()).await;
     assert!(
         world
             .writer
-            .checkpoint(&world.cycle)
+            .checkpoint(&world.cycle, &Portion::WHOLE)
             .await
             .unwrap()
             .is_empty()
@@ -191,7 +200,7 @@ async fn a_connection_lost_in_a_batch_is_an_outage_and_loses_nothing() {
     assert!(
         world
             .writer
-            .checkpoint(&world.cycle)
+            .checkpoint(&world.cycle, &Portion::WHOLE)
             .await
             .unwrap()
             .is_empty()
@@ -224,7 +233,11 @@ async fn a_payload_is_recognised_only_after_a_whole_reading() {
             .next_cycle(crate::world::TODAY, schema::store::CycleKind::Daily)
             .await;
         world.plan(&[answer]).await;
-        let left = world.writer.checkpoint(&world.cycle).await.unwrap();
+        let left = world
+            .writer
+            .checkpoint(&world.cycle, &Portion::WHOLE)
+            .await
+            .unwrap();
         assert_eq!(left[0].known_payload, expected);
     }
 }

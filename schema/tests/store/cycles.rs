@@ -1,7 +1,7 @@
 //! Cycles: resumed, round 2, closed, reopened for their failures.
 
 use jiff::civil::date;
-use schema::store::{CycleKind, CycleRequest, Retention, Scope};
+use schema::store::{CycleKind, CycleRequest, Portion, Retention, Scope};
 use schema::task::{Reject, Severity};
 use schema::{Dataset, Outcome, SourceName, TaskAnswer};
 
@@ -37,7 +37,14 @@ async fn an_open_cycle_is_resumed_where_it_stood() {
     };
     let resumed = writer.begin_cycle(&again).await.unwrap();
     assert_eq!((resumed.id, resumed.resumed), (open_cycle.id, true));
-    assert_eq!(writer.checkpoint(&resumed).await.unwrap().len(), 1);
+    assert_eq!(
+        writer
+            .checkpoint(&resumed, &Portion::WHOLE)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     assert_eq!(
         writer
             .schedule_facts()
@@ -52,7 +59,13 @@ async fn an_open_cycle_is_resumed_where_it_stood() {
         .await
         .unwrap();
     assert_ne!(fresh.id, open_cycle.id);
-    assert!(writer.checkpoint(&fresh).await.unwrap().is_empty());
+    assert!(
+        writer
+            .checkpoint(&fresh, &Portion::WHOLE)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -70,7 +83,11 @@ async fn round_two_asks_what_failed_and_what_is_left_ends_failed() {
         2
     );
     assert_eq!(world.cycle.round, 2);
-    let left = world.writer.checkpoint(&world.cycle).await.unwrap();
+    let left = world
+        .writer
+        .checkpoint(&world.cycle, &Portion::WHOLE)
+        .await
+        .unwrap();
     assert!(left.iter().all(|task| task.attempts == 0));
     world.commit(vec![deferred("fee")]).await;
     let totals = world
@@ -104,7 +121,11 @@ async fn a_closed_cycle_with_failures_asks_just_these_once_more() {
     };
     let again = world.writer.begin_cycle(&once).await.unwrap();
     assert_eq!((again.id, again.round), (world.cycle.id, 2));
-    let left = world.writer.checkpoint(&again).await.unwrap();
+    let left = world
+        .writer
+        .checkpoint(&again, &Portion::WHOLE)
+        .await
+        .unwrap();
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].id.page, "port");
     let absent = TaskAnswer::empty(left[0].id.clone(), Outcome::Absent, 1);

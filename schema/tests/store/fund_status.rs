@@ -2,7 +2,7 @@
 
 use jiff::civil::date;
 use schema::Outcome;
-use schema::store::{BatchReport, CycleKind, CycleRequest, Scope};
+use schema::store::{BatchReport, CycleKind, CycleRequest, Portion, Scope};
 
 use crate::world::{World, list, list_of, request};
 
@@ -152,7 +152,11 @@ async fn a_partial_cycle_never_changes_status() {
     // The next full cycle reads the list again: its payload was not remembered.
     world.next_cycle(date(2026, 11, 2), CycleKind::Daily).await;
     world.plan(&[list(&[])]).await;
-    let left = world.writer.checkpoint(&world.cycle).await.unwrap();
+    let left = world
+        .writer
+        .checkpoint(&world.cycle, &Portion::WHOLE)
+        .await
+        .unwrap();
     assert_eq!(left[0].known_payload, None);
     world
         .commit(vec![list(&[("A", false, "a"), ("B", true, "b")])])

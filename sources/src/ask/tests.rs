@@ -26,6 +26,7 @@ const fn page(name: &'static str, stage: Stage, together: usize) -> PageSpec {
         name,
         stage,
         critical: true,
+        tells_factsheets: false,
         cadence: Cadence::EveryCycle,
         tasks_per_request: match NonZeroUsize::new(together) {
             Some(together) => together,

@@ -80,7 +80,11 @@ pub mod store {
 
         /// # Errors
         /// As scripted.
-        pub async fn checkpoint(&mut self, _cycle: &Cycle) -> Result<Vec<PlannedTask>, StoreError> {
+        pub async fn checkpoint(
+            &mut self,
+            _cycle: &Cycle,
+            _portion: &Portion,
+        ) -> Result<Vec<PlannedTask>, StoreError> {
             self.database.checkpoint(self.session).await
         }
 

@@ -5,7 +5,7 @@
 //! Promised, whatever observe, merge, commit, crash, restart, duplicate delivery and stale incarnations do (D1, D6, A1-A6):
 //! a task is acknowledged if and only if it is committed; nothing is committed twice, nothing acknowledged is asked again;
 //! no task that killed its source twice is asked a third time; a source is quarantined, the cycle given up, only after more
-//! deaths than the budget allows; and every wave ends, at capacity 1 as well, so no credit is ever lost.
+//! deaths than the budget allows; and asking every source ends, at capacity 1 as well, so no credit is ever lost.
 
 mod script;
 mod world;
@@ -21,14 +21,14 @@ use actix::Actor as _;
 use protocol_model::loader_actor::WriterSettings;
 use protocol_model::messages::{BeginShutdown, ReadSnapshot};
 use protocol_model::restart_policy::RestartPolicy;
-use protocol_model::run_mode::{ModeSizes, Wave};
+use protocol_model::run_mode::ModeSizes;
 use protocol_model::snapshot::SourceProgress;
 use protocol_model::source_actor::AskedSource;
 use protocol_model::supervisor::{
-    RunWave, SourceEnd, SpineFailed, Supervisor, SupervisorSettings, WaveEnd,
+    AskSource, SourceEnd, SpineFailed, Supervisor, SupervisorSettings,
 };
-use schema::store::{Cycle, CycleKind, Retention, Scope, install as install_database};
-use schema::{SourceName, TaskId};
+use schema::store::{Cycle, CycleKind, Portion, Retention, Scope, install as install_database};
+use schema::{PlannedTask, SourceName, TaskId};
 use script::{Choice, Script, search};
 use sources::ask::{Asker, install as install_sites};
 use sources::page::{Cadence, PageSpec, Stage};
@@ -48,6 +48,7 @@ const fn page(name: &'static str, tasks_per_request: usize) -> PageSpec {
         name,
         stage: Stage::Funds,
         critical: false,
+        tells_factsheets: false,
         cadence: Cadence::EveryCycle,
         tasks_per_request: match NonZeroUsize::new(tasks_per_request) {
             Some(tasks) => tasks,
@@ -157,7 +158,7 @@ fn settings(sizes: Sizes) -> SupervisorSettings {
 enum ProcessEnd {
     /// It was killed.
     Killed,
-    /// Its wave never ended.
+    /// Its sources never ended.
     Hung,
     Ended,
 }
@@ -186,23 +187,30 @@ fn run_process(
                 supervisor.do_send(BeginShutdown);
             });
         }
-        let mut wave = Wave::default();
+        let mut tasks: BTreeMap<SourceName, Vec<PlannedTask>> = BTreeMap::new();
         for task in world.left() {
-            wave.tasks.entry(task.id.source).or_default().push(task);
+            tasks.entry(task.id.source).or_default().push(task);
         }
         let before = world.committed();
-        let running = supervisor.send(RunWave {
-            cycle: Arc::new(Cycle {
-                id: 1,
-                cycle_date: jiff::civil::date(2026, 10, 15),
-                kind: CycleKind::Daily,
-                scope: Scope::Full,
-                round: 1,
-                resumed: false,
-            }),
-            wave,
-            final_round: false,
+        let cycle = Arc::new(Cycle {
+            id: 1,
+            cycle_date: jiff::civil::date(2026, 10, 15),
+            kind: CycleKind::Daily,
+            scope: Scope::Full,
+            round: 1,
+            resumed: false,
         });
+        let asked = tasks.into_iter().map(|(source, tasks)| {
+            let asking = supervisor.send(AskSource {
+                cycle: Arc::clone(&cycle),
+                source,
+                tasks,
+                portion: Portion::WHOLE,
+                final_round: false,
+            });
+            async move { (source, asking.await.expect("the supervisor answers")) }
+        });
+        let running = futures_util::future::join_all(asked);
         let killed = async {
             match kill_after {
                 Some(after) => tokio::time::sleep(Duration::from_millis(after)).await,
@@ -215,8 +223,9 @@ fn run_process(
             () = tokio::time::sleep(FOR_EVER) => ProcessEnd::Hung,
             ended = running => {
                 // What stands at this very moment counts: nothing may come later.
-                let ended = ended.expect("the supervisor answers");
-                check_end(world, &ended, stop_after.is_some());
+                for (source, ended) in &ended {
+                    check_end(world, *source, ended, stop_after.is_some());
+                }
                 let shown = supervisor.send(ReadSnapshot).await.expect("the supervisor answers");
                 let told: usize = shown.sources.values().map(SourceProgress::ended).sum();
                 let written = world.committed() - before;
@@ -229,10 +238,15 @@ fn run_process(
     })
 }
 
-fn check_end(world: &World, ended: &Result<WaveEnd, SpineFailed>, stopping: bool) {
+fn check_end(
+    world: &World,
+    source: SourceName,
+    ended: &Result<SourceEnd, SpineFailed>,
+    stopping: bool,
+) {
     let deaths = |child: &str| world.deaths.borrow().get(child).copied().unwrap_or(0);
-    let ended = match ended {
-        Ok(ended) => ended,
+    let end = match ended {
+        Ok(end) => end,
         Err(error) => {
             if !stopping && !world.shut_out.get() && deaths("spine") <= SPINE_BUDGET {
                 world.breaks(format!("given up within the budget: {error}"));
@@ -240,22 +254,20 @@ fn check_end(world: &World, ended: &Result<WaveEnd, SpineFailed>, stopping: bool
             return;
         }
     };
-    for (source, end) in &ended.sources {
-        match end {
-            SourceEnd::Finished => {
-                for task in world.left().iter().filter(|task| task.id.source == *source) {
-                    world.breaks(format!(
-                        "{source} has finished, and {} is not committed",
-                        task.id
-                    ));
-                }
+    match end {
+        SourceEnd::Finished => {
+            for task in world.left().iter().filter(|task| task.id.source == source) {
+                world.breaks(format!(
+                    "{source} has finished, and {} is not committed",
+                    task.id
+                ));
             }
-            SourceEnd::Quarantined(why) if deaths(source.as_str()) <= SOURCE_BUDGET => {
-                world.breaks(format!("{source} is quarantined within its budget: {why}"));
-            }
-            SourceEnd::Stopped if !stopping => world.breaks(format!("{source} stopped unasked")),
-            SourceEnd::Quarantined(_) | SourceEnd::Stopped => {}
         }
+        SourceEnd::Quarantined(why) if deaths(source.as_str()) <= SOURCE_BUDGET => {
+            world.breaks(format!("{source} is quarantined within its budget: {why}"));
+        }
+        SourceEnd::Stopped if !stopping => world.breaks(format!("{source} stopped unasked")),
+        SourceEnd::Quarantined(_) | SourceEnd::Stopped => {}
     }
 }
 
@@ -280,7 +292,7 @@ fn live(world: &Rc<World>, sizes: Sizes) {
         };
         let (kill_after, stop_after) = (moment("kill"), moment("stop"));
         match run_process(world, sizes, kill_after, stop_after) {
-            ProcessEnd::Hung => return world.breaks("the wave never ends".to_owned()),
+            ProcessEnd::Hung => return world.breaks("the sources never end".to_owned()),
             ProcessEnd::Killed => {}
             ProcessEnd::Ended if stop_after.is_some() || world.shut_out.get() => {}
             ProcessEnd::Ended => return,

@@ -22,6 +22,7 @@ const fn page(name: &'static str, stage: Stage, critical: bool, cadence: Cadence
         name,
         stage,
         critical,
+        tells_factsheets: false,
         cadence,
         tasks_per_request: NonZeroUsize::MIN,
         parser_version: 1,
@@ -52,7 +53,10 @@ pub const PAGES: [PageSpec; 6] = [
         extents: &NAV_EXTENTS,
         ..page(NAV, Stage::Funds, true, Cadence::EveryCycle)
     },
-    page(FUND, Stage::Funds, false, Cadence::MonthlyOrListingChanged),
+    PageSpec {
+        tells_factsheets: true,
+        ..page(FUND, Stage::Funds, false, Cadence::MonthlyOrListingChanged)
+    },
     page(FEE, Stage::Funds, false, Cadence::MonthlyOrNew),
     page(PORTFOLIO, Stage::Funds, false, Cadence::MonthlyOrNew),
     page(

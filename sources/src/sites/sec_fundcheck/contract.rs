@@ -18,6 +18,7 @@ pub const PAGES: [PageSpec; 1] = [PageSpec {
     name: STATISTICS,
     stage: Stage::Funds,
     critical: false,
+    tells_factsheets: false,
     cadence: Cadence::MonthlyOrNew,
     tasks_per_request: CODES_PER_REQUEST,
     parser_version: 1,

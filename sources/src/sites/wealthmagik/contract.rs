@@ -23,6 +23,7 @@ const fn page(name: &'static str, stage: Stage, critical: bool, cadence: Cadence
         name,
         stage,
         critical,
+        tells_factsheets: false,
         cadence,
         tasks_per_request: NonZeroUsize::MIN,
         parser_version: 1,
@@ -33,7 +34,10 @@ const fn page(name: &'static str, stage: Stage, critical: bool, cadence: Cadence
 /// The pages in the order in which they are worth asking.
 pub const PAGES: [PageSpec; 6] = [
     page(LIST, Stage::Lists, true, Cadence::EveryCycle),
-    page(PROFILE, Stage::Funds, true, Cadence::EveryCycle),
+    PageSpec {
+        tells_factsheets: true,
+        ..page(PROFILE, Stage::Funds, true, Cadence::EveryCycle)
+    },
     page(PORT, Stage::Funds, false, Cadence::MonthlyOrNew),
     page(ALLOCATION, Stage::Funds, false, Cadence::MonthlyOrNew),
     page(FEE, Stage::Funds, false, Cadence::MonthlyOrNew),

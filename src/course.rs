@@ -1,0 +1,155 @@
+//! The course of a source through a round, once the lists are read: which of its pages are asked together, and what is
+//! planned before. Pure.
+//!
+//! Sources go through their courses side by side, so no host waits for another one's pages; only the order within a
+//! source is laid down here.
+
+use actors::run_mode::RunMode;
+use sources::page::{PageSpec, Stage};
+
+/// Pages of a source that are asked together; what comes next waits for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What is planned before.
+    pub plans: Vec<Stage>,
+    /// The pages.
+    pub pages: Vec<&'static str>,
+}
+
+/// The steps of a source with these pages. Sequential and Hybrid ask the critical pages first, then those that tell where
+/// factsheets lie, then the others together with the factsheets, which mostly lie on another host; Parallel asks all
+/// pages of the funds at once.
+#[must_use]
+pub fn steps(mode: RunMode, pages: &'static [PageSpec]) -> Vec<Step> {
+    let of_funds = |wanted: fn(&PageSpec) -> bool| {
+        pages
+            .iter()
+            .filter(move |page| page.stage == Stage::Funds && wanted(page))
+            .map(|page| page.name)
+            .collect::<Vec<_>>()
+    };
+    let mut groups: Vec<Vec<&'static str>> = match mode {
+        RunMode::Sequential | RunMode::Hybrid => vec![
+            of_funds(|page| page.critical),
+            of_funds(|page| !page.critical && page.tells_factsheets),
+            of_funds(|page| !page.critical && !page.tells_factsheets),
+        ],
+        RunMode::Parallel => vec![of_funds(|_| true), Vec::new()],
+    };
+    let factsheets: Vec<&'static str> = pages
+        .iter()
+        .filter(|page| page.stage == Stage::Factsheets)
+        .map(|page| page.name)
+        .collect();
+    let leads_to_factsheets = !factsheets.is_empty();
+    if let Some(last) = groups.last_mut() {
+        last.extend(factsheets);
+    }
+    let mut steps: Vec<Step> = groups
+        .into_iter()
+        .filter(|pages| !pages.is_empty())
+        .map(|pages| Step {
+            plans: Vec::new(),
+            pages,
+        })
+        .collect();
+    if let Some(first) = steps.first_mut() {
+        first.plans.push(Stage::Funds);
+    }
+    if let Some(last) = steps.last_mut().filter(|_| leads_to_factsheets) {
+        last.plans.push(Stage::Factsheets);
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use sources::page::Cadence;
+
+    use super::*;
+
+    const fn page(
+        name: &'static str,
+        stage: Stage,
+        critical: bool,
+        tells_factsheets: bool,
+    ) -> PageSpec {
+        PageSpec {
+            name,
+            stage,
+            critical,
+            tells_factsheets,
+            cadence: Cadence::EveryCycle,
+            tasks_per_request: NonZeroUsize::MIN,
+            parser_version: 1,
+            extents: &[],
+        }
+    }
+
+    const FINNOMENA: [PageSpec; 5] = [
+        page("list", Stage::Lists, true, false),
+        page("nav", Stage::Funds, true, false),
+        page("fund", Stage::Funds, false, true),
+        page("fee", Stage::Funds, false, false),
+        page("factsheet", Stage::Factsheets, false, false),
+    ];
+    const SEC: [PageSpec; 1] = [page("statistics", Stage::Funds, false, false)];
+
+    fn shown(mode: RunMode, pages: &'static [PageSpec]) -> Vec<String> {
+        steps(mode, pages)
+            .iter()
+            .map(|step| format!("{:?} then {}", step.plans, step.pages.join(" ")))
+            .collect()
+    }
+
+    #[test]
+    fn critical_pages_come_first_and_factsheets_as_soon_as_they_are_known() {
+        for mode in [RunMode::Sequential, RunMode::Hybrid] {
+            assert_eq!(
+                shown(mode, &FINNOMENA),
+                [
+                    "[Funds] then nav",
+                    "[] then fund",
+                    "[Factsheets] then fee factsheet"
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn parallel_asks_all_pages_of_the_funds_at_once() {
+        assert_eq!(
+            shown(RunMode::Parallel, &FINNOMENA),
+            ["[Funds] then nav fund fee", "[Factsheets] then factsheet"]
+        );
+    }
+
+    #[test]
+    fn a_source_with_one_page_has_one_step() {
+        for mode in RunMode::ALL {
+            assert_eq!(shown(mode, &SEC), ["[Funds] then statistics"]);
+        }
+    }
+
+    #[test]
+    fn every_page_of_every_source_is_asked_in_exactly_one_step() {
+        for mode in RunMode::ALL {
+            for pages in [&FINNOMENA[..], &SEC[..]] {
+                let mut asked: Vec<_> = steps(mode, pages)
+                    .into_iter()
+                    .flat_map(|step| step.pages)
+                    .collect();
+                asked.sort_unstable();
+                let mut expected: Vec<_> = pages
+                    .iter()
+                    .filter(|page| page.stage != Stage::Lists)
+                    .map(|page| page.name)
+                    .collect();
+                expected.sort_unstable();
+                assert_eq!(asked, expected, "{mode}");
+            }
+        }
+    }
+}
