@@ -2,6 +2,7 @@
 
 mod bare_client;
 mod children;
+mod disk;
 mod figures;
 mod growth;
 mod limits;

@@ -8,7 +8,7 @@ use crate::limits::{better_of, ratio, share};
 use crate::market::{MONTHLY, Market};
 use crate::runner::{Rates, Told, Warehouse, run};
 use crate::server::Server;
-use crate::{bare_client, processes, written};
+use crate::{bare_client, disk, processes, written};
 
 /// What Parallel has in flight for one source.
 const IN_FLIGHT: usize = 6;
@@ -45,7 +45,8 @@ pub async fn measure(server: &Server, active: usize, days: usize) -> Result<Repo
         server.cpu()?.saturating_sub(servers),
     );
     let asked = replica.log().requests;
-    let bare = bare_client::fetch(&urls, &asked, IN_FLIGHT).await?;
+    let fetched = bare_client::fetch(&urls, &asked, IN_FLIGHT).await?;
+    let bare = fetched.taken;
 
     database.settle().await?;
     let transaction = written::next_transaction(&database).await?;
@@ -111,7 +112,16 @@ pub async fn measure(server: &Server, active: usize, days: usize) -> Result<Repo
                 remark: String::new(),
             },
         ],
-        tables: Vec::new(),
+        tables: vec![
+            fetched.table(&format!(
+                "Length of the pages, {days} days of NAV, not compressed:"
+            )),
+            disk::table(
+                &format!("The warehouse of {funds} funds x {days} days:"),
+                &database,
+            )
+            .await?,
+        ],
     })
 }
 
