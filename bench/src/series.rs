@@ -77,7 +77,7 @@ pub fn business_days(days: usize) -> Vec<Date> {
 pub fn values(fund: usize, day: usize) -> (Number, Number) {
     let wave = (fund * 7919 + day * 31) % 20_011;
     let nav = 90_000 + wave + day;
-    let aum = 150_000_000_00_u64 + (wave as u64) * 7_301 + (day as u64) * 1_013;
+    let aum = 15_000_000_000_u64 + (wave as u64) * 7_301 + (day as u64) * 1_013;
     (decimal(nav as u64, 4), decimal(aum, 2))
 }
 
