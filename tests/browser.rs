@@ -2,6 +2,7 @@
 //! of a browser left behind, however a run ends.
 
 mod ended_processes;
+mod grid;
 mod leftovers;
 mod machine;
 mod pages;

@@ -19,6 +19,15 @@ pub struct Figure {
     pub remark: String,
 }
 
+/// What one measurement came to.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Its lines of the table.
+    pub figures: Vec<Figure>,
+    /// Tables of its own, in Markdown.
+    pub tables: Vec<String>,
+}
+
 /// The bound of a ratio.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Target {

@@ -71,6 +71,18 @@ pub async fn measure(server: &Server, size: Size) -> Result<Loaded, Trouble> {
     })
 }
 
+/// Loads a market of this size into empty tables, and nothing else.
+///
+/// # Errors
+/// The server's own.
+pub async fn first_load(server: &Server, size: Size) -> Result<Duration, Trouble> {
+    let dates = business_days(size.days);
+    let database = server.database().await?;
+    let mut loader = Loader::new(&database, size).await?;
+    database.settle().await?;
+    loader.load_all(&dates).await
+}
+
 /// The lines of the table that `loaded` fills.
 #[must_use]
 pub fn figures(size: Size, loaded: &Loaded) -> Vec<Figure> {

@@ -1,16 +1,31 @@
 //! Measures `master_runner` beside its limits: what politeness allows, what PostgreSQL takes. `script/bench` runs it.
 
+mod bare_client;
+mod children;
+mod disk;
 mod figures;
+mod growth;
+mod limits;
 mod loads;
+mod market;
+mod memory;
+mod paced;
 mod processes;
+mod requests;
+mod runner;
 mod series;
 mod server;
+mod starts;
+mod throttled;
+mod unlimited;
+mod written;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
-use figures::Figure;
+use figures::Report;
+use runner::Rates;
 use series::Size;
 use server::Server;
 
@@ -21,48 +36,177 @@ type Trouble = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Parser)]
 #[command(version)]
 struct Options {
-    /// The sizes of a whole market: takes the better part of two hours.
+    /// The sizes of a whole market: takes hours.
     #[arg(long)]
     full: bool,
+    /// These measurements only.
+    #[arg(long, value_enum, value_name = "NAME,…", value_delimiter = ',')]
+    only: Vec<Measurement>,
+    /// Loads a made-up market, FUNDSxDAYS, and says how long that took: what `growth` starts twice.
+    #[arg(long, hide = true, value_name = "SIZE")]
+    first_load: Option<Size>,
 }
 
-#[tokio::main(flavor = "current_thread")]
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Measurement {
+    /// The series through the store, beside binary COPY.
+    Loads,
+    /// Monthly and daily cycle at a polite rate, beside the floor of the busiest host.
+    Paced,
+    /// A cycle of sites that throttle.
+    Throttled,
+    /// A cycle without a limit beside a bare client, and the same with nothing new.
+    Unlimited,
+    /// From the start to the first request.
+    Start,
+    /// Resident memory, and whether it grows.
+    Memory,
+    /// Ten times the market.
+    Growth,
+}
+
+// The replica answers in this process, on every core as the sites' own servers would.
+#[tokio::main]
 async fn main() -> ExitCode {
-    match measure(&Options::parse()).await {
+    let options = Options::parse();
+    let worked = match options.first_load {
+        Some(size) => growth::load_here(size).await.map(|said| show(&said)),
+        None => measure_all(&options).await,
+    };
+    match worked {
         Ok(()) => ExitCode::SUCCESS,
         Err(trouble) => {
-            show(&format!("bench: {trouble}"));
+            tell(&trouble.to_string());
             ExitCode::FAILURE
         }
     }
 }
 
-async fn measure(options: &Options) -> Result<(), Trouble> {
-    let size = if options.full {
-        Size {
-            funds: 2_200,
-            days: 2_000,
-        }
-    } else {
-        Size {
-            funds: 220,
-            days: 1_000,
-        }
-    };
+/// Each measurement by itself: one that cannot be made costs none of the others.
+async fn measure_all(options: &Options) -> Result<(), Trouble> {
+    let chosen: Vec<Measurement> = Measurement::value_variants()
+        .iter()
+        .copied()
+        .filter(|one| options.only.is_empty() || options.only.contains(one))
+        .collect();
     let server = Server::start().await?;
+    let mut tables = Vec::new();
+    let mut failed = Vec::new();
     show(figures::HEAD);
-    let loaded = loads::measure(&server, size).await?;
-    show_all(&loads::figures(size, &loaded));
-    server.stop().await
-}
-
-fn show_all(figures: &[Figure]) {
-    for figure in figures {
-        show(&figure.to_string());
+    for measurement in chosen {
+        let name = format!("{measurement:?}").to_lowercase();
+        tell(&format!("measuring {name}"));
+        match measure(&server, measurement, options.full).await {
+            Ok(report) => {
+                for figure in &report.figures {
+                    show(&figure.to_string());
+                }
+                tables.extend(report.tables);
+            }
+            Err(trouble) => {
+                tell(&format!("{name} could not be measured: {trouble}"));
+                failed.push(name);
+            }
+        }
+    }
+    for table in tables {
+        show(&table);
+    }
+    server.stop().await?;
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("not measured: {}", failed.join(", ")).into())
     }
 }
 
+async fn measure(server: &Server, measurement: Measurement, full: bool) -> Result<Report, Trouble> {
+    match measurement {
+        Measurement::Loads => {
+            let size = of_size(
+                full,
+                Size {
+                    funds: 2_200,
+                    days: 2_000,
+                },
+                Size {
+                    funds: 220,
+                    days: 1_000,
+                },
+            );
+            let loaded = loads::measure(server, size).await?;
+            Ok(Report {
+                figures: loads::figures(size, &loaded),
+                tables: Vec::new(),
+            })
+        }
+        Measurement::Paced => {
+            let quick = Rates {
+                most: 10.0,
+                sec: 10.0,
+            };
+            let size = of_size(
+                full,
+                paced::Size {
+                    active: 2_200,
+                    days: 250,
+                    monthly: Rates {
+                        most: 20.0,
+                        sec: 10.0,
+                    },
+                    daily: Rates {
+                        most: 2.0,
+                        sec: 1.0,
+                    },
+                },
+                paced::Size {
+                    active: 60,
+                    days: 60,
+                    monthly: quick,
+                    daily: quick,
+                },
+            );
+            paced::measure(server, size).await
+        }
+        Measurement::Throttled => throttled::measure(server, of_size(full, 60, 2)).await,
+        Measurement::Unlimited => {
+            let (active, days) = of_size(full, (2_200, 750), (100, 200));
+            unlimited::measure(server, active, days).await
+        }
+        Measurement::Start => starts::measure().await,
+        Measurement::Memory => {
+            let (active, days) = of_size(full, (2_200, 5_000), (200, 1_000));
+            memory::measure(server, active, days).await
+        }
+        Measurement::Growth => {
+            growth::measure(of_size(
+                full,
+                Size {
+                    funds: 2_200,
+                    days: 2_000,
+                },
+                Size {
+                    funds: 50,
+                    days: 400,
+                },
+            ))
+            .await
+        }
+    }
+}
+
+fn of_size<T>(full: bool, whole: T, small: T) -> T {
+    if full { whole } else { small }
+}
+
+/// What was measured.
 #[expect(clippy::print_stdout, reason = "its output is what it is for")]
 fn show(line: &str) {
     println!("{line}");
+}
+
+/// How far it is, for who waits.
+fn tell(line: &str) {
+    eprintln!("bench: {line}");
 }

@@ -32,6 +32,12 @@ pub fn cpu(process: u32) -> Option<Duration> {
     stat(process).map(|fields| ticks(&fields, 11..13))
 }
 
+/// Processor time of a process, and of those it has started and waited for.
+#[must_use]
+pub fn cpu_with_children(process: u32) -> Option<Duration> {
+    stat(process).map(|fields| ticks(&fields, 11..15))
+}
+
 /// Processor time of the server of this data directory: the postmaster, those it has waited for, and those that live.
 ///
 /// # Errors

@@ -1,5 +1,8 @@
 //! Made-up NAV histories: as many rows as a real market has, without a parser or a site.
 
+use std::fmt;
+use std::str::FromStr;
+
 use jiff::ToSpan as _;
 use jiff::civil::{Date, Weekday, date};
 use schema::observation::DailyPoint;
@@ -22,6 +25,26 @@ impl Size {
     #[must_use]
     pub const fn rows(self) -> usize {
         self.funds * self.days
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.funds, self.days)
+    }
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || format!("{text} is no size; write it as 220x1000: funds and days");
+        let (funds, days) = text.split_once('x').ok_or_else(wrong)?;
+        let number = |digits: &str| digits.parse().map_err(|_| wrong());
+        Ok(Self {
+            funds: number(funds)?,
+            days: number(days)?,
+        })
     }
 }
 
@@ -54,7 +77,7 @@ pub fn business_days(days: usize) -> Vec<Date> {
 pub fn values(fund: usize, day: usize) -> (Number, Number) {
     let wave = (fund * 7919 + day * 31) % 20_011;
     let nav = 90_000 + wave + day;
-    let aum = 150_000_000_00_u64 + (wave as u64) * 7_301 + (day as u64) * 1_013;
+    let aum = 15_000_000_000_u64 + (wave as u64) * 7_301 + (day as u64) * 1_013;
     (decimal(nav as u64, 4), decimal(aum, 2))
 }
 
@@ -95,6 +118,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_size_is_read_as_it_is_written() {
+        let size = Size {
+            funds: 22_000,
+            days: 2_000,
+        };
+        assert_eq!(size.to_string().parse(), Ok(size));
+        assert!("22000".parse::<Size>().is_err());
+    }
+
+    #[test]
     fn a_series_has_its_days_and_ends_on_the_last_one() {
         let dates = business_days(2_000);
         assert_eq!(dates.len(), 2_000);
@@ -103,7 +136,7 @@ mod tests {
         let (nav, aum) = values(3, 5);
         assert_eq!(
             (nav.to_string().as_str(), aum.to_string().as_str()),
-            ("11.3917", "150001739750.2")
+            ("9.3906", "150284862.66")
         );
     }
 }

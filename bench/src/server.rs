@@ -1,6 +1,5 @@
 //! A private PostgreSQL server for one run of the benchmarks, with the settings every user of the embedded one has.
 
-use std::path::Path;
 use std::time::Duration;
 
 use master_runner::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
@@ -71,12 +70,6 @@ impl Server {
     /// The server cannot be found.
     pub fn cpu(&self) -> Result<Duration, Trouble> {
         processes::cpu_of_server(self.postgres.data_dir())
-    }
-
-    /// Where its data lies.
-    #[must_use]
-    pub fn data_dir(&self) -> &Path {
-        self.postgres.data_dir()
     }
 }
 

@@ -124,6 +124,11 @@ impl Replica {
         self.world.log.began_at()
     }
 
+    /// How long the log's times have been counting: the clock by which a test or a measurement compares its own instants with theirs.
+    pub fn elapsed(&self) -> Duration {
+        self.world.log.elapsed()
+    }
+
     /// The market as it is now. Answers wait while this is held.
     pub fn market(&self) -> RwLockReadGuard<'_, Market> {
         self.world.market()

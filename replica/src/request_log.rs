@@ -215,6 +215,10 @@ impl LogBook {
         self.began_at
     }
 
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     pub(crate) fn asks(&self, number: usize, body: &[u8]) {
         let asked = String::from_utf8_lossy(body);
         self.lock().log.requests[number].asked = asked.chars().take(MOST_ASKED_CHARS).collect();

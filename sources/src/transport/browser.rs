@@ -140,8 +140,12 @@ impl Pool {
                 (Some(driver), url, capabilities)
             }
         };
-        let connecting =
-            WebdriverSession::connect(&url, capabilities.into_map(), self.page_timeout);
+        let connecting = WebdriverSession::connect(
+            &url,
+            capabilities.into_map(),
+            &self.user_agent,
+            self.page_timeout,
+        );
         let webdriver = match tokio::time::timeout(START_TIMEOUT, connecting).await {
             Ok(Ok(webdriver)) => webdriver,
             Ok(Err(text)) => {

@@ -207,7 +207,7 @@ fn host_failure(text: &str) -> WireFailure {
 }
 
 /// An error with its causes; reqwest's own text names the URL again and not the reason.
-fn chain(error: &reqwest::Error) -> String {
+pub(super) fn chain(error: &reqwest::Error) -> String {
     let mut causes = Vec::new();
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {

@@ -17,6 +17,7 @@ mod host_gate;
 mod host_health;
 mod http;
 mod lease;
+mod new_session;
 mod pacing;
 mod page_look;
 mod processes;

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use fantoccini::Client;
 use fantoccini::error::CmdError;
-use fantoccini::{Client, ClientBuilder};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use url::Url;
 
 use crate::site::BrowserVisit;
 
+use super::new_session;
 use super::page_look::{DOCUMENT, LOOK, Look, PULSE, SCROLL, cut_short, taken};
 use super::visit_failure::{VisitFailure, is_error_page, led_away, navigation_failure};
 
@@ -32,6 +33,8 @@ const MAX_CHANGES: u32 = 8;
 const GRACE: Duration = Duration::from_secs(3);
 /// How long closing a session may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a browser tells sites that it is.
+const INTRODUCTION: &str = "return navigator.userAgent";
 /// What a session shows between two visits.
 const EMPTY_PAGE: &str = "about:blank";
 
@@ -50,23 +53,31 @@ pub struct Page {
 }
 
 impl WebdriverSession {
-    /// Starts a session at a WebDriver server.
+    /// Starts a session at a WebDriver server. A browser that does not introduce itself as `user_agent` is not what was
+    /// asked for, whatever the server says: it asks no site for anything (P4).
     pub async fn connect(
         server: &Url,
         capabilities: Map<String, Value>,
+        user_agent: &str,
         page_timeout: Duration,
     ) -> Result<Self, String> {
-        let mut builder =
-            ClientBuilder::rustls().map_err(|error| format!("TLS cannot be set up: {error}"))?;
-        let client = builder
-            .capabilities(capabilities)
-            .connect(server.as_str())
+        let client = new_session::start(server, capabilities)
             .await
             .map_err(|error| format!("no session at {server}: {error}"))?;
-        Ok(Self {
+        let session = Self {
             client,
             page_timeout,
-        })
+        };
+        let introduces = session.client.execute(INTRODUCTION, Vec::new()).await;
+        match introduces {
+            Ok(Value::String(agent)) if agent == user_agent => Ok(session),
+            other => {
+                session.close().await;
+                Err(format!(
+                    "the browser at {server} introduces itself as {other:?} instead of {user_agent:?}: the server did not pass on what the session should be"
+                ))
+            }
+        }
     }
 
     /// Ends the session and its browser, waiting at most some seconds.

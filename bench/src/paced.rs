@@ -1,0 +1,101 @@
+//! Cycles at the pace that politeness allows: beside the time that the busiest host's requests take at its rate.
+
+use replica::{LoggedRequest, Replica};
+
+use crate::Trouble;
+use crate::children::Ended;
+use crate::figures::{Figure, Report, Target};
+use crate::limits::{floor, ratio};
+use crate::market::{DAY_AFTER, MONTHLY, Market};
+use crate::requests::{by_host, table};
+use crate::runner::{Rates, Told, Warehouse, run};
+use crate::server::Server;
+
+/// How long a real site takes to answer.
+const LATENCY_MS: u64 = 150;
+/// What every site allows at once by the configuration's defaults.
+const IN_FLIGHT: usize = 3;
+
+/// What is run.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// Active funds.
+    pub active: usize,
+    /// Days of their series.
+    pub days: usize,
+    /// Of the monthly cycle.
+    pub monthly: Rates,
+    /// Of the daily cycle.
+    pub daily: Rates,
+}
+
+/// A monthly cycle into an empty warehouse, the market one day on, a daily cycle.
+///
+/// # Errors
+/// A cycle that does not complete.
+pub async fn measure(server: &Server, size: Size) -> Result<Report, Trouble> {
+    let market = Market {
+        active: size.active,
+        days: size.days,
+        latency_ms: LATENCY_MS,
+    };
+    let replica = market.start().await?;
+    let database = server.database().await?;
+    let funds = replica.market().codes().len();
+    let told = |rates| Told {
+        mode: "Hybrid",
+        rates,
+        in_flight: IN_FLIGHT,
+        warehouse: Warehouse::At(database.url()),
+    };
+    let mut report = Report::default();
+
+    let monthly = run(&told(size.monthly), &replica.urls(), &MONTHLY).await?;
+    let asked = replica.log().requests;
+    report.add("monthly", funds, &monthly, &asked, size.monthly)?;
+
+    replica.advance_days(1);
+    let before = asked.len();
+    let daily = run(&told(size.daily), &replica.urls(), &DAY_AFTER).await?;
+    let asked = asked_since(&replica, before);
+    report.add("daily", funds, &daily, &asked, size.daily)?;
+    Ok(report)
+}
+
+fn asked_since(replica: &Replica, before: usize) -> Vec<LoggedRequest> {
+    replica.log().requests.split_off(before)
+}
+
+impl Report {
+    fn add(
+        &mut self,
+        kind: &str,
+        funds: usize,
+        ended: &Ended,
+        asked: &[LoggedRequest],
+        rates: Rates,
+    ) -> Result<(), Trouble> {
+        let (site, floor) = floor(&by_host(asked), rates).ok_or("nothing was asked")?;
+        self.figures.push(Figure {
+            what: format!(
+                "{kind} cycle, {funds} funds, Hybrid, {}/s a host (SEC {}/s), {LATENCY_MS} ms",
+                rates.most, rates.sec
+            ),
+            measured: format!("{:.1} s", ended.wall.as_secs_f64()),
+            limit: format!(
+                "{:.1} s: what {} must be asked, at its rate",
+                floor.as_secs_f64(),
+                site.name()
+            ),
+            ratio: ratio(ended.wall, floor),
+            target: Target::AtMost(1.05),
+            remark: format!("{} requests of all hosts", asked.len()),
+        });
+        self.tables.push(table(
+            &format!("Requests of the {kind} cycle, {funds} active funds:"),
+            asked,
+            funds,
+        ));
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! The released `master_runner` as a child, with a `runner.ron` that leads to a replica.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use replica::Urls;
+use tempfile::TempDir;
+
+use crate::Trouble;
+use crate::children::{self, Ended};
+
+/// Requests per second that a host may be asked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rates {
+    /// Of Finnomena, WealthMagik and the factsheets' host.
+    pub most: f64,
+    /// Of the SEC's hosts.
+    pub sec: f64,
+}
+
+impl Rates {
+    /// As good as no limit: more than this the runner takes for a slip of the pen.
+    pub const NONE: Self = Self {
+        most: 1000.0,
+        sec: 1000.0,
+    };
+}
+
+/// Where the warehouse is.
+#[derive(Debug, Clone, Copy)]
+pub enum Warehouse<'place> {
+    /// On a server that runs.
+    At(&'place str),
+    /// In a private server that the runner starts and stops itself.
+    Embedded(&'place Path),
+}
+
+/// What a runner is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'place> {
+    /// `Sequential`, `Hybrid` or `Parallel`.
+    pub mode: &'static str,
+    /// How often a host may be asked.
+    pub rates: Rates,
+    /// How many requests a host may have in flight.
+    pub in_flight: usize,
+    /// Where the warehouse is.
+    pub warehouse: Warehouse<'place>,
+}
+
+impl Told<'_> {
+    fn runner_ron(&self, urls: &Urls) -> String {
+        let Self {
+            mode,
+            rates,
+            in_flight,
+            warehouse,
+        } = self;
+        let Rates { most, sec } = rates;
+        let database = match warehouse {
+            Warehouse::At(_) => String::new(),
+            Warehouse::Embedded(data_dir) => format!("database: Embedded(data_dir: {data_dir:?}),"),
+        };
+        format!(
+            "(
+    mode: {mode},
+    {database}
+    sources: (
+        finnomena: (base_url: {:?}, requests_per_sec: {most:?}, concurrent_requests: {in_flight}, factsheet_hosts: [{:?}]),
+        wealthmagik: (base_url: {:?}, requests_per_sec: {most:?}, concurrent_requests: {in_flight}, factsheet_hosts: [{:?}], transport: Http),
+        sec_fundcheck: (page_url: {:?}, api_url: {:?}, requests_per_sec: {sec:?}, concurrent_requests: {in_flight}, transport: Http),
+    ),
+    user_agent_contact: \"bench@example.org\",
+)
+",
+            urls.finnomena, urls.documents, urls.wealthmagik, urls.documents, urls.sec_page, urls.sec_api
+        )
+    }
+}
+
+/// Runs it to its end, which must be a complete cycle.
+///
+/// # Errors
+/// It cannot be run, or it ends with another exit code than 0.
+pub async fn run(told: &Told<'_>, urls: &Urls, args: &[&str]) -> Result<Ended, Trouble> {
+    let folder = TempDir::with_prefix("master_runner-bench-runner-")?;
+    std::fs::write(folder.path().join("runner.ron"), told.runner_ron(urls))?;
+    let mut command = Command::new(program()?);
+    command
+        .args(["--once", "--no-progress"])
+        .args(args)
+        .current_dir(folder.path())
+        .env_remove("RUST_LOG");
+    match told.warehouse {
+        Warehouse::At(url) => command.env("DATABASE_URL", url),
+        Warehouse::Embedded(_) => command.env_remove("DATABASE_URL"),
+    };
+    let ended = children::run(command, &folder.path().join("said")).await?;
+    if ended.code == Some(0) {
+        return Ok(ended);
+    }
+    Err(format!(
+        "master_runner {} ended with {:?} instead of 0; its last lines:\n{}",
+        args.join(" "),
+        ended.code,
+        last_lines(&ended.said, 40)
+    )
+    .into())
+}
+
+/// The runner that was built with this program.
+fn program() -> Result<PathBuf, Trouble> {
+    let program = std::env::current_exe()?.with_file_name("master_runner");
+    if program.is_file() {
+        return Ok(program);
+    }
+    Err(format!("{} is not there; script/bench builds it", program.display()).into())
+}
+
+fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_log_is_shown() {
+        assert_eq!(last_lines("a\nb\nc\n", 2), "b\nc");
+        assert_eq!(last_lines("a", 2), "a");
+    }
+}

@@ -1,0 +1,44 @@
+//! Whether anything was written: rows by the transaction that wrote them.
+
+use crate::Trouble;
+use crate::server::Database;
+
+/// What a pass over unchanged sources must leave alone, beside the seven tables.
+const OTHERS: [&str; 4] = [
+    "runner.observation",
+    "runner.daily_dissent",
+    "history.change",
+    "history.portfolio",
+];
+
+/// The number of a transaction that begins now.
+///
+/// # Errors
+/// The server's own.
+pub async fn next_transaction(database: &Database) -> Result<i64, Trouble> {
+    let client = database.connect().await?;
+    let row = client
+        .query_one("SELECT pg_current_xact_id()::text::bigint", &[])
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Rows of values that this transaction or a later one has written.
+///
+/// # Errors
+/// The server's own.
+pub async fn rows_since(database: &Database, transaction: i64) -> Result<i64, Trouble> {
+    let client = database.connect().await?;
+    let mut written = 0;
+    let seven = replica::TABLES
+        .iter()
+        .map(|(name, _)| format!("public.{name}"));
+    for table in seven.chain(OTHERS.map(str::to_owned)) {
+        let counting = format!("SELECT count(*) FROM {table} WHERE xmin::text::bigint >= $1");
+        written += client
+            .query_one(&counting, &[&transaction])
+            .await?
+            .try_get::<_, i64>(0)?;
+    }
+    Ok(written)
+}
