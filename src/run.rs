@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor as _, Addr};
 use actors::loader_actor::WriterSettings;
-use actors::messages::{BeginShutdown, ReadSnapshot};
+use actors::messages::{BeginShutdown, EndActors, ReadSnapshot};
 use actors::supervisor::{SpineFailed, Supervisor, SupervisorSettings};
 use futures_util::FutureExt as _;
 use jiff::Zoned;
@@ -155,6 +155,8 @@ async fn run_on(
     };
     shown.abort();
     signals.abort();
+    // One that has ended already has ended the others.
+    let _ = job.supervisor.send(EndActors).await;
     outcome
 }
 

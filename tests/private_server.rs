@@ -54,6 +54,29 @@ async fn a_private_server_that_is_killed_in_mid_cycle_comes_back_and_nothing_is_
     server.stop().await.expect("the server stops");
 }
 
+/// A run that is done lets go of the database before its private server is stopped: nothing is left that would miss it, and
+/// say so below the summary.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_done_does_not_miss_the_server_it_stops() {
+    let mut world = World::new(MarketConfig {
+        funds: 12,
+        days: 20,
+        ..MarketConfig::default()
+    })
+    .await;
+    std::fs::set_permissions(world.dir(), std::fs::Permissions::from_mode(0o755))
+        .expect("the folder is opened");
+    let data_dir = world.dir().join("data/postgres");
+    world.settings.more = format!("database: Embedded(data_dir: {data_dir:?}),");
+    for _ in 0..4 {
+        let mut command = world.command(&["--once", "--fresh", "--cycle", "daily"]);
+        command.env_remove("DATABASE_URL");
+        let run = ended(command.spawn().expect("the runner starts")).await;
+        run.exits(0);
+        assert!(!run.said.contains("WARN"), "{}", run.said);
+    }
+}
+
 /// Kills the postmaster that runs, once it is another one than `before`; returns its process id.
 async fn kill_postmaster(data_dir: &Path, before: Option<i32>) -> i32 {
     loop {

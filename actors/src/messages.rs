@@ -145,6 +145,12 @@ pub struct ChildExited {
 #[rtype(result = "()")]
 pub struct BeginShutdown;
 
+/// run -> supervisor: all is done. Everybody ends, and with the loader the session in the database: what is closed next
+/// may be the server itself.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct EndActors;
+
 /// progress bars, status -> supervisor: how things stand.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Snapshot")]

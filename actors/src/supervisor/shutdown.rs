@@ -5,7 +5,7 @@ use schema::{SourceName, failpoint};
 
 use super::{SourceEnd, Supervisor};
 use crate::child::ExitReason;
-use crate::messages::BeginShutdown;
+use crate::messages::{BeginShutdown, EndActors};
 
 impl Handler<BeginShutdown> for Supervisor {
     type Result = ();
@@ -32,17 +32,33 @@ impl Handler<BeginShutdown> for Supervisor {
             return;
         }
         context.run_later(self.settings.shutdown_deadline, |actor, _context| {
-            for running in actor.running.values() {
-                if let Some(child) = &running.child {
-                    child.kill(ExitReason::Killed);
-                }
-            }
-            if let Some((_, merge)) = &actor.merge {
-                merge.kill(ExitReason::Killed);
-            }
-            if let Some((_, loader)) = &actor.loader {
-                loader.kill(ExitReason::Killed);
-            }
+            actor.kill_all();
         });
+    }
+}
+
+impl Handler<EndActors> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _end: EndActors, context: &mut Self::Context) {
+        self.kill_all();
+        context.stop();
+    }
+}
+
+impl Supervisor {
+    /// Top-down (A1).
+    fn kill_all(&self) {
+        for running in self.running.values() {
+            if let Some(child) = &running.child {
+                child.kill(ExitReason::Killed);
+            }
+        }
+        if let Some((_, merge)) = &self.merge {
+            merge.kill(ExitReason::Killed);
+        }
+        if let Some((_, loader)) = &self.loader {
+            loader.kill(ExitReason::Killed);
+        }
     }
 }
