@@ -30,24 +30,27 @@ pub fn target(
     scope: RedirectScope,
     factsheet_hosts: &[String],
 ) -> Result<Url, String> {
+    // It may itself be where another redirect has led.
+    let said_by = shown(from);
     let Some(location) = location else {
-        return Err(format!("{from} answered {status} without saying where to"));
+        return Err(format!(
+            "{said_by} answered {status} without saying where to"
+        ));
     };
     let to = from.join(location).map_err(|error| {
-        format!(
-            "{from} redirects to {:?}, which is no URL: {error}",
-            shown(location)
-        )
+        // Cut when it is spelt out: a control character takes six places.
+        let spelt = shown(format_args!("{location:?}"));
+        format!("{said_by} redirects to {spelt}, which is no URL: {error}")
     })?;
     if is_post && !matches!(status, 307 | 308) {
         return Err(format!(
-            "{from} answered a POST with {status} to {}; only 307 and 308 keep the question",
+            "{said_by} answered a POST with {status} to {}; only 307 and 308 keep the question",
             shown(&to)
         ));
     }
     let (Some(from_host), Some(to_host)) = (HostKey::of(from), HostKey::of(&to)) else {
         return Err(format!(
-            "{from} redirects to {}, which is not http or https",
+            "{said_by} redirects to {}, which is not http or https",
             shown(&to)
         ));
     };
@@ -69,10 +72,10 @@ pub fn target(
     let to_host = shown(to_host);
     Err(match scope {
         RedirectScope::FactsheetHosts => format!(
-            "{from} redirects to {to_host}, which is not among the source's factsheet_hosts; if that host is right, add it there"
+            "{said_by} redirects to {to_host}, which is not among the source's factsheet_hosts; if that host is right, add it there"
         ),
         _ => format!(
-            "{from} redirects to another host, {to_host}; if the site has moved, set the source's base_url to it"
+            "{said_by} redirects to another host, {to_host}; if the site has moved, set the source's base_url to it"
         ),
     })
 }
@@ -88,9 +91,11 @@ mod tests {
 
     #[test]
     fn a_refused_location_is_shown_bounded() {
-        let from = Url::parse("https://a.th/a").expect("a URL");
         let long = "x".repeat(60_000);
+        let from = Url::parse(&format!("https://a.th/{long}")).expect("a URL");
+        let controls = "\u{19}".repeat(60_000);
         for (location, is_post) in [
+            (format!("//Q{controls}"), false),
             (format!("https://{long}.th/"), false),
             (format!("data:{long}"), false),
             (format!("/{long}"), true),
@@ -99,7 +104,7 @@ mod tests {
             let scope = RedirectScope::SameHost;
             let refused = target(&from, 302, Some(&location), is_post, scope, &[]);
             let sentence = refused.expect_err("not allowed");
-            assert!(sentence.len() < 500, "{} bytes", sentence.len());
+            assert!(sentence.len() < 600, "{} bytes", sentence.len());
         }
     }
 
