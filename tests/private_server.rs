@@ -1,7 +1,7 @@
 //! A private server that dies under a running cycle: it has nobody but the runner to bring it back.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use master_runner::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
@@ -22,11 +22,7 @@ async fn a_private_server_that_is_killed_in_mid_cycle_comes_back_and_nothing_is_
         ..MarketConfig::default()
     })
     .await;
-    // The server's user must get to its folder.
-    std::fs::set_permissions(world.dir(), std::fs::Permissions::from_mode(0o755))
-        .expect("the folder is opened");
-    let data_dir = world.dir().join("data/postgres");
-    world.settings.more = format!("database: Embedded(data_dir: {data_dir:?}),");
+    let data_dir = on_a_private_server(&mut world);
     let mut command = world.command(&["--once", "--cycle", "monthly"]);
     command.env_remove("DATABASE_URL");
     let run = command.spawn().expect("the runner starts");
@@ -64,10 +60,7 @@ async fn a_run_that_is_done_does_not_miss_the_server_it_stops() {
         ..MarketConfig::default()
     })
     .await;
-    std::fs::set_permissions(world.dir(), std::fs::Permissions::from_mode(0o755))
-        .expect("the folder is opened");
-    let data_dir = world.dir().join("data/postgres");
-    world.settings.more = format!("database: Embedded(data_dir: {data_dir:?}),");
+    on_a_private_server(&mut world);
     for _ in 0..4 {
         let mut command = world.command(&["--once", "--fresh", "--cycle", "daily"]);
         command.env_remove("DATABASE_URL");
@@ -75,6 +68,16 @@ async fn a_run_that_is_done_does_not_miss_the_server_it_stops() {
         run.exits(0);
         assert!(!run.said.contains("WARN"), "{}", run.said);
     }
+}
+
+/// From now on the world's runners keep their warehouse on a server of their own, with its data in the folder returned.
+fn on_a_private_server(world: &mut World) -> PathBuf {
+    // The server's user must get to its folder.
+    std::fs::set_permissions(world.dir(), std::fs::Permissions::from_mode(0o755))
+        .expect("the folder is opened");
+    let data_dir = world.dir().join("data/postgres");
+    world.settings.more = format!("database: Embedded(data_dir: {data_dir:?}),");
+    data_dir
 }
 
 /// Kills the postmaster that runs, once it is another one than `before`; returns its process id.

@@ -203,6 +203,7 @@ impl LaneWork {
         more
     }
 
+    /// See [`LaneWork::run_group`], of what was taken.
     async fn work_on(
         &self,
         lane: usize,
