@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tokio_postgres::Transaction;
-
 use crate::fold::HeldCode;
 use crate::{FundCode, SourceName};
 
+use super::connection::{Queries as _, Transaction};
 use super::error::StoreError;
 use super::history::{self, Change};
 

@@ -3,32 +3,37 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use tokio_postgres::{Client, Transaction};
-
 use crate::{Outcome, Reject, TaskAnswer, failpoint};
 
+use super::connection::{Connection, Queries as _, Transaction};
 use super::cycles::Cycle;
 use super::error::StoreError;
 use super::report::{Batch, BatchReport};
 use super::tasks;
 use super::transaction::{count_refused, write_answers};
 
+/// A batch is small and the tables are long: they are looked up by key, never read from end to end, whatever the
+/// statistics of a table that was filled a moment ago say.
+const BY_KEY: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+
 /// Commits the batch, or returns its report if it is found to be committed already.
 pub(super) async fn commit(
-    client: &mut Client,
+    client: &mut Connection,
     cycle: &Cycle,
     batch: &Batch,
 ) -> Result<BatchReport, StoreError> {
     failpoint::BATCH_BEFORE.pass().await?;
     let mut tx = client.transaction().await?;
     failpoint::BATCH_BEGUN.pass().await?;
-    let last = tx
-        .query_opt("SELECT batch_id, report FROM runner.last_batch", &[])
+    tx.batch_execute(BY_KEY).await?;
+    let committed = tx
+        .query_opt(
+            "SELECT report FROM runner.last_batch WHERE batch_id = $1",
+            &[&batch.id.as_str()],
+        )
         .await?;
-    if let Some(row) = last
-        && row.try_get::<_, String>(0)? == batch.id.as_str()
-    {
-        return serde_json::from_value(row.try_get(1)?).map_err(|error| {
+    if let Some(row) = committed {
+        return serde_json::from_value(row.try_get(0)?).map_err(|error| {
             StoreError::Inconsistent(format!("the report of the last batch: {error}"))
         });
     }
@@ -58,7 +63,7 @@ fn write_halving<'call>(
     answers: &'call [TaskAnswer],
 ) -> Pin<Box<dyn Future<Output = Result<BatchReport, StoreError>> + Send + 'call>> {
     Box::pin(async move {
-        let savepoint = tx.transaction().await?;
+        let savepoint = tx.savepoint().await?;
         match write_answers(&savepoint, cycle, answers).await {
             Ok(report) => {
                 savepoint.commit().await?;

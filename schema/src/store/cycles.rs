@@ -4,8 +4,9 @@ use std::fmt;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use tokio_postgres::{GenericClient, Row, Transaction};
+use tokio_postgres::Row;
 
+use super::connection::{Queries, Transaction};
 use super::error::StoreError;
 use super::funds;
 use super::reader::CycleStatus;
@@ -295,7 +296,7 @@ const MAX_FAILURES: i64 = 50;
 
 /// What a cycle came to so far.
 pub(super) async fn totals(
-    client: &impl GenericClient,
+    client: &impl Queries,
     cycle: &Cycle,
 ) -> Result<CycleTotals, StoreError> {
     let row = client
@@ -313,9 +314,7 @@ pub(super) async fn totals(
 }
 
 /// What the schedule decides by.
-pub(super) async fn schedule_facts(
-    client: &impl GenericClient,
-) -> Result<ScheduleFacts, StoreError> {
+pub(super) async fn schedule_facts(client: &impl Queries) -> Result<ScheduleFacts, StoreError> {
     let closed = client
         .query_one(
             "SELECT max(cycle_date) FILTER (WHERE kind = 'daily'), max(cycle_date) FILTER (WHERE kind = 'monthly')
@@ -359,7 +358,7 @@ pub(super) async fn schedule_facts(
 
 /// The newest cycles first.
 pub(super) async fn newest(
-    client: &impl GenericClient,
+    client: &impl Queries,
     limit: usize,
 ) -> Result<Vec<CycleStatus>, StoreError> {
     let rows = client

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use tokio_postgres::Transaction;
 
 use crate::merge_daily::{
     DayField, DayRow, Dissents, Values, first_said, merge_day, row_source, stands_as_said,
@@ -13,7 +12,8 @@ use crate::merge_daily::{
 use crate::precedence::NAV_AND_AUM;
 use crate::{Number, SourceName, failpoint};
 
-use super::daily_rows::{self, NewDay};
+use super::connection::Transaction;
+use super::daily_rows::{self, Encoded, NewDay};
 use super::error::StoreError;
 use super::history::{self, Change};
 use super::report::{RecordCounts, TableCounts};
@@ -64,25 +64,67 @@ impl<'said> Changes<'said> {
     }
 }
 
+/// What is to be written, as the server takes it.
+struct Prepared {
+    counts: TableCounts,
+    new: Encoded,
+    other: Encoded,
+    replaced: Vec<Change>,
+    dissents: Vec<(Day, Dissents)>,
+}
+
 /// Writes the statements of a batch about funds of the universe.
 pub(super) async fn write(
     tx: &Transaction<'_>,
     cycle_id: i64,
-    statements: &Statements,
+    statements: Statements,
 ) -> Result<TableCounts, StoreError> {
     if statements.is_empty() {
         return Ok(TableCounts::default());
     }
-    let standing = daily_rows::read(tx, statements).await?;
-    let different = different(statements, &standing);
+    let standing = daily_rows::read(tx, &statements).await?;
+    let different = different(&statements, &standing);
     let dissents = set_aside::read_dissents(tx, &different).await?;
     failpoint::BATCH_DAYS_COMPARED.pass().await?;
-    let changes = compare(statements, &standing, dissents);
-    daily_rows::insert(tx, cycle_id, &changes.new).await?;
-    history::write(tx, Some(cycle_id), &changes.replaced).await?;
-    daily_rows::update(tx, cycle_id, &changes.other).await?;
-    set_aside::write_dissents(tx, cycle_id, &changes.dissents).await?;
-    Ok(changes.counts)
+    // Thousands of days: not on the thread that all actors live on (A9).
+    let prepared = apart(move || prepare(cycle_id, &statements, &standing, dissents)).await?;
+    daily_rows::insert(tx, prepared.new).await?;
+    history::write(tx, Some(cycle_id), &prepared.replaced).await?;
+    daily_rows::update(tx, prepared.other).await?;
+    set_aside::write_dissents(tx, cycle_id, &prepared.dissents).await?;
+    Ok(prepared.counts)
+}
+
+/// Does `work` on a thread of its own; a panic there is one here.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(StoreError::Inconsistent(
+                "the program ends while a batch is prepared; nothing of it was committed"
+                    .to_owned(),
+            )),
+        },
+    }
+}
+
+fn prepare(
+    cycle_id: i64,
+    statements: &Statements,
+    standing: &Standing,
+    dissents: BTreeMap<Day, Dissents>,
+) -> Result<Prepared, StoreError> {
+    let changes = compare(statements, standing, dissents);
+    Ok(Prepared {
+        new: daily_rows::encode(cycle_id, &changes.new)?,
+        other: daily_rows::encode(cycle_id, &changes.other)?,
+        counts: changes.counts,
+        replaced: changes.replaced,
+        dissents: changes.dissents,
+    })
 }
 
 /// What stands, by fund.

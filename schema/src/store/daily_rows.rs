@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::TryStreamExt;
+use bytes::{BufMut as _, Bytes, BytesMut};
+use futures_util::{SinkExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use rust_decimal::Decimal;
-use tokio_postgres::Transaction;
-use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::{IsNull, ToSql, Type};
 
 use crate::merge_daily::{DayRow, row_source};
 use crate::{Number, SourceName};
 
+use super::connection::{Queries as _, Transaction};
 use super::daily::{Standing, Statements};
 use super::error::StoreError;
 
@@ -23,11 +23,6 @@ pub(super) const STAGING: &str = "
         nav_said_by SMALLINT, bid_said_by SMALLINT, offer_said_by SMALLINT, aum_said_by SMALLINT,
         cycle_id BIGINT
     ) ON COMMIT DELETE ROWS;";
-
-/// A batch is small and the series is long: it is looked up by its key, never read from end to end, whatever the
-/// statistics of a table that was filled a moment ago say.
-const BY_KEY: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
-const AS_PLANNED: &str = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
 
 const COLUMNS: &str = "fund_code, nav_date, nav_value, bid, offer, aum, source,
     nav_said_by, bid_said_by, offer_said_by, aum_said_by, cycle_id";
@@ -53,8 +48,6 @@ pub(super) async fn read(
             lasts.push(*last);
         }
     }
-    tx.batch_execute(BY_KEY).await?;
-    let parameters: [&(dyn ToSql + Sync); 3] = [&codes, &firsts, &lasts];
     let rows = tx
         .query_raw(
             "SELECT spoken.place, d.nav_date, d.nav_value, d.bid, d.offer, d.aum,
@@ -63,7 +56,7 @@ pub(super) async fn read(
                   AS spoken (fund_code, first_date, last_date, place)
              JOIN public.funds_daily d
                ON d.fund_code = spoken.fund_code AND d.nav_date BETWEEN spoken.first_date AND spoken.last_date",
-            parameters,
+            &[&codes, &firsts, &lasts],
         )
         .await?;
     let mut rows = std::pin::pin!(rows);
@@ -82,7 +75,6 @@ pub(super) async fn read(
             days.insert(row.try_get(1)?, day);
         }
     }
-    tx.batch_execute(AS_PLANNED).await?;
     Ok(codes.into_iter().map(str::to_owned).zip(standing).collect())
 }
 
@@ -96,26 +88,17 @@ fn stored(value: Option<Decimal>) -> Result<Option<Number>, StoreError> {
 }
 
 /// Writes days that have no row yet.
-pub(super) async fn insert(
-    tx: &Transaction<'_>,
-    cycle_id: i64,
-    days: &[NewDay<'_>],
-) -> Result<(), StoreError> {
-    copy(tx, "public.funds_daily", cycle_id, days).await
+pub(super) async fn insert(tx: &Transaction<'_>, days: Encoded) -> Result<(), StoreError> {
+    copy(tx, "public.funds_daily", days).await
 }
 
 /// Writes days in place of those that stand.
-pub(super) async fn update(
-    tx: &Transaction<'_>,
-    cycle_id: i64,
-    days: &[NewDay<'_>],
-) -> Result<(), StoreError> {
-    if days.is_empty() {
+pub(super) async fn update(tx: &Transaction<'_>, days: Encoded) -> Result<(), StoreError> {
+    if days.0.is_empty() {
         return Ok(());
     }
     tx.batch_execute("TRUNCATE changed_daily").await?;
-    copy(tx, "changed_daily", cycle_id, days).await?;
-    tx.batch_execute(BY_KEY).await?;
+    copy(tx, "changed_daily", days).await?;
     tx.execute(
         &format!(
             "INSERT INTO public.funds_daily AS standing ({COLUMNS}) SELECT {COLUMNS} FROM changed_daily
@@ -137,17 +120,11 @@ pub(super) async fn update(
         &[],
     )
     .await?;
-    tx.batch_execute(AS_PLANNED).await?;
     Ok(())
 }
 
-async fn copy(
-    tx: &Transaction<'_>,
-    table: &str,
-    cycle_id: i64,
-    days: &[NewDay<'_>],
-) -> Result<(), StoreError> {
-    if days.is_empty() {
+async fn copy(tx: &Transaction<'_>, table: &str, days: Encoded) -> Result<(), StoreError> {
+    if days.0.is_empty() {
         return Ok(());
     }
     let sink = tx
@@ -155,32 +132,86 @@ async fn copy(
             "COPY {table} ({COLUMNS}) FROM STDIN (FORMAT binary)"
         ))
         .await?;
-    let mut types = vec![Type::TEXT, Type::DATE];
-    types.extend([
-        Type::NUMERIC,
-        Type::NUMERIC,
-        Type::NUMERIC,
-        Type::NUMERIC,
-        Type::TEXT,
-    ]);
-    types.extend([Type::INT2, Type::INT2, Type::INT2, Type::INT2, Type::INT8]);
-    let writer = BinaryCopyInWriter::new(sink, &types);
-    let mut writer = std::pin::pin!(writer);
+    let mut sink = std::pin::pin!(sink);
+    for piece in days.0 {
+        sink.feed(piece).await?;
+    }
+    sink.finish().await?;
+    Ok(())
+}
+
+/// Days as the server's `COPY … (FORMAT binary)` takes them, in pieces.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Encoded(Vec<Bytes>);
+
+/// A piece is sent once it is so long.
+const PIECE: usize = 256 * 1024;
+/// The signature of the format, no flags, no header extension.
+const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// What stands in place of a row's number of fields behind the last row.
+const TRAILER: i16 = -1;
+/// What stands in place of a field's length where it is NULL.
+const NULL: i32 = -1;
+
+/// Encodes days in the order of [`COLUMNS`].
+///
+/// # Errors
+/// A value that the server's type cannot hold.
+pub(super) fn encode(cycle_id: i64, days: &[NewDay<'_>]) -> Result<Encoded, StoreError> {
+    if days.is_empty() {
+        return Ok(Encoded::default());
+    }
+    let mut pieces = Vec::new();
+    let mut piece = BytesMut::with_capacity(PIECE);
+    piece.put_slice(HEADER);
     for NewDay {
         fund_code,
         nav_date,
         row,
     } in days
     {
+        if piece.len() >= PIECE {
+            pieces.push(std::mem::replace(&mut piece, BytesMut::with_capacity(PIECE)).freeze());
+        }
         let source = row_source(row).map(SourceName::as_str);
         let [nav, bid, offer, aum] = row.values.map(|value| value.map(Number::decimal));
         let [nav_by, bid_by, offer_by, aum_by] = row.said_by;
-        let columns: [&(dyn ToSql + Sync); 12] = [
-            fund_code, nav_date, &nav, &bid, &offer, &aum, &source, &nav_by, &bid_by, &offer_by,
-            &aum_by, &cycle_id,
+        let fields: [(&dyn ToSql, &Type); 12] = [
+            (fund_code, &Type::TEXT),
+            (nav_date, &Type::DATE),
+            (&nav, &Type::NUMERIC),
+            (&bid, &Type::NUMERIC),
+            (&offer, &Type::NUMERIC),
+            (&aum, &Type::NUMERIC),
+            (&source, &Type::TEXT),
+            (&nav_by, &Type::INT2),
+            (&bid_by, &Type::INT2),
+            (&offer_by, &Type::INT2),
+            (&aum_by, &Type::INT2),
+            (&cycle_id, &Type::INT8),
         ];
-        writer.as_mut().write(&columns).await?;
+        piece.put_i16(12);
+        for (value, kind) in fields {
+            put_field(&mut piece, value, kind).map_err(|why| {
+                StoreError::Inconsistent(format!("{fund_code} on {nav_date}: {why}"))
+            })?;
+        }
     }
-    writer.finish().await?;
+    piece.put_i16(TRAILER);
+    pieces.push(piece.freeze());
+    Ok(Encoded(pieces))
+}
+
+fn put_field(
+    piece: &mut BytesMut,
+    value: &dyn ToSql,
+    kind: &Type,
+) -> Result<(), Box<dyn std::error::Error + Sync + Send>> {
+    let at = piece.len();
+    piece.put_i32(NULL);
+    if let IsNull::No = value.to_sql_checked(kind, piece)? {
+        let length = i32::try_from(piece.len() - at - size_of::<i32>())?;
+        piece[at..at + size_of::<i32>()].copy_from_slice(&length.to_be_bytes());
+    }
     Ok(())
 }

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tokio_postgres::Transaction;
-
 use crate::columns::Fields;
 use crate::fold::{Content, Held};
 use crate::merge_funds::{MergedRow, Statements, merge_codes, merge_row};
@@ -12,6 +10,7 @@ use crate::precedence::{ROW_TABLES, RowTable, Voice, portfolio_place};
 use crate::{Dataset, FundCode, failpoint};
 
 use super::codes::{self, CodeEffect, CodeEffects};
+use super::connection::Transaction;
 use super::error::StoreError;
 use super::portfolios::{self, NewPortfolio, PortfolioEffect};
 use super::report::{RecordCounts, TableCounts};

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use tokio_postgres::GenericClient;
 
 use crate::fold::{Content, Held};
 use crate::merge_funds::{Statements, is_stale, merge_row};
 use crate::precedence::{ROW_TABLES, RowTable, Voice};
 use crate::{Dataset, FundCode, SourceName};
 
+use super::connection::Queries;
 use super::daily::read_source;
 use super::error::StoreError;
 use super::observations;
@@ -120,7 +120,7 @@ pub struct RejectedRecord {
 const MAX_REJECTED: i64 = 50;
 
 pub(super) async fn read(
-    client: &impl GenericClient,
+    client: &impl Queries,
     fund_code: &FundCode,
 ) -> Result<Option<Explanation>, StoreError> {
     let code = fund_code.as_str();
@@ -278,7 +278,7 @@ fn other_statements(held: &Statements, said_at: &BTreeMap<Voice, Timestamp>) -> 
 }
 
 async fn newest_day(
-    client: &impl GenericClient,
+    client: &impl Queries,
     code: &str,
 ) -> Result<Option<DayExplanation>, StoreError> {
     let day = client
@@ -318,10 +318,7 @@ async fn newest_day(
     }))
 }
 
-async fn rejected(
-    client: &impl GenericClient,
-    code: &str,
-) -> Result<Vec<RejectedRecord>, StoreError> {
+async fn rejected(client: &impl Queries, code: &str) -> Result<Vec<RejectedRecord>, StoreError> {
     let rows = client
         .query(
             "SELECT source, page, field, reason, sample, severity, rejected_at FROM runner.rejected

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use tokio_postgres::Transaction;
 
 use crate::fund_status::{ListStanding, fund_status};
 use crate::{FundCode, Observation, Said, SourceName};
 
+use super::connection::{Queries as _, Transaction};
 use super::cycles::Cycle;
 use super::error::StoreError;
 

@@ -1,7 +1,6 @@
 //! `history.change`: every present value that is replaced (D10).
 
-use tokio_postgres::Transaction;
-
+use super::connection::{Queries as _, Transaction};
 use super::error::StoreError;
 
 /// A present value that is replaced.

@@ -1,9 +1,8 @@
 //! Whole lists: one that shrank is no answer (D7).
 
-use tokio_postgres::Transaction;
-
 use crate::{Observation, Outcome, Said, TaskAnswer, TaskId};
 
+use super::connection::{Queries as _, Transaction};
 use super::cycles::{Cycle, Scope};
 use super::error::StoreError;
 

@@ -8,6 +8,7 @@
 mod adoption;
 mod codes;
 mod commit;
+mod connection;
 mod cycles;
 mod daily;
 mod daily_rows;

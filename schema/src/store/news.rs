@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use jiff::civil::Date;
-use tokio_postgres::Transaction;
 
 use crate::observation::News;
 use crate::{Observation, Said, SourceName};
 
+use super::connection::{Queries as _, Transaction};
 use super::cycles::Cycle;
 use super::error::StoreError;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
-use tokio_postgres::{Row, Transaction};
+use tokio_postgres::Row;
 
 use crate::columns::{Fields, Kind, Value};
 use crate::fold::{AdoptedPortfolio, Content, Held, HeldCode};
@@ -13,6 +13,7 @@ use crate::observation::PortfolioRow;
 use crate::precedence::{Voice, kind_of_field};
 use crate::{Dataset, Number, SourceName};
 
+use super::connection::{Queries as _, Transaction};
 use super::error::StoreError;
 
 #[derive(Serialize, Deserialize)]

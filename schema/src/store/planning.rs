@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use tokio_postgres::{GenericClient, Row};
+use tokio_postgres::Row;
 
 use crate::observation::News;
 use crate::{FundCode, Number, SourceName, TaskId};
 
+use super::connection::Queries;
 use super::cycles::Cycle;
 use super::daily::{read_number, read_source};
 use super::error::StoreError;
@@ -124,7 +125,7 @@ pub fn list_key(source: SourceName, page: &str) -> (SourceName, String) {
 
 /// Reads everything a planner decides by.
 pub(super) async fn read(
-    client: &impl GenericClient,
+    client: &impl Queries,
     cycle: &Cycle,
 ) -> Result<PlanningState, StoreError> {
     let mut funds = read_funds(client, cycle).await?;
@@ -197,7 +198,7 @@ pub(super) async fn read(
 
 type FundsByCode = BTreeMap<String, (i64, FundState)>;
 
-async fn read_funds(client: &impl GenericClient, cycle: &Cycle) -> Result<FundsByCode, StoreError> {
+async fn read_funds(client: &impl Queries, cycle: &Cycle) -> Result<FundsByCode, StoreError> {
     let rows = client
         .query(
             "SELECT f.fund_id, m.fund_code, m.fund_status = 'active',
@@ -262,7 +263,7 @@ fn read_news(row: &Row) -> Result<Option<News>, StoreError> {
 
 /// Reads the funds' entries in the sources' lists; returns how many codes each source ever listed.
 async fn read_listings(
-    client: &impl GenericClient,
+    client: &impl Queries,
     funds: &mut FundsByCode,
 ) -> Result<BTreeMap<SourceName, usize>, StoreError> {
     let rows = client

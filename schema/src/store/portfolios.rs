@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use serde_json::json;
-use tokio_postgres::Transaction;
 
 use crate::observation::PortfolioRow;
 use crate::precedence::PortfolioPlace;
 use crate::{FundCode, Number, SourceName};
 
+use super::connection::{Queries as _, Transaction};
 use super::error::StoreError;
 
 /// A portfolio to stand from now on.

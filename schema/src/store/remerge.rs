@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use tokio_postgres::Transaction;
-
 use crate::merge_funds::is_stale;
 use crate::precedence::Voice;
 
+use super::connection::{Queries as _, Transaction};
 use super::cycles::Cycle;
 use super::derive::{self, Touched};
 use super::error::StoreError;

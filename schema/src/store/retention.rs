@@ -1,7 +1,6 @@
 //! What only explains is bounded (O6).
 
-use tokio_postgres::Transaction;
-
+use super::connection::{Queries as _, Transaction};
 use super::error::StoreError;
 
 /// How much of what only explains is kept (O6). The seven tables and `history` are never shortened.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use tokio_postgres::Transaction;
 use tokio_postgres::types::ToSql;
 
 use crate::FundCode;
@@ -10,6 +9,7 @@ use crate::columns::{Fields, Kind};
 use crate::merge_funds::MergedRow;
 use crate::precedence::RowTable;
 
+use super::connection::{Queries as _, Transaction};
 use super::error::StoreError;
 use super::funds::read_code;
 use super::history::{self, Change};

@@ -24,8 +24,10 @@ const SESSION_LIMIT: Duration = Duration::from_secs(30);
 const LOCK_ANSWER_LIMIT: Duration = Duration::from_secs(30);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
-/// A statement or an idle transaction longer than this means that something hangs.
+/// A statement or an idle transaction longer than this means that something hangs. Compiling a statement to machine code
+/// takes longer than any of these statements.
 const SESSION: &str = "
+    SET jit = off;
     SET statement_timeout = '10min';
     SET lock_timeout = '1min';
     SET idle_in_transaction_session_timeout = '1min';

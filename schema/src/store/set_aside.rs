@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use tokio_postgres::Transaction;
+use tokio_postgres::types::ToSql;
 
 use crate::SourceName;
 use crate::merge_daily::{Dissents, Values};
 
+use super::connection::{Queries as _, Transaction};
 use super::daily::{self, Day, Statements, read_number, read_source};
 use super::error::StoreError;
 
@@ -88,8 +89,8 @@ async fn insert_said(
     }
     let [nav, bid, offer, aum] = &columns;
     let (cycle_name, cycle_value) = match cycle_id {
-        Some(id) => (", cycle_id", format!(", {id}")),
-        None => ("", String::new()),
+        Some(_) => (", cycle_id", ", $8::bigint"),
+        None => ("", ""),
     };
     let insert = format!(
         "INSERT INTO runner.{table} AS held (fund_code, nav_date, source, nav_value, bid, offer, aum{cycle_name})
@@ -100,8 +101,12 @@ async fn insert_said(
              nav_value = COALESCE(EXCLUDED.nav_value, held.nav_value), bid = COALESCE(EXCLUDED.bid, held.bid),
              offer = COALESCE(EXCLUDED.offer, held.offer), aum = COALESCE(EXCLUDED.aum, held.aum)"
     );
-    tx.execute(&insert, &[&codes, &dates, &sources, nav, bid, offer, aum])
-        .await?;
+    let mut parameters: Vec<&(dyn ToSql + Sync)> =
+        vec![&codes, &dates, &sources, nav, bid, offer, aum];
+    if let Some(id) = &cycle_id {
+        parameters.push(id);
+    }
+    tx.execute(&insert, &parameters).await?;
     Ok(())
 }
 

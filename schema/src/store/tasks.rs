@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use tokio_postgres::{GenericClient, Transaction};
-
 use crate::task::{PayloadHash, Severity};
 use crate::{Outcome, PlannedTask, Reject, SourceName, TaskAnswer, TaskId};
 
+use super::connection::{Queries, Transaction};
 use super::cycles::{Cycle, Scope};
 use super::daily::read_source;
 use super::error::StoreError;
@@ -68,7 +67,7 @@ const LEFT: &str = "FROM runner.task
 
 /// How many tasks of a portion are left.
 pub(super) async fn count_left(
-    client: &impl GenericClient,
+    client: &impl Queries,
     cycle: &Cycle,
     portion: &Portion,
 ) -> Result<usize, StoreError> {
@@ -85,7 +84,7 @@ pub(super) async fn count_left(
 
 /// What is left of a portion of a cycle, fund by fund: so the pages of one source that lie on different hosts take turns.
 pub(super) async fn checkpoint(
-    client: &impl GenericClient,
+    client: &impl Queries,
     cycle: &Cycle,
     portion: &Portion,
 ) -> Result<Vec<PlannedTask>, StoreError> {
@@ -130,6 +129,7 @@ pub(super) async fn acknowledge(
     for (answer, outcome) in answers {
         columns.push(cycle, answer, outcome);
     }
+    // `IS NOT DISTINCT FROM` is answered by no index: by that of the cycle every task of it would be looked at for each.
     let acknowledged = tx
         .execute(
             "UPDATE runner.task t SET
@@ -144,7 +144,8 @@ pub(super) async fn acknowledge(
                      THEN t.extents || jsonb_build_object(t.extent, $11::text) ELSE t.extents END
              FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::integer[], $8::bytea[], $9::integer[], $10::bool[])
                   AS a (source, page, key, outcome, failure, attempts, hash, version, answered)
-             WHERE t.source = a.source AND t.page = a.page AND t.key = a.key AND t.planned_cycle = $1",
+             WHERE t.source = a.source AND t.page = a.page AND t.key = a.key
+               AND t.planned_cycle IS NOT DISTINCT FROM $1",
             &[
                 &cycle.id,
                 &columns.sources,
@@ -268,7 +269,7 @@ pub(super) async fn write_rejects(
 
 /// How the tasks of a cycle stand, by source.
 pub(super) async fn count(
-    client: &impl GenericClient,
+    client: &impl Queries,
     cycle_id: i64,
 ) -> Result<BTreeMap<SourceName, TaskCounts>, StoreError> {
     let rows = client
@@ -326,7 +327,7 @@ pub(super) async fn keep_counts(
 
 /// Failures by source and reason, the most frequent first.
 pub(super) async fn failures(
-    client: &impl GenericClient,
+    client: &impl Queries,
     cycle_id: i64,
     limit: i64,
 ) -> Result<Vec<(SourceName, String, u64)>, StoreError> {
@@ -356,24 +357,33 @@ pub(super) async fn add_counts(
     cycle_id: i64,
     tables: &BTreeMap<String, TableCounts>,
 ) -> Result<(), StoreError> {
-    for (table, counts) in tables {
-        let numbers = as_columns(counts).map(|number| i64::try_from(number).unwrap_or(i64::MAX));
-        let [a, b, c, d, e, f, g, h, i] = &numbers;
-        tx.execute(
-            "INSERT INTO runner.cycle_count AS held (cycle_id, table_name, observed, inserted, updated, unchanged,
-                 superseded, rejected, unreadable, rows_inserted, rows_updated)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-             ON CONFLICT (cycle_id, table_name) DO UPDATE SET
-                 observed = held.observed + EXCLUDED.observed, inserted = held.inserted + EXCLUDED.inserted,
-                 updated = held.updated + EXCLUDED.updated, unchanged = held.unchanged + EXCLUDED.unchanged,
-                 superseded = held.superseded + EXCLUDED.superseded, rejected = held.rejected + EXCLUDED.rejected,
-                 unreadable = held.unreadable + EXCLUDED.unreadable,
-                 rows_inserted = held.rows_inserted + EXCLUDED.rows_inserted,
-                 rows_updated = held.rows_updated + EXCLUDED.rows_updated",
-            &[&cycle_id, table, a, b, c, d, e, f, g, h, i],
-        )
-        .await?;
+    if tables.is_empty() {
+        return Ok(());
     }
+    let names: Vec<&str> = tables.keys().map(String::as_str).collect();
+    let mut columns: [Vec<i64>; 9] = Default::default();
+    for counts in tables.values() {
+        for (column, number) in columns.iter_mut().zip(as_columns(counts)) {
+            column.push(i64::try_from(number).unwrap_or(i64::MAX));
+        }
+    }
+    let [a, b, c, d, e, f, g, h, i] = &columns;
+    tx.execute(
+        "INSERT INTO runner.cycle_count AS held (cycle_id, table_name, observed, inserted, updated, unchanged,
+             superseded, rejected, unreadable, rows_inserted, rows_updated)
+         SELECT $1::bigint, *
+         FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+             $9::bigint[], $10::bigint[], $11::bigint[])
+         ON CONFLICT (cycle_id, table_name) DO UPDATE SET
+             observed = held.observed + EXCLUDED.observed, inserted = held.inserted + EXCLUDED.inserted,
+             updated = held.updated + EXCLUDED.updated, unchanged = held.unchanged + EXCLUDED.unchanged,
+             superseded = held.superseded + EXCLUDED.superseded, rejected = held.rejected + EXCLUDED.rejected,
+             unreadable = held.unreadable + EXCLUDED.unreadable,
+             rows_inserted = held.rows_inserted + EXCLUDED.rows_inserted,
+             rows_updated = held.rows_updated + EXCLUDED.rows_updated",
+        &[&cycle_id, &names, a, b, c, d, e, f, g, h, i],
+    )
+    .await?;
     Ok(())
 }
 
@@ -394,7 +404,7 @@ const fn as_columns(counts: &TableCounts) -> [u64; 9] {
 
 /// The counts of a cycle by table.
 pub(super) async fn read_counts(
-    client: &impl GenericClient,
+    client: &impl Queries,
     cycle_id: i64,
 ) -> Result<BTreeMap<String, TableCounts>, StoreError> {
     let rows = client

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tokio_postgres::{GenericClient, Transaction};
-
 use crate::fold::{Folded, Held, adopted_portfolio, fold};
 use crate::merge_funds::Statements;
 use crate::portfolio::HeldPortfolio;
@@ -13,6 +11,7 @@ use crate::{
     Dataset, FundCode, Observation, Outcome, Said, SourceName, TaskAnswer, TaskId, failpoint,
 };
 
+use super::connection::{Queries, Transaction};
 use super::cycles::{Cycle, Scope};
 use super::daily;
 use super::derive::{self, Derived, Touched};
@@ -139,10 +138,7 @@ async fn write_observations(
     folding.fold_all(cycle, &observations, &funds);
     observations::write(tx, Some(cycle.id), &folding.changed_statements()).await?;
     failpoint::BATCH_OBSERVED.pass().await?;
-    let closed = closed_monthly(tx).await?;
-    let derived = folding
-        .derive(tx, cycle, &funds, &entering, &closed)
-        .await?;
+    let derived = folding.derive(tx, cycle, &funds, &entering).await?;
     for (table, counts) in &derived.tables {
         report
             .tables
@@ -173,7 +169,7 @@ async fn write_observations(
 }
 
 /// Ids of the closed full monthly cycles: by them fields go stale.
-pub(super) async fn closed_monthly(client: &impl GenericClient) -> Result<Vec<i64>, StoreError> {
+pub(super) async fn closed_monthly(client: &impl Queries) -> Result<Vec<i64>, StoreError> {
     let rows = client
         .query(
             "SELECT cycle_id FROM runner.cycle WHERE kind = 'monthly' AND scope = 'full' AND state = 'closed'",
@@ -297,7 +293,6 @@ impl Folding {
         cycle: &Cycle,
         funds: &Funds,
         entering: &BTreeSet<i64>,
-        closed_monthly: &[i64],
     ) -> Result<Derived, StoreError> {
         let mut touched = Vec::new();
         for (fund_code, fund) in funds {
@@ -322,7 +317,12 @@ impl Folding {
                 });
             }
         }
-        derive::derive(tx, Some(cycle.id), &touched, closed_monthly).await
+        let closed = if touched.is_empty() {
+            Vec::new()
+        } else {
+            closed_monthly(tx).await?
+        };
+        derive::derive(tx, Some(cycle.id), &touched, &closed).await
     }
 
     /// Accounts for every record of the batch but the days (O4).
@@ -407,7 +407,7 @@ async fn write_days(
     if !entering.is_empty() {
         set_aside::take_waiting(tx, &entering, &mut days).await?;
     }
-    let mut counts = daily::write(tx, cycle.id, &days).await?;
+    let mut counts = daily::write(tx, cycle.id, days).await?;
     counts.records.observed += kept;
     counts.records.superseded += kept;
     if counts.records.observed > 0 {

@@ -3,11 +3,10 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use tokio_postgres::Client;
-
 use crate::{PlannedTask, SourceName, failpoint};
 
 use super::commit;
+use super::connection::{Connection, Queries as _};
 use super::cycles::{self, Cycle, CycleRequest, ScheduleFacts};
 use super::error::StoreError;
 use super::planning::{self, NewTask, PlanningState};
@@ -19,9 +18,7 @@ use super::{migration, remerge, session, tasks};
 /// The one connection that writes. Whoever holds it knows that every earlier COMMIT is decided.
 #[derive(Debug)]
 pub struct Writer {
-    client: Client,
-    /// Dropped with the writer, which ends the session at once.
-    _talking: session::Talking,
+    client: Connection,
     retention: Retention,
 }
 
@@ -41,8 +38,7 @@ impl Writer {
         session::create_staging(&client).await?;
         failpoint::OPEN_MIGRATED.pass().await?;
         Ok(Self {
-            client,
-            _talking: talking,
+            client: Connection::new(client, talking),
             retention: Retention::USUAL,
         })
     }
