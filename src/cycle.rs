@@ -19,13 +19,13 @@ use actors::messages::ReadCheckpoint;
 use actors::run_mode::RunMode;
 use actors::supervisor::{AskSource, GetLoader, SourceEnd, SpineFailed, Supervisor, TasksPlanned};
 use futures_util::future::try_join_all;
-use schema::store::{Batch, Cycle, CycleRequest, CycleTotals, PlanningState, Portion};
+use schema::store::{ActiveFunds, Batch, Cycle, CycleRequest, CycleTotals, Portion};
 use schema::{FundCode, Outcome, PlannedTask, SourceName, TaskAnswer, failpoint};
 use sources::page::{PageSpec, Stage};
 use tokio::sync::watch;
 
 use crate::course::steps;
-use crate::cycle_plan::{Narrowing, SitePages, funds_not_in_market, plan_stage};
+use crate::cycle_plan::{Narrowing, SitePages, StagePlanner, funds_not_in_market};
 
 /// Why a closed cycle's task that never got an outcome has failed: what `status` shows for it.
 const NEVER_ASKED: &str = "it had no outcome when the cycle closed";
@@ -302,11 +302,9 @@ impl CycleRunner {
                 let (cycle, pages, narrowing) =
                     (Arc::clone(&cycle), pages.clone(), narrowing.clone());
                 Box::pin(async move {
-                    writer
-                        .plan(&cycle, &move |state| {
-                            plan_stage(state, &pages, &narrowing, stage, of, last_round)
-                        })
-                        .await
+                    // A fresh one each time: the work may be done again, and then it begins with the first fund.
+                    let mut planner = StagePlanner::new(pages, narrowing, stage, of, last_round);
+                    writer.plan(&cycle, &mut |state| planner.part(state)).await
                 })
             })
             .await?;
@@ -384,7 +382,7 @@ impl CycleRunner {
         cycle: Cycle,
         quarantined: BTreeMap<SourceName, String>,
     ) -> Result<CycleEnd, SpineFailed> {
-        let known = self.known_funds(&cycle).await?;
+        let active = self.active_funds().await?;
         let closing = cycle.clone();
         let totals = self
             .on_writer("closing the cycle", move |writer| {
@@ -399,16 +397,16 @@ impl CycleRunner {
             stopped: false,
             quarantined,
             breaches: (self.lost_records)(),
-            not_in_market: funds_not_in_market(&known, &self.narrowing),
-            no_active_fund: !known.funds.iter().any(|fund| fund.active),
+            not_in_market: funds_not_in_market(&active.asked, &self.narrowing),
+            no_active_fund: !active.any,
         })
     }
 
-    async fn known_funds(&self, cycle: &Cycle) -> Result<PlanningState, SpineFailed> {
-        let cycle = cycle.clone();
+    async fn active_funds(&self) -> Result<ActiveFunds, SpineFailed> {
+        let asked = self.narrowing.funds.clone().unwrap_or_default();
         self.on_writer("looking for the funds asked for", move |writer| {
-            let cycle = cycle.clone();
-            Box::pin(async move { writer.planning_state(&cycle).await })
+            let asked = asked.clone();
+            Box::pin(async move { writer.active_funds(&asked).await })
         })
         .await
     }

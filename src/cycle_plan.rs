@@ -1,15 +1,17 @@
-//! What a cycle has to ask: a pure function from what the warehouse knows to tasks.
+//! What a cycle has to ask: pure rules from what the warehouse knows to tasks.
 //!
 //! Planned stage by stage, each in one transaction after the stage before it has been acknowledged: lists, then the pages
-//! that tell who has news, then one task a fund and page, then the factsheets the funds' pages led to. Planning again adds only what is missing, so a
-//! resumed cycle and round 2 call the same function.
+//! that tell who has news, then one task a fund and page, then the factsheets the funds' pages led to. Planning again adds
+//! only what is missing, so a resumed cycle and round 2 plan in the same way. A plan goes through the funds part by part,
+//! whatever their number (A5).
 
 mod news;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use jiff::civil::Date;
-use schema::store::{Answered, CycleKind, FundState, NewTask, PlanningState};
+use schema::store::{Answered, CycleKind, FundState, NewTask, PartPlan, PlanningState};
 use schema::{FundCode, SourceName, TaskId};
 use sources::page::{Cadence, PageSpec, Stage};
 
@@ -50,54 +52,137 @@ pub fn is_of_kind(spec: &PageSpec, kind: CycleKind) -> bool {
     spec.cadence != Cadence::Daily || kind == CycleKind::Daily
 }
 
-/// The tasks of `stage`, of one source (`of`) or of all. In the last round a source whose own list could not be had is asked for the funds that are
-/// known from before; in the first it waits for the second.
-#[must_use]
-pub fn plan_stage(
-    state: &PlanningState,
-    pages: &SitePages,
-    narrowing: &Narrowing,
+/// Plans a stage, fed with the market part after part: one value a plan. It holds what crosses the parts, and no fund.
+#[derive(Debug)]
+pub struct StagePlanner {
+    pages: SitePages,
+    narrowing: Narrowing,
     stage: Stage,
     of: Option<SourceName>,
     last_round: bool,
-) -> Vec<NewTask> {
-    let asked = pages
-        .iter()
-        .filter(|(source, _)| narrowing.allows(**source))
-        .filter(|(source, _)| of.is_none_or(|of| of == **source));
-    match stage {
-        Stage::Lists => asked
-            .flat_map(|(source, specs)| {
-                of_stage(specs, stage).map(|spec| task(*source, spec, TaskId::WHOLE_MARKET))
+    /// How many funds `--limit` still lets through.
+    limit_left: usize,
+    /// How many of the funds so far the pages of news may spare, by source.
+    spared: BTreeMap<SourceName, usize>,
+}
+
+impl StagePlanner {
+    /// Plans `stage`, of one source (`of`) or of all. In the last round a source whose own list could not be had is asked
+    /// for the funds that are known from before; in the first it waits for the second.
+    #[must_use]
+    pub fn new(
+        pages: SitePages,
+        narrowing: Narrowing,
+        stage: Stage,
+        of: Option<SourceName>,
+        last_round: bool,
+    ) -> Self {
+        Self {
+            limit_left: narrowing.limit.unwrap_or(usize::MAX),
+            pages,
+            narrowing,
+            stage,
+            of,
+            last_round,
+            spared: BTreeMap::new(),
+        }
+    }
+
+    /// The tasks that follow from this part of the market; `Break` where no fund that comes after it leads to any.
+    pub fn part(&mut self, state: &PlanningState) -> PartPlan {
+        let funds = self.asked_funds(state);
+        let is_last = state.last_part || self.limit_left == 0 || self.stage == Stage::Lists;
+        let tasks = match self.stage {
+            Stage::Lists => self.lists(),
+            Stage::News => self.news(state, &funds, is_last),
+            Stage::Funds => self.funds(state, &funds),
+            Stage::Factsheets => self.factsheets(state, &funds),
+        };
+        if is_last {
+            ControlFlow::Break(tasks)
+        } else {
+            ControlFlow::Continue(tasks)
+        }
+    }
+
+    /// The sources that are asked, with their pages.
+    fn asked(&self) -> impl Iterator<Item = (SourceName, &'static [PageSpec])> {
+        self.pages
+            .iter()
+            .map(|(source, specs)| (*source, *specs))
+            .filter(|(source, _)| self.narrowing.allows(*source))
+            .filter(|(source, _)| self.of.is_none_or(|of| of == *source))
+    }
+
+    /// Of the sources that are asked those that can be asked for funds now.
+    fn ready(&self, state: &PlanningState) -> Vec<(SourceName, &'static [PageSpec])> {
+        self.asked()
+            .filter(|(source, specs)| self.last_round || has_list_answered(state, *source, specs))
+            .collect()
+    }
+
+    fn asked_funds<'state>(&mut self, state: &'state PlanningState) -> Vec<&'state FundState> {
+        let asked = &self.narrowing.funds;
+        let funds: Vec<&FundState> = state
+            .funds
+            .iter()
+            .filter(|fund| fund.active)
+            .filter(|fund| {
+                asked
+                    .as_ref()
+                    .is_none_or(|asked| asked.contains(&fund.fund_code))
             })
-            .collect(),
-        Stage::News => {
-            let funds = asked_funds(state, narrowing);
-            asked
-                .filter(|(source, specs)| last_round || has_list_answered(state, **source, specs))
-                .flat_map(|(source, specs)| news::plan(state, *source, specs, &funds))
-                .collect()
+            .take(self.limit_left)
+            .collect();
+        self.limit_left -= funds.len();
+        funds
+    }
+
+    fn lists(&self) -> Vec<NewTask> {
+        self.asked()
+            .flat_map(|(source, specs)| {
+                of_stage(specs, Stage::Lists)
+                    .map(move |spec| task(source, spec, TaskId::WHOLE_MARKET))
+            })
+            .collect()
+    }
+
+    /// Whether the pages of news are worth asking is known once all funds are.
+    fn news(&mut self, state: &PlanningState, funds: &[&FundState], is_last: bool) -> Vec<NewTask> {
+        let mut tasks = Vec::new();
+        for (source, specs) in self.ready(state) {
+            let spared = self.spared.entry(source).or_default();
+            *spared += news::count_spared(state, source, specs, funds);
+            if is_last {
+                tasks.extend(news::plan(state, source, specs, *spared));
+            }
         }
-        Stage::Funds => {
-            let funds = asked_funds(state, narrowing);
-            asked
-                .filter(|(source, specs)| last_round || has_list_answered(state, **source, specs))
-                .flat_map(|(source, specs)| {
-                    of_stage(specs, stage).flat_map(|spec| {
-                        funds
-                            .iter()
-                            .filter_map(|fund| plan_page(state, *source, specs, spec, fund))
-                            .collect::<Vec<_>>()
-                    })
-                })
-                .collect()
+        tasks
+    }
+
+    fn funds(&self, state: &PlanningState, funds: &[&FundState]) -> Vec<NewTask> {
+        let mut tasks = Vec::new();
+        for (source, specs) in self.ready(state) {
+            for spec in of_stage(specs, Stage::Funds) {
+                let due = funds
+                    .iter()
+                    .filter_map(|fund| plan_page(state, source, specs, spec, fund));
+                tasks.extend(due);
+            }
         }
-        Stage::Factsheets => asked_funds(state, narrowing)
-            .into_iter()
-            .filter_map(|fund| plan_factsheet(state, pages, narrowing, fund))
+        tasks
+    }
+
+    fn factsheets(&self, state: &PlanningState, funds: &[&FundState]) -> Vec<NewTask> {
+        funds
+            .iter()
+            .filter_map(|fund| plan_factsheet(state, &self.pages, &self.narrowing, fund))
             // Which source's link counts is known early only of the one that ranks first.
-            .filter(|task| of.is_none_or(|of| of == task.id.source && ranks_first(pages, of)))
-            .collect(),
+            .filter(|task| {
+                self.of
+                    .is_none_or(|of| of == task.id.source && ranks_first(&self.pages, of))
+            })
+            .collect()
     }
 }
 
@@ -117,33 +202,18 @@ fn task(source: SourceName, spec: &PageSpec, key: &str) -> NewTask {
     }
 }
 
-fn asked_funds<'state>(
-    state: &'state PlanningState,
-    narrowing: &Narrowing,
-) -> Vec<&'state FundState> {
-    state
-        .funds
-        .iter()
-        .filter(|fund| fund.active)
-        .filter(|fund| {
-            narrowing
-                .funds
-                .as_ref()
-                .is_none_or(|funds| funds.contains(&fund.fund_code))
-        })
-        .take(narrowing.limit.unwrap_or(usize::MAX))
-        .collect()
-}
-
-/// Codes the run was narrowed to that are no active fund: nothing was asked for them, and silence would look like success
-/// (D7).
+/// Codes the run was narrowed to that are not among the `active` funds: nothing was asked for them, and silence would look
+/// like success (D7).
 #[must_use]
-pub fn funds_not_in_market(state: &PlanningState, narrowing: &Narrowing) -> BTreeSet<FundCode> {
-    let mut missing = narrowing.funds.clone().unwrap_or_default();
-    for fund in state.funds.iter().filter(|fund| fund.active) {
-        missing.remove(&fund.fund_code);
-    }
-    missing
+pub fn funds_not_in_market(
+    active: &BTreeSet<FundCode>,
+    narrowing: &Narrowing,
+) -> BTreeSet<FundCode> {
+    let asked = narrowing.funds.iter().flatten();
+    asked
+        .filter(|code| !active.contains(*code))
+        .cloned()
+        .collect()
 }
 
 fn has_list_answered(

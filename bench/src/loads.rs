@@ -1,5 +1,6 @@
 //! Loading the series: the store's own writer, batch by batch, beside what PostgreSQL's COPY takes for the same rows.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use jiff::ToSpan as _;
@@ -7,7 +8,7 @@ use jiff::civil::Date;
 use schema::columns::ListingFields;
 use schema::observation::DailyPoint;
 use schema::store::{Batch, Cycle, CycleKind, CycleRequest, NewTask, Scope, Writer};
-use schema::{Number, Observation, Outcome, Said, SourceName, TaskAnswer, TaskId};
+use schema::{FundCode, Number, Observation, Outcome, Said, SourceName, TaskAnswer, TaskId};
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -227,12 +228,12 @@ impl Loader {
         };
         let planned = id.clone();
         self.writer
-            .plan(&self.cycle, &move |_| {
-                vec![NewTask {
+            .plan(&self.cycle, &mut |_| {
+                ControlFlow::Break(vec![NewTask {
                     id: planned.clone(),
                     locator: None,
                     extent: None,
-                }]
+                }])
             })
             .await?;
         let listed = |fund: usize| Observation {
@@ -259,16 +260,14 @@ impl Loader {
     }
 
     async fn plan(&mut self) -> Result<(), Trouble> {
-        let funds = self.size.funds;
         self.writer
-            .plan(&self.cycle, &move |_| {
-                (0..funds)
-                    .map(|fund| NewTask {
-                        id: task(fund),
-                        locator: None,
-                        extent: Some("MAX".to_owned()),
-                    })
-                    .collect()
+            .plan(&self.cycle, &mut |part| {
+                let tasks = part.funds.iter().map(|fund| NewTask {
+                    id: task(&fund.fund_code),
+                    locator: None,
+                    extent: Some("MAX".to_owned()),
+                });
+                ControlFlow::Continue(tasks.collect())
             })
             .await?;
         Ok(())
@@ -357,18 +356,18 @@ async fn begin(writer: &mut Writer, kind: CycleKind) -> Result<Cycle, Trouble> {
     Ok(writer.begin_cycle(&request).await?)
 }
 
-fn task(fund: usize) -> TaskId {
+fn task(fund: &FundCode) -> TaskId {
     TaskId {
         source: SourceName::Finnomena,
         page: "nav".to_owned(),
-        key: fund_code(fund).to_string(),
+        key: fund.to_string(),
     }
 }
 
 fn answer(fund: usize, said: Observation) -> TaskAnswer {
     TaskAnswer {
         observations: vec![said],
-        ..TaskAnswer::empty(task(fund), Outcome::Done, 1)
+        ..TaskAnswer::empty(task(&fund_code(fund)), Outcome::Done, 1)
     }
 }
 

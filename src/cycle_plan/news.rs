@@ -11,12 +11,12 @@ use super::{NewTask, is_of_kind, knows_everything, of_stage, task};
 
 /// The pages of news to ask of a source now: the first alone, since it may be absent or of another shape; once it has been
 /// answered those that held funds the last time and the one behind them, which shows whether the market has grown. None
-/// where they would cost more requests than they can spare.
+/// where they would cost more requests than the `spared` ones.
 pub(super) fn plan(
     state: &PlanningState,
     source: SourceName,
     specs: &'static [PageSpec],
-    funds: &[&FundState],
+    spared: usize,
 ) -> Vec<NewTask> {
     let mut due = of_stage(specs, Stage::News).filter(|spec| is_of_kind(spec, state.cycle.kind));
     let Some(spec) = due.next() else {
@@ -36,10 +36,6 @@ pub(super) fn plan(
     let first = piece(1);
     let is_known = first.is_some_and(|piece| piece.has_funds.is_some());
     let expected = if is_known { last } else { most };
-    let spared = funds
-        .iter()
-        .filter(|fund| may_be_spared(state, source, specs, fund))
-        .count();
     if u32::try_from(spared).unwrap_or(u32::MAX) <= expected {
         return Vec::new();
     }
@@ -48,6 +44,19 @@ pub(super) fn plan(
     (1..=last)
         .map(|number| task(source, spec, &number.to_string()))
         .collect()
+}
+
+/// How many of these funds may turn out to have no news.
+pub(super) fn count_spared(
+    state: &PlanningState,
+    source: SourceName,
+    specs: &'static [PageSpec],
+    funds: &[&FundState],
+) -> usize {
+    funds
+        .iter()
+        .filter(|fund| may_be_spared(state, source, specs, fund))
+        .count()
 }
 
 /// Whether a fund may turn out to have no news: its whole history was answered once, it did not fail when it was last asked,

@@ -1,6 +1,7 @@
 //! What survives a process: the cycles. Once in memory, and once as the real schema keeps them.
 
 use std::cell::RefCell;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -150,7 +151,9 @@ impl CycleStore for Sql {
         };
         let begun = self.on_writer(async |writer| {
             let cycle = writer.begin_cycle(&request).await?;
-            writer.plan(&cycle, &move |_| vec![task.clone()]).await?;
+            writer
+                .plan(&cycle, &mut |_| ControlFlow::Break(vec![task.clone()]))
+                .await?;
             Ok::<_, schema::store::StoreError>(cycle)
         });
         begun.await.expect("the cycle begins")

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use crate::fund_status::{ListStanding, fund_status};
 use crate::{FundCode, Observation, Said, SourceName};
 
-use super::connection::{Queries as _, Transaction};
+use super::connection::{Queries, Transaction};
 use super::cycles::Cycle;
 use super::error::StoreError;
 
@@ -21,6 +21,42 @@ pub(super) struct Fund {
 
 /// The funds of a batch by code.
 pub(super) type Funds = BTreeMap<FundCode, Fund>;
+
+/// Who of the market is active.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveFunds {
+    /// Whether anybody is.
+    pub any: bool,
+    /// Those of the codes that were asked about.
+    pub asked: BTreeSet<FundCode>,
+}
+
+/// Reads whether any fund is active, and who of `asked` is.
+pub(super) async fn read_active(
+    client: &impl Queries,
+    asked: &BTreeSet<FundCode>,
+) -> Result<ActiveFunds, StoreError> {
+    let asked: Vec<&str> = asked.iter().map(FundCode::as_str).collect();
+    let any = client
+        .query_one(
+            "SELECT EXISTS (SELECT FROM public.funds_master_info m JOIN runner.fund f USING (fund_code)
+                            WHERE m.fund_status = 'active')",
+            &[],
+        )
+        .await?;
+    let rows = client
+        .query(
+            "SELECT fund_code FROM public.funds_master_info m JOIN runner.fund f USING (fund_code)
+             WHERE fund_code = ANY($1) AND m.fund_status = 'active'",
+            &[&asked],
+        )
+        .await?;
+    let codes = rows.iter().map(|row| read_code(row.try_get(0)?));
+    Ok(ActiveFunds {
+        any: any.try_get(0)?,
+        asked: codes.collect::<Result<_, _>>()?,
+    })
+}
 
 /// Makes sure that every code has its row in `runner.fund`.
 pub(super) async fn ensure(

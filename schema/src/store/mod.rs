@@ -44,9 +44,10 @@ pub use error::StoreError;
 pub use explain::{
     DayExplanation, Explanation, FieldExplanation, RejectedRecord, SaidValue, Statement,
 };
+pub use funds::ActiveFunds;
 pub use planning::{
-    Answered, FundState, ListState, ListingState, NewTask, NewestNav, PieceState, PlanningState,
-    list_key,
+    Answered, FUNDS_A_PART, FundState, ListState, ListingState, NewTask, NewestNav, PartPlan,
+    PieceState, PlanningState, list_key,
 };
 pub use reader::{CycleStatus, Freshness, Reader, RunnerStatus, Status};
 pub use report::{

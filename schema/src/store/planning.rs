@@ -1,26 +1,37 @@
 //! What the planner of a cycle knows, and what it decides.
+//!
+//! What concerns the whole market is read once a plan, the funds in parts: neither what is held in memory nor the work for
+//! a fund depends on how many there are (A5).
+
+mod market;
+mod parts;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use jiff::civil::Date;
-use tokio_postgres::Row;
 
 use crate::observation::News;
 use crate::{FundCode, Number, SourceName, TaskId};
 
-use super::connection::Queries;
+use super::connection::Transaction;
 use super::cycles::Cycle;
-use super::daily::{read_number, read_source};
 use super::error::StoreError;
-use super::funds::read_code;
+use super::tasks;
+use parts::Parts;
+
+/// Most funds a planner is told of at once.
+pub const FUNDS_A_PART: usize = 500;
 
 /// Everything a planner decides by, read in the transaction in which its tasks are inserted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanningState {
     /// The cycle to plan.
     pub cycle: Cycle,
-    /// Every fund of the universe (ever active at Finnomena, or adopted), by code.
+    /// The next of the universe's funds (ever active at Finnomena, or adopted), by code; at most [`FUNDS_A_PART`].
     pub funds: Vec<FundState>,
+    /// Whether no fund comes after these.
+    pub last_part: bool,
     /// Every task with the key `*`, by source and page.
     pub lists: BTreeMap<(SourceName, String), ListState>,
     /// The pages that bring the market in pieces, by source and page, and by number.
@@ -84,8 +95,6 @@ pub struct NewestNav {
 pub struct ListingState {
     /// The source's own key of the fund.
     pub source_key: String,
-    /// Whether the newest whole list of the source holds it.
-    pub listed: bool,
     /// The cycle in which what the list says of it last changed.
     pub changed_cycle: i64,
 }
@@ -117,193 +126,38 @@ pub struct NewTask {
     pub extent: Option<String>,
 }
 
+/// What a planner makes of a part: the tasks to insert, and whether it is to be told of the funds that come after
+/// (`Break`: of none).
+pub type PartPlan = ControlFlow<Vec<NewTask>, Vec<NewTask>>;
+
+/// Plans part by part: what the planner names is inserted before the next part is read. It is called with no fund at first,
+/// so that whoever needs none makes nobody read them.
+pub(super) async fn plan(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    planner: &mut (dyn FnMut(&PlanningState) -> PartPlan + Send),
+) -> Result<usize, StoreError> {
+    let pages = market::known_pages(tx).await?;
+    let mut state = market::read(tx, cycle, &pages).await?;
+    let mut parts = Parts::begin(tx, pages).await?;
+    let mut planned = 0;
+    loop {
+        let (is_done, tasks) = match planner(&state) {
+            ControlFlow::Continue(tasks) => (state.last_part, tasks),
+            ControlFlow::Break(tasks) => (true, tasks),
+        };
+        if !tasks.is_empty() {
+            planned += tasks::plan(tx, cycle, &tasks).await?;
+        }
+        if is_done {
+            return Ok(planned);
+        }
+        parts.read_next(tx, &mut state).await?;
+    }
+}
+
 /// The name of a source's whole-market page.
 #[must_use]
 pub fn list_key(source: SourceName, page: &str) -> (SourceName, String) {
     (source, page.to_owned())
-}
-
-/// Reads everything a planner decides by.
-pub(super) async fn read(
-    client: &impl Queries,
-    cycle: &Cycle,
-) -> Result<PlanningState, StoreError> {
-    let mut funds = read_funds(client, cycle).await?;
-    let listed = read_listings(client, &mut funds).await?;
-    let mut lists = BTreeMap::new();
-    let mut pieces: BTreeMap<_, BTreeMap<u32, PieceState>> = BTreeMap::new();
-    let rows = client
-        .query(
-            "SELECT t.source, t.page, t.key, t.acked_cycle = $1 AND t.planned_cycle = $1, t.outcome,
-                    c.cycle_date, t.answered_locator, t.extents, t.answered_cycle, t.answered_outcome
-             FROM runner.task t LEFT JOIN runner.cycle c ON c.cycle_id = t.answered_cycle",
-            &[&cycle.id],
-        )
-        .await?;
-    for row in rows {
-        let source = read_source(row.try_get(0)?)?;
-        let (page, key): (String, String) = (row.try_get(1)?, row.try_get(2)?);
-        let last_answered: Option<Date> = row.try_get(5)?;
-        if key == TaskId::WHOLE_MARKET {
-            let ended: Option<bool> = row.try_get(3)?;
-            let outcome: Option<String> = row.try_get(4)?;
-            let ended_in_this_cycle = ended == Some(true);
-            lists.insert(
-                (source, page),
-                ListState {
-                    answered_in_this_cycle: ended_in_this_cycle
-                        && matches!(outcome.as_deref(), Some("done" | "unchanged" | "absent")),
-                    ended_in_this_cycle,
-                    ever_answered: last_answered.is_some(),
-                },
-            );
-        } else if page == TaskId::PIECES {
-            let number = key.parse().map_err(|_| {
-                StoreError::Inconsistent(format!("{source}/{page}/{key}: expected a page number"))
-            })?;
-            let last_answer: Option<String> = row.try_get(9)?;
-            let piece = PieceState {
-                answered_cycle: row.try_get(8)?,
-                has_funds: last_answer.map(|outcome| outcome != "absent"),
-            };
-            pieces
-                .entry((source, page))
-                .or_default()
-                .insert(number, piece);
-        } else if let Some((_, fund)) = funds.get_mut(&key) {
-            let extents: serde_json::Value = row.try_get(7)?;
-            let extents = serde_json::from_value(extents).map_err(|error| {
-                StoreError::Inconsistent(format!("the extents of {source}/{page}/{key}: {error}"))
-            })?;
-            fund.answered.insert(
-                (source, page),
-                Answered {
-                    last_answered,
-                    answered_cycle: row.try_get(8)?,
-                    failed_last: row.try_get::<_, Option<String>>(4)?.as_deref() == Some("failed"),
-                    locator: row.try_get(6)?,
-                    extents,
-                },
-            );
-        }
-    }
-    Ok(PlanningState {
-        cycle: cycle.clone(),
-        funds: funds.into_values().map(|(_, fund)| fund).collect(),
-        lists,
-        pieces,
-        listed,
-    })
-}
-
-type FundsByCode = BTreeMap<String, (i64, FundState)>;
-
-async fn read_funds(client: &impl Queries, cycle: &Cycle) -> Result<FundsByCode, StoreError> {
-    let rows = client
-        .query(
-            "SELECT f.fund_id, m.fund_code, m.fund_status = 'active',
-                    newest.nav_date, newest.nav_value::text, newest.has_aum,
-                    n.source_key, n.nav_date, n.nav_value::text
-             FROM public.funds_master_info m JOIN runner.fund f USING (fund_code)
-             LEFT JOIN LATERAL (
-                 SELECT d.nav_date, d.nav_value, d.aum IS NOT NULL AND d.aum_said_by & $2 <> 0 AS has_aum
-                 FROM public.funds_daily d
-                 WHERE d.fund_code = m.fund_code AND d.nav_date <= $1
-                   AND d.nav_value IS NOT NULL AND d.nav_said_by & $2 <> 0
-                 ORDER BY d.nav_date DESC LIMIT 1) newest ON true
-             LEFT JOIN runner.news n ON n.fund_id = f.fund_id AND n.source = $3 AND n.cycle_id = $4",
-            &[
-                &cycle.cycle_date,
-                &SourceName::Finnomena.bit(),
-                &SourceName::Finnomena.as_str(),
-                &cycle.id,
-            ],
-        )
-        .await?;
-    let mut funds = FundsByCode::new();
-    for row in rows {
-        let code: String = row.try_get(1)?;
-        let active: Option<bool> = row.try_get(2)?;
-        let fund = FundState {
-            fund_code: read_code(&code)?,
-            active: active == Some(true),
-            newest_nav: read_newest_nav(&row)?,
-            news: read_news(&row)?,
-            listings: BTreeMap::new(),
-            factsheets: BTreeMap::new(),
-            answered: BTreeMap::new(),
-        };
-        funds.insert(code, (row.try_get(0)?, fund));
-    }
-    Ok(funds)
-}
-
-fn read_newest_nav(row: &Row) -> Result<Option<NewestNav>, StoreError> {
-    let nav_date: Option<Date> = row.try_get(3)?;
-    let has_aum: Option<bool> = row.try_get(5)?;
-    let newest = nav_date.zip(read_number(row.try_get(4)?)?).zip(has_aum);
-    Ok(newest.map(|((nav_date, nav), has_aum)| NewestNav {
-        nav_date,
-        nav,
-        has_aum,
-    }))
-}
-
-/// What was told in two ways has no value, and is no news that anybody could go by.
-fn read_news(row: &Row) -> Result<Option<News>, StoreError> {
-    let source_key: Option<String> = row.try_get(6)?;
-    let nav_date: Option<Date> = row.try_get(7)?;
-    let told = source_key.zip(nav_date).zip(read_number(row.try_get(8)?)?);
-    Ok(told.map(|((source_key, nav_date), nav)| News {
-        source_key,
-        nav_date,
-        nav,
-    }))
-}
-
-/// Reads the funds' entries in the sources' lists; returns how many codes each source ever listed.
-async fn read_listings(
-    client: &impl Queries,
-    funds: &mut FundsByCode,
-) -> Result<BTreeMap<SourceName, usize>, StoreError> {
-    let rows = client
-        .query(
-            "SELECT f.fund_code, o.source, o.dataset, o.fields ->> 'source_key', o.fields ->> 'factsheet_url',
-                    o.cycle_id,
-                    (SELECT max(a.last_cycle) FROM runner.alias a WHERE a.source = o.source AND a.fund_id = o.fund_id)
-                        = newest.cycle_id
-             FROM runner.observation o JOIN runner.fund f USING (fund_id)
-             LEFT JOIN (SELECT source, max(last_cycle) AS cycle_id FROM runner.alias GROUP BY source) newest
-                    ON newest.source = o.source
-             WHERE o.dataset IN ('listing', 'factsheet_link')",
-            &[],
-        )
-        .await?;
-    let mut listed: BTreeMap<SourceName, usize> = BTreeMap::new();
-    for row in rows {
-        let code: String = row.try_get(0)?;
-        let source = read_source(row.try_get(1)?)?;
-        let (key, url): (Option<String>, Option<String>) = (row.try_get(3)?, row.try_get(4)?);
-        if key.is_some() {
-            *listed.entry(source).or_default() += 1;
-        }
-        let Some((_, fund)) = funds.get_mut(&code) else {
-            continue;
-        };
-        if let Some(source_key) = key {
-            let listed: Option<bool> = row.try_get(6)?;
-            fund.listings.insert(
-                source,
-                ListingState {
-                    source_key,
-                    listed: listed == Some(true),
-                    changed_cycle: row.try_get(5)?,
-                },
-            );
-        }
-        if let Some(url) = url {
-            fund.factsheets.insert(source, url);
-        }
-    }
-    Ok(listed)
 }

@@ -1,15 +1,17 @@
 //! The one writer: one connection that holds the advisory lock and runs every transaction (A8).
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::{PlannedTask, SourceName, failpoint};
+use crate::{FundCode, PlannedTask, SourceName, failpoint};
 
 use super::commit;
 use super::connection::{Connection, Queries as _};
 use super::cycles::{self, Cycle, CycleRequest, ScheduleFacts};
 use super::error::StoreError;
-use super::planning::{self, NewTask, PlanningState};
+use super::funds::{self, ActiveFunds};
+use super::planning::{self, PartPlan, PlanningState};
 use super::report::{Batch, BatchReport, CycleTotals};
 use super::retention::Retention;
 use super::tasks::Portion;
@@ -63,32 +65,35 @@ impl Writer {
         Ok(cycle)
     }
 
-    /// What a planner would be told now.
+    /// Plans in one transaction: reads the state, the funds in parts of [`super::FUNDS_A_PART`], calls `planner` for
+    /// each part and once before the first, inserts those of its tasks that are not yet planned in this cycle. Returns
+    /// how many were new.
     ///
     /// # Errors
-    /// Outages.
-    pub async fn planning_state(&mut self, cycle: &Cycle) -> Result<PlanningState, StoreError> {
-        planning::read(&self.client, cycle).await
-    }
-
-    /// Plans in one transaction: reads the state, calls `planner`, inserts those of its tasks that are not yet planned
-    /// in this cycle. Returns how many were new.
-    ///
-    /// # Errors
-    /// Outages.
+    /// Outages: begin anew with a planner that has been told of no part.
     pub async fn plan(
         &mut self,
         cycle: &Cycle,
-        planner: &(dyn Fn(&PlanningState) -> Vec<NewTask> + Send + Sync),
+        planner: &mut (dyn FnMut(&PlanningState) -> PartPlan + Send),
     ) -> Result<usize, StoreError> {
         let tx = self.client.transaction().await?;
         failpoint::PLAN_OPENED.pass().await?;
-        let state = planning::read(&tx, cycle).await?;
-        let planned = tasks::plan(&tx, cycle, &planner(&state)).await?;
+        let planned = planning::plan(&tx, cycle, planner).await?;
         failpoint::PLAN_WRITTEN.pass().await?;
         tx.commit().await?;
         failpoint::PLAN_COMMITTED.pass().await?;
         Ok(planned)
+    }
+
+    /// Who of the market is active.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn active_funds(
+        &mut self,
+        asked: &BTreeSet<FundCode>,
+    ) -> Result<ActiveFunds, StoreError> {
+        funds::read_active(&self.client, asked).await
     }
 
     /// What is left of a portion: tasks planned in the cycle and not acknowledged in it, fund by fund.

@@ -12,6 +12,7 @@ mod fund_status;
 mod market;
 mod news;
 mod order;
+mod planning;
 mod reading;
 mod real_series;
 mod server;

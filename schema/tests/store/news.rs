@@ -26,7 +26,7 @@ fn page(page: &str, funds: &[(&str, News)]) -> TaskAnswer {
 }
 
 async fn state(world: &mut World) -> PlanningState {
-    world.writer.planning_state(&world.cycle).await.unwrap()
+    world.told_to_planner().await
 }
 
 fn of<'state>(state: &'state PlanningState, fund: &str) -> &'state FundState {

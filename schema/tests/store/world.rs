@@ -1,12 +1,14 @@
 //! A database, a writer and a cycle in one line; answers in a few words.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use jiff::civil::{Date, date};
 use schema::columns::{FeeFields, ListingFields, MasterFields};
 use schema::observation::{DailyPoint, Observation, Portfolio, PortfolioKind, PortfolioRow, Said};
 use schema::store::{
-    Batch, BatchReport, Cycle, CycleKind, CycleRequest, CycleTotals, NewTask, Scope, TABLES, Writer,
+    Batch, BatchReport, Cycle, CycleKind, CycleRequest, CycleTotals, NewTask, PlanningState, Scope,
+    TABLES, Writer,
 };
 use schema::{FundCode, Number, Outcome, SourceName, TaskAnswer, TaskId};
 
@@ -51,6 +53,23 @@ impl World {
         }
     }
 
+    /// The same world with another writer, once the one before is gone.
+    pub async fn reopened(self) -> Self {
+        let Self {
+            database,
+            writer,
+            cycle,
+            sql,
+        } = self;
+        drop(writer);
+        Self {
+            writer: open(&database).await,
+            database,
+            cycle,
+            sql,
+        }
+    }
+
     /// Plans and commits the answers as one batch.
     pub async fn commit(&mut self, answers: Vec<TaskAnswer>) -> BatchReport {
         self.plan(&answers).await;
@@ -70,9 +89,25 @@ impl World {
             })
             .collect();
         self.writer
-            .plan(&self.cycle, &move |_| tasks.clone())
+            .plan(&self.cycle, &mut |_| ControlFlow::Break(tasks.clone()))
             .await
             .unwrap()
+    }
+
+    /// What a planner is told now, of all parts.
+    pub async fn told_to_planner(&mut self) -> PlanningState {
+        let mut told: Option<PlanningState> = None;
+        self.writer
+            .plan(&self.cycle, &mut |part| {
+                match &mut told {
+                    Some(told) => told.funds.extend_from_slice(&part.funds),
+                    None => told = Some(part.clone()),
+                }
+                ControlFlow::Continue(Vec::new())
+            })
+            .await
+            .unwrap();
+        told.unwrap()
     }
 
     /// Closes the cycle and begins the next.

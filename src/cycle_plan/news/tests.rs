@@ -9,8 +9,8 @@ use schema::observation::News;
 use schema::store::{CycleKind, NewestNav};
 
 use super::*;
-use crate::cycle_plan::tests::{answered_everything, fund, newest, pages, planned, state};
-use crate::cycle_plan::{Narrowing, plan_stage};
+use crate::cycle_plan::Narrowing;
+use crate::cycle_plan::tests::{answered_everything, fund, newest, plan_stage, planned, state};
 
 /// A fund of which everything is known, and of which nothing new was told in this cycle.
 fn quiet(code: &str) -> FundState {
@@ -272,9 +272,7 @@ fn p2_pages_of_news_that_spare_nothing_are_not_asked() {
         ),
         ..Narrowing::default()
     };
-    let count = |narrowing: &Narrowing| {
-        plan_stage(&known, &pages(), narrowing, Stage::News, None, false).len()
-    };
+    let count = |narrowing: &Narrowing| plan_stage(&known, narrowing, Stage::News, false).len();
     assert_eq!(count(&only(&["F1"])), 0);
     assert_eq!(count(&only(&["F1", "F2"])), 1);
 }
