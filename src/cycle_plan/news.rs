@@ -7,7 +7,8 @@ use schema::SourceName;
 use schema::store::{FundState, ListingState, PieceState, PlanningState};
 use sources::page::{Cadence, FUNDS_A_PIECE, PageSpec, Stage};
 
-use super::{NewTask, is_of_kind, knows_everything, of_stage, task};
+use super::due::knows_everything;
+use super::{NewTask, is_of_kind, of_stage, task};
 
 /// The pages of news to ask of a source now: the first alone, since it may be absent or of another shape; once it has been
 /// answered those that held funds the last time and the one behind them, which shows whether the market has grown. None

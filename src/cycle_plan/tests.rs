@@ -2,8 +2,8 @@ mod parts;
 
 use std::num::NonZeroUsize;
 
-use jiff::civil::date;
-use schema::store::{Cycle, ListState, ListingState, NewestNav, Scope, list_key};
+use jiff::civil::{Date, date};
+use schema::store::{Answered, Cycle, ListState, ListingState, NewestNav, Scope, list_key};
 use sources::page::Extent;
 
 use super::*;

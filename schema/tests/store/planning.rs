@@ -147,10 +147,9 @@ async fn a5_no_part_reads_a_whole_table() {
     );
 }
 
-/// How many rows were read by scanning a whole table, of those that grow with the market. A session counts what it did at
-/// its end at the latest.
+/// How many rows were read by scanning a whole table, of those that grow with the market. A session tells it at its end at
+/// the latest.
 async fn rows_scanned(world: World) -> (World, i64) {
-    // The next writer gets the lock once the session of the one before has ended.
     let world = world.reopened().await;
     let scanned = world
         .text(

@@ -1,7 +1,7 @@
 //! A database, a writer and a cycle in one line; answers in a few words.
 
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::civil::{Date, date};
 use schema::columns::{FeeFields, ListingFields, MasterFields};
@@ -53,7 +53,7 @@ impl World {
         }
     }
 
-    /// The same world with another writer, once the one before is gone.
+    /// The same world with another writer, once the session of the one before is over and has told all it counted.
     pub async fn reopened(self) -> Self {
         let Self {
             database,
@@ -62,6 +62,13 @@ impl World {
             sql,
         } = self;
         drop(writer);
+        let others = "SELECT FROM pg_stat_activity WHERE datname = current_database()
+                      AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+        let give_up = Instant::now() + Duration::from_secs(30);
+        while !sql.query(others, &[]).await.unwrap().is_empty() {
+            assert!(Instant::now() < give_up, "the session does not end");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         Self {
             writer: open(&database).await,
             database,

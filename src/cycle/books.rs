@@ -1,0 +1,231 @@
+//! The books of a cycle, kept on the one writer: what is planned, what is left, what was settled, how it closed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use actors::loader_actor::{OnWriter, WriterOp};
+use actors::messages::ReadCheckpoint;
+use actors::supervisor::{GetLoader, SpineFailed, TasksPlanned};
+use schema::store::{ActiveFunds, Batch, Cycle, Portion};
+use schema::{Outcome, PlannedTask, SourceName, TaskAnswer, failpoint};
+use sources::page::Stage;
+
+use crate::cycle_plan::{StagePlanner, funds_not_in_market};
+
+use super::{CycleEnd, CycleRunner, Round, supervisor_gone};
+
+/// Why a closed cycle's task that never got an outcome has failed: what `status` shows for it.
+const NEVER_ASKED: &str = "it had no outcome when the cycle closed";
+
+impl CycleRunner {
+    /// Tells the supervisor how many tasks there are to do: progress is measured by it.
+    pub(super) async fn announce(
+        &self,
+        round: &Round,
+        source: SourceName,
+        portion: &Portion,
+    ) -> Result<usize, SpineFailed> {
+        let (cycle, counted) = (Arc::clone(&round.cycle), portion.clone());
+        let tasks = self
+            .on_writer("counting what is left", move |writer| {
+                let (cycle, counted) = (Arc::clone(&cycle), counted.clone());
+                Box::pin(async move { writer.count_left(&cycle, &counted).await })
+            })
+            .await?;
+        let planned = TasksPlanned {
+            cycle_id: round.cycle.id,
+            source,
+            tasks,
+        };
+        self.supervisor
+            .send(planned)
+            .await
+            .map_err(|_| supervisor_gone())?;
+        Ok(tasks)
+    }
+
+    /// Plans a stage: of one source, or of all. Returns how many tasks are new.
+    pub(super) async fn plan(
+        &self,
+        round: &Round,
+        stage: Stage,
+        of: Option<SourceName>,
+    ) -> Result<usize, SpineFailed> {
+        let (cycle, pages, narrowing) = (
+            Arc::clone(&round.cycle),
+            self.pages.clone(),
+            self.narrowing.clone(),
+        );
+        let last_round = round.is_last;
+        let planned = self
+            .on_writer("planning", move |writer| {
+                let (cycle, pages, narrowing) =
+                    (Arc::clone(&cycle), pages.clone(), narrowing.clone());
+                Box::pin(async move {
+                    // A fresh one each time: the work may be done again, and then it begins with the first fund.
+                    let mut planner = StagePlanner::new(pages, narrowing, stage, of, last_round);
+                    writer.plan(&cycle, &mut |state| planner.part(state)).await
+                })
+            })
+            .await?;
+        let source = of.map(SourceName::as_str);
+        tracing::info!(?stage, source, tasks = planned, "planned");
+        failpoint::CYCLE_PLANNED.pass().await?;
+        Ok(planned)
+    }
+
+    pub(super) async fn checkpoint(
+        &self,
+        cycle: &Arc<Cycle>,
+        portion: &Portion,
+    ) -> Result<Vec<PlannedTask>, SpineFailed> {
+        loop {
+            let loader = self
+                .supervisor
+                .send(GetLoader)
+                .await
+                .map_err(|_| supervisor_gone())??;
+            let read = ReadCheckpoint {
+                cycle: Arc::clone(cycle),
+                portion: portion.clone(),
+            };
+            match loader.send(read).await {
+                Ok(Ok(left)) => return Ok(left),
+                Ok(Err(error)) if *self.stop.borrow() => {
+                    return Err(SpineFailed(error.to_string()));
+                }
+                Ok(Err(_)) | Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    }
+
+    /// Gives tasks that are not asked in this round their outcome.
+    pub(super) async fn settle(
+        &self,
+        round: &Round,
+        tasks: Vec<PlannedTask>,
+        why: &str,
+    ) -> Result<(), SpineFailed> {
+        let outcome = if round.is_last {
+            Outcome::Failed(why.to_owned())
+        } else {
+            Outcome::Deferred(why.to_owned())
+        };
+        let batch = Arc::new(Batch::new(
+            tasks
+                .into_iter()
+                .map(|task| TaskAnswer::empty(task.id, outcome.clone(), task.attempts))
+                .collect(),
+        ));
+        let cycle = Arc::clone(&round.cycle);
+        self.on_writer("deferring tasks", move |writer| {
+            let (cycle, batch) = (Arc::clone(&cycle), Arc::clone(&batch));
+            Box::pin(async move { writer.commit(&cycle, &batch).await.map(|_| ()) })
+        })
+        .await
+    }
+
+    pub(super) async fn begin_round_two(
+        &self,
+        cycle: &Cycle,
+    ) -> Result<(Cycle, usize), SpineFailed> {
+        let cycle = cycle.clone();
+        self.on_writer("beginning round 2", move |writer| {
+            let mut cycle = cycle.clone();
+            Box::pin(async move {
+                let again = writer.begin_round_two(&mut cycle).await?;
+                Ok((cycle, again))
+            })
+        })
+        .await
+    }
+
+    pub(super) async fn close(
+        &self,
+        cycle: Cycle,
+        quarantined: BTreeMap<SourceName, String>,
+    ) -> Result<CycleEnd, SpineFailed> {
+        let active = self.active_funds().await?;
+        let closing = cycle.clone();
+        let totals = self
+            .on_writer("closing the cycle", move |writer| {
+                let cycle = closing.clone();
+                Box::pin(async move { writer.close_cycle(&cycle, NEVER_ASKED).await })
+            })
+            .await?;
+        failpoint::CYCLE_CLOSED.pass().await?;
+        Ok(CycleEnd {
+            cycle,
+            totals,
+            stopped: false,
+            quarantined,
+            breaches: (self.lost_records)(),
+            not_in_market: funds_not_in_market(&active.asked, &self.narrowing),
+            no_active_fund: !active.any,
+        })
+    }
+
+    async fn active_funds(&self) -> Result<ActiveFunds, SpineFailed> {
+        let asked = self.narrowing.funds.clone().unwrap_or_default();
+        self.on_writer("looking for the funds asked for", move |writer| {
+            let asked = asked.clone();
+            Box::pin(async move { writer.active_funds(&asked).await })
+        })
+        .await
+    }
+
+    pub(super) async fn stopped(&self, cycle: Cycle) -> Result<CycleEnd, SpineFailed> {
+        let open = cycle.clone();
+        let totals = self
+            .on_writer("reading the totals", move |writer| {
+                let cycle = open.clone();
+                Box::pin(async move { writer.totals(&cycle).await })
+            })
+            .await?;
+        Ok(CycleEnd {
+            cycle,
+            totals,
+            stopped: true,
+            quarantined: BTreeMap::new(),
+            breaches: BTreeMap::new(),
+            not_in_market: BTreeSet::new(),
+            no_active_fund: false,
+        })
+    }
+
+    /// Bookkeeping on the one connection. A loader that dies under it is replaced by the supervisor, and the work is done again.
+    ///
+    /// # Errors
+    /// The loader is over its restart budget.
+    pub async fn on_writer<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        op: impl for<'w> Fn(
+            &'w mut schema::store::Writer,
+        ) -> futures_util::future::LocalBoxFuture<
+            'w,
+            Result<T, schema::store::StoreError>,
+        > + Send
+        + Sync
+        + 'static,
+    ) -> Result<T, SpineFailed> {
+        let op = Arc::new(op);
+        loop {
+            let loader = self
+                .supervisor
+                .send(GetLoader)
+                .await
+                .map_err(|_| supervisor_gone())??;
+            let again = Arc::clone(&op);
+            let once: Box<WriterOp<T>> = Box::new(move |writer| again(writer));
+            match loader.send(OnWriter { what, op: once }).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) if *self.stop.borrow() => {
+                    return Err(SpineFailed(error.to_string()));
+                }
+                // The loader has ended with this error; the supervisor judges it, and says so through `GetLoader`.
+                Ok(Err(_)) | Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    }
+}

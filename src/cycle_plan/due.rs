@@ -1,0 +1,117 @@
+//! Which of a fund's pages are due, and how much of them is asked.
+
+use jiff::civil::Date;
+use schema::SourceName;
+use schema::store::{Answered, CycleKind, FundState, NewTask, PlanningState};
+use sources::page::{Cadence, PageSpec, Stage};
+
+use super::{Narrowing, SitePages, is_of_kind, news, of_stage, task};
+
+/// How far behind the newest known NAV a short range starts: values are revised days later (SOURCES section 8).
+const LOOK_BACK_DAYS: i64 = 7;
+
+/// The task of a fund's page, if it is due.
+pub(super) fn plan_page(
+    state: &PlanningState,
+    source: SourceName,
+    specs: &'static [PageSpec],
+    spec: &PageSpec,
+    fund: &FundState,
+) -> Option<NewTask> {
+    let listing = fund.listings.get(&source);
+    // A source that has a list is asked only for the funds that stood in it: the list gives the key to ask by.
+    if listing.is_none() && of_stage(specs, Stage::Lists).next().is_some() {
+        return None;
+    }
+    let answered = fund.answered.get(&(source, spec.name.to_owned()));
+    // What failed in the last closed cycle is asked again in the next, whatever its kind: one bad night of a site must
+    // not leave a month-old page.
+    let is_new =
+        answered.is_none_or(|answered| answered.last_answered.is_none() || answered.failed_last);
+    let monthly = state.cycle.kind == CycleKind::Monthly;
+    let due = match spec.cadence {
+        Cadence::EveryCycle => true,
+        Cadence::Daily => is_of_kind(spec, state.cycle.kind),
+        Cadence::MonthlyOrNews => {
+            monthly
+                || is_new
+                || !knows_everything(spec, answered)
+                || !news::tell_nothing_new(fund, listing)
+        }
+        Cadence::MonthlyOrNew | Cadence::MonthlyOrLinkChanged => monthly || is_new,
+        Cadence::MonthlyOrListingChanged => {
+            let answered_cycle = answered.and_then(|answered| answered.answered_cycle);
+            monthly
+                || is_new
+                || listing.is_some_and(|listing| Some(listing.changed_cycle) > answered_cycle)
+        }
+    };
+    due.then(|| NewTask {
+        locator: listing.map(|listing| listing.source_key.clone()),
+        extent: extent(spec, fund, answered, state.cycle.cycle_date, monthly),
+        ..task(source, spec, fund.fund_code.as_str())
+    })
+}
+
+/// The smallest extent that reaches back to what is known, with the look-back; everything for what is new, and in a
+/// monthly cycle (the full audit).
+fn extent(
+    spec: &PageSpec,
+    fund: &FundState,
+    answered: Option<&Answered>,
+    cycle_date: Date,
+    monthly: bool,
+) -> Option<String> {
+    let everything = spec.extents.last()?;
+    let chosen = match fund.newest_nav {
+        Some(newest) if knows_everything(spec, answered) && !monthly => {
+            let days = (cycle_date - newest.nav_date).get_days();
+            let needed = i64::from(days.max(0)) + LOOK_BACK_DAYS;
+            spec.extents
+                .iter()
+                .find(|extent| extent.days.is_none_or(|days| i64::from(days) >= needed))
+                .unwrap_or(everything)
+        }
+        _ => everything,
+    };
+    Some(chosen.word.to_owned())
+}
+
+/// Whether nobody's link to a factsheet comes before this source's.
+pub(super) fn ranks_first(pages: &SitePages, source: SourceName) -> bool {
+    let mut linking = pages
+        .iter()
+        .filter(|(_, specs)| of_stage(specs, Stage::Factsheets).next().is_some());
+    linking.next().is_some_and(|(first, _)| *first == source)
+}
+
+/// Whether the page's whole history was ever answered; a page without extents has none.
+pub(super) fn knows_everything(spec: &PageSpec, answered: Option<&Answered>) -> bool {
+    spec.extents.last().is_none_or(|everything| {
+        answered.is_some_and(|answered| answered.extents.contains_key(everything.word))
+    })
+}
+
+/// A fund's factsheet is read once, where its first-choice source says it lies.
+pub(super) fn plan_factsheet(
+    state: &PlanningState,
+    pages: &SitePages,
+    narrowing: &Narrowing,
+    fund: &FundState,
+) -> Option<NewTask> {
+    let (source, url, spec) = fund.factsheets.iter().find_map(|(source, url)| {
+        let spec = of_stage(pages.get(source)?, Stage::Factsheets).next()?;
+        Some((*source, url, spec))
+    })?;
+    if !narrowing.allows(source) {
+        return None;
+    }
+    let answered = fund.answered.get(&(source, spec.name.to_owned()));
+    let read_before = answered.is_some_and(|answered| {
+        answered.last_answered.is_some() && answered.locator.as_deref() == Some(url.as_str())
+    });
+    (state.cycle.kind == CycleKind::Monthly || !read_before).then(|| NewTask {
+        locator: Some(url.clone()),
+        ..task(source, spec, fund.fund_code.as_str())
+    })
+}
