@@ -1,6 +1,6 @@
 //! `funds_daily`: the series. What stands of the days a batch speaks of is read by key and compared; days that stand as
 //! said are left alone, new days go into the table by COPY, and only days that are really said otherwise are merged by
-//! the pure rule and written back.
+//! the pure rule and written in place of those that stand.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::precedence::NAV_AND_AUM;
 use crate::{Number, SourceName, failpoint};
 
 use super::connection::Transaction;
-use super::daily_rows::{self, Encoded, NewDay};
+use super::daily_rows::{self, Columns, Encoded, NewDay};
 use super::error::StoreError;
 use super::history::{self, Change};
 use super::report::{RecordCounts, TableCounts};
@@ -47,7 +47,7 @@ struct Changes<'said> {
     /// Days without a row yet.
     new: Vec<NewDay<'said>>,
     /// Days whose row is another now.
-    other: Vec<NewDay<'said>>,
+    other: Columns,
     replaced: Vec<Change>,
     /// What others say of a day now, where that changed.
     dissents: Vec<(Day, Dissents)>,
@@ -68,7 +68,7 @@ impl<'said> Changes<'said> {
 struct Prepared {
     counts: TableCounts,
     new: Encoded,
-    other: Encoded,
+    other: Columns,
     replaced: Vec<Change>,
     dissents: Vec<(Day, Dissents)>,
 }
@@ -90,7 +90,7 @@ pub(super) async fn write(
     let prepared = apart(move || prepare(cycle_id, &statements, &standing, dissents)).await?;
     daily_rows::insert(tx, prepared.new).await?;
     history::write(tx, Some(cycle_id), &prepared.replaced).await?;
-    daily_rows::update(tx, prepared.other).await?;
+    daily_rows::update(tx, cycle_id, &prepared.other).await?;
     set_aside::write_dissents(tx, cycle_id, &prepared.dissents).await?;
     Ok(prepared.counts)
 }
@@ -120,7 +120,7 @@ fn prepare(
     let changes = compare(statements, standing, dissents);
     Ok(Prepared {
         new: daily_rows::encode(cycle_id, &changes.new)?,
-        other: daily_rows::encode(cycle_id, &changes.other)?,
+        other: changes.other,
         counts: changes.counts,
         replaced: changes.replaced,
         dissents: changes.dissents,
@@ -187,11 +187,7 @@ fn compare<'said>(
             } else if before != row {
                 changes.counts.rows_updated += u64::from(before.values != row.values);
                 changes.replaced.extend(replaced(&day, &before, &row));
-                changes.other.push(NewDay {
-                    fund_code,
-                    nav_date: *nav_date,
-                    row,
-                });
+                changes.other.push(fund_code, *nav_date, &row);
             }
             if held != others {
                 changes.dissents.push((day, others));

@@ -15,15 +15,6 @@ use super::connection::{Queries as _, Transaction};
 use super::daily::{Standing, Statements};
 use super::error::StoreError;
 
-/// Where changed days are put before they replace the standing ones: a table of the writer's session.
-pub(super) const STAGING: &str = "
-    CREATE TEMPORARY TABLE changed_daily (
-        fund_code TEXT COLLATE \"C\", nav_date DATE,
-        nav_value NUMERIC, bid NUMERIC, offer NUMERIC, aum NUMERIC, source TEXT,
-        nav_said_by SMALLINT, bid_said_by SMALLINT, offer_said_by SMALLINT, aum_said_by SMALLINT,
-        cycle_id BIGINT
-    ) ON COMMIT DELETE ROWS;";
-
 const COLUMNS: &str = "fund_code, nav_date, nav_value, bid, offer, aum, source,
     nav_said_by, bid_said_by, offer_said_by, aum_said_by, cycle_id";
 
@@ -89,19 +80,63 @@ fn stored(value: Option<Decimal>) -> Result<Option<Number>, StoreError> {
 
 /// Writes days that have no row yet.
 pub(super) async fn insert(tx: &Transaction<'_>, days: Encoded) -> Result<(), StoreError> {
-    copy(tx, "public.funds_daily", days).await
-}
-
-/// Writes days in place of those that stand.
-pub(super) async fn update(tx: &Transaction<'_>, days: Encoded) -> Result<(), StoreError> {
     if days.0.is_empty() {
         return Ok(());
     }
-    tx.batch_execute("TRUNCATE changed_daily").await?;
-    copy(tx, "changed_daily", days).await?;
+    let sink = tx
+        .copy_in(&format!(
+            "COPY public.funds_daily ({COLUMNS}) FROM STDIN (FORMAT binary)"
+        ))
+        .await?;
+    let mut sink = std::pin::pin!(sink);
+    for piece in days.0 {
+        sink.feed(piece).await?;
+    }
+    sink.finish().await?;
+    Ok(())
+}
+
+/// Days by column, as the server takes arrays.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    codes: Vec<String>,
+    dates: Vec<Date>,
+    values: [Vec<Option<Decimal>>; 4],
+    sources: Vec<Option<&'static str>>,
+    said_by: [Vec<i16>; 4],
+}
+
+impl Columns {
+    pub fn push(&mut self, fund_code: &str, nav_date: Date, row: &DayRow) {
+        self.codes.push(fund_code.to_owned());
+        self.dates.push(nav_date);
+        for (column, value) in self.values.iter_mut().zip(row.values) {
+            column.push(value.map(Number::decimal));
+        }
+        self.sources.push(row_source(row).map(SourceName::as_str));
+        for (column, said_by) in self.said_by.iter_mut().zip(row.said_by) {
+            column.push(said_by);
+        }
+    }
+}
+
+/// Writes days in place of those that stand.
+pub(super) async fn update(
+    tx: &Transaction<'_>,
+    cycle_id: i64,
+    days: &Columns,
+) -> Result<(), StoreError> {
+    if days.codes.is_empty() {
+        return Ok(());
+    }
+    let [nav, bid, offer, aum] = &days.values;
+    let [nav_by, bid_by, offer_by, aum_by] = &days.said_by;
     tx.execute(
         &format!(
-            "INSERT INTO public.funds_daily AS standing ({COLUMNS}) SELECT {COLUMNS} FROM changed_daily
+            "INSERT INTO public.funds_daily AS standing ({COLUMNS})
+             SELECT *, $12::bigint
+             FROM unnest($1::text[], $2::date[], $3::numeric[], $4::numeric[], $5::numeric[], $6::numeric[], $7::text[],
+                 $8::smallint[], $9::smallint[], $10::smallint[], $11::smallint[])
              ON CONFLICT (fund_code, nav_date) DO UPDATE SET
                  nav_value = COALESCE(EXCLUDED.nav_value, standing.nav_value),
                  bid = COALESCE(EXCLUDED.bid, standing.bid),
@@ -117,26 +152,22 @@ pub(super) async fn update(tx: &Transaction<'_>, days: Encoded) -> Result<(), St
                      IS DISTINCT FROM (EXCLUDED.nav_value, EXCLUDED.bid, EXCLUDED.offer, EXCLUDED.aum)
                      THEN now() ELSE standing.scraped_at END"
         ),
-        &[],
+        &[
+            &days.codes,
+            &days.dates,
+            nav,
+            bid,
+            offer,
+            aum,
+            &days.sources,
+            nav_by,
+            bid_by,
+            offer_by,
+            aum_by,
+            &cycle_id,
+        ],
     )
     .await?;
-    Ok(())
-}
-
-async fn copy(tx: &Transaction<'_>, table: &str, days: Encoded) -> Result<(), StoreError> {
-    if days.0.is_empty() {
-        return Ok(());
-    }
-    let sink = tx
-        .copy_in(&format!(
-            "COPY {table} ({COLUMNS}) FROM STDIN (FORMAT binary)"
-        ))
-        .await?;
-    let mut sink = std::pin::pin!(sink);
-    for piece in days.0 {
-        sink.feed(piece).await?;
-    }
-    sink.finish().await?;
     Ok(())
 }
 

@@ -8,7 +8,6 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::daily_rows;
 use super::error::{StoreError, said, with_causes};
 
 /// The advisory lock of the one runner: "mrun" and a version of what the lock means.
@@ -202,10 +201,4 @@ pub(super) async fn holder(client: &Client) -> Result<Option<String>, StoreError
             .unwrap_or_else(|| "a session".to_owned()),
         since.unwrap_or_else(|| "an unknown time".to_owned()),
     )))
-}
-
-/// Creates the session's staging table.
-pub(super) async fn create_staging(client: &Client) -> Result<(), StoreError> {
-    client.batch_execute(daily_rows::STAGING).await?;
-    Ok(())
 }

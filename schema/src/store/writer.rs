@@ -37,7 +37,6 @@ impl Writer {
         session::take_lock(&client, lock_patience).await?;
         failpoint::OPEN_LOCKED.pass().await?;
         migration::migrate(&mut client).await?;
-        session::create_staging(&client).await?;
         failpoint::OPEN_MIGRATED.pass().await?;
         Ok(Self {
             client: Connection::new(client, talking),
