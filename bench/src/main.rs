@@ -171,7 +171,7 @@ async fn measure(server: &Server, measurement: Measurement, full: bool) -> Resul
         }
         Measurement::Throttled => throttled::measure(server, of_size(full, 60, 2)).await,
         Measurement::Unlimited => {
-            let (active, days) = of_size(full, (2_200, 750), (100, 200));
+            let (active, days) = of_size(full, (2_200, 2_000), (100, 200));
             unlimited::measure(server, active, days).await
         }
         Measurement::Start => starts::measure().await,

@@ -12,33 +12,55 @@ use super::report::{Batch, BatchReport};
 use super::tasks;
 use super::transaction::{count_refused, write_answers};
 
-/// A batch is small and the tables are long: they are looked up by key, never read from end to end, whatever the
-/// statistics of a table that was filled a moment ago say.
-const BY_KEY: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
-
-/// Commits the batch, or returns its report if it is found to be committed already.
+/// Commits the batch, or returns its report if it is found to be committed already; that is looked up where it `may_be`.
 pub(super) async fn commit(
     client: &mut Connection,
     cycle: &Cycle,
     batch: &Batch,
+    may_be: bool,
 ) -> Result<BatchReport, StoreError> {
     failpoint::BATCH_BEFORE.pass().await?;
-    let mut tx = client.transaction().await?;
+    let tx = client.transaction().await?;
     failpoint::BATCH_BEGUN.pass().await?;
-    tx.batch_execute(BY_KEY).await?;
+    if may_be && let Some(report) = read_committed(&tx, batch).await? {
+        return Ok(report);
+    }
+    failpoint::BATCH_LOOKED_UP.pass().await?;
+    match write_answers(&tx, cycle, &batch.answers).await {
+        Ok(report) => finish(tx, batch, report).await,
+        Err(StoreError::BadData(_)) => {
+            tx.rollback().await?;
+            let mut tx = client.transaction().await?;
+            let report = write_halving(&mut tx, cycle, &batch.answers).await?;
+            finish(tx, batch, report).await
+        }
+        Err(other) => Err(other),
+    }
+}
+
+async fn read_committed(
+    tx: &Transaction<'_>,
+    batch: &Batch,
+) -> Result<Option<BatchReport>, StoreError> {
     let committed = tx
         .query_opt(
             "SELECT report FROM runner.last_batch WHERE batch_id = $1",
             &[&batch.id.as_str()],
         )
         .await?;
-    if let Some(row) = committed {
-        return serde_json::from_value(row.try_get(0)?).map_err(|error| {
-            StoreError::Inconsistent(format!("the report of the last batch: {error}"))
-        });
-    }
-    failpoint::BATCH_LOOKED_UP.pass().await?;
-    let report = write_halving(&mut tx, cycle, &batch.answers).await?;
+    let Some(row) = committed else {
+        return Ok(None);
+    };
+    serde_json::from_value(row.try_get(0)?)
+        .map(Some)
+        .map_err(|error| StoreError::Inconsistent(format!("the report of the last batch: {error}")))
+}
+
+async fn finish(
+    tx: Transaction<'_>,
+    batch: &Batch,
+    report: BatchReport,
+) -> Result<BatchReport, StoreError> {
     let stored = serde_json::to_value(&report).map_err(|error| {
         StoreError::Inconsistent(format!("the report of the batch cannot be stored: {error}"))
     })?;

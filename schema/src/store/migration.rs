@@ -4,6 +4,7 @@ use tokio_postgres::{Client, Transaction};
 
 use super::adoption;
 use super::error::{StoreError, is_passing};
+use super::session;
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -68,6 +69,7 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
     let tx = client.transaction().await?;
     tx.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '10s'")
         .await?;
+    tx.batch_execute(session::WHOLE_TABLES).await?;
     let adoption = if found == 0 {
         adoption::prepare(&tx).await?
     } else {

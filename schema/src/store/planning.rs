@@ -139,7 +139,7 @@ pub(super) async fn plan(
 ) -> Result<usize, StoreError> {
     let pages = market::known_pages(tx).await?;
     let mut state = market::read(tx, cycle, &pages).await?;
-    let mut parts = Parts::begin(tx, pages).await?;
+    let mut parts = Parts::new(pages);
     let mut planned = 0;
     loop {
         let (is_done, tasks) = match planner(&state) {

@@ -23,9 +23,15 @@ const SESSION_LIMIT: Duration = Duration::from_secs(30);
 const LOCK_ANSWER_LIMIT: Duration = Duration::from_secs(30);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
-/// A statement or an idle transaction longer than this means that something hangs. Compiling a statement to machine code
-/// takes longer than any of these statements.
+/// A statement or an idle transaction longer than the limits means that something hangs.
+///
+/// What a batch speaks of is little and the tables are long: they are looked up by key, never read from end to end, whatever
+/// the statistics of a table that was filled a moment ago say. Compiling a statement to machine code takes longer than any
+/// of these statements.
 const SESSION: &str = "
+    SET enable_seqscan = off;
+    SET enable_hashjoin = off;
+    SET enable_mergejoin = off;
     SET jit = off;
     SET statement_timeout = '10min';
     SET lock_timeout = '1min';
@@ -37,6 +43,12 @@ const SESSION: &str = "
     SET tcp_keepalives_interval = 10;
     SET tcp_keepalives_count = 3;
     SET search_path = pg_catalog, public, pg_temp;";
+
+/// In a transaction that goes through whole tables, the server chooses how.
+pub(super) const WHOLE_TABLES: &str = "
+    SET LOCAL enable_seqscan = on;
+    SET LOCAL enable_hashjoin = on;
+    SET LOCAL enable_mergejoin = on;";
 
 /// So that a session whose runner is gone does not keep the lock (O2). While a statement runs or waits for a lock, the
 /// server looks every 3 s whether the runner is still there; between statements, the runner's sign of life comes every few

@@ -12,7 +12,7 @@ use super::cycles::{self, Cycle, CycleRequest, ScheduleFacts};
 use super::error::StoreError;
 use super::funds::{self, ActiveFunds};
 use super::planning::{self, PartPlan, PlanningState};
-use super::report::{Batch, BatchReport, CycleTotals};
+use super::report::{Batch, BatchId, BatchReport, CycleTotals};
 use super::retention::Retention;
 use super::tasks::Portion;
 use super::{migration, remerge, session, tasks};
@@ -21,6 +21,8 @@ use super::{migration, remerge, session, tasks};
 #[derive(Debug)]
 pub struct Writer {
     client: Connection,
+    /// The batch that is known to be the last that was committed; `None` where that is in doubt.
+    last_batch: Option<BatchId>,
     retention: Retention,
 }
 
@@ -40,6 +42,7 @@ impl Writer {
         failpoint::OPEN_MIGRATED.pass().await?;
         Ok(Self {
             client: Connection::new(client, talking),
+            last_batch: None,
             retention: Retention::USUAL,
         })
     }
@@ -132,7 +135,11 @@ impl Writer {
         cycle: &Cycle,
         batch: &Batch,
     ) -> Result<BatchReport, StoreError> {
-        commit::commit(&mut self.client, cycle, batch).await
+        let last = self.last_batch.take();
+        let may_be = last.is_none_or(|last| last == batch.id);
+        let report = commit::commit(&mut self.client, cycle, batch, may_be).await?;
+        self.last_batch = Some(batch.id.clone());
+        Ok(report)
     }
 
     /// Round 2: the cycle's failed and deferred tasks are unacknowledged again, with attempts 0. Returns how many
@@ -161,6 +168,7 @@ impl Writer {
         reason: &str,
     ) -> Result<CycleTotals, StoreError> {
         let tx = self.client.transaction().await?;
+        tx.batch_execute(session::WHOLE_TABLES).await?;
         failpoint::CLOSE_OPENED.pass().await?;
         let totals = cycles::close(&tx, cycle, reason, &self.retention).await?;
         failpoint::CLOSE_WRITTEN.pass().await?;
@@ -192,6 +200,7 @@ impl Writer {
     /// Outages.
     pub async fn remerge(&mut self) -> Result<u64, StoreError> {
         let tx = self.client.transaction().await?;
+        tx.batch_execute(session::WHOLE_TABLES).await?;
         let changed = remerge::all(&tx).await?;
         tx.commit().await?;
         Ok(changed)

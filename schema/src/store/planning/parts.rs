@@ -2,7 +2,7 @@
 //!
 //! Each part is found by index, from the last code of the part before it: reading all of them is linear in the funds. A
 //! server that knows little of its tables yet, or has old estimates, would read them whole for each part: so the subqueries
-//! with `OFFSET 0` are planned for one fund or page at a time, and no table is scanned (see [`Parts::begin`]).
+//! with `OFFSET 0` are planned for one fund or page at a time, and the writer's session scans no table.
 
 use std::collections::BTreeMap;
 
@@ -34,13 +34,12 @@ struct Part {
 }
 
 impl Parts {
-    /// Begins before the first fund. From here on the transaction scans no table that an index leads into.
-    pub async fn begin(tx: &Transaction<'_>, known: KnownPages) -> Result<Self, StoreError> {
-        tx.execute("SET LOCAL enable_seqscan = off", &[]).await?;
-        Ok(Self {
+    /// Begins before the first fund.
+    pub const fn new(known: KnownPages) -> Self {
+        Self {
             known,
             after: String::new(),
-        })
+        }
     }
 
     /// Reads the next part into the state, in the place of the one before.
