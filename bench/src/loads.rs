@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use bytes::{Bytes, BytesMut};
+use futures_util::{SinkExt as _, TryStreamExt as _};
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use schema::columns::ListingFields;
 use schema::observation::DailyPoint;
 use schema::store::{Batch, Cycle, CycleKind, CycleRequest, NewTask, Scope, Writer};
 use schema::{FundCode, Number, Observation, Outcome, Said, SourceName, TaskAnswer, TaskId};
-use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::types::{ToSql, Type};
 
 use crate::Trouble;
 use crate::figures::{Figure, Target};
@@ -45,12 +45,12 @@ pub struct Loaded {
 /// The server's own, and rows that are not as they should be.
 pub async fn measure(server: &Server, size: Size) -> Result<Loaded, Trouble> {
     let dates = business_days(size.days);
-    let copied = server.database().await?;
-    let copy = copy_rows(&copied, size, &dates).await?;
     let loaded = server.database().await?;
     let mut loader = Loader::new(&loaded, size).await?;
     loaded.settle().await?;
     let first = loader.load_all(&dates).await?;
+    let copied = server.database().await?;
+    let copy = copy_rows(&loaded, &copied, size).await?;
     same_rows(&copied, &loaded).await?;
     loaded.settle().await?;
     let before = next_transaction(&loaded).await?;
@@ -131,10 +131,11 @@ pub fn figures(size: Size, loaded: &Loaded) -> Vec<Figure> {
     ]
 }
 
-/// The limit: the rows, encoded beforehand, by COPY into the warehouse's own table.
-async fn copy_rows(database: &Database, size: Size, dates: &[Date]) -> Result<Duration, Trouble> {
-    drop(database.writer().await?);
-    let mut client = database.connect().await?;
+/// The limit: the very rows that the store has written, encoded beforehand, by COPY into the warehouse's own table.
+async fn copy_rows(from: &Database, to: &Database, size: Size) -> Result<Duration, Trouble> {
+    let pieces = encoded_rows(from).await?;
+    drop(to.writer().await?);
+    let client = to.connect().await?;
     let codes: Vec<String> = (0..size.funds)
         .map(|fund| fund_code(fund).to_string())
         .collect();
@@ -144,47 +145,42 @@ async fn copy_rows(database: &Database, size: Size, dates: &[Date]) -> Result<Du
             &[&codes],
         )
         .await?;
-    database.settle().await?;
-    let mut types = vec![
-        Type::TEXT,
-        Type::DATE,
-        Type::NUMERIC,
-        Type::NUMERIC,
-        Type::TEXT,
-    ];
-    types.extend([Type::INT2, Type::INT2, Type::INT2, Type::INT2, Type::INT8]);
+    to.settle().await?;
     let begun = Instant::now();
-    let tx = client.transaction().await?;
-    let sink = tx
-        .copy_in(
-            "COPY public.funds_daily (fund_code, nav_date, nav_value, aum, source,
-                 nav_said_by, bid_said_by, offer_said_by, aum_said_by, cycle_id) FROM STDIN (FORMAT binary)",
-        )
+    let sink = client
+        .copy_in(&format!("COPY {DAILY} FROM STDIN (FORMAT binary)"))
         .await?;
-    let writer = BinaryCopyInWriter::new(sink, &types);
-    let mut writer = std::pin::pin!(writer);
-    for (fund, code) in codes.iter().enumerate() {
-        for (day, nav_date) in dates.iter().enumerate() {
-            let (nav, aum) = values(fund, day);
-            let (nav, aum) = (nav.decimal(), aum.decimal());
-            let row: [&(dyn ToSql + Sync); 10] = [
-                code,
-                nav_date,
-                &nav,
-                &aum,
-                &"finnomena",
-                &1_i16,
-                &0_i16,
-                &0_i16,
-                &1_i16,
-                &1_i64,
-            ];
-            writer.as_mut().write(&row).await?;
+    let mut sink = std::pin::pin!(sink);
+    for piece in pieces {
+        sink.feed(piece).await?;
+    }
+    sink.finish().await?;
+    Ok(begun.elapsed())
+}
+
+/// What both loads write.
+const DAILY: &str = "public.funds_daily (fund_code, nav_date, nav_value, aum, source,
+    nav_said_by, bid_said_by, offer_said_by, aum_said_by, cycle_id)";
+/// How much is handed to a connection at once.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// The rows as the server itself encodes them.
+async fn encoded_rows(from: &Database) -> Result<Vec<Bytes>, Trouble> {
+    let client = from.connect().await?;
+    let rows = client
+        .copy_out(&format!("COPY {DAILY} TO STDOUT (FORMAT binary)"))
+        .await?;
+    let mut rows = std::pin::pin!(rows);
+    let mut pieces = Vec::new();
+    let mut piece = BytesMut::new();
+    while let Some(row) = rows.try_next().await? {
+        piece.extend_from_slice(&row);
+        if piece.len() >= PIECE_BYTES {
+            pieces.push(piece.split().freeze());
         }
     }
-    writer.finish().await?;
-    tx.commit().await?;
-    Ok(begun.elapsed())
+    pieces.push(piece.freeze());
+    Ok(pieces)
 }
 
 /// The store's writer, with a market of funds that are all active.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::TryStreamExt as _;
 use jiff::civil::Date;
 
 use crate::fund_status::{ListStanding, fund_status};
@@ -208,7 +209,7 @@ pub(super) async fn record_absences(
 /// Brings `fund_status` in line with the standing in the lists. Returns how many changed.
 pub(super) async fn apply_status(tx: &Transaction<'_>, cycle: &Cycle) -> Result<u64, StoreError> {
     let rows = tx
-        .query(
+        .query_raw(
             "SELECT f.fund_code, m.fund_status, f.renamed, cardinality(f.absent_on),
                     CASE WHEN f.listed_cycle = (SELECT max(listed_cycle) FROM runner.fund)
                          THEN f.list_says_active END
@@ -216,9 +217,10 @@ pub(super) async fn apply_status(tx: &Transaction<'_>, cycle: &Cycle) -> Result<
             &[],
         )
         .await?;
+    let mut rows = std::pin::pin!(rows);
     let mut codes: Vec<String> = Vec::new();
     let mut statuses: Vec<&str> = Vec::new();
-    for row in rows {
+    while let Some(row) = rows.try_next().await? {
         let absences: i32 = row.try_get(3)?;
         let standing = ListStanding {
             says_active: row.try_get(4)?,

@@ -103,6 +103,9 @@ fn records_of(said: &Said) -> u64 {
     }
 }
 
+/// Most statements that are folded and derived at once: a list speaks of every fund of the market (A5).
+const STATEMENTS_AT_ONCE: usize = 500;
+
 async fn write_observations(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -114,9 +117,35 @@ async fn write_observations(
         .flat_map(|answer| &answer.observations)
         .partition(|observation| matches!(observation.said, Said::News(_)));
     news::record(tx, cycle, &told).await?;
-    if observations.is_empty() {
-        return Ok(());
+    let mut funds = Funds::new();
+    for part in observations.chunks(STATEMENTS_AT_ONCE) {
+        funds.extend(write_part(tx, cycle, part, report).await?);
     }
+    for answer in answers {
+        if cycle.scope == Scope::Full
+            && answer.id.source == SourceName::Finnomena
+            && answer.id.key == TaskId::WHOLE_MARKET
+            && answer
+                .observations
+                .iter()
+                .any(|observation| matches!(observation.said, Said::Listing { .. }))
+        {
+            let own: Vec<&Observation> = answer.observations.iter().collect();
+            funds::record_standing(tx, cycle, &own, &funds).await?;
+            funds::apply_status(tx, cycle).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes some of the statements of a batch; what comes of them does not depend on how they are divided (D4). Returns the
+/// funds they are about.
+async fn write_part(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    observations: &[&Observation],
+    report: &mut BatchReport,
+) -> Result<Funds, StoreError> {
     let codes: BTreeSet<&FundCode> = observations
         .iter()
         .map(|observation| &observation.fund_code)
@@ -134,8 +163,8 @@ async fn write_observations(
     };
 
     failpoint::BATCH_FUNDS_ENSURED.pass().await?;
-    let mut folding = Folding::read(tx, &observations, &funds, &entering).await?;
-    folding.fold_all(cycle, &observations, &funds);
+    let mut folding = Folding::read(tx, observations, &funds, &entering).await?;
+    folding.fold_all(cycle, observations, &funds);
     observations::write(tx, Some(cycle.id), &folding.changed_statements()).await?;
     failpoint::BATCH_OBSERVED.pass().await?;
     let derived = folding.derive(tx, cycle, &funds, &entering).await?;
@@ -147,25 +176,10 @@ async fn write_observations(
             .add(counts);
     }
     failpoint::BATCH_DERIVED.pass().await?;
-    folding.count(&observations, &funds, &derived, report);
-
-    for answer in answers {
-        if cycle.scope == Scope::Full
-            && answer.id.source == SourceName::Finnomena
-            && answer.id.key == TaskId::WHOLE_MARKET
-            && answer
-                .observations
-                .iter()
-                .any(|observation| matches!(observation.said, Said::Listing { .. }))
-        {
-            let own: Vec<&Observation> = answer.observations.iter().collect();
-            funds::record_standing(tx, cycle, &own, &funds).await?;
-            funds::apply_status(tx, cycle).await?;
-        }
-    }
-    write_days(tx, cycle, &observations, &funds, &entering, report).await?;
+    folding.count(observations, &funds, &derived, report);
+    write_days(tx, cycle, observations, &funds, &entering, report).await?;
     failpoint::BATCH_DAYS_WRITTEN.pass().await?;
-    Ok(())
+    Ok(funds)
 }
 
 /// Ids of the closed full monthly cycles: by them fields go stale.
