@@ -13,8 +13,6 @@ use crate::server::Server;
 
 /// How long a real site takes to answer.
 const LATENCY_MS: u64 = 150;
-/// What every site allows at once by the configuration's defaults.
-const IN_FLIGHT: usize = 3;
 
 /// What is run.
 #[derive(Debug, Clone, Copy)]
@@ -42,10 +40,10 @@ pub async fn measure(server: &Server, size: Size) -> Result<Report, Trouble> {
     let replica = market.start().await?;
     let database = server.database().await?;
     let funds = replica.market().codes().len();
-    let told = |rates| Told {
+    let told = |rates: Rates| Told {
         mode: "Hybrid",
         rates,
-        in_flight: IN_FLIGHT,
+        in_flight: rates.in_flight(),
         warehouse: Warehouse::At(database.url()),
     };
     let mut report = Report::default();
@@ -78,8 +76,10 @@ impl Report {
         let (site, floor) = floor(&by_host(asked), rates).ok_or("nothing was asked")?;
         self.figures.push(Figure {
             what: format!(
-                "{kind} cycle, {funds} funds, Hybrid, {}/s a host (SEC {}/s), {LATENCY_MS} ms",
-                rates.most, rates.sec
+                "{kind} cycle, {funds} funds, Hybrid, {}/s a host (SEC {}/s), {} in flight, {LATENCY_MS} ms",
+                rates.most,
+                rates.sec,
+                rates.in_flight()
             ),
             measured: format!("{:.1} s", ended.wall.as_secs_f64()),
             limit: format!(

@@ -42,10 +42,19 @@ pub struct Told<'place> {
     pub mode: &'static str,
     /// How often a host may be asked.
     pub rates: Rates,
-    /// How many requests a host may have in flight.
+    /// How many requests a host may have in flight; in Hybrid a source as well.
     pub in_flight: usize,
     /// Where the warehouse is.
     pub warehouse: Warehouse<'place>,
+}
+
+impl Rates {
+    /// How many requests a host may have in flight at this rate: what the configuration's defaults, 3 at 2/s, allow for each
+    /// request a second. With fewer a faster rate could not be used: at 20/s and 150 ms three are always on their way.
+    #[must_use]
+    pub fn in_flight(self) -> usize {
+        (self.most * 3.0 / 2.0).ceil() as usize
+    }
 }
 
 impl Told<'_> {
@@ -64,6 +73,7 @@ impl Told<'_> {
         format!(
             "(
     mode: {mode},
+    modes: (hybrid: (fetches_in_flight: {in_flight}, credits: {}, loader_mailbox: 2, browser_sessions: 1)),
     {database}
     sources: (
         finnomena: (base_url: {:?}, requests_per_sec: {most:?}, concurrent_requests: {in_flight}, factsheet_hosts: [{:?}]),
@@ -73,7 +83,7 @@ impl Told<'_> {
     user_agent_contact: \"bench@example.org\",
 )
 ",
-            urls.finnomena, urls.documents, urls.wealthmagik, urls.documents, urls.sec_page, urls.sec_api
+            in_flight + 1, urls.finnomena, urls.documents, urls.wealthmagik, urls.documents, urls.sec_page, urls.sec_api
         )
     }
 }

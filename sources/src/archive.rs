@@ -87,16 +87,7 @@ impl Archive {
         body: &[u8],
     ) -> io::Result<Option<PathBuf>> {
         let mut shelf = lock(&self.shelf);
-        let kind = match kept {
-            Kept::Rejected => "rejected",
-            Kept::Sample => "sample",
-        };
-        let month = of.cycle_date.strftime("%Y-%m");
-        let folder = self
-            .directory
-            .join(of.source.as_str())
-            .join(of.page)
-            .join(format!("{month}-{kind}"));
+        let folder = self.folder(kept, of);
         if kept == Kept::Sample && shelf.count_in(&folder) >= SAMPLES_A_MONTH {
             return Ok(None);
         }
@@ -119,6 +110,28 @@ impl Archive {
         file.persist(&path).map_err(|error| error.error)?;
         shelf.put(path.clone(), SystemTime::now(), size);
         Ok(Some(path))
+    }
+
+    /// Whether [`Archive::keep`] is worth a thread of its own: not for a sample of a page of which the month has enough. Never
+    /// waits.
+    #[must_use]
+    pub fn may_want(&self, kept: Kept, of: &Provenance<'_>) -> bool {
+        match (kept, self.shelf.try_lock()) {
+            (Kept::Sample, Ok(shelf)) => shelf.count_in(&self.folder(kept, of)) < SAMPLES_A_MONTH,
+            _ => true,
+        }
+    }
+
+    fn folder(&self, kept: Kept, of: &Provenance<'_>) -> PathBuf {
+        let kind = match kept {
+            Kept::Rejected => "rejected",
+            Kept::Sample => "sample",
+        };
+        let month = of.cycle_date.strftime("%Y-%m");
+        self.directory
+            .join(of.source.as_str())
+            .join(of.page)
+            .join(format!("{month}-{kind}"))
     }
 
     fn make_room(&self, shelf: &mut Shelf, wanted: u64) {
@@ -239,10 +252,17 @@ mod tests {
             let archive = Archive::open(directory.path(), 1_000_000).expect("opened");
             for index in 0..7_u8 {
                 let body = [round, index];
+                let may_be = archive.may_want(Kept::Sample, &of("nav", 11));
                 let kept = archive
                     .keep(Kept::Sample, &of("nav", 11), &body)
                     .expect("kept");
                 assert_eq!(kept.is_some(), round == 0 && index < 5);
+                assert_eq!(
+                    kept.is_some(),
+                    may_be,
+                    "a thread is started for what is wanted alone"
+                );
+                assert!(archive.may_want(Kept::Rejected, &of("nav", 11)));
             }
             let next_month = archive
                 .keep(Kept::Sample, &of("nav", 12), &[round])

@@ -154,7 +154,17 @@ impl Asker {
     async fn keep(&self, kept: Kept, answer: &Answer, round: &Round<'_>) -> Option<PathBuf> {
         let archive = Arc::clone(self.archive.as_ref()?);
         let (source, page) = (self.site.name(), round.page.name);
-        let (cycle_date, answer) = (round.context.cycle_date, answer.clone());
+        let cycle_date = round.context.cycle_date;
+        let of = Provenance {
+            source,
+            page,
+            url: answer.url.as_str(),
+            cycle_date,
+        };
+        if !archive.may_want(kept, &of) {
+            return None;
+        }
+        let answer = answer.clone();
         let keeping = tokio::task::spawn_blocking(move || {
             let of = Provenance {
                 source,
