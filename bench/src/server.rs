@@ -61,7 +61,20 @@ impl Server {
             .await?;
         Ok(Database {
             connection: format!("{admin} dbname={name}"),
+            name,
         })
+    }
+
+    /// Gives back what a database takes on disk.
+    ///
+    /// # Errors
+    /// The server's own.
+    pub async fn remove(&self, database: Database) -> Result<(), Trouble> {
+        connect(&self.postgres.connection_string())
+            .await?
+            .batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", database.name))
+            .await?;
+        Ok(())
     }
 
     /// Processor time that the server and all it started have taken until now.
@@ -76,6 +89,7 @@ impl Server {
 /// One database of the server.
 pub struct Database {
     connection: String,
+    name: String,
 }
 
 impl Database {
