@@ -331,10 +331,15 @@ impl Folding {
                 });
             }
         }
-        let closed = if touched.is_empty() {
-            Vec::new()
-        } else {
+        // Only what is left unsaid goes stale.
+        let may_be_stale = touched
+            .iter()
+            .flat_map(|fund| fund.held.values())
+            .any(|held| !held.unsaid.is_empty());
+        let closed = if may_be_stale {
             closed_monthly(tx).await?
+        } else {
+            Vec::new()
         };
         derive::derive(tx, Some(cycle.id), &touched, &closed).await
     }
