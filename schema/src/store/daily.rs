@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use futures_util::join;
 use jiff::civil::Date;
+use tokio::sync::mpsc;
 
 use crate::merge_daily::{
     DayField, DayRow, Dissents, Values, first_said, merge_day, row_source, stands_as_said,
@@ -13,7 +16,7 @@ use crate::precedence::NAV_AND_AUM;
 use crate::{Number, SourceName, failpoint};
 
 use super::connection::Transaction;
-use super::daily_rows::{self, Columns, Encoded, NewDay};
+use super::daily_rows::{self, Columns, NewDay};
 use super::error::StoreError;
 use super::history::{self, Change};
 use super::report::{RecordCounts, TableCounts};
@@ -64,14 +67,16 @@ impl<'said> Changes<'said> {
     }
 }
 
-/// What is to be written, as the server takes it.
+/// What a batch does to the series besides the new days, which are on their way.
 struct Prepared {
     counts: TableCounts,
-    new: Encoded,
     other: Columns,
     replaced: Vec<Change>,
     dissents: Vec<(Day, Dissents)>,
 }
+
+/// Encoded pieces that wait for the server; the encoding waits beyond.
+const PIECES_WAITING: usize = 2;
 
 /// Writes the statements of a batch about funds of the universe.
 pub(super) async fn write(
@@ -86,9 +91,16 @@ pub(super) async fn write(
     let different = different(&statements, &standing);
     let dissents = set_aside::read_dissents(tx, &different).await?;
     failpoint::BATCH_DAYS_COMPARED.pass().await?;
-    // Thousands of days: not on the thread that all actors live on (A9).
-    let prepared = apart(move || prepare(cycle_id, &statements, &standing, dissents)).await?;
-    daily_rows::insert(tx, prepared.new).await?;
+    // Thousands of days: not on the thread that all actors live on (A9). The server takes the first while the next are encoded.
+    let (pieces, encoded) = mpsc::channel(PIECES_WAITING);
+    let (prepared, copied) = join!(
+        apart(move || prepare(cycle_id, &statements, &standing, dissents, &pieces)),
+        daily_rows::insert(tx, encoded),
+    );
+    // A refusal of the server comes first: by it the other side has ended as well.
+    let copied = copied?;
+    let prepared = prepared?;
+    copied.finish().await?;
     history::write(tx, Some(cycle_id), &prepared.replaced).await?;
     daily_rows::update(tx, cycle_id, &prepared.other).await?;
     set_aside::write_dissents(tx, cycle_id, &prepared.dissents).await?;
@@ -116,10 +128,15 @@ fn prepare(
     statements: &Statements,
     standing: &Standing,
     dissents: BTreeMap<Day, Dissents>,
+    pieces: &mpsc::Sender<Bytes>,
 ) -> Result<Prepared, StoreError> {
     let changes = compare(statements, standing, dissents);
+    daily_rows::encode(cycle_id, &changes.new, |piece| {
+        pieces
+            .blocking_send(piece)
+            .map_err(|_| StoreError::Outage("nobody takes the days any more".to_owned()))
+    })?;
     Ok(Prepared {
-        new: daily_rows::encode(cycle_id, &changes.new)?,
         other: changes.other,
         counts: changes.counts,
         replaced: changes.replaced,

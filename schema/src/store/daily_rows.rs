@@ -1,11 +1,14 @@
 //! Rows of `funds_daily` as they are read and written: by key ranges in, by COPY out.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::{SinkExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use rust_decimal::Decimal;
+use tokio::sync::mpsc;
+use tokio_postgres::CopyInSink;
 use tokio_postgres::types::{IsNull, ToSql, Type};
 
 use crate::merge_daily::{DayRow, row_source};
@@ -78,22 +81,38 @@ fn stored(value: Option<Decimal>) -> Result<Option<Number>, StoreError> {
         .transpose()
 }
 
-/// Writes days that have no row yet.
-pub(super) async fn insert(tx: &Transaction<'_>, days: Encoded) -> Result<(), StoreError> {
-    if days.0.is_empty() {
-        return Ok(());
+/// A COPY that has all its rows and is not finished: dropped, it is undone.
+pub(super) struct Copied(Option<Pin<Box<CopyInSink<Bytes>>>>);
+
+impl Copied {
+    /// Makes the rows stand.
+    pub async fn finish(self) -> Result<(), StoreError> {
+        if let Some(mut sink) = self.0 {
+            sink.as_mut().finish().await?;
+        }
+        Ok(())
     }
+}
+
+/// Writes days that have no row yet, piece by piece as they are encoded.
+pub(super) async fn insert(
+    tx: &Transaction<'_>,
+    mut pieces: mpsc::Receiver<Bytes>,
+) -> Result<Copied, StoreError> {
+    let Some(first) = pieces.recv().await else {
+        return Ok(Copied(None));
+    };
     let sink = tx
         .copy_in(&format!(
             "COPY public.funds_daily ({COLUMNS}) FROM STDIN (FORMAT binary)"
         ))
         .await?;
-    let mut sink = std::pin::pin!(sink);
-    for piece in days.0 {
+    let mut sink = Box::pin(sink);
+    sink.feed(first).await?;
+    while let Some(piece) = pieces.recv().await {
         sink.feed(piece).await?;
     }
-    sink.finish().await?;
-    Ok(())
+    Ok(Copied(Some(sink)))
 }
 
 /// Days by column, as the server takes arrays.
@@ -171,12 +190,8 @@ pub(super) async fn update(
     Ok(())
 }
 
-/// Days as the server's `COPY … (FORMAT binary)` takes them, in pieces.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Encoded(Vec<Bytes>);
-
 /// A piece is sent once it is so long.
-const PIECE: usize = 256 * 1024;
+const PIECE: usize = 64 * 1024;
 /// The signature of the format, no flags, no header extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// What stands in place of a row's number of fields behind the last row.
@@ -184,15 +199,18 @@ const TRAILER: i16 = -1;
 /// What stands in place of a field's length where it is NULL.
 const NULL: i32 = -1;
 
-/// Encodes days in the order of [`COLUMNS`].
+/// Encodes days in the order of [`COLUMNS`] as the server's `COPY … (FORMAT binary)` takes them, and gives each piece away.
 ///
 /// # Errors
-/// A value that the server's type cannot hold.
-pub(super) fn encode(cycle_id: i64, days: &[NewDay<'_>]) -> Result<Encoded, StoreError> {
+/// A value that the server's type cannot hold; what `give` says.
+pub(super) fn encode(
+    cycle_id: i64,
+    days: &[NewDay<'_>],
+    give: impl Fn(Bytes) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     if days.is_empty() {
-        return Ok(Encoded::default());
+        return Ok(());
     }
-    let mut pieces = Vec::new();
     let mut piece = BytesMut::with_capacity(PIECE);
     piece.put_slice(HEADER);
     for NewDay {
@@ -202,7 +220,7 @@ pub(super) fn encode(cycle_id: i64, days: &[NewDay<'_>]) -> Result<Encoded, Stor
     } in days
     {
         if piece.len() >= PIECE {
-            pieces.push(std::mem::replace(&mut piece, BytesMut::with_capacity(PIECE)).freeze());
+            give(std::mem::replace(&mut piece, BytesMut::with_capacity(PIECE)).freeze())?;
         }
         let source = row_source(row).map(SourceName::as_str);
         let [nav, bid, offer, aum] = row.values.map(|value| value.map(Number::decimal));
@@ -229,8 +247,7 @@ pub(super) fn encode(cycle_id: i64, days: &[NewDay<'_>]) -> Result<Encoded, Stor
         }
     }
     piece.put_i16(TRAILER);
-    pieces.push(piece.freeze());
-    Ok(Encoded(pieces))
+    give(piece.freeze())
 }
 
 fn put_field(
