@@ -1,20 +1,28 @@
 //! What a body comes to: recognised, read, judged, kept. Hashing, reading and archiving run in blocking threads; a
 //! panic of a parser is caught there and is the failure of its tasks alone (D6).
 
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use schema::failpoint::{self, Injected};
 use schema::task::{PayloadHash, Severity};
 use schema::{Outcome, PlannedTask, Reject, TaskAnswer};
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use crate::archive::{Kept, Provenance};
 use crate::page::{PageSpec, Stage};
 use crate::site::{Answer, Breach, ReadContext, Reading, Site};
 
 use super::{Asker, Round};
+
+/// Room for readers: as many answers are read at once as the machine has cores. More would be read no sooner, and every
+/// thread that reads keeps memory of its own from then on. Whoever is given up while it is read makes room.
+static READERS: LazyLock<Semaphore> = LazyLock::new(|| {
+    Semaphore::new(std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
+});
 
 /// A task that was recognised or read.
 struct ReadTask {
@@ -34,10 +42,14 @@ impl Asker {
     ) -> Vec<(PlannedTask, Breach)> {
         let (page, context) = (round.page, round.context);
         let (site, body, unread) = (Arc::clone(&self.site), answer.clone(), tasks.clone());
+        // Never closed.
+        let room = READERS.acquire().await;
         let reading = tokio::task::spawn_blocking(move || {
             recognise_or_read(site.as_ref(), &page, unread, &body, context)
         });
-        let Ok(read) = reading.await else {
+        let read = reading.await;
+        drop(room);
+        let Ok(read) = read else {
             // The runtime is shutting down; a panic of the parser never comes this way.
             let why = "reading was cut short".to_owned();
             round.end(tasks, &Outcome::Failed(why));
