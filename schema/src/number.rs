@@ -38,6 +38,48 @@ impl Number {
     /// # Errors
     /// Anything else, or out of range; the error carries at most the first 40 characters.
     pub fn parse(text: &str) -> Result<Self, NumberError> {
+        match Self::parse_plain(text) {
+            Some(number) => Ok(number),
+            None => Self::parse_any(text),
+        }
+    }
+
+    /// Reads what nearly every number of a payload is: a few digits with at most one point. `None` is no error: whatever is
+    /// longer or written otherwise is read by [`Number::parse_any`], which says of these the same.
+    fn parse_plain(text: &str) -> Option<Self> {
+        let (negative, unsigned) = match text.as_bytes() {
+            [b'-', unsigned @ ..] => (true, unsigned),
+            unsigned => (false, unsigned),
+        };
+        // So many digits fit into an i64.
+        if unsigned.len() > 18 {
+            return None;
+        }
+        let mut units = 0_i64;
+        let mut point = None;
+        for (at, byte) in unsigned.iter().enumerate() {
+            match byte {
+                b'0'..=b'9' => units = units * 10 + i64::from(byte - b'0'),
+                b'.' if point.is_none() => point = Some(at),
+                _ => return None,
+            }
+        }
+        let whole_digits = point.unwrap_or(unsigned.len());
+        let mut decimals = unsigned.len() - point.map_or(unsigned.len(), |at| at + 1);
+        let fits =
+            whole_digits <= Self::MAX_INTEGER_DIGITS && decimals <= Self::MAX_DECIMALS as usize;
+        if !fits || whole_digits + decimals == 0 {
+            return None;
+        }
+        while decimals > 0 && units % 10 == 0 {
+            units /= 10;
+            decimals -= 1;
+        }
+        let units = if negative { -units } else { units };
+        Some(Self(Decimal::new(units, u32::try_from(decimals).ok()?)))
+    }
+
+    fn parse_any(text: &str) -> Result<Self, NumberError> {
         let excerpt = || text.chars().take(40).collect::<String>();
         let not_a_number = || NumberError::NotANumber(excerpt());
         let (negative, unsigned) = match text.as_bytes() {
@@ -237,10 +279,24 @@ mod tests {
 
     proptest! {
         #[test]
+        fn ordinary_numbers_go_the_short_way(units in 0_u32.., decimals in 0_u32..=4) {
+            let text = Decimal::new(i64::from(units), decimals).to_string();
+            prop_assert!(Number::parse_plain(&text).is_some());
+        }
+
+        #[test]
         fn what_is_written_is_read_back(units in -9_999_999_999_999_999_i64..=9_999_999_999_999_999, decimals in 0_u32..=10) {
             let number = Number::try_from(Decimal::new(units, decimals)).unwrap();
             prop_assert_eq!(Number::parse(&number.to_string()).unwrap(), number);
             prop_assert_eq!(number.decimal(), Decimal::new(units, decimals));
+        }
+
+        #[test]
+        fn the_short_way_reads_what_the_long_one_reads(text in "-?[0-9]{0,18}[.]?[0-9]{0,12}[-+e. ]?") {
+            if let Some(plain) = Number::parse_plain(&text) {
+                prop_assert_eq!(Ok(plain), Number::parse_any(&text));
+                prop_assert_eq!(plain.to_string(), Number::parse_any(&text).unwrap().to_string());
+            }
         }
 
         #[test]

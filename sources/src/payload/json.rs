@@ -193,9 +193,13 @@ impl<'json> Field<'json> {
     /// # Errors
     /// Not a date.
     pub fn date(self) -> Result<Option<Date>, String> {
+        let read = |text: &str| thai_date::read(text).map_err(|error| error.to_string());
+        if let Some(text) = self.said().and_then(as_it_stands) {
+            return read(text);
+        }
         match self.text()? {
             None => Ok(None),
-            Some(text) => thai_date::read(&text).map_err(|error| error.to_string()),
+            Some(text) => read(&text),
         }
     }
 
@@ -253,6 +257,12 @@ impl<'json> Field<'json> {
             breach(field, expected, "no such key")
         }
     }
+}
+
+/// The text of a JSON string in which nothing is escaped.
+fn as_it_stands(raw: &str) -> Option<&str> {
+    let text = raw.strip_prefix('"')?.strip_suffix('"')?;
+    (!text.contains('\\')).then_some(text)
 }
 
 #[cfg(test)]

@@ -37,6 +37,14 @@ const PREFIXES: [&str; 7] = ["ข้อมูล", "ณ", "วันที่", 
 /// # Errors
 /// Anything else, and days that no calendar has.
 pub fn read(text: &str) -> Result<Option<Date>, UnreadableDate> {
+    match midnight(text) {
+        Some(date) => Ok(Some(date)),
+        None => read_written(text),
+    }
+}
+
+/// [`read`], the long way: by everything that may stand in and around a date.
+fn read_written(text: &str) -> Result<Option<Date>, UnreadableDate> {
     let unreadable = || UnreadableDate(excerpt(text));
     if text.len() > 1_024 {
         return Err(unreadable());
@@ -83,6 +91,26 @@ pub fn read(text: &str) -> Result<Option<Date>, UnreadableDate> {
             .map_err(|_| unreadable()),
         None => Err(unreadable()),
     }
+}
+
+/// What nearly every date of a long history is: `2026-02-12` or `2026-02-12T00:00:00Z`, of our days. `None` is no error:
+/// whatever else is a date is read the long way, which says of these the same.
+fn midnight(text: &str) -> Option<Date> {
+    let date = text.strip_suffix("T00:00:00Z").unwrap_or(text);
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = date.as_bytes() else {
+        return None;
+    };
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0_i16, |number, digit| {
+            digit
+                .is_ascii_digit()
+                .then(|| number * 10 + i16::from(digit - b'0'))
+        })
+    };
+    let year = number(&[y1, y2, y3, y4]).filter(|year| (1900..2200).contains(year))?;
+    let month = i8::try_from(number(&[m1, m2])?).ok()?;
+    let day = i8::try_from(number(&[d1, d2])?).ok()?;
+    Date::new(year, month, day).ok()
 }
 
 /// Finds the date that a longer text gives after "ณ วันที่" or "as of": other words may stand between.
@@ -271,6 +299,21 @@ mod tests {
             "12/02/2569 17:30 น.",
         ] {
             assert_eq!(read(text), Ok(Some(expected)), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_reads_what_the_long_one_reads(
+            year in 0_u32..2700, month in 0_u32..14, day in 0_u32..33, behind in "(T00:00:00Z)?[ 0Z]?",
+        ) {
+            let text = format!("{year:04}-{month:02}-{day:02}{behind}");
+            if let Some(date) = midnight(&text) {
+                prop_assert_eq!(read_written(&text), Ok(Some(date)));
+            }
+            if (1990..2100).contains(&year) && Date::new(i16::try_from(year).unwrap(), i8::try_from(month).unwrap(), i8::try_from(day).unwrap()).is_ok() {
+                prop_assert_eq!(midnight(&text).is_some(), matches!(behind.as_str(), "" | "T00:00:00Z"));
+            }
         }
     }
 
