@@ -95,12 +95,7 @@ fn cut_batch(pending: &mut VecDeque<TaskEnded>) -> Vec<TaskEnded> {
     let mut rows = 0;
     let mut batch: Vec<TaskEnded> = Vec::new();
     while let Some(next) = pending.front() {
-        let more: usize = next
-            .answer
-            .observations
-            .iter()
-            .map(|observation| observation.said.rows())
-            .sum();
+        let more = next.answer.rows();
         let other_cycle = batch
             .first()
             .is_some_and(|first| first.cycle.id != next.cycle.id);

@@ -7,7 +7,7 @@
 //! supervisor <--------------------- BatchSettled, ChildExited, Progress --------------------- all
 //! ```
 //!
-//! Data edges wait for room (credits, the loader's mailbox); acknowledgement edges never do, so there is no cycle of waits (A4).
+//! Data edges wait for room (credits, rows under way, the loader's mailbox); acknowledgement edges never do, so there is no cycle of waits (A4).
 
 use std::sync::Arc;
 
@@ -20,16 +20,29 @@ use crate::child::ExitReason;
 use crate::loader_actor::WriterFailed;
 use crate::snapshot::Snapshot;
 
-/// A place in the pipeline (A4): owned, riding in the message, and given back when the last message that shares it is
-/// dropped or acknowledged, so that no panic can leak it. One per wire request: tasks asked together share it.
+/// Most rows that are on their way from the sources to their commit, whoever said them (A5): two batches of the merge. A
+/// source's credits bound how many requests have answers under way; ten thousand pages without news weigh less than one
+/// history of twenty years, so what an answer holds is bounded by its rows.
+pub const ROWS_UNDER_WAY: u32 = 40_000;
+
+/// A place in the pipeline (A4) and the room for the rows in it (A5): owned, riding in the message, and given back when the
+/// last message that shares it is dropped or acknowledged, so that no panic can leak it. One per wire request: tasks asked
+/// together share it.
 #[derive(Debug, Clone)]
-pub struct Credit(#[expect(dead_code, reason = "held for its drop")] Arc<OwnedSemaphorePermit>);
+pub struct Credit(#[expect(dead_code, reason = "held for its drop")] Arc<Held>);
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "held for its drop")]
+struct Held {
+    place: OwnedSemaphorePermit,
+    room: Option<OwnedSemaphorePermit>,
+}
 
 impl Credit {
-    /// Wraps a permit that was acquired from the source's share.
+    /// Wraps a permit that was acquired from the source's share, and the room for what it was answered, if that has rows.
     #[must_use]
-    pub fn new(permit: OwnedSemaphorePermit) -> Self {
-        Self(Arc::new(permit))
+    pub fn new(place: OwnedSemaphorePermit, room: Option<OwnedSemaphorePermit>) -> Self {
+        Self(Arc::new(Held { place, room }))
     }
 }
 
@@ -43,6 +56,8 @@ pub struct StartSource {
     pub given_up: Vec<(TaskId, String)>,
     /// The source's share of the pipeline.
     pub credits: Arc<Semaphore>,
+    /// What all sources share: room for [`ROWS_UNDER_WAY`].
+    pub room: Arc<Semaphore>,
 }
 
 /// source -> merge: a task has an outcome.

@@ -41,7 +41,7 @@ impl RunMode {
         let (fetches_in_flight, credits, loader_mailbox, browser_sessions) = match self {
             Self::Sequential => (1, 1, 1, NonZeroUsize::MIN),
             Self::Hybrid => (3, 4, 2, NonZeroUsize::MIN),
-            Self::Parallel => (6, 16, 2, sessions),
+            Self::Parallel => (6, 64, 2, sessions),
         };
         ModeSizes {
             fetches_in_flight: at_least_one(fetches_in_flight),

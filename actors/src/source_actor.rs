@@ -15,11 +15,11 @@ use sources::ask::Asker;
 use sources::page::PageSpec;
 use sources::site::ReadContext;
 use sources::transport::WaitingOn;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::child::{ExitReason, ExitSlip};
 use crate::merge_actor::MergeActor;
-use crate::messages::{Credit, StartSource, TaskEnded, TasksAcknowledged};
+use crate::messages::{Credit, ROWS_UNDER_WAY, StartSource, TaskEnded, TasksAcknowledged};
 use crate::pulse::{Phase, Pulse};
 
 /// A source that can be asked.
@@ -129,6 +129,7 @@ impl Handler<StartSource> for SourceActor {
             }))),
             given_up: RefCell::new(start.given_up),
             credits: start.credits,
+            room: start.room,
             handed_over: Rc::clone(&self.handed_over),
             pulse: Arc::clone(&self.pulse),
             acknowledge: context.address().recipient(),
@@ -172,6 +173,7 @@ struct LaneWork {
     queues: RefCell<HostQueues>,
     given_up: RefCell<Vec<(TaskId, String)>>,
     credits: Arc<Semaphore>,
+    room: Arc<Semaphore>,
     handed_over: Rc<RefCell<BTreeSet<TaskId>>>,
     pulse: Arc<Pulse>,
     acknowledge: Recipient<TasksAcknowledged>,
@@ -227,7 +229,6 @@ impl LaneWork {
             return Ok(false);
         };
         failpoint::FETCH_CREDITED.pass().await?;
-        let credit = Credit::new(permit);
         let answers = match (given_up, group) {
             (Some((id, why)), _) => vec![TaskAnswer::empty(id, Outcome::Failed(why), 0)],
             (None, Some(group)) => {
@@ -239,6 +240,11 @@ impl LaneWork {
             }
             (None, None) => return Ok(false),
         };
+        self.pulse.turn(lane, &ids, Phase::AwaitingCredit, &waiting);
+        let Some(room) = self.unless_stopped(self.room_for(&answers)).await else {
+            return Ok(false);
+        };
+        let credit = Credit::new(permit, room);
         self.pulse.turn(lane, &ids, Phase::Sending, &waiting);
         for mut answer in answers {
             if let Outcome::Deferred(why) = &answer.outcome
@@ -262,6 +268,18 @@ impl LaneWork {
             failpoint::SEND_AFTER.pass().await?;
         }
         Ok(true)
+    }
+
+    /// Room for the rows of these answers. Who holds room waits for nobody but the database: it comes back.
+    async fn room_for(&self, answers: &[TaskAnswer]) -> Option<OwnedSemaphorePermit> {
+        let rows: usize = answers.iter().map(TaskAnswer::rows).sum();
+        if rows == 0 {
+            return None;
+        }
+        // An answer beyond all bounds has all the room for itself.
+        let rows = u32::try_from(rows).map_or(ROWS_UNDER_WAY, |rows| rows.min(ROWS_UNDER_WAY));
+        // Never closed.
+        Arc::clone(&self.room).acquire_many_owned(rows).await.ok()
     }
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {

@@ -25,12 +25,12 @@ use schema::failpoint::{Failpoint, Injected};
 use schema::store::{Cycle, Portion, Writer};
 use schema::{PlannedTask, SourceName, TaskId};
 use sources::transport::AskingLease;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::child::Child;
 use crate::loader_actor::{LoaderActor, WriterSettings};
 use crate::merge_actor::MergeActor;
-use crate::messages::{BatchSettled, ChildName, ReadSnapshot};
+use crate::messages::{BatchSettled, ChildName, ROWS_UNDER_WAY, ReadSnapshot};
 use crate::persistent_writer::DatabaseWait;
 use crate::pulse::Pulse;
 use crate::restart_policy::{RestartHistory, RestartPolicy};
@@ -148,6 +148,8 @@ pub struct Supervisor {
     failed: Option<SpineFailed>,
     database_wait: DatabaseWait,
     stop: watch::Sender<bool>,
+    /// For the rows under way, of all sources.
+    room: Arc<Semaphore>,
     snapshot: Snapshot,
 }
 
@@ -171,6 +173,7 @@ impl Supervisor {
             failed: None,
             database_wait: DatabaseWait::default(),
             stop,
+            room: Arc::new(Semaphore::new(ROWS_UNDER_WAY as usize)),
             snapshot: Snapshot::default(),
         }
     }

@@ -164,4 +164,13 @@ impl TaskAnswer {
             attempts,
         }
     }
+
+    /// How many rows its observations have: what it weighs in memory and in a transaction.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.observations
+            .iter()
+            .map(|observation| observation.said.rows())
+            .sum()
+    }
 }
