@@ -9,6 +9,10 @@ use master_runner::progress::LogWriter;
 use master_runner::stop_signals::StopSignals;
 use tracing_subscriber::EnvFilter;
 
+/// Gives memory back that many threads have freed: the system's own allocator keeps it, for each thread apart.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// `EX_CONFIG` of `sysexits.h`.
 const BAD_CONFIGURATION: u8 = 78;
 

@@ -29,6 +29,10 @@ use runner::Rates;
 use series::Size;
 use server::Server;
 
+/// As the runner's: what is measured in this process is measured as it would be there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Anything that keeps a measurement from being made.
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
@@ -83,6 +87,13 @@ async fn main() -> ExitCode {
     }
 }
 
+/// What is measured side by side, one after the other in each row: a processor that others use as well delays nothing that
+/// waits for its turn at a site, and memory is no time. Whatever is compared with a time stands alone before.
+const BESIDE: [&[Measurement]; 2] = [
+    &[Measurement::Paced],
+    &[Measurement::Throttled, Measurement::Memory],
+];
+
 /// Each measurement by itself: one that cannot be made costs none of the others.
 async fn measure_all(options: &Options) -> Result<(), Trouble> {
     let chosen: Vec<Measurement> = Measurement::value_variants()
@@ -91,33 +102,65 @@ async fn measure_all(options: &Options) -> Result<(), Trouble> {
         .filter(|one| options.only.is_empty() || options.only.contains(one))
         .collect();
     let server = Server::start().await?;
-    let mut tables = Vec::new();
-    let mut failed = Vec::new();
     show(figures::HEAD);
-    for measurement in chosen {
-        let name = format!("{measurement:?}").to_lowercase();
-        tell(&format!("measuring {name}"));
-        match measure(&server, measurement, options.full).await {
-            Ok(report) => {
-                for figure in &report.figures {
-                    show(&figure.to_string());
-                }
-                tables.extend(report.tables);
-            }
-            Err(trouble) => {
-                tell(&format!("{name} could not be measured: {trouble}"));
-                failed.push(name);
-            }
-        }
-    }
-    for table in tables {
-        show(&table);
+    let alone = chosen.iter().filter(|one| !BESIDE.concat().contains(one));
+    let mut told = measure_row(&server, alone, options.full).await;
+    let [one, other] = BESIDE.map(|row| {
+        row.iter()
+            .filter(|measurement| chosen.contains(measurement))
+    });
+    let (one, other) = tokio::join!(
+        measure_row(&server, one, options.full),
+        measure_row(&server, other, options.full),
+    );
+    told.extend(one);
+    told.extend(other);
+    for table in told.iter().flat_map(|(_, report)| &report.tables) {
+        show(table);
     }
     server.stop().await?;
+    let measured: Vec<Measurement> = told
+        .into_iter()
+        .map(|(measurement, _)| measurement)
+        .collect();
+    let failed: Vec<String> = chosen
+        .iter()
+        .filter(|one| !measured.contains(one))
+        .map(|one| one.name())
+        .collect();
     if failed.is_empty() {
         Ok(())
     } else {
         Err(format!("not measured: {}", failed.join(", ")).into())
+    }
+}
+
+/// Measures one after the other, and shows each as soon as it is there.
+async fn measure_row(
+    server: &Server,
+    row: impl Iterator<Item = &Measurement>,
+    full: bool,
+) -> Vec<(Measurement, Report)> {
+    let mut told = Vec::new();
+    for measurement in row {
+        let name = measurement.name();
+        tell(&format!("measuring {name}"));
+        match measure(server, *measurement, full).await {
+            Ok(report) => {
+                for figure in &report.figures {
+                    show(&figure.to_string());
+                }
+                told.push((*measurement, report));
+            }
+            Err(trouble) => tell(&format!("{name} could not be measured: {trouble}")),
+        }
+    }
+    told
+}
+
+impl Measurement {
+    fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
     }
 }
 
