@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor as _, Addr};
 use actors::loader_actor::WriterSettings;
 use actors::messages::{BeginShutdown, EndActors, ReadSnapshot};
+use actors::room::ROWS_UNDER_WAY;
 use actors::supervisor::{SpineFailed, Supervisor, SupervisorSettings};
 use futures_util::FutureExt as _;
 use jiff::Zoned;
@@ -354,6 +355,7 @@ fn supervisor_settings(
     // From here on: without the runner's lock no site is asked (O2, P1).
     lease.demand();
     SupervisorSettings {
+        rows_under_way: ROWS_UNDER_WAY,
         sizes: settings.sizes(),
         source_policy: supervision.policy(supervision.max_restarts),
         spine_policy: supervision.policy(supervision.max_writer_restarts),

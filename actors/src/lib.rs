@@ -10,6 +10,7 @@ pub mod messages;
 pub mod persistent_writer;
 pub mod pulse;
 pub mod restart_policy;
+pub mod room;
 pub mod run_mode;
 pub mod snapshot;
 pub mod source_actor;

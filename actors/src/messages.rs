@@ -18,12 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::child::ExitReason;
 use crate::loader_actor::WriterFailed;
+use crate::room::Room;
 use crate::snapshot::Snapshot;
-
-/// Most rows that are on their way from the sources to their commit, whoever said them (A5): two batches of the merge. A
-/// source's credits bound how many requests have answers under way; ten thousand pages without news weigh less than one
-/// history of twenty years, so what an answer holds is bounded by its rows.
-pub const ROWS_UNDER_WAY: u32 = 40_000;
 
 /// A place in the pipeline (A4) and the room for the rows in it (A5): owned, riding in the message, and given back when the
 /// last message that shares it is dropped or acknowledged, so that no panic can leak it. One per wire request: tasks asked
@@ -56,8 +52,8 @@ pub struct StartSource {
     pub given_up: Vec<(TaskId, String)>,
     /// The source's share of the pipeline.
     pub credits: Arc<Semaphore>,
-    /// What all sources share: room for [`ROWS_UNDER_WAY`].
-    pub room: Arc<Semaphore>,
+    /// For the rows of its answers; all sources share it.
+    pub room: Room,
 }
 
 /// source -> merge: a task has an outcome.

@@ -15,12 +15,13 @@ use sources::ask::Asker;
 use sources::page::PageSpec;
 use sources::site::ReadContext;
 use sources::transport::WaitingOn;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
 use crate::child::{ExitReason, ExitSlip};
 use crate::merge_actor::MergeActor;
-use crate::messages::{Credit, ROWS_UNDER_WAY, StartSource, TaskEnded, TasksAcknowledged};
+use crate::messages::{Credit, StartSource, TaskEnded, TasksAcknowledged};
 use crate::pulse::{Phase, Pulse};
+use crate::room::Room;
 
 /// A source that can be asked.
 #[derive(Clone)]
@@ -173,7 +174,7 @@ struct LaneWork {
     queues: RefCell<HostQueues>,
     given_up: RefCell<Vec<(TaskId, String)>>,
     credits: Arc<Semaphore>,
-    room: Arc<Semaphore>,
+    room: Room,
     handed_over: Rc<RefCell<BTreeSet<TaskId>>>,
     pulse: Arc<Pulse>,
     acknowledge: Recipient<TasksAcknowledged>,
@@ -241,7 +242,8 @@ impl LaneWork {
             (None, None) => return Ok(false),
         };
         self.pulse.turn(lane, &ids, Phase::AwaitingCredit, &waiting);
-        let Some(room) = self.unless_stopped(self.room_for(&answers)).await else {
+        let rows = answers.iter().map(TaskAnswer::rows).sum();
+        let Some(room) = self.unless_stopped(self.room.take(rows)).await else {
             return Ok(false);
         };
         let credit = Credit::new(permit, room);
@@ -268,18 +270,6 @@ impl LaneWork {
             failpoint::SEND_AFTER.pass().await?;
         }
         Ok(true)
-    }
-
-    /// Room for the rows of these answers. Who holds room waits for nobody but the database: it comes back.
-    async fn room_for(&self, answers: &[TaskAnswer]) -> Option<OwnedSemaphorePermit> {
-        let rows: usize = answers.iter().map(TaskAnswer::rows).sum();
-        if rows == 0 {
-            return None;
-        }
-        // An answer beyond all bounds has all the room for itself.
-        let rows = u32::try_from(rows).map_or(ROWS_UNDER_WAY, |rows| rows.min(ROWS_UNDER_WAY));
-        // Never closed.
-        Arc::clone(&self.room).acquire_many_owned(rows).await.ok()
     }
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {

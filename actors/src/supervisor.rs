@@ -17,6 +17,7 @@ mod restarts;
 mod shutdown;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -25,15 +26,16 @@ use schema::failpoint::{Failpoint, Injected};
 use schema::store::{Cycle, Portion, Writer};
 use schema::{PlannedTask, SourceName, TaskId};
 use sources::transport::AskingLease;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::child::Child;
 use crate::loader_actor::{LoaderActor, WriterSettings};
 use crate::merge_actor::MergeActor;
-use crate::messages::{BatchSettled, ChildName, ROWS_UNDER_WAY, ReadSnapshot};
+use crate::messages::{BatchSettled, ChildName, ReadSnapshot};
 use crate::persistent_writer::DatabaseWait;
 use crate::pulse::Pulse;
 use crate::restart_policy::{RestartHistory, RestartPolicy};
+use crate::room::Room;
 use crate::run_mode::ModeSizes;
 use crate::snapshot::Snapshot;
 use crate::source_actor::{AskedSource, SourceActor};
@@ -46,6 +48,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct SupervisorSettings {
     /// Sizes of the run mode.
     pub sizes: ModeSizes,
+    /// Most rows on their way to their commit, in every mode (A5): [`crate::room::ROWS_UNDER_WAY`].
+    pub rows_under_way: NonZeroU32,
     /// Budget of a source.
     pub source_policy: RestartPolicy,
     /// Budget of merge and of loader.
@@ -149,7 +153,7 @@ pub struct Supervisor {
     database_wait: DatabaseWait,
     stop: watch::Sender<bool>,
     /// For the rows under way, of all sources.
-    room: Arc<Semaphore>,
+    room: Room,
     snapshot: Snapshot,
 }
 
@@ -161,6 +165,7 @@ impl Supervisor {
         first_writer: Option<Writer>,
         stop: watch::Sender<bool>,
     ) -> Self {
+        let room = Room::new(settings.rows_under_way);
         Self {
             settings,
             first_writer,
@@ -173,7 +178,7 @@ impl Supervisor {
             failed: None,
             database_wait: DatabaseWait::default(),
             stop,
-            room: Arc::new(Semaphore::new(ROWS_UNDER_WAY as usize)),
+            room,
             snapshot: Snapshot::default(),
         }
     }

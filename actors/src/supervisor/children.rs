@@ -137,7 +137,7 @@ impl Supervisor {
             given_up,
             // Fresh, so that permits of a dead incarnation cannot be missed or doubled.
             credits: Arc::new(Semaphore::new(self.settings.sizes.credits.get())),
-            room: Arc::clone(&self.room),
+            room: self.room.clone(),
         });
         running.incarnation = incarnation;
         running.pulse = pulse;

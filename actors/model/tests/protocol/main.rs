@@ -12,7 +12,7 @@ mod world;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -133,6 +133,8 @@ fn settings(sizes: Sizes) -> SupervisorSettings {
             loader_mailbox: size(sizes.loader_mailbox),
             browser_sessions: size(1),
         },
+        // An answer has up to three rows: some have all the room for themselves, some wait for it.
+        rows_under_way: NonZeroU32::MIN.saturating_add(1),
         source_policy: policy(SOURCE_BUDGET),
         spine_policy: policy(SPINE_BUDGET),
         stuck_after: Duration::from_secs(20),
