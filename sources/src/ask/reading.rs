@@ -106,6 +106,7 @@ impl Asker {
                         observations,
                         rejects,
                         payload,
+                        beginning: None,
                         attempts: task.attempts,
                     });
                 }
