@@ -124,7 +124,7 @@ async fn status_explain_psql_probe_and_check_tell_and_change_nothing() {
         .await
         .exits(0)
         .says("configuration")
-        .says("schema version 3")
+        .says("schema version 4")
         .says("no runner holds it")
         .says("a session was opened and closed")
         .says("pdftotext")

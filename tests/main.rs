@@ -6,6 +6,7 @@ mod browser;
 mod commands;
 mod database_faults;
 mod failures;
+mod histories;
 mod house;
 mod kill_anywhere;
 mod main_job;

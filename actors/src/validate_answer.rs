@@ -17,6 +17,7 @@ pub fn validate_answer(mut answer: TaskAnswer) -> TaskAnswer {
     answer.observations = kept;
     for stranger in strangers {
         answer.payload = None;
+        answer.beginning = None;
         answer.rejects.push(Reject {
             fund_code: Some(stranger.fund_code.to_string()),
             dataset: stranger.said.dataset(),
@@ -37,6 +38,7 @@ pub fn validate_answer(mut answer: TaskAnswer) -> TaskAnswer {
 #[cfg(test)]
 mod tests {
     use schema::columns::MasterFields;
+    use schema::task::{Beginning, PayloadHash};
     use schema::{FundCode, Observation, Outcome, Said, SourceName, TaskId};
 
     use super::*;
@@ -60,7 +62,12 @@ mod tests {
                 })
                 .collect(),
             rejects: Vec::new(),
-            payload: None,
+            payload: Some((PayloadHash([1; 32]), 1)),
+            beginning: Some(Beginning {
+                bytes: 1,
+                hash: PayloadHash([1; 32]),
+                until: jiff::civil::date(2026, 1, 1),
+            }),
             attempts: 1,
         }
     }
@@ -70,6 +77,7 @@ mod tests {
         let validated = validate_answer(answer("A", &["A", "B"]));
         assert_eq!(validated.observations.len(), 1);
         assert_eq!(validated.rejects.len(), 1);
+        assert_eq!((validated.payload, validated.beginning), (None, None));
         assert_eq!(
             validate_answer(answer("*", &["A", "B"])).observations.len(),
             2

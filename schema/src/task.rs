@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::{Dataset, Observation, SourceName};
@@ -41,6 +42,19 @@ impl fmt::Display for TaskId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PayloadHash(pub [u8; 32]);
 
+/// The beginning of a payload that grows at its end, as it was when it was read without breach or reject: a payload that
+/// begins so again need only be read beyond it (P2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beginning {
+    /// How many bytes it has: up to the end of an element.
+    pub bytes: u32,
+    /// SHA-256 over these bytes and all that they depend on: page, key, locator, extent, parser version.
+    pub hash: PayloadHash,
+    /// The last day it speaks of. It holds what the source says of the days until then only as long as no other answer
+    /// speaks of one of them.
+    pub until: Date,
+}
+
 /// A planned task as the store hands it out: everything a source needs to ask it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedTask {
@@ -55,6 +69,8 @@ pub struct PlannedTask {
     pub attempts: u32,
     /// Hash and parser version of the last payload that was read without breach or reject.
     pub known_payload: Option<(PayloadHash, i32)>,
+    /// The beginning of the last payload that told everything, where the page has a history.
+    pub known_beginning: Option<Beginning>,
 }
 
 /// How a task ended. There is no default: a task is failed until proven otherwise (D7).
@@ -147,6 +163,8 @@ pub struct TaskAnswer {
     pub rejects: Vec<Reject>,
     /// To be recognised next time; `None` after a failure, a breach or a reject (P2).
     pub payload: Option<(PayloadHash, i32)>,
+    /// The beginning that need not be read next time; `None` forgets the one that was known.
+    pub beginning: Option<Beginning>,
     /// Requests spent on it in this round, those of earlier incarnations included.
     pub attempts: u32,
 }
@@ -161,6 +179,7 @@ impl TaskAnswer {
             observations: Vec::new(),
             rejects: Vec::new(),
             payload: None,
+            beginning: None,
             attempts,
         }
     }

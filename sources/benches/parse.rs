@@ -44,6 +44,7 @@ impl Asked {
                 extent: page.extents.last().map(|extent| extent.word.to_owned()),
                 attempts: 0,
                 known_payload: None,
+                known_beginning: None,
             })
             .collect();
         let request = site.request(&page, &tasks).expect("a request");

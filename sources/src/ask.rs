@@ -3,7 +3,7 @@
 //!
 //! | what comes back | what happens |
 //! |---|---|
-//! | a body | recognised by its hash, or read in a blocking thread |
+//! | a body | recognised by its hash, or read in a blocking thread; a history only beyond the beginning that is known |
 //! | absent | an answer; for a list of the whole market a breach (D7) |
 //! | one bad code spoils the batch | each half is asked by itself |
 //! | refused, or JavaScript needed | slower; once more by HTTP; then in the browser (`Auto`), or failed |
@@ -12,6 +12,7 @@
 //! | nothing | failed, or deferred where the host is down |
 
 mod by_browser;
+mod history;
 mod reading;
 
 use std::collections::VecDeque;

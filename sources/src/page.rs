@@ -17,7 +17,7 @@ pub struct PageSpec {
     pub cadence: Cadence,
     /// How many tasks go on the wire together (SEC: one request for several codes).
     pub tasks_per_request: NonZeroUsize,
-    /// Raised whenever the parser reads something new from the same payload: old hashes are then no longer valid (P2).
+    /// Raised whenever the parser reads something new from the same payload: old hashes, of payloads and of their beginnings, are then no longer valid (P2).
     pub parser_version: i32,
     /// How much of the page can be asked for, smallest first, everything last; empty where there is only one way.
     pub extents: &'static [Extent],

@@ -43,6 +43,21 @@ pub trait Site: Send + Sync + 'static {
         std::borrow::Cow::Borrowed(&answer.body)
     }
 
+    /// Reads the answer to a page whose payload grows at its end, a history, without what ends within the first `known`
+    /// bytes (0: the whole). These are a beginning that was read before, byte for byte. `None`: the page has no such part,
+    /// or the payload cannot be taken apart there. Such a page is asked by one task a request, and hashed whole. Runs where
+    /// [`Site::read`] does, and comes to the same as it where nothing is known.
+    fn read_history(
+        &self,
+        _page: &PageSpec,
+        _task: &PlannedTask,
+        _answer: &Answer,
+        _known: usize,
+        _context: &ReadContext,
+    ) -> Option<History> {
+        None
+    }
+
     /// Reads an answer: exactly one [`Reading`] for each of `tasks`, in their order. Runs in a blocking thread; a panic here is the tasks' failure.
     fn read(
         &self,
@@ -168,6 +183,24 @@ pub enum Reading {
     NeedsBrowser(Breach),
     /// The page is not what its contract says.
     Broken(Breach),
+}
+
+/// A history as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// What it says, beyond what was known.
+    pub reading: Reading,
+    /// How much of it will be old enough next time; `None`: no more than what was known.
+    pub settled: Option<Settled>,
+}
+
+/// A beginning of a payload: every element in it speaks of an earlier day than every element beyond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// How many bytes it has: up to the end of an element.
+    pub bytes: usize,
+    /// The last day it speaks of.
+    pub until: Date,
 }
 
 /// What a page's contract expected and what was found: the words of D6's error.

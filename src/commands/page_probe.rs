@@ -86,6 +86,7 @@ impl PageProbe {
             extent: page.extents.first().map(|extent| extent.word.to_owned()),
             attempts: 0,
             known_payload: None,
+            known_beginning: None,
         };
         let waiting = WaitingOn::default();
         let asking = self.ask_task(page, &task, context, &waiting);

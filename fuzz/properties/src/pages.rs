@@ -187,6 +187,7 @@ pub fn task(site: &dyn Site, page: &str, key: &str, locator: Option<&str>) -> Pl
         extent: None,
         attempts: 0,
         known_payload: None,
+        known_beginning: None,
     }
 }
 

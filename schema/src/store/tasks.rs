@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::task::{PayloadHash, Severity};
+use jiff::civil::Date;
+
+use crate::task::{Beginning, PayloadHash, Severity};
 use crate::{Outcome, PlannedTask, Reject, SourceName, TaskAnswer, TaskId};
 
 use super::connection::{Queries, Transaction};
@@ -92,10 +94,16 @@ pub(super) async fn checkpoint(
     let rows = client
         .query(
             &format!(
-                "SELECT source, page, key, locator, extent, attempts, payload_hash, parser_version {LEFT}
+                "SELECT source, page, key, locator, extent, attempts, payload_hash, parser_version,
+                     beginning_bytes, beginning_hash, beginning_until {LEFT}
                  ORDER BY source, key, page LIMIT $4"
             ),
-            &[&cycle.id, &source, &portion.pages, &portion.at_most.map(i64::from)],
+            &[
+                &cycle.id,
+                &source,
+                &portion.pages,
+                &portion.at_most.map(i64::from),
+            ],
         )
         .await?;
     let mut tasks = Vec::with_capacity(rows.len());
@@ -103,7 +111,10 @@ pub(super) async fn checkpoint(
         let attempts: i32 = row.try_get(5)?;
         let hash: Option<Vec<u8>> = row.try_get(6)?;
         let version: Option<i32> = row.try_get(7)?;
-        let hash = hash.and_then(|hash| <[u8; 32]>::try_from(hash).ok());
+        let hash = hash.and_then(read_hash);
+        let bytes: Option<i32> = row.try_get(8)?;
+        let begins: Option<Vec<u8>> = row.try_get(9)?;
+        let until: Option<Date> = row.try_get(10)?;
         tasks.push(PlannedTask {
             id: TaskId {
                 source: read_source(row.try_get(0)?)?,
@@ -113,10 +124,28 @@ pub(super) async fn checkpoint(
             locator: row.try_get(3)?,
             extent: row.try_get(4)?,
             attempts: attempts.unsigned_abs(),
-            known_payload: hash.map(PayloadHash).zip(version),
+            known_payload: hash.zip(version),
+            known_beginning: read_beginning(bytes, begins, until),
         });
     }
     Ok(tasks)
+}
+
+fn read_hash(hash: Vec<u8>) -> Option<PayloadHash> {
+    <[u8; 32]>::try_from(hash).ok().map(PayloadHash)
+}
+
+/// A beginning that is there in part is none: the page is then read whole.
+fn read_beginning(
+    bytes: Option<i32>,
+    hash: Option<Vec<u8>>,
+    until: Option<Date>,
+) -> Option<Beginning> {
+    Some(Beginning {
+        bytes: u32::try_from(bytes?).ok()?,
+        hash: read_hash(hash?)?,
+        until: until?,
+    })
 }
 
 /// Acknowledges tasks in the transaction that holds their rows (D1).
@@ -136,14 +165,18 @@ pub(super) async fn acknowledge(
                  acked_cycle = $1, outcome = a.outcome, failure = a.failure, attempts = a.attempts,
                  payload_hash = CASE WHEN a.outcome = 'done' THEN a.hash ELSE t.payload_hash END,
                  parser_version = CASE WHEN a.outcome = 'done' THEN a.version ELSE t.parser_version END,
+                 beginning_bytes = CASE WHEN a.outcome = 'done' THEN a.begins ELSE t.beginning_bytes END,
+                 beginning_hash = CASE WHEN a.outcome = 'done' THEN a.begins_hash ELSE t.beginning_hash END,
+                 beginning_until = CASE WHEN a.outcome = 'done' THEN a.begins_until ELSE t.beginning_until END,
                  last_answer_at = CASE WHEN a.answered THEN now() ELSE t.last_answer_at END,
                  answered_cycle = CASE WHEN a.answered THEN $1 ELSE t.answered_cycle END,
                  answered_locator = CASE WHEN a.answered THEN t.locator ELSE t.answered_locator END,
                  answered_outcome = CASE WHEN a.answered THEN a.outcome ELSE t.answered_outcome END,
                  extents = CASE WHEN a.answered AND t.extent IS NOT NULL
                      THEN t.extents || jsonb_build_object(t.extent, $11::text) ELSE t.extents END
-             FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::integer[], $8::bytea[], $9::integer[], $10::bool[])
-                  AS a (source, page, key, outcome, failure, attempts, hash, version, answered)
+             FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::integer[], $8::bytea[], $9::integer[], $10::bool[],
+                         $12::integer[], $13::bytea[], $14::date[])
+                  AS a (source, page, key, outcome, failure, attempts, hash, version, answered, begins, begins_hash, begins_until)
              WHERE t.source = a.source AND t.page = a.page AND t.key = a.key
                AND t.planned_cycle IS NOT DISTINCT FROM $1",
             &[
@@ -158,6 +191,9 @@ pub(super) async fn acknowledge(
                 &columns.versions,
                 &columns.answered,
                 &cycle.cycle_date.to_string(),
+                &columns.beginning_bytes,
+                &columns.beginning_hashes,
+                &columns.beginnings_until,
             ],
         )
         .await?;
@@ -183,6 +219,9 @@ struct AckColumns<'answer> {
     hashes: Vec<Option<Vec<u8>>>,
     versions: Vec<Option<i32>>,
     answered: Vec<bool>,
+    beginning_bytes: Vec<Option<i32>>,
+    beginning_hashes: Vec<Option<Vec<u8>>>,
+    beginnings_until: Vec<Option<Date>>,
 }
 
 /// Longest failure text kept, in characters.
@@ -193,6 +232,11 @@ impl<'answer> AckColumns<'answer> {
         // A whole list that was read in a partial-scope cycle changes no status: the next full cycle reads it again.
         let forget = cycle.scope == Scope::Partial && answer.id.key == TaskId::WHOLE_MARKET;
         let payload = answer.payload.filter(|_| !forget);
+        // One that is longer than the column can hold is none.
+        let beginning = answer.beginning.filter(|_| !forget).and_then(|beginning| {
+            let bytes = i32::try_from(beginning.bytes).ok()?;
+            Some((bytes, beginning))
+        });
         self.sources.push(answer.id.source.as_str());
         self.pages.push(&answer.id.page);
         self.keys.push(&answer.id.key);
@@ -211,6 +255,11 @@ impl<'answer> AckColumns<'answer> {
         self.hashes.push(payload.map(|(hash, _)| hash.0.to_vec()));
         self.versions.push(payload.map(|(_, version)| version));
         self.answered.push(outcome.is_answer());
+        self.beginning_bytes.push(beginning.map(|(bytes, _)| bytes));
+        self.beginning_hashes
+            .push(beginning.map(|(_, beginning)| beginning.hash.0.to_vec()));
+        self.beginnings_until
+            .push(beginning.map(|(_, beginning)| beginning.until));
     }
 }
 

@@ -206,7 +206,7 @@ impl Writer {
         Ok(changed)
     }
 
-    /// Forgets what is known of a source's pages (hashes, extents, yard-sticks), so that the next cycle reads
+    /// Forgets what is known of a source's pages (hashes, beginnings, extents, yard-sticks), so that the next cycle reads
     /// everything anew. No row of the warehouse is deleted. Returns how many tasks.
     ///
     /// # Errors
@@ -215,7 +215,8 @@ impl Writer {
         let tx = self.client.transaction().await?;
         let tasks = tx
             .execute(
-                "UPDATE runner.task SET payload_hash = NULL, parser_version = NULL, answered_cycle = NULL,
+                "UPDATE runner.task SET payload_hash = NULL, parser_version = NULL, beginning_bytes = NULL,
+                     beginning_hash = NULL, beginning_until = NULL, answered_cycle = NULL,
                      answered_locator = NULL, answered_outcome = NULL, extents = '{}'
                  WHERE source = $1",
                 &[&source.as_str()],

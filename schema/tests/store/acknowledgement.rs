@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use schema::columns::MasterFields;
-use schema::store::{Batch, Portion, StoreError, Writer};
-use schema::task::PayloadHash;
+use schema::store::{Batch, CycleKind, Portion, StoreError, Writer};
+use schema::task::{Beginning, PayloadHash};
 use schema::{Outcome, SourceName, TaskAnswer};
 
-use crate::world::{World, days, fees, list_of, master, open, task};
+use crate::world::{TODAY, World, days, fees, list_of, master, open, task};
 
 #[tokio::test]
 async fn a_task_is_handed_out_until_its_rows_are_committed() {
@@ -240,6 +240,76 @@ async fn a_payload_is_recognised_only_after_a_whole_reading() {
             .unwrap();
         assert_eq!(left[0].known_payload, expected);
     }
+}
+
+/// The beginning of a history that is known of a page after its next answer.
+#[tokio::test]
+async fn a_beginning_is_remembered_and_forgotten_with_the_payload() {
+    let mut world = World::new().await;
+    let mut answer = days("A", SourceName::Finnomena, &[(1, ["10.5", "", "", ""])]);
+    let begins = Beginning {
+        bytes: 16 * 1024 * 1024,
+        hash: PayloadHash([9; 32]),
+        until: jiff::civil::date(2026, 9, 1),
+    };
+    answer.payload = Some((PayloadHash([7; 32]), 3));
+    answer.beginning = Some(begins);
+    let later = Beginning {
+        bytes: 17,
+        until: jiff::civil::date(2026, 10, 1),
+        ..begins
+    };
+    world.commit(vec![list_of(&["A"]), answer.clone()]).await;
+    for (outcome, said, expected) in [
+        (Outcome::Unchanged, None, Some(begins)),
+        (Outcome::Absent, None, Some(begins)),
+        (Outcome::Failed("x".to_owned()), None, Some(begins)),
+        (Outcome::Deferred("x".to_owned()), None, Some(begins)),
+        (Outcome::Done, Some(later), Some(later)),
+        (Outcome::Done, None, None),
+        (Outcome::Done, Some(begins), Some(begins)),
+    ] {
+        world.next_cycle(TODAY, CycleKind::Daily).await;
+        let answer = TaskAnswer {
+            outcome,
+            beginning: said,
+            observations: Vec::new(),
+            ..answer.clone()
+        };
+        world.commit(vec![answer.clone()]).await;
+        assert_eq!(known_beginning(&mut world, &answer).await, expected);
+    }
+    // One that no column can hold is none.
+    world.next_cycle(TODAY, CycleKind::Daily).await;
+    let too_long = Beginning {
+        bytes: u32::MAX,
+        ..begins
+    };
+    answer.beginning = Some(too_long);
+    world.commit(vec![answer.clone()]).await;
+    assert_eq!(known_beginning(&mut world, &answer).await, None);
+
+    answer.beginning = Some(begins);
+    world.next_cycle(TODAY, CycleKind::Daily).await;
+    world.commit(vec![answer.clone()]).await;
+    let other = world.writer.reset_source(SourceName::Wealthmagik).await;
+    assert!(other.is_ok());
+    assert_eq!(known_beginning(&mut world, &answer).await, Some(begins));
+    let reset = world.writer.reset_source(SourceName::Finnomena).await;
+    assert!(reset.is_ok());
+    assert_eq!(known_beginning(&mut world, &answer).await, None);
+}
+
+/// Plans the answer's page in one more cycle and looks at what is handed out.
+async fn known_beginning(world: &mut World, answer: &TaskAnswer) -> Option<Beginning> {
+    world.next_cycle(TODAY, CycleKind::Daily).await;
+    world.plan(std::slice::from_ref(answer)).await;
+    let left = world
+        .writer
+        .checkpoint(&world.cycle, &Portion::WHOLE)
+        .await
+        .unwrap();
+    left[0].known_beginning
 }
 
 #[tokio::test]

@@ -146,6 +146,11 @@ async fn a_partial_cycle_never_changes_status() {
     world.cycle = world.writer.begin_cycle(&partial).await.unwrap();
     let mut answer = list(&[("A", false, "a"), ("B", true, "b")]);
     answer.payload = Some((schema::task::PayloadHash([1; 32]), 1));
+    answer.beginning = Some(schema::task::Beginning {
+        bytes: 1,
+        hash: schema::task::PayloadHash([1; 32]),
+        until: date(2026, 10, 1),
+    });
     world.commit(vec![answer]).await;
     world.writer.close_cycle(&world.cycle, "").await.unwrap();
     assert_eq!(status(&world).await, ["A active", "B active"]);
@@ -158,6 +163,7 @@ async fn a_partial_cycle_never_changes_status() {
         .await
         .unwrap();
     assert_eq!(left[0].known_payload, None);
+    assert_eq!(left[0].known_beginning, None);
     world
         .commit(vec![list(&[("A", false, "a"), ("B", true, "b")])])
         .await;

@@ -200,6 +200,7 @@ pub fn done(id: TaskId, observations: Vec<Observation>) -> TaskAnswer {
         observations,
         rejects: Vec::new(),
         payload: None,
+        beginning: None,
         attempts: 1,
     }
 }

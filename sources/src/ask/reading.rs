@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use schema::failpoint::{self, Injected};
-use schema::task::{PayloadHash, Severity};
+use schema::task::{Beginning, PayloadHash, Severity};
 use schema::{Outcome, PlannedTask, Reject, TaskAnswer};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -16,7 +16,7 @@ use crate::archive::{Kept, Provenance};
 use crate::page::{PageSpec, Stage};
 use crate::site::{Answer, Breach, ReadContext, Reading, Site};
 
-use super::{Asker, Round};
+use super::{Asker, Round, history};
 
 /// Room for readers: as many answers are read at once as the machine has cores. More would be read no sooner, and every
 /// thread that reads keeps memory of its own from then on. Whoever is given up while it is read makes room.
@@ -30,6 +30,8 @@ struct ReadTask {
     hash: PayloadHash,
     /// `None`: the payload is the one that was read before.
     reading: Option<Reading>,
+    /// What need not be read next time, if this reading is taken without breach or reject.
+    beginning: Option<Beginning>,
 }
 
 impl Asker {
@@ -61,6 +63,7 @@ impl Asker {
             task,
             hash,
             reading,
+            beginning,
         } in read
         {
             match reading {
@@ -118,6 +121,7 @@ impl Asker {
                         observations,
                         rejects,
                         payload,
+                        beginning: payload.and(beginning),
                         attempts: task.attempts,
                     });
                 }
@@ -222,6 +226,7 @@ fn recognise_or_read(
                 task,
                 hash,
                 reading: None,
+                beginning: None,
             });
         } else {
             unread.push((task, hash));
@@ -233,7 +238,7 @@ fn recognise_or_read(
     let asked: Vec<PlannedTask> = unread.iter().map(|(task, _)| task.clone()).collect();
     let mut readings = match catch_unwind(AssertUnwindSafe(|| {
         failpoint::PARSE_BEGINS.reach()?;
-        let readings = site.read(page, &asked, answer, &context);
+        let readings = read_tasks(site, page, &asked, answer, &context);
         failpoint::PARSE_ENDED.reach()?;
         Ok::<_, Injected>(readings)
     })) {
@@ -248,14 +253,35 @@ fn recognise_or_read(
             &format!("a panic: {}", words_of(panic.as_ref())),
         ),
     };
-    for ((task, hash), reading) in unread.into_iter().zip(readings.drain(..)) {
+    for ((task, hash), (reading, beginning)) in unread.into_iter().zip(readings.drain(..)) {
         read.push(ReadTask {
             task,
             hash,
             reading: Some(reading),
+            beginning,
         });
     }
     read
+}
+
+/// Reads the answer to tasks: a history beyond what is known of it, anything else as it is.
+fn read_tasks(
+    site: &dyn Site,
+    page: &PageSpec,
+    tasks: &[PlannedTask],
+    answer: &Answer,
+    context: &ReadContext,
+) -> Vec<history::Read> {
+    if let [task] = tasks
+        && let Some(read) = history::read(site, page, task, answer, context)
+    {
+        return vec![read];
+    }
+    let readings = site.read(page, tasks, answer, context);
+    readings
+        .into_iter()
+        .map(|reading| (reading, None))
+        .collect()
 }
 
 /// A payload's hash for one task: page and key go in, so that it never crosses codes (P2).
@@ -268,13 +294,13 @@ fn payload_hash(task: &PlannedTask, digest: &[u8]) -> PayloadHash {
     PayloadHash(hash.finalize().into())
 }
 
-fn all_broken(count: usize, found: &str) -> Vec<Reading> {
+fn all_broken(count: usize, found: &str) -> Vec<history::Read> {
     let breach = Breach {
         field: "parser".to_owned(),
         expected: "one reading for each task".to_owned(),
         found: found.to_owned(),
     };
-    vec![Reading::Broken(breach); count]
+    vec![(Reading::Broken(breach), None); count]
 }
 
 fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
@@ -307,3 +333,6 @@ fn lies_at(kept: Option<&PathBuf>) -> String {
         format!(" (payload kept at {})", path.display())
     })
 }
+
+#[cfg(test)]
+mod history_tests;

@@ -240,6 +240,7 @@ fn task(page: usize, key: &str) -> PlannedTask {
         extent: None,
         attempts: 0,
         known_payload: None,
+        known_beginning: None,
     }
 }
 

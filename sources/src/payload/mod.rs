@@ -2,6 +2,7 @@
 
 pub mod bare_nan;
 mod bounded_tree;
+pub mod elements;
 pub mod html;
 pub mod json;
 pub mod pdf_text;

@@ -12,7 +12,7 @@ use crate::page::PageSpec;
 use crate::site::Site;
 
 #[cfg(test)]
-mod asked;
+pub(crate) mod asked;
 pub mod factsheet;
 mod findings;
 pub mod finnomena;

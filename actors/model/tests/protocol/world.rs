@@ -109,6 +109,7 @@ impl World {
             extent: None,
             attempts: 0,
             known_payload: None,
+            known_beginning: None,
         })
         .collect()
     }

@@ -153,6 +153,7 @@ async fn ask(
         extent: None,
         attempts: 0,
         known_payload: None,
+        known_beginning: None,
     };
     let spec = site.pages().iter().find(|spec| spec.name == page)?;
     let request = site.request(spec, std::slice::from_ref(&task)).ok()?;

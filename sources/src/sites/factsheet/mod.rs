@@ -144,6 +144,7 @@ mod tests {
             extent: None,
             attempts: 0,
             known_payload: None,
+            known_beginning: None,
         }
     }
 

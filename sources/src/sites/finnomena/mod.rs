@@ -16,12 +16,13 @@ mod portfolio;
 mod tests;
 mod wire;
 
+use bytes::Bytes;
 use schema::{PlannedTask, SourceName};
 use url::Url;
 
 use crate::page::{FUNDS_A_PIECE, PageSpec};
-use crate::payload::{breach, json};
-use crate::site::{Answer, BrowserVisit, ReadContext, Reading, Request, Site};
+use crate::payload::{breach, elements, json};
+use crate::site::{Answer, BrowserVisit, History, ReadContext, Reading, Request, Settled, Site};
 use crate::sites::factsheet::Factsheets;
 use crate::sites::findings::Findings;
 use crate::sites::locate::{self, Root};
@@ -68,42 +69,73 @@ impl Finnomena {
         task: &PlannedTask,
         answer: &Answer,
         context: &ReadContext,
-    ) -> Reading {
+    ) -> nav::Navs {
         let document = match json::document(&answer.body) {
             Ok(document) => document,
-            Err(breach) => return Reading::Broken(breach),
+            Err(breach) => return (Reading::Broken(breach), None),
         };
         let data = match wire::data(&document) {
             Ok(data) => data,
-            Err(reading) => return *reading,
+            Err(reading) => return (*reading, None),
         };
         let url = answer.url.to_string();
         if matches!(page.name, contract::LIST | contract::FILTER) {
             let findings = Findings::of_market(SourceName::Finnomena, url, context);
-            return if page.name == contract::LIST {
+            let reading = if page.name == contract::LIST {
                 list::read(data, findings)
             } else {
                 filter::read(data, findings)
             };
+            return (reading, None);
         }
         let fund_code = match locate::fund_code(task) {
             Ok(fund_code) => fund_code,
             Err(reason) => {
-                return Reading::Broken(crate::payload::breach("key", "a fund code", &reason));
+                let breach = breach("key", "a fund code", &reason);
+                return (Reading::Broken(breach), None);
             }
         };
         if let Some(breach) = wrong_fund(data, task) {
-            return Reading::Broken(breach);
+            return (Reading::Broken(breach), None);
         }
         let findings = Findings::of_fund(SourceName::Finnomena, fund_code, url, context);
-        match page.name {
-            contract::NAV => nav::read(data, findings),
+        let reading = match page.name {
+            contract::NAV => return nav::read(data, findings),
             contract::FUND => fund::read(data, findings),
             contract::FEE => fee::read(data, findings),
             contract::PORTFOLIO => portfolio::read(data, findings),
-            other => Reading::Broken(crate::payload::breach("page", "a page of finnomena", other)),
-        }
+            other => Reading::Broken(breach("page", "a page of finnomena", other)),
+        };
+        (reading, None)
     }
+}
+
+/// Where the days of a NAV history lie.
+const NAVS: [&str; 2] = ["data", "navs"];
+/// No day that can be read is shorter. A payload that could hold more than are believed is always read whole.
+const SHORTEST_DAY: usize = 16;
+
+/// The answer without the days that end within its first `known` bytes, and by how much it is shorter.
+fn beyond(answer: &Answer, known: usize) -> Option<(Answer, usize)> {
+    let body = &answer.body;
+    if body.len() > SHORTEST_DAY * json::MAX_ELEMENTS {
+        return None;
+    }
+    let open = elements::array_at(body, &NAVS)?;
+    let shorter = elements::without(body, open, known)?;
+    let by = body.len() - shorter.len();
+    let answer = Answer {
+        body: Bytes::from(shorter),
+        ..answer.clone()
+    };
+    Some((answer, by))
+}
+
+/// The last word about which bytes are settled: `count` elements of a history that was made shorter `by` so many bytes.
+fn settled_bytes(answer: &Answer, count: usize, by: usize) -> Option<usize> {
+    let open = elements::array_at(&answer.body, &NAVS)?;
+    let end = elements::end_of_elements(&answer.body, open, count)?;
+    Some(end + by)
 }
 
 /// An answer that names another fund than the one asked for. The `fund_id` decides where it is said; without it the code.
@@ -191,6 +223,29 @@ impl Site for Finnomena {
         Ok(None)
     }
 
+    fn read_history(
+        &self,
+        page: &PageSpec,
+        task: &PlannedTask,
+        answer: &Answer,
+        known: usize,
+        context: &ReadContext,
+    ) -> Option<History> {
+        if page.name != contract::NAV {
+            return None;
+        }
+        let (answer, by) = match known {
+            0 => (answer.clone(), 0),
+            known => beyond(answer, known)?,
+        };
+        let (reading, settled) = self.read_one(page, task, &answer, context);
+        let settled = settled.and_then(|(count, until)| {
+            let bytes = settled_bytes(&answer, count, by)?;
+            Some(Settled { bytes, until })
+        });
+        Some(History { reading, settled })
+    }
+
     fn read(
         &self,
         page: &PageSpec,
@@ -202,7 +257,7 @@ impl Site for Finnomena {
             .iter()
             .map(|task| match page.name {
                 contract::FACTSHEET => self.factsheets.read(task, answer, context),
-                _ => self.read_one(page, task, answer, context),
+                _ => self.read_one(page, task, answer, context).0,
             })
             .collect()
     }

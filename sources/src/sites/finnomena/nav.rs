@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use jiff::ToSpan;
 use jiff::civil::Date;
 use schema::observation::DailyPoint;
 use schema::{Dataset, Said};
@@ -13,9 +14,43 @@ use crate::site::Reading;
 use crate::sites::findings::Findings;
 use crate::sites::finnomena::wire::{NavDay, NavHistory};
 
+/// How many days before the newest one a history is taken as settled. A daily cycle asks for a month, and what it says of
+/// a day that is settled makes the beginning be forgotten; so these days are a month and some.
+const SETTLED_AFTER_DAYS: i64 = 35;
+
+/// What was read, and how many of the first elements are settled, until which day.
+pub type Navs = (Reading, Option<(usize, Date)>);
+
 /// Reads a history. An empty or null `navs` is an answer; two entries of one day: the later in the list wins where it
 /// says something, and the pair is noted (SOURCES section 8).
-pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
+pub fn read(data: Field<'_>, findings: Findings) -> Navs {
+    let mut days = Vec::new();
+    let reading = read_days(data, findings, &mut days);
+    (reading, settled(&days))
+}
+
+/// How many of the first elements speak of days that all lie before those of the rest, and long before the newest one; and
+/// the last of these days. The most there are; `None` where there are none.
+fn settled(days: &[Option<Date>]) -> Option<(usize, Date)> {
+    // An element of which no day is known could speak of any.
+    let days: Vec<Date> = days.iter().copied().collect::<Option<_>>()?;
+    let newest = days.iter().max()?;
+    let last = newest.checked_sub(SETTLED_AFTER_DAYS.days()).ok()?;
+    let mut latest: Vec<Date> = Vec::with_capacity(days.len());
+    for day in &days {
+        latest.push(latest.last().map_or(*day, |before| *before.max(day)));
+    }
+    let mut earliest_beyond = Date::MAX;
+    for (at, (day, until)) in days.iter().zip(latest).enumerate().rev() {
+        if until < earliest_beyond && until <= last {
+            return Some((at + 1, until));
+        }
+        earliest_beyond = earliest_beyond.min(*day);
+    }
+    None
+}
+
+fn read_days(data: Field<'_>, mut findings: Findings, seen: &mut Vec<Option<Date>>) -> Reading {
     let history: NavHistory<'_> = match data.required("data", "an object with `navs`") {
         Ok(history) => history,
         Err(breach) => return Reading::Broken(breach),
@@ -33,6 +68,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     let mut days: BTreeMap<Date, DailyPoint> = BTreeMap::new();
     let (mut dates, mut values, mut amounts) = (0_usize, 0_usize, 0_usize);
     for element in &elements {
+        seen.push(None);
         let day = match element.record::<NavDay<'_>>() {
             Ok(Some(day)) => day,
             Ok(None) => {
@@ -52,7 +88,13 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
         dates += usize::from(day.date.is_present());
         values += usize::from(day.value.is_present());
         amounts += usize::from(day.amount.is_present());
-        if let Some(point) = point(&day, *element, &mut findings) {
+        let Some(nav_date) = nav_date(&day, *element, &mut findings) else {
+            continue;
+        };
+        if let Some(last) = seen.last_mut() {
+            *last = Some(nav_date);
+        }
+        if let Some(point) = point(nav_date, &day, *element, &mut findings) {
             take(&mut days, point, *element, &mut findings);
         }
     }
@@ -79,15 +121,15 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     findings.said()
 }
 
-fn point(day: &NavDay<'_>, element: Field<'_>, findings: &mut Findings) -> Option<DailyPoint> {
-    let nav_date = match day.date.date() {
-        Ok(Some(nav_date)) if findings.believes(nav_date) => nav_date,
+fn nav_date(day: &NavDay<'_>, element: Field<'_>, findings: &mut Findings) -> Option<Date> {
+    match day.date.date() {
+        Ok(Some(nav_date)) if findings.believes(nav_date) => Some(nav_date),
         Ok(Some(nav_date)) => {
             let reason = format!(
                 "the NAV date {nav_date} cannot be: before 1970 or more than 31 days ahead"
             );
             findings.reject(Dataset::Daily, "date", reason, element.raw());
-            return None;
+            None
         }
         Ok(None) => {
             findings.reject(
@@ -96,13 +138,21 @@ fn point(day: &NavDay<'_>, element: Field<'_>, findings: &mut Findings) -> Optio
                 "the entry has no date",
                 element.raw(),
             );
-            return None;
+            None
         }
         Err(reason) => {
             findings.reject(Dataset::Daily, "date", reason, element.raw());
-            return None;
+            None
         }
-    };
+    }
+}
+
+fn point(
+    nav_date: Date,
+    day: &NavDay<'_>,
+    element: Field<'_>,
+    findings: &mut Findings,
+) -> Option<DailyPoint> {
     let nav = findings.field(Dataset::Daily, "value", day.value.number(), element.raw());
     if nav.is_some_and(schema::Number::is_zero) {
         findings.note(
@@ -153,4 +203,40 @@ fn take(
 
 fn shown(value: Option<schema::Number>) -> String {
     value.map_or_else(|| "nothing".to_owned(), |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn what_is_settled_lies_before_all_the_rest_and_a_month_before_the_newest_day() {
+        let old = |day| Some(date(2026, 1, day));
+        let new = |day| Some(date(2026, 3, day));
+        for (days, expected) in [
+            (vec![], None),
+            (vec![old(1)], None),
+            (vec![new(1), new(2)], None),
+            (vec![old(1), old(2), new(20)], Some((2, date(2026, 1, 2)))),
+            (vec![old(1), old(25), new(1)], Some((2, date(2026, 1, 25)))),
+            (vec![old(1), old(26), new(1)], Some((1, date(2026, 1, 1)))),
+            // Out of order, each way; a day twice across the seam; one that cannot be read.
+            (vec![old(2), old(1), new(20)], Some((2, date(2026, 1, 2)))),
+            (
+                vec![old(2), new(19), old(3), new(20)],
+                Some((1, date(2026, 1, 2))),
+            ),
+            (vec![new(20), old(2), old(1)], None),
+            (
+                vec![old(1), old(3), new(20), old(3)],
+                Some((1, date(2026, 1, 1))),
+            ),
+            (vec![old(1), old(3), new(20), old(1)], None),
+            (vec![old(1), None, new(20)], None),
+        ] {
+            assert_eq!(settled(&days), expected, "{days:?}");
+        }
+    }
 }

@@ -1,0 +1,464 @@
+//! A history that is read beyond its known beginning comes to what reading it whole comes to, whatever became of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use jiff::ToSpan;
+use jiff::civil::{Date, date};
+use proptest::prelude::*;
+use schema::observation::DailyPoint;
+use schema::{Said, TaskId};
+use url::Url;
+
+use super::*;
+use crate::site::Via;
+use crate::sites::asked;
+use crate::sites::finnomena::Finnomena;
+
+/// One day as the list has it.
+#[derive(Debug, Clone)]
+struct Day {
+    date: Date,
+    value: String,
+    amount: String,
+}
+
+impl Day {
+    fn new(date: Date, value: impl ToString, amount: impl ToString) -> Self {
+        Self {
+            date,
+            value: value.to_string(),
+            amount: amount.to_string(),
+        }
+    }
+}
+
+/// `count` days from the beginning of 2024, each of them a working day more or less.
+fn days(count: i64) -> Vec<Day> {
+    (0..count)
+        .map(|at| {
+            let day = date(2024, 1, 1) + (at * 3 / 2).days();
+            Day::new(day, format!("1{}.25", at % 7), at * 10)
+        })
+        .collect()
+}
+
+fn newest(days: &[Day]) -> Date {
+    days.iter()
+        .map(|day| day.date)
+        .max()
+        .unwrap_or(date(2024, 1, 1))
+}
+
+/// The days of the list's last month.
+fn last_month(days: &[Day]) -> Vec<Day> {
+    let first = newest(days) - 31.days();
+    let is_in = |day: &&Day| day.date >= first;
+    days.iter().filter(is_in).cloned().collect()
+}
+
+fn body(days: &[Day]) -> Bytes {
+    let days: Vec<String> = days
+        .iter()
+        .map(|day| {
+            format!(
+                r#"{{"date":"{}T00:00:00Z","value":{},"amount":{}}}"#,
+                day.date, day.value, day.amount
+            )
+        })
+        .collect();
+    let text = format!(
+        r#"{{"status":true,"service_code":"51","data":{{"fund_id":"F0","navs":[{}],"short_code":"A"}}}}"#,
+        days.join(",")
+    );
+    Bytes::from(text)
+}
+
+/// What a warehouse knows of one page, and holds of one fund.
+#[derive(Debug, Default)]
+struct Books {
+    remembers: bool,
+    known_payload: Option<(PayloadHash, i32)>,
+    known_beginning: Option<Beginning>,
+    rows: BTreeMap<Date, DailyPoint>,
+    /// Everything that was ever noted, each once.
+    noted: BTreeSet<(String, String)>,
+    /// What was lost of the last answer.
+    lost: Vec<Reject>,
+    /// How many days the last answer said; `None`: it was recognised as a whole.
+    said: Option<usize>,
+}
+
+impl Books {
+    fn task(&self, extent: &str) -> PlannedTask {
+        PlannedTask {
+            id: TaskId {
+                source: schema::SourceName::Finnomena,
+                page: "nav".to_owned(),
+                key: "A".to_owned(),
+            },
+            locator: Some("F0".to_owned()),
+            extent: Some(extent.to_owned()),
+            attempts: 0,
+            known_payload: self.known_payload.filter(|_| self.remembers),
+            known_beginning: self.known_beginning.filter(|_| self.remembers),
+        }
+    }
+
+    fn take(&mut self, extent: &str, body: Bytes, cycle_date: Date) {
+        self.take_task(self.task(extent), body, cycle_date, 1);
+    }
+
+    /// Reads an answer and keeps what the store would keep.
+    fn take_task(&mut self, task: PlannedTask, body: Bytes, cycle_date: Date, version: i32) {
+        let root = Url::parse("https://www.finnomena.com").expect("a URL");
+        let site = Finnomena::new(&root, Vec::new());
+        let page = PageSpec {
+            parser_version: version,
+            ..asked::page(&site, "nav")
+        };
+        let answer = Answer {
+            url: root,
+            status: 200,
+            content_type: None,
+            body,
+            via: Via::Http,
+        };
+        let context = ReadContext { cycle_date };
+        let read = recognise_or_read(&site, &page, vec![task], &answer, context).remove(0);
+        self.lost.clear();
+        self.said = None;
+        let Some(reading) = read.reading else { return };
+        let Reading::Said {
+            observations,
+            rejects,
+        } = reading
+        else {
+            panic!("a lawful history is broken: {reading:?}");
+        };
+        self.said = Some(0);
+        for observation in observations {
+            let Said::Daily(days) = observation.said else {
+                panic!("a NAV page says {}", observation.said.dataset());
+            };
+            self.said = Some(days.len());
+            for day in days {
+                let row = self.rows.entry(day.nav_date).or_insert(day);
+                row.nav = day.nav.or(row.nav);
+                row.aum = day.aum.or(row.aum);
+            }
+        }
+        for reject in rejects {
+            match reject.severity {
+                Severity::Rejected => self.lost.push(reject),
+                Severity::Noted => {
+                    self.noted.insert((reject.reason, reject.sample));
+                }
+            }
+        }
+        let clean = self.lost.is_empty();
+        self.known_payload = clean.then_some((read.hash, page.parser_version));
+        self.known_beginning = read.beginning.filter(|_| clean);
+    }
+}
+
+/// What becomes of a list between two cycles. Places are told in thousandths of its length.
+#[derive(Debug, Clone)]
+enum Change {
+    Appended(i64),
+    Corrected(usize, u32),
+    NewestCorrected(u32),
+    AmountLost(usize),
+    Silent(usize),
+    Unreadable(usize),
+    Swapped(usize, usize),
+    Doubled(usize, usize, u32),
+    Dropped(usize),
+    CutAtItsBeginning(usize),
+    CutAtItsEnd(usize),
+    Ahead(i64),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let at = || 0_usize..1000;
+    prop_oneof![
+        8 => (1_i64..40).prop_map(Change::Appended),
+        1 => (at(), 1_u32..9).prop_map(|(at, value)| Change::Corrected(at, value)),
+        2 => (1_u32..9).prop_map(Change::NewestCorrected),
+        1 => at().prop_map(Change::AmountLost),
+        1 => at().prop_map(Change::Silent),
+        1 => at().prop_map(Change::Unreadable),
+        1 => (at(), at()).prop_map(|(one, other)| Change::Swapped(one, other)),
+        // Also near the end, where seams are.
+        1 => (700_usize..1000, 700_usize..1000).prop_map(|(one, other)| Change::Swapped(one, other)),
+        1 => (at(), at(), 0_u32..9).prop_map(|(of, to, value)| Change::Doubled(of, to, value)),
+        1 => (at(), Just(999), 0_u32..9).prop_map(|(of, to, value)| Change::Doubled(of, to, value)),
+        1 => at().prop_map(Change::Dropped),
+        1 => (0_usize..300).prop_map(Change::CutAtItsBeginning),
+        1 => (700_usize..1000).prop_map(Change::CutAtItsEnd),
+        1 => (1_i64..60).prop_map(Change::Ahead),
+    ]
+}
+
+fn changed(list: &mut Vec<Day>, change: &Change) {
+    let place = |at: usize| at * list.len() / 1000;
+    if list.is_empty() && !matches!(change, Change::Appended(_)) {
+        return;
+    }
+    match *change {
+        Change::Appended(count) => {
+            let last = newest(list);
+            list.extend((1..=count).map(|at| Day::new(last + at.days(), "9.5", at)));
+        }
+        Change::Corrected(at, value) => {
+            let at = place(at);
+            list[at].value = value.to_string();
+        }
+        Change::NewestCorrected(value) => {
+            let last = list.len() - 1;
+            list[last].value = value.to_string();
+        }
+        Change::AmountLost(at) => {
+            let at = place(at);
+            list[at].amount = "NaN".to_owned();
+        }
+        Change::Silent(at) => {
+            let at = place(at);
+            list[at] = Day::new(list[at].date, 0, "null");
+        }
+        Change::Unreadable(at) => {
+            let at = place(at);
+            list[at].value = "true".to_owned();
+        }
+        Change::Swapped(one, other) => {
+            let (one, other) = (place(one), place(other));
+            list.swap(one, other);
+        }
+        Change::Doubled(of, to, value) => {
+            let (of, to) = (place(of), place(to));
+            let again = Day::new(list[of].date, value, "null");
+            // Behind the last one, too.
+            list.insert(to + usize::from(to + 1 == list.len()), again);
+        }
+        Change::Dropped(at) => {
+            let at = place(at);
+            list.remove(at);
+        }
+        Change::CutAtItsBeginning(at) => {
+            let at = place(at);
+            list.drain(..at);
+        }
+        Change::CutAtItsEnd(at) => {
+            let at = place(at);
+            list.truncate(at);
+        }
+        Change::Ahead(days) => {
+            let ahead = newest(list) + days.days();
+            list.push(Day::new(ahead, "7.75", 1));
+        }
+    }
+}
+
+/// A cycle: what became of the list until then, whether the whole was asked for, and how many days before or after the
+/// newest of all days so far it lies.
+type Step = (Vec<Change>, bool, i64);
+
+fn step() -> impl Strategy<Value = Step> {
+    (
+        prop::collection::vec(change(), 0..3),
+        prop::bool::weighted(0.6),
+        prop_oneof![5 => 0_i64..5, 1 => -90_i64..0],
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// The same rows, notes and rejects, in every cycle.
+    #[test]
+    fn d4_a_history_read_beyond_its_beginning_comes_to_what_the_whole_comes_to(
+        count in 0_i64..150,
+        steps in prop::collection::vec(step(), 1..8),
+    ) {
+        let mut list = days(count);
+        let mut whole = Books::default();
+        let mut beyond = Books { remembers: true, ..Books::default() };
+        for (at, (changes, everything, lies)) in std::iter::once(&(vec![], true, 1)).chain(&steps).enumerate() {
+            for change in changes {
+                changed(&mut list, change);
+            }
+            let cycle_date = newest(&list) + lies.days();
+            let (extent, told) = if *everything {
+                ("MAX", list.clone())
+            } else {
+                ("1M", last_month(&list))
+            };
+            for books in [&mut whole, &mut beyond] {
+                books.take(extent, body(&told), cycle_date);
+            }
+            prop_assert_eq!(&beyond.rows, &whole.rows, "cycle {}", at);
+            prop_assert_eq!(&beyond.noted, &whole.noted, "cycle {}", at);
+            // Where the whole payload is recognised nothing is lost, whatever the cycle's date.
+            if beyond.said.is_some() {
+                prop_assert_eq!(&beyond.lost, &whole.lost, "cycle {}", at);
+            }
+        }
+    }
+}
+
+/// What was known after a first whole history of `count` days, its end being the day of the cycle.
+fn known(list: &[Day]) -> Books {
+    let mut books = Books {
+        remembers: true,
+        ..Books::default()
+    };
+    books.take("MAX", body(list), newest(list));
+    assert_eq!(books.said, Some(list.len()));
+    books
+}
+
+/// The seam lies more than a month before the end: with three days in two, 24 of them are read once more.
+#[test]
+fn p2_only_what_lies_beyond_the_beginning_is_read() {
+    let mut list = days(1_000);
+    let mut books = known(&list);
+    let mut months = 0;
+    while months < 6 {
+        changed(&mut list, &Change::Appended(21));
+        books.take("MAX", body(&list), newest(&list));
+        let said = books.said.expect("days");
+        assert!((21..=21 + 36).contains(&said), "{said} days said");
+        months += 1;
+    }
+    assert_eq!(books.rows.len(), list.len());
+}
+
+#[test]
+fn p2_the_whole_is_read_where_anything_is_odd() {
+    let list = days(300);
+    let last = newest(&list);
+    let changed_by = |changes: &[Change]| {
+        let mut list = list.clone();
+        for change in changes {
+            changed(&mut list, change);
+        }
+        list
+    };
+    for (why, changes, is_whole) in [
+        ("a day more", vec![Change::Appended(1)], false),
+        (
+            "the newest is another",
+            vec![Change::NewestCorrected(3)],
+            false,
+        ),
+        (
+            "one is dropped at the end",
+            vec![Change::Dropped(999)],
+            false,
+        ),
+        ("the first is another", vec![Change::Corrected(0, 3)], true),
+        (
+            "one of years ago is another",
+            vec![Change::Corrected(500, 3)],
+            true,
+        ),
+        ("one is dropped", vec![Change::Dropped(500)], true),
+        (
+            "the first is gone",
+            vec![Change::CutAtItsBeginning(5)],
+            true,
+        ),
+        ("cut before the seam", vec![Change::CutAtItsEnd(700)], true),
+        (
+            "a new one cannot be read",
+            vec![Change::Appended(2), Change::Unreadable(999)],
+            true,
+        ),
+        ("an old one again", vec![Change::Doubled(100, 999, 3)], true),
+        ("out of order", vec![Change::Swapped(100, 999)], true),
+    ] {
+        let mut books = known(&list);
+        let list = changed_by(&changes);
+        books.take("MAX", body(&list), last);
+        let dates: BTreeSet<Date> = list.iter().map(|day| day.date).collect();
+        let said = books.said.expect("days");
+        assert_eq!(said == dates.len(), is_whole, "{why}: {said}");
+        assert!(is_whole || said < 40, "{why}: {said}");
+    }
+}
+
+#[test]
+fn p2_a_beginning_crosses_neither_codes_nor_extents_nor_parsers() {
+    let list = days(300);
+    let mut longer = list.clone();
+    changed(&mut longer, &Change::Appended(1));
+    let cycle_date = newest(&longer);
+    let said = |spoil: fn(&mut PlannedTask) -> i32, told: &[Day]| {
+        let mut books = known(&list);
+        let mut task = books.task("MAX");
+        let version = spoil(&mut task);
+        books.take_task(task, body(told), cycle_date, version);
+        books.said
+    };
+    assert!(said(|_| 1, &longer).is_some_and(|said| said < 40));
+    let whole = Some(longer.len());
+    assert_eq!(said(|_| 2, &longer), whole, "another parser");
+    let spoilt: [fn(&mut PlannedTask) -> i32; 4] = [
+        |task| {
+            task.id.key = "a".to_owned();
+            1
+        },
+        |task| {
+            task.extent = Some("5Y".to_owned());
+            1
+        },
+        |task| {
+            task.extent = None;
+            1
+        },
+        |task| {
+            let known = task.known_beginning.as_mut().expect("a beginning");
+            known.bytes -= 1;
+            1
+        },
+    ];
+    for (at, spoil) in spoilt.into_iter().enumerate() {
+        // An answer about `a` names no other fund: neither its key nor its id is said.
+        let mut books = known(&list);
+        let mut task = books.task("MAX");
+        let version = spoil(&mut task);
+        let anonymous = String::from_utf8(body(&longer).to_vec()).expect("text");
+        let anonymous = anonymous.replace(r#""short_code":"A""#, r#""x":1"#);
+        books.take_task(task, Bytes::from(anonymous), cycle_date, version);
+        assert_eq!(books.said, whole, "{at}");
+    }
+}
+
+/// A short history says the days of the last month anew; what it says of older ones is not in the known beginning.
+#[test]
+fn a_short_history_that_speaks_of_settled_days_makes_them_be_forgotten() {
+    let mut list = days(300);
+    let mut books = known(&list);
+    let begins = books.known_beginning;
+    assert!(begins.is_some());
+    changed(&mut list, &Change::Appended(3));
+    books.take("1M", body(&last_month(&list)), newest(&list));
+    assert_eq!(
+        books.known_beginning, begins,
+        "a month on it is there still"
+    );
+
+    // An old day is another, and as before again a cycle later.
+    let mut revised = list.clone();
+    changed(&mut revised, &Change::Corrected(500, 3));
+    books.take("1Y", body(&revised[100..]), newest(&list));
+    assert_eq!(books.known_beginning, None);
+    books.take("MAX", body(&list), newest(&list));
+    assert_eq!(books.said, Some(list.len()));
+    assert!(books.known_beginning.is_some());
+
+    // After a reject nothing is known.
+    changed(&mut list, &Change::Unreadable(999));
+    books.take("1M", body(&last_month(&list)), newest(&list));
+    assert_eq!((books.known_beginning, books.known_payload), (None, None));
+}
