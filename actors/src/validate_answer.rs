@@ -66,7 +66,7 @@ mod tests {
             beginning: Some(Beginning {
                 bytes: 1,
                 hash: PayloadHash([1; 32]),
-                until: jiff::civil::date(2026, 1, 1),
+                until: "2026-01-01".parse().expect("a date"),
             }),
             attempts: 1,
         }

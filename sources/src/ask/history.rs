@@ -28,16 +28,12 @@ pub(super) fn read(
         let stays = known.filter(|known| speaks_beyond(&history.reading, *known));
         return Some((history.reading, stays));
     }
-    let go_on = known
-        // A day after the cycle's may be no longer believed.
-        .filter(|known| known.until <= context.cycle_date)
-        .and_then(|known| {
-            let hashed = Hashed::begin(page, task).on(answer, known.bytes)?;
-            let begins_so = hashed.hash() == known.hash;
-            let history =
-                begins_so.then(|| read_beyond(site, page, task, answer, context, known))?;
-            Some((history?, known, hashed))
-        });
+    let go_on = known.and_then(|known| {
+        let hashed = Hashed::begin(page, task).on(answer, known.bytes)?;
+        let begins_so = hashed.hash() == known.hash;
+        let history = begins_so.then(|| read_beyond(site, page, task, answer, context, known))?;
+        Some((history?, known, hashed))
+    });
     if let Some((history, known, hashed)) = go_on {
         let beginning = match history.settled {
             Some(settled) => hashed.beginning(answer, settled),

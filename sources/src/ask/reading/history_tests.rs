@@ -24,7 +24,7 @@ struct Day {
 }
 
 impl Day {
-    fn new(date: Date, value: impl ToString, amount: impl ToString) -> Self {
+    fn new(date: Date, value: &dyn ToString, amount: &dyn ToString) -> Self {
         Self {
             date,
             value: value.to_string(),
@@ -38,7 +38,7 @@ fn days(count: i64) -> Vec<Day> {
     (0..count)
         .map(|at| {
             let day = date(2024, 1, 1) + (at * 3 / 2).days();
-            Day::new(day, format!("1{}.25", at % 7), at * 10)
+            Day::new(day, &format!("1{}.25", at % 7), &(at * 10))
         })
         .collect()
 }
@@ -52,7 +52,11 @@ fn newest(days: &[Day]) -> Date {
 
 /// The days of the list's last month.
 fn last_month(days: &[Day]) -> Vec<Day> {
-    let first = newest(days) - 31.days();
+    last(31, days)
+}
+
+fn last(count: i64, days: &[Day]) -> Vec<Day> {
+    let first = newest(days) - count.days();
     let is_in = |day: &&Day| day.date >= first;
     days.iter().filter(is_in).cloned().collect()
 }
@@ -177,6 +181,8 @@ enum Change {
     CutAtItsBeginning(usize),
     CutAtItsEnd(usize),
     Ahead(i64),
+    /// What was told in the last whole history is told so again.
+    AsTold,
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -197,10 +203,11 @@ fn change() -> impl Strategy<Value = Change> {
         1 => (0_usize..300).prop_map(Change::CutAtItsBeginning),
         1 => (700_usize..1000).prop_map(Change::CutAtItsEnd),
         1 => (1_i64..60).prop_map(Change::Ahead),
+        2 => Just(Change::AsTold),
     ]
 }
 
-fn changed(list: &mut Vec<Day>, change: &Change) {
+fn changed(list: &mut Vec<Day>, told: &[Day], change: &Change) {
     let place = |at: usize| at * list.len() / 1000;
     if list.is_empty() && !matches!(change, Change::Appended(_)) {
         return;
@@ -208,7 +215,7 @@ fn changed(list: &mut Vec<Day>, change: &Change) {
     match *change {
         Change::Appended(count) => {
             let last = newest(list);
-            list.extend((1..=count).map(|at| Day::new(last + at.days(), "9.5", at)));
+            list.extend((1..=count).map(|at| Day::new(last + at.days(), &"9.5", &at)));
         }
         Change::Corrected(at, value) => {
             let at = place(at);
@@ -224,7 +231,7 @@ fn changed(list: &mut Vec<Day>, change: &Change) {
         }
         Change::Silent(at) => {
             let at = place(at);
-            list[at] = Day::new(list[at].date, 0, "null");
+            list[at] = Day::new(list[at].date, &0, &"null");
         }
         Change::Unreadable(at) => {
             let at = place(at);
@@ -236,7 +243,7 @@ fn changed(list: &mut Vec<Day>, change: &Change) {
         }
         Change::Doubled(of, to, value) => {
             let (of, to) = (place(of), place(to));
-            let again = Day::new(list[of].date, value, "null");
+            let again = Day::new(list[of].date, &value, &"null");
             // Behind the last one, too.
             list.insert(to + usize::from(to + 1 == list.len()), again);
         }
@@ -254,19 +261,24 @@ fn changed(list: &mut Vec<Day>, change: &Change) {
         }
         Change::Ahead(days) => {
             let ahead = newest(list) + days.days();
-            list.push(Day::new(ahead, "7.75", 1));
+            list.push(Day::new(ahead, &"7.75", &1));
+        }
+        Change::AsTold => {
+            let since = newest(told);
+            list.retain(|day| day.date > since);
+            list.splice(..0, told.iter().cloned());
         }
     }
 }
 
-/// A cycle: what became of the list until then, whether the whole was asked for, and how many days before or after the
+/// A cycle: what became of the list until then, which extent was asked for, and how many days before or after the
 /// newest of all days so far it lies.
-type Step = (Vec<Change>, bool, i64);
+type Step = (Vec<Change>, &'static str, i64);
 
 fn step() -> impl Strategy<Value = Step> {
     (
         prop::collection::vec(change(), 0..3),
-        prop::bool::weighted(0.6),
+        prop_oneof![6 => Just("MAX"), 2 => Just("1M"), 2 => Just("6M")],
         prop_oneof![5 => 0_i64..5, 1 => -90_i64..0],
     )
 }
@@ -280,21 +292,24 @@ proptest! {
         count in 0_i64..150,
         steps in prop::collection::vec(step(), 1..8),
     ) {
-        let mut list = days(count);
+        let (mut list, mut told) = (days(count), Vec::new());
         let mut whole = Books::default();
         let mut beyond = Books { remembers: true, ..Books::default() };
-        for (at, (changes, everything, lies)) in std::iter::once(&(vec![], true, 1)).chain(&steps).enumerate() {
+        for (at, (changes, extent, lies)) in std::iter::once(&(vec![], "MAX", 1)).chain(&steps).enumerate() {
             for change in changes {
-                changed(&mut list, change);
+                changed(&mut list, &told, change);
             }
             let cycle_date = newest(&list) + lies.days();
-            let (extent, told) = if *everything {
-                ("MAX", list.clone())
-            } else {
-                ("1M", last_month(&list))
+            let answer = match *extent {
+                "1M" => last_month(&list),
+                "6M" => last(184, &list),
+                _ => {
+                    told.clone_from(&list);
+                    list.clone()
+                }
             };
             for books in [&mut whole, &mut beyond] {
-                books.take(extent, body(&told), cycle_date);
+                books.take(extent, body(&answer), cycle_date);
             }
             prop_assert_eq!(&beyond.rows, &whole.rows, "cycle {}", at);
             prop_assert_eq!(&beyond.noted, &whole.noted, "cycle {}", at);
@@ -322,13 +337,11 @@ fn known(list: &[Day]) -> Books {
 fn p2_only_what_lies_beyond_the_beginning_is_read() {
     let mut list = days(1_000);
     let mut books = known(&list);
-    let mut months = 0;
-    while months < 6 {
-        changed(&mut list, &Change::Appended(21));
+    for _ in 0..6 {
+        changed(&mut list, &[], &Change::Appended(21));
         books.take("MAX", body(&list), newest(&list));
         let said = books.said.expect("days");
         assert!((21..=21 + 36).contains(&said), "{said} days said");
-        months += 1;
     }
     assert_eq!(books.rows.len(), list.len());
 }
@@ -340,7 +353,7 @@ fn p2_the_whole_is_read_where_anything_is_odd() {
     let changed_by = |changes: &[Change]| {
         let mut list = list.clone();
         for change in changes {
-            changed(&mut list, change);
+            changed(&mut list, &[], change);
         }
         list
     };
@@ -391,7 +404,7 @@ fn p2_the_whole_is_read_where_anything_is_odd() {
 fn p2_a_beginning_crosses_neither_codes_nor_extents_nor_parsers() {
     let list = days(300);
     let mut longer = list.clone();
-    changed(&mut longer, &Change::Appended(1));
+    changed(&mut longer, &[], &Change::Appended(1));
     let cycle_date = newest(&longer);
     let said = |spoil: fn(&mut PlannedTask) -> i32, told: &[Day]| {
         let mut books = known(&list);
@@ -441,7 +454,7 @@ fn a_short_history_that_speaks_of_settled_days_makes_them_be_forgotten() {
     let mut books = known(&list);
     let begins = books.known_beginning;
     assert!(begins.is_some());
-    changed(&mut list, &Change::Appended(3));
+    changed(&mut list, &[], &Change::Appended(3));
     books.take("1M", body(&last_month(&list)), newest(&list));
     assert_eq!(
         books.known_beginning, begins,
@@ -450,7 +463,7 @@ fn a_short_history_that_speaks_of_settled_days_makes_them_be_forgotten() {
 
     // An old day is another, and as before again a cycle later.
     let mut revised = list.clone();
-    changed(&mut revised, &Change::Corrected(500, 3));
+    changed(&mut revised, &[], &Change::Corrected(500, 3));
     books.take("1Y", body(&revised[100..]), newest(&list));
     assert_eq!(books.known_beginning, None);
     books.take("MAX", body(&list), newest(&list));
@@ -458,7 +471,7 @@ fn a_short_history_that_speaks_of_settled_days_makes_them_be_forgotten() {
     assert!(books.known_beginning.is_some());
 
     // After a reject nothing is known.
-    changed(&mut list, &Change::Unreadable(999));
+    changed(&mut list, &[], &Change::Unreadable(999));
     books.take("1M", body(&last_month(&list)), newest(&list));
     assert_eq!((books.known_beginning, books.known_payload), (None, None));
 }
