@@ -1,6 +1,7 @@
 //! The program: one table from command to function, and the exit code.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use clap::Parser as _;
 use master_runner::cli::{Cli, Command, LogFormat};
@@ -8,10 +9,6 @@ use master_runner::commands::execute;
 use master_runner::progress::LogWriter;
 use master_runner::stop_signals::StopSignals;
 use tracing_subscriber::EnvFilter;
-
-/// Gives memory back that many threads have freed: the system's own allocator keeps it, for each thread apart.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// `EX_CONFIG` of `sysexits.h`.
 const BAD_CONFIGURATION: u8 = 78;
@@ -47,12 +44,25 @@ fn run_program() -> u8 {
         "warn"
     };
     start_log(common.log, level, log.clone());
-    let system = actix::System::new();
+    let system = actix::System::with_tokio_rt(runtime);
     let code = system
         .block_on(execute(command, settings, log, &stop))
         .exit_code();
     std::mem::forget(system);
     code
+}
+
+/// How long a thread that has read or encoded something waits for more. Whoever is needed now is there or is started in no
+/// time; each one that stays keeps what it has freed for itself, and taken in turns they all would stay.
+const THREAD_WAITS: Duration = Duration::from_millis(50);
+
+/// All actors live on one thread (A9).
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_keep_alive(THREAD_WAITS)
+        .build()
+        .expect("a runtime needs a thread and an epoll descriptor: without them nothing can run")
 }
 
 fn start_log(format: LogFormat, level: &str, writer: LogWriter) {

@@ -44,9 +44,13 @@ impl MergeActor {
         }
     }
 
-    /// Sends batches while the loader has room. `do_send` goes past a mailbox's bound, so the bound is kept here.
+    /// Sends a batch whenever the loader is free, and while it is not, only whole ones ahead into its mailbox: what would
+    /// wait there half full can as well go on growing here. `do_send` goes past a mailbox's bound, so the bound is kept here.
     fn flush(&mut self, context: &Context<Self>) -> Result<(), Injected> {
         while self.in_flight < self.loader_mailbox && !self.pending.is_empty() {
+            if self.in_flight > 0 && !fills_a_batch(&self.pending) {
+                break;
+            }
             let ended = cut_batch(&mut self.pending);
             failpoint::MERGE_BATCHED.reach()?;
             self.in_flight += 1;
@@ -88,6 +92,15 @@ impl MergeActor {
             context.stop();
         }
     }
+}
+
+/// Whether what is pending is more than one batch takes.
+fn fills_a_batch(pending: &VecDeque<TaskEnded>) -> bool {
+    let mut rows = 0;
+    pending.iter().any(|ended| {
+        rows += ended.answer.rows();
+        rows >= BATCH_ROWS
+    })
 }
 
 /// Takes from the front as many answers as fit into [`BATCH_ROWS`], and at least one; all of one cycle.

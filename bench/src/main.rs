@@ -29,10 +29,6 @@ use runner::Rates;
 use series::Size;
 use server::Server;
 
-/// As the runner's: what is measured in this process is measured as it would be there.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Anything that keeps a measurement from being made.
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 

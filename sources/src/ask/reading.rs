@@ -18,10 +18,10 @@ use crate::site::{Answer, Breach, ReadContext, Reading, Site};
 
 use super::{Asker, Round, history};
 
-/// Room for readers: as many answers are read at once as the machine has cores. More would be read no sooner, and every
-/// thread that reads keeps memory of its own from then on. Whoever is given up while it is read makes room.
+/// Room for readers: two answers are read at once for each core of the machine, of which one may wait for a program that
+/// reads for it. More would be read no sooner, and each holds memory. Whoever is given up while it is read makes room.
 static READERS: LazyLock<Semaphore> = LazyLock::new(|| {
-    Semaphore::new(std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
+    Semaphore::new(2 * std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
 });
 
 /// A task that was recognised or read.
