@@ -10,7 +10,7 @@ use super::{ONCE, market};
 use crate::world::{Act, DatabaseProxy, Door, World};
 
 /// The most answers a source may have under way in `parallel`, and with them its requests beside those for robots.txt.
-const CREDITS: usize = 16;
+const CREDITS: usize = 64;
 
 /// A2: a scheduled runner waits for its database without limit, says so, asks no site meanwhile, and then does its work.
 #[tokio::test(flavor = "multi_thread")]
