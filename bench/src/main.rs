@@ -36,7 +36,7 @@ type Trouble = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Parser)]
 #[command(version)]
 struct Options {
-    /// The sizes of a whole market: takes hours.
+    /// The sizes of a whole market: takes three quarters of an hour.
     #[arg(long)]
     full: bool,
     /// These measurements only.
