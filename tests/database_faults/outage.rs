@@ -9,8 +9,8 @@ use super::live::Live;
 use super::{ONCE, market};
 use crate::world::{Act, DatabaseProxy, Door, World};
 
-/// The most answers a source may have under way in `parallel`, and with them its requests beside those for robots.txt.
-const CREDITS: usize = 64;
+/// The most answers a source may have under way here, and with them its requests beside those for robots.txt.
+const CREDITS: usize = 16;
 
 /// A2: a scheduled runner waits for its database without limit, says so, asks no site meanwhile, and then does its work.
 #[tokio::test(flavor = "multi_thread")]
@@ -42,11 +42,12 @@ async fn a_scheduled_runner_waits_for_a_server_that_is_not_there_yet() {
 /// A2, A4, A5: in an outage of the database no source goes on asking: each stops when its credits are out.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_an_outage_the_sources_stop_when_their_credits_are_out() {
-    let world = World::new(MarketConfig {
+    let mut world = World::new(MarketConfig {
         funds: 60,
         ..market()
     })
     .await;
+    world.settings.more = format!("modes: (parallel: (credits: {CREDITS})),");
     let proxy = DatabaseProxy::before(&world.database.url()).await;
     let mut command = world.command(&["--once", "--mode", "parallel", "--cycle", "monthly"]);
     command.env("DATABASE_URL", proxy.url());
