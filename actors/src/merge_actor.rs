@@ -94,7 +94,7 @@ impl MergeActor {
     }
 }
 
-/// Whether what is pending is more than one batch takes.
+/// Whether what is pending has the rows of a whole batch.
 fn fills_a_batch(pending: &VecDeque<TaskEnded>) -> bool {
     let mut rows = 0;
     pending.iter().any(|ended| {
