@@ -5,6 +5,7 @@
 mod browser;
 mod commands;
 mod database_faults;
+mod doubt;
 mod failures;
 mod histories;
 mod house;

@@ -48,6 +48,9 @@ pub struct MarketConfig {
     pub real: Option<PathBuf>,
     /// Deal awkward values, or only plain ones.
     pub awkward: bool,
+    /// The market follows the Thai calendar, its NAVs come late as real ones do, some funds have one a week or a month, and
+    /// `Replica::next_day` moves it on.
+    pub lives: bool,
     /// Which pages need JavaScript.
     pub javascript: JavascriptPages,
     /// Delay before every answer.
@@ -65,6 +68,7 @@ impl Default for MarketConfig {
             seed: 1,
             real: None,
             awkward: true,
+            lives: false,
             javascript: JavascriptPages::None,
             latency_ms: 0,
             ports: ReplicaPorts::default(),

@@ -3,6 +3,7 @@
 //! `GET stats` · `GET log` · `GET truth` · `GET|POST|DELETE faults` (a `Fault` as JSON) · `POST advance?days=N` ·
 //! `POST revise?code=…&date=…&nav=…` · `POST active?code=…&active=true|false` · `POST listed?code=…&listed=true|false` ·
 //! `POST rename?code=…&to=…` · `POST move-factsheet?code=…` ·
+//! `POST next-day` (of a living market) · `GET|POST|DELETE mass-changes` (a `MassChange` as JSON) ·
 //! `POST publish-holdings?code=…` · `POST browser-only?site=…&only=true|false`
 
 use serde::Deserialize;
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::faults::{Fault, Site};
 use crate::market::Standing;
+use crate::mass_changes::MassChange;
 use crate::request_log::RequestLog;
 use crate::site::{Answer, Asked, World};
 use crate::truth::Truth;
@@ -74,6 +76,30 @@ fn steer(world: &World, method: &str, command: &str, asked: &Asked) -> Answer {
         ("DELETE", "faults") => {
             world.faults.clear();
             done()
+        }
+        ("GET", "mass-changes") => Answer::json(200, &json!(world.mass_changes.list())),
+        ("POST", "mass-changes") => match serde_json::from_slice::<MassChange>(&asked.body) {
+            Ok(change) => {
+                world.set_mass_change(change);
+                done()
+            }
+            Err(error) => refused(&error.to_string()),
+        },
+        ("DELETE", "mass-changes") => {
+            world.mass_changes.clear();
+            done()
+        }
+        ("POST", "next-day") => {
+            let day = world.market_mut().next_day();
+            let events: Vec<String> = day
+                .events
+                .iter()
+                .map(|event| format!("{event:?}"))
+                .collect();
+            Answer::json(
+                200,
+                &json!({ "date": day.date.to_string(), "funds_with_news": day.funds_with_news, "events": events }),
+            )
         }
         ("POST", "advance") => match argument("days").parse() {
             Ok(days) => {

@@ -8,19 +8,31 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::awkward::Awkward;
+use crate::faults::Site;
 use crate::finnomena_performance::performance;
 use crate::finnomena_portfolio::{fees, portfolio};
 use crate::generator::spelling::{random_number, rfc3339};
 use crate::json::Json;
 use crate::market::{Fund, Market, Standing};
+use crate::mass_changes::PageKind;
 use crate::nav_series::range_start;
 use crate::site::{Answer, Asked, View, World};
 
 /// The path before everything.
 pub(crate) const BASE: &str = "/fn3/api/fund/v2/public";
+
+/// The answer for a fund that is not known.
+pub(crate) fn not_found() -> Answer {
+    Answer::json(
+        404,
+        "{\"status\":false,\"service_code\":\"51\",\"message\":\"fund not found\",\"data\":null}",
+    )
+}
+
 pub(crate) fn answer(world: &World, asked: &Asked, view: View) -> Answer {
-    let market = world.market();
     let segments = asked.segments();
+    let page = PageKind::of(Site::Finnomena, &segments);
+    let market = world.shown(Site::Finnomena, page);
     let ["fn3", "api", "fund", "v2", "public", rest @ ..] = segments.as_slice() else {
         return Answer::json(404, "{\"message\":\"no Route matched with those values\"}");
     };
@@ -54,11 +66,9 @@ fn fund_answer(
         [] => fund_page(world, market, fund)?,
         ["latest"] => latest(market, fund)?,
         ["nav", "q"] => {
-            return nav(
-                market,
-                fund,
-                asked.query.get("range").map_or("1Y", String::as_str),
-            );
+            let range = asked.query.get("range").map_or("1Y", String::as_str);
+            let short = range == "MAX" && world.mass_changes.shortens_histories(Site::Finnomena);
+            return nav(market, fund, if short { "1M" } else { range });
         }
         ["performance"] => performance(market, fund),
         ["fee"] => fees(market, fund)?,
@@ -73,13 +83,6 @@ fn envelope(data: &Json) -> Answer {
     Answer::json(
         200,
         &format!("{{\"status\":true,\"service_code\":\"51\",\"data\":{data}}}"),
-    )
-}
-
-fn not_found() -> Answer {
-    Answer::json(
-        404,
-        "{\"status\":false,\"service_code\":\"51\",\"message\":\"fund not found\",\"data\":null}",
     )
 }
 

@@ -6,6 +6,7 @@
 //! way is as little as possible.
 
 pub mod awkward;
+mod calendar;
 mod changes;
 mod config;
 mod control;
@@ -18,7 +19,9 @@ mod generator;
 mod html;
 mod json;
 mod listener;
+mod living;
 mod market;
+mod mass_changes;
 mod nav_series;
 mod real;
 mod replica;
@@ -36,7 +39,9 @@ mod wealthmagik_pages;
 pub use awkward::Awkward;
 pub use config::{JavascriptPages, MarketConfig, ReplicaPorts};
 pub use faults::{Fault, FaultKind, Faults, RetryAfter, Site};
+pub use living::{MarketDay, MarketEvent};
 pub use market::Market;
+pub use mass_changes::{Absence, MassChange, MassKind, PageKind};
 pub use real::last_date as last_real_date;
 pub use replica::{Replica, UnknownCode, Urls};
 pub use request_log::{LoggedRequest, RequestLog};

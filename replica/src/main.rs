@@ -34,6 +34,9 @@ struct Options {
     /// Deal only plain values.
     #[arg(long)]
     plain: bool,
+    /// The market lives: Thai holidays, late NAVs, and `POST /__replica/next-day` on the documents host moves it on.
+    #[arg(long)]
+    lives: bool,
     /// Which pages need JavaScript.
     #[arg(long, value_enum, default_value_t)]
     javascript: JavascriptPages,
@@ -65,6 +68,7 @@ impl Options {
             seed: self.seed,
             real: self.real.clone(),
             awkward: !self.plain,
+            lives: self.lives,
             javascript: self.javascript,
             latency_ms: self.latency_ms,
             ports: self

@@ -10,6 +10,7 @@ use jiff::civil::Date;
 use crate::awkward::Awkward;
 use crate::generator::spelling::Name;
 use crate::json::Json;
+use crate::living::Life;
 use crate::nav_series::{NavPlan, TrueDay};
 
 /// Cells of one row by column; a column that is not there is NULL.
@@ -244,6 +245,8 @@ pub struct Market {
     pub(crate) funds: Vec<Fund>,
     /// List entries of Finnomena without a code to key them by: the spelling of the blank.
     pub(crate) blank_entries: Vec<Json>,
+    /// What happens in the market by itself from one day to the next.
+    pub(crate) life: Life,
 }
 
 impl Market {

@@ -10,6 +10,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::awkward::Awkward;
+use crate::calendar::Calendar;
 use crate::generator::spelling::{
     exponent, more_than_ten_decimals, rfc3339, scaled, trailing_zeros,
 };
@@ -24,14 +25,15 @@ const QUIRK_AT: usize = 3;
 pub(crate) struct NavPlan {
     pub(crate) seed: u64,
     pub(crate) start: Date,
-    /// Business days between today and the latest NAV that Finnomena shows: 1 is yesterday's.
-    pub(crate) lag: u32,
+    pub(crate) calendar: Calendar,
+    pub(crate) lag: Lag,
     pub(crate) quirk: Option<Awkward>,
     pub(crate) quote_quirk: Option<Awkward>,
     /// Real rows take the place of the walk.
     pub(crate) real: Option<Arc<[RealDay]>>,
     /// Values that Finnomena revised later, by date.
     pub(crate) revisions: BTreeMap<Date, String>,
+    pub(crate) distortion: Distortion,
 }
 
 /// One entry of Finnomena's NAV list, as spelt.
@@ -91,29 +93,28 @@ struct Step {
     aum: i64,
 }
 
-pub(crate) fn is_business_day(date: Date) -> bool {
-    !matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday)
+/// How far Finnomena's latest NAV lies behind the calendar, in business days: 1 is yesterday's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lag {
+    /// The same on every day.
+    Fixed(u32),
+    /// Drawn for each business day, so that on a morning about 43 % of the funds show yesterday's NAV, 44 % the one before and
+    /// 12 % an older one. What a site has shown it goes on showing.
+    Drawn,
 }
 
-/// The `count`-th business day before `date`.
-pub(crate) fn business_days_before(date: Date, count: u32) -> Date {
-    let mut day = date;
-    let mut left = count;
-    while left > 0 {
-        day = day.yesterday().expect("dates stay within jiff's range");
-        left -= u32::from(is_business_day(day));
-    }
-    day
-}
+/// Of a hundred draws these are a lag of 1, and of 1 or 2. A day that was shown once stays shown, so fewer funds lag than are
+/// drawn to.
+const LAG_OF_A_HUNDRED: [u64; 2] = [43, 79];
+const LONGEST_LAG: u32 = 3;
 
-fn next_business_day(date: Date) -> Date {
-    let mut day = date;
-    loop {
-        day = day.tomorrow().expect("dates stay within jiff's range");
-        if is_business_day(day) {
-            return day;
-        }
-    }
+/// What the site says wrongly of the whole series, as a mass change makes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Distortion {
+    /// Days before this date have another NAV: so many per mille of the true one.
+    pub(crate) rewritten: Option<(Date, i64)>,
+    /// Every AUM is 0.
+    pub(crate) no_aum: bool,
 }
 
 impl NavPlan {
@@ -131,10 +132,10 @@ impl NavPlan {
         let mut nav = random.random_range(40_000..400_000_i64);
         let mut aum = random.random_range(1_000_000_000..900_000_000_000_i64);
         let mut steps = Vec::new();
-        let mut day = if is_business_day(self.start) {
+        let mut day = if self.calendar.is_business_day(self.start) {
             self.start
         } else {
-            next_business_day(self.start)
+            self.calendar.after(self.start)
         };
         let mut business_days = 0_usize;
         while day <= last {
@@ -143,9 +144,9 @@ impl NavPlan {
             if self.quirk == Some(Awkward::LevelChangeAfterGap) && business_days == 20 {
                 nav = nav * 3 / 2;
             }
-            let next = next_business_day(day);
+            let next = self.calendar.after(day);
             let published = match self.quirk {
-                Some(Awkward::WeeklyNav) => day.weekday() == Weekday::Friday,
+                Some(Awkward::WeeklyNav) => is_last_of_its_week(day, next),
                 Some(Awkward::MonthlyNav) => next.month() != day.month(),
                 Some(Awkward::LevelChangeAfterGap) => !(10..20).contains(&business_days),
                 _ => true,
@@ -175,8 +176,27 @@ impl NavPlan {
     }
 
     /// The last date that Finnomena shows when the calendar says `today`.
-    fn last_shown(&self, today: Date) -> Date {
-        business_days_before(today, self.lag)
+    pub(crate) fn last_shown(&self, today: Date) -> Date {
+        let before = |date, count| self.calendar.before(date, count);
+        match self.lag {
+            Lag::Fixed(lag) => before(today, lag),
+            Lag::Drawn => (1..=LONGEST_LAG)
+                .map(|age| before(today, age))
+                .map(|morning_after| before(morning_after, self.drawn_lag(morning_after) - 1))
+                .max()
+                .unwrap_or_else(|| before(today, LONGEST_LAG)),
+        }
+    }
+
+    /// The lag on the mornings between this business day and the next.
+    fn drawn_lag(&self, business_day: Date) -> u32 {
+        let day = business_day
+            .since(Date::ZERO)
+            .map_or(0, |since| since.get_days());
+        let seed = self.seed ^ u64::from(day.unsigned_abs()).rotate_left(32);
+        let drawn = ChaCha8Rng::seed_from_u64(seed).random_range(0..100);
+        let beyond = LAG_OF_A_HUNDRED.iter().filter(|most| drawn >= **most);
+        beyond.zip(2..).map(|(_, lag)| lag).last().unwrap_or(1)
     }
 
     /// What Finnomena's list says when the calendar says `today`.
@@ -218,6 +238,10 @@ impl NavPlan {
         } else {
             step.nav
         };
+        let nav_units = match self.distortion.rewritten {
+            Some((before, per_mille)) if step.date < before => nav_units * per_mille / 1_000,
+            _ => nav_units,
+        };
         let mut nav = Some(scaled(nav_units, 4));
         let mut aum = Some(scaled(step.aum, 2));
         let mut value = nav.clone().unwrap_or_default();
@@ -245,6 +269,9 @@ impl NavPlan {
         if let Some(revised) = self.revisions.get(&step.date) {
             (nav, value) = (Some(revised.clone()), revised.clone());
         }
+        if self.distortion.no_aum {
+            (aum, amount) = (Some("0".to_owned()), "0".to_owned());
+        }
         series.entries.push(NavEntry {
             date: rfc3339(step.date),
             value,
@@ -257,13 +284,18 @@ impl NavPlan {
         });
     }
 
+    /// The newest day that Finnomena shows when the calendar says `today`.
+    pub(crate) fn newest(&self, today: Date) -> Option<Date> {
+        self.series(today).days.last().map(|day| day.date)
+    }
+
     /// The date of the quote that WealthMagik shows when the calendar says `today`.
     pub(crate) fn quote_date(&self, today: Date) -> Option<Date> {
         if let Some(real) = &self.real {
             return real.last().map(|day| day.date);
         }
         let shown = self.last_shown(today);
-        let steps = self.walk(business_days_before(today, 1));
+        let steps = self.walk(self.calendar.before(today, 1));
         let latest = steps.iter().rposition(|step| step.date <= shown)?;
         let place = match self.quote_quirk {
             Some(Awkward::PriceDateOlder) => latest.saturating_sub(1),
@@ -303,7 +335,11 @@ impl NavPlan {
             nav,
             bid,
             offer,
-            aum: scaled(step.aum, 2),
+            aum: if self.distortion.no_aum {
+                "0".to_owned()
+            } else {
+                scaled(step.aum, 2)
+            },
         })
     }
 
@@ -354,13 +390,19 @@ impl NavPlan {
 
     fn finnomena_names_nav(&self, date: Date) -> bool {
         let mut until = self.clone();
-        until.lag = 0;
+        until.lag = Lag::Fixed(0);
         until
             .series(date)
             .days
             .last()
             .is_some_and(|day| day.date == date && day.nav.is_some())
     }
+}
+
+/// Is `next`, the business day after `day`, in another week?
+fn is_last_of_its_week(day: Date, next: Date) -> bool {
+    let into_week = |date: Date| date.weekday().to_monday_zero_offset();
+    into_week(next) <= into_week(day) || (next - day).get_days() >= 7
 }
 
 fn real_series(real: &[RealDay]) -> Series {

@@ -17,7 +17,9 @@ use crate::config::MarketConfig;
 use crate::faults::{Faults, Site};
 use crate::generator::generate;
 use crate::listener::HostListener;
+use crate::living::MarketDay;
 use crate::market::Market;
+use crate::mass_changes::MassChange;
 use crate::request_log::RequestLog;
 use crate::serve::serve;
 use crate::site::{Robots, World};
@@ -137,6 +139,32 @@ impl Replica {
     /// Moves the calendar on: new NAV rows for the new business days and another date of prices.
     pub fn advance_days(&self, days: u32) {
         self.world.market_mut().advance_days(days);
+    }
+
+    /// Moves a living market on by a day, with all that the day brings. A cycle has read the day that ends; the first cycle of a
+    /// month is monthly.
+    pub fn next_day(&self) -> MarketDay {
+        self.world.market_mut().next_day()
+    }
+
+    /// Makes the market again what it was: a clone of `market()` of an earlier moment.
+    pub fn restore(&self, market: Market) {
+        *self.world.market_mut() = market;
+    }
+
+    /// From now on a site says this of many funds at once. The truth does not change by it.
+    pub fn set_mass_change(&self, change: MassChange) {
+        self.world.set_mass_change(change);
+    }
+
+    /// The mass changes that are set.
+    pub fn mass_changes(&self) -> Vec<MassChange> {
+        self.world.mass_changes.list()
+    }
+
+    /// The sites say the truth again.
+    pub fn clear_mass_changes(&self) {
+        self.world.mass_changes.clear();
     }
 
     /// Finnomena corrects the NAV of a day, however long ago.

@@ -2,17 +2,19 @@
 
 use std::fmt::Write;
 
+use crate::faults::Site;
 use crate::generator::spelling::slashes;
 use crate::html::{escaped, packed, scripted_page, with_navigation};
 use crate::json::Json;
 use crate::market::{Fund, Market, SecAnswer, SecSays};
+use crate::mass_changes::PageKind;
 use crate::site::{Answer, Asked, View, World};
 
 /// The address of the encoded values, computed from the page's own path.
 const DETAIL: &str = "'/api/fund-detail?code=' + encodeURIComponent(decodeURIComponent((location.pathname.match(/;funds=([^;]*)/) || ['', ''])[1]))";
 
 pub(crate) fn page_answer(world: &World, asked: &Asked, view: View) -> Answer {
-    let market = world.market();
+    let market = world.shown(Site::SecPage, Some(PageKind::Statistics));
     match asked.segments().as_slice() {
         ["api", "fund-detail"] => {
             let code = asked.query.get("code").map_or("", String::as_str);
@@ -110,7 +112,7 @@ pub(crate) fn api_answer(world: &World, asked: &Asked, view: View) -> Answer {
     let Ok(codes) = serde_json::from_slice::<Vec<String>>(&asked.body) else {
         return bad_request();
     };
-    let market = world.market();
+    let market = world.shown(Site::SecApi, Some(PageKind::Statistics));
     let spoils = |code: &String| {
         market
             .by_code(code)

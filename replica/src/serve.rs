@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
 use crate::faults::{FaultKind, RetryAfter, Site, spoil};
+use crate::mass_changes::{Absence, PageKind};
 use crate::site::{Answer, Asked, View, World};
 use crate::strange_answers::{behind_spaces, drops, in_tis_620, next_hop};
 use crate::{control, documents, finnomena, html, sec, wealthmagik};
@@ -125,6 +126,58 @@ pub(crate) async fn serve(world: Arc<World>, site: Site, request: Request) -> Re
 }
 
 fn site_answer(world: &World, site: Site, asked: &Asked, kinds: &[FaultKind]) -> Answer {
+    let page = PageKind::of(site, &asked.segments());
+    if let Some(absent) = page
+        .and_then(|page| world.mass_changes.absence(site, page))
+        .and_then(|how| absence(site, how))
+    {
+        return absent;
+    }
+    let mut answer = page_answer(world, site, asked, kinds);
+    if site == Site::Finnomena
+        && page.is_some_and(|page| world.mass_changes.hides_ids(site, page))
+        && let Ok(body) = std::str::from_utf8(&answer.body)
+    {
+        answer.body = without_ids(body).into_bytes();
+    }
+    answer
+}
+
+/// The answer of a site that has nothing on any of its pages of a kind; None where that is said within the page.
+fn absence(site: Site, how: Absence) -> Option<Answer> {
+    let empty_data = match site {
+        Site::Finnomena => "{\"status\":true,\"service_code\":\"51\",\"data\":[]}",
+        _ => "{\"data\":[]}",
+    };
+    Some(match (how, site) {
+        (Absence::NotFound, Site::Finnomena) => finnomena::not_found(),
+        (Absence::NotFound, Site::SecApi) => Answer::json(404, "{\"message\":\"Not Found\"}"),
+        (Absence::NotFound, _) => Answer::not_found(),
+        (Absence::NoContent, _) => Answer::json(204, ""),
+        (Absence::EmptyArray, _) => Answer::json(200, "[]"),
+        (Absence::EmptyData, _) => Answer::json(200, empty_data),
+        (Absence::EmptyFrame, _) => return None,
+    })
+}
+
+/// An answer of Finnomena's that does not say which fund it is about.
+fn without_ids(body: &str) -> String {
+    let mut rest = body.to_owned();
+    for key in ["fund_id", "short_code"] {
+        let label = format!("\"{key}\":\"");
+        while let Some(start) = rest.find(&label) {
+            let value = start + label.len();
+            let Some(end) = rest[value..].find('"').map(|length| value + length + 1) else {
+                break;
+            };
+            let end = end + usize::from(rest[end..].starts_with(','));
+            rest.replace_range(start..end, "");
+        }
+    }
+    rest
+}
+
+fn page_answer(world: &World, site: Site, asked: &Asked, kinds: &[FaultKind]) -> Answer {
     let spoils = |kind: &FaultKind| {
         matches!(
             kind,

@@ -1,7 +1,8 @@
 //! What all five hosts share: the world they look at, what a request is and what an answer.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use axum::body::Bytes;
 use crate::faults::{Faults, Site};
 use crate::html;
 use crate::market::Market;
+use crate::mass_changes::{MassChange, MassChanges, PageKind};
+use crate::nav_series::Quote;
 use crate::replica::Urls;
 use crate::request_log::LogBook;
 
@@ -37,7 +40,10 @@ impl Robots {
 
 /// Everything the five hosts look at while they answer.
 pub(crate) struct World {
-    pub(crate) market: RwLock<Market>,
+    market: RwLock<Market>,
+    /// Counts what may have changed the market.
+    version: AtomicU64,
+    pub(crate) mass_changes: MassChanges,
     pub(crate) faults: Faults,
     pub(crate) log: LogBook,
     pub(crate) urls: OnceLock<Urls>,
@@ -55,6 +61,8 @@ impl World {
         World {
             faults: Faults::new(market.seed),
             market: RwLock::new(market),
+            version: AtomicU64::new(0),
+            mass_changes: MassChanges::default(),
             log: LogBook::new(),
             urls: OnceLock::new(),
             latency,
@@ -70,7 +78,39 @@ impl World {
     }
 
     pub(crate) fn market_mut(&self) -> RwLockWriteGuard<'_, Market> {
-        self.market.write().expect("no holder of the market panics")
+        let market = self.market.write().expect("no holder of the market panics");
+        self.version.fetch_add(1, Ordering::Relaxed);
+        market
+    }
+
+    /// What a page of this kind shows: the market, or what a mass change makes of it.
+    pub(crate) fn shown(&self, site: Site, page: Option<PageKind>) -> Shown<'_> {
+        let market = self.market();
+        let version = self.version.load(Ordering::Relaxed);
+        let market_wide = page.is_some_and(PageKind::is_market_wide);
+        match self
+            .mass_changes
+            .distorted(site, market_wide, version, &market)
+        {
+            Some(distorted) => Shown::Distorted(distorted),
+            None => Shown::True(market),
+        }
+    }
+
+    pub(crate) fn set_mass_change(&self, change: MassChange) {
+        self.mass_changes.set(change, &self.market());
+    }
+
+    /// WealthMagik showed this fund's quote of this date, and it was the true one.
+    pub(crate) fn note_quote(&self, code: &str, shown: &Quote) {
+        let mut market = self.market.write().expect("no holder of the market panics");
+        let today = market.today;
+        if let Some(fund) = market.by_code_mut(code)
+            && fund.nav.quote_date(today) == Some(shown.date)
+            && fund.nav.quote_on(shown.date).as_ref() == Some(shown)
+        {
+            fund.quotes_served.insert(shown.date);
+        }
     }
 
     pub(crate) fn urls(&self) -> &Urls {
@@ -117,6 +157,23 @@ impl World {
             },
             Robots::Missing => Answer::not_found(),
             Robots::Status(status) => Answer::html(status, html::error_page(status)),
+        }
+    }
+}
+
+/// The market as a page shows it.
+pub(crate) enum Shown<'world> {
+    True(RwLockReadGuard<'world, Market>),
+    Distorted(Arc<Market>),
+}
+
+impl Deref for Shown<'_> {
+    type Target = Market;
+
+    fn deref(&self) -> &Market {
+        match self {
+            Shown::True(market) => market,
+            Shown::Distorted(market) => market,
         }
     }
 }

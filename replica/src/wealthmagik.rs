@@ -5,12 +5,14 @@ use std::fmt::Write;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::awkward::Awkward;
+use crate::faults::Site;
 use crate::html::{Page, error_page, escaped, packed, scripted_page, with_navigation};
 use crate::json::Json;
 use crate::market::{Fund, LinkStyle, Market};
+use crate::mass_changes::PageKind;
 use crate::replica::Urls;
 use crate::site::{Answer, Asked, View, World};
-use crate::wealthmagik_pages::{more_rows, root, state};
+use crate::wealthmagik_pages::{more_rows, quote, root, state};
 
 /// Entries of the lazy list that one scroll brings.
 const LIST_STEP: usize = 20;
@@ -27,19 +29,22 @@ pub(crate) fn encoded_code(code: &str) -> String {
 }
 
 pub(crate) fn answer(world: &World, asked: &Asked, view: View) -> Answer {
-    match asked.segments().as_slice() {
+    let segments = asked.segments();
+    let page = PageKind::of(Site::WealthMagik, &segments);
+    let shown = || world.shown(Site::WealthMagik, page);
+    match segments.as_slice() {
         ["json-search", "fundSearch.json"] => {
-            Answer::json(200, &search_list(&world.market(), world.urls(), view))
+            Answer::json(200, &search_list(&shown(), world.urls(), view))
         }
-        ["api", "fundscreener"] => screener(&world.market(), asked, view),
+        ["api", "fundscreener"] => screener(&shown(), asked, view),
         ["api", "page-content"] => page_content(world, asked, view),
-        ["api", "portallocation"] => more_holdings(&world.market(), asked),
+        ["api", "portallocation"] => more_holdings(&shown(), asked),
         ["login"] => Answer::html(200, login_page()),
         ["funds"] if world.scripted_wealthmagik => Answer::html(
             200,
             scripted_page("WealthMagik", PAGE_CONTENT, "replicaList", LIST_SCRIPT),
         ),
-        ["funds"] => list_page(&world.market(), view),
+        ["funds"] => list_page(&shown(), view),
         ["funds", code, page] => fund_page(world, code, page, view),
         _ => Answer::not_found(),
     }
@@ -233,7 +238,8 @@ fn page_content(world: &World, asked: &Asked, view: View) -> Answer {
         })
         .collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let market = world.market();
+    let page = PageKind::of(Site::WealthMagik, &segments);
+    let market = world.shown(Site::WealthMagik, page);
     let root = match segments.as_slice() {
         ["funds"] => Some(list_root(&listed(&market, view), 0)),
         ["funds", code, page] => {
@@ -256,7 +262,8 @@ fn find<'a>(market: &'a Market, code: &str) -> Option<&'a Fund> {
 }
 
 fn fund_page(world: &World, code: &str, page: &str, view: View) -> Answer {
-    let market = world.market();
+    let kind = PageKind::of(Site::WealthMagik, &["funds", code, page]);
+    let market = world.shown(Site::WealthMagik, kind);
     let Some((fund, root)) = find(&market, code)
         .and_then(|fund| Some((fund, root(&market, world.urls(), fund, page, view)?)))
     else {
@@ -279,15 +286,15 @@ fn fund_page(world: &World, code: &str, page: &str, view: View) -> Answer {
         }
         .html()
     };
-    let quote_date = if page == "profile" && !view.empty && !view.spoilt {
-        fund.nav.quote_date(market.today)
+    let quote = if page == "profile" && !view.empty && !view.spoilt {
+        quote(&market, fund)
     } else {
         None
     };
     let fund_code = fund.code.clone();
     drop(market);
-    if let (Some(date), Some(fund)) = (quote_date, world.market_mut().by_code_mut(&fund_code)) {
-        fund.quotes_served.insert(date);
+    if let Some(quote) = quote {
+        world.note_quote(&fund_code, &quote);
     }
     Answer::html(200, html)
 }

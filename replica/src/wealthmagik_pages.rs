@@ -15,7 +15,8 @@ fn or_zero(number: Option<&String>) -> &str {
     number.map_or("0", String::as_str)
 }
 
-fn quote(market: &Market, fund: &Fund) -> Option<Quote> {
+/// The quote that the pages show.
+pub(crate) fn quote(market: &Market, fund: &Fund) -> Option<Quote> {
     fund.nav
         .quote_date(market.today)
         .and_then(|date| fund.nav.quote_on(date))

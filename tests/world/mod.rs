@@ -208,23 +208,29 @@ impl World {
     pub fn assert_truth(&self) -> impl Future<Output = ()> + '_ {
         let caller = std::panic::Location::caller();
         async move {
-            let mut differences = String::new();
-            for table in self.replica.truth().tables {
-                let found = self.rows(table.name, table.columns).await;
-                let mut expected = table.rows;
-                expected.sort();
-                assert!(
-                    !expected.is_empty(),
-                    "the truth of {} is empty: nothing would be compared",
-                    table.name
-                );
-                differences.push_str(&difference(table.name, table.columns, &expected, &found));
-            }
+            let differences = self.differences_from_truth().await;
             assert!(
                 differences.is_empty(),
                 "the tables differ from the truth (called at {caller}):\n{differences}"
             );
         }
+    }
+
+    /// Where the seven tables differ from the replica's truth; empty: nowhere.
+    pub async fn differences_from_truth(&self) -> String {
+        let mut differences = String::new();
+        for table in self.replica.truth().tables {
+            let found = self.rows(table.name, table.columns).await;
+            let mut expected = table.rows;
+            expected.sort();
+            assert!(
+                !expected.is_empty(),
+                "the truth of {} is empty: nothing would be compared",
+                table.name
+            );
+            differences.push_str(&difference(table.name, table.columns, &expected, &found));
+        }
+        differences
     }
 
     /// A single value.

@@ -9,7 +9,7 @@ use super::fee_cell::{Cell, Who};
 use super::spelling::scaled;
 use crate::awkward::Awkward;
 use crate::json::Json;
-use crate::market::{Cells, FeeAnswer, FeePage, FeeRow};
+use crate::market::{Cells, FeeAnswer, FeePage, FeeRow, Fund};
 
 /// One fee: its two columns, Finnomena's description, WealthMagik's two element ids, Finnomena's unit.
 struct Fee {
@@ -262,4 +262,45 @@ fn answer(
         ),
         _ => FeeAnswer::Rows([rows, strangers(&other_class, random)].concat()),
     }
+}
+
+/// One fee that Finnomena says plainly becomes another, on both sites. Returns its column; None where the fund has no such fee.
+pub(crate) fn change_one(fund: &mut Fund, random: &mut ChaCha8Rng) -> Option<&'static str> {
+    if fund.fee_page != FeePage::FinnomenaFee {
+        return None;
+    }
+    let (FeeAnswer::Rows(rows) | FeeAnswer::Shared(rows)) = &mut fund.finnomena.fees else {
+        return None;
+    };
+    let own = [fund.code_spelt.as_str(), "main", "-"]
+        .into_iter()
+        .find(|class| rows.iter().any(|row| row.class == *class))?
+        .to_owned();
+    for fee in &FEES {
+        let Some(row) = rows
+            .iter_mut()
+            .find(|row| row.class == own && row.description == fee.description)
+        else {
+            continue;
+        };
+        for (column, id, cell) in [
+            (fee.actual, fee.actual_id, &mut row.actual),
+            (fee.max, fee.ffs_id, &mut row.rate),
+        ] {
+            let Some(truth) = fund.fees.get_mut(column) else {
+                continue;
+            };
+            if *cell != Json::text(&*truth) {
+                continue;
+            }
+            let old = std::mem::replace(truth, scaled(random.random_range(1..600), 2));
+            *cell = Json::text(&*truth);
+            let cells = fund.wealthmagik.iter_mut().flat_map(|said| &mut said.fees);
+            for (_, text) in cells.filter(|(cell, text)| *cell == id && *text == old) {
+                text.clone_from(truth);
+            }
+            return Some(column);
+        }
+    }
+    None
 }

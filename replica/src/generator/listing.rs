@@ -39,6 +39,8 @@ const THEMES: [&str; 14] = [
 ];
 /// "SSF" is a substring of "SSFE": class names are to be matched whole.
 const CLASSES: [&str; 4] = ["SSF", "SSFE", "A", "D"];
+/// Codes and projects of launched funds count from here, so that they equal none of the others.
+const FIRST_LAUNCH: usize = 9_000;
 /// Of a hundred listed funds this many are inactive (SOURCES section 1: 61 % active).
 const INACTIVE_PER_HUNDRED: usize = 39;
 
@@ -84,6 +86,13 @@ pub(super) fn candidates(count: usize, awkward: bool, random: &mut ChaCha8Rng) -
         }
     }
     made
+}
+
+/// Funds that a living market launches one after another: active, plain, each a project of its own.
+pub(super) fn launches(count: usize, random: &mut ChaCha8Rng) -> Vec<Candidate> {
+    (0..count)
+        .map(|place| plain(FIRST_LAUNCH + place, Standing::Active, random))
+        .collect()
 }
 
 /// The candidates of the real classes, all active.

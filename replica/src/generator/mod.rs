@@ -2,12 +2,12 @@
 
 mod deck;
 mod fee_cell;
-mod fees;
+pub(crate) mod fees;
 mod listing;
 mod master;
-mod portfolio;
+pub(crate) mod portfolio;
 pub(crate) mod spelling;
-mod statistics;
+pub(crate) mod statistics;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,15 +18,20 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::awkward::Awkward;
+use crate::calendar::Calendar;
 use crate::config::MarketConfig;
 use crate::json::Json;
+use crate::living::Life;
 use crate::market::{
     Factsheet, FactsheetAnswer, FinnomenaSays, Fund, Market, SecSays, Standing, WealthMagikSays,
 };
-use crate::nav_series::{NavPlan, business_days_before};
+use crate::nav_series::{Distortion, Lag, NavPlan};
 use crate::real::read_classes;
 use deck::Deck;
 use listing::{Candidate, candidates, real_candidates};
+
+/// Funds that a living market holds back for its launches.
+const LAUNCHES: usize = 60;
 
 /// The market that a configuration describes.
 pub(crate) fn generate(config: &MarketConfig) -> io::Result<Market> {
@@ -36,11 +41,26 @@ pub(crate) fn generate(config: &MarketConfig) -> io::Result<Market> {
         None => candidates(config.funds, config.awkward, &mut random),
     };
     let mut dealer = Dealer::new(config);
-    let funds = candidates
+    let mut funds: Vec<Fund> = candidates
         .into_iter()
         .enumerate()
         .map(|(place, candidate)| dealer.fund(place, candidate, &mut random))
         .collect();
+    if config.lives {
+        funds
+            .iter_mut()
+            .zip(0..)
+            .for_each(|(fund, place)| fund.begin_in_time(config, place));
+    }
+    let unborn = if config.lives && config.real.is_none() {
+        listing::launches(LAUNCHES, &mut random)
+            .into_iter()
+            .zip(funds.len()..)
+            .map(|(candidate, place)| dealer.fund(place, candidate, &mut random))
+            .collect()
+    } else {
+        Vec::new()
+    };
     let blank_entries = if config.awkward {
         vec![Json::text(""), Json::text("   "), Json::Null]
     } else {
@@ -51,12 +71,15 @@ pub(crate) fn generate(config: &MarketConfig) -> io::Result<Market> {
         today: config.today,
         funds,
         blank_entries,
+        life: Life::new(config.seed, unborn),
     })
 }
 
 /// What makes one fund after another: a deck for each kind of choice.
 struct Dealer {
     start: Date,
+    calendar: Calendar,
+    lives: bool,
     today: Date,
     nav: Deck<Option<Awkward>>,
     quote: Deck<Option<Awkward>>,
@@ -119,10 +142,22 @@ impl Dealer {
         .map(Some)
         .to_vec();
         let lags: Vec<u32> = [1; 43].into_iter().chain([2; 44]).chain([3; 12]).collect();
+        let calendar = if config.lives {
+            Calendar::Thai
+        } else {
+            Calendar::Weekdays
+        };
         Dealer {
-            start: business_days_before(config.today, days),
+            start: calendar.before(config.today, days),
+            calendar,
+            lives: config.lives,
             today: config.today,
-            nav: Deck::new(awkward, None, nav_kinds.len(), &nav_kinds),
+            nav: if config.lives && !awkward {
+                // Not every fund has a NAV a day, however plain the market is otherwise.
+                Deck::new(true, None, 8, &[WeeklyNav, MonthlyNav].map(Some))
+            } else {
+                Deck::new(awkward, None, nav_kinds.len(), &nav_kinds)
+            },
             quote: Deck::new(
                 awkward,
                 None,
@@ -274,7 +309,7 @@ impl Dealer {
         }
         sketch.awkward.extend(quirk);
         sketch.awkward.extend(quote_quirk);
-        if invented {
+        if invented && !self.lives {
             sketch.awkward.extend(match lag {
                 2 => Some(Awkward::NavOneDayOlder),
                 3 => Some(Awkward::NavTwoDaysOlder),
@@ -284,11 +319,17 @@ impl Dealer {
         NavPlan {
             seed: random.random(),
             start: self.start,
-            lag,
+            calendar: self.calendar,
+            lag: if self.lives {
+                Lag::Drawn
+            } else {
+                Lag::Fixed(lag)
+            },
             quirk,
             quote_quirk,
             real,
             revisions: BTreeMap::new(),
+            distortion: Distortion::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Holdings and allocations of both sites. Each site's portfolio stands for itself, so there is nothing to agree on.
 
+use jiff::civil::Date;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -11,7 +12,7 @@ use super::spelling::{
 };
 use super::{Sketch, portfolio_date};
 use crate::awkward::Awkward;
-use crate::market::{Block, BlockRow, Emptiness, FinnomenaPortfolio};
+use crate::market::{Block, BlockRow, Emptiness, FinnomenaPortfolio, Fund};
 
 /// Which site writes a block.
 #[derive(Clone, Copy, PartialEq)]
@@ -307,6 +308,41 @@ impl PortfolioDecks {
             emptiness,
         }
     }
+}
+
+/// Both sites publish the fund's portfolios as of a later date: other rows in another order. Returns whether any is new: one
+/// without rows stays so, one without a date too.
+pub(crate) fn publish(fund: &mut Fund, as_of: Date, random: &mut ChaCha8Rng) -> bool {
+    let mut published = false;
+    let mut renew = |block: &mut Block, spelt: String| {
+        if block.rows.len() > 1 && block.as_of.is_some_and(|known| known < as_of) {
+            (block.as_of, block.as_of_spelt) = (Some(as_of), Some(spelt));
+            block.rows.rotate_left(1);
+            for row in &mut block.rows {
+                let Some(percent) = &mut row.percent else {
+                    continue;
+                };
+                let sign = row.percent_spelt.strip_prefix(percent.as_str());
+                if let Some(sign) = sign.filter(|sign| ["", "%"].contains(sign)) {
+                    let number = scaled(random.random_range(1..1_000), 2);
+                    row.percent_spelt = format!("{number}{sign}");
+                    *percent = number;
+                }
+            }
+            published = true;
+        }
+    };
+    if let Some(said) = &mut fund.finnomena.portfolio {
+        for block in [&mut said.top_holdings, &mut said.sectors, &mut said.assets] {
+            renew(block, rfc3339(as_of));
+        }
+    }
+    if let Some(said) = &mut fund.wealthmagik {
+        for block in [&mut said.port, &mut said.by_asset, &mut said.by_country] {
+            renew(block, page_date(as_of, None));
+        }
+    }
+    published
 }
 
 /// WealthMagik writes its ratios with a percent sign, within the parentheses if there are any.

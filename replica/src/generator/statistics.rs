@@ -9,7 +9,7 @@ use super::spelling::{negative, scaled, slashes, trailing_zeros, with_commas};
 use super::{Sketch, portfolio_date};
 use crate::awkward::Awkward;
 use crate::json::Json;
-use crate::market::{Cells, SecAnswer, SecSays, SecValue};
+use crate::market::{Cells, Fund, SecAnswer, SecSays, SecValue};
 
 /// Column, API member, page element, bounds in hundredths.
 const VALUES: [(&str, &str, &str, i64, i64); 7] = [
@@ -173,6 +173,34 @@ pub(super) fn decide(
             recovering,
         }),
     )
+}
+
+/// The SEC publishes the statistics of a later date, all of them plainly written. Returns whether it does so for this fund: not
+/// where it gives no date.
+pub(crate) fn publish(fund: &mut Fund, as_of: Date, random: &mut ChaCha8Rng) -> bool {
+    let (Some(truth), SecSays::Knows(said)) = (&mut fund.statistics, &mut fund.sec) else {
+        return false;
+    };
+    if said.as_of.is_none_or(|known| known >= as_of) {
+        return false;
+    }
+    said.as_of = Some(as_of);
+    said.as_of_json = Json::text(slashes(as_of));
+    truth.insert("as_of_date", as_of.to_string());
+    for (&(column, _, _, low, high), value) in VALUES.iter().zip(&mut said.values) {
+        let number = scaled(random.random_range(low..=high), 2);
+        (value.json, value.text) = (Json::text(&number), number.clone());
+        truth.insert(column, number);
+    }
+    let [years, months, days] = [
+        random.random_range(0..5),
+        random.random_range(0..12),
+        random.random_range(1..30),
+    ];
+    said.recovering = [years, months, days].map(Some);
+    let days = 365 * years + 30 * months + days;
+    truth.insert("recovering_period", days.to_string());
+    true
 }
 
 /// A value in one of its spellings: truth, the API's JSON, the page's text.

@@ -1,0 +1,112 @@
+//! The harness: a replica that lives, the runner with one cycle a day, and what is seen after each cycle.
+
+use jiff::civil::Date;
+use replica::{MarketConfig, MarketDay};
+
+use crate::world::{Run, World};
+
+/// Of a hundred funds that the replica lists so many are active.
+const ACTIVE_OF_A_HUNDRED: usize = 61;
+/// Business days of history before the first cycle: enough that some are settled.
+const DAYS: usize = 90;
+
+/// A market that lives, loaded day by day.
+pub struct LivingMarket {
+    pub world: World,
+}
+
+/// What one cycle left behind.
+#[derive(Debug)]
+pub struct CycleSeen {
+    pub run: Run,
+    /// `source/page/kind` of each breach that this cycle recorded.
+    pub breaches: Vec<String>,
+}
+
+impl LivingMarket {
+    /// A market of about so many active funds on this date. Nothing is loaded yet.
+    pub async fn new(active: usize, today: Date, seed: u64) -> Self {
+        let mut world = World::new(MarketConfig {
+            funds: active * 100 / ACTIVE_OF_A_HUNDRED,
+            days: DAYS,
+            today,
+            seed,
+            awkward: false,
+            lives: true,
+            ..MarketConfig::default()
+        })
+        .await;
+        world.settings.more =
+            "patience: (request_timeout_secs: 5, host_back_off_secs: (1, 1), host_wait_secs: 2),"
+                .to_owned();
+        Self { world }
+    }
+
+    /// Runs the cycle of the market's date: monthly where none of its month has closed.
+    pub async fn cycle(&self) -> CycleSeen {
+        let date = self.world.replica.market().today().to_string();
+        let before = self.newest_breach().await;
+        let args = ["--once", "--date", &date];
+        let run = self.world.run(&args).await;
+        CycleSeen {
+            run,
+            breaches: self.breaches_after(before).await,
+        }
+    }
+
+    /// Runs the cycle of the market's date and those of the next days. After each the tables are the truth, the exit code is 0
+    /// and nothing was doubted. Returns what happened in the market.
+    pub async fn run_undisturbed(&self, cycles: usize) -> Vec<MarketDay> {
+        let mut days = Vec::new();
+        for number in 0..cycles {
+            if number > 0 {
+                days.push(self.world.replica.next_day());
+            }
+            let seen = self.cycle().await;
+            let happened = days.last();
+            assert_eq!(
+                seen.run.code,
+                Some(0),
+                "exit code of cycle {number}, {happened:?}; the run said:\n{}",
+                seen.run.said
+            );
+            assert_eq!(seen.breaches, [""; 0], "cycle {number}, {happened:?}");
+            let differences = self.world.differences_from_truth().await;
+            assert!(
+                differences.is_empty(),
+                "after cycle {number} the tables differ from the truth, {happened:?}:\n{differences}\nthe run said:\n{}",
+                seen.run.said
+            );
+        }
+        days
+    }
+
+    /// The breaches are kept in a table of their own, once a schema has it.
+    async fn has_breaches(&self) -> bool {
+        self.world
+            .one("SELECT to_regclass('runner.breach') IS NOT NULL")
+            .await
+    }
+
+    async fn newest_breach(&self) -> i64 {
+        if !self.has_breaches().await {
+            return 0;
+        }
+        self.world
+            .one("SELECT COALESCE(max(id), 0)::bigint FROM runner.breach")
+            .await
+    }
+
+    async fn breaches_after(&self, id: i64) -> Vec<String> {
+        if !self.has_breaches().await {
+            return Vec::new();
+        }
+        let rows = self
+            .world
+            .ask(&format!(
+                "SELECT concat_ws('/', source, page, kind) FROM runner.breach WHERE id > {id} ORDER BY id"
+            ))
+            .await;
+        rows.into_iter().flatten().flatten().collect()
+    }
+}
