@@ -147,6 +147,7 @@ impl CycleRunner {
         self.ask_stage(&round, Stage::Lists).await?;
         self.each_source(|source| self.run_course(&round, source))
             .await?;
+        self.judge(cycle).await?;
         // Those that the courses could not plan yet: they depend on what another source says.
         self.ask_stage(&round, Stage::Factsheets).await?;
         Ok(if *self.stop.borrow() {

@@ -55,6 +55,7 @@ impl RunOutcome {
         } else if end.totals.is_complete()
             && end.quarantined.is_empty()
             && end.breaches.is_empty()
+            && end.totals.breaches.is_empty()
             && end.not_in_market.is_empty()
             && !end.no_active_fund
         {
@@ -199,6 +200,12 @@ fn failures_block(text: &mut String, end: &CycleEnd) {
     }
     for (source, why) in end.quarantined.iter().chain(&end.breaches) {
         let _ = writeln!(text, "\n{source}: {why}");
+    }
+    if !end.totals.breaches.is_empty() {
+        let _ = writeln!(text, "\nnot believed:");
+        for breach in &end.totals.breaches {
+            let _ = writeln!(text, "  {}: {}", breach.source, breach.message);
+        }
     }
     if !end.totals.failures.is_empty() {
         let _ = writeln!(text, "\nfailed:");

@@ -110,6 +110,7 @@ async fn run_on(
                 sites.lease().wait_out(seen_at);
             }
             writer.set_retention(settings.retention.store);
+            writer.set_doubt_limits(settings.doubt);
             writer
         }
         Err(OpenError::Stopped) => return RunOutcome::Stopped,
@@ -365,6 +366,7 @@ fn supervisor_settings(
             database: warehouse.connection().to_owned(),
             lock_patience: RECONNECT_LOCK_PATIENCE,
             retention: settings.retention.store,
+            doubt_limits: settings.doubt,
             back_off: BACK_OFF,
             refusal_patience: if once {
                 START_PATIENCE

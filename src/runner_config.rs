@@ -4,6 +4,7 @@
 
 mod read;
 
+use schema::doubt::DoubtLimits;
 use serde::Deserialize;
 
 pub use read::{ConfigError, Problem};
@@ -32,6 +33,8 @@ pub struct RunnerConfig {
     pub user_agent_contact: Option<String>,
     /// How much is kept on disk, and for how long.
     pub retention: RetentionConfig,
+    /// From which share of the funds a change is not believed.
+    pub doubt: DoubtConfig,
 }
 
 impl Default for RunnerConfig {
@@ -47,6 +50,7 @@ impl Default for RunnerConfig {
             modes: ModesConfig::default(),
             user_agent_contact: None,
             retention: RetentionConfig::default(),
+            doubt: DoubtConfig::default(),
         }
     }
 }
@@ -376,6 +380,38 @@ pub struct RetentionConfig {
     pub rejected_rows: i64,
     /// Closed cycles whose counts are kept.
     pub cycles: i64,
+}
+
+/// From which share of the funds asked a change is not believed, in percent (D11).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DoubtConfig {
+    /// With fewer funds asked nothing is doubted.
+    pub min_funds: i64,
+    /// Funds that have no values any more.
+    pub absent_percent: i64,
+    /// Funds whose settled values are rewritten.
+    pub settled_percent: i64,
+    /// Funds whose figures all become 0.
+    pub zeroed_percent: i64,
+    /// Funds whose name or code is replaced.
+    pub identity_percent: i64,
+    /// Funds that become active or inactive.
+    pub status_percent: i64,
+}
+
+impl Default for DoubtConfig {
+    fn default() -> Self {
+        let usual = DoubtLimits::USUAL;
+        Self {
+            min_funds: i64::from(usual.min_funds),
+            absent_percent: i64::from(usual.absent_percent),
+            settled_percent: i64::from(usual.settled_percent),
+            zeroed_percent: i64::from(usual.zeroed_percent),
+            identity_percent: i64::from(usual.identity_percent),
+            status_percent: i64::from(usual.status_percent),
+        }
+    }
 }
 
 impl Default for RetentionConfig {

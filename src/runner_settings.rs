@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use actors::restart_policy::RestartPolicy;
 use actors::run_mode::{ModeSizes, Modes, RunMode};
+use schema::doubt::DoubtLimits;
 use schema::store::Retention;
 use sources::ask::TransportMode;
 use sources::transport::{HostLimits, Webdriver};
@@ -42,6 +43,8 @@ pub struct RunnerSettings {
     pub user_agent_contact: String,
     /// How much is kept on disk.
     pub retention: RetentionSettings,
+    /// From which share of the funds a change is not believed (D11).
+    pub doubt: DoubtLimits,
 }
 
 /// Where the warehouse is.

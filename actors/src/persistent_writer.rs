@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, LocalBoxFuture};
+use schema::doubt::DoubtLimits;
 use schema::failpoint::Injected;
 use schema::store::{Retention, StoreError, Writer};
 use tokio::sync::watch;
@@ -26,6 +27,8 @@ pub struct WriterSettings {
     pub lock_patience: Duration,
     /// What of the warehouse's own records is kept (O6).
     pub retention: Retention,
+    /// From which share of the funds a change of the market is not believed (D11).
+    pub doubt_limits: DoubtLimits,
     /// Shortest and longest wait between two attempts to reach a database that is away.
     pub back_off: (Duration, Duration),
     /// How long a server that refuses the session (password, role, database, rights) is asked again: somebody may be at
@@ -186,6 +189,7 @@ impl PersistentWriter {
         // What another runner has done meanwhile is not known here.
         writer.is_still_ours().await?;
         writer.set_retention(self.settings.retention);
+        writer.set_doubt_limits(self.settings.doubt_limits);
         self.writer = Some(writer);
         Ok(None)
     }
@@ -259,6 +263,7 @@ mod tests {
             database: format!("host=127.0.0.1 port={port} user=nobody dbname=funds_db"),
             lock_patience: SECOND,
             retention: Retention::USUAL,
+            doubt_limits: DoubtLimits::USUAL,
             back_off: (SECOND / 2, SECOND * 30),
             refusal_patience: SECOND,
             revive: Some(Revive(Arc::new(move || {

@@ -100,7 +100,7 @@ macro_rules! record {
         }
     ) => {
         $(#[$outer])*
-        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub struct $name {
             $(
                 #[doc = $meaning]

@@ -6,6 +6,7 @@
 //! Everything outside the store is plain functions over plain data.
 
 pub mod columns;
+pub mod doubt;
 pub mod failpoint;
 pub mod fold;
 pub mod fund_code;

@@ -9,7 +9,7 @@ use crate::columns::{FactsheetLink, FeeFields, ListingFields, MasterFields, Stat
 use crate::{FundCode, Number, SourceName};
 
 /// What one source said about one fund in one dataset, with its as-of date.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
     /// The share class.
     pub fund_code: FundCode,
@@ -24,7 +24,7 @@ pub struct Observation {
 }
 
 /// The statement itself, one variant per kind of page content.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Said {
     /// The fund stands in the source's list, under this key of the source's own (Finnomena `fund_id`, WealthMagik page path).
     Listing {
@@ -55,7 +55,7 @@ pub enum Said {
 
 /// The newest NAV of a fund as a page about many funds tells it, without its AUM: by it the planner knows whether the fund's
 /// own page has anything new. It is no value of any table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct News {
     /// The source's own key of the fund: an entry under another key is about another fund.
     pub source_key: String,
@@ -135,7 +135,7 @@ impl PortfolioKind {
 }
 
 /// A whole portfolio as one page showed it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Portfolio {
     /// Which one.
     pub kind: PortfolioKind,
@@ -156,7 +156,7 @@ pub struct PortfolioRow {
 }
 
 /// What a source says about one day of one fund.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DailyPoint {
     /// The NAV date.
     pub nav_date: Date,

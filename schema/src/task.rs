@@ -24,6 +24,8 @@ impl TaskId {
     pub const WHOLE_MARKET: &str = "*";
     /// The page that brings the market in numbered pieces. Its keys are page numbers, whatever codes there are.
     pub const PIECES: &str = "filter";
+    /// The page of one fund's NAV series, at the source that has [`Self::PIECES`].
+    pub const SERIES: &str = "nav";
 
     /// Whether its page is about one fund, whose code is the key.
     #[must_use]
@@ -39,12 +41,12 @@ impl fmt::Display for TaskId {
 }
 
 /// SHA-256 over the part of a payload that the parser reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PayloadHash(pub [u8; 32]);
 
 /// The beginning of a payload that grows at its end, as it was when it was read without breach or reject: a payload that
 /// begins so again need only be read beyond it (P2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beginning {
     /// How many bytes it has: up to the end of an element.
     pub bytes: u32,
@@ -110,7 +112,7 @@ impl Outcome {
 }
 
 /// One record that could not be read (D6): it costs itself alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
     /// The fund it speaks of, as far as that could be read.
     pub fund_code: Option<String>,
@@ -128,7 +130,7 @@ pub struct Reject {
 }
 
 /// What a reject cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Severity {
     /// The record or field was not taken.
     Rejected,
@@ -151,7 +153,7 @@ impl Reject {
 }
 
 /// What one task came to: committed in one transaction with its acknowledgement (D1).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskAnswer {
     /// Which task.
     pub id: TaskId,

@@ -62,6 +62,7 @@ fn shown(standing: &Standing, schedule: &Schedule, now: &Zoned) -> String {
     due_line(&mut text, &standing.status, schedule, now);
     cycles_block(&mut text, &standing.status, schedule);
     tasks_block(&mut text, &standing.status);
+    breaches_block(&mut text, &standing.status);
     failed_block(&mut text, &standing.failed);
     freshness_block(&mut text, &standing.freshness, schedule);
     rejects_block(&mut text, &standing.rejects);
@@ -194,6 +195,20 @@ fn tasks_block(text: &mut String, status: &Status) {
             tasks.failed,
             tasks.deferred,
             tasks.open
+        );
+    }
+}
+
+fn breaches_block(text: &mut String, status: &Status) {
+    if status.breaches.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\nchanges of the market that are not believed");
+    for breach in &status.breaches {
+        let _ = writeln!(
+            text,
+            "  breach {}: {}/{}",
+            breach.id, breach.source, breach.message
         );
     }
 }

@@ -1,6 +1,8 @@
 use jiff::civil::{Date, date, time};
 use jiff::tz::TimeZone;
-use schema::store::{CycleKind, FailedTask, RunnerStatus, ScheduleFacts, Scope, TaskCounts};
+use schema::store::{
+    BreachReport, CycleKind, FailedTask, RunnerStatus, ScheduleFacts, Scope, TaskCounts,
+};
 use schema::{SourceName, TaskId};
 
 use super::*;
@@ -68,6 +70,12 @@ fn standing() -> Standing {
                     ..TaskCounts::default()
                 },
             )],
+            breaches: vec![BreachReport {
+                id: 12,
+                source: SourceName::Finnomena,
+                message: "nav: 41 of 60 funds have no values any more".to_owned(),
+                accepted_by: None,
+            }],
         },
         failed: FailedTasks {
             first: vec![FailedTask {

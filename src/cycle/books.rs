@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actors::loader_actor::{OnWriter, WriterOp};
 use actors::messages::ReadCheckpoint;
 use actors::supervisor::{GetLoader, SpineFailed, TasksPlanned};
-use schema::store::{ActiveFunds, Batch, Cycle, Portion};
+use schema::store::{ActiveFunds, Batch, BreachReport, Cycle, Portion};
 use schema::{Outcome, PlannedTask, SourceName, TaskAnswer, failpoint};
 use sources::page::Stage;
 
@@ -16,6 +16,22 @@ use super::{CycleEnd, CycleRunner, Round, supervisor_gone};
 
 /// Why a closed cycle's task that never got an outcome has failed: what `status` shows for it.
 const NEVER_ASKED: &str = "it had no outcome when the cycle closed";
+
+/// One line a breach.
+fn report_breaches(breaches: &[BreachReport]) {
+    for breach in breaches {
+        let (source, message) = (breach.source, &breach.message);
+        match &breach.accepted_by {
+            None => {
+                tracing::error!(%source, breach_id = breach.id, "contract breach: {message}");
+            }
+            Some(by) => tracing::warn!(
+                %source, breach_id = breach.id, accepted_by = by,
+                "a change of the market is accepted; the next answers are taken: {message}"
+            ),
+        }
+    }
+}
 
 impl CycleRunner {
     /// Tells the supervisor how many tasks there are to do: progress is measured by it.
@@ -125,19 +141,45 @@ impl CycleRunner {
         .await
     }
 
+    /// Applies what waited and is believed, and refuses the rest (D11). What is left of the round may follow from it.
+    pub(super) async fn judge(&self, cycle: &Cycle) -> Result<(), SpineFailed> {
+        let judged = cycle.clone();
+        let breaches = self
+            .on_writer("judging what changed", move |writer| {
+                let cycle = judged.clone();
+                Box::pin(async move { writer.judge(&cycle).await })
+            })
+            .await?;
+        report_breaches(&breaches);
+        Ok(())
+    }
+
+    async fn report_new_breaches(&self) -> Result<(), SpineFailed> {
+        let breaches = self
+            .on_writer("reading what was not believed", |writer| {
+                Box::pin(writer.take_unreported_breaches())
+            })
+            .await?;
+        report_breaches(&breaches);
+        Ok(())
+    }
+
     pub(super) async fn begin_round_two(
         &self,
         cycle: &Cycle,
     ) -> Result<(Cycle, usize), SpineFailed> {
         let cycle = cycle.clone();
-        self.on_writer("beginning round 2", move |writer| {
-            let mut cycle = cycle.clone();
-            Box::pin(async move {
-                let again = writer.begin_round_two(&mut cycle).await?;
-                Ok((cycle, again))
+        let begun = self
+            .on_writer("beginning round 2", move |writer| {
+                let mut cycle = cycle.clone();
+                Box::pin(async move {
+                    let again = writer.begin_round_two(&mut cycle).await?;
+                    Ok((cycle, again))
+                })
             })
-        })
-        .await
+            .await?;
+        self.report_new_breaches().await?;
+        Ok(begun)
     }
 
     pub(super) async fn close(
@@ -154,6 +196,7 @@ impl CycleRunner {
             })
             .await?;
         failpoint::CYCLE_CLOSED.pass().await?;
+        self.report_new_breaches().await?;
         Ok(CycleEnd {
             cycle,
             totals,

@@ -2,13 +2,10 @@
 
 use jiff::civil::Date;
 use schema::SourceName;
-use schema::store::{Answered, CycleKind, FundState, NewTask, PlanningState};
+use schema::store::{Answered, CycleKind, FundState, LOOK_BACK_DAYS, NewTask, PlanningState};
 use sources::page::{Cadence, PageSpec, Stage};
 
 use super::{Narrowing, SitePages, is_of_kind, news, of_stage, task};
-
-/// How far behind the newest known NAV a short range starts: values are revised days later (SOURCES section 8).
-const LOOK_BACK_DAYS: i64 = 7;
 
 /// The task of a fund's page, if it is due.
 pub(super) fn plan_page(
@@ -36,6 +33,8 @@ pub(super) fn plan_page(
             monthly
                 || is_new
                 || !knows_everything(spec, answered)
+                || state.news_doubted
+                || state.control.contains(&fund.fund_code)
                 || !news::tell_nothing_new(fund, listing)
         }
         Cadence::MonthlyOrNew | Cadence::MonthlyOrLinkChanged => monthly || is_new,

@@ -100,6 +100,8 @@ pub(super) fn state(kind: CycleKind, funds: Vec<FundState>) -> PlanningState {
         },
         listed: BTreeMap::from([(SourceName::Finnomena, funds.len())]),
         pieces: BTreeMap::new(),
+        control: BTreeSet::new(),
+        news_doubted: false,
         funds,
         last_part: true,
         lists: BTreeMap::from([(

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use actors::run_mode::{ModeSizes, Modes, RunMode};
 use jiff::civil::{Date, Weekday};
 use jiff::tz::{Offset, TimeZone};
+use schema::doubt::DoubtLimits;
 use schema::store::Retention;
 use sources::transport::Webdriver;
 
@@ -19,8 +20,8 @@ use super::{
 };
 use crate::embedded_postgres::EmbeddedSettings;
 use crate::runner_config::{
-    BrowserConfig, ConfigError, DatabaseConfig, FinnomenaConfig, ModeConfig, ModesConfig,
-    PatienceConfig, RetentionConfig, RunnerConfig, ScheduleConfig, SecFundcheckConfig,
+    BrowserConfig, ConfigError, DatabaseConfig, DoubtConfig, FinnomenaConfig, ModeConfig,
+    ModesConfig, PatienceConfig, RetentionConfig, RunnerConfig, ScheduleConfig, SecFundcheckConfig,
     SourcesConfig, SupervisionConfig, WealthmagikConfig, WebdriverConfig, Word,
 };
 use crate::schedule::Schedule;
@@ -71,6 +72,7 @@ fn settings(
     let modes = modes(found, &config.modes, sessions.unwrap_or(NonZeroUsize::MIN));
     let user_agent_contact = contact(found, config.user_agent_contact.as_deref());
     let retention = retention(found, &config.retention);
+    let doubt = doubt(found, &config.doubt);
     Some(RunnerSettings {
         mode: mode?,
         database: database?,
@@ -82,6 +84,7 @@ fn settings(
         modes: modes?,
         user_agent_contact: user_agent_contact?,
         retention: retention?,
+        doubt: doubt?,
     })
 }
 
@@ -440,6 +443,28 @@ fn retention(found: &mut Findings, config: &RetentionConfig) -> Option<Retention
             rejected_rows: u32::try_from(rows?).ok()?,
             cycles: u32::try_from(cycles?).ok()?,
         },
+    })
+}
+
+fn doubt(found: &mut Findings, config: &DoubtConfig) -> Option<DoubtLimits> {
+    let min_funds = found.count("doubt.min_funds", config.min_funds, 1, 100_000);
+    let mut percent = |key: &str, number: i64| -> Option<u8> {
+        found
+            .count(&format!("doubt.{key}"), number, 1, 100)
+            .and_then(|percent| u8::try_from(percent).ok())
+    };
+    let absent_percent = percent("absent_percent", config.absent_percent);
+    let settled_percent = percent("settled_percent", config.settled_percent);
+    let zeroed_percent = percent("zeroed_percent", config.zeroed_percent);
+    let identity_percent = percent("identity_percent", config.identity_percent);
+    let status_percent = percent("status_percent", config.status_percent);
+    Some(DoubtLimits {
+        min_funds: u32::try_from(min_funds?).ok()?,
+        absent_percent: absent_percent?,
+        settled_percent: settled_percent?,
+        zeroed_percent: zeroed_percent?,
+        identity_percent: identity_percent?,
+        status_percent: status_percent?,
     })
 }
 

@@ -9,6 +9,7 @@ use ::actors::loader_actor::{LoaderActor, OnWriter, WriterSettings};
 use ::actors::messages::BatchSettled;
 use ::actors::persistent_writer::DatabaseWait;
 use actix::{Actor, Context, Handler};
+use schema::doubt::DoubtLimits;
 use schema::store::{Retention, ScheduleFacts};
 use sources::transport::AskingLease;
 use tokio::sync::watch;
@@ -45,6 +46,7 @@ async fn a_statement_that_is_never_answered_is_given_up_and_done_again() {
         database: proxy.url(),
         lock_patience: Duration::from_secs(10),
         retention: Retention::USUAL,
+        doubt_limits: DoubtLimits::USUAL,
         back_off: (Duration::from_millis(10), Duration::from_millis(10)),
         refusal_patience: Duration::from_secs(10),
         revive: None,

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use crate::doubt::DoubtLimits;
 use crate::{Outcome, Reject, TaskAnswer, failpoint};
 
 use super::connection::{Connection, Queries as _, Transaction};
@@ -10,7 +11,7 @@ use super::cycles::Cycle;
 use super::error::StoreError;
 use super::report::{Batch, BatchReport};
 use super::tasks;
-use super::transaction::{count_refused, write_answers};
+use super::transaction::{Examination, count_refused, write_answers};
 
 /// Commits the batch, or returns its report if it is found to be committed already; that is looked up where it `may_be`.
 pub(super) async fn commit(
@@ -18,6 +19,7 @@ pub(super) async fn commit(
     cycle: &Cycle,
     batch: &Batch,
     may_be: bool,
+    limits: &DoubtLimits,
 ) -> Result<BatchReport, StoreError> {
     failpoint::BATCH_BEFORE.pass().await?;
     let tx = client.transaction().await?;
@@ -26,12 +28,13 @@ pub(super) async fn commit(
         return Ok(report);
     }
     failpoint::BATCH_LOOKED_UP.pass().await?;
-    match write_answers(&tx, cycle, &batch.answers).await {
+    let examination = Examination::Full(*limits);
+    match write_answers(&tx, cycle, &batch.answers, examination).await {
         Ok(report) => finish(tx, batch, report).await,
         Err(StoreError::BadData(_)) => {
             tx.rollback().await?;
             let mut tx = client.transaction().await?;
-            let report = write_halving(&mut tx, cycle, &batch.answers).await?;
+            let report = write_halving(&mut tx, cycle, &batch.answers, examination).await?;
             finish(tx, batch, report).await
         }
         Err(other) => Err(other),
@@ -83,10 +86,11 @@ fn write_halving<'call>(
     tx: &'call mut Transaction<'_>,
     cycle: &'call Cycle,
     answers: &'call [TaskAnswer],
+    examination: Examination,
 ) -> Pin<Box<dyn Future<Output = Result<BatchReport, StoreError>> + Send + 'call>> {
     Box::pin(async move {
         let savepoint = tx.savepoint().await?;
-        match write_answers(&savepoint, cycle, answers).await {
+        match write_answers(&savepoint, cycle, answers, examination).await {
             Ok(report) => {
                 savepoint.commit().await?;
                 return Ok(report);
@@ -94,14 +98,14 @@ fn write_halving<'call>(
             Err(StoreError::BadData(why)) => {
                 savepoint.rollback().await?;
                 if let [answer] = answers {
-                    return write_refused(tx, cycle, answer, &why).await;
+                    return write_refused(tx, cycle, answer, &why, examination).await;
                 }
             }
             Err(other) => return Err(other),
         }
         let (first, second) = answers.split_at(answers.len() / 2);
-        let mut report = write_halving(tx, cycle, first).await?;
-        let rest = write_halving(tx, cycle, second).await?;
+        let mut report = write_halving(tx, cycle, first, examination).await?;
+        let rest = write_halving(tx, cycle, second, examination).await?;
         for (table, counts) in &rest.tables {
             report.tables.entry(table.clone()).or_default().add(counts);
         }
@@ -116,6 +120,7 @@ async fn write_refused(
     cycle: &Cycle,
     answer: &TaskAnswer,
     why: &str,
+    examination: Examination,
 ) -> Result<BatchReport, StoreError> {
     let failure =
         format!("the database refuses a value of this answer: {why}; nothing of it was taken");
@@ -141,7 +146,7 @@ async fn write_refused(
     let failed = TaskAnswer::empty(answer.id.clone(), Outcome::Failed(failure), answer.attempts);
     tasks::write_rejects(tx, cycle, &[(&answer.id, &reject)]).await?;
     tasks::add_counts(tx, cycle.id, &refused.tables).await?;
-    let mut report = write_answers(tx, cycle, &[failed]).await?;
+    let mut report = write_answers(tx, cycle, &[failed], examination).await?;
     for (table, counts) in &refused.tables {
         report.tables.entry(table.clone()).or_default().add(counts);
     }

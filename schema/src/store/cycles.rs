@@ -6,7 +6,10 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
+use crate::doubt::DoubtLimits;
+
 use super::connection::{Queries, Transaction};
+use super::doubts;
 use super::error::StoreError;
 use super::funds;
 use super::reader::CycleStatus;
@@ -233,7 +236,9 @@ async fn unacknowledge_failures(tx: &Transaction<'_>, cycle: &Cycle) -> Result<u
 pub(super) async fn begin_round_two(
     tx: &Transaction<'_>,
     cycle: &mut Cycle,
+    limits: &DoubtLimits,
 ) -> Result<usize, StoreError> {
+    doubts::judge_round(tx, cycle, limits).await?;
     unacknowledge_failures(tx, cycle).await?;
     tx.execute(
         "UPDATE runner.cycle SET round = 2 WHERE cycle_id = $1",
@@ -251,7 +256,10 @@ pub(super) async fn close(
     cycle: &Cycle,
     reason: &str,
     retention: &Retention,
+    limits: &DoubtLimits,
 ) -> Result<CycleTotals, StoreError> {
+    doubts::judge_round(tx, cycle, limits).await?;
+    doubts::forget_old(tx, cycle).await?;
     tx.execute(
         "UPDATE runner.task SET acked_cycle = $1, outcome = 'failed',
              failure = CASE WHEN acked_cycle = $1 THEN COALESCE(failure, $2) ELSE $2 END
@@ -310,6 +318,7 @@ pub(super) async fn totals(
         tables: tasks::read_counts(client, cycle.id).await?,
         failures: tasks::failures(client, cycle.id, MAX_FAILURES).await?,
         status_changes: row.try_get::<_, i64>(0)?.unsigned_abs(),
+        breaches: doubts::open_in(client, cycle.id).await?,
     })
 }
 

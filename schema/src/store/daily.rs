@@ -2,20 +2,23 @@
 //! said are left alone, new days go into the table by COPY, and only days that are really said otherwise are merged by
 //! the pure rule and written in place of those that stand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures_util::join;
+use jiff::ToSpan as _;
 use jiff::civil::Date;
 use tokio::sync::mpsc;
 
+use crate::doubt::{DaysDoubt, KnownSeries, examine_days};
 use crate::merge_daily::{
     DayField, DayRow, Dissents, Values, first_said, merge_day, row_source, stands_as_said,
 };
 use crate::precedence::NAV_AND_AUM;
 use crate::{Number, SourceName, failpoint};
 
-use super::connection::Transaction;
+use super::connection::{Queries as _, Transaction};
+use super::cycles::Cycle;
 use super::daily_rows::{self, Columns, NewDay};
 use super::error::StoreError;
 use super::history::{self, Change};
@@ -78,18 +81,247 @@ struct Prepared {
 /// Encoded pieces that wait for the server; the encoding waits beyond.
 const PIECES_WAITING: usize = 2;
 
-/// Writes the statements of a batch about funds of the universe.
+/// The statements of a batch about funds of the universe, beside what is stored of the same days.
+pub(super) struct Compared {
+    pub statements: Statements,
+    standing: Standing,
+    /// The days whose row says otherwise.
+    different: Vec<Day>,
+    dissents: BTreeMap<Day, Dissents>,
+}
+
+/// Reads what is stored of the days.
+pub(super) async fn compare_with_stored(
+    tx: &Transaction<'_>,
+    statements: Statements,
+) -> Result<Compared, StoreError> {
+    let mut compared = Compared {
+        statements,
+        standing: Standing::new(),
+        different: Vec::new(),
+        dissents: BTreeMap::new(),
+    };
+    if compared.statements.is_empty() {
+        return Ok(compared);
+    }
+    compared.standing = daily_rows::read(tx, &compared.statements).await?;
+    compared.different = different(&compared.statements, &compared.standing);
+    compared.dissents = set_aside::read_dissents(tx, &compared.different).await?;
+    Ok(compared)
+}
+
+/// Days of one fund and source that wait until the round is judged.
+pub(super) struct DoubtfulDays {
+    pub fund_code: String,
+    pub source: SourceName,
+    pub doubt: DaysDoubt,
+}
+
+impl Compared {
+    /// The days that rewrite what the same source reported before, and are not believed at once.
+    pub async fn doubts(
+        &self,
+        tx: &Transaction<'_>,
+        cycle: &Cycle,
+    ) -> Result<Vec<DoubtfulDays>, StoreError> {
+        let latest = cycle.cycle_date.saturating_sub(LOOK_BACK_DAYS.days());
+        let candidates: Vec<&str> = self
+            .statements
+            .iter()
+            .filter(|(fund_code, days)| self.may_be_doubtful(fund_code, days, latest))
+            .map(|(fund_code, _)| fund_code.as_str())
+            .collect();
+        if candidates.is_empty() {
+            return Ok(Vec::new());
+        }
+        let settled_before = settled_before(tx, cycle).await?;
+        let spans = daily_rows::read_spans(tx, &candidates).await?;
+        let mut doubts = Vec::new();
+        for fund_code in candidates {
+            let Some(days) = self.statements.get(fund_code) else {
+                continue;
+            };
+            let sources: BTreeSet<SourceName> =
+                days.values().flatten().map(|(source, _)| *source).collect();
+            for source in sources {
+                let said = days.iter().filter_map(|(date, said)| {
+                    let (_, values) = said.iter().find(|(by, _)| *by == source)?;
+                    Some((*date, *values))
+                });
+                let said: BTreeMap<Date, Values> = said.collect();
+                let known = KnownSeries {
+                    days: self.reported_before(fund_code, source),
+                    span: spans.get(&(fund_code.to_owned(), source)).copied(),
+                };
+                if let Some(doubt) = examine_days(&known, &said, settled_before) {
+                    doubts.push(DoubtfulDays {
+                        fund_code: fund_code.to_owned(),
+                        source,
+                        doubt,
+                    });
+                }
+            }
+        }
+        Ok(doubts)
+    }
+
+    /// Whether a fund's days are worth a closer look: they rewrite or add settled days, or are a first answer without AUM.
+    fn may_be_doubtful(
+        &self,
+        fund_code: &str,
+        days: &BTreeMap<Date, DaySaid>,
+        settled_before: Date,
+    ) -> bool {
+        let rows = self.standing.get(fund_code);
+        let is_stored = |date: &Date| rows.is_some_and(|rows| rows.contains_key(date));
+        if rows.is_none_or(BTreeMap::is_empty) {
+            let mut said = days.values().flatten();
+            // Bid and offer alone, or an AUM, are nothing to look at.
+            return days.range(..settled_before).next().is_some()
+                || said.all(|(_, values)| values[AUM].is_some_and(Number::is_zero));
+        }
+        days.range(..settled_before).any(|(date, said)| {
+            !is_stored(date)
+                || rows
+                    .and_then(|rows| rows.get(date))
+                    .is_some_and(|row| !all_stands(row, said))
+        })
+    }
+
+    /// What a source itself reported before, of the days that are read.
+    fn reported_before(&self, fund_code: &str, source: SourceName) -> BTreeMap<Date, Values> {
+        let rows = self.standing.get(fund_code);
+        rows.into_iter()
+            .flatten()
+            .map(|(date, row)| {
+                let mut values: Values = std::array::from_fn(|at| {
+                    row.values[at].filter(|_| row.said_by[at] & source.bit() != 0)
+                });
+                let dissent = self
+                    .dissents
+                    .get(&(fund_code.to_owned(), *date))
+                    .and_then(|others| others.get(&source));
+                for (value, other) in values.iter_mut().zip(dissent.into_iter().flatten()) {
+                    *value = other.or(*value);
+                }
+                (*date, values)
+            })
+            .collect()
+    }
+}
+
+/// The place of the AUM among a day's values.
+const AUM: usize = DayField::Aum as usize;
+
+/// How far back values are expected to be revised, in days before the last full cycle: the planner asks for as much again.
+pub const LOOK_BACK_DAYS: i64 = 7;
+
+/// Values before this date were read again after their last expected revision: they are settled.
+async fn settled_before(tx: &Transaction<'_>, cycle: &Cycle) -> Result<Date, StoreError> {
+    let row = tx
+        .query_one(
+            "SELECT max(cycle_date) FROM runner.cycle
+             WHERE scope = 'full' AND state = 'closed' AND cycle_date < $1",
+            &[&cycle.cycle_date],
+        )
+        .await?;
+    let last: Option<Date> = row.try_get(0)?;
+    // A cycle a day apart looks back over the days before this one.
+    let last = last.map_or(cycle.cycle_date, |last| last.saturating_add(1.day()));
+    Ok(last
+        .min(cycle.cycle_date)
+        .saturating_sub(LOOK_BACK_DAYS.days()))
+}
+
+/// Takes days that wait out of the statements.
+pub(super) fn take_out(statements: &mut Statements, days: &DoubtfulDays) {
+    let Some(of_fund) = statements.get_mut(&days.fund_code) else {
+        return;
+    };
+    for (date, waiting) in &days.doubt.waiting {
+        let said = of_fund.get_mut(date).into_iter().flatten();
+        for (_, values) in said.filter(|(source, _)| *source == days.source) {
+            for (value, waits) in values.iter_mut().zip(waiting) {
+                *value = value.filter(|_| waits.is_none());
+            }
+        }
+    }
+    for said in of_fund.values_mut() {
+        said.retain(|(_, values)| *values != Values::default());
+    }
+    of_fund.retain(|_, said| !said.is_empty());
+}
+
+/// Takes back what a source reported of these funds in this cycle, where it had reported nothing before.
+pub(super) async fn retract(
+    tx: &Transaction<'_>,
+    cycle_id: i64,
+    source: SourceName,
+    fund_codes: &[&str],
+) -> Result<(), StoreError> {
+    let bit = source.bit();
+    tx.execute(
+        "DELETE FROM public.funds_daily
+         WHERE fund_code = ANY($1) AND cycle_id = $2 AND nav_said_by & ~$3::smallint = 0 AND aum_said_by & ~$3::smallint = 0
+           AND bid_said_by & ~$3::smallint = 0 AND offer_said_by & ~$3::smallint = 0",
+        &[&fund_codes, &cycle_id, &bit],
+    )
+    .await?;
+    // Days on which another source reported something keep that.
+    let fields: Vec<String> = ["nav_value", "aum", "bid", "offer"]
+        .iter()
+        .zip(["nav_said_by", "aum_said_by", "bid_said_by", "offer_said_by"])
+        .map(|(value, by)| {
+            format!(
+                "{value} = CASE WHEN {by} & ~$3::smallint = 0 THEN NULL ELSE {value} END, {by} = {by} & ~$3::smallint"
+            )
+        })
+        .collect();
+    let others: Vec<String> = SourceName::ALL
+        .into_iter()
+        .filter(|other| *other != source)
+        .map(|other| {
+            format!(
+                "WHEN (nav_said_by | aum_said_by | bid_said_by | offer_said_by) & {} <> 0 THEN '{other}'",
+                other.bit()
+            )
+        })
+        .collect();
+    tx.execute(
+        &format!(
+            "UPDATE public.funds_daily SET {fields},
+                 source = CASE WHEN source = $4 THEN CASE {others} END ELSE source END
+             WHERE fund_code = ANY($1) AND cycle_id = $2
+               AND (nav_said_by | aum_said_by | bid_said_by | offer_said_by) & $3::smallint <> 0",
+            fields = fields.join(", "),
+            others = others.join(" "),
+        ),
+        &[&fund_codes, &cycle_id, &bit, &source.as_str()],
+    )
+    .await?;
+    tx.execute(
+        "DELETE FROM runner.daily_dissent WHERE fund_code = ANY($1) AND cycle_id = $2 AND source = $3",
+        &[&fund_codes, &cycle_id, &source.as_str()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Writes what was compared.
 pub(super) async fn write(
     tx: &Transaction<'_>,
     cycle_id: i64,
-    statements: Statements,
+    compared: Compared,
 ) -> Result<TableCounts, StoreError> {
+    let Compared {
+        statements,
+        standing,
+        dissents,
+        ..
+    } = compared;
     if statements.is_empty() {
         return Ok(TableCounts::default());
     }
-    let standing = daily_rows::read(tx, &statements).await?;
-    let different = different(&statements, &standing);
-    let dissents = set_aside::read_dissents(tx, &different).await?;
     failpoint::BATCH_DAYS_COMPARED.pass().await?;
     // Thousands of days: not on the thread that all actors live on (A9). The server takes the first while the next are encoded.
     let (pieces, encoded) = mpsc::channel(PIECES_WAITING);

@@ -72,6 +72,31 @@ pub(super) async fn read(
     Ok(codes.into_iter().map(str::to_owned).zip(standing).collect())
 }
 
+/// The first and the last day that each source reported of each of these funds.
+pub(super) async fn read_spans(
+    tx: &Transaction<'_>,
+    fund_codes: &[&str],
+) -> Result<BTreeMap<(String, SourceName), (Date, Date)>, StoreError> {
+    let reported = "d.fund_code = asked.fund_code COLLATE \"C\"
+        AND (d.nav_said_by | d.bid_said_by | d.offer_said_by | d.aum_said_by) & $2 <> 0";
+    let select = format!(
+        "SELECT asked.fund_code, first.nav_date, last.nav_date
+         FROM unnest($1::text[]) AS asked (fund_code)
+         CROSS JOIN LATERAL (
+             SELECT d.nav_date FROM public.funds_daily d WHERE {reported} ORDER BY d.nav_date LIMIT 1) first
+         CROSS JOIN LATERAL (
+             SELECT d.nav_date FROM public.funds_daily d WHERE {reported} ORDER BY d.nav_date DESC LIMIT 1) last"
+    );
+    let mut spans = BTreeMap::new();
+    for source in SourceName::ALL {
+        for row in tx.query(&select, &[&fund_codes, &source.bit()]).await? {
+            let span = (row.try_get(1)?, row.try_get(2)?);
+            spans.insert((row.try_get(0)?, source), span);
+        }
+    }
+    Ok(spans)
+}
+
 fn stored(value: Option<Decimal>) -> Result<Option<Number>, StoreError> {
     value
         .map(|value| {

@@ -14,6 +14,7 @@ mod daily;
 mod daily_rows;
 mod derive;
 mod disagreements;
+mod doubts;
 mod error;
 mod explain;
 mod funds;
@@ -39,7 +40,9 @@ mod troubles;
 mod writer;
 
 pub use cycles::{Cycle, CycleKind, CycleRequest, ScheduleFacts, Scope};
+pub use daily::LOOK_BACK_DAYS;
 pub use disagreements::Disagreement;
+pub use doubts::BreachReport;
 pub use error::StoreError;
 pub use explain::{
     DayExplanation, Explanation, FieldExplanation, RejectedRecord, SaidValue, Statement,

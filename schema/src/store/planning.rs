@@ -6,16 +6,18 @@
 mod market;
 mod parts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use jiff::civil::Date;
 
+use crate::doubt::DoubtLimits;
 use crate::observation::News;
 use crate::{FundCode, Number, SourceName, TaskId};
 
 use super::connection::Transaction;
 use super::cycles::Cycle;
+use super::doubts;
 use super::error::StoreError;
 use super::tasks;
 use parts::Parts;
@@ -38,6 +40,10 @@ pub struct PlanningState {
     pub pieces: BTreeMap<(SourceName, String), BTreeMap<u32, PieceState>>,
     /// How many codes each source ever listed, those outside the universe too.
     pub listed: BTreeMap<SourceName, usize>,
+    /// The control sample: funds that are asked for themselves whatever the pages about many funds report (D11).
+    pub control: BTreeSet<FundCode>,
+    /// What the pages about many funds reported in this cycle is not believed: the control sample contradicts it.
+    pub news_doubted: bool,
 }
 
 /// What is known of one piece of the market.
@@ -136,9 +142,22 @@ pub(super) async fn plan(
     tx: &Transaction<'_>,
     cycle: &Cycle,
     planner: &mut (dyn FnMut(&PlanningState) -> PartPlan + Send),
+    limits: &DoubtLimits,
 ) -> Result<usize, StoreError> {
     let pages = market::known_pages(tx).await?;
     let mut state = market::read(tx, cycle, &pages).await?;
+    // Without pages about many funds in this cycle every fund is asked for itself.
+    let has_news = |piece: &PieceState| piece.answered_cycle == Some(cycle.id);
+    if state
+        .pieces
+        .values()
+        .flat_map(BTreeMap::values)
+        .any(has_news)
+    {
+        let control = doubts::read_control(tx, cycle).await?;
+        state.news_doubted = doubts::check_news(tx, cycle, &control, limits).await?;
+        state.control = control.funds;
+    }
     let mut parts = Parts::new(pages);
     let mut planned = 0;
     loop {

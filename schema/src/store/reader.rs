@@ -9,6 +9,7 @@ use crate::{FundCode, SourceName};
 
 use super::cycles::{self, CycleKind, ScheduleFacts, Scope};
 use super::daily::read_source;
+use super::doubts::{self, BreachReport};
 use super::error::StoreError;
 use super::explain::{self, Explanation};
 use super::report::TaskCounts;
@@ -35,6 +36,8 @@ pub struct Status {
     pub tables: Vec<(&'static str, u64)>,
     /// Tasks of the newest cycle by source.
     pub tasks: Vec<(SourceName, TaskCounts)>,
+    /// Changes of the whole market that are not believed (D11), at most [`Reader::STATUS_BREACHES`].
+    pub breaches: Vec<BreachReport>,
 }
 
 /// A runner's sign of life.
@@ -93,6 +96,8 @@ pub struct Freshness {
 impl Reader {
     /// Most cycles shown by [`Self::status`].
     pub const STATUS_CYCLES: usize = 10;
+    /// Most breaches shown by [`Self::status`].
+    pub const STATUS_BREACHES: i64 = 20;
 
     /// A pool of at most `connections`; none is opened yet.
     ///
@@ -138,6 +143,7 @@ impl Reader {
             cycles: Vec::new(),
             tables: Vec::new(),
             tasks: Vec::new(),
+            breaches: Vec::new(),
         };
         if schema_version == 0 {
             return Ok(status);
@@ -166,6 +172,7 @@ impl Reader {
                 .into_iter()
                 .collect();
         }
+        status.breaches = doubts::newest_open(&**client, Self::STATUS_BREACHES).await?;
         status.tables = count_rows(&client).await?;
         Ok(status)
     }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Outcome, SourceName, TaskAnswer, TaskId};
 
+use super::doubts::BreachReport;
+
 /// Answers to commit together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
@@ -191,6 +193,8 @@ pub struct CycleTotals {
     pub failures: Vec<(SourceName, String, u64)>,
     /// Codes that became active or inactive when the cycle closed or within it.
     pub status_changes: u64,
+    /// Changes of the whole market that were not believed (D11).
+    pub breaches: Vec<BreachReport>,
 }
 
 impl CycleTotals {

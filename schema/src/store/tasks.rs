@@ -1,11 +1,12 @@
 //! `runner.task`: the checkpoint, the acknowledgements, the totals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
+use crate::doubt::series_hash;
 use crate::task::{Beginning, PayloadHash, Severity};
-use crate::{Outcome, PlannedTask, Reject, SourceName, TaskAnswer, TaskId};
+use crate::{Outcome, PlannedTask, Reject, Said, SourceName, TaskAnswer, TaskId};
 
 use super::connection::{Queries, Transaction};
 use super::cycles::{Cycle, Scope};
@@ -153,10 +154,11 @@ pub(super) async fn acknowledge(
     tx: &Transaction<'_>,
     cycle: &Cycle,
     answers: &[(&TaskAnswer, Outcome)],
+    held: &BTreeSet<usize>,
 ) -> Result<(), StoreError> {
     let mut columns = AckColumns::default();
-    for (answer, outcome) in answers {
-        columns.push(cycle, answer, outcome);
+    for (at, (answer, outcome)) in answers.iter().enumerate() {
+        columns.push(cycle, answer, outcome, held.contains(&at));
     }
     // `IS NOT DISTINCT FROM` is answered by no index: by that of the cycle every task of it would be looked at for each.
     let acknowledged = tx
@@ -173,10 +175,15 @@ pub(super) async fn acknowledge(
                  answered_locator = CASE WHEN a.answered THEN t.locator ELSE t.answered_locator END,
                  answered_outcome = CASE WHEN a.answered THEN a.outcome ELSE t.answered_outcome END,
                  extents = CASE WHEN a.answered AND t.extent IS NOT NULL
-                     THEN t.extents || jsonb_build_object(t.extent, $11::text) ELSE t.extents END
+                     THEN t.extents || jsonb_build_object(t.extent, $11::text) ELSE t.extents END,
+                 valued_since = CASE WHEN a.has_values THEN COALESCE(t.valued_since, $1)
+                     WHEN NOT a.has_values THEN NULL ELSE t.valued_since END,
+                 series_hash = CASE WHEN a.outcome = 'done' THEN COALESCE(a.series_hash, t.series_hash)
+                     ELSE t.series_hash END
              FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::integer[], $8::bytea[], $9::integer[], $10::bool[],
-                         $12::integer[], $13::bytea[], $14::date[])
-                  AS a (source, page, key, outcome, failure, attempts, hash, version, answered, begins, begins_hash, begins_until)
+                         $12::integer[], $13::bytea[], $14::date[], $15::bool[], $16::bytea[])
+                  AS a (source, page, key, outcome, failure, attempts, hash, version, answered, begins, begins_hash, begins_until,
+                        has_values, series_hash)
              WHERE t.source = a.source AND t.page = a.page AND t.key = a.key
                AND t.planned_cycle IS NOT DISTINCT FROM $1",
             &[
@@ -194,6 +201,8 @@ pub(super) async fn acknowledge(
                 &columns.beginning_bytes,
                 &columns.beginning_hashes,
                 &columns.beginnings_until,
+                &columns.has_values,
+                &columns.series_hashes,
             ],
         )
         .await?;
@@ -222,13 +231,24 @@ struct AckColumns<'answer> {
     beginning_bytes: Vec<Option<i32>>,
     beginning_hashes: Vec<Option<Vec<u8>>>,
     beginnings_until: Vec<Option<Date>>,
+    has_values: Vec<Option<bool>>,
+    series_hashes: Vec<Option<Vec<u8>>>,
 }
+
+/// The word of a task whose answer, or a part of it, waits until the round is judged.
+const HELD: &str = "held";
 
 /// Longest failure text kept, in characters.
 const FAILURE_CHARS: usize = 1_000;
 
 impl<'answer> AckColumns<'answer> {
-    fn push(&mut self, cycle: &Cycle, answer: &'answer TaskAnswer, outcome: &Outcome) {
+    fn push(
+        &mut self,
+        cycle: &Cycle,
+        answer: &'answer TaskAnswer,
+        outcome: &Outcome,
+        is_held: bool,
+    ) {
         // A whole list that was read in a partial-scope cycle changes no status: the next full cycle reads it again.
         let forget = cycle.scope == Scope::Partial && answer.id.key == TaskId::WHOLE_MARKET;
         let payload = answer.payload.filter(|_| !forget);
@@ -240,7 +260,8 @@ impl<'answer> AckColumns<'answer> {
         self.sources.push(answer.id.source.as_str());
         self.pages.push(&answer.id.page);
         self.keys.push(&answer.id.key);
-        self.outcomes.push(outcome.as_str());
+        self.outcomes
+            .push(if is_held { HELD } else { outcome.as_str() });
         self.failures.push(match outcome {
             Outcome::Failed(why) | Outcome::Deferred(why) => Some(
                 why.chars()
@@ -254,13 +275,31 @@ impl<'answer> AckColumns<'answer> {
             .push(i32::try_from(answer.attempts).unwrap_or(i32::MAX));
         self.hashes.push(payload.map(|(hash, _)| hash.0.to_vec()));
         self.versions.push(payload.map(|(_, version)| version));
-        self.answered.push(outcome.is_answer());
+        self.answered.push(outcome.is_answer() && !is_held);
+        self.has_values.push(match outcome {
+            _ if is_held => None,
+            Outcome::Done | Outcome::Absent => Some(!answer.is_without_values()),
+            Outcome::Unchanged | Outcome::Failed(_) | Outcome::Deferred(_) => None,
+        });
+        self.series_hashes.push(newest_days(answer));
         self.beginning_bytes.push(beginning.map(|(bytes, _)| bytes));
         self.beginning_hashes
             .push(beginning.map(|(_, beginning)| beginning.hash.0.to_vec()));
         self.beginnings_until
             .push(beginning.map(|(_, beginning)| beginning.until));
     }
+}
+
+/// The hash of the newest days of the NAV series that an answer brings.
+fn newest_days(answer: &TaskAnswer) -> Option<Vec<u8>> {
+    let points = answer
+        .observations
+        .iter()
+        .find_map(|observation| match &observation.said {
+            Said::Daily(points) => Some(points),
+            _ => None,
+        })?;
+    series_hash(points).map(|hash| hash.to_vec())
 }
 
 /// Writes the rejects of answers.

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::doubt::{self, DoubtLimits};
 use crate::fold::{Folded, Held, adopted_portfolio, fold};
 use crate::merge_funds::Statements;
+use crate::observation::DailyPoint;
 use crate::portfolio::HeldPortfolio;
 use crate::precedence::{Voice, table_of};
 use crate::task::Severity;
@@ -15,6 +17,7 @@ use super::connection::{Queries, Transaction};
 use super::cycles::{Cycle, Scope};
 use super::daily;
 use super::derive::{self, Derived, Touched};
+use super::doubts::{self, Doubtful, Waivers};
 use super::error::StoreError;
 use super::funds::{self, Funds};
 use super::lists;
@@ -24,17 +27,27 @@ use super::report::{Acknowledged, BatchReport};
 use super::set_aside;
 use super::tasks;
 
+/// How closely answers are looked at before they are taken (D11).
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Examination {
+    /// Doubtful parts wait until the round is judged; lists are compared with these limits.
+    Full(DoubtLimits),
+    /// They were judged and believed.
+    Believed,
+}
+
 /// Writes answers and their acknowledgements; the caller commits.
 pub(super) async fn write_answers(
     tx: &Transaction<'_>,
     cycle: &Cycle,
     answers: &[TaskAnswer],
+    examination: Examination,
 ) -> Result<BatchReport, StoreError> {
     let mut report = BatchReport::default();
     let mut outcomes = Vec::with_capacity(answers.len());
-    let mut taken: Vec<&TaskAnswer> = Vec::new();
-    for answer in answers {
-        if let Some(breach) = lists::check(tx, cycle, answer).await? {
+    let mut taken: Vec<(usize, &TaskAnswer)> = Vec::new();
+    for (at, answer) in answers.iter().enumerate() {
+        if let Some(breach) = list_breach(tx, cycle, answer, examination).await? {
             count_refused(&mut report, answer);
             outcomes.push((answer, Outcome::Failed(breach.clone())));
             report.breaches.push((answer.id.source, breach));
@@ -42,11 +55,14 @@ pub(super) async fn write_answers(
         }
         outcomes.push((answer, answer.outcome.clone()));
         if answer.outcome == Outcome::Done {
-            taken.push(answer);
+            taken.push((at, answer));
         }
     }
     failpoint::BATCH_LISTS_CHECKED.pass().await?;
-    write_observations(tx, cycle, &taken, &mut report).await?;
+    let mut examiner = Examiner::new(examination);
+    examiner.examine_emptied(tx, cycle, answers).await?;
+    write_observations(tx, cycle, &taken, &mut examiner, &mut report).await?;
+    let held = doubts::hold(tx, cycle, answers, examiner.doubtful, &mut report).await?;
 
     let rejects: Vec<_> = answers
         .iter()
@@ -70,7 +86,7 @@ pub(super) async fn write_answers(
                 .unreadable += 1;
         }
     }
-    tasks::acknowledge(tx, cycle, &outcomes).await?;
+    tasks::acknowledge(tx, cycle, &outcomes, &held).await?;
     failpoint::BATCH_ACKNOWLEDGED.pass().await?;
     tasks::add_counts(tx, cycle.id, &report.tables).await?;
     failpoint::BATCH_COUNTED.pass().await?;
@@ -79,6 +95,149 @@ pub(super) async fn write_answers(
         .map(|(answer, outcome)| Acknowledged::new(answer.id.clone(), outcome))
         .collect();
     Ok(report)
+}
+
+/// What is wrong with a whole list, as a sentence.
+async fn list_breach(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    answer: &TaskAnswer,
+    examination: Examination,
+) -> Result<Option<String>, StoreError> {
+    let Examination::Full(limits) = examination else {
+        return Ok(None);
+    };
+    if let Some(breach) = lists::check(tx, cycle, answer).await? {
+        return Ok(Some(breach));
+    }
+    doubts::check_list(tx, cycle, answer, &limits).await
+}
+
+/// Finds what of a batch is doubtful.
+struct Examiner {
+    examination: Examination,
+    waivers: Waivers,
+    doubtful: Vec<Doubtful>,
+}
+
+impl Examiner {
+    fn new(examination: Examination) -> Self {
+        Self {
+            examination,
+            waivers: Waivers::default(),
+            doubtful: Vec::new(),
+        }
+    }
+
+    const fn is_off(&self) -> bool {
+        matches!(self.examination, Examination::Believed)
+    }
+
+    async fn examine_emptied(
+        &mut self,
+        tx: &Transaction<'_>,
+        cycle: &Cycle,
+        answers: &[TaskAnswer],
+    ) -> Result<(), StoreError> {
+        if !self.is_off() {
+            self.doubtful = doubts::emptied(tx, cycle, answers, &mut self.waivers).await?;
+        }
+        Ok(())
+    }
+
+    /// The places of the statements that wait, because they are doubtful beside what the same source `held` before.
+    async fn examine(
+        &mut self,
+        tx: &Transaction<'_>,
+        cycle: &Cycle,
+        observations: &[Spoken<'_>],
+        folding: &Folding,
+        funds: &Funds,
+    ) -> Result<BTreeSet<usize>, StoreError> {
+        let mut waiting = BTreeSet::new();
+        if self.is_off() {
+            return Ok(waiting);
+        }
+        for (place, spoken) in observations.iter().enumerate() {
+            let observation = spoken.observation;
+            let Some(fund) = funds.get(&observation.fund_code) else {
+                continue;
+            };
+            let held = folding.held(fund.id, observation);
+            if let Some((kind, evidence)) = doubt::examine(held, observation)
+                && !self.waivers.waives(tx, cycle, spoken.answer, kind).await?
+            {
+                waiting.insert(place);
+                self.doubtful.push(Doubtful {
+                    answer: spoken.at,
+                    kind,
+                    evidence,
+                    observation: Some(observation.clone()),
+                });
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Keeps the days of a fund that wait, as the part of the answer that reported them.
+    async fn keep_days(
+        &mut self,
+        tx: &Transaction<'_>,
+        cycle: &Cycle,
+        observations: &[Spoken<'_>],
+        statements: &mut daily::Statements,
+        doubts: Vec<daily::DoubtfulDays>,
+    ) -> Result<(), StoreError> {
+        for days in doubts {
+            let reports = |spoken: &&Spoken<'_>| {
+                let observation = spoken.observation;
+                observation.source == days.source
+                    && observation.fund_code.as_str() == days.fund_code
+                    && matches!(&observation.said, Said::Daily(points)
+                        if points.iter().any(|point| days.doubt.waiting.contains_key(&point.nav_date)))
+            };
+            let Some(spoken) = observations.iter().find(reports) else {
+                continue;
+            };
+            let kind = days.doubt.kind;
+            if self.waivers.waives(tx, cycle, spoken.answer, kind).await? {
+                continue;
+            }
+            daily::take_out(statements, &days);
+            let points = days.doubt.waiting.iter().map(|(nav_date, values)| {
+                let [nav, bid, offer, aum] = *values;
+                DailyPoint {
+                    nav_date: *nav_date,
+                    nav,
+                    aum,
+                    bid,
+                    offer,
+                }
+            });
+            let points = points.collect();
+            self.doubtful.push(Doubtful {
+                answer: spoken.at,
+                kind,
+                evidence: days.doubt.evidence,
+                observation: Some(Observation {
+                    said: Said::Daily(points),
+                    fund_code: spoken.observation.fund_code.clone(),
+                    source: spoken.observation.source,
+                    as_of_date: spoken.observation.as_of_date,
+                    url: spoken.observation.url.clone(),
+                }),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A statement, with the answer it belongs to and the place of that answer in the batch.
+#[derive(Clone, Copy)]
+struct Spoken<'batch> {
+    at: usize,
+    answer: &'batch TaskAnswer,
+    observation: &'batch Observation,
 }
 
 /// The records of an answer of which nothing is taken.
@@ -109,19 +268,27 @@ const STATEMENTS_AT_ONCE: usize = 500;
 async fn write_observations(
     tx: &Transaction<'_>,
     cycle: &Cycle,
-    answers: &[&TaskAnswer],
+    answers: &[(usize, &TaskAnswer)],
+    examiner: &mut Examiner,
     report: &mut BatchReport,
 ) -> Result<(), StoreError> {
-    let (told, observations): (Vec<&Observation>, Vec<&Observation>) = answers
+    let (told, spoken): (Vec<Spoken<'_>>, Vec<Spoken<'_>>) = answers
         .iter()
-        .flat_map(|answer| &answer.observations)
-        .partition(|observation| matches!(observation.said, Said::News(_)));
+        .flat_map(|(at, answer)| {
+            answer.observations.iter().map(|observation| Spoken {
+                at: *at,
+                answer,
+                observation,
+            })
+        })
+        .partition(|spoken| matches!(spoken.observation.said, Said::News(_)));
+    let told: Vec<&Observation> = told.iter().map(|spoken| spoken.observation).collect();
     news::record(tx, cycle, &told).await?;
     let mut funds = Funds::new();
-    for part in observations.chunks(STATEMENTS_AT_ONCE) {
-        funds.extend(write_part(tx, cycle, part, report).await?);
+    for part in spoken.chunks(STATEMENTS_AT_ONCE) {
+        funds.extend(write_part(tx, cycle, part, examiner, report).await?);
     }
-    for answer in answers {
+    for (_, answer) in answers {
         if cycle.scope == Scope::Full
             && answer.id.source == SourceName::Finnomena
             && answer.id.key == TaskId::WHOLE_MARKET
@@ -143,9 +310,11 @@ async fn write_observations(
 async fn write_part(
     tx: &Transaction<'_>,
     cycle: &Cycle,
-    observations: &[&Observation],
+    spoken: &[Spoken<'_>],
+    examiner: &mut Examiner,
     report: &mut BatchReport,
 ) -> Result<Funds, StoreError> {
+    let observations: Vec<&Observation> = spoken.iter().map(|spoken| spoken.observation).collect();
     let codes: BTreeSet<&FundCode> = observations
         .iter()
         .map(|observation| &observation.fund_code)
@@ -163,8 +332,11 @@ async fn write_part(
     };
 
     failpoint::BATCH_FUNDS_ENSURED.pass().await?;
-    let mut folding = Folding::read(tx, observations, &funds, &entering).await?;
-    folding.fold_all(cycle, observations, &funds);
+    let mut folding = Folding::read(tx, &observations, &funds, &entering).await?;
+    let waiting = examiner
+        .examine(tx, cycle, spoken, &folding, &funds)
+        .await?;
+    folding.fold_all(cycle, &observations, &waiting, &funds);
     observations::write(tx, Some(cycle.id), &folding.changed_statements()).await?;
     failpoint::BATCH_OBSERVED.pass().await?;
     let derived = folding.derive(tx, cycle, &funds, &entering).await?;
@@ -176,8 +348,8 @@ async fn write_part(
             .add(counts);
     }
     failpoint::BATCH_DERIVED.pass().await?;
-    folding.count(observations, &funds, &derived, report);
-    write_days(tx, cycle, observations, &funds, &entering, report).await?;
+    folding.count(&observations, &funds, &derived, report);
+    write_days(tx, cycle, spoken, &funds, &entering, examiner, report).await?;
     failpoint::BATCH_DAYS_WRITTEN.pass().await?;
     Ok(funds)
 }
@@ -198,6 +370,8 @@ pub(super) async fn closed_monthly(client: &impl Queries) -> Result<Vec<i64>, St
 /// How a statement of the batch folded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
+    /// It waits until the round is judged, and is counted then.
+    Waiting,
     Superseded,
     Unchanged,
     Changed,
@@ -249,9 +423,22 @@ impl Folding {
         })
     }
 
-    fn fold_all(&mut self, cycle: &Cycle, observations: &[&Observation], funds: &Funds) {
-        for observation in observations {
+    /// What the source of a statement holds before it.
+    fn held(&self, fund_id: i64, observation: &Observation) -> Option<&Held> {
+        let voice = (observation.source, observation.said.dataset());
+        self.held.get(&fund_id)?.get(&voice)
+    }
+
+    fn fold_all(
+        &mut self,
+        cycle: &Cycle,
+        observations: &[&Observation],
+        waiting: &BTreeSet<usize>,
+        funds: &Funds,
+    ) {
+        for (place, observation) in observations.iter().enumerate() {
             let fate = match funds.get(&observation.fund_code) {
+                _ if waiting.contains(&place) => Fate::Waiting,
                 Some(fund) => self.fold_one(cycle, observation, fund.id),
                 None => Fate::Superseded,
             };
@@ -357,7 +544,7 @@ impl Folding {
             let Some(table) = table_of(observation.source, dataset) else {
                 continue;
             };
-            if dataset == Dataset::Daily {
+            if dataset == Dataset::Daily || *fate == Fate::Waiting {
                 continue;
             }
             let records = records_of(&observation.said);
@@ -380,14 +567,15 @@ impl Folding {
 async fn write_days(
     tx: &Transaction<'_>,
     cycle: &Cycle,
-    observations: &[&Observation],
+    spoken: &[Spoken<'_>],
     funds: &Funds,
     entering: &BTreeSet<i64>,
+    examiner: &mut Examiner,
     report: &mut BatchReport,
 ) -> Result<(), StoreError> {
     let mut days = daily::Statements::new();
     let mut waiting = daily::Statements::new();
-    for observation in observations {
+    for observation in spoken.iter().map(|spoken| spoken.observation) {
         let Said::Daily(points) = &observation.said else {
             continue;
         };
@@ -426,7 +614,14 @@ async fn write_days(
     if !entering.is_empty() {
         set_aside::take_waiting(tx, &entering, &mut days).await?;
     }
-    let mut counts = daily::write(tx, cycle.id, days).await?;
+    let mut compared = daily::compare_with_stored(tx, days).await?;
+    if !examiner.is_off() {
+        let doubts = compared.doubts(tx, cycle).await?;
+        examiner
+            .keep_days(tx, cycle, spoken, &mut compared.statements, doubts)
+            .await?;
+    }
+    let mut counts = daily::write(tx, cycle.id, compared).await?;
     counts.records.observed += kept;
     counts.records.superseded += kept;
     if counts.records.observed > 0 {

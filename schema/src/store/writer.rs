@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use crate::doubt::DoubtLimits;
 use crate::{FundCode, PlannedTask, SourceName, failpoint};
 
 use super::commit;
 use super::connection::{Connection, Queries as _};
 use super::cycles::{self, Cycle, CycleRequest, ScheduleFacts};
+use super::doubts::{self, BreachReport};
 use super::error::StoreError;
 use super::funds::{self, ActiveFunds};
 use super::planning::{self, PartPlan, PlanningState};
@@ -24,6 +26,7 @@ pub struct Writer {
     /// The batch that is known to be the last that was committed; `None` where that is in doubt.
     last_batch: Option<BatchId>,
     retention: Retention,
+    doubt_limits: DoubtLimits,
 }
 
 impl Writer {
@@ -44,12 +47,60 @@ impl Writer {
             client: Connection::new(client, talking),
             last_batch: None,
             retention: Retention::USUAL,
+            doubt_limits: DoubtLimits::USUAL,
         })
     }
 
     /// Sets how much of what only explains is kept (O6).
     pub const fn set_retention(&mut self, retention: Retention) {
         self.retention = retention;
+    }
+
+    /// Sets from which share of the funds a change is not believed (D11).
+    pub const fn set_doubt_limits(&mut self, limits: DoubtLimits) {
+        self.doubt_limits = limits;
+    }
+
+    /// Judges what waits in the cycle: changes that a whole market does not show at one stroke are refused, the others
+    /// applied. Returns the breaches that no log line has reported yet.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn judge(&mut self, cycle: &Cycle) -> Result<Vec<BreachReport>, StoreError> {
+        let tx = self.client.transaction().await?;
+        failpoint::JUDGE_OPENED.pass().await?;
+        doubts::judge_round(&tx, cycle, &self.doubt_limits).await?;
+        let reports = doubts::take_unreported(&tx).await?;
+        failpoint::JUDGE_WRITTEN.pass().await?;
+        tx.commit().await?;
+        failpoint::JUDGE_COMMITTED.pass().await?;
+        Ok(reports)
+    }
+
+    /// The breaches that no log line has reported yet: they count as reported afterwards.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn take_unreported_breaches(&mut self) -> Result<Vec<BreachReport>, StoreError> {
+        let tx = self.client.transaction().await?;
+        let reports = doubts::take_unreported(&tx).await?;
+        tx.commit().await?;
+        Ok(reports)
+    }
+
+    /// Accepts a breach: the next cycle that reads its page takes the change. Nothing is fetched. `None`: no open breach
+    /// has this number.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn accept_breach(
+        &mut self,
+        breach_id: i64,
+    ) -> Result<Option<BreachReport>, StoreError> {
+        let tx = self.client.transaction().await?;
+        let accepted = doubts::accept(&tx, breach_id).await?;
+        tx.commit().await?;
+        Ok(accepted)
     }
 
     /// Begins or resumes a cycle: the open one of this date, kind and scope; on a closed one its failed tasks, if
@@ -80,7 +131,7 @@ impl Writer {
     ) -> Result<usize, StoreError> {
         let tx = self.client.transaction().await?;
         failpoint::PLAN_OPENED.pass().await?;
-        let planned = planning::plan(&tx, cycle, planner).await?;
+        let planned = planning::plan(&tx, cycle, planner, &self.doubt_limits).await?;
         failpoint::PLAN_WRITTEN.pass().await?;
         tx.commit().await?;
         failpoint::PLAN_COMMITTED.pass().await?;
@@ -137,7 +188,8 @@ impl Writer {
     ) -> Result<BatchReport, StoreError> {
         let last = self.last_batch.take();
         let may_be = last.is_none_or(|last| last == batch.id);
-        let report = commit::commit(&mut self.client, cycle, batch, may_be).await?;
+        let report =
+            commit::commit(&mut self.client, cycle, batch, may_be, &self.doubt_limits).await?;
         self.last_batch = Some(batch.id.clone());
         Ok(report)
     }
@@ -150,7 +202,7 @@ impl Writer {
     pub async fn begin_round_two(&mut self, cycle: &mut Cycle) -> Result<usize, StoreError> {
         let tx = self.client.transaction().await?;
         failpoint::ROUND_TWO_OPENED.pass().await?;
-        let left = cycles::begin_round_two(&tx, cycle).await?;
+        let left = cycles::begin_round_two(&tx, cycle, &self.doubt_limits).await?;
         failpoint::ROUND_TWO_WRITTEN.pass().await?;
         tx.commit().await?;
         failpoint::ROUND_TWO_COMMITTED.pass().await?;
@@ -170,7 +222,7 @@ impl Writer {
         let tx = self.client.transaction().await?;
         tx.batch_execute(session::WHOLE_TABLES).await?;
         failpoint::CLOSE_OPENED.pass().await?;
-        let totals = cycles::close(&tx, cycle, reason, &self.retention).await?;
+        let totals = cycles::close(&tx, cycle, reason, &self.retention, &self.doubt_limits).await?;
         failpoint::CLOSE_WRITTEN.pass().await?;
         tx.commit().await?;
         failpoint::CLOSE_COMMITTED.pass().await?;

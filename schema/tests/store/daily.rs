@@ -77,6 +77,7 @@ async fn a_source_that_revises_its_value_replaces_its_own() {
     world
         .commit(vec![days("A", Finnomena, &[(1, ["10.6", "", "", ""])])])
         .await;
+    world.judge().await;
     assert_eq!(
         world
             .text("SELECT concat_ws(' ', nav_value, aum, nav_said_by) FROM funds_daily")

@@ -8,6 +8,7 @@ mod acknowledgement;
 mod adoption;
 mod cycles;
 mod daily;
+mod doubts;
 mod fund_status;
 mod market;
 mod news;

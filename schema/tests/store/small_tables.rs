@@ -286,6 +286,7 @@ async fn a_code_goes_only_when_another_of_its_type_is_said() {
     world
         .commit(vec![codes(Finnomena, "3.pdf", &[isin("TH0000000002")])])
         .await;
+    world.judge().await;
     assert_eq!(
         world.text(select).await,
         ["Bloomberg KFGTECH TB 1.pdf", "ISIN TH0000000002 3.pdf"]

@@ -7,8 +7,8 @@ use jiff::civil::{Date, date};
 use schema::columns::{FeeFields, ListingFields, MasterFields};
 use schema::observation::{DailyPoint, Observation, Portfolio, PortfolioKind, PortfolioRow, Said};
 use schema::store::{
-    Batch, BatchReport, Cycle, CycleKind, CycleRequest, CycleTotals, NewTask, PlanningState, Scope,
-    TABLES, Writer,
+    Batch, BatchReport, BreachReport, Cycle, CycleKind, CycleRequest, CycleTotals, NewTask,
+    PlanningState, Scope, TABLES, Writer,
 };
 use schema::{FundCode, Number, Outcome, SourceName, TaskAnswer, TaskId};
 
@@ -84,6 +84,11 @@ impl World {
             .commit(&self.cycle, &Batch::new(answers))
             .await
             .unwrap()
+    }
+
+    /// Ends the round: what waits is applied or refused.
+    pub async fn judge(&mut self) -> Vec<BreachReport> {
+        self.writer.judge(&self.cycle).await.unwrap()
     }
 
     pub async fn plan(&mut self, answers: &[TaskAnswer]) -> usize {
@@ -302,4 +307,19 @@ pub fn days(fund: &str, source: SourceName, points: &[(i8, [&str; 4])]) -> TaskA
         task(source, "nav", fund),
         vec![says(fund, source, None, Said::Daily(points.collect()))],
     )
+}
+
+/// The numbers of all migrations, in order.
+pub fn versions_of_the_schema() -> Vec<String> {
+    let mut versions: Vec<u32> =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"))
+            .unwrap()
+            .map(|file| {
+                let name = file.unwrap().file_name().into_string().unwrap();
+                let number = name.trim_start_matches('V').split("__").next().unwrap();
+                number.parse().unwrap()
+            })
+            .collect();
+    versions.sort_unstable();
+    versions.iter().map(ToString::to_string).collect()
 }

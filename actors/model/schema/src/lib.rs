@@ -11,6 +11,7 @@ pub mod store {
 
     use futures_util::future::LocalBoxFuture;
     use schema::PlannedTask;
+    use schema::doubt::DoubtLimits;
     pub use schema::store::*;
 
     /// A session's number.
@@ -67,6 +68,9 @@ pub mod store {
 
         /// Of no importance here.
         pub const fn set_retention(&mut self, _retention: Retention) {}
+
+        /// Of no importance here.
+        pub const fn set_doubt_limits(&mut self, _limits: DoubtLimits) {}
 
         /// # Errors
         /// As scripted.

@@ -27,6 +27,7 @@ use protocol_model::source_actor::AskedSource;
 use protocol_model::supervisor::{
     AskSource, SourceEnd, SpineFailed, Supervisor, SupervisorSettings,
 };
+use schema::doubt::DoubtLimits;
 use schema::store::{Cycle, CycleKind, Portion, Retention, Scope, install as install_database};
 use schema::{PlannedTask, SourceName, TaskId};
 use script::{Choice, Script, search};
@@ -143,6 +144,7 @@ fn settings(sizes: Sizes) -> SupervisorSettings {
             database: String::new(),
             lock_patience: Duration::from_secs(10),
             retention: Retention::USUAL,
+            doubt_limits: DoubtLimits::USUAL,
             back_off: (Duration::from_millis(100), Duration::from_secs(5)),
             refusal_patience: Duration::from_secs(10),
             revive: None,

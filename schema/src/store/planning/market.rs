@@ -1,6 +1,6 @@
 //! What a planner knows of the market as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{SourceName, TaskId};
 
@@ -55,6 +55,8 @@ pub(super) async fn read(
         lists: read_lists(tx, cycle, known).await?,
         pieces: read_pieces(tx, known).await?,
         listed: read_listed(tx).await?,
+        control: BTreeSet::new(),
+        news_doubted: false,
     })
 }
 

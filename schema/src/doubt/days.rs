@@ -1,0 +1,224 @@
+//! The daily series of one fund as one source reports it, compared with what the same source reported before. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use sha2::{Digest as _, Sha256};
+
+use crate::Number;
+use crate::merge_daily::{DayField, Values};
+use crate::observation::DailyPoint;
+
+use super::{DoubtKind, Evidence, shown_values};
+
+/// What a source itself reported before of one fund.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownSeries {
+    /// Its values of the days that the answer spans.
+    pub days: BTreeMap<Date, Values>,
+    /// The first and the last day it ever reported; `None` where it reported none.
+    pub span: Option<(Date, Date)>,
+}
+
+/// What of a fund's days waits for the judgement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaysDoubt {
+    /// Why.
+    pub kind: DoubtKind,
+    /// The values that wait.
+    pub waiting: BTreeMap<Date, Values>,
+    /// The newest settled days that are rewritten or added, with their new values.
+    pub evidence: Evidence,
+}
+
+/// Days kept as evidence: some must still be in the answer of the next two cycles, whose range moves on.
+const EVIDENCE_DAYS: usize = 10;
+/// A first answer of at least so many days whose AUM is 0 on each of them.
+const ZERO_DAYS: usize = 5;
+
+/// Examines an answer beside what the source itself reported before. Doubtful is an answer that rewrites a day before
+/// `settled_before`, or adds one after the first known day. Then every rewritten or added day waits. A day after the newest
+/// known one is new: it is taken as long as it continues the known series and not another one.
+#[must_use]
+pub fn examine_days(
+    known: &KnownSeries,
+    said: &BTreeMap<Date, Values>,
+    settled_before: Date,
+) -> Option<DaysDoubt> {
+    let Some((first_known, last_known)) = known.span else {
+        return zero_from_the_first_day(said);
+    };
+    let compared = compare(known, said);
+    let added: BTreeSet<Date> = said
+        .range(first_known..settled_before.min(last_known).max(first_known))
+        .map(|(date, _)| *date)
+        .filter(|date| !compared.days.contains(date))
+        .collect();
+    let changed: BTreeSet<Date> = compared.rewritten.union(&added).copied().collect();
+    let settled: Vec<Date> = changed.range(..settled_before).copied().collect();
+    if settled.is_empty() {
+        return None;
+    }
+    let evidence = settled
+        .iter()
+        .rev()
+        .take(EVIDENCE_DAYS)
+        .filter_map(|date| Some((date.to_string(), shown_values(said.get(date)?))))
+        .collect();
+    let new: Vec<Date> = said
+        .keys()
+        .copied()
+        .filter(|date| *date > last_known)
+        .collect();
+    let is_other_series = is_other_series(known, said, &compared.days, &new, settled_before);
+    let zeroed = zeroed_fields(known, said, &compared.rewritten);
+    let waiting = said
+        .iter()
+        .filter_map(|(date, values)| {
+            let waits: Values = if is_other_series || changed.contains(date) {
+                *values
+            } else {
+                std::array::from_fn(|at| values[at].filter(|value| zeroed[at] && value.is_zero()))
+            };
+            (waits != Values::default()).then_some((*date, waits))
+        })
+        .collect();
+    Some(DaysDoubt {
+        kind: DoubtKind::Settled,
+        waiting,
+        evidence,
+    })
+}
+
+/// The days both speak of, and those of them that the answer rewrites.
+struct Comparison {
+    days: BTreeSet<Date>,
+    rewritten: BTreeSet<Date>,
+}
+
+fn compare(known: &KnownSeries, said: &BTreeMap<Date, Values>) -> Comparison {
+    let mut comparison = Comparison {
+        days: BTreeSet::new(),
+        rewritten: BTreeSet::new(),
+    };
+    for (date, values) in said {
+        let Some(before) = known.days.get(date) else {
+            continue;
+        };
+        let pairs = before.iter().zip(values);
+        let mut both = pairs.filter_map(|(before, now)| Some(((*before)?, (*now)?)));
+        if both.clone().next().is_some() {
+            comparison.days.insert(*date);
+            if both.any(|(before, now)| before != now) {
+                comparison.rewritten.insert(*date);
+            }
+        }
+    }
+    comparison
+}
+
+const fn nav(values: &Values) -> Option<Number> {
+    values[DayField::Nav as usize]
+}
+
+/// Whether an answer that rewrites settled days is about another series, so that its new days are not credible either. The
+/// known days that are not settled yet are the best witnesses: a revision touches some of them, another series most. Without
+/// one, as in a monthly fund, the new days tell: they continue the known series or the one of the answer.
+fn is_other_series(
+    known: &KnownSeries,
+    said: &BTreeMap<Date, Values>,
+    compared: &BTreeSet<Date>,
+    new: &[Date],
+    settled_before: Date,
+) -> bool {
+    let navs = |date: &Date| {
+        Some((
+            known.days.get(date).and_then(nav)?,
+            said.get(date).and_then(nav)?,
+        ))
+    };
+    let unsettled: Vec<_> = compared.range(settled_before..).filter_map(navs).collect();
+    if !unsettled.is_empty() {
+        let rewritten = unsettled.iter().filter(|(before, now)| before != now);
+        return rewritten.count() * 2 > unsettled.len();
+    }
+    let Some((before, now)) = compared.iter().rev().find_map(navs) else {
+        return true;
+    };
+    let is_nearer = |date: &Date| is_nearer(said.get(date).and_then(nav), now, before);
+    before != now && (new.is_empty() || new.iter().any(is_nearer))
+}
+
+/// Whether a new NAV lies nearer to `this` than to `that`; a missing one does.
+fn is_nearer(new: Option<Number>, this: Number, that: Number) -> bool {
+    let Some(new) = new else {
+        return true;
+    };
+    let distance = |other: Number| (new.decimal() - other.decimal()).abs();
+    distance(this) < distance(that)
+}
+
+/// The fields that the answer replaces by 0, and by nothing else.
+fn zeroed_fields(
+    known: &KnownSeries,
+    said: &BTreeMap<Date, Values>,
+    rewritten: &BTreeSet<Date>,
+) -> [bool; 4] {
+    std::array::from_fn(|at| {
+        let mut replaced = rewritten
+            .iter()
+            .filter_map(|date| Some((known.days.get(date)?[at]?, said.get(date)?[at]?)))
+            .filter(|(before, now)| before != now)
+            .peekable();
+        replaced.peek().is_some() && replaced.all(|(_, now)| now.is_zero())
+    })
+}
+
+/// A first answer whose AUM is 0 from its first to its last day: the AUM waits.
+fn zero_from_the_first_day(said: &BTreeMap<Date, Values>) -> Option<DaysDoubt> {
+    let at = DayField::Aum as usize;
+    let mut figures = said.values().filter_map(|values| values[at]);
+    if said.len() < ZERO_DAYS || !figures.all(|aum| aum.is_zero()) {
+        return None;
+    }
+    let waiting: BTreeMap<Date, Values> = said
+        .iter()
+        .filter_map(|(date, values)| {
+            let mut waits = Values::default();
+            waits[at] = values[at];
+            waits[at].map(|_| (*date, waits))
+        })
+        .collect();
+    (waiting.len() >= ZERO_DAYS).then(|| DaysDoubt {
+        kind: DoubtKind::AllZero,
+        waiting,
+        evidence: Evidence::from([(DayField::Aum.column().to_owned(), "0".to_owned())]),
+    })
+}
+
+/// SHA-256 over the newest days of a NAV series.
+pub type SeriesHash = [u8; 32];
+
+/// Most days a series hash is made of.
+const HASHED_DAYS: usize = 5;
+/// So many different values make a series that no other fund has by chance: a new or a money market fund may stand still.
+const DIFFERENT_VALUES: usize = 3;
+
+/// The hash of a series' newest days; `None` where they are too few or too alike to tell funds apart.
+#[must_use]
+pub fn series_hash(points: &[DailyPoint]) -> Option<SeriesHash> {
+    let navs: BTreeMap<Date, _> = points
+        .iter()
+        .filter_map(|point| Some((point.nav_date, point.nav?)))
+        .collect();
+    let newest: Vec<_> = navs.iter().rev().take(HASHED_DAYS).collect();
+    let values: BTreeSet<_> = newest.iter().map(|(_, nav)| **nav).collect();
+    if values.len() < DIFFERENT_VALUES {
+        return None;
+    }
+    let mut hash = Sha256::new();
+    for (date, nav) in newest {
+        hash.update(format!("{date} {nav}\n"));
+    }
+    Some(hash.finalize().into())
+}
