@@ -1,9 +1,9 @@
 //! The harness: a replica that lives, the runner with one cycle a day, and what is seen after each cycle.
 
 use jiff::civil::Date;
-use replica::{MarketConfig, MarketDay};
+use replica::{Market, MarketConfig, MarketDay};
 
-use crate::world::{Run, World};
+use crate::world::{Database, Run, SevenTables, World};
 
 /// Of a hundred funds that the replica lists so many are active.
 const ACTIVE_OF_A_HUNDRED: usize = 61;
@@ -13,6 +13,12 @@ const DAYS: usize = 90;
 /// A market that lives, loaded day by day.
 pub struct LivingMarket {
     pub world: World,
+}
+
+/// A moment to go back to.
+pub struct Kept {
+    pub market: Market,
+    pub database: Database,
 }
 
 /// What one cycle left behind.
@@ -44,14 +50,50 @@ impl LivingMarket {
 
     /// Runs the cycle of the market's date: monthly where none of its month has closed.
     pub async fn cycle(&self) -> CycleSeen {
+        self.cycle_of("auto").await
+    }
+
+    /// Runs a new cycle of this kind with the market's date.
+    pub async fn cycle_of(&self, kind: &str) -> CycleSeen {
         let date = self.world.replica.market().today().to_string();
         let before = self.newest_breach().await;
-        let args = ["--once", "--date", &date];
+        let args = ["--once", "--cycle", kind, "--date", &date];
         let run = self.world.run(&args).await;
         CycleSeen {
             run,
             breaches: self.breaches_after(before).await,
         }
+    }
+
+    /// Market and tables as they are now.
+    pub async fn keep(&self) -> Kept {
+        Kept {
+            market: self.world.replica.market().clone(),
+            database: self.world.database.copy().await,
+        }
+    }
+
+    /// Market and tables are again what they were.
+    pub async fn go_back_to(&mut self, kept: &Kept) {
+        self.world.replica.clear_mass_changes();
+        self.world.replica.restore(kept.market.clone());
+        let used = std::mem::replace(&mut self.world.database, kept.database.copy().await);
+        used.remove().await;
+    }
+
+    /// The truth in the form of the tables.
+    pub fn truth(&self) -> SevenTables {
+        let tables = self.world.replica.truth().tables;
+        tables
+            .into_iter()
+            .map(|table| (table.name, table.rows))
+            .collect()
+    }
+
+    /// The market goes on by a day, and the cycle of the new day runs.
+    pub async fn next_cycle(&self) -> (MarketDay, CycleSeen) {
+        let day = self.world.replica.next_day();
+        (day, self.cycle().await)
     }
 
     /// Runs the cycle of the market's date and those of the next days. After each the tables are the truth, the exit code is 0
@@ -93,7 +135,7 @@ impl LivingMarket {
             return 0;
         }
         self.world
-            .one("SELECT COALESCE(max(id), 0)::bigint FROM runner.breach")
+            .one("SELECT COALESCE(max(breach_id), 0)::bigint FROM runner.breach")
             .await
     }
 
@@ -104,7 +146,7 @@ impl LivingMarket {
         let rows = self
             .world
             .ask(&format!(
-                "SELECT concat_ws('/', source, page, kind) FROM runner.breach WHERE id > {id} ORDER BY id"
+                "SELECT concat_ws('/', source, page, kind) FROM runner.breach WHERE breach_id > {id} ORDER BY breach_id"
             ))
             .await;
         rows.into_iter().flatten().flatten().collect()

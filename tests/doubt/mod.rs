@@ -4,4 +4,5 @@
 //! believed (D11): none of its values reaches the seven tables.
 
 mod living_market;
+mod mass_changes;
 mod undisturbed;
