@@ -2,6 +2,7 @@
 //!
 //! What moves stands in the command's function, what a person reads is made by pure functions beside it.
 
+mod change_request;
 pub mod check;
 pub mod explain;
 pub mod page_probe;
@@ -17,7 +18,7 @@ use std::process::ExitStatus;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use schema::store::{Reader, StoreError, Writer};
+use schema::store::{Reader, StoreError};
 
 use crate::cli::Command;
 use crate::cycle_report::RunOutcome;
@@ -29,7 +30,7 @@ use crate::runner_settings::{DatabaseSettings, RunnerSettings};
 use crate::secret::without_passwords;
 use crate::sites::SitesError;
 use crate::stop_signals::StopSignals;
-use crate::warehouse::{OpenError, START_PATIENCE, StartPatience, Warehouse, open_writer};
+use crate::warehouse::Warehouse;
 
 /// How the program ended: what its exit code comes from, whatever the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +97,20 @@ pub enum CommandError {
     /// The command does not fit what is there.
     #[error("{0}")]
     Unfit(String),
+    /// A request was placed, and its answer is no longer waited for.
+    #[error(
+        "{why}; request {id} ({command}) stays in runner.request: the runner that holds the database applies it, else the next one that starts"
+    )]
+    RequestStays {
+        /// Its number.
+        id: i64,
+        /// Its command.
+        command: &'static str,
+        /// Why the wait has ended.
+        why: String,
+        /// A signal asked for it.
+        is_stopped: bool,
+    },
 }
 
 impl From<EmbeddedError> for CommandError {
@@ -146,7 +161,10 @@ pub async fn execute(
             without_passwords(&error.to_string())
         );
         match error {
-            CommandError::Stopped => ProgramEnd::Run(RunOutcome::Stopped),
+            CommandError::Stopped
+            | CommandError::RequestStays {
+                is_stopped: true, ..
+            } => ProgramEnd::Run(RunOutcome::Stopped),
             _ => ProgramEnd::Failed,
         }
     })
@@ -227,32 +245,6 @@ async fn read_warehouse<T>(
             return Err(CommandError::NoWarehouse(place_of(&settings.database)));
         }
         work(&reader)
-            .await
-            .map_err(|error| CommandError::of_store(error, settings))
-    })
-    .await
-}
-
-/// Writes to the warehouse as the one runner (O2): a runner at work is named, and nothing changed.
-async fn write_warehouse<T>(
-    settings: &RunnerSettings,
-    stop: &StopSignals,
-    work: impl AsyncFnOnce(&mut Writer) -> Result<T, StoreError>,
-) -> Result<T, CommandError> {
-    on_warehouse_unless_stopped(settings, stop, async |warehouse| {
-        let patience = StartPatience {
-            database: Some(START_PATIENCE),
-            other_runner: false,
-            claims: false,
-        };
-        let mut opened =
-            open_writer(warehouse, patience, stop)
-                .await
-                .map_err(|error| match error {
-                    OpenError::Stopped => CommandError::Stopped,
-                    OpenError::Store(error) => CommandError::of_store(error, settings),
-                })?;
-        work(&mut opened.writer)
             .await
             .map_err(|error| CommandError::of_store(error, settings))
     })

@@ -26,8 +26,8 @@ use crate::scheduler::{CycleOutcome, ScheduledWork, WallClock, run_by_schedule};
 use crate::sites::Sites;
 use crate::stop_signals::StopSignals;
 use crate::warehouse::{
-    BACK_OFF, OpenError, OpenedWriter, RECONNECT_LOCK_PATIENCE, REFUSAL_PATIENCE, START_PATIENCE,
-    StartPatience, Warehouse, open_writer, psql_line,
+    BACK_OFF, LOCK_PATIENCE, OpenError, OpenedWriter, RECONNECT_LOCK_PATIENCE, REFUSAL_PATIENCE,
+    START_PATIENCE, StartPatience, Warehouse, open_writer, psql_line,
 };
 
 /// How long the sites may take to be reached before the reader is told that there is no network.
@@ -99,6 +99,12 @@ async fn run_on(
     let patience = StartPatience {
         database: args.once.then_some(START_PATIENCE),
         other_runner: args.standby,
+        // A standby is in no hurry to find out who holds it.
+        lock: if args.standby {
+            Duration::ZERO
+        } else {
+            LOCK_PATIENCE
+        },
         claims: true,
     };
     let writer = match open_writer(warehouse, patience, stop).await {

@@ -147,6 +147,8 @@ pub struct StartPatience {
     pub database: Option<Duration>,
     /// Whether another runner's end is waited for (`--standby`).
     pub other_runner: bool,
+    /// How long the lock is tried for.
+    pub lock: Duration,
     /// Whether it is for a runner, which says by its first sign of life that the database is its own from now on.
     pub claims: bool,
 }
@@ -183,12 +185,8 @@ pub async fn open_writer(
         .unwrap_or(Err(OpenError::Stopped))
 }
 
-async fn claimed(
-    warehouse: &Warehouse,
-    patience: StartPatience,
-    lock_patience: Duration,
-) -> Result<Writer, StoreError> {
-    let mut writer = Writer::open(warehouse.connection(), lock_patience).await?;
+async fn claimed(warehouse: &Warehouse, patience: StartPatience) -> Result<Writer, StoreError> {
+    let mut writer = Writer::open(warehouse.connection(), patience.lock).await?;
     if patience.claims {
         writer.heartbeat("starting").await?;
     }
@@ -203,14 +201,8 @@ async fn wait_for_writer(
     let mut back_off = BACK_OFF.0;
     let mut said_standby = false;
     let mut other_seen_alive = None;
-    // Whoever stands by is in no hurry to find out who holds it.
-    let lock_patience = if patience.other_runner {
-        Duration::ZERO
-    } else {
-        LOCK_PATIENCE
-    };
     loop {
-        let opened = claimed(warehouse, patience, lock_patience).await;
+        let opened = claimed(warehouse, patience).await;
         let error = match opened {
             Ok(writer) => {
                 if said_standby {

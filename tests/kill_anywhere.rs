@@ -48,6 +48,13 @@ impl Ground {
         );
         let client = template.connect().await;
         client.batch_execute(AUDIT).await.expect("the audit is set");
+        // One that changes nothing, so that a run passes the steps of a request.
+        client
+            .batch_execute(
+                "INSERT INTO runner.request (requested_by, command) VALUES ('a test', 'remerge')",
+            )
+            .await
+            .expect("a request is placed");
         drop(client);
         template.end_sessions().await;
         Self { template }

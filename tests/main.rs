@@ -19,6 +19,7 @@ mod private_server;
 mod python_lessons;
 mod readme;
 mod real_history;
+mod requests;
 mod resume;
 mod shutdown;
 mod simulated_year;

@@ -6,4 +6,4 @@ mod commands;
 mod early;
 mod moments;
 pub mod running;
-mod waiting;
+pub mod waiting;

@@ -14,6 +14,7 @@ use schema::store::{Batch, Writer};
 use schema::{PlannedTask, SourceName, TaskId};
 use sources::transport::AskingLease;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::child::{ExitReason, ExitSlip};
 use crate::messages::{BatchSettled, FundBatch, ReadCheckpoint, TasksAcknowledged};
@@ -22,6 +23,8 @@ pub use crate::persistent_writer::{Revive, WriterFailed, WriterOp, WriterSetting
 
 /// How often the holder of the database shows that it lives; a second runner that stands by counts on it.
 pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+/// How often the holder looks for requests of commands: between two messages, and while it waits for any.
+const REQUESTS_EVERY: Duration = Duration::from_secs(2);
 /// A sign of life that takes longer has met a connection whose other side is gone without a word.
 const HEARTBEAT_LIMIT: Duration = Duration::from_secs(90);
 
@@ -38,6 +41,8 @@ pub struct LoaderActor {
     heartbeat_queued: bool,
     /// Whether anything was done on the writer since the last heartbeat.
     used_since_heartbeat: bool,
+    /// When requests were last looked for.
+    looked_for_requests: Option<Instant>,
 }
 
 impl LoaderActor {
@@ -62,7 +67,20 @@ impl LoaderActor {
             lease,
             heartbeat_queued: false,
             used_since_heartbeat: false,
+            looked_for_requests: None,
         }
+    }
+
+    /// Whether it is time to look for requests; notes that it is done. A stop does not begin a request.
+    fn requests_are_due(&mut self) -> bool {
+        let is_due = self
+            .looked_for_requests
+            .is_none_or(|looked| looked.elapsed() >= REQUESTS_EVERY);
+        let looks = is_due && !*self.stop.borrow();
+        if looks {
+            self.looked_for_requests = Some(Instant::now());
+        }
+        looks
     }
 
     fn persistent(&mut self) -> PersistentWriter {
@@ -120,6 +138,7 @@ impl Handler<Heartbeat> for LoaderActor {
         };
         let mut persistent = self.persistent();
         self.used_since_heartbeat = false;
+        let requests_are_due = self.requests_are_due();
         let lease = self.lease.clone();
         AtomicResponse::new(Box::pin(
             async move {
@@ -131,6 +150,9 @@ impl Handler<Heartbeat> for LoaderActor {
                             Box::pin(writer.heartbeat("waiting"))
                         })
                         .await;
+                }
+                if kept.is_ok() && requests_are_due {
+                    kept = answer_requests(&mut persistent).await;
                 }
                 (kept, persistent.writer)
             }
@@ -146,6 +168,26 @@ impl Handler<Heartbeat> for LoaderActor {
             }),
         ))
     }
+}
+
+/// Applies the requests that commands have placed meanwhile.
+async fn answer_requests(persistent: &mut PersistentWriter) -> Result<(), WriterFailed> {
+    let answered = persistent
+        .run("answering requests", &|writer: &mut Writer| {
+            Box::pin(writer.answer_requests())
+        })
+        .await?;
+    for request in answered {
+        tracing::info!(
+            request = request.id,
+            command = request.command,
+            requested_by = request.requested_by,
+            is_done = request.answer.is_done,
+            answer = request.answer.answer,
+            "request answered"
+        );
+    }
+    Ok(())
 }
 
 /// Writes a sign of life where one is due. The loader's work calls it, too: while there is always work, its own timer is
@@ -192,12 +234,17 @@ impl<T: Send + 'static> Handler<OnWriter<T>> for LoaderActor {
     type Result = AtomicResponse<Self, Result<T, WriterFailed>>;
 
     fn handle(&mut self, call: OnWriter<T>, _context: &mut Self::Context) -> Self::Result {
+        let requests_are_due = self.requests_are_due();
         let mut persistent = self.persistent();
         let lease = self.lease.clone();
         AtomicResponse::new(Box::pin(
             async move {
                 show_life(&mut persistent.writer, &lease, "writing").await;
-                let result = persistent.run(call.what, &*call.op).await;
+                let mut result = persistent.run(call.what, &*call.op).await;
+                if result.is_ok() && requests_are_due {
+                    let answered = answer_requests(&mut persistent).await;
+                    result = answered.and(result);
+                }
                 (result, persistent.writer)
             }
             .into_actor(self)
@@ -233,13 +280,17 @@ impl Handler<FundBatch> for LoaderActor {
     type Result = AtomicResponse<Self, ()>;
 
     fn handle(&mut self, batch: FundBatch, _context: &mut Self::Context) -> Self::Result {
+        let requests_are_due = self.requests_are_due();
         let mut persistent = self.persistent();
         let lease = self.lease.clone();
         let settled = self.settled.clone();
         AtomicResponse::new(Box::pin(
             async move {
                 show_life(&mut persistent.writer, &lease, "writing").await;
-                let result = commit_batch(batch, &mut persistent, &settled).await;
+                let mut result = commit_batch(batch, &mut persistent, &settled).await;
+                if result.is_ok() && requests_are_due {
+                    result = answer_requests(&mut persistent).await;
+                }
                 (result, persistent.writer)
             }
             .into_actor(self)

@@ -73,6 +73,11 @@ failpoints! {
     CLOSE_COMMITTED "close::committed" "After its COMMIT."
     CYCLE_CLOSED "cycle::closed" "The cycle is closed, nobody told yet."
 
+    // A request of a command.
+    REQUEST_OPENED "request::opened" "In the transaction that answers a request, nothing read."
+    REQUEST_WRITTEN "request::written" "The request is applied, it is not marked."
+    REQUEST_COMMITTED "request::committed" "After its COMMIT, nobody told yet."
+
     // A task's way: source.
     SOURCE_STARTED "source::started" "An incarnation of a source has its tasks, nothing asked."
     FETCH_CREDITED "fetch::credited" "A lane has its credit, nothing asked."

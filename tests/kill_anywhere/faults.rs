@@ -37,6 +37,7 @@ impl Action {
             "checkpoint",
             "round_two",
             "close",
+            "request",
             "batch",
         ]
         .contains(&group(point))

@@ -22,7 +22,7 @@ async fn small() -> World {
 }
 
 /// The time zone in which it is ten o'clock or a little later now, whatever the hour here.
-fn zone_of_the_forenoon() -> String {
+pub fn zone_of_the_forenoon() -> String {
     let hour = i32::from(
         jiff::Timestamp::now()
             .to_zoned(jiff::tz::TimeZone::UTC)

@@ -15,6 +15,7 @@ use super::funds;
 use super::reader::CycleStatus;
 use super::remerge;
 use super::report::CycleTotals;
+use super::resets;
 use super::retention::Retention;
 use super::tasks;
 
@@ -191,6 +192,7 @@ pub(super) async fn begin(
         &[&request.scope.as_str()],
     )
     .await?;
+    resets::forget_reset(tx).await?;
     let row = tx
         .query_one(
             &format!(
@@ -279,6 +281,7 @@ pub(super) async fn close(
     if cycle.scope == Scope::Full && cycle.kind == CycleKind::Monthly {
         remerge::derive_stale(tx, cycle).await?;
     }
+    resets::forget_reset(tx).await?;
     retention.apply(tx).await?;
     let totals = totals(tx, cycle).await?;
     tasks::keep_counts(tx, cycle.id, &totals.tasks).await?;

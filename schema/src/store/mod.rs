@@ -28,6 +28,8 @@ mod portfolios;
 mod reader;
 mod remerge;
 mod report;
+mod requests;
+mod resets;
 mod retention;
 mod rows;
 mod server_facts;
@@ -56,6 +58,7 @@ pub use reader::{CycleStatus, Freshness, Reader, RunnerStatus, Status};
 pub use report::{
     Acknowledged, Batch, BatchId, BatchReport, CycleTotals, RecordCounts, TableCounts, TaskCounts,
 };
+pub use requests::{AnsweredRequest, ChangeRequest, RequestAnswer, RequestDesk};
 pub use retention::Retention;
 pub use server_facts::ServerFacts;
 pub use standby::{FROZEN_AFTER, HolderWatch, LOOK_EVERY, Look};

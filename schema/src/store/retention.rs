@@ -2,6 +2,7 @@
 
 use super::connection::{Queries as _, Transaction};
 use super::error::StoreError;
+use super::requests;
 
 /// How much of what only explains is kept (O6). The seven tables and `history` are never shortened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,6 @@ impl Retention {
             )
             .await?;
         }
-        Ok(())
+        requests::forget_old(tx).await
     }
 }

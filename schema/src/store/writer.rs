@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::doubt::DoubtLimits;
-use crate::{FundCode, PlannedTask, SourceName, failpoint};
+use crate::{FundCode, PlannedTask, failpoint};
 
 use super::commit;
 use super::connection::{Connection, Queries as _};
@@ -15,9 +15,10 @@ use super::error::StoreError;
 use super::funds::{self, ActiveFunds};
 use super::planning::{self, PartPlan, PlanningState};
 use super::report::{Batch, BatchId, BatchReport, CycleTotals};
+use super::requests::{self, AnsweredRequest, ChangeRequest, RequestAnswer};
 use super::retention::Retention;
 use super::tasks::Portion;
-use super::{migration, remerge, session, tasks};
+use super::{migration, session, tasks};
 
 /// The one connection that writes. Whoever holds it knows that every earlier COMMIT is decided.
 #[derive(Debug)]
@@ -246,41 +247,44 @@ impl Writer {
         cycles::schedule_facts(&self.client).await
     }
 
-    /// Derives the small tables anew from the observations. Returns how many rows changed.
+    /// Applies every request that waits, each in a transaction of its own, and marks it in the same transaction.
     ///
     /// # Errors
-    /// Outages.
-    pub async fn remerge(&mut self) -> Result<u64, StoreError> {
-        let tx = self.client.transaction().await?;
-        tx.batch_execute(session::WHOLE_TABLES).await?;
-        let changed = remerge::all(&tx).await?;
-        tx.commit().await?;
-        Ok(changed)
+    /// Outages: those that are answered stay so, repeat for the rest.
+    pub async fn answer_requests(&mut self) -> Result<Vec<AnsweredRequest>, StoreError> {
+        let mut answered = Vec::new();
+        while requests::any_waits(&self.client).await? {
+            let mut tx = self.client.transaction().await?;
+            let answer = requests::answer_oldest(&mut tx).await?;
+            tx.commit().await?;
+            failpoint::REQUEST_COMMITTED.pass().await?;
+            let Some(answer) = answer else { break };
+            answered.push(answer);
+        }
+        Ok(answered)
     }
 
-    /// Forgets what is known of a source's pages (hashes, beginnings, extents, yard-sticks), so that the next cycle reads
-    /// everything anew. No row of the warehouse is deleted. Returns how many tasks.
+    /// Applies a change for a command that holds the lock itself; it is recorded as a request that was answered.
+    ///
+    /// # Errors
+    /// Outages: nothing was changed.
+    pub async fn apply_request(
+        &mut self,
+        change: &ChangeRequest,
+        requested_by: &str,
+    ) -> Result<RequestAnswer, StoreError> {
+        let mut tx = self.client.transaction().await?;
+        let answer = requests::place_and_answer(&mut tx, change, requested_by).await?;
+        tx.commit().await?;
+        Ok(answer)
+    }
+
+    /// The answer to a request, if there is one.
     ///
     /// # Errors
     /// Outages.
-    pub async fn reset_source(&mut self, source: SourceName) -> Result<u64, StoreError> {
-        let tx = self.client.transaction().await?;
-        let tasks = tx
-            .execute(
-                "UPDATE runner.task SET payload_hash = NULL, parser_version = NULL, beginning_bytes = NULL,
-                     beginning_hash = NULL, beginning_until = NULL, answered_cycle = NULL,
-                     answered_locator = NULL, answered_outcome = NULL, extents = '{}'
-                 WHERE source = $1",
-                &[&source.as_str()],
-            )
-            .await?;
-        tx.execute(
-            "DELETE FROM runner.list_size WHERE source = $1",
-            &[&source.as_str()],
-        )
-        .await?;
-        tx.commit().await?;
-        Ok(tasks)
+    pub async fn request_answer(&mut self, id: i64) -> Result<Option<RequestAnswer>, StoreError> {
+        requests::read_answer(&self.client, id).await
     }
 
     /// Writes the sign of life that `status` and a second runner read, and with it that the database is this runner's;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schema::columns::MasterFields;
-use schema::store::{Batch, CycleKind, Portion, StoreError, Writer};
+use schema::store::{Batch, ChangeRequest, CycleKind, Portion, StoreError, Writer};
 use schema::task::{Beginning, PayloadHash};
 use schema::{Outcome, SourceName, TaskAnswer};
 
@@ -292,11 +292,11 @@ async fn a_beginning_is_remembered_and_forgotten_with_the_payload() {
     answer.beginning = Some(begins);
     world.next_cycle(TODAY, CycleKind::Daily).await;
     world.commit(vec![answer.clone()]).await;
-    let other = world.writer.reset_source(SourceName::Wealthmagik).await;
-    assert!(other.is_ok());
+    let wealthmagik = ChangeRequest::ResetSource(SourceName::Wealthmagik);
+    world.request(wealthmagik).await;
     assert_eq!(known_beginning(&mut world, &answer).await, Some(begins));
-    let reset = world.writer.reset_source(SourceName::Finnomena).await;
-    assert!(reset.is_ok());
+    let finnomena = ChangeRequest::ResetSource(SourceName::Finnomena);
+    world.request(finnomena).await;
     assert_eq!(known_beginning(&mut world, &answer).await, None);
 }
 
@@ -322,7 +322,10 @@ async fn the_writer_can_be_driven_from_any_thread() {
     } = world;
     let report = tokio::spawn(async move {
         let report = writer.commit(&cycle, &Batch::new(answers)).await.unwrap();
-        writer.remerge().await.unwrap();
+        writer
+            .apply_request(&ChangeRequest::Remerge, "a test")
+            .await
+            .unwrap();
         writer.close_cycle(&cycle, "").await.unwrap();
         report
     });

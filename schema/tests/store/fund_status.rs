@@ -2,7 +2,7 @@
 
 use jiff::civil::date;
 use schema::Outcome;
-use schema::store::{BatchReport, CycleKind, CycleRequest, Portion, Scope};
+use schema::store::{BatchReport, ChangeRequest, CycleKind, CycleRequest, Portion, Scope};
 
 use crate::world::{World, list, list_of, request};
 
@@ -123,11 +123,8 @@ async fn a_shrunken_list_is_no_answer() {
     // A yard-stick is only what a closed cycle took whole.
     let report = next_list(&mut world, 2, &[("A", true, "a"), ("B", true, "b")]).await;
     assert_eq!(report.breaches.len(), 1);
-    world
-        .writer
-        .reset_source(schema::SourceName::Finnomena)
-        .await
-        .unwrap();
+    let reset = ChangeRequest::ResetSource(schema::SourceName::Finnomena);
+    world.request(reset).await;
     let report = next_list(&mut world, 3, &[("A", true, "a"), ("B", true, "b")]).await;
     assert!(report.breaches.is_empty());
 }

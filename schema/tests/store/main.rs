@@ -16,6 +16,7 @@ mod order;
 mod planning;
 mod reading;
 mod real_series;
+mod requests;
 mod server;
 mod small_tables;
 mod standby;

@@ -3,11 +3,11 @@
 use jiff::civil::date;
 use schema::SourceName::{Finnomena, Wealthmagik};
 use schema::observation::News;
-use schema::store::{Batch, CycleKind, FundState, PieceState, PlanningState};
+use schema::store::{Batch, ChangeRequest, CycleKind, FundState, PieceState, PlanningState};
 use schema::{Outcome, Said, TaskAnswer, TaskId};
 
 use crate::server::{connect, fresh_database};
-use crate::world::{World, code, days, done, list, list_of, number, open, says, task};
+use crate::world::{TODAY, World, code, days, done, list, list_of, number, open, says, task};
 
 fn told(key: &str, day: i8, nav: &str) -> News {
     News {
@@ -200,7 +200,9 @@ async fn d8_news_change_no_status() {
 async fn a_source_that_is_reset_forgets_how_many_pages_there_were() {
     let mut world = World::new().await;
     world.commit(vec![list_of(&["A"]), page("1", &[])]).await;
-    world.writer.reset_source(Finnomena).await.unwrap();
+    let reset = ChangeRequest::ResetSource(Finnomena);
+    world.request(reset).await;
+    world.next_cycle(TODAY, CycleKind::Daily).await;
     let known = state(&mut world).await;
     let piece = known.pieces[&(Finnomena, TaskId::PIECES.to_owned())][&1];
     assert_eq!(piece, PieceState::default());

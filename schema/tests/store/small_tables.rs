@@ -4,7 +4,7 @@ use jiff::civil::date;
 use schema::SourceName::{Finnomena, SecFundcheck, Wealthmagik};
 use schema::columns::{FeeFields, MasterFields, StatisticsFields};
 use schema::observation::{CodeType, PortfolioKind, Said, SecurityCode};
-use schema::store::CycleKind;
+use schema::store::{ChangeRequest, CycleKind};
 use schema::{SourceName, TaskAnswer};
 
 use crate::world::{TODAY, World, done, fees, list_of, master, number, portfolio, says, task};
@@ -305,13 +305,15 @@ async fn remerge_finds_nothing_to_do_and_mends_a_damaged_row() {
     world
         .commit(vec![list_of(&["A"]), master("A", Finnomena, amc("FN"))])
         .await;
-    assert_eq!(world.writer.remerge().await.unwrap(), 0);
+    let remerged = world.request(ChangeRequest::Remerge).await;
+    assert!(remerged.contains("nothing was written"), "{remerged}");
     world
         .sql
         .batch_execute("UPDATE funds_master_info SET amc = 'by hand'")
         .await
         .unwrap();
-    assert_eq!(world.writer.remerge().await.unwrap(), 1);
+    let remerged = world.request(ChangeRequest::Remerge).await;
+    assert!(remerged.contains("1 row differed"), "{remerged}");
     assert_eq!(
         world.text("SELECT amc FROM funds_master_info").await,
         ["FN"]

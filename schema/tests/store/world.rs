@@ -7,8 +7,8 @@ use jiff::civil::{Date, date};
 use schema::columns::{FeeFields, ListingFields, MasterFields};
 use schema::observation::{DailyPoint, Observation, Portfolio, PortfolioKind, PortfolioRow, Said};
 use schema::store::{
-    Batch, BatchReport, BreachReport, Cycle, CycleKind, CycleRequest, CycleTotals, NewTask,
-    PlanningState, Scope, TABLES, Writer,
+    Batch, BatchReport, BreachReport, ChangeRequest, Cycle, CycleKind, CycleRequest, CycleTotals,
+    NewTask, PlanningState, Scope, TABLES, Writer,
 };
 use schema::{FundCode, Number, Outcome, SourceName, TaskAnswer, TaskId};
 
@@ -75,6 +75,14 @@ impl World {
             cycle,
             sql,
         }
+    }
+
+    /// Applies a request that a command makes; returns its answer.
+    pub async fn request(&mut self, change: ChangeRequest) -> String {
+        let name = format!("a test, {:?}", Instant::now());
+        let answered = self.writer.apply_request(&change, &name).await.unwrap();
+        assert!(answered.is_done, "{}", answered.answer);
+        answered.answer
     }
 
     /// Plans and commits the answers as one batch.

@@ -98,6 +98,18 @@ pub mod store {
             self.database.heartbeat(self.session).await
         }
 
+        /// No command requests anything.
+        ///
+        /// # Errors
+        /// None.
+        #[allow(
+            clippy::unused_async,
+            reason = "the same call as the real one, which reads requests"
+        )]
+        pub async fn answer_requests(&mut self) -> Result<Vec<AnsweredRequest>, StoreError> {
+            Ok(Vec::new())
+        }
+
         /// There is no other runner.
         ///
         /// # Errors

@@ -1,0 +1,213 @@
+//! A command that changes data: it takes the lock and applies its request itself, or, where a runner holds the lock, places the
+//! request and waits for that runner's answer.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use schema::store::{ChangeRequest, RequestAnswer, RequestDesk, StoreError, Writer};
+use tokio::time::{Instant, sleep};
+
+use crate::runner_settings::RunnerSettings;
+use crate::stop_signals::StopSignals;
+use crate::warehouse::{OpenError, START_PATIENCE, StartPatience, Warehouse, open_writer};
+
+use super::{CommandError, ProgramEnd, on_warehouse, say};
+
+/// How long a runner has to answer: it looks every few seconds, but a batch or another request may be in its hand.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(300);
+/// Pause between two looks for the answer.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Has the change applied, and prints the answer.
+///
+/// # Errors
+/// The database is away; the runner that holds it does not answer, or refuses the change; a signal.
+pub(super) async fn request(
+    settings: &RunnerSettings,
+    change: ChangeRequest,
+    stop: &StopSignals,
+) -> Result<ProgramEnd, CommandError> {
+    let placed = Cell::new(None);
+    let work = async |warehouse: &Warehouse| {
+        let requesting = Requesting {
+            settings,
+            warehouse,
+            change,
+            requested_by: this_process(),
+            placed: &placed,
+            stop,
+        };
+        stop.unless_requested(requesting.answer())
+            .await
+            .unwrap_or(Err(CommandError::Stopped))
+    };
+    let answer = on_warehouse(settings, stop, work)
+        .await
+        .map_err(|error| match placed.get() {
+            Some(id) => CommandError::RequestStays {
+                id,
+                command: change.command(),
+                is_stopped: matches!(error, CommandError::Stopped),
+                why: error.to_string(),
+            },
+            None => error,
+        })?;
+    if !answer.is_done {
+        return Err(CommandError::Unfit(answer.answer));
+    }
+    say(&answer.answer);
+    Ok(ProgramEnd::Done)
+}
+
+/// One command at work.
+struct Requesting<'command> {
+    settings: &'command RunnerSettings,
+    warehouse: &'command Warehouse,
+    change: ChangeRequest,
+    requested_by: String,
+    /// The number of the request while it waits for its answer.
+    placed: &'command Cell<Option<i64>>,
+    stop: &'command StopSignals,
+}
+
+impl Requesting<'_> {
+    /// Either is tried until one succeeds: a holder may come and go.
+    async fn answer(&self) -> Result<RequestAnswer, CommandError> {
+        let give_up = Instant::now() + ANSWER_PATIENCE;
+        let patience = StartPatience {
+            database: Some(START_PATIENCE),
+            other_runner: false,
+            lock: Duration::ZERO,
+            claims: false,
+        };
+        loop {
+            match open_writer(self.warehouse, patience, self.stop).await {
+                Ok(opened) => {
+                    let applied = self.apply_here(opened.writer).await;
+                    return applied.map_err(|error| self.failed(error));
+                }
+                Err(OpenError::Stopped) => return Err(CommandError::Stopped),
+                Err(OpenError::Store(StoreError::AnotherRunner { .. })) => {}
+                Err(OpenError::Store(error)) => return Err(self.failed(error)),
+            }
+            match self.wait_for_holder(give_up).await {
+                Ok(Some(answer)) => return Ok(answer),
+                // Nobody holds it any more.
+                Ok(None) => {}
+                // The database is away: it is waited for where the writer is opened.
+                Err(Waiting::Store(error)) if error.is_outage() && Instant::now() < give_up => {
+                    sleep(LOOK_EVERY).await;
+                }
+                Err(Waiting::Store(error)) => return Err(self.failed(error)),
+                Err(Waiting::Unfit(why)) => return Err(CommandError::Unfit(why)),
+            }
+        }
+    }
+
+    fn failed(&self, error: StoreError) -> CommandError {
+        CommandError::of_store(error, self.settings)
+    }
+
+    /// The lock is ours: applies what waits, this command's request after it.
+    async fn apply_here(&self, mut writer: Writer) -> Result<RequestAnswer, StoreError> {
+        writer.answer_requests().await?;
+        let answered = match self.placed.get() {
+            Some(id) => writer.request_answer(id).await?,
+            None => None,
+        };
+        let answer = match answered {
+            Some(answer) => answer,
+            None => {
+                writer
+                    .apply_request(&self.change, &self.requested_by)
+                    .await?
+            }
+        };
+        self.placed.set(None);
+        Ok(answer)
+    }
+
+    /// The answer of the runner that holds the database; `None` where no runner holds it any more.
+    async fn wait_for_holder(&self, give_up: Instant) -> Result<Option<RequestAnswer>, Waiting> {
+        let desk = RequestDesk::open(self.warehouse.connection()).await?;
+        let id = match self.placed.get() {
+            Some(id) => id,
+            None => {
+                let placed = desk.place(&self.change, &self.requested_by).await?;
+                let id = placed.ok_or_else(|| self.older_holder())?;
+                self.placed.set(Some(id));
+                tracing::info!(
+                    request = id,
+                    command = self.change.command(),
+                    "a runner holds the database: it applies the request within seconds"
+                );
+                id
+            }
+        };
+        loop {
+            if let Some(answer) = desk.answer(id).await? {
+                self.placed.set(None);
+                return Ok(Some(answer));
+            }
+            let Some(holder) = desk.holder().await? else {
+                return Ok(None);
+            };
+            if Instant::now() >= give_up {
+                return Err(Waiting::Unfit(format!(
+                    "no answer within {} s from the runner that holds the database ({holder})",
+                    ANSWER_PATIENCE.as_secs()
+                )));
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn older_holder(&self) -> Waiting {
+        Waiting::Unfit(format!(
+            "the runner that holds the database is of an older version, which takes no requests; nothing was changed; stop it, then repeat `master_runner {}`",
+            self.change.command()
+        ))
+    }
+}
+
+/// Why the wait for the holder's answer ended.
+enum Waiting {
+    Store(StoreError),
+    Unfit(String),
+}
+
+impl From<StoreError> for Waiting {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Who asks: user, host, process and its start, so that no two processes are called the same.
+fn this_process() -> String {
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid())
+        .ok()
+        .flatten()
+        .map_or_else(|| nix::unistd::geteuid().to_string(), |user| user.name);
+    let host = nix::unistd::gethostname().map_or_else(
+        |_| "an unknown host".to_owned(),
+        |host| host.to_string_lossy().into_owned(),
+    );
+    format!(
+        "{user}@{host}, process {}, {}",
+        std::process::id(),
+        Timestamp::now()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_calls_never_ask_under_one_name() {
+        let (one, two) = (this_process(), this_process());
+        assert!(one.contains('@') && one.contains(", process "), "{one}");
+        assert_ne!(one, two);
+    }
+}
