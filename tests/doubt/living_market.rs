@@ -67,8 +67,9 @@ impl LivingMarket {
 
     /// Market and tables as they are now.
     pub async fn keep(&self) -> Kept {
+        let market = self.world.replica.market().clone();
         Kept {
-            market: self.world.replica.market().clone(),
+            market,
             database: self.world.database.copy().await,
         }
     }

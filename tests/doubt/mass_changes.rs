@@ -194,7 +194,7 @@ fn key_of(table: &str) -> (usize, bool) {
     }
 }
 
-fn by_key<'row>(rows: &'row [Row], key: usize) -> BTreeMap<&'row [Option<String>], Vec<&'row Row>> {
+fn by_key(rows: &[Row], key: usize) -> BTreeMap<&[Option<String>], Vec<&Row>> {
     let mut grouped: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for row in rows {
         grouped.entry(&row[..key]).or_default().push(row);
