@@ -56,6 +56,8 @@ pub enum Command {
     Remerge(CommonArgs),
     /// Forget what is known of a source's payloads, so that the next cycle reads everything anew
     ResetSource(ResetSourceArgs),
+    /// Believe a change of the market that was refused; the next cycle takes it, nothing is fetched now
+    Accept(AcceptArgs),
 }
 
 /// Options that every command has.
@@ -138,6 +140,7 @@ impl Cli {
             Command::Probe(args) => args.common.clone(),
             Command::Psql(args) => args.common.clone(),
             Command::ResetSource(args) => args.common.clone(),
+            Command::Accept(args) => args.common.clone(),
         };
         (command, common)
     }
@@ -211,6 +214,17 @@ pub struct ResetSourceArgs {
     /// The source
     #[arg(value_name = "NAME", value_parser = read_source)]
     pub source: SourceName,
+}
+
+/// Options of `accept`.
+#[derive(Debug, Clone, Args)]
+pub struct AcceptArgs {
+    /// Options that every command has.
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// The breach's number, as the log and `status` show it
+    #[arg(value_name = "BREACH_ID")]
+    pub breach_id: i64,
 }
 
 /// `--cycle`.

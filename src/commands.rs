@@ -2,6 +2,7 @@
 //!
 //! What moves stands in the command's function, what a person reads is made by pure functions beside it.
 
+pub mod accept;
 mod change_request;
 pub mod check;
 pub mod explain;
@@ -149,6 +150,7 @@ pub async fn execute(
         Command::Probe(args) => probe::probe(&settings, &args, stop).await,
         Command::Psql(args) => psql::psql(&settings, &args, stop).await,
         Command::Remerge(_) => remerge::remerge(&settings, stop).await,
+        Command::Accept(args) => accept::accept(&settings, args.breach_id, stop).await,
         Command::ResetSource(args) => {
             reset_source::reset_source(&settings, args.source, stop).await
         }

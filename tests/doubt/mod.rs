@@ -3,6 +3,7 @@
 //! An undisturbed market raises no doubt, whatever happens to single funds. A whole market that changes at one stroke is not
 //! believed (D11): none of its values reaches the seven tables.
 
+mod accepting;
 mod living_market;
 mod mass_changes;
 mod undisturbed;

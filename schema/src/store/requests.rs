@@ -18,6 +18,7 @@ use tokio_postgres::{Client, Row};
 use crate::{SourceName, failpoint};
 
 use super::connection::{Queries as _, Transaction};
+use super::doubts::{self, BreachReport};
 use super::error::StoreError;
 use super::session::{self, Talking};
 use super::{remerge, resets};
@@ -32,6 +33,8 @@ pub enum ChangeRequest {
     Remerge,
     /// Forgets what is known of a source's pages, so that the next cycle reads all of them in full.
     ResetSource(SourceName),
+    /// Believes a change of the market that was refused, by the number of its breach (D11).
+    Accept(i64),
 }
 
 /// What became of applying a request.
@@ -39,7 +42,6 @@ pub(super) enum Applied {
     /// It is applied; the sentence says what changed.
     Done(String),
     /// It does not fit what is stored; nothing was changed.
-    #[allow(dead_code, reason = "every variant so far fits any warehouse")]
     Refused(String),
 }
 
@@ -50,16 +52,18 @@ impl ChangeRequest {
         match self {
             Self::Remerge => "remerge",
             Self::ResetSource(_) => "reset-source",
+            Self::Accept(_) => "accept",
         }
     }
 
     /// Every command, for the answer to an unknown one.
-    const COMMANDS: [&str; 2] = ["remerge", "reset-source"];
+    const COMMANDS: [&str; 3] = ["remerge", "reset-source", "accept"];
 
     fn arguments(&self) -> Value {
         match self {
             Self::Remerge => json!({}),
             Self::ResetSource(source) => json!({ "source": source.as_str() }),
+            Self::Accept(breach_id) => json!({ "breach_id": breach_id }),
         }
     }
 
@@ -83,6 +87,14 @@ impl ChangeRequest {
                         )
                     })
             }
+            "accept" => {
+                let found = &arguments["breach_id"];
+                found.as_i64().map(Self::Accept).ok_or_else(|| {
+                    format!(
+                        "accept: expected the argument `breach_id` to be the number of a breach, found {found}; nothing was changed"
+                    )
+                })
+            }
             unknown => Err(format!(
                 "the runner that holds the database does not know the command `{unknown}`, it knows {}; nothing was changed; a newer version may know it",
                 names(Self::COMMANDS)
@@ -97,6 +109,10 @@ impl ChangeRequest {
                 let reset = resets::reset(tx, *source).await?;
                 reset_answer(*source, reset)
             }
+            Self::Accept(breach_id) => match doubts::accept(tx, *breach_id).await? {
+                Some(breach) => accepted(&breach),
+                None => return Ok(Applied::Refused(no_such_breach(*breach_id))),
+            },
         }))
     }
 }
@@ -113,6 +129,19 @@ fn remerged(changed: u64) -> String {
     };
     format!(
         "The small tables were derived from the observations: {found}. (The daily series is not kept as observations and stays as it is.)"
+    )
+}
+
+fn accepted(breach: &BreachReport) -> String {
+    format!(
+        "Breach {} of {} is accepted: the next cycle that reads this page takes the change, and every later one is compared with it. Nothing was fetched. `master_runner --once` asks for the refused pages now. It was: {}",
+        breach.id, breach.source, breach.message
+    )
+}
+
+fn no_such_breach(breach_id: i64) -> String {
+    format!(
+        "no open breach has the number {breach_id}: it was accepted before, or the site recovered; nothing was changed; `master_runner status` lists the open ones"
     )
 }
 

@@ -89,21 +89,6 @@ impl Writer {
         Ok(reports)
     }
 
-    /// Accepts a breach: the next cycle that reads its page takes the change. Nothing is fetched. `None`: no open breach
-    /// has this number.
-    ///
-    /// # Errors
-    /// Outages.
-    pub async fn accept_breach(
-        &mut self,
-        breach_id: i64,
-    ) -> Result<Option<BreachReport>, StoreError> {
-        let tx = self.client.transaction().await?;
-        let accepted = doubts::accept(&tx, breach_id).await?;
-        tx.commit().await?;
-        Ok(accepted)
-    }
-
     /// Begins or resumes a cycle: the open one of this date, kind and scope; on a closed one its failed tasks, if
     /// asked for; else a new pass.
     ///

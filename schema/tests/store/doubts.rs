@@ -4,7 +4,7 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use schema::columns::StatisticsFields;
 use schema::observation::Said;
-use schema::store::{BatchReport, BreachReport, CycleKind, CycleTotals};
+use schema::store::{BatchReport, BreachReport, ChangeRequest, CycleKind, CycleTotals};
 use schema::{Outcome, SourceName, TaskAnswer, TaskId};
 
 use crate::world::{TODAY, World, days, done, list, number, says, task};
@@ -519,31 +519,15 @@ async fn an_accepted_breach_lets_the_next_cycle_take_the_change_and_no_more() {
     let zeroed = || (0..FUNDS).map(|at| statistics(at, "0")).collect();
     world.commit(zeroed()).await;
     let [breach] = world.judge().await.try_into().unwrap();
-    assert!(
-        world
-            .writer
-            .accept_breach(breach.id + 1)
-            .await
-            .unwrap()
-            .is_none()
-    );
-    assert!(
-        world
-            .writer
-            .accept_breach(breach.id)
-            .await
-            .unwrap()
-            .is_some()
-    );
-    assert!(
-        world
-            .writer
-            .accept_breach(breach.id)
-            .await
-            .unwrap()
-            .is_none(),
-        "it is accepted once"
-    );
+    for (id, by, is_done) in [
+        (breach.id + 1, "one", false),
+        (breach.id, "two", true),
+        (breach.id, "three", false),
+    ] {
+        let request = ChangeRequest::Accept(id);
+        let answer = world.writer.apply_request(&request, by).await.unwrap();
+        assert_eq!(answer.is_done, is_done, "{by}: {}", answer.answer);
+    }
     next_date(&mut world).await;
     world.commit(zeroed()).await;
     world.judge().await;

@@ -1,0 +1,22 @@
+//! `master_runner accept BREACH_ID`: believes a change of the market that was refused (D11).
+
+use schema::store::ChangeRequest;
+
+use crate::runner_settings::RunnerSettings;
+use crate::stop_signals::StopSignals;
+
+use super::change_request::request;
+use super::{CommandError, ProgramEnd};
+
+/// Accepts the breach, by the runner that holds the database if there is one. Nothing is fetched: the next cycle that reads
+/// the page takes the change.
+///
+/// # Errors
+/// There is no open breach of this number; the database is away; the runner that holds it does not answer.
+pub async fn accept(
+    settings: &RunnerSettings,
+    breach_id: i64,
+    stop: &StopSignals,
+) -> Result<ProgramEnd, CommandError> {
+    request(settings, ChangeRequest::Accept(breach_id), stop).await
+}
