@@ -13,7 +13,6 @@ pub mod remerge;
 pub mod reset_source;
 pub mod status;
 
-use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
@@ -24,7 +23,7 @@ use schema::store::{Reader, StoreError};
 use crate::cli::Command;
 use crate::cycle_report::RunOutcome;
 use crate::embedded_postgres::EmbeddedError;
-use crate::progress::LogWriter;
+use crate::output::{LogWriter, print_result};
 use crate::psql::PsqlError;
 use crate::run::run;
 use crate::runner_settings::{DatabaseSettings, RunnerSettings};
@@ -143,7 +142,9 @@ pub async fn execute(
     stop: &StopSignals,
 ) -> ProgramEnd {
     let ended = match command {
-        Command::Run(args) => return ProgramEnd::Run(run(settings, args, log, stop).await),
+        Command::Run(args) => {
+            return ProgramEnd::Run(run(settings, args, log, stop).await);
+        }
         Command::Check(args) => check::check(&settings, args.config.as_deref(), stop).await,
         Command::Status(_) => status::status(&settings, stop).await,
         Command::Explain(args) => explain::explain(&settings, &args.code, stop).await,
@@ -156,12 +157,7 @@ pub async fn execute(
         }
     };
     ended.unwrap_or_else(|error| {
-        // Standard error that is gone has no reader.
-        let _ = writeln!(
-            std::io::stderr(),
-            "{}",
-            without_passwords(&error.to_string())
-        );
+        log.message(&without_passwords(&error.to_string()));
         match error {
             CommandError::Stopped
             | CommandError::RequestStays {
@@ -172,10 +168,9 @@ pub async fn execute(
     })
 }
 
-/// Prints for the person who asked.
+/// Prints a result of the command; waits for no reader.
 fn say(text: &str) {
-    // Standard output that is gone (`| head`) has no reader.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    print_result(text);
 }
 
 /// Where the warehouse is, without password.

@@ -7,6 +7,7 @@ pub mod cycle;
 pub mod cycle_plan;
 pub mod cycle_report;
 pub mod embedded_postgres;
+pub mod output;
 pub mod progress;
 pub mod psql;
 pub mod run;

@@ -1,12 +1,12 @@
 //! The program: one table from command to function, and the exit code.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use clap::Parser as _;
 use master_runner::cli::{Cli, Command, LogFormat};
 use master_runner::commands::execute;
-use master_runner::progress::LogWriter;
+use master_runner::output::{LogWriter, finish_results, print_result};
 use master_runner::stop_signals::StopSignals;
 use tracing_subscriber::EnvFilter;
 
@@ -25,19 +25,53 @@ fn run_program() -> u8 {
     let stop = StopSignals::listen();
     // Faults that tests inject; an ordinary build has none.
     let _failpoints = schema::failpoint::from_environment();
-    let (command, common) = Cli::parse().into_command();
+    let (code, log) = match Cli::try_parse() {
+        Ok(cli) => execute_command(cli, &stop),
+        Err(unparsed) => explain_command_line(&unparsed),
+    };
+    stop.set_exit_code(code);
+    finish_results(&stop);
+    log.finish();
+    code
+}
+
+/// Help and version are results; anything else is a wrong command line.
+fn explain_command_line(unparsed: &clap::Error) -> (u8, LogWriter) {
+    let log = LogWriter::start(false);
+    let is_result = !unparsed.use_stderr();
+    let ansi = match is_result {
+        true => std::io::stdout().is_terminal(),
+        false => std::io::stderr().is_terminal(),
+    };
+    let text = unparsed.render();
+    let text = if ansi && std::env::var_os("NO_COLOR").is_none() {
+        text.ansi().to_string()
+    } else {
+        text.to_string()
+    };
+    if is_result {
+        print_result(text.trim_end());
+    } else {
+        log.message(text.trim_end());
+    }
+    (u8::try_from(unparsed.exit_code()).unwrap_or(1), log)
+}
+
+fn execute_command(cli: Cli, stop: &StopSignals) -> (u8, LogWriter) {
+    let (command, common) = cli.into_command();
     let settings = match common.settings() {
         Ok(settings) => settings,
         Err(error) => {
-            // Standard error that is gone has no reader.
-            let _ = writeln!(std::io::stderr(), "{error}");
-            return BAD_CONFIGURATION;
+            let log = LogWriter::start(false);
+            log.message(&error.to_string());
+            return (BAD_CONFIGURATION, log);
         }
     };
     stop.set_deadline(settings.supervision.shutdown);
     let with_bars = matches!(&command, Command::Run(args) if !args.no_progress && args.common.log == LogFormat::Text);
-    let log = LogWriter::new(with_bars);
-    // What a command has to say stands on standard output; beside a run, only trouble is worth a line.
+    let log = LogWriter::start(with_bars);
+    log.report_panics();
+    // A command prints its result on standard output: beside it only trouble is logged.
     let level = if matches!(&command, Command::Run(_)) {
         "info"
     } else {
@@ -46,10 +80,10 @@ fn run_program() -> u8 {
     start_log(common.log, level, log.clone());
     let system = actix::System::with_tokio_rt(runtime);
     let code = system
-        .block_on(execute(command, settings, log, &stop))
+        .block_on(execute(command, settings, log.clone(), stop))
         .exit_code();
     std::mem::forget(system);
-    code
+    (code, log)
 }
 
 /// How long a thread that has read or encoded something waits for more. Whoever is needed now is there or is started in no

@@ -1,7 +1,6 @@
 //! What a person sees while a cycle runs: a bar a source on a terminal, a line now and then without one.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +8,9 @@ use actix::Addr;
 use actors::messages::ReadSnapshot;
 use actors::snapshot::{Snapshot, SourceProgress};
 use actors::supervisor::Supervisor;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use schema::SourceName;
-use tracing_subscriber::fmt::MakeWriter;
+
+use crate::output::{Bar, LogWriter};
 
 /// How often bars are drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
@@ -32,100 +31,49 @@ pub struct SourceRate {
 /// Tells the rates now.
 pub type ReadRates = Arc<dyn Fn() -> BTreeMap<SourceName, SourceRate> + Send + Sync>;
 
-/// Where log lines go: above the bars where there are bars.
-#[derive(Debug, Clone)]
-pub struct LogWriter {
-    bars: Option<MultiProgress>,
-}
-
-impl LogWriter {
-    /// With bars only where standard error is a terminal and they are wanted.
-    #[must_use]
-    pub fn new(wanted: bool) -> Self {
-        let bars = (wanted && io::stderr().is_terminal()).then(MultiProgress::new);
-        Self { bars }
-    }
-}
-
-/// One log line on its way out.
-#[derive(Debug)]
-pub struct LogLine {
-    bars: Option<MultiProgress>,
-}
-
-impl io::Write for LogLine {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &self.bars {
-            Some(bars) => bars.suspend(|| io::stderr().write(bytes)),
-            None => io::stderr().write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
-    }
-}
-
-impl<'writer> MakeWriter<'writer> for LogWriter {
-    type Writer = LogLine;
-
-    fn make_writer(&'writer self) -> Self::Writer {
-        LogLine {
-            bars: self.bars.clone(),
-        }
-    }
-}
-
 /// Shows a run until the returned future is dropped.
-pub async fn show(supervisor: Addr<Supervisor>, rates: ReadRates, writer: LogWriter) {
-    match writer.bars {
-        Some(bars) => draw_bars(&supervisor, &rates, &bars).await,
-        None => log_lines(&supervisor, &rates).await,
+pub async fn show(supervisor: Addr<Supervisor>, rates: ReadRates, log: LogWriter) {
+    if log.has_bars() {
+        draw_bars(&supervisor, &rates, &log).await;
+    } else {
+        log_lines(&supervisor, &rates).await;
     }
 }
 
-async fn draw_bars(supervisor: &Addr<Supervisor>, rates: &ReadRates, bars: &MultiProgress) {
-    let mut drawn: BTreeMap<SourceName, ProgressBar> = BTreeMap::new();
-    let clear = ClearOnDrop(bars.clone());
+async fn draw_bars(supervisor: &Addr<Supervisor>, rates: &ReadRates, log: &LogWriter) {
+    let clear = ClearOnDrop(log.clone());
     loop {
         tokio::time::sleep(DRAW_EVERY).await;
         let Ok(snapshot) = supervisor.send(ReadSnapshot).await else {
             break;
         };
-        let rates = rates();
-        for (source, progress) in &snapshot.sources {
-            let bar = drawn
-                .entry(*source)
-                .or_insert_with(|| bars.add(new_bar(*source)));
-            // Until the plan of the funds is committed there is nothing to be a percentage of.
-            if progress.planned > 1 {
-                bar.set_length(u64::try_from(progress.planned).unwrap_or(u64::MAX));
-                bar.set_position(u64::try_from(progress.ended()).unwrap_or(u64::MAX));
-            }
-            bar.set_message(words(progress, rates.get(source), &snapshot));
-        }
+        log.show_bars(bars(&snapshot, &rates()));
     }
     drop(clear);
 }
 
-struct ClearOnDrop(MultiProgress);
+/// A bar for each source.
+fn bars(snapshot: &Snapshot, rates: &BTreeMap<SourceName, SourceRate>) -> Vec<Bar> {
+    let bars = snapshot.sources.iter().map(|(source, progress)| Bar {
+        name: source.as_str().to_owned(),
+        // Until the plan of the funds is committed there is nothing to be a percentage of.
+        position: (progress.planned > 1).then(|| {
+            (
+                u64::try_from(progress.ended()).unwrap_or(u64::MAX),
+                u64::try_from(progress.planned).unwrap_or(u64::MAX),
+            )
+        }),
+        message: words(progress, rates.get(source), snapshot),
+    });
+    bars.collect()
+}
+
+struct ClearOnDrop(LogWriter);
 
 impl Drop for ClearOnDrop {
     fn drop(&mut self) {
-        // A terminal that is gone need not be cleared.
-        let _ = self.0.clear();
+        self.0.show_bars(Vec::new());
     }
-}
-
-fn new_bar(source: SourceName) -> ProgressBar {
-    let bar = ProgressBar::no_length();
-    if let Ok(style) =
-        ProgressStyle::with_template("{prefix:<14} [{bar:32}] {pos:>6}/{len:<6} {msg}")
-    {
-        bar.set_style(style.progress_chars("=> "));
-    }
-    bar.set_prefix(source.as_str());
-    bar
 }
 
 async fn log_lines(supervisor: &Addr<Supervisor>, rates: &ReadRates) {

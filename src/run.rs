@@ -1,7 +1,6 @@
 //! The main job: `master_runner [run]`, once or by the schedule.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
@@ -20,7 +19,8 @@ use tokio::sync::watch;
 use crate::cli::{CycleChoice, RunArgs};
 use crate::cycle::{CycleEnd, CycleRunner};
 use crate::cycle_report::{PageCounts, RunFacts, RunOutcome, peak_memory_bytes, summary};
-use crate::progress::{LogWriter, show};
+use crate::output::{LogWriter, print_result_after};
+use crate::progress::show;
 use crate::runner_settings::RunnerSettings;
 use crate::scheduler::{CycleOutcome, ScheduledWork, WallClock, run_by_schedule};
 use crate::sites::Sites;
@@ -136,7 +136,7 @@ async fn run_on(
         supervisor.clone(),
         stopping,
     ));
-    let shown = actix::spawn(show(supervisor.clone(), sites.read_rates(), log));
+    let shown = actix::spawn(show(supervisor.clone(), sites.read_rates(), log.clone()));
     let runner = CycleRunner {
         supervisor: supervisor.clone(),
         pages: sites.pages(),
@@ -154,6 +154,7 @@ async fn run_on(
         runner,
         supervisor,
         stop,
+        log,
     };
     let outcome = if args.once {
         job.once().await
@@ -176,6 +177,7 @@ struct Job<'run> {
     runner: CycleRunner,
     supervisor: Addr<Supervisor>,
     stop: &'run StopSignals,
+    log: LogWriter,
 }
 
 impl Job<'_> {
@@ -322,8 +324,7 @@ impl Job<'_> {
             restarts,
             psql: psql_line(self.args.common.config.as_deref()),
         };
-        // A reader who is gone does not change how the run came out.
-        let _ = writeln!(std::io::stdout(), "{}", summary(end, &facts));
+        print_result_after(&self.log, &summary(end, &facts));
     }
 }
 

@@ -3,7 +3,6 @@
 //! They are heard on a thread of their own: whatever the rest of the program is busy with or hangs in (a log whose reader
 //! has stalled, a server that does not start), the wish is noted, and the process is gone when the deadline has passed.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,11 +12,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::cycle_report::RunOutcome;
+use crate::output::last_words;
 
 /// Holds until the configuration has said how long a stop may take.
 const USUAL_DEADLINE: Duration = Duration::from_secs(30);
-/// How long the last words of a process that is past its deadline may take: their reader may have stalled.
-const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Whether the program is to stop; cheap to clone.
 #[derive(Debug, Clone)]
@@ -56,11 +54,9 @@ impl StopSignals {
                 .unwrap_or_else(|error| Err(std::io::Error::other(error)))
         });
         if let Err(error) = outcome {
-            // Standard error that is gone has no reader.
-            let _ = writeln!(
-                std::io::stderr(),
+            last_words(format!(
                 "signals cannot be listened to ({error}): only kill -9 stops this process; that loses nothing"
-            );
+            ));
         }
         Self(shared)
     }
@@ -177,15 +173,9 @@ async fn past_the_deadline(shared: &Shared, first: Option<Instant>) {
 }
 
 fn end_the_process(shared: &Shared) -> ! {
-    let speaking = std::thread::spawn(|| {
-        let _ = writeln!(
-            std::io::stderr(),
-            "the stop took longer than supervision.shutdown_secs: the process is ended; what was not acknowledged is asked again by the next start"
-        );
-    });
-    let began = Instant::now();
-    while !speaking.is_finished() && began.elapsed() < LAST_WORDS {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    last_words(
+        "the stop took longer than supervision.shutdown_secs: the process is ended; the next start fetches what was not acknowledged"
+            .to_owned(),
+    );
     std::process::exit(i32::from(shared.exit_code.load(Ordering::Acquire)))
 }

@@ -14,6 +14,7 @@ mod main_job;
 mod modes_differ;
 mod news;
 mod operation;
+mod output;
 mod politeness;
 mod private_server;
 mod python_lessons;

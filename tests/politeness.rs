@@ -259,19 +259,25 @@ async fn p1_a_throttled_host_is_asked_at_half_the_rate() {
     );
 }
 
+/// P1: every request names the project and its version, and the contact only where one is configured.
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_the_user_agent_is_the_truth_with_a_contact() {
-    let mut world = World::plain(6).await;
-    world.settings.more = "user_agent_contact: \"operator@example.org\",".to_owned();
-    world.run(&["--once", "--cycle", "monthly"]).await.exits(0);
-    let log = world.replica.log();
-    let user_agents = log.user_agents();
-    let expected = format!(
-        "master_runner/{} (+operator@example.org)",
-        env!("CARGO_PKG_VERSION")
-    );
-    // P4: one name, on every request, robots.txt included.
-    assert_eq!(user_agents, BTreeSet::from([expected.as_str()]));
+async fn the_user_agent_names_the_program_and_no_invented_contact() {
+    let program = concat!("master_runner/", env!("CARGO_PKG_VERSION"));
+    for (setting, expected) in [
+        ("", program.to_owned()),
+        ("user_agent_contact: None,", program.to_owned()),
+        (
+            "user_agent_contact: \"operator@example.org\",",
+            format!("{program} (+operator@example.org)"),
+        ),
+    ] {
+        let mut world = World::plain(6).await;
+        setting.clone_into(&mut world.settings.more);
+        world.run(&["--once", "--cycle", "monthly"]).await.exits(0);
+        let log = world.replica.log();
+        // P4: one name, on every request, robots.txt included.
+        assert_eq!(log.user_agents(), BTreeSet::from([expected.as_str()]));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ use schema::{Observation, Said, SourceName, TaskId};
 use sources::page::Stage;
 use sources::payload::pdf_text::{self, PdfTextError};
 use sources::site::{ReadContext, Reading};
+use sources::transport::user_agent;
 use tokio::time::Instant;
 
 use crate::embedded_postgres::{EmbeddedError, EmbeddedPostgres, Found};
@@ -61,7 +62,10 @@ async fn try_everything(
         say(&line(&one));
         tried.push(one);
     };
-    tell("configuration", Ok(configuration(config)));
+    tell(
+        "configuration",
+        Ok(configuration(config, &settings.user_agent_contact)),
+    );
     let (database, known_code) = database(settings, stop).await?;
     tell("database", database);
     if sites.may_use_browser() {
@@ -116,12 +120,18 @@ async fn try_everything(
     })
 }
 
-fn configuration(config: Option<&Path>) -> String {
-    match config {
+fn configuration(config: Option<&Path>, contact: &str) -> String {
+    let file = match config {
         Some(path) => format!("{} is sound", path.display()),
         None if Path::new("runner.ron").exists() => "runner.ron is sound".to_owned(),
         None => "there is no runner.ron; the built-in values are used".to_owned(),
-    }
+    };
+    let recommended = if contact.is_empty() {
+        "; recommended: set user_agent_contact to your e-mail or web address, so that the sites can reach you"
+    } else {
+        ""
+    };
+    format!("{file}; User-Agent `{}`{recommended}", user_agent(contact))
 }
 
 /// The database, and a fund that the warehouse holds.

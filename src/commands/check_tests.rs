@@ -124,3 +124,28 @@ fn no_line_shows_a_password() {
     });
     assert!(!shown.contains("hunter2"), "{shown}");
 }
+
+#[test]
+fn a_contact_is_recommended_where_none_is_configured() {
+    let path = Path::new("/etc/runner.ron");
+    for (contact, agent_ends, recommended) in [
+        ("", "master_runner/", true),
+        ("me@example.org", "(+me@example.org)`", false),
+        (
+            "https://example.org/bot",
+            "(+https://example.org/bot)`",
+            false,
+        ),
+    ] {
+        let text = configuration(Some(path), contact);
+        assert!(
+            text.contains(agent_ends) && text.contains("master_runner/"),
+            "{text}"
+        );
+        assert_eq!(
+            text.contains("set user_agent_contact"),
+            recommended,
+            "{text}"
+        );
+    }
+}

@@ -77,17 +77,24 @@ fn runner_block(text: &mut String, status: &Status, schedule: &Schedule) {
         Some(runner) if runner.holds_lock => writeln!(
             text,
             "runner      {} is at work since {}",
-            runner.runner,
+            program_of(&runner.runner),
             shown_time(runner.started_at, &schedule.timezone)
         ),
         Some(runner) => writeln!(
             text,
             "runner      none at work; the last was {}, started {}",
-            runner.runner,
+            program_of(&runner.runner),
             shown_time(runner.started_at, &schedule.timezone)
         ),
         None => writeln!(text, "runner      none has worked on this database yet"),
     };
+}
+
+/// A runner's name without the moment it was started, which is shown in the schedule's time zone.
+fn program_of(runner: &str) -> &str {
+    runner
+        .split_once(", started ")
+        .map_or(runner, |(program, _)| program)
 }
 
 fn due_line(text: &mut String, status: &Status, schedule: &Schedule, now: &Zoned) {

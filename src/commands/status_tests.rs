@@ -41,7 +41,7 @@ fn standing() -> Standing {
         status: Status {
             schema_version: 1,
             runner: Some(RunnerStatus {
-                runner: "master_runner 0.1.0, process 7".to_owned(),
+                runner: "master_runner 0.1.0, process 7, started 2026-10-14T20:00:00Z".to_owned(),
                 started_at: at("2026-10-14T20:00:00Z"),
                 doing: "starting".to_owned(),
                 beat_at: at("2026-10-14T20:00:00Z"),
@@ -136,4 +136,29 @@ fn a_new_warehouse_says_that_no_cycle_has_run() {
     standing.status.schedule = ScheduleFacts::default();
     let text = shown(&standing, &schedule(), &Zoned::now());
     assert!(text.contains("No cycle has run yet"), "{text}");
+}
+
+/// The heartbeat's name of a runner holds its start, too.
+#[test]
+fn the_start_of_a_runner_is_shown_once() {
+    let now = at("2026-10-15T05:00:00Z").to_zoned(TimeZone::UTC);
+    for (holds_lock, expected) in [
+        (true, "is at work since 2026-10-15 03:00"),
+        (false, "process 7, started 2026-10-15 03:00"),
+    ] {
+        let mut standing = standing();
+        let mut runner = standing.status.runner.take().expect("a runner");
+        runner.holds_lock = holds_lock;
+        standing.status.runner = Some(runner);
+        let text = shown(&standing, &schedule(), &now);
+        let line = text.lines().next().expect("a line");
+        assert!(line.ends_with(expected), "{line}");
+        assert_eq!(line.matches("2026").count(), 1, "{line}");
+        assert_eq!(
+            line.matches("started").count(),
+            usize::from(!holds_lock),
+            "{line}"
+        );
+    }
+    assert_eq!(program_of("an older runner"), "an older runner");
 }

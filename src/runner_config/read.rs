@@ -100,6 +100,8 @@ impl RunnerConfig {
     /// # Errors
     /// The first place that is no RON, an unknown key, or a value of another type.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        // Windows editors begin UTF-8 files with a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         ron::Options::default()
             .with_default_extension(Extensions::IMPLICIT_SOME)
             .from_str(text)
@@ -109,9 +111,9 @@ impl RunnerConfig {
 
 /// The text of a file that is no larger than a configuration can be; `/dev/zero` has no end.
 fn read_bounded(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let file = std::fs::File::open(path)?;
-    let read = file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    let read = file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if read as u64 > MAX_BYTES {
         let reason = format!("it is larger than {MAX_BYTES} bytes, which no configuration is");
         return Err(std::io::Error::new(
@@ -119,7 +121,33 @@ fn read_bounded(path: &Path) -> std::io::Result<String> {
             reason,
         ));
     }
-    Ok(text)
+    text_of(bytes).map_err(|reason| std::io::Error::new(std::io::ErrorKind::InvalidData, reason))
+}
+
+/// The text of a file in UTF-8; else the encoding that was found, or the place of the first wrong byte.
+fn text_of(bytes: Vec<u8>) -> Result<String, String> {
+    // UTF-32 first: its little-endian mark begins with that of UTF-16. A file without a mark begins with an ASCII
+    // character, whose other bytes are 0 in these encodings.
+    let encoding = match *bytes {
+        [0xFF, 0xFE, 0, 0, ..]
+        | [0, 0, 0xFE, 0xFF, ..]
+        | [0, 0, 0, 1..=0x7F, ..]
+        | [1..=0x7F, 0, 0, 0, ..] => Some("UTF-32"),
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, 1..=0x7F, ..] | [1..=0x7F, 0, ..] => {
+            Some("UTF-16")
+        }
+        _ => None,
+    };
+    if let Some(encoding) = encoding {
+        return Err(format!(
+            "it is encoded in {encoding}, expected UTF-8; save it as UTF-8 (in Notepad: Save as, Encoding: UTF-8)"
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line} is not UTF-8 text; save the file as UTF-8")
+    })
 }
 
 fn unreadable(path: &Path, text: &str, error: &ron::error::SpannedError) -> ConfigError {
@@ -321,6 +349,59 @@ mod tests {
             .expect_err("named")
             .to_string();
         assert!(error.contains("/nowhere/runner.ron"), "{error}");
+    }
+
+    #[test]
+    fn utf_8_with_a_byte_order_mark_is_read_and_other_encodings_are_named() {
+        let text = "(\n    mode: 3, // โหมด\n)\n";
+        let utf_16 = |order: fn(u16) -> [u8; 2], mark: &str| -> Vec<u8> {
+            let marked = format!("{mark}{text}");
+            marked.encode_utf16().flat_map(order).collect()
+        };
+        let utf_32 = |order: fn(u32) -> [u8; 4], mark: &str| -> Vec<u8> {
+            let marked = format!("{mark}{text}");
+            marked.chars().flat_map(|c| order(u32::from(c))).collect()
+        };
+        let mut latin = b"(\n mode: 3, // caf".to_vec();
+        latin.extend([0xE9, b'\n', b')']);
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("runner.ron");
+        for (bytes, refused) in [
+            (text.as_bytes().to_vec(), None),
+            (format!("\u{feff}{text}").into_bytes(), None),
+            (
+                format!("\u{feff}{text}").replace('\n', "\r\n").into_bytes(),
+                None,
+            ),
+            (utf_16(u16::to_le_bytes, "\u{feff}"), Some("UTF-16")),
+            (utf_16(u16::to_be_bytes, "\u{feff}"), Some("UTF-16")),
+            (utf_16(u16::to_le_bytes, ""), Some("UTF-16")),
+            (utf_16(u16::to_be_bytes, ""), Some("UTF-16")),
+            (utf_32(u32::to_le_bytes, "\u{feff}"), Some("UTF-32")),
+            (utf_32(u32::to_be_bytes, ""), Some("UTF-32")),
+            (latin, Some("line 2 is not UTF-8")),
+        ] {
+            std::fs::write(&path, bytes).expect("written");
+            match (RunnerConfig::load(&path, true), refused) {
+                (Ok(config), None) => {
+                    assert_eq!(
+                        config,
+                        RunnerConfig::parse(&path, "(mode: 3)").expect("right")
+                    );
+                }
+                (Err(error), Some(words)) => {
+                    let said = error.to_string();
+                    assert!(
+                        said.contains(words) && said.contains("runner.ron"),
+                        "{said}"
+                    );
+                }
+                (found, refused) => panic!("{refused:?}: {found:?}"),
+            }
+        }
+        // A mark does not move the place of an error.
+        let place = said("\u{feff}(modus: 1)");
+        assert!(place.starts_with("runner.ron:1:7"), "{place}");
     }
 
     #[test]

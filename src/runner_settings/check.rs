@@ -396,19 +396,10 @@ fn sizes(
     })
 }
 
-/// Who the sites can write to. The host's name is no secret to a site that is asked from it.
+/// Whom a site's operator can write to; empty: nobody was configured, and no contact is sent.
 fn contact(found: &mut Findings, said: Option<&str>) -> Option<String> {
     let Some(contact) = said else {
-        let host = nix::unistd::gethostname().ok().and_then(|name| {
-            let name = name.into_string().ok()?;
-            name.chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
-                .then_some(name)
-        });
-        return Some(format!(
-            "operator@{}",
-            host.as_deref().unwrap_or("localhost")
-        ));
+        return Some(String::new());
     };
     let reachable =
         contact.contains('@') || contact.starts_with("https://") || contact.starts_with("http://");

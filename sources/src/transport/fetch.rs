@@ -305,7 +305,7 @@ impl Transport {
                     started.failed(&text);
                     Nothing::Failed(text)
                 }
-                Blame::Browser => Nothing::Failed(text),
+                Blame::Browser | Blame::Machine => Nothing::Failed(text),
                 Blame::OutOfOrder => Nothing::GivenUp(text),
                 Blame::Final => {
                     started.succeeded();
@@ -346,7 +346,7 @@ pub(super) const fn is_redirect(status: u16) -> bool {
 fn blamed_on_us(WireFailure { text, blame }: WireFailure) -> Nothing {
     match blame {
         Blame::Final => Nothing::Final(text),
-        Blame::Host | Blame::Browser => Nothing::Failed(text),
+        Blame::Host | Blame::Browser | Blame::Machine => Nothing::Failed(text),
         Blame::OutOfOrder => Nothing::GivenUp(text),
     }
 }

@@ -1,6 +1,7 @@
 //! Firefox as a guest behaves: truthful User-Agent, no images, nothing from other hosts, no telemetry, no downloads;
 //! and the directory in which its profiles live and die.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tempfile::TempDir;
 use url::Url;
 
 use super::processes;
+use super::proxy::{NOWHERE, Proxies};
 
 /// Every profile directory is named so; only these are ever swept.
 const PREFIX: &str = "master_runner-firefox-";
@@ -121,8 +123,11 @@ const OFF: [&str; 32] = [
 ];
 
 /// Switched on. A download lands beside the profile, unasked, where it is seen and ends the visit.
-const ON: [&str; 5] = [
+const ON: [&str; 7] = [
     "network.proxy.allow_hijacking_localhost",
+    // A SOCKS proxy resolves the sites' names: this machine may not be able to.
+    "network.proxy.socks_remote_dns",
+    "network.proxy.socks5_remote_dns",
     "network.dns.disablePrefetch",
     "dom.disable_open_during_load",
     "browser.download.useDownloadDir",
@@ -162,17 +167,25 @@ fn preferences(user_agent: &str, own_hosts: &[Url]) -> Value {
     Value::Object(preferences)
 }
 
-/// A proxy script that leads every foreign host to a port where nobody listens.
+/// A proxy script that leads every foreign host to a port where nobody listens, and the own hosts the way that plain
+/// HTTP takes to them.
 fn proxy_rules(own_hosts: &[Url]) -> String {
-    let mut prefixes: Vec<String> = own_hosts
+    rules_through(own_hosts, Proxies::from_environment().ok().as_ref())
+}
+
+/// Without readable proxy variables no host is reached: never a direct connection in their place.
+fn rules_through(own_hosts: &[Url], proxies: Option<&Proxies>) -> String {
+    let ways: BTreeMap<String, String> = own_hosts
         .iter()
-        .map(|url| format!("{}/", url.origin().ascii_serialization()))
+        .map(|url| {
+            let origin = format!("{}/", url.origin().ascii_serialization());
+            let way = proxies.map_or_else(|| NOWHERE.to_owned(), |proxies| proxies.pac(url));
+            (origin, way)
+        })
         .collect();
-    prefixes.sort();
-    prefixes.dedup();
     let script = format!(
-        "function FindProxyForURL(url, host) {{ var own = {}; for (var i = 0; i < own.length; i++) {{ if (url.toLowerCase().indexOf(own[i]) === 0) {{ return 'DIRECT'; }} }} return 'PROXY 127.0.0.1:9'; }}",
-        json!(prefixes)
+        "function FindProxyForURL(url, host) {{ var own = {}; for (var prefix in own) {{ if (url.toLowerCase().indexOf(prefix) === 0) {{ return own[prefix]; }} }} return '{NOWHERE}'; }}",
+        json!(ways)
     );
     let encoded =
         percent_encoding::utf8_percent_encode(&script, percent_encoding::NON_ALPHANUMERIC);
@@ -290,11 +303,26 @@ mod tests {
     }
 
     #[test]
-    fn foreign_hosts_lead_nowhere() {
+    fn the_browser_takes_the_way_of_plain_http_and_foreign_hosts_lead_nowhere() {
         let own = [Url::parse("https://a.th/x").expect("a URL")];
-        let rules = percent_encoding::percent_decode_str(&proxy_rules(&own))
-            .decode_utf8_lossy()
-            .into_owned();
-        assert!(rules.contains(r#"var own = ["https://a.th/"]"#), "{rules}");
+        let proxied = Proxies::from_variables(|name| {
+            (name == "ALL_PROXY").then(|| "socks5://me:hunter2@p:9".into())
+        });
+        let proxied = proxied.expect("readable");
+        for (proxies, way) in [
+            (Some(&Proxies::default()), "DIRECT"),
+            (Some(&proxied), "SOCKS5 p:9"),
+            (None, NOWHERE),
+        ] {
+            let rules = rules_through(&own, proxies);
+            let rules = percent_encoding::percent_decode_str(&rules).decode_utf8_lossy();
+            let expected = format!(r#"var own = {{"https://a.th/":"{way}"}}"#);
+            assert!(rules.contains(&expected), "{rules}");
+            assert!(
+                rules.ends_with(&format!("return '{NOWHERE}'; }}")),
+                "{rules}"
+            );
+            assert!(!rules.contains("hunter2"), "{rules}");
+        }
     }
 }

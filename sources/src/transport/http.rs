@@ -1,14 +1,17 @@
 //! One HTTP exchange: bounded in time, header size, body size and decompressed size; no redirect is followed here.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use url::Url;
 
-use super::host::HostKey;
+use super::proxy::{Proxies, ProxyServer};
 use super::retry_after;
+use super::site_clock::SiteClocks;
 use super::waiting::WaitingOn;
 use super::wire::{Blame, Incoming, Outgoing, Prepared, Wire, WireFailure};
 
@@ -23,18 +26,28 @@ const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
 pub struct HttpWire(Arc<Clients>);
 
 struct Clients {
-    client: reqwest::Client,
-    /// Loopback hosts are never reached through a proxy of the environment.
-    loopback: reqwest::Client,
+    direct: reqwest::Client,
+    /// A client for each proxy of the environment.
+    proxied: Vec<(ProxyServer, reqwest::Client)>,
+    proxies: Proxies,
+    clocks: SiteClocks,
     request_timeout: Duration,
+    /// Whether it has been reported that this machine has too few file descriptors.
+    told_too_few_descriptors: AtomicBool,
 }
 
 impl HttpWire {
-    /// A client with this User-Agent; `request_timeout` bounds each request from connecting to its last byte.
+    /// A client with this User-Agent; `request_timeout` bounds each request from connecting to its last byte. `clocks`
+    /// hears what the answers say about the time.
     ///
     /// # Errors
     /// The TLS roots cannot be loaded or the User-Agent is not a header value.
-    pub fn new(user_agent: &str, request_timeout: Duration) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        user_agent: &str,
+        request_timeout: Duration,
+        proxies: Proxies,
+        clocks: SiteClocks,
+    ) -> Result<Self, reqwest::Error> {
         let builder = || {
             reqwest::Client::builder()
                 .user_agent(user_agent)
@@ -44,23 +57,35 @@ impl HttpWire {
                 .http2_max_header_list_size(MAX_HEADER_BYTES as u32)
                 .pool_idle_timeout(Duration::from_secs(30))
                 .referer(false)
+                // The environment is read in one place, for the browser too: see `proxy`.
+                .no_proxy()
         };
+        let proxied = proxies
+            .servers()
+            .map(|server| {
+                let proxy = reqwest::Proxy::all(server.expose().clone())?;
+                Ok((server.clone(), builder().proxy(proxy).build()?))
+            })
+            .collect::<Result<_, reqwest::Error>>()?;
         Ok(Self(Arc::new(Clients {
-            client: builder().build()?,
-            loopback: builder().no_proxy().build()?,
+            direct: builder().build()?,
+            proxied,
+            proxies,
+            clocks,
             request_timeout,
+            told_too_few_descriptors: AtomicBool::new(false),
         })))
     }
 }
 
 impl Clients {
     async fn send(&self, outgoing: &Outgoing) -> Result<Incoming, WireFailure> {
-        let on_loopback = HostKey::of(&outgoing.url).is_some_and(|host| host.is_loopback());
-        let client = if on_loopback {
-            &self.loopback
-        } else {
-            &self.client
-        };
+        let proxy = self.proxies.route(&outgoing.url);
+        let client = self
+            .proxied
+            .iter()
+            .find(|(server, _)| Some(server) == proxy)
+            .map_or(&self.direct, |(_, client)| client);
         let url = outgoing.url.clone();
         let mut request = match &outgoing.post_json {
             Some(json) => client
@@ -75,8 +100,15 @@ impl Clients {
         let mut response = request
             .send()
             .await
-            .map_err(|error| host_failure(&format!("no answer: {}", chain(&error))))?;
+            .map_err(|error| self.no_answer(&outgoing.url, &error, proxy))?;
         let status = response.status();
+        if let Some(date) = response.headers().get(DATE) {
+            self.clocks
+                .answered(&outgoing.url, &String::from_utf8_lossy(date.as_bytes()));
+        }
+        if let (407, Some(proxy)) = (status.as_u16(), proxy) {
+            return Err(host_failure(&wants_password(proxy)));
+        }
         bounded_headers(response.headers())?;
         let headers = response.headers();
         let text = |name: HeaderName| {
@@ -103,6 +135,110 @@ impl Clients {
         };
         Ok(Incoming { body, ..incoming })
     }
+
+    fn no_answer(
+        &self,
+        url: &Url,
+        error: &reqwest::Error,
+        proxy: Option<&ProxyServer>,
+    ) -> WireFailure {
+        let fault = connection_fault(&chain(error), error.is_connect(), proxy, SystemTime::now());
+        match fault.kind {
+            FaultKind::Clock => self.clocks.certificate_out_of_date(url),
+            FaultKind::Descriptors => {
+                if !self.told_too_few_descriptors.swap(true, Ordering::Relaxed) {
+                    tracing::error!("{}", fault.text);
+                }
+            }
+            FaultKind::Proxy | FaultKind::Site => {}
+        }
+        WireFailure {
+            text: fault.text,
+            blame: match fault.kind {
+                FaultKind::Descriptors => Blame::Machine,
+                _ => Blame::Host,
+            },
+        }
+    }
+}
+
+/// Why there was no answer, as far as the error shows it.
+#[derive(Debug, PartialEq, Eq)]
+struct ConnectionFault {
+    kind: FaultKind,
+    text: String,
+}
+
+/// Whose fault it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FaultKind {
+    /// This machine has no file descriptor left.
+    Descriptors,
+    /// This machine's clock, perhaps: the certificate is out of date by it.
+    Clock,
+    /// The proxy of the environment.
+    Proxy,
+    /// The site, or the way to it.
+    Site,
+}
+
+/// Faults of this machine are named as what they are, not as the site's.
+fn connection_fault(
+    causes: &str,
+    while_connecting: bool,
+    proxy: Option<&ProxyServer>,
+    now: SystemTime,
+) -> ConnectionFault {
+    let lower = causes.to_ascii_lowercase();
+    // Linux names EMFILE and ENFILE so.
+    if lower.contains("too many open files") {
+        return ConnectionFault {
+            kind: FaultKind::Descriptors,
+            text: format!(
+                "this machine has too few file descriptors ({causes}); raise `ulimit -n` (systemd: LimitNOFILE); no site is at fault"
+            ),
+        };
+    }
+    let out_of_date = [
+        "not valid yet",
+        "certificate expired",
+        "certificate has expired",
+    ];
+    if out_of_date.iter().any(|words| lower.contains(words)) {
+        return ConnectionFault {
+            kind: FaultKind::Clock,
+            text: format!(
+                "the certificate is out of date by this machine's clock, which shows {}: correct the clock if that is wrong ({causes})",
+                httpdate::fmt_http_date(now)
+            ),
+        };
+    }
+    match proxy {
+        Some(proxy) if lower.contains("407") || lower.contains("authentication required") => {
+            ConnectionFault {
+                kind: FaultKind::Proxy,
+                text: wants_password(proxy),
+            }
+        }
+        Some(proxy) if while_connecting => ConnectionFault {
+            kind: FaultKind::Proxy,
+            text: format!(
+                "no connection through the proxy {proxy} of {}: {causes}; start the proxy, or correct or unset the variable",
+                proxy.variable
+            ),
+        },
+        _ => ConnectionFault {
+            kind: FaultKind::Site,
+            text: format!("no answer: {causes}"),
+        },
+    }
+}
+
+fn wants_password(proxy: &ProxyServer) -> String {
+    format!(
+        "the proxy {proxy} of {} refuses this user (407): put user name and password into the variable",
+        proxy.variable
+    )
 }
 
 #[async_trait]
@@ -224,6 +360,74 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Faults of this machine are named as what they are.
+    #[test]
+    fn a_local_fault_is_not_reported_as_the_sites() {
+        let proxies = Proxies::from_variables(|name| {
+            (name == "HTTPS_PROXY").then(|| "socks5://me:hunter2@p.th:1080".into())
+        });
+        let proxies = proxies.expect("readable");
+        let proxy = proxies.route(&Url::parse("https://a.th").expect("a URL"));
+        let refused = "tcp connect error: Connection refused (os error 111)";
+        for (causes, connecting, proxy, kind, words) in [
+            (
+                "tcp open error: Too many open files (os error 24)",
+                true,
+                None,
+                FaultKind::Descriptors,
+                "ulimit -n",
+            ),
+            (
+                "dns error: Too many open files in system (os error 23)",
+                true,
+                proxy,
+                FaultKind::Descriptors,
+                "file descriptors",
+            ),
+            (
+                "invalid peer certificate: certificate not valid yet: verification time 9 (UNIX)",
+                true,
+                None,
+                FaultKind::Clock,
+                "1970",
+            ),
+            (
+                "invalid peer certificate: certificate expired: verification time 9",
+                true,
+                proxy,
+                FaultKind::Clock,
+                "clock",
+            ),
+            (
+                refused,
+                true,
+                proxy,
+                FaultKind::Proxy,
+                "socks5://p.th:1080 of HTTPS_PROXY",
+            ),
+            (
+                "tunnel error: proxy authorization required: 407",
+                true,
+                proxy,
+                FaultKind::Proxy,
+                "(407)",
+            ),
+            (refused, true, None, FaultKind::Site, "no answer: tcp"),
+            (
+                "connection closed before message completed",
+                false,
+                proxy,
+                FaultKind::Site,
+                "no answer",
+            ),
+        ] {
+            let fault = connection_fault(causes, connecting, proxy, SystemTime::UNIX_EPOCH);
+            assert_eq!(fault.kind, kind, "{causes}");
+            assert!(fault.text.contains(words), "{}", fault.text);
+            assert!(!fault.text.contains("hunter2"), "{}", fault.text);
+        }
+    }
 
     #[test]
     fn a_page_is_whole_only_if_it_ends_in_html() {

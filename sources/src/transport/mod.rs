@@ -21,11 +21,13 @@ mod new_session;
 mod pacing;
 mod page_look;
 mod processes;
+pub mod proxy;
 pub mod redirect;
 mod retry;
 pub mod retry_after;
 pub mod robots;
 mod robots_reading;
+mod site_clock;
 mod visit_failure;
 mod waiting;
 mod webdriver_session;
@@ -46,12 +48,15 @@ pub use fetch::{Call, FailureKind, FetchFailure, Fetched};
 pub use host::HostKey;
 pub use host_health::HostPatience;
 pub use lease::{AskingLease, LEASE};
+pub use proxy::{Proxies, ProxyError, ProxyServer};
 pub use redirect::RedirectScope;
+pub use site_clock::SiteClock;
 pub use waiting::{Waiting, WaitingOn};
 
 use browser::BrowserWire;
 use host_gate::HostGate;
 use http::HttpWire;
+use site_clock::SiteClocks;
 pub(crate) use waiting::lock;
 use wire::Wire;
 
@@ -101,6 +106,9 @@ pub enum TransportError {
         /// The value found.
         rate: f64,
     },
+    /// A proxy variable of the environment.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// The HTTP client cannot be built.
     #[error(
         "the HTTP client cannot be built (is the contact `{contact}` plain ASCII, are CA certificates installed?): {cause}"
@@ -130,6 +138,8 @@ struct Shared {
     lease: AskingLease,
     /// Whether it has been said that there is none.
     told_no_browser: AtomicBool,
+    /// What the answers say about the time.
+    clocks: SiteClocks,
 }
 
 /// What a source has asked so far.
@@ -214,14 +224,20 @@ impl Transport {
     /// A transport for these sources. Nothing is asked and no browser started before the first request.
     ///
     /// # Errors
-    /// A rate is not greater than 0, or the HTTP client cannot be built.
+    /// A rate is not greater than 0, a proxy variable cannot be read, or the HTTP client cannot be built.
     pub fn new(config: TransportConfig) -> Result<Self, TransportError> {
         let user_agent = user_agent(&config.contact);
-        let http = HttpWire::new(&user_agent, config.request_timeout).map_err(|cause| {
-            TransportError::Client {
-                contact: config.contact.clone(),
-                cause,
-            }
+        let proxies = Proxies::from_environment()?;
+        let clocks = SiteClocks::default();
+        let http = HttpWire::new(
+            &user_agent,
+            config.request_timeout,
+            proxies.clone(),
+            clocks.clone(),
+        )
+        .map_err(|cause| TransportError::Client {
+            contact: config.contact.clone(),
+            cause,
         })?;
         let own_hosts = config
             .sources
@@ -234,7 +250,8 @@ impl Transport {
             own_hosts,
             config.request_timeout,
         );
-        Self::over(config, Arc::new(http), Arc::new(sessions.clone()), sessions)
+        let browser = Arc::new(sessions.clone());
+        Self::over(config, Arc::new(http), browser, sessions, clocks)
     }
 
     fn over(
@@ -242,6 +259,7 @@ impl Transport {
         http: Arc<dyn Wire>,
         browser: Arc<dyn Wire>,
         sessions: BrowserWire,
+        clocks: SiteClocks,
     ) -> Result<Self, TransportError> {
         for (source_name, source) in &config.sources {
             let rate = source.limits.requests_per_sec;
@@ -261,6 +279,7 @@ impl Transport {
             sessions,
             lease: AskingLease::default(),
             told_no_browser: AtomicBool::new(false),
+            clocks,
         })))
     }
 

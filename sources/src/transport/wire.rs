@@ -110,6 +110,8 @@ pub enum Blame {
     Host,
     /// The browser's own: it hung or died and is built anew. Worth another attempt; says nothing about the host.
     Browser,
+    /// This machine's: too few file descriptors. Worth another attempt; says nothing about the host.
+    Machine,
     /// The browser's, and it is out of order: no use in another attempt now, nor for other pages.
     OutOfOrder,
     /// The page's (too large), or ours (no browser installed): another attempt would end the same.

@@ -89,3 +89,18 @@ fn a_source_may_fetch_factsheets_from_its_own_host_and_the_listed_ones() {
     let hosts: Vec<&str> = hosts.iter().map(url::Url::as_str).collect();
     assert_eq!(hosts, ["http://127.0.0.1:1/", "http://127.0.0.1:2/"]);
 }
+
+/// P1: no contact is invented.
+#[test]
+fn without_a_configured_contact_none_is_sent() {
+    for (text, contact) in [
+        ("()", ""),
+        ("(user_agent_contact: None)", ""),
+        ("(user_agent_contact: \"me@example.org\")", "me@example.org"),
+    ] {
+        assert_eq!(
+            check(text, None).expect("right").user_agent_contact,
+            contact
+        );
+    }
+}

@@ -114,7 +114,8 @@ fn transport(script: &Arc<Script>, rate: f64, at_once: usize) -> Transport {
     };
     let wire = Arc::new(ScriptedWire(Arc::clone(script)));
     let sessions = BrowserWire::new(browser, String::new(), Vec::new(), Duration::from_secs(1));
-    Transport::over(config, wire.clone(), wire, sessions).expect("a transport")
+    Transport::over(config, wire.clone(), wire, sessions, SiteClocks::default())
+        .expect("a transport")
 }
 
 fn request(path: &str) -> Request {

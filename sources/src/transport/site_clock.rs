@@ -1,0 +1,110 @@
+//! What the sites' answers say about the time: their `Date` headers, and certificates that this machine's clock calls
+//! out of date. Compared with the system clock, they show whether that can be believed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::join_all;
+use schema::SourceName;
+use tokio::time::Instant;
+use url::Url;
+
+use super::Transport;
+use super::fetch::Call;
+use super::host::HostKey;
+use super::redirect::RedirectScope;
+use super::waiting::{WaitingOn, lock};
+use crate::site::StatusMeaning;
+
+/// What one host says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteClock {
+    /// The host.
+    pub host: String,
+    /// The time there now; `None`: its certificate is out of date by this machine's clock.
+    pub shows: Option<SystemTime>,
+}
+
+/// The newest word of each host; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct SiteClocks(Arc<Mutex<BTreeMap<HostKey, Heard>>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    date: Option<SystemTime>,
+    at: Instant,
+}
+
+impl SiteClocks {
+    /// An answer of `url` carried this `Date`; one that cannot be read says nothing.
+    pub(super) fn answered(&self, url: &Url, date: &str) {
+        if let Ok(date) = httpdate::parse_http_date(date) {
+            self.hear(url, Some(date));
+        }
+    }
+
+    /// The certificate of `url` is out of date by this machine's clock.
+    pub(super) fn certificate_out_of_date(&self, url: &Url) {
+        self.hear(url, None);
+    }
+
+    fn hear(&self, url: &Url, date: Option<SystemTime>) {
+        if let Some(host) = HostKey::of(url) {
+            let at = Instant::now();
+            lock(&self.0).insert(host, Heard { date, at });
+        }
+    }
+
+    fn of(&self, host: &HostKey) -> Option<SiteClock> {
+        let heard = *lock(&self.0).get(host)?;
+        Some(SiteClock {
+            host: host.to_string(),
+            shows: heard.date.map(|date| date + heard.at.elapsed()),
+        })
+    }
+}
+
+impl Transport {
+    /// What the own hosts of these sources say about the time. A host whose robots.txt is not known is asked for it, as
+    /// every fetch does first; `again`: every host is. A host that does not answer within `limit` says nothing.
+    pub async fn site_clocks(
+        &self,
+        sources: &[SourceName],
+        again: bool,
+        limit: Duration,
+    ) -> Vec<SiteClock> {
+        let mut hosts: BTreeMap<HostKey, (SourceName, Url)> = BTreeMap::new();
+        for source in sources {
+            let own = self.0.config.sources.get(source);
+            for url in own.into_iter().flat_map(|source| &source.own_hosts) {
+                if let Some(host) = HostKey::of(url) {
+                    hosts.entry(host).or_insert_with(|| (*source, url.clone()));
+                }
+            }
+        }
+        let reading = hosts.values().map(|(source, url)| async move {
+            let waiting = WaitingOn::default();
+            let call = Call {
+                source: *source,
+                meaning: &|status| StatusMeaning::usual(status, 1),
+                attempts_before: 0,
+                redirects: RedirectScope::SameHost,
+                waiting: &waiting,
+            };
+            if let Ok(gate) = self.gate(*source, url) {
+                if again {
+                    *gate.robots.lock().await = None;
+                }
+                // Without an answer there is nothing to compare.
+                let _ =
+                    tokio::time::timeout(limit, self.allowed_by_robots(&gate, url, &call)).await;
+            }
+        });
+        join_all(reading).await;
+        hosts
+            .keys()
+            .filter_map(|host| self.0.clocks.of(host))
+            .collect()
+    }
+}

@@ -1,0 +1,341 @@
+//! A bounded queue of lines and the thread that writes them to a stream.
+//!
+//! A line that finds the queue full is lost, and so are all after it until the thread has written the whole queue: one
+//! stall makes one gap, and one report.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::bars::Bar;
+
+/// A stream in non-blocking mode that takes nothing now is tried again after this.
+const TRY_AGAIN: Duration = Duration::from_millis(20);
+/// Why lines were lost that found the queue full.
+const NOT_READ: &str = "the stream was not read";
+
+/// Where the thread writes to.
+pub trait Destination: Send + 'static {
+    /// Writes a whole line. The number of bytes that were written is told with the error.
+    fn write_line(&mut self, line: &[u8]) -> Result<(), Unwritten>;
+
+    /// Draws bars below the lines.
+    fn draw(&mut self, _: &[Bar]) {}
+}
+
+/// A line that was not written whole.
+#[derive(Debug)]
+pub struct Unwritten {
+    /// Whether a part of it was written.
+    pub in_part: bool,
+    /// Why.
+    pub error: io::Error,
+}
+
+/// What becomes of the count of lost lines.
+pub trait Losses: Send + 'static {
+    /// The first line of a series was lost. `reader_gone`: the pipe is closed.
+    fn begin(&mut self, cause: &str, reader_gone: bool);
+
+    /// The line that reports them, written when the stream accepts data again; empty: none.
+    fn report(&mut self, lost: u64, cause: &str) -> Vec<u8>;
+}
+
+/// A stream without bars.
+pub struct Plain<Stream>(pub Stream);
+
+impl<Stream: Write + Send + 'static> Destination for Plain<Stream> {
+    fn write_line(&mut self, line: &[u8]) -> Result<(), Unwritten> {
+        write_whole(&mut self.0, line)
+    }
+}
+
+/// Writes all bytes; waits where the stream is in non-blocking mode.
+pub fn write_whole(stream: &mut impl Write, line: &[u8]) -> Result<(), Unwritten> {
+    let mut written = 0;
+    while written < line.len() {
+        let error = match stream.write(&line[written..]) {
+            Ok(0) => io::ErrorKind::WriteZero.into(),
+            Ok(bytes) => {
+                written += bytes;
+                continue;
+            }
+            Err(error) => error,
+        };
+        match error.kind() {
+            io::ErrorKind::Interrupted => {}
+            io::ErrorKind::WouldBlock => std::thread::sleep(TRY_AGAIN),
+            _ => {
+                return Err(Unwritten {
+                    in_part: written > 0,
+                    error,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The handle of those who write. Cheap to clone; no call waits for the stream, except where its name says so.
+#[derive(Clone)]
+pub struct Queue(Arc<Shared>);
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    most_bytes: usize,
+}
+
+#[derive(Default)]
+struct State {
+    lines: VecDeque<Vec<u8>>,
+    /// Of `lines`.
+    bytes: usize,
+    /// Lines that found the queue full. Not 0: every further line is lost until the queue is empty.
+    overflowed: u64,
+    /// The newest bars that are not drawn yet.
+    bars: Option<Vec<Bar>>,
+    /// The thread has taken something and not finished it.
+    writing: bool,
+    /// The process ends: report what was lost.
+    finishing: bool,
+    /// Counts what the thread has finished.
+    finished: u64,
+    /// There is no thread: nothing can be written.
+    no_writer: bool,
+}
+
+/// What the thread does next.
+enum Work {
+    Line(Vec<u8>),
+    Bars(Vec<Bar>),
+    Overflowed(u64),
+    Report,
+}
+
+impl Queue {
+    /// Starts the thread. Without one every line is lost.
+    pub fn start(
+        name: &str,
+        most_bytes: usize,
+        destination: impl Destination,
+        losses: impl Losses,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            most_bytes,
+        });
+        let mut writer = LineWriter {
+            destination,
+            losses,
+            lost: 0,
+            cause: String::new(),
+            broken_line: false,
+        };
+        let queue = Arc::clone(&shared);
+        let started = std::thread::Builder::new()
+            .name(format!("write-{name}"))
+            .spawn(move || {
+                loop {
+                    writer.work(queue.next());
+                }
+            });
+        if started.is_err() {
+            shared.lock().no_writer = true;
+        }
+        Self(shared)
+    }
+
+    /// Adds a line, or loses it where the queue is full.
+    pub fn push(&self, line: Vec<u8>) {
+        let mut state = self.0.lock();
+        let full = !state.lines.is_empty() && state.bytes + line.len() > self.0.most_bytes;
+        if full || state.overflowed > 0 || state.no_writer {
+            state.overflowed += 1;
+            return;
+        }
+        state.bytes += line.len();
+        state.lines.push_back(line);
+        self.0.changed.notify_all();
+    }
+
+    /// Replaces the bars that are to be drawn.
+    pub fn show(&self, bars: Vec<Bar>) {
+        self.0.lock().bars = Some(bars);
+        self.0.changed.notify_all();
+    }
+
+    /// Waits until everything is written: no longer than `most`, and no longer than `stalled` while nothing moves.
+    /// Returns whether everything is written.
+    pub fn wait_written(&self, stalled: Duration, most: Duration) -> bool {
+        let began = Instant::now();
+        let mut state = self.0.lock();
+        let mut moved = (state.finished, Instant::now());
+        loop {
+            if state.is_idle() || state.no_writer {
+                return true;
+            }
+            if state.finished != moved.0 {
+                moved = (state.finished, Instant::now());
+            }
+            let left = stalled
+                .saturating_sub(moved.1.elapsed())
+                .min(most.saturating_sub(began.elapsed()));
+            if left.is_zero() {
+                return false;
+            }
+            state = self
+                .0
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// As [`Queue::wait_written`]; lines that were lost are reported if the stream accepts data.
+    pub fn finish(&self, stalled: Duration, most: Duration) {
+        self.0.lock().finishing = true;
+        self.0.changed.notify_all();
+        self.wait_written(stalled, most);
+    }
+}
+
+impl State {
+    fn is_idle(&self) -> bool {
+        self.lines.is_empty()
+            && self.bars.is_none()
+            && self.overflowed == 0
+            && !self.writing
+            && !self.finishing
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is whole between any two statements: a panic elsewhere cannot leave it broken.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the work before and waits for the next.
+    fn next(&self) -> Work {
+        let mut state = self.lock();
+        if std::mem::take(&mut state.writing) {
+            state.finished += 1;
+        }
+        loop {
+            let work = if let Some(line) = state.lines.pop_front() {
+                state.bytes -= line.len();
+                Some(Work::Line(line))
+            } else if state.overflowed > 0 {
+                Some(Work::Overflowed(std::mem::take(&mut state.overflowed)))
+            } else if let Some(bars) = state.bars.take() {
+                Some(Work::Bars(bars))
+            } else if std::mem::take(&mut state.finishing) {
+                Some(Work::Report)
+            } else {
+                None
+            };
+            if let Some(work) = work {
+                state.writing = true;
+                return work;
+            }
+            self.changed.notify_all();
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// What the thread knows: lines lost since the last report.
+struct LineWriter<D, L> {
+    destination: D,
+    losses: L,
+    lost: u64,
+    cause: String,
+    /// A part of a line was written: the next begins with a line break.
+    broken_line: bool,
+}
+
+impl<D: Destination, L: Losses> LineWriter<D, L> {
+    fn work(&mut self, work: Work) {
+        match work {
+            Work::Line(line) => {
+                if !self.report() {
+                    self.lost += 1;
+                    return;
+                }
+                self.write(&line);
+            }
+            Work::Overflowed(lines) => {
+                self.lose(lines, NOT_READ, false);
+                self.report();
+            }
+            Work::Bars(bars) => self.destination.draw(&bars),
+            Work::Report => {
+                self.report();
+            }
+        }
+    }
+
+    /// Reports what was lost. False: the stream still accepts nothing.
+    fn report(&mut self) -> bool {
+        if self.lost == 0 {
+            return true;
+        }
+        let report = self.losses.report(self.lost, &self.cause);
+        let was_written = report.is_empty() || self.try_write(&report).is_ok();
+        if was_written {
+            self.lost = 0;
+        }
+        was_written
+    }
+
+    fn write(&mut self, line: &[u8]) {
+        if let Err(error) = self.try_write(line) {
+            let reader_gone = error.kind() == io::ErrorKind::BrokenPipe;
+            self.lose(1, &error.to_string(), reader_gone);
+        }
+    }
+
+    fn lose(&mut self, lines: u64, cause: &str, reader_gone: bool) {
+        if self.lost == 0 {
+            cause.clone_into(&mut self.cause);
+            self.losses.begin(cause, reader_gone);
+        }
+        self.lost += lines;
+    }
+
+    fn try_write(&mut self, line: &[u8]) -> io::Result<()> {
+        let whole = if self.broken_line {
+            [b"\n", line].concat()
+        } else {
+            line.to_vec()
+        };
+        match self.destination.write_line(&whole) {
+            Ok(()) => {
+                self.broken_line = false;
+                Ok(())
+            }
+            Err(unwritten) => {
+                self.broken_line |= unwritten.in_part;
+                Err(unwritten.error)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;
