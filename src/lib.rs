@@ -1,11 +1,13 @@
 //! How it is run: command line, configuration, schedule, cycles, embedded PostgreSQL, progress.
 
 pub mod cli;
+pub mod clock;
 pub mod commands;
 pub mod course;
 pub mod cycle;
 pub mod cycle_plan;
 pub mod cycle_report;
+pub mod descriptors;
 pub mod embedded_postgres;
 pub mod output;
 pub mod progress;

@@ -4,14 +4,20 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use clap::Parser as _;
-use master_runner::cli::{Cli, Command, LogFormat};
+use master_runner::cli::{Cli, Command, LogFormat, RunArgs};
+use master_runner::clock::check_given_date;
 use master_runner::commands::execute;
+use master_runner::cycle_report::RunOutcome;
+use master_runner::descriptors;
 use master_runner::output::{LogWriter, finish_results, print_result};
 use master_runner::stop_signals::StopSignals;
 use tracing_subscriber::EnvFilter;
 
 /// `EX_CONFIG` of `sysexits.h`.
 const BAD_CONFIGURATION: u8 = 78;
+
+/// As clap ends on one.
+const WRONG_COMMAND_LINE: u8 = 2;
 
 fn main() {
     // Leaving by `exit` rather than by return: dropping the runtime would wait for whatever still reads or resolves a
@@ -68,6 +74,23 @@ fn execute_command(cli: Cli, stop: &StopSignals) -> (u8, LogWriter) {
         }
     };
     stop.set_deadline(settings.supervision.shutdown);
+    if let Command::Run(RunArgs {
+        date: Some(given), ..
+    }) = &command
+    {
+        let now = jiff::Zoned::now().with_time_zone(settings.schedule.timezone.clone());
+        if let Err(why) = check_given_date(*given, now.date()) {
+            let log = LogWriter::start(false);
+            log.message(&why);
+            return (WRONG_COMMAND_LINE, log);
+        }
+    }
+    // Before any part opens files: what fails later for want of them looks like a failure of the sites.
+    if let (Command::Run(_), Err(why)) = (&command, descriptors::ensure()) {
+        let log = LogWriter::start(false);
+        log.message(&why);
+        return (RunOutcome::Failed.exit_code(), log);
+    }
     let with_bars = matches!(&command, Command::Run(args) if !args.no_progress && args.common.log == LogFormat::Text);
     let log = LogWriter::start(with_bars);
     log.report_panics();

@@ -1,6 +1,7 @@
 //! The main job: `master_runner [run]`, once or by the schedule.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
@@ -10,20 +11,21 @@ use actors::messages::{BeginShutdown, EndActors, ReadSnapshot};
 use actors::room::ROWS_UNDER_WAY;
 use actors::supervisor::{SpineFailed, Supervisor, SupervisorSettings};
 use futures_util::FutureExt as _;
-use jiff::Zoned;
 use jiff::civil::Date;
+use jiff::{Timestamp, Zoned};
 use schema::SourceName;
 use schema::store::{CycleKind, CycleRequest, ScheduleFacts, Scope, StoreError};
 use tokio::sync::watch;
 
 use crate::cli::{CycleChoice, RunArgs};
+use crate::clock::{self, ClockDoubt, ClockFacts, FutureCycle, closed_until};
 use crate::cycle::{CycleEnd, CycleRunner};
 use crate::cycle_report::{PageCounts, RunFacts, RunOutcome, peak_memory_bytes, summary};
 use crate::output::{LogWriter, print_result_after};
 use crate::progress::show;
 use crate::runner_settings::RunnerSettings;
 use crate::scheduler::{CycleOutcome, ScheduledWork, WallClock, run_by_schedule};
-use crate::sites::Sites;
+use crate::sites::{Sites, Way};
 use crate::stop_signals::StopSignals;
 use crate::warehouse::{
     BACK_OFF, LOCK_PATIENCE, OpenError, OpenedWriter, RECONNECT_LOCK_PATIENCE, REFUSAL_PATIENCE,
@@ -32,6 +34,14 @@ use crate::warehouse::{
 
 /// How long the sites may take to be reached before the reader is told that there is no network.
 const REACH_LIMIT: Duration = Duration::from_secs(4);
+
+/// How long each site may take to answer for the time.
+const CLOCK_LIMIT: Duration = Duration::from_secs(3);
+/// The first pause before a clock that cannot be believed is compared again: a machine without a battery has the time
+/// from the network within seconds. It doubles up to the longest.
+const CLOCK_PAUSE: Duration = Duration::from_secs(10);
+/// The longest such pause.
+const LONGEST_CLOCK_PAUSE: Duration = Duration::from_secs(300);
 
 /// Runs, and says how it came out. Must be called within an actix system.
 pub async fn run(
@@ -49,7 +59,7 @@ pub async fn run(
             return RunOutcome::Failed;
         }
     };
-    actix::spawn(tell_if_unreachable(sites.addresses()));
+    actix::spawn(tell_if_unreachable(sites.ways()));
     let warehouse = match Warehouse::open(&settings.database, stop).await {
         Ok(warehouse) => warehouse,
         Err(_) if stop.requested() => return RunOutcome::Stopped,
@@ -155,6 +165,8 @@ async fn run_on(
         supervisor,
         stop,
         log,
+        told_future_cycle: Cell::new(false),
+        clock_pause: Cell::new(CLOCK_PAUSE),
     };
     let outcome = if args.once {
         job.once().await
@@ -178,6 +190,10 @@ struct Job<'run> {
     supervisor: Addr<Supervisor>,
     stop: &'run StopSignals,
     log: LogWriter,
+    /// Whether a closed cycle of the future has been reported.
+    told_future_cycle: Cell<bool>,
+    /// How long a clock that cannot be believed is waited for next.
+    clock_pause: Cell<Duration>,
 }
 
 impl Job<'_> {
@@ -191,16 +207,66 @@ impl Job<'_> {
         *self.runner.stop.borrow()
     }
 
+    /// A cycle that was closed while the clock was fast does not count.
     async fn read_facts(&self) -> Result<ScheduleFacts, SpineFailed> {
+        let until = closed_until(self.today());
         self.runner
-            .on_writer("reading the schedule", |writer| {
-                Box::pin(writer.schedule_facts())
+            .on_writer("reading the schedule", move |writer| {
+                Box::pin(writer.schedule_facts_until(until))
             })
             .await
     }
 
+    /// Compares the system clock with the sites, the newest closed cycle and the build.
+    async fn check_clock(&self) -> Result<Result<(), ClockDoubt>, SpineFailed> {
+        let all = self
+            .runner
+            .on_writer("reading the newest cycle", |writer| {
+                Box::pin(writer.schedule_facts())
+            })
+            .await?;
+        let newest_closed = all.last_closed_daily.max(all.last_closed_monthly);
+        let only = self.runner.narrowing.only.as_ref();
+        let mut believed = Ok(None);
+        // What a host said earlier in this process is compared first: a doubt is confirmed by asking again.
+        for again in [false, true] {
+            let asking = self.sites.clocks(only, again, CLOCK_LIMIT);
+            let Some(sites) = self.stop.unless_requested(asking).await else {
+                return Ok(Ok(()));
+            };
+            believed = clock::believed(&ClockFacts {
+                now: Timestamp::now(),
+                timezone: &self.settings.schedule.timezone,
+                built: clock::built_at(),
+                newest_closed,
+                sites: &sites,
+            });
+            if believed.is_ok() {
+                break;
+            }
+        }
+        if let Ok(Some(FutureCycle(date))) = &believed
+            && !self.told_future_cycle.replace(true)
+        {
+            tracing::warn!(
+                "the cycle of {date} lies in the future: it was closed while the clock was fast; the sites confirm the clock of now, and that cycle does not count for the schedule"
+            );
+        }
+        Ok(believed.map(drop))
+    }
+
     /// `--once`: one cycle with both rounds.
     async fn once(&self) -> RunOutcome {
+        if self.args.date.is_none() {
+            match self.check_clock().await {
+                Ok(Ok(())) => {}
+                Ok(Err(doubt)) => {
+                    tracing::error!("{doubt}");
+                    return RunOutcome::Failed;
+                }
+                Err(error) => return self.broke(&error),
+            }
+        }
         let cycle_date = self.args.date.unwrap_or_else(|| self.today());
         let kind = match self.args.cycle {
             CycleChoice::Daily => CycleKind::Daily,
@@ -215,6 +281,7 @@ impl Job<'_> {
             .await
         {
             CycleOutcome::Closed(outcome) | CycleOutcome::Open(outcome) => outcome,
+            CycleOutcome::NotBegun => RunOutcome::Failed,
         }
     }
 
@@ -343,6 +410,21 @@ impl ScheduledWork for Job<'_> {
         cycle_date: Date,
         until_round_two: impl Future<Output = ()>,
     ) -> CycleOutcome {
+        match self.check_clock().await {
+            Ok(Ok(())) => self.clock_pause.set(CLOCK_PAUSE),
+            Ok(Err(doubt)) => {
+                let pause = self.clock_pause.get();
+                self.clock_pause.set((pause * 2).min(LONGEST_CLOCK_PAUSE));
+                tracing::error!(
+                    "{doubt}; the clock is compared again in {} s",
+                    pause.as_secs()
+                );
+                // A stop ends the wait; the schedule sees to it.
+                self.stop.unless_requested(tokio::time::sleep(pause)).await;
+                return CycleOutcome::NotBegun;
+            }
+            Err(error) => return CycleOutcome::Open(self.broke(&error)),
+        }
         let waiting = async {
             // Round 2 may be hours away: no browser waits for it.
             self.sites.close().await;
@@ -426,13 +508,30 @@ fn time_for_closing(shutdown: Duration) -> Duration {
     shutdown / 3
 }
 
-/// Without a network a person should not wait for back-offs to learn it.
-async fn tell_if_unreachable(addresses: Vec<(String, u16)>) {
-    let attempts = addresses.into_iter().map(|(host, port)| {
+/// Without a network or its proxy a person should not wait for back-offs to learn it.
+async fn tell_if_unreachable(ways: Vec<Way>) {
+    let ways: BTreeSet<Way> = ways.into_iter().collect();
+    let attempts = ways.iter().map(|way| {
+        let (host, port) = way.address.clone();
         tokio::time::timeout(REACH_LIMIT, tokio::net::TcpStream::connect((host, port)))
     });
     let reached = futures_util::future::join_all(attempts).await;
-    if !reached.is_empty() && reached.iter().all(|attempt| !matches!(attempt, Ok(Ok(_)))) {
+    let is_reached = |attempt: &_| matches!(attempt, Ok(Ok(_)));
+    let mut sites_tried = 0;
+    let mut sites_reached = 0;
+    for (way, attempt) in ways.iter().zip(&reached) {
+        match &way.proxy {
+            Some(proxy) if !is_reached(attempt) => tracing::error!(
+                "the proxy {proxy} does not accept connections; start it, or correct or unset the variable; its sites are tried again with growing pauses"
+            ),
+            Some(_) => {}
+            None => {
+                sites_tried += 1;
+                sites_reached += usize::from(is_reached(attempt));
+            }
+        }
+    }
+    if sites_tried > 0 && sites_reached == 0 {
         tracing::warn!(
             "none of the sites can be reached: is there a network? They are asked again with growing pauses (Ctrl-C stops); to try the program without the internet: script/run --replica --once"
         );

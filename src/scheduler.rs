@@ -56,6 +56,8 @@ pub enum CycleOutcome {
     Closed(RunOutcome),
     /// It was stopped, or cannot go on: the next start goes on with it.
     Open(RunOutcome),
+    /// It was not begun; the work has waited, and the schedule decides again.
+    NotBegun,
 }
 
 /// Works by the schedule until the program is to stop, a cycle cannot go on, or nothing will ever be due.
@@ -85,6 +87,8 @@ pub async fn run_by_schedule(
                     // Unbalanced books are reported; the cycle is closed and the next one may be sound.
                     CycleOutcome::Closed(_) => {}
                     CycleOutcome::Open(outcome) => return outcome,
+                    // The start is not over: `run_on_start` still counts.
+                    CycleOutcome::NotBegun => continue,
                 }
             }
             Next::SleepUntil(until) => {

@@ -1,11 +1,12 @@
 //! From settings to sites that can be asked: the transport they share, and an asker for each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actors::source_actor::AskedSource;
+use jiff::Timestamp;
 use schema::SourceName;
 use sources::archive::Archive;
 use sources::ask::{Asker, TransportMode};
@@ -13,8 +14,8 @@ use sources::cycle_memory::CycleMemory;
 use sources::site::Site;
 use sources::sites::{SiteAddress, pages};
 use sources::transport::{
-    AskingLease, BrowserConfig, HostKey, HostLimits, HostPatience, HostState, SourceConfig,
-    Transport, TransportConfig, TransportError,
+    AskingLease, BrowserConfig, HostKey, HostLimits, HostPatience, HostState, Proxies,
+    SourceConfig, Transport, TransportConfig, TransportError,
 };
 use url::Url;
 
@@ -58,6 +59,15 @@ pub enum SitesError {
         /// Why.
         cause: std::io::Error,
     },
+}
+
+/// One way to a site.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Way {
+    /// Where a connection is opened to: name and port.
+    pub address: (String, u16),
+    /// The proxy and its variable, where one is used.
+    pub proxy: Option<String>,
 }
 
 /// What the configuration says of one enabled source.
@@ -240,13 +250,47 @@ impl Sites {
         self.transport.try_browser().await
     }
 
-    /// Host names and ports of the sites.
+    /// Where the sites are reached: host names and ports, those of the proxy where one is used.
     #[must_use]
-    pub fn addresses(&self) -> Vec<(String, u16)> {
-        self.sites
-            .values()
-            .flat_map(|site| &site.own_hosts)
-            .filter_map(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)))
+    pub fn ways(&self) -> Vec<Way> {
+        // A variable that cannot be read has been refused when the transport was made.
+        let proxies = Proxies::from_environment().unwrap_or_default();
+        let ways = self.sites.values().flat_map(|site| &site.own_hosts);
+        ways.filter_map(|url| {
+            let proxy = proxies.route(url);
+            let address = match proxy {
+                Some(proxy) => proxy.address(),
+                None => (
+                    url.host_str()?.trim_matches(['[', ']']).to_owned(),
+                    url.port_or_known_default()?,
+                ),
+            };
+            let proxy = proxy.map(|proxy| format!("{proxy} of {}", proxy.variable));
+            Some(Way { address, proxy })
+        })
+        .collect()
+    }
+
+    /// What the sites say about the time: see [`Transport::site_clocks`]. `only`: these sources alone.
+    pub async fn clocks(
+        &self,
+        only: Option<&BTreeSet<SourceName>>,
+        again: bool,
+        limit: Duration,
+    ) -> Vec<(String, Option<Timestamp>)> {
+        let sources: Vec<SourceName> = self
+            .sources()
+            .filter(|source| only.is_none_or(|only| only.contains(source)))
+            .collect();
+        let clocks = self.transport.site_clocks(&sources, again, limit).await;
+        clocks
+            .into_iter()
+            .map(|clock| {
+                let shows = clock
+                    .shows
+                    .and_then(|shows| Timestamp::try_from(shows).ok());
+                (clock.host, shows)
+            })
             .collect()
     }
 

@@ -3,6 +3,7 @@
 //! One test binary: it is linked once, and its tests share one database server.
 
 mod browser;
+mod clock;
 mod commands;
 mod database_faults;
 mod doubt;

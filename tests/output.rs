@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Read as _, Write 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use replica::MarketConfig;
@@ -177,7 +177,6 @@ async fn a_late_reader_gets_the_whole_result() {
         let mut late = world.command(command);
         late.stdout(writer).stderr(Stdio::null());
         let mut child = started(late);
-        drop(command);
         tokio::time::sleep(Duration::from_secs(2)).await;
         let reading = tokio::task::spawn_blocking(move || {
             let mut all = String::new();

@@ -160,6 +160,8 @@ pub enum FaultKind {
     Insert(String),
     /// `Content-Disposition: attachment`: a file for download instead of a page.
     Attachment,
+    /// The `Date` header is so many days off; the answer stays.
+    ClockOff(i32),
 }
 
 /// A fault: where, how often, what.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -12,7 +12,7 @@ use axum::response::Response;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::stream::{self, Stream, StreamExt};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use percent_encoding::percent_decode_str;
 
 use crate::faults::{FaultKind, RetryAfter, Site, spoil};
@@ -243,7 +243,10 @@ fn refusal(
         } => {
             let header = match retry_after {
                 RetryAfter::Seconds(seconds) => Some((*seconds, seconds.to_string())),
-                RetryAfter::DateInSeconds(seconds) => Some((*seconds, http_date(*seconds))),
+                RetryAfter::DateInSeconds(seconds) => {
+                    let from_now = i64::try_from(*seconds).unwrap_or(i64::MAX);
+                    Some((*seconds, http_date(from_now)))
+                }
                 RetryAfter::Unsaid => None,
             };
             if let Some((seconds, _)) = header {
@@ -263,9 +266,10 @@ fn refusal(
     })
 }
 
-fn http_date(seconds_from_now: u64) -> String {
-    let then = Timestamp::try_from(SystemTime::now() + Duration::from_secs(seconds_from_now))
-        .unwrap_or_default();
+fn http_date(seconds_from_now: i64) -> String {
+    let then = Timestamp::now()
+        .checked_add(SignedDuration::from_secs(seconds_from_now))
+        .unwrap_or(Timestamp::MAX);
     then.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
@@ -309,6 +313,13 @@ fn send(
         );
     if let Some((name, value)) = extra_header {
         response = response.header(name, value);
+    }
+    let clock_off = kinds.iter().find_map(|kind| match kind {
+        FaultKind::ClockOff(days) => Some(i64::from(*days) * 86_400),
+        _ => None,
+    });
+    if let Some(seconds) = clock_off {
+        response = response.header(header::DATE, http_date(seconds));
     }
     if kinds.contains(&FaultKind::Attachment) {
         response = response.header(

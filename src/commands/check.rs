@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 use schema::store::{Reader, ServerFacts, StoreError};
 use schema::{Observation, Said, SourceName, TaskId};
 use sources::page::Stage;
@@ -14,6 +14,8 @@ use sources::site::{ReadContext, Reading};
 use sources::transport::user_agent;
 use tokio::time::Instant;
 
+use crate::clock::{self, ClockFacts};
+use crate::descriptors;
 use crate::embedded_postgres::{EmbeddedError, EmbeddedPostgres, Found};
 use crate::runner_settings::{DatabaseSettings, RunnerSettings};
 use crate::secret::without_passwords;
@@ -26,6 +28,9 @@ use super::{CommandError, ProgramEnd, or_stopped, place_of, say};
 
 /// Pause between two attempts to reach a database.
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long each site may take to answer for the time.
+const CLOCK_LIMIT: Duration = Duration::from_secs(3);
 
 /// One thing that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +71,9 @@ async fn try_everything(
         "configuration",
         Ok(configuration(config, &settings.user_agent_contact)),
     );
+    if let Err(why) = descriptors::ensure() {
+        tell("descriptors", Err(why));
+    }
     let (database, known_code) = database(settings, stop).await?;
     tell("database", database);
     if sites.may_use_browser() {
@@ -111,6 +119,8 @@ async fn try_everything(
         };
         tell(source.as_str(), found);
     }
+    let clocks = or_stopped(stop, sites.clocks(None, false, CLOCK_LIMIT)).await?;
+    tell("clock", clock_words(settings, &clocks));
     let failed = tried.iter().filter(|one| one.found.is_err()).count();
     say(&closing(tried.len(), failed));
     Ok(if failed == 0 {
@@ -132,6 +142,25 @@ fn configuration(config: Option<&Path>, contact: &str) -> String {
         ""
     };
     format!("{file}; User-Agent `{}`{recommended}", user_agent(contact))
+}
+
+/// The system clock beside those of the sites.
+fn clock_words(
+    settings: &RunnerSettings,
+    sites: &[(String, Option<Timestamp>)],
+) -> Result<String, String> {
+    let facts = ClockFacts {
+        now: Timestamp::now(),
+        timezone: &settings.schedule.timezone,
+        built: clock::built_at(),
+        newest_closed: None,
+        sites,
+    };
+    match clock::believed(&facts) {
+        Ok(_) if sites.is_empty() => Ok("no site could be asked for the time".to_owned()),
+        Ok(_) => Ok("the sites show the same day".to_owned()),
+        Err(doubt) => Err(doubt.to_string()),
+    }
 }
 
 /// The database, and a fund that the warehouse holds.

@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
+use jiff::civil::Date;
 use jiff::{SpanRound, Timestamp, Unit, Zoned};
 use schema::store::{
     CycleStatus, FailedTasks, PageFreshness, Reader, RejectCount, Status, StoreError,
 };
 
+use crate::clock::closed_until;
 use crate::runner_settings::RunnerSettings;
 use crate::schedule::{Next, Schedule, Uptime};
 use crate::stop_signals::StopSignals;
@@ -37,13 +39,15 @@ pub async fn status(
     settings: &RunnerSettings,
     stop: &StopSignals,
 ) -> Result<ProgramEnd, CommandError> {
-    let standing = read_warehouse(settings, stop, async |reader| read(reader).await).await?;
-    say(&shown(&standing, &settings.schedule, &Zoned::now()));
+    let now = Zoned::now().with_time_zone(settings.schedule.timezone.clone());
+    let until = closed_until(now.date());
+    let standing = read_warehouse(settings, stop, async |reader| read(reader, until).await).await?;
+    say(&shown(&standing, &settings.schedule, &now));
     Ok(ProgramEnd::Done)
 }
 
-async fn read(reader: &Reader) -> Result<Standing, StoreError> {
-    let status = reader.status().await?;
+async fn read(reader: &Reader, closed_until: Date) -> Result<Standing, StoreError> {
+    let status = reader.status(Some(closed_until)).await?;
     let failed = match status.cycles.first() {
         Some(cycle) => reader.failed_tasks(cycle.id, FAILED_SHOWN).await?,
         None => FailedTasks::default(),

@@ -326,12 +326,16 @@ pub(super) async fn totals(
 }
 
 /// What the schedule decides by.
-pub(super) async fn schedule_facts(client: &impl Queries) -> Result<ScheduleFacts, StoreError> {
+/// Closed cycles count up to the date `closed_until`; `None`: all.
+pub(super) async fn schedule_facts(
+    client: &impl Queries,
+    closed_until: Option<Date>,
+) -> Result<ScheduleFacts, StoreError> {
     let closed = client
         .query_one(
             "SELECT max(cycle_date) FILTER (WHERE kind = 'daily'), max(cycle_date) FILTER (WHERE kind = 'monthly')
-             FROM runner.cycle WHERE scope = 'full' AND state = 'closed'",
-            &[],
+             FROM runner.cycle WHERE scope = 'full' AND state = 'closed' AND ($1::date IS NULL OR cycle_date <= $1)",
+            &[&closed_until],
         )
         .await?;
     let open = client

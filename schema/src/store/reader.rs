@@ -129,11 +129,11 @@ impl Reader {
         })
     }
 
-    /// How the warehouse stands.
+    /// How the warehouse stands. Closed cycles count for the schedule up to the date `closed_until`; `None`: all.
     ///
     /// # Errors
     /// Outages, a server that refuses, a schema newer than this program.
-    pub async fn status(&self) -> Result<Status, StoreError> {
+    pub async fn status(&self, closed_until: Option<Date>) -> Result<Status, StoreError> {
         let client = self.client().await?;
         let schema_version = migration::current(&client).await?;
         let mut status = Status {
@@ -164,7 +164,7 @@ impl Reader {
                 holds_lock: session::holder(&client).await?.is_some(),
             });
         }
-        status.schedule = cycles::schedule_facts(&**client).await?;
+        status.schedule = cycles::schedule_facts(&**client, closed_until).await?;
         status.cycles = cycles::newest(&**client, Self::STATUS_CYCLES).await?;
         if let Some(newest) = status.cycles.first() {
             status.tasks = tasks::count(&**client, newest.id)

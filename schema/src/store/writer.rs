@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use jiff::civil::Date;
+
 use crate::doubt::DoubtLimits;
 use crate::{FundCode, PlannedTask, failpoint};
 
@@ -229,7 +231,19 @@ impl Writer {
     /// # Errors
     /// Outages.
     pub async fn schedule_facts(&mut self) -> Result<ScheduleFacts, StoreError> {
-        cycles::schedule_facts(&self.client).await
+        cycles::schedule_facts(&self.client, None).await
+    }
+
+    /// As [`Writer::schedule_facts`], as if no cycle of a date after `closed_until` had been closed: such a cycle was
+    /// closed while the clock was fast.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn schedule_facts_until(
+        &mut self,
+        closed_until: Date,
+    ) -> Result<ScheduleFacts, StoreError> {
+        cycles::schedule_facts(&self.client, Some(closed_until)).await
     }
 
     /// Applies every request that waits, each in a transaction of its own, and marks it in the same transaction.

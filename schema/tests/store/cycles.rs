@@ -146,6 +146,25 @@ async fn a_closed_cycle_with_failures_asks_just_these_once_more() {
     );
 }
 
+/// A cycle that was closed while the clock was fast does not hide the ones before it.
+#[tokio::test]
+async fn a_cycle_closed_in_the_future_can_be_left_out_of_the_schedule() {
+    let mut world = World::new().await;
+    world
+        .next_cycle(date(2026, 10, 16), CycleKind::Monthly)
+        .await;
+    world.next_cycle(date(2026, 12, 20), CycleKind::Daily).await;
+    world.next_cycle(date(2026, 12, 21), CycleKind::Daily).await;
+    let facts = world.writer.schedule_facts().await.unwrap();
+    assert_eq!(facts.last_closed_daily, Some(date(2026, 12, 20)));
+    let until = date(2026, 10, 18);
+    let facts = world.writer.schedule_facts_until(until).await.unwrap();
+    assert_eq!(facts.last_closed_daily, Some(TODAY));
+    assert_eq!(facts.last_closed_monthly, Some(date(2026, 10, 16)));
+    let facts = world.writer.schedule_facts_until(TODAY).await.unwrap();
+    assert_eq!(facts.last_closed_monthly, None);
+}
+
 #[tokio::test]
 async fn a_partial_cycle_never_satisfies_the_schedule() {
     let mut world = World::new().await;

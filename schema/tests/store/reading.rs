@@ -66,13 +66,13 @@ async fn explain_tells_who_said_what_and_why_it_stands() {
 #[tokio::test]
 async fn status_reads_an_empty_database_and_a_running_one() {
     let empty = Reader::new(&fresh_database().await, 1).unwrap();
-    assert_eq!(empty.status().await.unwrap().schema_version, 0);
+    assert_eq!(empty.status(None).await.unwrap().schema_version, 0);
     let mut world = World::new().await;
     world.commit(vec![list_of(&["A"])]).await;
     world.writer.heartbeat("asking lists").await.unwrap();
     let status = Reader::new(&world.database, 2)
         .unwrap()
-        .status()
+        .status(None)
         .await
         .unwrap();
     let runner = status.runner.unwrap();

@@ -1,0 +1,69 @@
+//! File descriptors: connections, pipes and files each take one. Too few of them look like failures of the sites.
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// Fewer do not suffice for connections to sites and database, log, and a browser's pipes.
+const LEAST: u64 = 128;
+/// The soft limit is raised to this where the hard limit allows it.
+const WANTED: u64 = 1024;
+
+/// Raises the soft limit where that is allowed.
+///
+/// # Errors
+/// It stays too low: a sentence for the reader.
+pub fn ensure() -> Result<u64, String> {
+    // A limit that cannot be read is not judged.
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return Ok(WANTED);
+    };
+    let raised = wanted(soft, hard);
+    let limit = if raised > soft && setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_ok() {
+        raised
+    } else {
+        soft
+    };
+    judged(limit)
+}
+
+/// The soft limit to set.
+fn wanted(soft: u64, hard: u64) -> u64 {
+    soft.max(WANTED.min(hard))
+}
+
+fn judged(limit: u64) -> Result<u64, String> {
+    if limit >= LEAST {
+        return Ok(limit);
+    }
+    Err(format!(
+        "this machine allows {limit} file descriptors, at least {LEAST} are needed; nothing was started; raise the limit with `ulimit -n 1024` (systemd: LimitNOFILE=1024; Docker: --ulimit nofile=1024)"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_few_file_descriptors_are_named_with_the_remedy() {
+        for (soft, hard, limit, enough) in [
+            (1024, 4096, 1024, true),
+            (65_536, 65_536, 65_536, true),
+            (20, 4096, 1024, true),
+            (200, 200, 200, true),
+            (40, 40, 40, false),
+            (20, 100, 100, false),
+        ] {
+            assert_eq!(wanted(soft, hard), limit);
+            match judged(limit) {
+                Ok(found) => assert!(enough && found == limit, "{soft} {hard}"),
+                Err(why) => {
+                    assert!(!enough, "{soft} {hard}");
+                    assert!(
+                        why.contains("file descriptors") && why.contains("ulimit -n"),
+                        "{why}"
+                    );
+                }
+            }
+        }
+    }
+}
