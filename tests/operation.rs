@@ -497,8 +497,8 @@ async fn d8_a_rename_makes_the_old_code_inactive_and_the_new_one_a_new_fund_with
 #[tokio::test(flavor = "multi_thread")]
 async fn the_date_names_the_cycle_and_no_row() {
     let world = World::plain(5).await;
-    // Long before and long after the market's own days.
-    for date in ["2026-10-15", "2031-01-02"] {
+    // On and long after the market's last day.
+    for date in ["2026-10-15", "2026-11-20"] {
         world
             .run(&["--once", "--cycle", "monthly", "--date", date])
             .await
@@ -508,5 +508,5 @@ async fn the_date_names_the_cycle_and_no_row() {
     let cycles = world
         .ask("SELECT cycle_date FROM runner.cycle ORDER BY cycle_id")
         .await;
-    assert_eq!(cycles, [row(&["2026-10-15"]), row(&["2031-01-02"])]);
+    assert_eq!(cycles, [row(&["2026-10-15"]), row(&["2026-11-20"])]);
 }
