@@ -120,7 +120,9 @@ async fn try_everything(
         tell(source.as_str(), found);
     }
     let clocks = or_stopped(stop, sites.clocks(None, false, CLOCK_LIMIT)).await?;
-    tell("clock", clock_words(settings, &clocks));
+    if let Err(why) = compare_clock(settings, &clocks) {
+        tell("clock", Err(why));
+    }
     let failed = tried.iter().filter(|one| one.found.is_err()).count();
     say(&closing(tried.len(), failed));
     Ok(if failed == 0 {
@@ -144,11 +146,11 @@ fn configuration(config: Option<&Path>, contact: &str) -> String {
     format!("{file}; User-Agent `{}`{recommended}", user_agent(contact))
 }
 
-/// The system clock beside those of the sites.
-fn clock_words(
+/// Compares the system clock with those of the sites.
+fn compare_clock(
     settings: &RunnerSettings,
     sites: &[(String, Option<Timestamp>)],
-) -> Result<String, String> {
+) -> Result<(), String> {
     let facts = ClockFacts {
         now: Timestamp::now(),
         timezone: &settings.schedule.timezone,
@@ -156,11 +158,9 @@ fn clock_words(
         newest_closed: None,
         sites,
     };
-    match clock::believed(&facts) {
-        Ok(_) if sites.is_empty() => Ok("no site could be asked for the time".to_owned()),
-        Ok(_) => Ok("the sites show the same day".to_owned()),
-        Err(doubt) => Err(doubt.to_string()),
-    }
+    clock::believed(&facts)
+        .map(drop)
+        .map_err(|doubt| doubt.to_string())
 }
 
 /// The database, and a fund that the warehouse holds.
