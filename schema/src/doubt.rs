@@ -164,8 +164,8 @@ impl Default for DoubtLimits {
     }
 }
 
-/// "All" funds: some closed or new fund may differ.
-const ALL_PERCENT: u8 = 95;
+/// "All" funds: a few closed, new or rarely priced ones may differ.
+const ALL_PERCENT: u8 = 90;
 /// Of the control sample: some funds may publish between the two requests, a fifth of them do not.
 const CONTRADICTED_PERCENT: u8 = 20;
 /// Fewer funds than this never make a mass change, however small the market.

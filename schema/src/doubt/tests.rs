@@ -55,7 +55,7 @@ fn a_share_is_compared_with_the_larger_of_limit_and_twice_the_usual() {
         (DoubtKind::Absent, 20, 20, None, false),
         (DoubtKind::Status, 4, 20, Some(0), true),
         // "All" means all but a few.
-        (DoubtKind::AllAbsent, 56, 60, None, true),
+        (DoubtKind::AllAbsent, 54, 60, None, true),
         (DoubtKind::AllAbsent, 58, 60, None, false),
         (DoubtKind::AllZero, 60, 60, None, false),
         // The control sample is small.
@@ -407,7 +407,7 @@ fn a_first_history_without_any_aum_but_zero_waits_with_its_aum_alone() {
     );
     assert_eq!(doubt.waiting.len(), 6);
     assert_eq!(
-        waiting(&KnownSeries::default(), &sized(&zeros[..4])),
+        waiting(&KnownSeries::default(), &sized(&zeros[..2])),
         [0; 0]
     );
     let mut one_figure = zeros;
