@@ -114,6 +114,7 @@ impl Handler<StartSource> for SourceActor {
         if let Err(injected) = failpoint::SOURCE_STARTED.reach() {
             return self.fail(injected, context);
         }
+        self.settings.asked.asker.expect(&start.tasks);
         self.unacknowledged = start
             .tasks
             .iter()

@@ -68,6 +68,7 @@ mod tests {
                 hash: PayloadHash([1; 32]),
                 until: "2026-01-01".parse().expect("a date"),
             }),
+            whole_history: None,
             attempts: 1,
         }
     }

@@ -57,6 +57,13 @@ pub struct Beginning {
     pub until: Date,
 }
 
+/// What an answer to the question for a whole history says about its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WholeHistory {
+    /// The first day it speaks of; `None` where it has no day.
+    pub first_day: Option<Date>,
+}
+
 /// A planned task as the store hands it out: everything a source needs to ask it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedTask {
@@ -167,6 +174,8 @@ pub struct TaskAnswer {
     pub payload: Option<(PayloadHash, i32)>,
     /// The beginning that need not be read next time; `None` forgets the one that was known.
     pub beginning: Option<Beginning>,
+    /// `Some` where the whole history was asked for and read from its first day on; `None` leaves what is known of it.
+    pub whole_history: Option<WholeHistory>,
     /// Requests spent on it in this round, those of earlier incarnations included.
     pub attempts: u32,
 }
@@ -182,6 +191,7 @@ impl TaskAnswer {
             rejects: Vec::new(),
             payload: None,
             beginning: None,
+            whole_history: None,
             attempts,
         }
     }

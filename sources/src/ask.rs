@@ -112,6 +112,17 @@ impl Asker {
         }
     }
 
+    /// Counts `tasks` as those that will be asked: the limits of the contract are shares of them (D6).
+    pub fn expect(&self, tasks: &[PlannedTask]) {
+        for page in self.site.pages() {
+            let of_page: Vec<&PlannedTask> = tasks
+                .iter()
+                .filter(|task| task.id.page == page.name)
+                .collect();
+            self.memory.page_asked(page.name, &of_page);
+        }
+    }
+
     /// Asks `tasks`, all of `page`, and answers each of them; `waiting` shows what the call waits on. Dropping the
     /// future abandons it: nothing has been acknowledged then.
     pub async fn ask(

@@ -1,79 +1,136 @@
-//! When a source is in breach of its contract (D6, D7): pure counting over one round.
+//! When a source is in breach of its contract (D6, D7): pure counting over one cycle.
+//!
+//! The limits count funds. A fund whose page lost a hundred days counts once, and the share is taken of the funds that the
+//! page is asked for, so neither the order of the funds nor one odd page stops a source.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use schema::task::Severity;
-use schema::{Dataset, Observation, Reject};
+use schema::{Dataset, Observation, Reject, TaskId};
 
-/// So many rejects, or broken pages, are always borne.
-const BORNE: u64 = 20;
-/// Beyond [`BORNE`], this many in a hundred are.
-const BORNE_PERCENT: u64 = 30;
+/// A source may lose the records of this many funds, or break this many pages, whatever the share.
+const TOLERATED: usize = 20;
+/// Beyond [`TOLERATED`], the tolerated share of the funds asked, in percent.
+const TOLERATED_PERCENT: usize = 30;
 
-/// What a source's pages have come to in this round.
+/// What a source's pages came to in this cycle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ContractTally {
-    records: BTreeMap<Dataset, Share>,
-    pages: BTreeMap<&'static str, Share>,
+    pages: BTreeMap<&'static str, PageTally>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Share {
-    all: u64,
-    bad: u64,
+/// What one kind of page came to. Funds are held as hashes of their codes: eight bytes each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct PageTally {
+    /// Every fund the page is asked for in this cycle, those that have not been answered yet too.
+    asked: HashSet<u64>,
+    /// Funds whose page was broken in this round.
+    broken: HashSet<u64>,
+    /// Funds whose page lost a record in this round, by dataset.
+    lost: BTreeMap<Dataset, HashSet<u64>>,
+    /// Entries of the last list of the whole market: all of them, and those that were lost. One answer speaks for all
+    /// funds there.
+    entries: BTreeMap<Dataset, (usize, usize)>,
 }
 
-impl Share {
-    /// More than 30 % and at least 20.
-    const fn is_breach(self) -> bool {
-        self.bad >= BORNE && self.bad * 100 > self.all * BORNE_PERCENT
-    }
+/// At least 20, and more than 30 %.
+const fn is_breach(bad: usize, all: usize) -> bool {
+    bad >= TOLERATED && bad.saturating_mul(100) > all.saturating_mul(TOLERATED_PERCENT)
+}
+
+fn fund(key: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl ContractTally {
-    /// A page that was read, with what it said and what of it could not be taken.
-    pub fn page_read(&mut self, page: &'static str, said: &[Observation], rejects: &[Reject]) {
-        self.pages.entry(page).or_default().all += 1;
-        for observation in said {
-            let records = u64::try_from(observation.said.rows()).unwrap_or(u64::MAX);
-            let share = self.records.entry(observation.said.dataset()).or_default();
-            share.all = share.all.saturating_add(records);
+    /// Begins the second round: its breaches are judged by its own answers, against all funds asked in the cycle.
+    pub fn begin_round(&mut self) {
+        for page in self.pages.values_mut() {
+            page.broken.clear();
+            page.lost.clear();
+            page.entries.clear();
         }
-        for reject in rejects {
-            if reject.severity == Severity::Rejected {
-                let share = self.records.entry(reject.dataset).or_default();
-                share.all += 1;
-                share.bad += 1;
+    }
+
+    /// A task of `page` that is to be asked.
+    pub fn page_asked(&mut self, page: &'static str, key: &str) {
+        self.pages.entry(page).or_default().asked.insert(fund(key));
+    }
+
+    /// A page that was read, with what it said and what of it could not be taken. Notes and missing values are not lost.
+    pub fn page_read(
+        &mut self,
+        page: &'static str,
+        key: &str,
+        said: &[Observation],
+        rejects: &[Reject],
+    ) {
+        let tally = self.pages.entry(page).or_default();
+        let rejected = rejects
+            .iter()
+            .filter(|reject| reject.severity == Severity::Rejected);
+        if key == TaskId::WHOLE_MARKET {
+            tally.entries.clear();
+            for observation in said {
+                let share = tally.entries.entry(observation.said.dataset()).or_default();
+                share.0 += observation.said.rows();
             }
+            for reject in rejected {
+                let share = tally.entries.entry(reject.dataset).or_default();
+                share.0 += 1;
+                share.1 += 1;
+            }
+            return;
+        }
+        let fund = fund(key);
+        tally.asked.insert(fund);
+        tally.broken.remove(&fund);
+        for reject in rejected {
+            tally.lost.entry(reject.dataset).or_default().insert(fund);
         }
     }
 
     /// A page that was not what its contract says.
-    pub fn page_broken(&mut self, page: &'static str) {
-        let share = self.pages.entry(page).or_default();
-        share.all += 1;
-        share.bad += 1;
+    pub fn page_broken(&mut self, page: &'static str, key: &str) {
+        let tally = self.pages.entry(page).or_default();
+        tally.asked.insert(fund(key));
+        tally.broken.insert(fund(key));
     }
 
-    /// The dataset whose records were rejected beyond what is borne: a sentence part with its counts.
+    /// The dataset of which too many funds lost records: a sentence part with its counts.
     #[must_use]
     pub fn breached_dataset(&self) -> Option<String> {
-        let breached = |(_, share): &(&Dataset, &Share)| share.is_breach();
-        let (dataset, share) = self.records.iter().find(breached)?;
-        Some(format!(
-            "{} of {} {dataset} records of this round were rejected",
-            share.bad, share.all
-        ))
+        self.pages.iter().find_map(|(page, tally)| {
+            let of_list = tally.entries.iter().find_map(|(dataset, (all, lost))| {
+                is_breach(*lost, *all).then(|| {
+                    format!("{lost} of {all} {dataset} records of the {page} page were rejected")
+                })
+            });
+            of_list.or_else(|| {
+                tally.lost.iter().find_map(|(dataset, funds)| {
+                    is_breach(funds.len(), tally.asked.len()).then(|| {
+                        format!(
+                            "{} of the {} funds asked for the {page} page lost {dataset} records in this round",
+                            funds.len(),
+                            tally.asked.len()
+                        )
+                    })
+                })
+            })
+        })
     }
 
     /// Whether too many answers of `page` were broken: a sentence part with their counts.
     #[must_use]
     pub fn breached_page(&self, page: &str) -> Option<String> {
-        let share = self.pages.get(page).filter(|share| share.is_breach())?;
-        Some(format!(
-            "{} of {} {page} pages of this round were broken",
-            share.bad, share.all
-        ))
+        let tally = self.pages.get(page)?;
+        let (broken, asked) = (tally.broken.len(), tally.asked.len());
+        is_breach(broken, asked).then(|| {
+            format!("{broken} of the {asked} {page} pages asked were broken in this round")
+        })
     }
 }
 
@@ -81,55 +138,140 @@ impl ContractTally {
 mod tests {
     use super::*;
 
+    fn reject(dataset: Dataset, severity: Severity) -> Reject {
+        Reject {
+            fund_code: None,
+            dataset,
+            field: "*".to_owned(),
+            reason: String::new(),
+            sample: String::new(),
+            severity,
+        }
+    }
+
+    fn lost(dataset: Dataset) -> Reject {
+        reject(dataset, Severity::Rejected)
+    }
+
+    fn asked(page: &'static str, funds: usize) -> ContractTally {
+        let mut tally = ContractTally::default();
+        for at in 0..funds {
+            tally.page_asked(page, &at.to_string());
+        }
+        tally
+    }
+
+    /// D6: more than 30 % of the funds asked, and at least 20.
     #[test]
-    fn d6_more_than_thirty_percent_and_at_least_twenty_broken_pages_are_a_breach() {
-        for (good, broken, breach) in [
-            (0, 19, false),
-            (0, 20, true),
-            (47, 20, false),
-            (46, 20, true),
-            (1_000, 299, false),
+    fn broken_pages_are_counted_against_the_funds_asked() {
+        for (asked_for, broken, breach) in [
+            (19, 19, false),
+            (20, 20, true),
+            (67, 20, false),
+            (66, 20, true),
+            (1_299, 299, false),
+            (2_200, 660, false),
+            (2_200, 661, true),
         ] {
-            let mut tally = ContractTally::default();
-            for _ in 0..good {
-                tally.page_read("nav", &[], &[]);
-            }
-            for _ in 0..broken {
-                tally.page_broken("nav");
+            let mut tally = asked("nav", asked_for);
+            for at in 0..broken {
+                tally.page_broken("nav", &at.to_string());
             }
             assert_eq!(
                 tally.breached_page("nav").is_some(),
                 breach,
-                "{good} {broken}"
+                "{asked_for} {broken}"
             );
             assert_eq!(tally.breached_page("fee"), None);
         }
     }
 
+    /// D6: one fund counts once, however many of its records are lost and whenever it is asked.
     #[test]
-    fn d6_only_lost_records_count_and_each_dataset_by_itself() {
-        let reject = |severity| Reject {
-            fund_code: None,
-            dataset: Dataset::Fees,
-            field: "*".to_owned(),
-            reason: String::new(),
-            sample: String::new(),
-            severity,
-        };
+    fn one_fund_that_loses_every_day_is_one_fund() {
+        let days: Vec<Reject> = vec![lost(Dataset::Daily); 5_000];
         let mut tally = ContractTally::default();
-        for _ in 0..100 {
-            tally.page_read("fee", &[], &[reject(Severity::Noted)]);
+        for at in 0..19 {
+            tally.page_read("nav", &at.to_string(), &[], &days);
+            tally.page_read("nav", &at.to_string(), &[], &days);
         }
         assert_eq!(tally.breached_dataset(), None);
-        for _ in 0..19 {
-            tally.page_read("fee", &[], &[reject(Severity::Rejected)]);
+        tally.page_read("nav", "19", &[], &days);
+        let breach = tally.breached_dataset().expect("20 of 20 funds");
+        assert!(breach.contains("20 of the 20 funds"), "{breach}");
+    }
+
+    /// D6: the funds that sort first may all be odd.
+    #[test]
+    fn the_first_funds_of_a_large_market_stop_no_source() {
+        let mut tally = asked("fee", 2_000);
+        for at in 0..600 {
+            tally.page_read("fee", &at.to_string(), &[], &[lost(Dataset::Fees)]);
+            assert_eq!(tally.breached_dataset(), None, "{at}");
+        }
+        tally.page_read("fee", "600", &[], &[lost(Dataset::Fees)]);
+        assert!(tally.breached_dataset().is_some());
+    }
+
+    /// D6: a note is no lost record, and each dataset is judged by itself.
+    #[test]
+    fn notes_do_not_count_and_datasets_are_apart() {
+        let mut tally = asked("fee", 100);
+        for at in 0..100 {
+            let noted = [
+                reject(Dataset::Fees, Severity::Noted),
+                reject(Dataset::Minimums, Severity::Noted),
+            ];
+            tally.page_read("fee", &at.to_string(), &[], &noted);
+        }
+        for at in 0..30 {
+            tally.page_read("fee", &at.to_string(), &[], &[lost(Dataset::Fees)]);
+            tally.page_read(
+                "fee",
+                &(at + 50).to_string(),
+                &[],
+                &[lost(Dataset::Minimums)],
+            );
         }
         assert_eq!(tally.breached_dataset(), None);
-        tally.page_read("fee", &[], &[reject(Severity::Rejected)]);
+        tally.page_read("fee", "30", &[], &[lost(Dataset::Fees)]);
         assert!(
             tally
                 .breached_dataset()
-                .is_some_and(|text| text.contains("20 of 20 fees"))
+                .is_some_and(|text| text.contains("lost fees records"))
         );
+    }
+
+    /// D6: round 2 asks only what failed, so its few answers are judged against the whole cycle.
+    #[test]
+    fn the_few_tasks_of_round_two_are_judged_against_the_cycle() {
+        let mut tally = asked("nav", 1_000);
+        for at in 0..25 {
+            tally.page_broken("nav", &at.to_string());
+        }
+        tally.begin_round();
+        for at in 0..25 {
+            tally.page_broken("nav", &at.to_string());
+        }
+        assert_eq!(tally.breached_page("nav"), None);
+        // A page that is read after all is no broken one.
+        let mut tally = asked("nav", 20);
+        for at in 0..19 {
+            tally.page_broken("nav", &at.to_string());
+        }
+        tally.page_read("nav", "0", &[], &[]);
+        tally.page_broken("nav", "19");
+        assert_eq!(tally.breached_page("nav"), None);
+    }
+
+    /// D6: a list of the whole market is one answer for all funds and is judged by its entries.
+    #[test]
+    fn a_list_is_judged_by_its_entries() {
+        for (rejected, breach) in [(19, false), (20, true), (1_000, true)] {
+            let mut tally = ContractTally::default();
+            let rejects = vec![lost(Dataset::Listing); rejected];
+            tally.page_read("list", TaskId::WHOLE_MARKET, &[], &rejects);
+            assert_eq!(tally.breached_dataset().is_some(), breach, "{rejected}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use schema::{Observation, Reject};
+use schema::{Observation, PlannedTask, Reject};
 
 use crate::contract_tally::ContractTally;
 use crate::transport::lock;
@@ -33,10 +33,10 @@ impl CycleMemory {
         *lock(&self.0) = Memory::default();
     }
 
-    /// Forgets what holds for one round only: counts and breach. Pages that went over to the browser stay there.
+    /// Forgets what holds for one round only: losses and breach. Pages that went over to the browser stay there.
     pub fn begin_round(&self) {
         let mut memory = lock(&self.0);
-        memory.tally = ContractTally::default();
+        memory.tally.begin_round();
         memory.breach = None;
         memory.browser_refusals.clear();
     }
@@ -95,22 +95,31 @@ impl CycleMemory {
         lock(&self.0).browser_refusals.remove(page);
     }
 
+    /// Counts the funds that `page` is to be asked for.
+    pub(crate) fn page_asked(&self, page: &'static str, tasks: &[&PlannedTask]) {
+        let mut memory = lock(&self.0);
+        for task in tasks {
+            memory.tally.page_asked(page, &task.id.key);
+        }
+    }
+
     /// Counts a page that was read. What it is in breach of, if that is so now.
     pub(crate) fn page_read(
         &self,
         page: &'static str,
+        key: &str,
         said: &[Observation],
         rejects: &[Reject],
     ) -> Option<String> {
         let mut memory = lock(&self.0);
-        memory.tally.page_read(page, said, rejects);
+        memory.tally.page_read(page, key, said, rejects);
         memory.tally.breached_dataset()
     }
 
     /// Counts a broken page. What it is in breach of, if that is so now.
-    pub(crate) fn page_broken(&self, page: &'static str) -> Option<String> {
+    pub(crate) fn page_broken(&self, page: &'static str, key: &str) -> Option<String> {
         let mut memory = lock(&self.0);
-        memory.tally.page_broken(page);
+        memory.tally.page_broken(page, key);
         memory.tally.breached_page(page)
     }
 }

@@ -176,6 +176,9 @@ pub enum Reading {
         observations: Vec<Observation>,
         /// What could not be read, and what is worth noting.
         rejects: Vec<Reject>,
+        /// Whether a date was refused because it lies too far after the cycle's date. A later cycle may take the same
+        /// payload whole, so this one must not be remembered (P2).
+        refused_by_cycle_date: bool,
     },
     /// The source says that it does not have this.
     Absent,

@@ -49,6 +49,7 @@ fn said(observations: Vec<Observation>) -> Probed {
     list(Reading::Said {
         observations,
         rejects: Vec::new(),
+        refused_by_cycle_date: false,
     })
 }
 

@@ -27,6 +27,7 @@ pub fn reading(source: SourceName, reading: &Reading) {
         Reading::Said {
             observations,
             rejects,
+            ..
         } => {
             for observation in observations {
                 self::observation(source, observation);

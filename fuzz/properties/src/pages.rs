@@ -217,6 +217,7 @@ fn read_as(site: &dyn Site, tasks: &[PlannedTask], body: &[u8], via: Via) {
         if let Reading::Said {
             observations,
             rejects,
+            ..
         } = reading
         {
             tally.page_read(page.name, observations, rejects);

@@ -214,6 +214,7 @@ pub fn done(id: TaskId, observations: Vec<Observation>) -> TaskAnswer {
         rejects: Vec::new(),
         payload: None,
         beginning: None,
+        whole_history: None,
         attempts: 1,
     }
 }

@@ -3,15 +3,35 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use schema::task::{Beginning, PayloadHash, Severity};
+use jiff::civil::Date;
+use schema::task::{Beginning, PayloadHash, Severity, WholeHistory};
 use schema::{PlannedTask, Said};
 use sha2::{Digest, Sha256};
 
 use crate::page::PageSpec;
 use crate::site::{Answer, History, ReadContext, Reading, Settled, Site};
 
-/// What a task's answer says, and the beginning that need not be read next time.
-pub(super) type Read = (Reading, Option<Beginning>);
+/// What a task's answer came to.
+#[derive(Clone)]
+pub(super) struct Read {
+    /// What it says.
+    pub reading: Reading,
+    /// The beginning that need not be read next time.
+    pub beginning: Option<Beginning>,
+    /// How far back it reaches, where the whole was asked for and read.
+    pub whole: Option<WholeHistory>,
+}
+
+impl Read {
+    /// A page without history.
+    pub const fn plain(reading: Reading) -> Self {
+        Self {
+            reading,
+            beginning: None,
+            whole: None,
+        }
+    }
+}
 
 /// Reads the answer to a page with a history; `None` where the page has none.
 pub(super) fn read(
@@ -26,7 +46,11 @@ pub(super) fn read(
         let history = site.read_history(page, task, answer, 0, context)?;
         // What was said until then is said anew, or not: the next whole history is compared with what is said now.
         let stays = known.filter(|known| speaks_beyond(&history.reading, *known));
-        return Some((history.reading, stays));
+        return Some(Read {
+            reading: history.reading,
+            beginning: stays,
+            whole: None,
+        });
     }
     let go_on = known.and_then(|known| {
         let hashed = Hashed::begin(page, task).on(answer, known.bytes)?;
@@ -39,13 +63,36 @@ pub(super) fn read(
             Some(settled) => hashed.beginning(answer, settled),
             None => Some(known),
         };
-        return Some((history.reading, beginning));
+        return Some(Read {
+            reading: history.reading,
+            beginning,
+            whole: None,
+        });
     }
     let history = site.read_history(page, task, answer, 0, context)?;
     let beginning = history
         .settled
         .and_then(|settled| Hashed::begin(page, task).beginning(answer, settled));
-    Some((history.reading, beginning))
+    let whole = first_day(&history.reading).map(|first_day| WholeHistory { first_day });
+    Some(Read {
+        reading: history.reading,
+        beginning,
+        whole,
+    })
+}
+
+/// The first day a reading speaks of; `None` where the page was not read.
+fn first_day(reading: &Reading) -> Option<Option<Date>> {
+    let Reading::Said { observations, .. } = reading else {
+        return None;
+    };
+    let days = observations
+        .iter()
+        .filter_map(|observation| match &observation.said {
+            Said::Daily(days) => days.iter().map(|day| day.nav_date).min(),
+            _ => None,
+        });
+    Some(days.min())
 }
 
 /// Whether the task asks for all that the page can be asked for: a part that moves at both ends has no beginning to know.
@@ -78,6 +125,7 @@ fn speaks_beyond(reading: &Reading, known: Beginning) -> bool {
     let Reading::Said {
         observations,
         rejects,
+        ..
     } = reading
     else {
         return false;

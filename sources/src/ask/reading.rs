@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use schema::failpoint::{self, Injected};
-use schema::task::{Beginning, PayloadHash, Severity};
+use schema::task::{PayloadHash, Severity};
 use schema::{Outcome, PlannedTask, Reject, TaskAnswer};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use crate::archive::{Kept, Provenance};
 use crate::page::{PageSpec, Stage};
-use crate::site::{Answer, Breach, ReadContext, Reading, Site};
+use crate::site::{Answer, Breach, ReadContext, Reading, Site, Via};
 
 use super::{Asker, Round, history};
 
@@ -29,9 +29,7 @@ struct ReadTask {
     task: PlannedTask,
     hash: PayloadHash,
     /// `None`: the payload is the one that was read before.
-    reading: Option<Reading>,
-    /// What need not be read next time, if this reading is taken without breach or reject.
-    beginning: Option<Beginning>,
+    read: Option<history::Read>,
 }
 
 impl Asker {
@@ -59,13 +57,11 @@ impl Asker {
         };
         let mut calling = Vec::new();
         let mut is_sample = true;
-        for ReadTask {
-            task,
-            hash,
-            reading,
-            beginning,
-        } in read
-        {
+        for ReadTask { task, hash, read } in read {
+            let (reading, beginning, whole_history) = match read {
+                Some(read) => (Some(read.reading), read.beginning, read.whole),
+                None => (None, None, None),
+            };
             match reading {
                 None => round.end(vec![task], &Outcome::Unchanged),
                 Some(Reading::Absent) if page.stage != Stage::Lists => {
@@ -91,6 +87,7 @@ impl Asker {
                 Some(Reading::Said {
                     observations,
                     rejects,
+                    refused_by_cycle_date,
                 }) => {
                     let lost = rejects
                         .iter()
@@ -98,7 +95,10 @@ impl Asker {
                     let breached = page
                         .stage
                         .is_under_contract()
-                        .then(|| self.memory.page_read(page.name, &observations, &rejects))
+                        .then(|| {
+                            self.memory
+                                .page_read(page.name, &task.id.key, &observations, &rejects)
+                        })
                         .flatten();
                     if let Some(lost) = lost {
                         is_sample = false;
@@ -112,6 +112,7 @@ impl Asker {
                     }
                     // What is news must be said in its own cycle: it is never recognised as said before.
                     let may_be_recognised = lost.is_none()
+                        && !refused_by_cycle_date
                         && page.stage != Stage::News
                         && self.memory.breach().is_none();
                     let payload = may_be_recognised.then_some((hash, page.parser_version));
@@ -122,6 +123,7 @@ impl Asker {
                         rejects,
                         payload,
                         beginning: payload.and(beginning),
+                        whole_history,
                         attempts: task.attempts,
                     });
                 }
@@ -148,7 +150,9 @@ impl Asker {
                 "the {} page, which speaks for the whole market, is broken",
                 round.page.name
             )),
-            stage if stage.is_under_contract() => self.memory.page_broken(round.page.name),
+            stage if stage.is_under_contract() => {
+                self.memory.page_broken(round.page.name, &task.id.key)
+            }
             _ => None,
         };
         if let Some(counts) = breached {
@@ -220,13 +224,12 @@ fn recognise_or_read(
     let mut read = Vec::with_capacity(tasks.len());
     let mut unread = Vec::new();
     for task in tasks {
-        let hash = payload_hash(&task, &digest);
+        let hash = payload_hash(&task, answer, &digest);
         if task.known_payload == Some((hash, page.parser_version)) {
             read.push(ReadTask {
                 task,
                 hash,
-                reading: None,
-                beginning: None,
+                read: None,
             });
         } else {
             unread.push((task, hash));
@@ -253,12 +256,11 @@ fn recognise_or_read(
             &format!("a panic: {}", words_of(panic.as_ref())),
         ),
     };
-    for ((task, hash), (reading, beginning)) in unread.into_iter().zip(readings.drain(..)) {
+    for ((task, hash), reading) in unread.into_iter().zip(readings.drain(..)) {
         read.push(ReadTask {
             task,
             hash,
-            reading: Some(reading),
-            beginning,
+            read: Some(reading),
         });
     }
     read
@@ -278,16 +280,26 @@ fn read_tasks(
         return vec![read];
     }
     let readings = site.read(page, tasks, answer, context);
-    readings
-        .into_iter()
-        .map(|reading| (reading, None))
-        .collect()
+    readings.into_iter().map(history::Read::plain).collect()
 }
 
-/// A payload's hash for one task: page and key go in, so that it never crosses codes (P2).
-fn payload_hash(task: &PlannedTask, digest: &[u8]) -> PayloadHash {
+/// A payload's hash for one task. All that decides what is taken of the payload goes in beside it (P2): page and key, so
+/// that it never crosses codes; the locator, by which an answer about another fund is refused; the extent; and the way it
+/// came, because a page that is empty by plain HTTP may only lack its scripts. The parser version is kept beside the hash.
+fn payload_hash(task: &PlannedTask, answer: &Answer, digest: &[u8]) -> PayloadHash {
     let mut hash = Sha256::new();
-    for part in [task.id.page.as_bytes(), task.id.key.as_bytes(), digest] {
+    let via: &[u8] = match answer.via {
+        Via::Http => b"http",
+        Via::Browser => b"browser",
+    };
+    for part in [
+        task.id.page.as_bytes(),
+        task.id.key.as_bytes(),
+        task.locator.as_deref().unwrap_or_default().as_bytes(),
+        task.extent.as_deref().unwrap_or_default().as_bytes(),
+        via,
+        digest,
+    ] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
@@ -300,7 +312,7 @@ fn all_broken(count: usize, found: &str) -> Vec<history::Read> {
         expected: "one reading for each task".to_owned(),
         found: found.to_owned(),
     };
-    vec![(Reading::Broken(breach), None); count]
+    vec![history::Read::plain(Reading::Broken(breach)); count]
 }
 
 fn words_of(panic: &(dyn std::any::Any + Send)) -> String {

@@ -112,6 +112,7 @@ impl Site for PlainSite {
                 Reading::Said {
                     observations: Vec::new(),
                     rejects: Vec::new(),
+                    refused_by_cycle_date: false,
                 }
             }
             "panic" => panic!("the parser fell over {body}"),
@@ -132,6 +133,7 @@ impl Site for PlainSite {
                     })
                     .into_iter()
                     .collect(),
+                refused_by_cycle_date: body == "too late",
             },
         };
         vec![reading; tasks.len()]
@@ -253,6 +255,7 @@ fn by_key(path: &str) -> (u16, &'static str) {
         Some("absent") => (200, "absent"),
         Some("few") => (200, "too few"),
         Some("reject") => (200, "reject"),
+        Some("late") => (200, "too late"),
         Some("gone") => (404, ""),
         Some("refused") => (403, ""),
         Some("teapot") => (418, ""),
@@ -268,6 +271,7 @@ async fn every_task_gets_the_outcome_its_page_earned() {
         ("absent", "absent", "", 1),
         ("gone", "absent", "", 1),
         ("reject", "done", "", 1),
+        ("late", "done", "", 1),
         (
             "rubbish",
             "failed",
@@ -315,6 +319,19 @@ async fn p2_an_unchanged_payload_is_recognised_only_by_the_same_task_and_parser(
     );
     let older = known.map(|(hash, version)| (hash, version - 1));
     assert_eq!(outcome(ask_with("A", older)).await, Outcome::Done);
+    // D12: what is taken of a payload also depends on the locator and on the extent.
+    for other in [
+        PlannedTask {
+            locator: Some("another".to_owned()),
+            ..ask_with("A", known)
+        },
+        PlannedTask {
+            extent: Some("MAX".to_owned()),
+            ..ask_with("A", known)
+        },
+    ] {
+        assert_eq!(outcome(other).await, Outcome::Done);
+    }
 }
 
 /// What a page of news says counts in the cycle in which it is said: none is ever taken for said before.

@@ -72,6 +72,7 @@ pub fn said(reading: Reading) -> (Vec<Observation>, Vec<String>) {
         Reading::Said {
             observations,
             rejects,
+            ..
         } => {
             let rejects = rejects.iter().map(short).collect();
             (observations, rejects)

@@ -46,6 +46,7 @@ pub struct Findings {
     /// Notes, those beyond [`MAX_NOTES`] too.
     notes: usize,
     earliest_refused_inception: Option<Date>,
+    refused_by_cycle_date: bool,
 }
 
 impl Findings {
@@ -78,6 +79,7 @@ impl Findings {
                 .cycle_date
                 .checked_add(INCEPTION_DAYS_AHEAD.days())
                 .ok(),
+            refused_by_cycle_date: false,
         }
     }
 
@@ -181,9 +183,11 @@ impl Findings {
         }
     }
 
-    /// Whether a NAV or as-of date can be believed.
-    pub fn believes(&self, day: Date) -> bool {
-        day >= date(1970, 1, 1) && self.latest_believed.is_none_or(|latest| day <= latest)
+    /// Whether a NAV or as-of date can be believed. Records a refusal that the cycle's date decides.
+    pub fn believes(&mut self, day: Date) -> bool {
+        let too_late = self.latest_believed.is_some_and(|latest| day > latest);
+        self.refused_by_cycle_date |= too_late;
+        day >= date(1970, 1, 1) && !too_late
     }
 
     /// An as-of date: an unreadable or unbelievable one is noted and left out, the record stays.
@@ -223,6 +227,7 @@ impl Findings {
         let too_late = self
             .earliest_refused_inception
             .is_some_and(|refused| day >= refused);
+        self.refused_by_cycle_date |= too_late;
         if too_late || day < EARLIEST_INCEPTION {
             let reason = format!(
                 "the fund cannot have begun on {day}: before {EARLIEST_INCEPTION} or more than a year ahead"
@@ -261,6 +266,7 @@ impl Findings {
         Reading::Said {
             observations: self.observations,
             rejects: self.rejects,
+            refused_by_cycle_date: self.refused_by_cycle_date,
         }
     }
 
@@ -312,5 +318,46 @@ mod tests {
         );
         assert!(matches!(read(MAX_LOST, 0), Reading::Said { .. }));
         assert!(matches!(read(MAX_LOST + 1, 0), Reading::Broken(_)));
+    }
+
+    /// D12: what the cycle's date refused is marked, because a later cycle takes it; what the payload alone decides is not.
+    #[test]
+    fn only_a_refusal_by_the_cycle_date_is_marked() {
+        let context = ReadContext {
+            cycle_date: date(2026, 10, 15),
+        };
+        let marked = |take: &dyn Fn(&mut Findings)| {
+            let mut findings = Findings::of_market(SourceName::Finnomena, String::new(), &context);
+            take(&mut findings);
+            match findings.said() {
+                Reading::Said {
+                    refused_by_cycle_date,
+                    ..
+                } => refused_by_cycle_date,
+                other => panic!("{other:?}"),
+            }
+        };
+        let as_of = |day: Date| {
+            marked(&move |findings| {
+                findings.as_of::<String>(Dataset::Statistics, "as_of", Ok(Some(day)), "");
+            })
+        };
+        assert!(as_of(date(2027, 1, 1)));
+        assert!(!as_of(date(2026, 10, 15)));
+        assert!(!as_of(date(1950, 1, 1)));
+        let inception = |day: Date| {
+            marked(&move |findings| {
+                findings.inception::<String>("inception_date", Ok(Some(day)), "");
+            })
+        };
+        assert!(inception(date(2028, 1, 1)));
+        assert!(!inception(date(2020, 1, 1)));
+        assert!(!inception(date(1900, 1, 1)));
+        assert!(marked(&|findings| {
+            findings.believes(date(2099, 1, 1));
+        }));
+        assert!(!marked(&|findings| {
+            findings.as_of(Dataset::Statistics, "as_of", Err("no date"), "x");
+        }));
     }
 }

@@ -50,6 +50,7 @@ pub(super) fn shown(probed: &Probed, code: &FundCode) -> String {
         Some(Reading::Said {
             observations,
             rejects,
+            ..
         }) => said_block(&mut text, observations, rejects, code),
         Some(Reading::Absent) => {
             let _ = writeln!(text, "  the source says that it does not have this");

@@ -85,6 +85,7 @@ fn what_was_parsed_and_what_was_rejected_is_shown() {
             sample: "n/a".to_owned(),
             severity: Severity::Rejected,
         }],
+        refused_by_cycle_date: false,
     };
     insta::assert_snapshot!(shown(&probed(reading), &code("K-USA-A(A)")));
 }

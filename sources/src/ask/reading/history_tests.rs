@@ -7,6 +7,7 @@ use jiff::ToSpan;
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
 use schema::observation::DailyPoint;
+use schema::task::Beginning;
 use schema::{Said, TaskId};
 use url::Url;
 
@@ -132,10 +133,17 @@ impl Books {
         let read = recognise_or_read(&site, &page, vec![task], &answer, context).remove(0);
         self.lost.clear();
         self.said = None;
-        let Some(reading) = read.reading else { return };
+        let hash = read.hash;
+        let Some(history::Read {
+            reading, beginning, ..
+        }) = read.read
+        else {
+            return;
+        };
         let Reading::Said {
             observations,
             rejects,
+            ..
         } = reading
         else {
             panic!("a lawful history is broken: {reading:?}");
@@ -161,8 +169,8 @@ impl Books {
             }
         }
         let clean = self.lost.is_empty();
-        self.known_payload = clean.then_some((read.hash, page.parser_version));
-        self.known_beginning = read.beginning.filter(|_| clean);
+        self.known_payload = clean.then_some((hash, page.parser_version));
+        self.known_beginning = beginning.filter(|_| clean);
     }
 }
 
@@ -474,4 +482,72 @@ fn a_short_history_that_speaks_of_settled_days_makes_them_be_forgotten() {
     changed(&mut list, &[], &Change::Unreadable(999));
     books.take("1M", body(&last_month(&list)), newest(&list));
     assert_eq!((books.known_beginning, books.known_payload), (None, None));
+}
+
+/// Reads the days as the answer to a task with this extent, on this cycle date.
+fn read_whole(
+    books: &Books,
+    extent: &str,
+    list: &[Day],
+    cycle_date: Date,
+) -> (Option<Option<Date>>, bool) {
+    let root = Url::parse("https://www.finnomena.com").expect("a URL");
+    let site = Finnomena::new(&root, Vec::new());
+    let page = asked::page(&site, "nav");
+    let answer = Answer {
+        url: root,
+        status: 200,
+        content_type: None,
+        body: body(list),
+        via: Via::Http,
+    };
+    let context = ReadContext { cycle_date };
+    let task = books.task(extent);
+    let read = recognise_or_read(&site, &page, vec![task], &answer, context).remove(0);
+    let read = read.read.expect("a payload that is not known");
+    let refused = matches!(
+        read.reading,
+        Reading::Said {
+            refused_by_cycle_date: true,
+            ..
+        }
+    );
+    (read.whole.map(|whole| whole.first_day), refused)
+}
+
+#[test]
+fn only_a_history_read_from_its_first_day_tells_how_far_it_reaches() {
+    let list = days(300);
+    let today = newest(&list);
+    let mut books = Books {
+        remembers: true,
+        ..Books::default()
+    };
+    assert_eq!(
+        read_whole(&books, "MAX", &list, today).0,
+        Some(Some(date(2024, 1, 1)))
+    );
+    let month = last_month(&list);
+    assert_eq!(
+        read_whole(&books, "MAX", &month, today).0,
+        Some(Some(month[0].date))
+    );
+    assert_eq!(read_whole(&books, "MAX", &[], today).0, Some(None));
+    assert_eq!(read_whole(&books, "1M", &month, today).0, None);
+    // Beyond a known beginning its first day is not read again.
+    books.take("MAX", body(&list), today);
+    let mut longer = list.clone();
+    longer.push(Day::new(today + 1.days(), &"9.5", &1));
+    assert_eq!(read_whole(&books, "MAX", &longer, today + 1.days()).0, None);
+}
+
+/// D12: a history of which the cycle's date refused a day is not remembered, whatever part of it is settled.
+#[test]
+fn a_day_after_the_cycle_date_is_marked_in_a_history() {
+    let list = days(300);
+    let books = Books::default();
+    assert!(!read_whole(&books, "MAX", &list, newest(&list)).1);
+    for early in [date(2024, 1, 1), date(2024, 12, 1)] {
+        assert!(read_whole(&books, "MAX", &list, early).1, "{early}");
+    }
 }

@@ -238,6 +238,7 @@ mod tests {
         let Reading::Said {
             observations,
             rejects,
+            ..
         } = read(pdf(&[
             "ISIN Code : TH1234567895",
             "Bloomberg Code : KFGTECH TB",
@@ -258,6 +259,7 @@ mod tests {
         let Reading::Said {
             observations,
             rejects,
+            ..
         } = read(b"%PDF-1.7 rubbish".to_vec())
         else {
             panic!("expected a reject");
