@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use schema::SourceName;
-use schema::store::CycleTotals;
+use schema::store::{CycleTotals, MarketChange};
 
 use crate::cycle::CycleEnd;
 
@@ -121,6 +121,7 @@ pub fn summary(end: &CycleEnd, facts: &RunFacts) -> String {
     );
     tasks_block(&mut text, totals, facts);
     tables_block(&mut text, totals);
+    changes_block(&mut text, totals);
     if facts.restarts > 0 {
         let _ = writeln!(text, "\nactors restarted: {}", facts.restarts);
     }
@@ -187,6 +188,44 @@ fn tables_block(text: &mut String, totals: &CycleTotals) {
             counts.records.unchanged,
             counts.records.superseded,
             counts.records.rejected + counts.unreadable
+        );
+    }
+}
+
+/// What became of funds, and where sources contradict each other. The kinds that occurred alone; examples are bounded.
+fn changes_block(text: &mut String, totals: &CycleTotals) {
+    if totals.changes.is_empty() {
+        return;
+    }
+    let _ = writeln!(text);
+    for (kind, counted) in &totals.changes {
+        let view = match kind {
+            MarketChange::Contradiction => " (view runner.conflict)",
+            _ => "",
+        };
+        let _ = writeln!(
+            text,
+            "{:<30}{:>9}{view}: {}{}",
+            kind.as_str(),
+            counted.count,
+            counted.examples.join(", "),
+            if counted.count > counted.examples.len() as u64 {
+                ", …"
+            } else {
+                ""
+            }
+        );
+    }
+}
+
+/// Logs what the cycle changed in the market: one line a kind, with its first examples.
+pub fn log_changes(totals: &CycleTotals) {
+    for (kind, counted) in &totals.changes {
+        tracing::info!(
+            count = counted.count,
+            examples = counted.examples.join(", "),
+            "{} in this cycle",
+            kind.as_str()
         );
     }
 }

@@ -20,7 +20,9 @@ use tokio::sync::watch;
 use crate::cli::{CycleChoice, RunArgs};
 use crate::clock::{self, ClockDoubt, ClockFacts, FutureCycle, closed_until};
 use crate::cycle::{CycleEnd, CycleRunner};
-use crate::cycle_report::{PageCounts, RunFacts, RunOutcome, peak_memory_bytes, summary};
+use crate::cycle_report::{
+    PageCounts, RunFacts, RunOutcome, log_changes, peak_memory_bytes, summary,
+};
 use crate::output::{LogWriter, print_result_after};
 use crate::progress::show;
 use crate::runner_settings::RunnerSettings;
@@ -391,6 +393,7 @@ impl Job<'_> {
             restarts,
             psql: psql_line(self.args.common.config.as_deref()),
         };
+        log_changes(&end.totals);
         print_result_after(&self.log, &summary(end, &facts));
     }
 }

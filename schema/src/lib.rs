@@ -20,6 +20,7 @@ pub mod precedence;
 pub mod source_name;
 pub mod store;
 pub mod task;
+pub mod whole_history;
 
 pub use fund_code::FundCode;
 pub use number::Number;

@@ -58,7 +58,7 @@ pub struct Beginning {
 }
 
 /// What an answer to the question for a whole history says about its length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WholeHistory {
     /// The first day it speaks of; `None` where it has no day.
     pub first_day: Option<Date>,

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use jiff::tz::TimeZone;
 use schema::FundCode;
 use schema::store::{
-    DayExplanation, Disagreement, Explanation, FieldExplanation, Freshness, Reader, RejectedRecord,
-    Statement, StoreError,
+    DayExplanation, Disagreement, Explanation, FieldExplanation, Freshness, FundRhythm, Reader,
+    RejectedRecord, Statement, StoreError,
 };
 
 use crate::runner_settings::RunnerSettings;
@@ -25,6 +25,7 @@ struct FundStory {
     explanation: Explanation,
     disagreements: Vec<Disagreement>,
     freshness: Vec<Freshness>,
+    rhythm: Option<FundRhythm>,
 }
 
 enum Told {
@@ -61,6 +62,7 @@ async fn read(reader: &Reader, code: &FundCode) -> Result<Told, StoreError> {
         explanation,
         disagreements: reader.disagreements(code, DISAGREEMENTS_SHOWN).await?,
         freshness: reader.fund_freshness(code).await?,
+        rhythm: reader.fund_rhythm(code).await?,
     })))
 }
 
@@ -69,6 +71,7 @@ fn shown(story: &FundStory, zone: &TimeZone) -> String {
         explanation,
         disagreements,
         freshness,
+        rhythm,
     } = story;
     let mut text = String::new();
     let standing = match (&explanation.fund_status, explanation.in_universe) {
@@ -78,6 +81,9 @@ fn shown(story: &FundStory, zone: &TimeZone) -> String {
     };
     // Writing to a String cannot fail: its results are dropped from here on.
     let _ = writeln!(text, "{}: {standing}", explanation.fund_code);
+    if let Some(rhythm) = rhythm {
+        rhythm_line(&mut text, rhythm);
+    }
     let mut table = "";
     for field in &explanation.fields {
         if field.table != table {
@@ -94,6 +100,18 @@ fn shown(story: &FundStory, zone: &TimeZone) -> String {
     rejected_block(&mut text, &explanation.rejected, zone);
     freshness_block(&mut text, freshness, zone);
     text
+}
+
+fn rhythm_line(text: &mut String, rhythm: &FundRhythm) {
+    let Some(newest) = rhythm.newest_nav else {
+        let _ = writeln!(text, "newest NAV: none");
+        return;
+    };
+    let usual = match (&rhythm.rhythm, rhythm.gap_days) {
+        (Some(rhythm), Some(days)) => format!("{rhythm}, usually {days} days apart"),
+        _ => "too few NAVs to tell a rhythm".to_owned(),
+    };
+    let _ = writeln!(text, "newest NAV: {newest} ({usual})");
 }
 
 fn field_block(text: &mut String, field: &FieldExplanation, zone: &TimeZone) {

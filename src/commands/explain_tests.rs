@@ -91,6 +91,11 @@ fn who_said_what_and_which_won_is_told() {
             outcome: Some("done".to_owned()),
             failure: None,
         }],
+        rhythm: Some(FundRhythm {
+            newest_nav: Some(date(2026, 10, 14)),
+            gap_days: Some(1),
+            rhythm: Some("daily".to_owned()),
+        }),
     };
     let zone = TimeZone::get("Asia/Bangkok").expect("a time zone");
     insta::assert_snapshot!(shown(&story, &zone));

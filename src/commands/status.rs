@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::civil::Date;
 use jiff::{SpanRound, Timestamp, Unit, Zoned};
 use schema::store::{
-    CycleStatus, FailedTasks, PageFreshness, Reader, RejectCount, Status, StoreError,
+    CycleStatus, FailedTasks, FundsBehind, PageFreshness, Reader, RejectCount, Status, StoreError,
 };
 
 use crate::clock::closed_until;
@@ -17,6 +17,8 @@ use super::{CommandError, ProgramEnd, read_warehouse, say, shown_time};
 
 /// Most failed tasks told by name.
 const FAILED_SHOWN: usize = 20;
+/// Most funds that fell behind the market told by name.
+const BEHIND_SHOWN: usize = 20;
 /// Most groups of rejected records told.
 const REJECTS_SHOWN: usize = 15;
 /// Most characters of a reason on one line.
@@ -28,6 +30,7 @@ struct Standing {
     status: Status,
     failed: FailedTasks,
     freshness: Vec<PageFreshness>,
+    behind: FundsBehind,
     rejects: Vec<RejectCount>,
 }
 
@@ -56,6 +59,7 @@ async fn read(reader: &Reader, closed_until: Date) -> Result<Standing, StoreErro
         status,
         failed,
         freshness: reader.page_freshness().await?,
+        behind: reader.funds_behind(BEHIND_SHOWN).await?,
         rejects: reader.reject_counts(REJECTS_SHOWN).await?,
     })
 }
@@ -69,6 +73,7 @@ fn shown(standing: &Standing, schedule: &Schedule, now: &Zoned) -> String {
     breaches_block(&mut text, &standing.status);
     failed_block(&mut text, &standing.failed);
     freshness_block(&mut text, &standing.freshness, schedule);
+    behind_block(&mut text, &standing.behind);
     rejects_block(&mut text, &standing.rejects);
     tables_block(&mut text, &standing.status);
     text
@@ -273,6 +278,31 @@ fn freshness_block(text: &mut String, freshness: &[PageFreshness], schedule: &Sc
             page.never_answered,
             at(page.oldest_answer),
             at(page.newest_answer)
+        );
+    }
+}
+
+fn behind_block(text: &mut String, behind: &FundsBehind) {
+    if behind.examples.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\nactive daily funds without a NAV for five market days or more: {}",
+        behind.count
+    );
+    for fund in &behind.examples {
+        let _ = writeln!(
+            text,
+            "  {}: newest NAV {}, the market went on for {} days",
+            fund.fund_code, fund.newest_nav, fund.market_days
+        );
+    }
+    let untold = behind.count.saturating_sub(behind.examples.len() as u64);
+    if untold > 0 {
+        let _ = writeln!(
+            text,
+            "  … and {untold} more: SELECT * FROM runner.fund_behind"
         );
     }
 }

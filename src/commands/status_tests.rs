@@ -98,6 +98,14 @@ fn standing() -> Standing {
             oldest_answer: Some(at("2026-10-01T20:00:00Z")),
             newest_answer: Some(at("2026-10-14T20:40:00Z")),
         }],
+        behind: FundsBehind {
+            count: 21,
+            examples: vec![schema::store::FundBehind {
+                fund_code: "K-USA-A(A)".to_owned(),
+                newest_nav: "2026-10-02".parse().expect("a date"),
+                market_days: 8,
+            }],
+        },
         rejects: vec![RejectCount {
             source: SourceName::Finnomena,
             page: "nav".to_owned(),

@@ -12,6 +12,7 @@ use super::connection::{Queries, Transaction};
 use super::doubts;
 use super::error::StoreError;
 use super::funds;
+use super::market_changes;
 use super::reader::CycleStatus;
 use super::remerge;
 use super::report::CycleTotals;
@@ -322,6 +323,7 @@ pub(super) async fn totals(
         failures: tasks::failures(client, cycle.id, MAX_FAILURES).await?,
         status_changes: row.try_get::<_, i64>(0)?.unsigned_abs(),
         breaches: doubts::open_in(client, cycle.id).await?,
+        changes: market_changes::read(client, cycle.id).await?,
     })
 }
 

@@ -144,8 +144,8 @@ pub(super) async fn record_listings(
     if !entering.is_empty() {
         let entering: Vec<i64> = entering.iter().copied().collect();
         tx.execute(
-            "UPDATE runner.fund SET in_universe = true WHERE fund_id = ANY($1)",
-            &[&entering],
+            "UPDATE runner.fund SET in_universe = true, entered_cycle = $2 WHERE fund_id = ANY($1)",
+            &[&entering, &cycle.id],
         )
         .await?;
     }
@@ -181,7 +181,7 @@ pub(super) async fn record_standing(
     )
     .await?;
     tx.execute(
-        "UPDATE runner.fund f SET renamed = true
+        "UPDATE runner.fund f SET renamed = true, renamed_cycle = $2
          FROM runner.alias a
          WHERE a.fund_id = f.fund_id AND a.source = 'finnomena' AND a.source_key = ANY($1)
            AND f.listed_cycle IS DISTINCT FROM $2 AND NOT f.renamed",

@@ -6,6 +6,7 @@
 //! anywhere else: [`Writer::checkpoint`] is what is left of a cycle.
 
 mod adoption;
+mod age;
 mod codes;
 mod commit;
 mod connection;
@@ -20,6 +21,7 @@ mod explain;
 mod funds;
 mod history;
 mod lists;
+mod market_changes;
 mod migration;
 mod news;
 mod observations;
@@ -39,8 +41,11 @@ mod standby;
 mod tasks;
 mod transaction;
 mod troubles;
+mod unreported;
+mod whole_histories;
 mod writer;
 
+pub use age::{FundBehind, FundRhythm, FundsBehind};
 pub use cycles::{Cycle, CycleKind, CycleRequest, ScheduleFacts, Scope};
 pub use daily::LOOK_BACK_DAYS;
 pub use disagreements::Disagreement;
@@ -56,7 +61,8 @@ pub use planning::{
 };
 pub use reader::{CycleStatus, Freshness, Reader, RunnerStatus, Status};
 pub use report::{
-    Acknowledged, Batch, BatchId, BatchReport, CycleTotals, RecordCounts, TableCounts, TaskCounts,
+    Acknowledged, Batch, BatchId, BatchReport, Counted, CycleTotals, MarketChange, RecordCounts,
+    TableCounts, TaskCounts,
 };
 pub use requests::{AnsweredRequest, ChangeRequest, RequestAnswer, RequestDesk};
 pub use retention::Retention;

@@ -195,6 +195,61 @@ pub struct CycleTotals {
     pub status_changes: u64,
     /// Changes of the whole market that were not believed (D11).
     pub breaches: Vec<BreachReport>,
+    /// What became of funds in the cycle, and where sources contradict each other: only kinds that occurred.
+    pub changes: BTreeMap<MarketChange, Counted>,
+}
+
+/// What can become of a fund in a cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MarketChange {
+    /// A list called it active for the first time.
+    New,
+    /// It was inactive before.
+    Active,
+    /// It was active before.
+    Inactive,
+    /// Its key stands in the list under another code.
+    Renamed,
+    /// A source reports another value than the one that stands, since this cycle.
+    Contradiction,
+}
+
+impl MarketChange {
+    /// Every kind, in the order of the summary.
+    pub const ALL: [Self; 5] = [
+        Self::New,
+        Self::Active,
+        Self::Inactive,
+        Self::Renamed,
+        Self::Contradiction,
+    ];
+
+    /// The words in the summary and in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new funds",
+            Self::Active => "became active",
+            Self::Inactive => "became inactive",
+            Self::Renamed => "renamed",
+            Self::Contradiction => "contradictions between sources",
+        }
+    }
+}
+
+/// How often something occurred, with the first examples.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// All of them.
+    pub count: u64,
+    /// At most [`Counted::EXAMPLES`] of them, in order.
+    pub examples: Vec<String>,
+}
+
+impl Counted {
+    /// Most examples.
+    pub const EXAMPLES: usize = 10;
 }
 
 impl CycleTotals {

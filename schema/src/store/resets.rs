@@ -54,7 +54,8 @@ pub(super) async fn forget_reset(tx: &Transaction<'_>) -> Result<(), StoreError>
     }
     for statement in [
         "UPDATE runner.task SET payload_hash = NULL, parser_version = NULL, beginning_bytes = NULL,
-             beginning_hash = NULL, beginning_until = NULL, answered_cycle = NULL,
+             beginning_hash = NULL, beginning_until = NULL, whole_first_day = NULL, whole_since = NULL,
+             answered_cycle = NULL,
              answered_locator = NULL, answered_outcome = NULL, extents = '{}'
          WHERE source IN (SELECT source FROM runner.source_reset)",
         "DELETE FROM runner.list_size WHERE source IN (SELECT source FROM runner.source_reset)",

@@ -26,6 +26,8 @@ use super::observations;
 use super::report::{Acknowledged, BatchReport};
 use super::set_aside;
 use super::tasks;
+use super::unreported;
+use super::whole_histories;
 
 /// How closely answers are looked at before they are taken (D11).
 #[derive(Debug, Clone, Copy)]
@@ -59,10 +61,17 @@ pub(super) async fn write_answers(
         }
     }
     failpoint::BATCH_LISTS_CHECKED.pass().await?;
+    // What was judged and believed is a part of an answer: it covers nothing by itself.
+    let is_whole = matches!(examination, Examination::Full(_));
+    let histories = whole_histories::read(tx, cycle, if is_whole { answers } else { &[] }).await?;
     let mut examiner = Examiner::new(examination);
     examiner.examine_emptied(tx, cycle, answers).await?;
     write_observations(tx, cycle, &taken, &mut examiner, &mut report).await?;
     let held = doubts::hold(tx, cycle, answers, examiner.doubtful, &mut report).await?;
+    if is_whole {
+        let taken: Vec<&TaskAnswer> = taken.iter().map(|(_, answer)| *answer).collect();
+        unreported::record(tx, cycle, &taken).await?;
+    }
 
     let rejects: Vec<_> = answers
         .iter()
@@ -87,6 +96,7 @@ pub(super) async fn write_answers(
         }
     }
     tasks::acknowledge(tx, cycle, &outcomes, &held).await?;
+    whole_histories::record(tx, cycle, &histories).await?;
     failpoint::BATCH_ACKNOWLEDGED.pass().await?;
     tasks::add_counts(tx, cycle.id, &report.tables).await?;
     failpoint::BATCH_COUNTED.pass().await?;

@@ -406,7 +406,7 @@ async fn d6_too_many_broken_pages_stop_the_source_for_the_round() {
     let asked = world.ask(1, tasks).await;
     let breach = asked.breach.expect("a breach");
     for words in [
-        "20 of 20 nav pages",
+        "20 of the 20 nav pages",
         "/nav/19: navs: expected a list, found rubbish",
         "payload kept at",
         ".gz",

@@ -1,0 +1,131 @@
+//! How far the whole histories reach that a batch brings. One that does not reach back is not ticked off.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+
+use crate::task::WholeHistory;
+use crate::whole_history::{Reach, reaches_back};
+use crate::{Dataset, Outcome, Reject, TaskAnswer, TaskId};
+
+use super::connection::{Queries as _, Transaction};
+use super::cycles::Cycle;
+use super::error::StoreError;
+use super::tasks;
+
+/// What was known of the histories before the batch, by task.
+pub(super) type Known<'batch> = BTreeMap<&'batch TaskId, (WholeHistory, Reach)>;
+
+/// Reads what is known of the histories that these answers bring whole. To be called before their rows are written.
+pub(super) async fn read<'batch>(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    answers: &'batch [TaskAnswer],
+) -> Result<Known<'batch>, StoreError> {
+    let whole: Vec<(&TaskId, WholeHistory)> = answers
+        .iter()
+        .filter(|answer| answer.outcome == Outcome::Done)
+        .filter_map(|answer| Some((&answer.id, answer.whole_history?)))
+        .collect();
+    let mut known = Known::new();
+    if whole.is_empty() {
+        return Ok(known);
+    }
+    let sources: Vec<&str> = whole.iter().map(|(id, _)| id.source.as_str()).collect();
+    let pages: Vec<&str> = whole.iter().map(|(id, _)| id.page.as_str()).collect();
+    let keys: Vec<&str> = whole.iter().map(|(id, _)| id.key.as_str()).collect();
+    let rows = tx
+        .query(
+            "SELECT asked.place, m.inception_date, oldest.nav_date, t.whole_first_day
+             FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS asked (source, page, key, place)
+             LEFT JOIN runner.task t ON t.source = asked.source AND t.page = asked.page AND t.key = asked.key
+             LEFT JOIN public.funds_master_info m ON m.fund_code = asked.key
+             LEFT JOIN LATERAL (
+                 SELECT d.nav_date FROM public.funds_daily d
+                 WHERE d.fund_code = asked.key AND d.nav_value IS NOT NULL ORDER BY d.nav_date LIMIT 1) oldest ON true",
+            &[&sources, &pages, &keys],
+        )
+        .await?;
+    for row in rows {
+        let place: i64 = row.try_get(0)?;
+        let Some((id, history)) = usize::try_from(place - 1)
+            .ok()
+            .and_then(|place| whole.get(place))
+        else {
+            continue;
+        };
+        let reach = Reach {
+            first_day: history.first_day,
+            inception: row.try_get(1)?,
+            oldest_known: row.try_get(2)?,
+            first_day_before: row.try_get(3)?,
+            cycle_date: cycle.cycle_date,
+        };
+        known.insert(*id, (*history, reach));
+    }
+    Ok(known)
+}
+
+/// Records how far they reach. A history that does not reach back is neither ticked off nor remembered, and where it begins
+/// later than before, that is noted. To be called after the tasks were acknowledged.
+pub(super) async fn record(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    known: &Known<'_>,
+) -> Result<(), StoreError> {
+    if known.is_empty() {
+        return Ok(());
+    }
+    let (mut sources, mut pages, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    let mut first_days: Vec<Option<Date>> = Vec::new();
+    let mut whole = Vec::new();
+    let mut notes = Vec::new();
+    for (id, (history, reach)) in known {
+        let reaches = reaches_back(reach);
+        sources.push(id.source.as_str());
+        pages.push(id.page.as_str());
+        keys.push(id.key.as_str());
+        first_days.push(history.first_day);
+        whole.push(reaches);
+        if !reaches && reach.first_day_before != history.first_day {
+            notes.push((*id, note(id, reach)));
+        }
+    }
+    tx.execute(
+        "UPDATE runner.task t SET
+             whole_since = CASE WHEN t.whole_since IS NOT NULL AND t.whole_first_day IS NOT DISTINCT FROM a.first_day
+                 THEN t.whole_since ELSE $6::date END,
+             whole_first_day = a.first_day,
+             extents = CASE WHEN a.whole OR t.extent IS NULL THEN t.extents ELSE t.extents - t.extent END,
+             payload_hash = CASE WHEN a.whole THEN t.payload_hash END,
+             parser_version = CASE WHEN a.whole THEN t.parser_version END,
+             beginning_bytes = CASE WHEN a.whole THEN t.beginning_bytes END,
+             beginning_hash = CASE WHEN a.whole THEN t.beginning_hash END,
+             beginning_until = CASE WHEN a.whole THEN t.beginning_until END
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::bool[])
+              AS a (source, page, key, first_day, whole)
+         WHERE t.source = a.source AND t.page = a.page AND t.key = a.key
+           AND (NOT a.whole OR t.whole_since IS NULL OR t.whole_first_day IS DISTINCT FROM a.first_day)",
+        &[&sources, &pages, &keys, &first_days, &whole, &cycle.cycle_date],
+    )
+    .await?;
+    let notes: Vec<(&TaskId, &Reject)> = notes.iter().map(|(id, note)| (*id, note)).collect();
+    tasks::write_rejects(tx, cycle, &notes).await
+}
+
+fn note(id: &TaskId, reach: &Reach) -> Reject {
+    let day = |day: Option<Date>| day.map_or_else(|| "none".to_owned(), |day| day.to_string());
+    Reject {
+        fund_code: Some(id.key.clone()),
+        dataset: Dataset::Daily,
+        field: "date".to_owned(),
+        reason: format!(
+            "the whole history was asked for and its first day is late: expected the inception ({}), the oldest day known ({}) or the first day of the answer before ({}); its days were taken, the next cycle asks for the whole again",
+            day(reach.inception),
+            day(reach.oldest_known),
+            day(reach.first_day_before),
+        ),
+        sample: day(reach.first_day),
+        severity: crate::task::Severity::Noted,
+    }
+}
