@@ -6,6 +6,7 @@
 
 mod acknowledgement;
 mod adoption;
+mod credible;
 mod cycles;
 mod daily;
 mod doubts;
