@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use schema::store::{Authorities, DatabaseAddress, TlsMode, TlsSettings};
 use tokio::process::Command;
-use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{ChannelBinding, Host};
 
 use crate::stop_signals::StopSignals;
 
@@ -36,7 +36,7 @@ pub enum PsqlError {
 /// psql is missing or cannot be started.
 pub async fn open(
     program: &Path,
-    database: &Config,
+    database: &DatabaseAddress,
     arguments: &[OsString],
     stop: &StopSignals,
 ) -> Result<Option<ExitStatus>, PsqlError> {
@@ -71,7 +71,8 @@ pub async fn open(
 }
 
 /// How psql finds the database: by the environment, where other users do not see the password as they would in `ps` (O5).
-fn environment(database: &Config) -> Vec<(&'static str, OsString)> {
+fn environment(address: &DatabaseAddress) -> Vec<(&'static str, OsString)> {
+    let database = &address.config;
     let hosts: Vec<String> = database
         .get_hosts()
         .iter()
@@ -98,9 +99,31 @@ fn environment(database: &Config) -> Vec<(&'static str, OsString)> {
         use std::os::unix::ffi::OsStringExt;
         variables.push(("PGPASSWORD", OsString::from_vec(password.to_vec())));
     }
-    match database.get_ssl_mode() {
-        SslMode::Disable => variables.push(("PGSSLMODE", "disable".into())),
-        SslMode::Require => variables.push(("PGSSLMODE", "require".into())),
+    let TlsSettings {
+        mode,
+        authorities,
+        client,
+    } = &address.tls;
+    let mode = match mode {
+        TlsMode::Disable => "disable",
+        TlsMode::Prefer => "prefer",
+        TlsMode::Require => "require",
+        TlsMode::VerifyCa => "verify-ca",
+        TlsMode::VerifyFull => "verify-full",
+    };
+    variables.push(("PGSSLMODE", mode.into()));
+    match authorities {
+        Authorities::Usual => {}
+        Authorities::System => variables.push(("PGSSLROOTCERT", "system".into())),
+        Authorities::File(file) => variables.push(("PGSSLROOTCERT", file.into())),
+    }
+    if let Some((certificate, key)) = client {
+        variables.push(("PGSSLCERT", certificate.into()));
+        variables.push(("PGSSLKEY", key.into()));
+    }
+    match database.get_channel_binding() {
+        ChannelBinding::Disable => variables.push(("PGCHANNELBINDING", "disable".into())),
+        ChannelBinding::Require => variables.push(("PGCHANNELBINDING", "require".into())),
         _ => {}
     }
     variables
@@ -112,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_password_goes_by_the_environment() {
-        let database: Config = "postgres://me:hun%20ter2@db:5433/funds_db"
+        let database: DatabaseAddress = "postgres://me:hun%20ter2@db:5433/funds_db?sslmode=verify-full&sslrootcert=/etc/ca.crt&channel_binding=require"
             .parse()
             .expect("an address");
         let shown = environment(&database);
@@ -122,6 +145,9 @@ mod tests {
             ("PGUSER", "me"),
             ("PGDATABASE", "funds_db"),
             ("PGPASSWORD", "hun ter2"),
+            ("PGSSLMODE", "verify-full"),
+            ("PGSSLROOTCERT", "/etc/ca.crt"),
+            ("PGCHANNELBINDING", "require"),
         ] {
             assert!(
                 shown.contains(&(pair.0, pair.1.into())),
@@ -132,7 +158,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_missing_psql_is_named_with_the_package() {
-        let database: Config = "host=/nowhere".parse().expect("an address");
+        let database: DatabaseAddress = "host=/nowhere".parse().expect("an address");
         let error = open(
             Path::new("/nowhere/psql"),
             &database,

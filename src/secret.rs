@@ -3,26 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schema::store::{AddressProblem, DatabaseAddress};
+
 /// The address of a database, with a password perhaps: printing it shows user, host, port and database only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl {
     text: String,
     shown: String,
-}
-
-/// The text is not the address of a PostgreSQL database. Does not show the text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotADatabaseUrl {
-    /// It cannot be read as one.
-    #[error(
-        "not the address of a PostgreSQL database (postgres://user:password@host:port/database)"
-    )]
-    Unreadable,
-    /// It asks for an encrypted connection.
-    #[error(
-        "it asks for TLS (sslmode=require), which master_runner does not speak; use sslmode=disable over a unix socket, a private network or a tunnel"
-    )]
-    TlsWanted,
 }
 
 impl DatabaseUrl {
@@ -34,18 +21,10 @@ impl DatabaseUrl {
 }
 
 impl FromStr for DatabaseUrl {
-    type Err = NotADatabaseUrl;
+    type Err = AddressProblem;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // The parser's own words may quote a part of the password: they are dropped on purpose.
-        let config =
-            tokio_postgres::Config::from_str(text).map_err(|_| NotADatabaseUrl::Unreadable)?;
-        if config.get_hosts().is_empty() {
-            return Err(NotADatabaseUrl::Unreadable);
-        }
-        if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
-            return Err(NotADatabaseUrl::TlsWanted);
-        }
+        let config = DatabaseAddress::from_str(text)?.config;
         let hosts: Vec<String> = config
             .get_hosts()
             .iter()

@@ -89,7 +89,9 @@ fn judge(error: &StoreError, refused_for: Duration, patience: Duration) -> Verdi
         StoreError::BadData(_) | StoreError::Inconsistent(_) => Verdict::Fail,
         StoreError::Refused(_)
         | StoreError::BadConnectionString(_)
-        | StoreError::TlsWanted
+        | StoreError::Permanent(_)
+        | StoreError::RowsMissing { .. }
+        | StoreError::Unfit(_)
         | StoreError::AnotherRunner { .. }
         | StoreError::NewerSchema { .. }
         | StoreError::Migration(_)
@@ -224,6 +226,8 @@ fn last_words(error: &StoreError, refused_for: Duration) -> String {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use schema::store::DataRefusal;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -235,7 +239,23 @@ mod tests {
         for (error, verdict) in [
             (StoreError::Undone(text()), Verdict::Again),
             (StoreError::Outage(text()), Verdict::AgainOnFresh),
-            (StoreError::BadData(text()), Verdict::Fail),
+            (
+                StoreError::BadData(DataRefusal {
+                    why: text(),
+                    constraint: None,
+                }),
+                Verdict::Fail,
+            ),
+            (StoreError::Permanent(text()), Verdict::End),
+            (StoreError::Unfit(text()), Verdict::End),
+            (
+                StoreError::RowsMissing {
+                    table: text(),
+                    expected: 2,
+                    found: 1,
+                },
+                Verdict::End,
+            ),
             (StoreError::Inconsistent(text()), Verdict::Fail),
             (StoreError::AnotherRunner { who: who() }, Verdict::End),
             (StoreError::NewerSchema { found: 2, known: 1 }, Verdict::End),

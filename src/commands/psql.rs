@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use tokio_postgres::Config;
+use schema::store::{AddressProblem, DatabaseAddress};
 
 use crate::cli::PsqlArgs;
 use crate::runner_settings::RunnerSettings;
@@ -20,10 +20,10 @@ pub async fn psql(
     stop: &StopSignals,
 ) -> Result<ProgramEnd, CommandError> {
     let status = on_warehouse(settings, stop, async |warehouse| {
-        // The parser's own words may quote the password: they are dropped on purpose.
-        let database: Config = warehouse.connection().parse().map_err(|_| {
-            CommandError::Unfit("the database setting is no PostgreSQL address".to_owned())
-        })?;
+        let database: DatabaseAddress = warehouse
+            .connection()
+            .parse()
+            .map_err(|problem: AddressProblem| CommandError::Unfit(problem.to_string()))?;
         let arguments: Vec<OsString> = args.psql.iter().map(OsString::from).collect();
         // Ends by itself when the program is to stop: psql is told to end before its server is.
         Ok(crate::psql::open(&warehouse.psql_program(), &database, &arguments, stop).await?)

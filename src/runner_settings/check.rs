@@ -9,7 +9,7 @@ use actors::run_mode::{ModeSizes, Modes, RunMode};
 use jiff::civil::{Date, Weekday};
 use jiff::tz::{Offset, TimeZone};
 use schema::doubt::DoubtLimits;
-use schema::store::Retention;
+use schema::store::{AddressProblem, Retention};
 use sources::transport::Webdriver;
 
 use super::findings::{DAY_SECS, Findings, quoted};
@@ -25,7 +25,7 @@ use crate::runner_config::{
     SourcesConfig, SupervisionConfig, WealthmagikConfig, WebdriverConfig, Word,
 };
 use crate::schedule::Schedule;
-use crate::secret::{DatabaseUrl, NotADatabaseUrl};
+use crate::secret::DatabaseUrl;
 
 const MEGABYTE: u64 = 1 << 20;
 
@@ -110,15 +110,20 @@ fn database(
     };
     match DatabaseUrl::from_str(text) {
         Ok(url) => Some(DatabaseSettings::Url(url)),
-        Err(NotADatabaseUrl::TlsWanted) => found.wrong(
+        Err(AddressProblem::UnknownParameter(name)) => found.wrong(
             key,
-            "sslmode=require, and master_runner does not speak TLS",
-            "sslmode=disable or prefer, over a unix socket, a private network or a tunnel",
+            &format!("the unknown parameter {name}"),
+            &AddressProblem::KNOWN.join(", "),
         ),
-        Err(error) => found.wrong(
+        Err(AddressProblem::BadValue { name, expected }) => found.wrong(
+            key,
+            &format!("a value of {name} that it cannot have"),
+            expected,
+        ),
+        Err(AddressProblem::Unreadable | AddressProblem::NoHost) => found.wrong(
             key,
             "no address (it is not shown: it may hold a password)",
-            error.to_string().trim_start_matches("not "),
+            "the address of a PostgreSQL database (postgres://user:password@host:port/database)",
         ),
     }
 }

@@ -56,7 +56,8 @@ pub(super) async fn write(
         let before = standing.get(fund.as_str()).unwrap_or(&none);
         for ((code_type, code), (_, held)) in codes {
             let effect = match before.get(&(code_type.clone(), code.clone())) {
-                Some(url) if *url == held.url => CodeEffect::Unchanged,
+                // A missing URL never overwrites one that is stored (D3).
+                Some(url) if held.url.is_none() || *url == held.url => CodeEffect::Unchanged,
                 Some(_) => CodeEffect::Updated,
                 None => CodeEffect::Inserted,
             };
@@ -95,13 +96,17 @@ pub(super) async fn write(
     }
     history::write(tx, cycle_id, &changes).await?;
     for (fund, code_type, code) in &removed {
-        tx.execute(
+        tx.execute_expecting(
+            "public.funds_codes",
+            1,
             "DELETE FROM public.funds_codes WHERE fund_code = $1 AND type = $2 AND code = $3",
             &[fund, code_type, code],
         )
         .await?;
     }
-    tx.execute(
+    tx.execute_expecting(
+        "public.funds_codes",
+        write_funds.len(),
         "INSERT INTO public.funds_codes AS standing (fund_code, type, code, factsheet_url)
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
          ON CONFLICT (fund_code, type, code) DO UPDATE SET

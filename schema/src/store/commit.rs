@@ -1,5 +1,6 @@
 //! Committing a batch: once, whole, and without the one task whose values the database refuses (D1, D6).
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -8,7 +9,7 @@ use crate::{Outcome, Reject, TaskAnswer, failpoint};
 
 use super::connection::{Connection, Queries as _, Transaction};
 use super::cycles::Cycle;
-use super::error::StoreError;
+use super::error::{DataRefusal, StoreError};
 use super::report::{Batch, BatchReport};
 use super::tasks;
 use super::transaction::{Examination, count_refused, write_answers};
@@ -20,6 +21,7 @@ pub(super) async fn commit(
     batch: &Batch,
     may_be: bool,
     limits: &DoubtLimits,
+    named: &mut Named,
 ) -> Result<BatchReport, StoreError> {
     failpoint::BATCH_BEFORE.pass().await?;
     let tx = client.transaction().await?;
@@ -34,7 +36,7 @@ pub(super) async fn commit(
         Err(StoreError::BadData(_)) => {
             tx.rollback().await?;
             let mut tx = client.transaction().await?;
-            let report = write_halving(&mut tx, cycle, &batch.answers, examination).await?;
+            let report = write_halving(&mut tx, cycle, &batch.answers, examination, named).await?;
             finish(tx, batch, report).await
         }
         Err(other) => Err(other),
@@ -67,7 +69,9 @@ async fn finish(
     let stored = serde_json::to_value(&report).map_err(|error| {
         StoreError::Inconsistent(format!("the report of the batch cannot be stored: {error}"))
     })?;
-    tx.execute(
+    tx.execute_expecting(
+        "runner.last_batch",
+        1,
         "INSERT INTO runner.last_batch (only_row, batch_id, report) VALUES (true, $1, $2)
          ON CONFLICT (only_row) DO UPDATE SET
              batch_id = EXCLUDED.batch_id, report = EXCLUDED.report, committed_at = now()",
@@ -87,6 +91,7 @@ fn write_halving<'call>(
     cycle: &'call Cycle,
     answers: &'call [TaskAnswer],
     examination: Examination,
+    named: &'call mut Named,
 ) -> Pin<Box<dyn Future<Output = Result<BatchReport, StoreError>> + Send + 'call>> {
     Box::pin(async move {
         let savepoint = tx.savepoint().await?;
@@ -98,14 +103,15 @@ fn write_halving<'call>(
             Err(StoreError::BadData(why)) => {
                 savepoint.rollback().await?;
                 if let [answer] = answers {
+                    named.once(cycle, &why);
                     return write_refused(tx, cycle, answer, &why, examination).await;
                 }
             }
             Err(other) => return Err(other),
         }
         let (first, second) = answers.split_at(answers.len() / 2);
-        let mut report = write_halving(tx, cycle, first, examination).await?;
-        let rest = write_halving(tx, cycle, second, examination).await?;
+        let mut report = write_halving(tx, cycle, first, examination, named).await?;
+        let rest = write_halving(tx, cycle, second, examination, named).await?;
         for (table, counts) in &rest.tables {
             report.tables.entry(table.clone()).or_default().add(counts);
         }
@@ -115,15 +121,45 @@ fn write_halving<'call>(
     })
 }
 
+/// Why a task failed whose answer the database refuses: the same words for every task of one constraint.
+fn failure(why: &DataRefusal) -> String {
+    match &why.constraint {
+        Some(constraint) => format!(
+            "the constraint {constraint} refuses the answer: {why}; nothing of it was taken, and the task is not asked again while the constraint exists; next: correct or drop the constraint if it was added by hand"
+        ),
+        None => {
+            format!("the database refuses a value of this answer: {why}; nothing of it was taken")
+        }
+    }
+}
+
+/// The constraints that a warning has named, with the cycle.
+#[derive(Debug, Default)]
+pub(super) struct Named(BTreeSet<(i64, String)>);
+
+impl Named {
+    /// Warns of a constraint once a cycle, however many answers it refuses.
+    fn once(&mut self, cycle: &Cycle, why: &DataRefusal) {
+        let Some(constraint) = &why.constraint else {
+            return;
+        };
+        if self.0.insert((cycle.id, constraint.clone())) {
+            tracing::warn!(
+                constraint,
+                "a constraint of the database refuses answers: {why}; their tasks end failed, the rest of the batch is stored; next: correct or drop the constraint if it was added by hand"
+            );
+        }
+    }
+}
+
 async fn write_refused(
     tx: &mut Transaction<'_>,
     cycle: &Cycle,
     answer: &TaskAnswer,
-    why: &str,
+    why: &DataRefusal,
     examination: Examination,
 ) -> Result<BatchReport, StoreError> {
-    let failure =
-        format!("the database refuses a value of this answer: {why}; nothing of it was taken");
+    let failure = failure(why);
     let mut refused = BatchReport::default();
     count_refused(&mut refused, answer);
     let dataset = answer
@@ -147,6 +183,9 @@ async fn write_refused(
     tasks::write_rejects(tx, cycle, &[(&answer.id, &reject)]).await?;
     tasks::add_counts(tx, cycle.id, &refused.tables).await?;
     let mut report = write_answers(tx, cycle, &[failed], examination).await?;
+    if let Some(constraint) = &why.constraint {
+        tasks::note_refusal(tx, &answer.id, constraint).await?;
+    }
     for (table, counts) in &refused.tables {
         report.tables.entry(table.clone()).or_default().add(counts);
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, CopyInSink, Error, GenericClient, Row, RowStream, Statement};
 
+use super::error::{StoreError, of_statement};
 use super::session::Talking;
 
 /// Most statements that are remembered: the store has fewer, each with its own text; more would be a text that is put
@@ -63,10 +64,13 @@ pub(super) trait Queries: Sync {
         &self,
         sql: &str,
         parameters: Parameters<'_>,
-    ) -> impl Future<Output = Result<Vec<Row>, Error>> + Send {
+    ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send {
         async move {
-            let statement = self.statement(sql).await?;
-            self.client().query(&statement, parameters).await
+            let run = async {
+                let statement = self.statement(sql).await?;
+                self.client().query(&statement, parameters).await
+            };
+            run.await.map_err(|error| of_statement(Some(sql), &error))
         }
     }
 
@@ -75,10 +79,13 @@ pub(super) trait Queries: Sync {
         &self,
         sql: &str,
         parameters: Parameters<'_>,
-    ) -> impl Future<Output = Result<Row, Error>> + Send {
+    ) -> impl Future<Output = Result<Row, StoreError>> + Send {
         async move {
-            let statement = self.statement(sql).await?;
-            self.client().query_one(&statement, parameters).await
+            let run = async {
+                let statement = self.statement(sql).await?;
+                self.client().query_one(&statement, parameters).await
+            };
+            run.await.map_err(|error| of_statement(Some(sql), &error))
         }
     }
 
@@ -87,10 +94,13 @@ pub(super) trait Queries: Sync {
         &self,
         sql: &str,
         parameters: Parameters<'_>,
-    ) -> impl Future<Output = Result<Option<Row>, Error>> + Send {
+    ) -> impl Future<Output = Result<Option<Row>, StoreError>> + Send {
         async move {
-            let statement = self.statement(sql).await?;
-            self.client().query_opt(&statement, parameters).await
+            let run = async {
+                let statement = self.statement(sql).await?;
+                self.client().query_opt(&statement, parameters).await
+            };
+            run.await.map_err(|error| of_statement(Some(sql), &error))
         }
     }
 
@@ -99,12 +109,57 @@ pub(super) trait Queries: Sync {
         &self,
         sql: &str,
         parameters: Parameters<'_>,
-    ) -> impl Future<Output = Result<u64, Error>> + Send {
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send {
         async move {
-            let statement = self.statement(sql).await?;
-            self.client().execute(&statement, parameters).await
+            let run = async {
+                let statement = self.statement(sql).await?;
+                self.client().execute(&statement, parameters).await
+            };
+            run.await.map_err(|error| of_statement(Some(sql), &error))
         }
     }
+
+    /// Runs a statement that has to write exactly `expected` rows of `table` (D12).
+    fn execute_expecting(
+        &self,
+        table: &str,
+        expected: usize,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async move {
+            let found = self.execute(sql, parameters).await?;
+            expect_rows(table, expected as u64, found)
+        }
+    }
+
+    /// Runs a statement whose rows only the server can count: it answers one row, how many rows of `table` it had to
+    /// write and how many it wrote. Returns how many.
+    fn execute_counted(
+        &self,
+        table: &str,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send {
+        async move {
+            let row = self.query_one(sql, parameters).await?;
+            let (expected, found): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+            expect_rows(table, expected.unsigned_abs(), found.unsigned_abs())?;
+            Ok(found.unsigned_abs())
+        }
+    }
+}
+
+/// Compares the rows that a statement had to write with those that the server reports (D12).
+pub(super) fn expect_rows(table: &str, expected: u64, found: u64) -> Result<(), StoreError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(StoreError::RowsMissing {
+        table: table.to_owned(),
+        expected,
+        found,
+    })
 }
 
 /// A reader asks once and is gone: nothing is worth remembering.
@@ -183,10 +238,13 @@ impl Transaction<'_> {
         &self,
         sql: &str,
         parameters: Parameters<'_>,
-    ) -> Result<RowStream, Error> {
-        let statement = self.statement(sql).await?;
-        let parameters = parameters.iter().copied();
-        self.transaction.query_raw(&statement, parameters).await
+    ) -> Result<RowStream, StoreError> {
+        let run = async {
+            let statement = self.statement(sql).await?;
+            let parameters = parameters.iter().copied();
+            self.transaction.query_raw(&statement, parameters).await
+        };
+        run.await.map_err(|error| of_statement(Some(sql), &error))
     }
 
     /// Statements without values, one after the other.
@@ -195,9 +253,12 @@ impl Transaction<'_> {
     }
 
     /// Where the rows of a `COPY … FROM STDIN` go.
-    pub(super) async fn copy_in(&self, sql: &str) -> Result<CopyInSink<Bytes>, Error> {
-        let statement = self.statement(sql).await?;
-        self.transaction.copy_in(&statement).await
+    pub(super) async fn copy_in(&self, sql: &str) -> Result<CopyInSink<Bytes>, StoreError> {
+        let run = async {
+            let statement = self.statement(sql).await?;
+            self.transaction.copy_in(&statement).await
+        };
+        run.await.map_err(|error| of_statement(Some(sql), &error))
     }
 
     /// A savepoint.

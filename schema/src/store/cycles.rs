@@ -216,7 +216,9 @@ async fn reopen_failures(
         return Ok(None);
     }
     cycle.round = 2;
-    tx.execute(
+    tx.execute_expecting(
+        "runner.cycle",
+        1,
         "UPDATE runner.cycle SET state = 'open', closed_at = NULL, round = 2 WHERE cycle_id = $1",
         &[&cycle.id],
     )
@@ -224,11 +226,28 @@ async fn reopen_failures(
     Ok(Some(cycle))
 }
 
+/// The constraints of the database, named as [`super::error::DataRefusal::constraint`] names them.
+const CONSTRAINTS: &str = "
+    SELECT format('%s on %s.%s', k.conname, n.nspname, c.relname)
+    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    UNION ALL
+    SELECT format('%s on %s.%s', x.relname, n.nspname, c.relname)
+    FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+        JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    UNION ALL
+    SELECT format('NOT NULL of %s on %s.%s', a.attname, n.nspname, c.relname)
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE a.attnotnull AND NOT a.attisdropped AND a.attnum > 0";
+
+/// Hands out the failed tasks of a cycle again, except those whose answer a constraint refuses that still exists.
 async fn unacknowledge_failures(tx: &Transaction<'_>, cycle: &Cycle) -> Result<u64, StoreError> {
     let failed = tx
         .execute(
-            "UPDATE runner.task SET acked_cycle = NULL, attempts = 0
-             WHERE planned_cycle = $1 AND acked_cycle = $1 AND outcome IN ('failed', 'deferred')",
+            &format!(
+                "UPDATE runner.task SET acked_cycle = NULL, attempts = 0, refused_by = NULL
+                 WHERE planned_cycle = $1 AND acked_cycle = $1 AND outcome IN ('failed', 'deferred')
+                   AND (refused_by IS NULL OR refused_by NOT IN ({CONSTRAINTS}))"
+            ),
             &[&cycle.id],
         )
         .await?;
@@ -243,7 +262,9 @@ pub(super) async fn begin_round_two(
 ) -> Result<usize, StoreError> {
     doubts::judge_round(tx, cycle, limits).await?;
     unacknowledge_failures(tx, cycle).await?;
-    tx.execute(
+    tx.execute_expecting(
+        "runner.cycle",
+        1,
         "UPDATE runner.cycle SET round = 2 WHERE cycle_id = $1",
         &[&cycle.id],
     )
@@ -263,10 +284,16 @@ pub(super) async fn close(
 ) -> Result<CycleTotals, StoreError> {
     doubts::judge_round(tx, cycle, limits).await?;
     doubts::forget_old(tx, cycle).await?;
-    tx.execute(
-        "UPDATE runner.task SET acked_cycle = $1, outcome = 'failed',
-             failure = CASE WHEN acked_cycle = $1 THEN COALESCE(failure, $2) ELSE $2 END
-         WHERE planned_cycle = $1 AND (acked_cycle IS DISTINCT FROM $1 OR outcome = 'deferred')",
+    tx.execute_counted(
+        "runner.task",
+        "WITH meant AS (
+             SELECT source, page, key FROM runner.task
+             WHERE planned_cycle = $1 AND (acked_cycle IS DISTINCT FROM $1 OR outcome = 'deferred')
+         ), written AS (
+             UPDATE runner.task t SET acked_cycle = $1, outcome = 'failed',
+                 failure = CASE WHEN acked_cycle = $1 THEN COALESCE(failure, $2) ELSE $2 END
+             FROM meant WHERE (t.source, t.page, t.key) = (meant.source, meant.page, meant.key) RETURNING 1)
+         SELECT (SELECT count(*) FROM meant), (SELECT count(*) FROM written)",
         &[&cycle.id, &reason],
     )
     .await?;
@@ -274,7 +301,9 @@ pub(super) async fn close(
         funds::record_absences(tx, cycle.cycle_date).await?;
         funds::apply_status(tx, cycle).await?;
     }
-    tx.execute(
+    tx.execute_expecting(
+        "runner.cycle",
+        1,
         "UPDATE runner.cycle SET state = 'closed', closed_at = now() WHERE cycle_id = $1",
         &[&cycle.id],
     )

@@ -73,6 +73,8 @@ impl<'said> Changes<'said> {
 /// What a batch does to the series besides the new days, which are on their way.
 struct Prepared {
     counts: TableCounts,
+    /// How many new days are on their way.
+    new: usize,
     other: Columns,
     replaced: Vec<Change>,
     dissents: Vec<(Day, Dissents)>,
@@ -332,7 +334,7 @@ pub(super) async fn write(
     // A refusal of the server comes first: by it the other side has ended as well.
     let copied = copied?;
     let prepared = prepared?;
-    copied.finish().await?;
+    copied.finish(prepared.new).await?;
     history::write(tx, Some(cycle_id), &prepared.replaced).await?;
     daily_rows::update(tx, cycle_id, &prepared.other).await?;
     set_aside::write_dissents(tx, cycle_id, &prepared.dissents).await?;
@@ -369,6 +371,7 @@ fn prepare(
             .map_err(|_| StoreError::Outage("nobody takes the days any more".to_owned()))
     })?;
     Ok(Prepared {
+        new: changes.new.len(),
         other: changes.other,
         counts: changes.counts,
         replaced: changes.replaced,

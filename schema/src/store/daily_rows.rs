@@ -14,9 +14,11 @@ use tokio_postgres::types::{IsNull, ToSql, Type};
 use crate::merge_daily::{DayRow, row_source};
 use crate::{Number, SourceName};
 
-use super::connection::{Queries as _, Transaction};
+use super::connection::{Queries as _, Transaction, expect_rows};
 use super::daily::{Standing, Statements};
-use super::error::StoreError;
+use super::error::{StoreError, of_statement};
+
+const TABLE: &str = "public.funds_daily";
 
 const COLUMNS: &str = "fund_code, nav_date, nav_value, bid, offer, aum, source,
     nav_said_by, bid_said_by, offer_said_by, aum_said_by, cycle_id";
@@ -106,16 +108,25 @@ fn stored(value: Option<Decimal>) -> Result<Option<Number>, StoreError> {
         .transpose()
 }
 
+fn of_copy(error: &tokio_postgres::Error) -> StoreError {
+    of_statement(Some("COPY public.funds_daily FROM STDIN"), error)
+}
+
 /// A COPY that has all its rows and is not finished: dropped, it is undone.
 pub(super) struct Copied(Option<Pin<Box<CopyInSink<Bytes>>>>);
 
 impl Copied {
-    /// Makes the rows stand.
-    pub async fn finish(self) -> Result<(), StoreError> {
-        if let Some(mut sink) = self.0 {
-            sink.as_mut().finish().await?;
-        }
-        Ok(())
+    /// Finishes the COPY, which has to have written `expected` rows.
+    pub async fn finish(self, expected: usize) -> Result<(), StoreError> {
+        let written = match self.0 {
+            Some(mut sink) => sink
+                .as_mut()
+                .finish()
+                .await
+                .map_err(|error| of_copy(&error))?,
+            None => 0,
+        };
+        expect_rows(TABLE, expected as u64, written)
     }
 }
 
@@ -133,9 +144,9 @@ pub(super) async fn insert(
         ))
         .await?;
     let mut sink = Box::pin(sink);
-    sink.feed(first).await?;
+    sink.feed(first).await.map_err(|error| of_copy(&error))?;
     while let Some(piece) = pieces.recv().await {
-        sink.feed(piece).await?;
+        sink.feed(piece).await.map_err(|error| of_copy(&error))?;
     }
     Ok(Copied(Some(sink)))
 }
@@ -175,7 +186,9 @@ pub(super) async fn update(
     }
     let [nav, bid, offer, aum] = &days.values;
     let [nav_by, bid_by, offer_by, aum_by] = &days.said_by;
-    tx.execute(
+    tx.execute_expecting(
+        TABLE,
+        days.codes.len(),
         &format!(
             "INSERT INTO public.funds_daily AS standing ({COLUMNS})
              SELECT *, $12::bigint
@@ -211,8 +224,7 @@ pub(super) async fn update(
             &cycle_id,
         ],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// A piece is sent once it is so long.

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use crate::fund_status::{ListStanding, fund_status};
 use crate::{FundCode, Observation, Said, SourceName};
 
-use super::connection::{Queries, Transaction};
+use super::connection::{Queries, Transaction, expect_rows};
 use super::cycles::Cycle;
 use super::error::StoreError;
 
@@ -75,6 +75,7 @@ pub(super) async fn ensure(
         )
         .await?;
         funds = read(tx, &wanted).await?;
+        expect_rows("runner.fund", codes.len() as u64, funds.len() as u64)?;
     }
     Ok(funds)
 }
@@ -132,18 +133,29 @@ pub(super) async fn record_listings(
             entering.insert(fund.id);
         }
     }
-    tx.execute(
-        "INSERT INTO runner.alias (source, source_key, fund_id, first_cycle, last_cycle)
-         SELECT DISTINCT source, source_key, fund_id, $4::bigint, $4::bigint
-         FROM unnest($1::text[], $2::text[], $3::bigint[]) AS listed (source, source_key, fund_id)
+    tx.execute_counted(
+        "runner.alias",
+        "WITH listed AS (
+             SELECT DISTINCT source, source_key, fund_id
+             FROM unnest($1::text[], $2::text[], $3::bigint[]) AS listed (source, source_key, fund_id)
+         ), meant AS (
+             SELECT 1 FROM listed LEFT JOIN runner.alias held USING (source, source_key, fund_id)
+             WHERE held.last_cycle IS DISTINCT FROM $4
+         ), written AS (
+         INSERT INTO runner.alias (source, source_key, fund_id, first_cycle, last_cycle)
+         SELECT source, source_key, fund_id, $4::bigint, $4::bigint FROM listed
          ON CONFLICT (source, source_key, fund_id) DO UPDATE SET last_cycle = EXCLUDED.last_cycle
-         WHERE alias.last_cycle IS DISTINCT FROM EXCLUDED.last_cycle",
+         WHERE alias.last_cycle IS DISTINCT FROM EXCLUDED.last_cycle
+         RETURNING 1)
+         SELECT (SELECT count(*) FROM meant), (SELECT count(*) FROM written)",
         &[&sources, &keys, &ids, &cycle.id],
     )
     .await?;
     if !entering.is_empty() {
         let entering: Vec<i64> = entering.iter().copied().collect();
-        tx.execute(
+        tx.execute_expecting(
+            "runner.fund",
+            entering.len(),
             "UPDATE runner.fund SET in_universe = true, entered_cycle = $2 WHERE fund_id = ANY($1)",
             &[&entering, &cycle.id],
         )
@@ -172,7 +184,10 @@ pub(super) async fn record_standing(
             keys.push(source_key.as_str());
         }
     }
-    tx.execute(
+    let listed: BTreeSet<i64> = ids.iter().copied().collect();
+    tx.execute_expecting(
+        "runner.fund",
+        listed.len(),
         "UPDATE runner.fund f
          SET listed_cycle = $3, list_says_active = listed.says, renamed = false, absent_on = '{}', last_seen = now()
          FROM unnest($1::bigint[], $2::bool[]) AS listed (fund_id, says)
@@ -180,11 +195,16 @@ pub(super) async fn record_standing(
         &[&ids, &says, &cycle.id],
     )
     .await?;
-    tx.execute(
-        "UPDATE runner.fund f SET renamed = true, renamed_cycle = $2
-         FROM runner.alias a
-         WHERE a.fund_id = f.fund_id AND a.source = 'finnomena' AND a.source_key = ANY($1)
-           AND f.listed_cycle IS DISTINCT FROM $2 AND NOT f.renamed",
+    tx.execute_counted(
+        "runner.fund",
+        "WITH meant AS (
+             SELECT DISTINCT f.fund_id FROM runner.fund f JOIN runner.alias a USING (fund_id)
+             WHERE a.source = 'finnomena' AND a.source_key = ANY($1)
+               AND f.listed_cycle IS DISTINCT FROM $2 AND NOT f.renamed
+         ), written AS (
+             UPDATE runner.fund f SET renamed = true, renamed_cycle = $2
+             FROM meant WHERE f.fund_id = meant.fund_id RETURNING 1)
+         SELECT (SELECT count(*) FROM meant), (SELECT count(*) FROM written)",
         &[&keys, &cycle.id],
     )
     .await?;
@@ -196,10 +216,15 @@ pub(super) async fn record_absences(
     tx: &Transaction<'_>,
     cycle_date: Date,
 ) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE runner.fund SET absent_on = absent_on || $1::date
-         WHERE in_universe AND NOT ($1 = ANY(absent_on))
-           AND listed_cycle IS DISTINCT FROM (SELECT max(listed_cycle) FROM runner.fund)",
+    tx.execute_counted(
+        "runner.fund",
+        "WITH meant AS (
+             SELECT fund_id FROM runner.fund WHERE in_universe AND NOT ($1 = ANY(absent_on))
+               AND listed_cycle IS DISTINCT FROM (SELECT max(listed_cycle) FROM runner.fund)
+         ), written AS (
+             UPDATE runner.fund f SET absent_on = absent_on || $1::date
+             FROM meant WHERE f.fund_id = meant.fund_id RETURNING 1)
+         SELECT (SELECT count(*) FROM meant), (SELECT count(*) FROM written)",
         &[&cycle_date],
     )
     .await?;
@@ -220,6 +245,7 @@ pub(super) async fn apply_status(tx: &Transaction<'_>, cycle: &Cycle) -> Result<
     let mut rows = std::pin::pin!(rows);
     let mut codes: Vec<String> = Vec::new();
     let mut statuses: Vec<&str> = Vec::new();
+    let mut replaced = 0;
     while let Some(row) = rows.try_next().await? {
         let absences: i32 = row.try_get(3)?;
         let standing = ListStanding {
@@ -231,6 +257,7 @@ pub(super) async fn apply_status(tx: &Transaction<'_>, cycle: &Cycle) -> Result<
         if let Some(status) = fund_status(standing)
             && before.as_deref() != Some(status.as_str())
         {
+            replaced += usize::from(before.is_some());
             codes.push(row.try_get(0)?);
             statuses.push(status.as_str());
         }
@@ -238,7 +265,9 @@ pub(super) async fn apply_status(tx: &Transaction<'_>, cycle: &Cycle) -> Result<
     if codes.is_empty() {
         return Ok(0);
     }
-    tx.execute(
+    tx.execute_expecting(
+        "history.change",
+        replaced,
         "INSERT INTO history.change (cycle_id, table_name, fund_code, key, field, old_value, new_value, source)
          SELECT $3, 'funds_master_info', m.fund_code, '', 'fund_status', m.fund_status, new.status, 'finnomena'
          FROM unnest($1::text[], $2::text[]) AS new (fund_code, status)
@@ -247,18 +276,22 @@ pub(super) async fn apply_status(tx: &Transaction<'_>, cycle: &Cycle) -> Result<
         &[&codes, &statuses, &cycle.id],
     )
     .await?;
-    let changed = tx
-        .execute(
-            "UPDATE public.funds_master_info m SET fund_status = new.status, scraped_at = now()
+    let changed = codes.len();
+    tx.execute_expecting(
+        "public.funds_master_info",
+        changed,
+        "UPDATE public.funds_master_info m SET fund_status = new.status, scraped_at = now()
              FROM unnest($1::text[], $2::text[]) AS new (fund_code, status)
              WHERE m.fund_code = new.fund_code COLLATE \"C\"",
-            &[&codes, &statuses],
-        )
-        .await?;
-    tx.execute(
+        &[&codes, &statuses],
+    )
+    .await?;
+    tx.execute_expecting(
+        "runner.cycle",
+        1,
         "UPDATE runner.cycle SET status_changes = status_changes + $2 WHERE cycle_id = $1",
         &[&cycle.id, &i64::try_from(changed).unwrap_or(i64::MAX)],
     )
     .await?;
-    Ok(changed)
+    Ok(changed as u64)
 }

@@ -41,11 +41,12 @@ pub(super) async fn write(
         .map(|change| change.new_value.as_deref())
         .collect();
     let sources: Vec<Option<&str>> = changes.iter().map(|change| change.source).collect();
-    tx.execute(
+    tx.execute_expecting(
+        "history.change",
+        changes.len(),
         "INSERT INTO history.change (cycle_id, table_name, fund_code, key, field, old_value, new_value, source)
          SELECT $8::bigint, * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])",
         &[&tables, &codes, &keys, &fields, &old, &new, &sources, &cycle_id],
     )
-    .await?;
-    Ok(())
+    .await
 }

@@ -103,7 +103,9 @@ pub(super) async fn check(
         }
     }
     if cycle.scope == Scope::Full && found.entries > 0 {
-        tx.execute(
+        tx.execute_expecting(
+            "runner.list_size",
+            1,
             "INSERT INTO runner.list_size (source, page, cycle_id, entries, active_entries)
              VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (source, page, cycle_id) DO UPDATE SET

@@ -50,6 +50,11 @@ pub(super) async fn current(client: &Client) -> Result<i32, StoreError> {
     Ok(row.try_get(0)?)
 }
 
+/// Whether a database of this version needs no migration.
+pub(super) fn is_current(found: i32) -> bool {
+    found == newest_known()
+}
+
 /// O7: a newer database is refused.
 pub(super) fn refuse_newer(found: i32) -> Result<(), StoreError> {
     let known = newest_known();

@@ -5,6 +5,7 @@
 //! again, what was replaced goes to `history`, and the tasks are acknowledged (D1, D4). Nothing is remembered
 //! anywhere else: [`Writer::checkpoint`] is what is left of a cycle.
 
+mod address;
 mod adoption;
 mod age;
 mod codes;
@@ -31,6 +32,7 @@ mod reader;
 mod remerge;
 mod report;
 mod requests;
+mod requirements;
 mod resets;
 mod retention;
 mod rows;
@@ -38,7 +40,9 @@ mod server_facts;
 mod session;
 mod set_aside;
 mod standby;
+mod table_shape;
 mod tasks;
+mod tls;
 mod transaction;
 mod troubles;
 mod unreported;
@@ -46,11 +50,12 @@ mod whole_histories;
 mod writer;
 
 pub use age::{FundBehind, FundRhythm, FundsBehind};
+pub use address::{AddressProblem, Authorities, DatabaseAddress, TlsMode, TlsSettings};
 pub use cycles::{Cycle, CycleKind, CycleRequest, ScheduleFacts, Scope};
 pub use daily::LOOK_BACK_DAYS;
 pub use disagreements::Disagreement;
 pub use doubts::BreachReport;
-pub use error::StoreError;
+pub use error::{DataRefusal, StoreError};
 pub use explain::{
     DayExplanation, Explanation, FieldExplanation, RejectedRecord, SaidValue, Statement,
 };
@@ -68,6 +73,7 @@ pub use requests::{AnsweredRequest, ChangeRequest, RequestAnswer, RequestDesk};
 pub use retention::Retention;
 pub use server_facts::ServerFacts;
 pub use standby::{FROZEN_AFTER, HolderWatch, LOOK_EVERY, Look};
+pub use table_shape::TableShape;
 pub use tasks::Portion;
 pub use troubles::{FailedTask, FailedTasks, PageFreshness, RejectCount};
 pub use writer::Writer;

@@ -38,19 +38,25 @@ pub(super) async fn record(
         dates.push(news.nav_date);
         navs.push(agrees.then(|| news.nav.to_string()));
     }
-    tx.execute(
-        "INSERT INTO runner.news AS held (fund_id, source, source_key, nav_date, nav_value, cycle_id)
+    tx.execute_counted(
+        "runner.news",
+        "WITH meant AS (
          SELECT f.fund_id, told.source, told.source_key, told.nav_date, told.nav::numeric, $6::bigint
          FROM unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::text[])
               AS told (source, fund_code, source_key, nav_date, nav)
          JOIN runner.fund f ON f.fund_code = told.fund_code COLLATE \"C\" AND f.in_universe
+         ), written AS (
+         INSERT INTO runner.news AS held (fund_id, source, source_key, nav_date, nav_value, cycle_id)
+         SELECT * FROM meant
          ON CONFLICT (fund_id, source) DO UPDATE SET
              source_key = EXCLUDED.source_key, nav_date = EXCLUDED.nav_date, cycle_id = EXCLUDED.cycle_id,
              told_at = EXCLUDED.told_at,
              nav_value = CASE WHEN held.cycle_id = EXCLUDED.cycle_id
                  AND (held.source_key, held.nav_date, held.nav_value)
                      IS DISTINCT FROM (EXCLUDED.source_key, EXCLUDED.nav_date, EXCLUDED.nav_value)
-                 THEN NULL ELSE EXCLUDED.nav_value END",
+                 THEN NULL ELSE EXCLUDED.nav_value END
+         RETURNING 1)
+         SELECT (SELECT count(*) FROM meant), (SELECT count(*) FROM written)",
         &[&sources, &codes, &keys, &dates, &navs, &cycle.id],
     )
     .await?;

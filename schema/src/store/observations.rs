@@ -113,7 +113,9 @@ pub(super) async fn write(
         fields.push(encode(&held.content).map_err(|error| unreadable(*voice, &error))?);
         unsaid.push(json!(held.unsaid));
     }
-    tx.execute(
+    tx.execute_expecting(
+        "runner.observation",
+        changed.len(),
         "INSERT INTO runner.observation
              (fund_id, source, dataset, as_of_date, fields, unsaid, url, cycle_id, said_at)
          SELECT *, $8::bigint, now()
@@ -123,8 +125,7 @@ pub(super) async fn write(
              url = EXCLUDED.url, cycle_id = EXCLUDED.cycle_id, said_at = EXCLUDED.said_at",
         &[&fund_ids, &sources, &datasets, &dates, &fields, &unsaid, &urls, &cycle_id],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// A field as JSON: numbers and dates as text, so that no reader turns them into floats (D5).

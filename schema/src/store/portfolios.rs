@@ -114,8 +114,8 @@ struct RowArrays {
     percents: Vec<Option<String>>,
     dates: Vec<Option<Date>>,
     urls: Vec<String>,
-    /// Portfolios that are now shorter: their key and their new length.
-    shortened: Vec<(Key, i32)>,
+    /// Portfolios that are now shorter: their key, their new length and how many rows go.
+    shortened: Vec<(Key, i32, usize)>,
     replaced: Vec<(Key, Option<Date>, Option<String>, serde_json::Value)>,
 }
 
@@ -163,7 +163,8 @@ impl RowArrays {
         let length = i32::try_from(new.rows.len()).unwrap_or(i32::MAX);
         effect.removed = before.keys().filter(|row_no| **row_no > length).count() as u64;
         if effect.removed > 0 {
-            self.shortened.push((key.clone(), length));
+            let removed = usize::try_from(effect.removed).unwrap_or(usize::MAX);
+            self.shortened.push((key.clone(), length, removed));
         }
         if replaces || effect.removed > 0 {
             let rows: Vec<_> = before
@@ -186,7 +187,9 @@ impl RowArrays {
         type_column: &str,
     ) -> Result<(), StoreError> {
         for ((fund_code, source, kind), as_of_date, url, rows) in &self.replaced {
-            tx.execute(
+            tx.execute_expecting(
+                "history.portfolio",
+                1,
                 "INSERT INTO history.portfolio (cycle_id, table_name, fund_code, source, type, as_of_date, source_url, rows)
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
                 &[&cycle_id, &table, fund_code, source, kind, as_of_date, url, rows],
@@ -196,8 +199,9 @@ impl RowArrays {
         let delete = format!(
             "DELETE FROM public.{table} WHERE fund_code = $1 AND source = $2 AND {type_column} = $3 AND row_no > $4"
         );
-        for ((fund_code, source, kind), length) in &self.shortened {
-            tx.execute(&delete, &[fund_code, source, kind, length])
+        let name = format!("public.{table}");
+        for ((fund_code, source, kind), length, removed) in &self.shortened {
+            tx.execute_expecting(&name, *removed, &delete, &[fund_code, source, kind, length])
                 .await?;
         }
         if self.codes.is_empty() {
@@ -218,7 +222,9 @@ impl RowArrays {
                  name = EXCLUDED.name, percent = EXCLUDED.percent, as_of_date = EXCLUDED.as_of_date,
                  source_url = EXCLUDED.source_url, scraped_at = now()"
         );
-        tx.execute(
+        tx.execute_expecting(
+            &name,
+            self.codes.len(),
             &upsert,
             &[
                 &self.codes,
@@ -231,7 +237,6 @@ impl RowArrays {
                 &self.urls,
             ],
         )
-        .await?;
-        Ok(())
+        .await
     }
 }

@@ -1,9 +1,10 @@
 //! Reading beside the writer: its own pooled connections, never a lock, never a change.
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
+};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use tokio_postgres::NoTls;
 
 use crate::{FundCode, SourceName};
 
@@ -104,15 +105,24 @@ impl Reader {
     /// # Errors
     /// The text is not a connection string.
     pub fn new(database: &str, connections: usize) -> Result<Self, StoreError> {
-        let manager = Manager::from_config(
-            session::read_config(database)?,
-            NoTls,
+        let connector = session::read_config(database)?;
+        let manager = Manager::from_connect(
+            connector.config().clone(),
+            connector,
             ManagerConfig {
                 recycling_method: RecyclingMethod::Verified,
             },
         );
         let pool = Pool::builder(manager)
             .max_size(connections)
+            .post_create(Hook::async_fn(|client, _| {
+                Box::pin(async move {
+                    client
+                        .batch_execute(session::READER)
+                        .await
+                        .map_err(HookError::Backend)
+                })
+            }))
             .runtime(Runtime::Tokio1)
             .create_timeout(Some(session::CONNECT_TIMEOUT))
             .wait_timeout(Some(session::CONNECT_TIMEOUT))
@@ -124,7 +134,9 @@ impl Reader {
     pub(super) async fn client(&self) -> Result<Object, StoreError> {
         use deadpool_postgres::PoolError;
         self.pool.get().await.map_err(|error| match error {
-            PoolError::Backend(error) => session::refusal(&error),
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+                session::refusal(&error)
+            }
             other => StoreError::Outage(other.to_string()),
         })
     }

@@ -182,6 +182,7 @@ async fn upsert(
     );
     let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&codes];
     parameters.extend(values.iter().map(|column| column as &(dyn ToSql + Sync)));
-    tx.execute(&upsert, &parameters).await?;
-    Ok(())
+    let name = format!("public.{}", table.table);
+    tx.execute_expecting(&name, rows.len(), &upsert, &parameters)
+        .await
 }

@@ -2,7 +2,7 @@
 
 use super::error::StoreError;
 use super::reader::Reader;
-use super::{migration, session};
+use super::{migration, requirements, session, table_shape};
 
 /// The database as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +31,12 @@ impl Reader {
                 &[],
             )
             .await?;
+        requirements::check(&client).await?;
         let schema_version = migration::current(&client).await?;
         migration::refuse_newer(schema_version)?;
+        if migration::is_current(schema_version) {
+            table_shape::check(&client).await?;
+        }
         Ok(ServerFacts {
             server_version: row.try_get(0)?,
             schema_version,

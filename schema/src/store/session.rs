@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_postgres::config::SslMode;
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, NoTls};
 
+use super::address::{AddressProblem, DatabaseAddress};
 use super::error::{StoreError, said, with_causes};
+use super::tls::{Connector, tls_failure};
 
 /// The advisory lock of the one runner: "mrun" and a version of what the lock means.
 pub(super) const LOCK: (i32, i32) = (0x6d72_756e, 1);
@@ -44,6 +45,32 @@ const SESSION: &str = "
     SET tcp_keepalives_count = 3;
     SET search_path = pg_catalog, public, pg_temp;";
 
+/// What a role or database may have set that would weaken a commit or stop the work (D1).
+///
+/// A commit waits for the server's disk at least; where `remote_apply` is set, it waits for more and goes on doing so.
+/// `default_transaction_read_only` is overridden where it was set for the role or the database only: set for the whole
+/// server it is the operator's or the provider's word, and is waited for.
+const DURABLE: &str = "
+    SET default_transaction_isolation = 'read committed';
+    SET default_transaction_deferrable = off;
+    SET exit_on_error = off;
+    SET transform_null_equals = off;
+    SELECT set_config('synchronous_commit', 'on', false)
+        WHERE current_setting('synchronous_commit') <> 'remote_apply';
+    SELECT set_config(name, 'off', false) FROM pg_settings
+        WHERE name = 'default_transaction_read_only' AND source IN ('user', 'database', 'database user');
+    SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';";
+
+/// What a reader's session sets, whatever the role or the database says.
+pub(super) const READER: &str = "
+    SET statement_timeout = '10min';
+    SET lock_timeout = '1min';
+    SET idle_in_transaction_session_timeout = '1min';
+    SET default_transaction_isolation = 'read committed';
+    SET TimeZone = 'UTC';
+    SET DateStyle = 'ISO, YMD';
+    SET search_path = pg_catalog, public, pg_temp;";
+
 /// In a transaction that goes through whole tables, the server chooses how.
 pub(super) const WHOLE_TABLES: &str = "
     SET LOCAL enable_seqscan = on;
@@ -62,13 +89,11 @@ const NOTICE_A_DEATH: [&str; 2] = [
 const UNANSWERED: Duration = Duration::from_secs(60);
 
 /// Reads the `database` setting.
-pub(super) fn read_config(database: &str) -> Result<Config, StoreError> {
-    let mut config: Config = database.parse().map_err(|error: tokio_postgres::Error| {
-        StoreError::BadConnectionString(error.to_string())
-    })?;
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(StoreError::TlsWanted);
-    }
+pub(super) fn read_config(database: &str) -> Result<Connector, StoreError> {
+    let mut address: DatabaseAddress = database
+        .parse()
+        .map_err(|problem: AddressProblem| StoreError::BadConnectionString(problem.to_string()))?;
+    let config = &mut address.config;
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
     }
@@ -77,7 +102,7 @@ pub(super) fn read_config(database: &str) -> Result<Config, StoreError> {
         .keepalives_idle(KEEPALIVE_IDLE)
         .tcp_user_timeout(UNANSWERED)
         .application_name("master_runner");
-    Ok(config)
+    Connector::of(address)
 }
 
 /// The task that talks to the server. Dropped, it hangs up at once: what stalls is not waited for, and a session whose
@@ -92,19 +117,12 @@ impl Drop for Talking {
 }
 
 /// Connects and sets the session up. A server that takes the connection and says nothing more is an outage.
-pub(super) async fn connect(config: &Config) -> Result<(Client, Talking), StoreError> {
+pub(super) async fn connect(connector: &Connector) -> Result<(Client, Talking), StoreError> {
     let set_up = async {
-        let (client, connection) = config
-            .connect(NoTls)
-            .await
-            .map_err(|error| refusal(&error))?;
-        let talking = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "the writer's connection ended");
-            }
-        });
+        let (client, talking) = connector.connect().await.map_err(|error| refusal(&error))?;
         let talking = Talking(talking.abort_handle());
         client.batch_execute(SESSION).await?;
+        client.batch_execute(DURABLE).await?;
         for setting in NOTICE_A_DEATH {
             match client.batch_execute(setting).await {
                 Err(error) if error.as_db_error().is_none() => return Err(error.into()),
@@ -147,6 +165,11 @@ pub(super) fn refusal(error: &tokio_postgres::Error) -> StoreError {
         return StoreError::Outage(said(db));
     }
     let text = with_causes(error);
+    if tls_failure(error).is_some() {
+        return StoreError::Refused(format!(
+            "{text}; sslmode and sslrootcert say which certificate is accepted"
+        ));
+    }
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
     let mut io = false;
     while let Some(inner) = cause {

@@ -9,7 +9,7 @@ use tokio_postgres::types::ToSql;
 use crate::SourceName;
 use crate::merge_daily::{Dissents, Values};
 
-use super::connection::{Queries as _, Transaction};
+use super::connection::{Queries as _, Transaction, expect_rows};
 use super::daily::{self, Day, Statements, read_number, read_source};
 use super::error::StoreError;
 
@@ -106,8 +106,13 @@ async fn insert_said(
     if let Some(id) = &cycle_id {
         parameters.push(id);
     }
-    tx.execute(&insert, &parameters).await?;
-    Ok(())
+    tx.execute_expecting(
+        &format!("runner.{table}"),
+        codes.len(),
+        &insert,
+        &parameters,
+    )
+    .await
 }
 
 /// Keeps what is said of codes outside the universe, for the day on which they enter it.
@@ -140,6 +145,14 @@ pub(super) async fn take_waiting(
             &[&fund_codes],
         )
         .await?;
+    let left = tx
+        .query_one(
+            "SELECT count(*) FROM runner.daily_waiting WHERE fund_code = ANY($1)",
+            &[&fund_codes],
+        )
+        .await?;
+    let (taken, left) = (rows.len() as u64, left.try_get::<_, i64>(0)?.unsigned_abs());
+    expect_rows("runner.daily_waiting", taken + left, taken)?;
     for row in rows {
         let source = read_source(row.try_get(2)?)?;
         let mut kept = Values::default();

@@ -8,7 +8,7 @@ use crate::doubt::series_hash;
 use crate::task::{Beginning, PayloadHash, Severity};
 use crate::{Outcome, PlannedTask, Reject, Said, SourceName, TaskAnswer, TaskId};
 
-use super::connection::{Queries, Transaction};
+use super::connection::{Queries, Transaction, expect_rows};
 use super::cycles::{Cycle, Scope};
 use super::daily::read_source;
 use super::error::StoreError;
@@ -28,15 +28,24 @@ pub(super) async fn plan(
     let extents: Vec<Option<&str>> = tasks.iter().map(|task| task.extent.as_deref()).collect();
     // A planner that names a task twice means one.
     let planned = tx
-        .execute(
-            "INSERT INTO runner.task AS known (source, page, key, locator, extent, planned_cycle)
-             SELECT DISTINCT ON (source, page, key) source, page, key, locator, extent, $6::bigint
+        .execute_counted(
+            "runner.task",
+            "WITH new AS (
+             SELECT DISTINCT ON (source, page, key) source, page, key, locator, extent
              FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
                   AS new (source, page, key, locator, extent)
+             ), meant AS (
+             SELECT FROM new LEFT JOIN runner.task known USING (source, page, key)
+             WHERE known.planned_cycle IS DISTINCT FROM $6
+             ), written AS (
+             INSERT INTO runner.task AS known (source, page, key, locator, extent, planned_cycle)
+             SELECT source, page, key, locator, extent, $6::bigint FROM new
              ON CONFLICT (source, page, key) DO UPDATE SET
                  locator = EXCLUDED.locator, extent = EXCLUDED.extent, planned_cycle = EXCLUDED.planned_cycle,
-                 acked_cycle = NULL, attempts = 0, outcome = NULL, failure = NULL
-             WHERE known.planned_cycle <> EXCLUDED.planned_cycle",
+                 acked_cycle = NULL, attempts = 0, outcome = NULL, failure = NULL, refused_by = NULL
+             WHERE known.planned_cycle IS DISTINCT FROM EXCLUDED.planned_cycle
+             RETURNING 1)
+             SELECT (SELECT count(*) FROM meant), (SELECT count(*) FROM written)",
             &[&sources, &pages, &keys, &locators, &extents, &cycle.id],
         )
         .await?;
@@ -207,6 +216,16 @@ pub(super) async fn acknowledge(
         )
         .await?;
     if acknowledged != answers.len() as u64 {
+        // Tasks that are planned in this cycle and did not take the update were kept from it by the database itself.
+        let planned = tx
+            .query_one(
+                "SELECT count(*) FROM unnest($2::text[], $3::text[], $4::text[]) AS a (source, page, key)
+                 JOIN runner.task t USING (source, page, key) WHERE t.planned_cycle = $1",
+                &[&cycle.id, &columns.sources, &columns.pages, &columns.keys],
+            )
+            .await?;
+        let planned = planned.try_get::<_, i64>(0)?.unsigned_abs();
+        expect_rows("runner.task", planned, acknowledged)?;
         return Err(StoreError::Inconsistent(format!(
             "{} of {} answered tasks are planned in cycle {}; nothing of the batch was committed",
             acknowledged,
@@ -302,6 +321,21 @@ fn newest_days(answer: &TaskAnswer) -> Option<Vec<u8>> {
     series_hash(points).map(|hash| hash.to_vec())
 }
 
+/// Notes the constraint that refuses a task's answer: the task is not asked again while the constraint exists.
+pub(super) async fn note_refusal(
+    tx: &Transaction<'_>,
+    id: &TaskId,
+    constraint: &str,
+) -> Result<(), StoreError> {
+    tx.execute_expecting(
+        "runner.task",
+        1,
+        "UPDATE runner.task SET refused_by = $4 WHERE source = $1 AND page = $2 AND key = $3",
+        &[&id.source.as_str(), &id.page, &id.key, &constraint],
+    )
+    .await
+}
+
 /// Writes the rejects of answers.
 pub(super) async fn write_rejects(
     tx: &Transaction<'_>,
@@ -342,7 +376,9 @@ pub(super) async fn write_rejects(
             Severity::Noted => "noted",
         })
         .collect();
-    tx.execute(
+    tx.execute_expecting(
+        "runner.rejected",
+        rejects.len(),
         "INSERT INTO runner.rejected (cycle_id, source, page, key, fund_code, dataset, field, reason, sample, severity)
          SELECT $1::bigint, *
          FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])",
@@ -351,8 +387,7 @@ pub(super) async fn write_rejects(
             &severities,
         ],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// How the tasks of a cycle stand, by source.
@@ -401,7 +436,9 @@ pub(super) async fn keep_counts(
         ]
         .map(|number| i64::try_from(number).unwrap_or(i64::MAX));
         let [planned, done, unchanged, absent, failed] = &numbers;
-        tx.execute(
+        tx.execute_expecting(
+            "runner.cycle_task_count",
+            1,
             "INSERT INTO runner.cycle_task_count (cycle_id, source, planned, done, unchanged, absent, failed)
              VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (cycle_id, source) DO UPDATE SET planned = EXCLUDED.planned, done = EXCLUDED.done,
@@ -456,7 +493,9 @@ pub(super) async fn add_counts(
         }
     }
     let [a, b, c, d, e, f, g, h, i] = &columns;
-    tx.execute(
+    tx.execute_expecting(
+        "runner.cycle_count",
+        tables.len(),
         "INSERT INTO runner.cycle_count AS held (cycle_id, table_name, observed, inserted, updated, unchanged,
              superseded, rejected, unreadable, rows_inserted, rows_updated)
          SELECT $1::bigint, *
@@ -471,8 +510,7 @@ pub(super) async fn add_counts(
              rows_updated = held.rows_updated + EXCLUDED.rows_updated",
         &[&cycle_id, &names, a, b, c, d, e, f, g, h, i],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 const fn as_columns(counts: &TableCounts) -> [u64; 9] {

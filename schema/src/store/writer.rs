@@ -20,7 +20,7 @@ use super::report::{Batch, BatchId, BatchReport, CycleTotals};
 use super::requests::{self, AnsweredRequest, ChangeRequest, RequestAnswer};
 use super::retention::Retention;
 use super::tasks::Portion;
-use super::{migration, session, tasks};
+use super::{migration, requirements, session, table_shape, tasks};
 
 /// The one connection that writes. Whoever holds it knows that every earlier COMMIT is decided.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Writer {
     client: Connection,
     /// The batch that is known to be the last that was committed; `None` where that is in doubt.
     last_batch: Option<BatchId>,
+    /// Constraints that were named in the log already.
+    named: commit::Named,
     retention: Retention,
     doubt_limits: DoubtLimits,
 }
@@ -44,11 +46,14 @@ impl Writer {
         failpoint::OPEN_CONNECTED.pass().await?;
         session::take_lock(&client, lock_patience).await?;
         failpoint::OPEN_LOCKED.pass().await?;
+        requirements::check(&client).await?;
         migration::migrate(&mut client).await?;
+        table_shape::check(&client).await?;
         failpoint::OPEN_MIGRATED.pass().await?;
         Ok(Self {
             client: Connection::new(client, talking),
             last_batch: None,
+            named: commit::Named::default(),
             retention: Retention::USUAL,
             doubt_limits: DoubtLimits::USUAL,
         })
@@ -177,7 +182,15 @@ impl Writer {
         let last = self.last_batch.take();
         let may_be = last.is_none_or(|last| last == batch.id);
         let report =
-            commit::commit(&mut self.client, cycle, batch, may_be, &self.doubt_limits).await?;
+            commit::commit(
+                &mut self.client,
+                cycle,
+                batch,
+                may_be,
+                &self.doubt_limits,
+                &mut self.named,
+            )
+            .await?;
         self.last_batch = Some(batch.id.clone());
         Ok(report)
     }
@@ -293,7 +306,9 @@ impl Writer {
     /// Outages.
     pub async fn heartbeat(&mut self, doing: &str) -> Result<(), StoreError> {
         self.client
-            .execute(
+            .execute_expecting(
+                "runner.heartbeat",
+                1,
                 "INSERT INTO runner.heartbeat (only_row, runner, started_at, doing)
                  VALUES (true, $1, now(), $2)
                  ON CONFLICT (only_row) DO UPDATE SET
@@ -302,8 +317,7 @@ impl Writer {
                          THEN heartbeat.started_at ELSE EXCLUDED.started_at END",
                 &[&*THIS_RUNNER, &doing],
             )
-            .await?;
-        Ok(())
+            .await
     }
 
     /// Refuses a database that was another runner's since this one's last sign of life: what this one knows of the cycle is

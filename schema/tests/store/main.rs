@@ -7,6 +7,7 @@
 mod acknowledgement;
 mod adoption;
 mod credible;
+mod altered_database;
 mod cycles;
 mod daily;
 mod doubts;
