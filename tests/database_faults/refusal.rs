@@ -91,22 +91,25 @@ async fn a_password_changed_in_mid_run_is_waited_for_and_then_ends_the_run_in_or
     world.assert_truth().await;
 }
 
-/// The runner does not speak TLS: a connection string that wants it is refused before anything is done.
+/// A wrong parameter of the address is named before anything is done, without a part of the password.
 #[tokio::test(flavor = "multi_thread")]
-async fn sslmode_require_is_refused_in_one_sentence() {
+async fn a_wrong_parameter_of_the_address_is_named() {
     let world = World::plain(3).await;
-    for url in [
-        "postgres://me:hunter2@127.0.0.1/funds_db?sslmode=require".to_owned(),
-        format!("{} sslmode=require", world.database.url()),
+    for (parameter, named) in [
+        ("sslmod=require", "the unknown parameter sslmod"),
+        ("pgbouncer=true", "the unknown parameter pgbouncer"),
+        ("sslmode=always", "a value of sslmode that it cannot have"),
     ] {
-        let mut command = world.command(&["--once"]);
-        command.env("DATABASE_URL", url);
-        let run = Live::start(command).ended().await;
-        run.exits(78)
-            .says("DATABASE_URL")
-            .says("sslmode=require, and master_runner does not speak TLS")
-            .says("sslmode=disable or prefer, over a unix socket, a private network or a tunnel");
-        assert!(!run.said.contains("hunter2"), "{}", run.said);
+        for url in [
+            format!("postgres://me:hunter2@127.0.0.1/funds_db?{parameter}"),
+            format!("{} password=hunter2 {parameter}", world.database.url()),
+        ] {
+            let mut command = world.command(&["--once"]);
+            command.env("DATABASE_URL", url);
+            let run = Live::start(command).ended().await;
+            run.exits(78).says("DATABASE_URL").says(named);
+            assert!(!run.said.contains("hunter2"), "{}", run.said);
+        }
     }
     let schemas: i64 = world
         .one("SELECT count(*) FROM pg_namespace WHERE nspname = 'runner'")

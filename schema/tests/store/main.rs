@@ -22,5 +22,6 @@ mod requests;
 mod server;
 mod small_tables;
 mod standby;
+mod tls;
 mod warehouse_schema;
 mod world;
