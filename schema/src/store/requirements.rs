@@ -123,7 +123,7 @@ async fn read(client: &Client) -> Result<Facts, StoreError> {
                         AND has_schema_privilege(to_regnamespace('public'), 'CREATE'), false),
                     ARRAY(SELECT nspname::text FROM pg_namespace WHERE nspname IN ('runner', 'history')
                           AND NOT has_schema_privilege(oid, 'USAGE') ORDER BY 1),
-                    EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('runner.schema_version')
+                    EXISTS (SELECT FROM pg_class WHERE relname = 'schema_version' AND relnamespace = to_regnamespace('runner')
                           AND NOT has_table_privilege(oid, 'SELECT'))
              FROM pg_database d WHERE d.datname = current_database()",
             &[],

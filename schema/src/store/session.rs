@@ -45,6 +45,8 @@ const SESSION: &str = "
     SET tcp_keepalives_count = 3;
     SET search_path = pg_catalog, public, pg_temp;";
 
+const NO_SHORT_LIMIT: &str = "SET statement_timeout = '10min'";
+
 /// What a role or database may have set that would weaken a commit or stop the work (D1).
 ///
 /// A commit waits for the server's disk at least; where `remote_apply` is set, it waits for more and goes on doing so.
@@ -121,6 +123,8 @@ pub(super) async fn connect(connector: &Connector) -> Result<(Client, Talking), 
     let set_up = async {
         let (client, talking) = connector.connect().await.map_err(|error| refusal(&error))?;
         let talking = Talking(talking.abort_handle());
+        // Alone and first: a limit that the role or database has set holds for the whole of a message.
+        client.batch_execute(NO_SHORT_LIMIT).await?;
         client.batch_execute(SESSION).await?;
         client.batch_execute(DURABLE).await?;
         for setting in NOTICE_A_DEATH {

@@ -388,7 +388,7 @@ async fn settings_of_the_database_do_not_weaken_the_writer() {
         "default_transaction_isolation = 'serializable'",
         "default_transaction_read_only = on",
         "default_transaction_deferrable = on",
-        "statement_timeout = '1ms'",
+        "statement_timeout = '200ms'",
         "lock_timeout = '1ms'",
         "idle_in_transaction_session_timeout = '1ms'",
         "search_path = 'nowhere'",
