@@ -181,16 +181,15 @@ impl Writer {
     ) -> Result<BatchReport, StoreError> {
         let last = self.last_batch.take();
         let may_be = last.is_none_or(|last| last == batch.id);
-        let report =
-            commit::commit(
-                &mut self.client,
-                cycle,
-                batch,
-                may_be,
-                &self.doubt_limits,
-                &mut self.named,
-            )
-            .await?;
+        let report = commit::commit(
+            &mut self.client,
+            cycle,
+            batch,
+            may_be,
+            &self.doubt_limits,
+            &mut self.named,
+        )
+        .await?;
         self.last_batch = Some(batch.id.clone());
         Ok(report)
     }
