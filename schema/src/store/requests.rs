@@ -324,7 +324,9 @@ impl RequestDesk {
     /// Outages, and what waiting cannot mend: see [`StoreError::is_outage`].
     pub async fn open(database: &str) -> Result<Self, StoreError> {
         let mut config = session::read_config(database)?;
-        config.config_mut().application_name("master_runner request");
+        config
+            .config_mut()
+            .application_name("master_runner request");
         let (client, talking) = session::connect(&config).await?;
         Ok(Self {
             client,

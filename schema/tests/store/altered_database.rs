@@ -269,7 +269,9 @@ async fn a_raising_trigger_ends_the_run() {
             ))
             .await
             .unwrap();
-        let text = commit(&mut world, planned).await.to_string();
+        let batch = Batch::new(planned);
+        let error = world.writer.commit(&world.cycle, &batch).await.unwrap_err();
+        let text = error.to_string();
         for words in [
             "not today",
             "P0001",
@@ -295,7 +297,7 @@ async fn a_further_column_is_refused_only_where_rows_cannot_leave_it_out() {
             false,
         ),
         (
-            "ALTER TABLE public.funds_daily ALTER COLUMN nav_value TYPE numeric(18,2)",
+            "ALTER TABLE runner.last_batch ALTER COLUMN batch_id TYPE varchar(200)",
             false,
         ),
         ("CREATE TABLE public.mine (a int)", true),
