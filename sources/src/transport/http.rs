@@ -6,9 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER,
+};
 use url::Url;
 
+use super::content_coding::{self, Codings, Undecodable};
+use super::host::HostKey;
 use super::proxy::{Proxies, ProxyServer};
 use super::retry_after;
 use super::site_clock::SiteClocks;
@@ -19,6 +23,8 @@ use super::wire::{Blame, Incoming, Outgoing, Prepared, Wire, WireFailure};
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// Most header lines taken.
 const MAX_HEADERS: usize = 200;
+/// A coded body above this size is decoded in a blocking thread: at some 300 MB/s it would hold up the others.
+const LARGE_CODED_BODY: usize = 64 * 1024;
 /// Most bytes kept of the body of an error answer: it is shown, not read.
 const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
 
@@ -56,6 +62,10 @@ impl HttpWire {
                 .http1_max_headers(MAX_HEADERS)
                 .http2_max_header_list_size(MAX_HEADER_BYTES as u32)
                 .pool_idle_timeout(Duration::from_secs(30))
+                // Decoded here: reqwest knows each coding in one spelling, and hands back what it does not know as it is.
+                .no_gzip()
+                .no_brotli()
+                .no_deflate()
                 .referer(false)
                 // The environment is read in one place, for the browser too: see `proxy`.
                 .no_proxy()
@@ -94,6 +104,7 @@ impl Clients {
                 .body(json.clone()),
             None => client.get(url),
         };
+        request = request.header(ACCEPT_ENCODING, content_coding::ACCEPTED);
         for (name, value) in &outgoing.headers {
             request = request.header(*name, value);
         }
@@ -110,6 +121,7 @@ impl Clients {
             return Err(host_failure(&wants_password(proxy)));
         }
         bounded_headers(response.headers())?;
+        let codings = Codings::of(response.headers());
         let headers = response.headers();
         let text = |name: HeaderName| {
             let value = headers.get(name)?;
@@ -124,14 +136,32 @@ impl Clients {
             }),
             body: Bytes::new(),
         };
+        let most = outgoing.max_body_bytes;
         let body = if status.is_success() {
-            whole_body(&mut response, outgoing).await?
+            let codings = codings.map_err(|text| WireFailure {
+                text,
+                blame: Blame::Final,
+            })?;
+            let coded = whole_body(&mut response, most).await?;
+            let body = decoded(coded, codings, most).await?;
+            if outgoing.must_end_in_html && !ends_in_html(&body) {
+                return Err(host_failure(&format!(
+                    "the body was cut: its {} bytes do not end in </html>",
+                    body.len()
+                )));
+            }
+            body
         } else {
-            start_of_body(
-                &mut response,
-                outgoing.max_body_bytes.min(MAX_ERROR_BODY_BYTES),
-            )
-            .await
+            let most = most.min(MAX_ERROR_BODY_BYTES);
+            let start = start_of_body(&mut response, most).await;
+            match codings {
+                Ok(codings) if !codings.is_empty() => {
+                    let mut body = codings.undo_what_can_be(&start, most);
+                    body.truncate(most);
+                    body.into()
+                }
+                _ => start,
+            }
         };
         Ok(Incoming { body, ..incoming })
     }
@@ -277,12 +307,8 @@ fn bounded_headers(headers: &HeaderMap) -> Result<(), WireFailure> {
     })
 }
 
-/// The body of a good answer, or why it is not one. Chunks are counted as they are decompressed, so that a small
-/// answer cannot unfold into a large one.
-async fn whole_body(
-    response: &mut reqwest::Response,
-    outgoing: &Outgoing,
-) -> Result<Bytes, WireFailure> {
+/// The body of a good answer as it was sent, or why it is not one.
+async fn whole_body(response: &mut reqwest::Response, most: usize) -> Result<Bytes, WireFailure> {
     let mut body = BytesMut::new();
     loop {
         let chunk = response.chunk().await.map_err(|error| {
@@ -293,24 +319,34 @@ async fn whole_body(
             ))
         })?;
         let Some(chunk) = chunk else { break };
-        if body.len() + chunk.len() > outgoing.max_body_bytes {
-            return Err(WireFailure {
-                text: format!(
-                    "the body is larger than the {} bytes this page may have",
-                    outgoing.max_body_bytes
-                ),
-                blame: Blame::Final,
-            });
+        if body.len() + chunk.len() > most {
+            return Err(too_large(most));
         }
         body.extend_from_slice(&chunk);
     }
-    if outgoing.must_end_in_html && !ends_in_html(&body) {
-        return Err(host_failure(&format!(
-            "the body was cut: its {} bytes do not end in </html>",
-            body.len()
-        )));
-    }
     Ok(body.freeze())
+}
+
+/// The body without its codings, bounded as it unfolds, so that a small answer cannot become a large one.
+async fn decoded(coded: Bytes, codings: Codings, most: usize) -> Result<Bytes, WireFailure> {
+    let undone = if !codings.is_empty() && coded.len() > LARGE_CODED_BODY {
+        tokio::task::spawn_blocking(move || codings.undo(&coded, most))
+            .await
+            .map_err(|error| host_failure(&format!("the body was not decoded: {error}")))?
+    } else {
+        codings.undo(&coded, most)
+    };
+    undone.map_err(|why| match why {
+        Undecodable::TooLarge => too_large(most),
+        Undecodable::Wrong(text) => host_failure(&text),
+    })
+}
+
+fn too_large(most: usize) -> WireFailure {
+    WireFailure {
+        text: format!("the body is larger than the {most} bytes this page may have"),
+        blame: Blame::Final,
+    }
 }
 
 /// The first bytes of an error's body; what cannot be had of it is not missed.

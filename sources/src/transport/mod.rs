@@ -9,6 +9,7 @@ mod browser;
 mod browser_health;
 mod browser_programs;
 mod browser_session;
+mod content_coding;
 mod fetch;
 mod firefox_profile;
 mod geckodriver;
