@@ -59,10 +59,26 @@ fn lines(fund: &Fund) -> Vec<String> {
         sheet
             .bloomberg
             .as_ref()
-            .map(|code| format!("Bloomberg Code : {code}")),
+            .map(|code| bloomberg_line(code, fund.code.len())),
     );
+    // A master fund's codes are printed beside the feeder's own, and another class's code under that class's name.
+    if fund.code.len() % 2 == 0 {
+        lines.push(
+            "Master Fund's Bloomberg Ticker QQQ:US   Master Fund ISIN : US0378331005".to_owned(),
+        );
+        lines.push("ISIN code (class ZZ) : TH0000000008".to_owned());
+    }
     lines.push("Front-end fee 1.50 %   Back-end fee 0.00 %".to_owned());
     lines
+}
+
+/// A Bloomberg code in the ways in which asset managers print it.
+fn bloomberg_line(code: &str, kind: usize) -> String {
+    match kind % 3 {
+        0 => format!("Bloomberg Code : {code}"),
+        1 => format!("Bloomberg Ticker : {}", code.replace(' ', ":")),
+        _ => format!("Bloomberg Code : {code} Equity"),
+    }
 }
 
 /// A page of text lines in Helvetica, the content stream compressed.

@@ -262,11 +262,27 @@ fn nav_list(fund: &Fund, today: Date, start: Option<Date>) -> String {
         let _ = write!(
             list,
             "{comma}{{\"date\":\"{}\",\"value\":{},\"amount\":{}}}",
-            entry.date, entry.value, entry.amount
+            shown_date(fund, &entry.date),
+            entry.value,
+            entry.amount
         );
     }
     list.push(']');
     list
+}
+
+/// A date as the fund's page writes it: midnight UTC of the Thai calendar day, or on the page of one fund of a large market the instant at
+/// which that day begins in Bangkok, which is 17:00 UTC of the day before.
+fn shown_date(fund: &Fund, date: &str) -> String {
+    let begins_in_bangkok = fund.fund_id.ends_with("25");
+    let day = date
+        .strip_suffix("T00:00:00Z")
+        .and_then(|day| day.parse::<Date>().ok())
+        .filter(|day| begins_in_bangkok && day.year() > 1);
+    match day.and_then(|day| day.yesterday().ok()) {
+        Some(before) => format!("{before}T17:00:00Z"),
+        None => date.to_owned(),
+    }
 }
 
 fn dividend(market: &Market, fund: &Fund) -> Json {

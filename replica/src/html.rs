@@ -65,11 +65,20 @@ pub(crate) struct Page<'a> {
 
 impl Page<'_> {
     pub(crate) fn html(&self) -> String {
+        // Both of Angular's ways to embed a state, told apart by the title so that a page stays the same.
         let state = self.state.as_ref().map(|state| {
-            format!(
-                "<script id=\"serverApp-state\" type=\"application/json\">{}</script>",
-                state_escaped(&state.to_string())
-            )
+            let json = state.to_string();
+            if self.title.len() % 2 == 0 {
+                format!(
+                    "<script id=\"serverApp-state\" type=\"application/json\">{}</script>",
+                    state_escaped(&json)
+                )
+            } else {
+                format!(
+                    "<script id=\"ng-state\" type=\"application/json\">{}</script>",
+                    json.replace('<', "\\u003C")
+                )
+            }
         });
         format!(
             concat!(

@@ -27,6 +27,10 @@ pub(super) struct FeeDecks {
     pub(super) value: Deck<Option<Awkward>>,
     /// How the lack of a value is written.
     pub(super) missing: Deck<&'static str>,
+    /// Which pair of words for "none is charged" comes next.
+    waived: usize,
+    /// Which word for "as charged" comes next.
+    as_charged: usize,
 }
 
 const MISSING: [&str; 13] = [
@@ -43,6 +47,15 @@ const MISSING: [&str; 13] = [
     "999999 บาท",
     "#999999",
     "#null",
+];
+
+/// Words for "as charged"; the last is one that no list of words holds.
+const AS_CHARGED: [&str; 5] = [
+    "ตามที่เก็บจริง",
+    "ตามที่จ่ายจริง",
+    "จ่ายตามจริง",
+    "ไม่กำหนด",
+    "ตามที่ตกลงกับบริษัทจัดการ",
 ];
 
 impl FeeDecks {
@@ -92,17 +105,22 @@ impl FeeDecks {
                 &[TrailingZeros, FeeUnit, FeeWaived].map(Some),
             ),
             missing: Deck::new(awkward, "-", 1, &MISSING),
+            waived: 0,
+            as_charged: 0,
         }
     }
 
     /// A spelling of "no value"; a leading # marks a bare JSON value.
     fn missing(&mut self, sketch: &mut Sketch<'_>, random: &mut ChaCha8Rng) -> &'static str {
-        let text = self.missing.deal(random);
+        let mut text = self.missing.deal(random);
+        if text == AS_CHARGED[0] {
+            text = AS_CHARGED[self.as_charged % AS_CHARGED.len()];
+            self.as_charged += 1;
+        }
         sketch.mark(match text {
             _ if text.contains("999") => Awkward::FeeNoCap,
-            "ตามที่เก็บจริง" | "ดูหมายเหตุ" => {
-                Awkward::FeeAsCharged
-            }
+            "ดูหมายเหตุ" => Awkward::FeeAsCharged,
+            word if AS_CHARGED.contains(&word) => Awkward::FeeAsCharged,
             _ => Awkward::FeeDash,
         });
         text
@@ -132,14 +150,16 @@ impl Cell {
         } else {
             scaled(random.random_range(0..600), 2)
         };
-        let spell = |value: &str, random: &mut ChaCha8Rng| match kind {
+        let mut spell = |value: &str, random: &mut ChaCha8Rng| match kind {
             Some(Awkward::TrailingZeros) => trailing_zeros(value),
             Some(Awkward::FeeUnit) => format!(
                 "{value}{}",
                 ["%", " %", " % ต่อปี"][random.random_range(0..3)]
             ),
             Some(Awkward::FeeWaived) => {
-                ["ยกเว้น", "ไม่เรียกเก็บ"][random.random_range(0..2)].to_owned()
+                decks.waived = (decks.waived + 1) % 2;
+                let words = [["ยกเว้น", "ไม่เรียกเก็บ"], ["ไม่มี", "ไม่เรียกเก็บ"]];
+                words[decks.waived][random.random_range(0..2)].to_owned()
             }
             _ => value.to_owned(),
         };
