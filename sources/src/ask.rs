@@ -18,7 +18,7 @@ mod reading;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use schema::{Outcome, PlannedTask, TaskAnswer, failpoint};
+use schema::{Outcome, PlannedTask, SourceName, TaskAnswer, failpoint};
 use serde::Deserialize;
 
 use crate::archive::Archive;
@@ -237,7 +237,7 @@ impl Asker {
             }
             StatusMeaning::Refused => {
                 self.transport.slow_down(self.site.name(), &answer.url);
-                let breach = refusal(&answer);
+                let breach = refusal(&answer, &self.advice(&page, &turn.tasks));
                 self.call_for_browser(turn, &answer, &breach, has_visit, round)
                     .await;
             }
@@ -252,6 +252,14 @@ impl Asker {
                     .await;
             }
         }
+    }
+
+    /// What to change when the answer to these tasks is refused.
+    fn advice(&self, page: &PageSpec, tasks: &[PlannedTask]) -> String {
+        let has_browser_way = tasks
+            .first()
+            .is_some_and(|task| matches!(self.site.visit(page, task), Ok(Some(_))));
+        refusal_advice(self.site.name(), self.mode, has_browser_way)
     }
 
     async fn fetch(&self, request: &Request, call: &Call<'_>) -> Result<Fetched, FetchFailure> {
@@ -318,11 +326,7 @@ impl Asker {
         if meaning == StatusMeaning::Absent && round.page.stage != Stage::Lists {
             return round.end(tasks, &Outcome::Absent);
         }
-        let breach = Breach {
-            field: "HTTP status".to_owned(),
-            expected: "200".to_owned(),
-            found: answer.status.to_string(),
-        };
+        let breach = Breach::new("HTTP status", "200", &answer.status.to_string());
         for task in tasks {
             self.broken(task, answer, &breach, round).await;
         }
@@ -382,15 +386,25 @@ fn answered(turn: &mut Turn, end: TurnEnd, round: &mut Round<'_>) -> Option<Answ
     }
 }
 
-fn refusal(answer: &Answer) -> Breach {
+/// The breach of an answer that the site refuses, with what the operator can change.
+fn refusal(answer: &Answer, advice: &str) -> Breach {
     let way = match answer.via {
-        Via::Http => "plain HTTP (transport: Auto or Browser may help)",
+        Via::Http => "plain HTTP",
         Via::Browser => "the browser",
     };
-    Breach {
-        field: "HTTP status".to_owned(),
-        expected: format!("200 by {way}"),
-        found: format!("{}, refused", answer.status),
+    let found = format!("{}, refused; next: {advice}", answer.status);
+    Breach::new("HTTP status", &format!("200 by {way}"), &found)
+}
+
+/// What the operator can change about a refusal: only keys that the source has, and that would change something.
+fn refusal_advice(source: SourceName, mode: TransportMode, has_browser_way: bool) -> String {
+    let slower = format!(
+        "lower sources.{source}.requests_per_sec, or run from another network if the site refuses this one"
+    );
+    if mode == TransportMode::Http && has_browser_way {
+        format!("set sources.{source}.transport to Auto or Browser, or {slower}")
+    } else {
+        slower
     }
 }
 

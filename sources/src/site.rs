@@ -217,6 +217,48 @@ pub struct Breach {
     pub found: String,
 }
 
+impl Breach {
+    /// A breach from what was expected and what was found there. `found` may be a reader's own sentence, `expected A, found
+    /// B` or `expected A: B`, which says it more exactly.
+    #[must_use]
+    pub fn new(field: &str, expected: &str, found: &str) -> Self {
+        let inner = found.strip_prefix("expected ").and_then(|reason| {
+            reason
+                .split_once(", found ")
+                .or_else(|| reason.split_once(": "))
+        });
+        let (expected, found) = inner.unwrap_or((expected, found));
+        Self {
+            field: field.to_owned(),
+            expected: expected.to_owned(),
+            found: found.to_owned(),
+        }
+    }
+
+    /// The breach that a rejected record stands for. Its reason is a reader's sentence, `expected A, found B`, or another
+    /// one, which then explains the record shown.
+    #[must_use]
+    pub fn of_reject(reject: &Reject) -> Self {
+        let field = format!("{} {}", reject.dataset, reject.field);
+        let sample = crate::text::excerpt(reject.sample.trim());
+        let shown = if sample.is_empty() {
+            "nothing".to_owned()
+        } else {
+            format!("`{sample}`")
+        };
+        match reject.reason.strip_prefix("expected ") {
+            Some(reason) if reason.contains(", found ") || reason.contains(": ") => {
+                Self::new(&field, "", &reject.reason)
+            }
+            Some(reason) => Self::new(&field, reason, &shown),
+            None => {
+                let found = format!("{shown}: {}", reject.reason);
+                Self::new(&field, "a record that can be read", &found)
+            }
+        }
+    }
+}
+
 impl std::fmt::Display for Breach {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(

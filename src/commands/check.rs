@@ -300,7 +300,7 @@ fn judged(source: SourceName, probed: &Probed) -> Result<String, String> {
             "{asked} was answered: the source says that it has nothing of that fund"
         )),
         Some(Reading::NeedsBrowser(breach)) => Err(format!(
-            "{} exists only in a browser: {breach}; next: set transport: Auto or Browser",
+            "{} exists only in a browser: {breach}; next: set sources.{source}.transport to Auto or Browser",
             answer.url
         )),
         Some(Reading::Broken(breach)) => Err(format!("{}: {breach}; {repair}", answer.url)),

@@ -9,6 +9,7 @@ use schema::columns::{Record, Value};
 use schema::observation::CodeType;
 use schema::{FundCode, Number, Observation, Reject, Said, SourceName};
 use sources::text::name;
+use sources::text::number::FeeCell;
 use sources::{Breach, Reading};
 use url::Url;
 
@@ -20,6 +21,18 @@ const MAX_REASON: usize = 1_000;
 const MAX_REJECTS: usize = 12_000;
 /// Longest URL that is kept, in characters.
 const MAX_URL: usize = sources::sites::MAX_LINK_CHARS;
+
+/// A fee cell as read: exact numbers, bounded words, never the marker 999999.
+pub fn fee_cell(cell: &FeeCell) {
+    match cell {
+        FeeCell::NotSaid => {}
+        FeeCell::Value(quantity) | FeeCell::AtMost(quantity) => {
+            assert_ne!(quantity.value, Number::from(999_999));
+            number(quantity.value);
+        }
+        FeeCell::UnknownWords(words) => message(words),
+    }
+}
 
 /// A whole reading.
 pub fn reading(source: SourceName, reading: &Reading) {
@@ -110,6 +123,14 @@ fn observation(source: SourceName, observation: &Observation) {
             let marker = Number::from(999_999);
             let is_marker = |value: &Value| *value == Value::Number(marker);
             assert!(!fields.clone().into_fields().values().any(is_marker));
+            for (field, value) in fields.clone().into_fields() {
+                if let Value::Number(value) = value {
+                    let is_minimum = field.starts_with("min_");
+                    let most = Decimal::from(if is_minimum { i64::MAX } else { 100 });
+                    let plausible = !value.decimal().is_sign_negative() && value.decimal() <= most;
+                    assert!(plausible, "{field} {value}");
+                }
+            }
             record(fields);
         }
         Said::Statistics(fields) => {
@@ -151,6 +172,12 @@ fn observation(source: SourceName, observation: &Observation) {
             assert!(!news.source_key.trim().is_empty() && !news.source_key.contains('\0'));
             assert!(news.source_key.chars().count() <= MAX_URL);
             believable(news.nav_date);
+            assert!(
+                news.nav_date <= CYCLE_DATE,
+                "the NAV date {}",
+                news.nav_date
+            );
+            assert!(!news.nav.decimal().is_sign_negative(), "NAV {}", news.nav);
             number(news.nav);
             assert!(!news.nav.is_zero(), "0 is no NAV");
         }
@@ -164,7 +191,14 @@ fn observation(source: SourceName, observation: &Observation) {
             );
             for point in points {
                 believable(point.nav_date);
+                assert!(
+                    point.nav_date <= CYCLE_DATE,
+                    "the NAV date {}",
+                    point.nav_date
+                );
                 let values = [point.nav, point.aum, point.bid, point.offer];
+                let is_negative = |value: &Number| value.decimal().is_sign_negative();
+                assert!(!values.iter().flatten().any(is_negative), "{values:?}");
                 assert!(values.iter().any(Option::is_some));
                 assert!(point.nav.is_none_or(|nav| !nav.is_zero()));
                 values.into_iter().flatten().for_each(number);

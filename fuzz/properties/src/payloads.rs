@@ -20,12 +20,14 @@ pub fn json(body: &[u8]) {
         if let Ok(Some(text)) = field.text() {
             let _ = name::normalise(&text);
         }
-        for quantity in [field.quantity(), field.fee_quantity()] {
-            match quantity {
-                Ok(Some(quantity)) => holds::number(quantity.value),
-                Ok(None) => {}
-                Err(reason) => holds::message(&reason.replace('\0', "")),
-            }
+        match field.quantity() {
+            Ok(Some(quantity)) => holds::number(quantity.value),
+            Ok(None) => {}
+            Err(reason) => holds::message(&reason.replace('\0', "")),
+        }
+        match field.fee_cell() {
+            Ok(cell) => holds::fee_cell(&cell),
+            Err(reason) => holds::message(&reason.replace('\0', "")),
         }
         match field.elements() {
             Ok(Some(elements)) if !elements.is_empty() => {
@@ -42,7 +44,7 @@ type Nothing = std::collections::BTreeMap<String, ()>;
 
 /// HTML: the tree and all that it is asked.
 pub fn html(body: &[u8]) {
-    let kept = html::without_foreign_scripts(body, "serverApp-state");
+    let kept = html::without_foreign_scripts(body, &["serverApp-state", "ng-state"]);
     assert!(kept.len() <= body.len());
     let Ok(page) = HtmlPage::parse(body) else {
         return;

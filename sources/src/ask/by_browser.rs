@@ -49,7 +49,8 @@ impl Asker {
                 } else if turn.tries_by_browser < TRIES_EACH_WAY {
                     round.turns.push_back(turn);
                 } else {
-                    let text = format!("{}: {}", answer.url, refusal(&answer));
+                    let advice = self.advice(&page, &turn.tasks);
+                    let text = format!("{}: {}", answer.url, refusal(&answer, &advice));
                     round.end(turn.tasks, &Outcome::Failed(text));
                 }
             }

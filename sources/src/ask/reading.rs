@@ -68,11 +68,11 @@ impl Asker {
                     round.end(vec![task], &Outcome::Absent);
                 }
                 Some(Reading::Absent) => {
-                    let breach = Breach {
-                        field: "list".to_owned(),
-                        expected: "the funds of the market".to_owned(),
-                        found: "the word that there is none".to_owned(),
-                    };
+                    let breach = Breach::new(
+                        "list",
+                        "the funds of the market",
+                        "an answer that there are none",
+                    );
                     is_sample = false;
                     self.broken(task, answer, &breach, round).await;
                 }
@@ -104,7 +104,7 @@ impl Asker {
                         is_sample = false;
                         let kept = self.keep(Kept::Rejected, answer, round).await;
                         if let Some(counts) = breached {
-                            let breach = breach_of(lost);
+                            let breach = Breach::of_reject(lost);
                             let text = in_full(&counts, answer, &breach, kept.as_ref());
                             self.stop_source(&text);
                             self.memory.note_lost_records(&text);
@@ -307,11 +307,7 @@ fn payload_hash(task: &PlannedTask, answer: &Answer, digest: &[u8]) -> PayloadHa
 }
 
 fn all_broken(count: usize, found: &str) -> Vec<history::Read> {
-    let breach = Breach {
-        field: "parser".to_owned(),
-        expected: "one reading for each task".to_owned(),
-        found: found.to_owned(),
-    };
+    let breach = Breach::new("parser", "one reading for each task", found);
     vec![history::Read::plain(Reading::Broken(breach)); count]
 }
 
@@ -321,14 +317,6 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     Reject::sample_of(words.unwrap_or("without words"))
-}
-
-fn breach_of(reject: &Reject) -> Breach {
-    Breach {
-        field: format!("{} {}", reject.dataset, reject.field),
-        expected: reject.reason.clone(),
-        found: reject.sample.clone(),
-    }
 }
 
 /// D6: URL, field, expected, found, and where the payload lies; what is safe and what to do next.

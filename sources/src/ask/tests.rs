@@ -127,7 +127,7 @@ impl Site for PlainSite {
                         fund_code: None,
                         dataset: Dataset::Daily,
                         field: "value".to_owned(),
-                        reason: "a number".to_owned(),
+                        reason: "expected a number".to_owned(),
                         sample: "x".to_owned(),
                         severity: Severity::Rejected,
                     })
@@ -436,7 +436,7 @@ async fn d6_too_many_rejects_stop_the_source_but_what_was_read_stands() {
     assert!(
         asked
             .breach
-            .is_some_and(|text| text.contains("daily value: expected a number, found x"))
+            .is_some_and(|text| text.contains("daily value: expected a number, found `x`"))
     );
 }
 
@@ -582,4 +582,32 @@ async fn a_source_refused_by_the_browser_too_is_down_for_the_round() {
         asked.answers
     );
     world.asker.transport.close_browsers().await;
+}
+
+#[test]
+fn a_refusal_advises_only_keys_that_the_source_has() {
+    for (source, mode, has_browser_way, names_transport) in [
+        (SourceName::Finnomena, TransportMode::Http, false, false),
+        (SourceName::Finnomena, TransportMode::Auto, false, false),
+        (SourceName::Wealthmagik, TransportMode::Http, true, true),
+        (SourceName::SecFundcheck, TransportMode::Http, true, true),
+        // A factsheet, which no browser shows; a browser that is tried already.
+        (SourceName::Wealthmagik, TransportMode::Http, false, false),
+        (SourceName::Wealthmagik, TransportMode::Auto, true, false),
+        (
+            SourceName::SecFundcheck,
+            TransportMode::Browser,
+            true,
+            false,
+        ),
+    ] {
+        let advice = super::refusal_advice(source, mode, has_browser_way);
+        let key = format!("sources.{source}.transport");
+        assert_eq!(advice.contains(&key), names_transport, "{advice}");
+        assert_eq!(advice.contains("transport"), names_transport, "{advice}");
+        assert!(
+            advice.contains(&format!("sources.{source}.requests_per_sec")),
+            "{advice}"
+        );
+    }
 }

@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use jiff::civil::Date;
 use schema::Number;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -12,7 +11,8 @@ use serde_json::value::RawValue;
 
 use crate::payload::{bare_nan, breach, text_of};
 use crate::site::Breach;
-use crate::text::number::{self, Quantity};
+use crate::text::number::{self, FeeCell, Quantity};
+use crate::text::stated_date::StatedDate;
 use crate::text::{excerpt, thai_date};
 
 /// Most elements of one array that are believed; more is a hostile or broken answer.
@@ -128,16 +128,30 @@ impl<'json> Field<'json> {
     /// # Errors
     /// Any other type, or a text that is no number.
     pub fn quantity(self) -> Result<Option<Quantity>, String> {
-        self.quantity_by(number::read)
+        let Some(raw) = self.said() else {
+            return Ok(None);
+        };
+        match raw.as_bytes().first() {
+            Some(b'-' | b'0'..=b'9') => Number::parse(raw)
+                .map(|value| Some(Quantity { value, unit: None }))
+                .map_err(|error| error.to_string()),
+            Some(b'"') => number::read(&unquoted(raw)?).map_err(|error| error.to_string()),
+            _ => Err(not_a_number(raw)),
+        }
     }
 
-    /// A number of a fee or minimum cell, by the rules of [`number::read_fee`].
+    /// A fee or minimum cell, by the rules of [`number::read_fee`].
     ///
     /// # Errors
     /// As [`Field::quantity`].
-    pub fn fee_quantity(self) -> Result<Option<Quantity>, String> {
-        self.quantity_by(number::read_fee)
-            .map(number::without_no_cap_marker)
+    pub fn fee_cell(self) -> Result<FeeCell, String> {
+        let read = |text: &str| number::read_fee(text).map_err(|error| error.to_string());
+        match self.said().map(|raw| (raw, raw.as_bytes().first())) {
+            None => Ok(FeeCell::NotSaid),
+            Some((raw, Some(b'-' | b'0'..=b'9'))) => read(raw),
+            Some((raw, Some(b'"'))) => read(&unquoted(raw)?),
+            Some((raw, _)) => Err(not_a_number(raw)),
+        }
     }
 
     /// The value of [`Field::quantity`].
@@ -146,26 +160,6 @@ impl<'json> Field<'json> {
     /// As [`Field::quantity`].
     pub fn number(self) -> Result<Option<Number>, String> {
         Ok(self.quantity()?.map(|quantity| quantity.value))
-    }
-
-    fn quantity_by(
-        self,
-        read_text: fn(&str) -> Result<Option<Quantity>, number::UnreadableNumber>,
-    ) -> Result<Option<Quantity>, String> {
-        let Some(raw) = self.said() else {
-            return Ok(None);
-        };
-        match raw.as_bytes().first() {
-            Some(b'-' | b'0'..=b'9') => Number::parse(raw)
-                .map(|value| Some(Quantity { value, unit: None }))
-                .map_err(|error| error.to_string()),
-            Some(b'"') => {
-                let text: String = serde_json::from_str(raw)
-                    .map_err(|error| format!("expected a number: {error}"))?;
-                read_text(&text).map_err(|error| error.to_string())
-            }
-            _ => Err(format!("expected a number, found `{}`", excerpt(raw))),
-        }
     }
 
     /// Yes or no; 0 and 1, as number or text, count.
@@ -192,7 +186,7 @@ impl<'json> Field<'json> {
     ///
     /// # Errors
     /// Not a date.
-    pub fn date(self) -> Result<Option<Date>, String> {
+    pub fn date(self) -> Result<Option<StatedDate>, String> {
         let read = |text: &str| thai_date::read(text).map_err(|error| error.to_string());
         if let Some(text) = self.said().and_then(as_it_stands) {
             return read(text);
@@ -259,6 +253,15 @@ impl<'json> Field<'json> {
     }
 }
 
+/// The text of a JSON string that should hold a number.
+fn unquoted(raw: &str) -> Result<String, String> {
+    serde_json::from_str(raw).map_err(|error| format!("expected a number: {error}"))
+}
+
+fn not_a_number(raw: &str) -> String {
+    format!("expected a number, found `{}`", excerpt(raw))
+}
+
 /// The text of a JSON string in which nothing is escaped.
 fn as_it_stands(raw: &str) -> Option<&str> {
     let text = raw.strip_prefix('"')?.strip_suffix('"')?;
@@ -302,7 +305,11 @@ mod tests {
         assert_eq!(field("null").flag(), Ok(None));
         assert!(field("2").flag().is_err());
         assert_eq!(
-            field("20260212").date().ok().flatten(),
+            field("20260212")
+                .date()
+                .ok()
+                .flatten()
+                .map(StatedDate::date),
             Some(jiff::civil::date(2026, 2, 12))
         );
     }
@@ -316,7 +323,7 @@ mod tests {
             "\"999,999.00\"",
             "9.99999e5",
         ] {
-            assert_eq!(field(raw).fee_quantity(), Ok(None), "{raw}");
+            assert_eq!(field(raw).fee_cell(), Ok(FeeCell::NotSaid), "{raw}");
         }
     }
 

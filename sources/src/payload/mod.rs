@@ -30,13 +30,10 @@ pub fn text_of(body: &[u8]) -> Result<&str, Breach> {
 /// A breach, its words bounded.
 #[must_use]
 pub fn breach(field: &str, expected: &str, found: &str) -> Breach {
-    Breach {
-        field: field.to_owned(),
-        expected: expected.to_owned(),
-        found: if found.trim().is_empty() {
-            "nothing".to_owned()
-        } else {
-            excerpt(found.trim())
-        },
-    }
+    let found = if found.trim().is_empty() {
+        "nothing".to_owned()
+    } else {
+        excerpt(found.trim())
+    };
+    Breach::new(field, expected, &found)
 }

@@ -1,20 +1,15 @@
 //! What a parser gathers from one page for one fund: observations, and what could not be read.
 
-use jiff::ToSpan;
-use jiff::civil::{Date, date};
+use jiff::civil::Date;
 use schema::task::Severity;
-use schema::{Dataset, FundCode, Observation, Reject, Said, SourceName};
+use schema::{Dataset, FundCode, Number, Observation, Reject, Said, SourceName};
 
 use crate::payload::breach;
 use crate::site::{Breach, ReadContext, Reading};
+use crate::sites::plausible::{self, Believed, FeeColumn, FeeValue};
+use crate::text::number::{FeeCell, Quantity, Unit};
+use crate::text::stated_date::{PageDates, StatedDate};
 
-/// How many days after the cycle's date a date is still believed (D9's "one date in 2099 blocks all later days").
-const DAYS_AHEAD: i64 = 31;
-
-/// How many days after the cycle's date a fund may still be to begin.
-const INCEPTION_DAYS_AHEAD: i64 = 366;
-/// No Thai fund is older.
-const EARLIEST_INCEPTION: Date = date(1960, 1, 1);
 /// Most notes kept of one page; the rest is counted in one more.
 const MAX_NOTES: usize = 1_000;
 /// Most records of one page that may be lost. Each of them is kept, since by their number the contract is judged (D6); a
@@ -33,19 +28,29 @@ pub fn too_many_funds(field: &str, found: usize) -> Breach {
     )
 }
 
+/// A page whose dates cannot be told apart from instants.
+pub fn mixed_dates(mixture: &str) -> Breach {
+    breach(
+        "dates",
+        "one way of writing them: midnight UTC for a calendar day, or instants",
+        mixture,
+    )
+}
+
 /// Gathers what a page says of one fund.
 pub struct Findings {
     source: SourceName,
     fund_code: Option<FundCode>,
     url: String,
-    latest_believed: Option<Date>,
+    believed: Believed,
+    dates: PageDates,
     observations: Vec<Observation>,
     rejects: Vec<Reject>,
     /// Records lost, those beyond [`MAX_LOST`] too.
     lost: usize,
     /// Notes, those beyond [`MAX_NOTES`] too.
     notes: usize,
-    earliest_refused_inception: Option<Date>,
+    /// The cycle's date refused something that a later cycle may take (D12).
     refused_by_cycle_date: bool,
 }
 
@@ -69,16 +74,12 @@ impl Findings {
             source,
             fund_code: None,
             url,
-            // A cycle at the end of the calendar bounds nothing.
-            latest_believed: context.cycle_date.checked_add(DAYS_AHEAD.days()).ok(),
+            believed: Believed::in_cycle_of(context.cycle_date),
+            dates: PageDates::default(),
             observations: Vec::new(),
             rejects: Vec::new(),
             lost: 0,
             notes: 0,
-            earliest_refused_inception: context
-                .cycle_date
-                .checked_add(INCEPTION_DAYS_AHEAD.days())
-                .ok(),
             refused_by_cycle_date: false,
         }
     }
@@ -183,11 +184,66 @@ impl Findings {
         }
     }
 
-    /// Whether a NAV or as-of date can be believed. Records a refusal that the cycle's date decides.
-    pub fn believes(&mut self, day: Date) -> bool {
-        let too_late = self.latest_believed.is_some_and(|latest| day > latest);
-        self.refused_by_cycle_date |= too_late;
-        day >= date(1970, 1, 1) && !too_late
+    /// A price or an amount of money, or a reject in its place.
+    pub fn money(
+        &mut self,
+        dataset: Dataset,
+        field: &str,
+        read: Result<Option<Quantity>, String>,
+        sample: &str,
+    ) -> Option<Number> {
+        let read = read.and_then(|quantity| quantity.map(plausible::money).transpose());
+        self.field(dataset, field, read, sample)
+    }
+
+    /// The value of a fee cell for a column; `written_beside` are units beside the cell.
+    pub fn fee(
+        &mut self,
+        dataset: Dataset,
+        field: &str,
+        cell: Result<FeeCell, String>,
+        (column, written_beside): (FeeColumn, &[Option<Unit>]),
+        sample: &str,
+    ) -> Option<Number> {
+        let cell = self.field(dataset, field, cell.map(Some), sample)?;
+        match plausible::fee(cell, column, written_beside) {
+            FeeValue::Is(value) => Some(value),
+            FeeValue::NotSaid => None,
+            FeeValue::Noted(reason) => {
+                self.note(dataset, field, reason, sample);
+                None
+            }
+            FeeValue::Refused(reason) => {
+                self.reject(dataset, field, reason, sample);
+                None
+            }
+        }
+    }
+
+    /// The day of a NAV or of prices, or a reject in its place.
+    pub fn nav_day(
+        &mut self,
+        dataset: Dataset,
+        field: &str,
+        read: Result<Option<StatedDate>, String>,
+        sample: &str,
+    ) -> Option<Date> {
+        let read = read.and_then(|stated| self.believed_nav_day(stated));
+        self.field(dataset, field, read, sample)
+    }
+
+    /// The day of a NAV, for a page that names the record's fund in its rejects.
+    ///
+    /// # Errors
+    /// The reason why the day cannot be.
+    pub fn believed_nav_day(&mut self, stated: Option<StatedDate>) -> Result<Option<Date>, String> {
+        let Some(stated) = stated else {
+            return Ok(None);
+        };
+        self.dates.take(stated);
+        let day = self.believed.nav_day(stated);
+        self.mark(stated, &day);
+        day.map(Some)
     }
 
     /// An as-of date: an unreadable or unbelievable one is noted and left out, the record stays.
@@ -195,22 +251,28 @@ impl Findings {
         &mut self,
         dataset: Dataset,
         field: &str,
-        read: Result<Option<Date>, E>,
+        read: Result<Option<StatedDate>, E>,
         sample: &str,
     ) -> Option<Date> {
+        let read = match read {
+            Ok(None) => return None,
+            Ok(Some(stated)) => {
+                self.dates.take(stated);
+                let day = self.believed.as_of_day(stated);
+                self.mark(stated, &day);
+                day
+            }
+            Err(reason) => Err(reason.to_string()),
+        };
         match read {
-            Ok(Some(day)) if !self.believes(day) => {
+            Ok(day) => Some(day),
+            Err(reason) => {
                 self.note(
                     dataset,
                     field,
-                    format!("the as-of date {day} cannot be: taken as not said"),
+                    format!("{reason}; taken as not said"),
                     sample,
                 );
-                None
-            }
-            Ok(day) => day,
-            Err(reason) => {
-                self.note(dataset, field, reason.to_string(), sample);
                 None
             }
         }
@@ -220,26 +282,37 @@ impl Findings {
     pub fn inception<E: ToString>(
         &mut self,
         field: &str,
-        read: Result<Option<Date>, E>,
+        read: Result<Option<StatedDate>, E>,
         sample: &str,
     ) -> Option<Date> {
-        let day = self.field(Dataset::Master, field, read, sample)?;
-        let too_late = self
-            .earliest_refused_inception
-            .is_some_and(|refused| day >= refused);
-        self.refused_by_cycle_date |= too_late;
-        if too_late || day < EARLIEST_INCEPTION {
-            let reason = format!(
-                "the fund cannot have begun on {day}: before {EARLIEST_INCEPTION} or more than a year ahead"
-            );
-            self.reject(Dataset::Master, field, reason, sample);
-            return None;
-        }
-        Some(day)
+        let read = match read {
+            Ok(None) => Ok(None),
+            Ok(Some(stated)) => {
+                self.dates.take(stated);
+                let day = self.believed.inception(stated);
+                self.mark(stated, &day);
+                day.map(Some)
+            }
+            Err(reason) => Err(reason.to_string()),
+        };
+        self.field(Dataset::Master, field, read, sample)
+    }
+
+    /// Marks a refusal that the cycle's date decides: a later cycle may take the same date.
+    fn mark(&mut self, stated: StatedDate, day: &Result<Date, String>) {
+        self.refused_by_cycle_date |= day.is_err() && self.believed.depends_on_cycle(stated);
+    }
+
+    /// Takes a date that was read before on the same page, so that a mixture with later ones is seen.
+    pub fn seen_before(&mut self, stated: StatedDate) {
+        self.dates.take(stated);
     }
 
     /// The page as read.
     pub fn said(mut self) -> Reading {
+        if let Some(mixture) = self.dates.mixture() {
+            return Reading::Broken(mixed_dates(&mixture));
+        }
         if self.lost > MAX_LOST {
             return Reading::Broken(breach(
                 "*",
@@ -283,10 +356,11 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::thai_date;
 
     fn read(lost: usize, notes: usize) -> Reading {
         let context = ReadContext {
-            cycle_date: date(2026, 10, 15),
+            cycle_date: jiff::civil::date(2026, 10, 15),
         };
         let mut findings = Findings::of_market(SourceName::Finnomena, String::new(), &context);
         for _ in 0..notes {
@@ -319,16 +393,15 @@ mod tests {
         assert!(matches!(read(MAX_LOST, 0), Reading::Said { .. }));
         assert!(matches!(read(MAX_LOST + 1, 0), Reading::Broken(_)));
     }
-
     /// D12: what the cycle's date refused is marked, because a later cycle takes it; what the payload alone decides is not.
     #[test]
     fn only_a_refusal_by_the_cycle_date_is_marked() {
         let context = ReadContext {
-            cycle_date: date(2026, 10, 15),
+            cycle_date: jiff::civil::date(2026, 10, 15),
         };
-        let marked = |take: &dyn Fn(&mut Findings)| {
+        let marked = |take: &dyn Fn(&mut Findings, Result<Option<StatedDate>, String>), text: &str| {
             let mut findings = Findings::of_market(SourceName::Finnomena, String::new(), &context);
-            take(&mut findings);
+            take(&mut findings, thai_date::read(text).map_err(|error| error.to_string()));
             match findings.said() {
                 Reading::Said {
                     refused_by_cycle_date,
@@ -337,27 +410,26 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        let as_of = |day: Date| {
-            marked(&move |findings| {
-                findings.as_of::<String>(Dataset::Statistics, "as_of", Ok(Some(day)), "");
-            })
+        let as_of = |findings: &mut Findings, read: Result<Option<StatedDate>, String>| {
+            findings.as_of(Dataset::Statistics, "as_of", read, "");
         };
-        assert!(as_of(date(2027, 1, 1)));
-        assert!(!as_of(date(2026, 10, 15)));
-        assert!(!as_of(date(1950, 1, 1)));
-        let inception = |day: Date| {
-            marked(&move |findings| {
-                findings.inception::<String>("inception_date", Ok(Some(day)), "");
-            })
+        let inception = |findings: &mut Findings, read: Result<Option<StatedDate>, String>| {
+            findings.inception("inception_date", read, "");
         };
-        assert!(inception(date(2028, 1, 1)));
-        assert!(!inception(date(2020, 1, 1)));
-        assert!(!inception(date(1900, 1, 1)));
-        assert!(marked(&|findings| {
-            findings.believes(date(2099, 1, 1));
-        }));
-        assert!(!marked(&|findings| {
-            findings.as_of(Dataset::Statistics, "as_of", Err("no date"), "x");
-        }));
+        let nav = |findings: &mut Findings, read: Result<Option<StatedDate>, String>| {
+            findings.nav_day(Dataset::Daily, "date", read, "");
+        };
+        for (text, by_as_of, by_inception, by_nav) in [
+            ("01/01/2570", true, false, true),
+            ("16/10/2569", false, false, true),
+            ("15/10/2569", false, false, false),
+            ("01/01/2571", true, true, true),
+            ("01/01/2443", false, false, false),
+            ("no date", false, false, false),
+        ] {
+            assert_eq!(marked(&as_of, text), by_as_of, "as-of {text}");
+            assert_eq!(marked(&inception, text), by_inception, "inception {text}");
+            assert_eq!(marked(&nav, text), by_nav, "NAV {text}");
+        }
     }
 }

@@ -13,10 +13,13 @@ use crate::site::Site;
 
 #[cfg(test)]
 pub(crate) mod asked;
+#[cfg(test)]
+mod breach_texts;
 pub mod factsheet;
 mod findings;
 pub mod finnomena;
 mod locate;
+mod plausible;
 mod portfolio_rows;
 pub mod sec_fundcheck;
 pub mod wealthmagik;

@@ -6,6 +6,7 @@ pub mod missing;
 pub mod name;
 pub mod number;
 pub mod period;
+pub mod stated_date;
 pub mod thai_date;
 
 /// Arabic digits for Thai ones (๐ to ๙); everything else stays.

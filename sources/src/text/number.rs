@@ -63,25 +63,68 @@ pub fn read(text: &str) -> Result<Option<Quantity>, UnreadableNumber> {
     Ok(Some(Quantity { value, unit }))
 }
 
-/// Reads a cell of a fee or a minimum purchase: as [`read`], and the words that stand in such cells, and the marker
+/// A cell of a fee or a minimum purchase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FeeCell {
+    /// A missing-value word, a word such as "as charged", or the marker 999999 for "no cap".
+    NotSaid,
+    /// A number, or a word for 0.
+    Value(Quantity),
+    /// "At most" a number: a cap.
+    AtMost(Quantity),
+    /// Words that are not known, bounded.
+    UnknownWords(String),
+}
+
+/// Words of fee cells that mean 0: waived, not charged, none.
+const FREE: [&str; 3] = ["ยกเว้น", "ไม่เรียกเก็บ", "ไม่มี"];
+/// Words of fee cells that mean a missing value: as charged, as paid, see the note, not set.
+const AS_CHARGED: [&str; 5] = [
+    "ตามที่เก็บจริง",
+    "ตามที่จ่ายจริง",
+    "จ่ายตามจริง",
+    "ดูหมายเหตุ",
+    "ไม่กำหนด",
+];
+/// The word before a cap: at most.
+const AT_MOST: &str = "ไม่เกิน";
+
+/// Reads a cell of a fee or a minimum purchase: as [`read`], and the words that occur in such cells, and the marker
 /// 999999, which means "no cap, as charged" and is no value.
 ///
 /// # Errors
-/// As [`read`].
-pub fn read_fee(text: &str) -> Result<Option<Quantity>, UnreadableNumber> {
-    match fee_word(text) {
-        Some(FeeWord::Free) => Ok(Some(Quantity {
-            value: Number::from(0),
-            unit: None,
-        })),
-        Some(FeeWord::NotSaid) => Ok(None),
-        None => read(text).map(without_no_cap_marker),
+/// A cell without words that is no number.
+pub fn read_fee(text: &str) -> Result<FeeCell, UnreadableNumber> {
+    // No cell is longer; a longer text is not worth normalising.
+    if text.len() > 4_096 {
+        return Err(UnreadableNumber(excerpt(text)));
+    }
+    let plain = name::normalise(text);
+    if FREE.contains(&plain.as_str()) {
+        let value = Number::from(0);
+        return Ok(FeeCell::Value(Quantity { value, unit: None }));
+    }
+    if AS_CHARGED.contains(&plain.as_str()) {
+        return Ok(FeeCell::NotSaid);
+    }
+    if let Some(cap) = plain.strip_prefix(AT_MOST)
+        && let Ok(Some(cap)) = read(cap)
+    {
+        return Ok(without_no_cap_marker(Some(cap)).map_or(FeeCell::NotSaid, FeeCell::AtMost));
+    }
+    match read(&plain) {
+        Ok(quantity) => {
+            Ok(without_no_cap_marker(quantity).map_or(FeeCell::NotSaid, FeeCell::Value))
+        }
+        Err(_) if plain.chars().any(char::is_alphabetic) => {
+            Ok(FeeCell::UnknownWords(excerpt(&plain)))
+        }
+        Err(unreadable) => Err(unreadable),
     }
 }
 
 /// The quantity unless it is the marker 999999 for "no cap".
-#[must_use]
-pub fn without_no_cap_marker(quantity: Option<Quantity>) -> Option<Quantity> {
+fn without_no_cap_marker(quantity: Option<Quantity>) -> Option<Quantity> {
     quantity.filter(|quantity| quantity.value != Number::from(999_999))
 }
 
@@ -99,24 +142,6 @@ pub fn believed(quantity: Option<Quantity>) -> Result<Option<Quantity>, String> 
             "expected a percent or ratio of at most {MAX_RATE}, found `{value}`"
         )),
         other => Ok(other),
-    }
-}
-
-enum FeeWord {
-    Free,
-    NotSaid,
-}
-
-fn fee_word(text: &str) -> Option<FeeWord> {
-    if text.len() > 256 {
-        return None;
-    }
-    match name::normalise(text).as_str() {
-        "ยกเว้น" | "ไม่เรียกเก็บ" => Some(FeeWord::Free),
-        "ตามที่เก็บจริง" | "ตามที่จ่ายจริง" | "ดูหมายเหตุ" => {
-            Some(FeeWord::NotSaid)
-        }
-        _ => None,
     }
 }
 
@@ -269,12 +294,27 @@ mod tests {
 
     #[test]
     fn fee_cells_know_their_words_and_999999_is_no_fee() {
-        for text in ["ยกเว้น", " ไม่เรียกเก็บ ", "0", "0.00%"] {
-            assert_eq!(value(read_fee(text)).as_deref(), Some("0"), "{text}");
+        let fee = |text: &str| match read_fee(text) {
+            Ok(FeeCell::Value(quantity)) => Some(quantity.value.to_string()),
+            _ => None,
+        };
+        for text in [
+            "ยกเว้น",
+            " ไม่เรียกเก็บ ",
+            "ไม่มี",
+            "\u{a0}ไม่มี\u{200b}",
+            "0",
+            "0.00%",
+        ] {
+            assert_eq!(fee(text).as_deref(), Some("0"), "{text}");
         }
         for text in [
             "ตามที่เก็บจริง",
+            "ตามที่จ่ายจริง",
+            "จ่ายตามจริง",
             "ดูหมายเหตุ",
+            "ไม่กำหนด",
+            "ไม่เกิน 999999",
             "999999",
             "999999.00",
             "999,999",
@@ -284,10 +324,34 @@ mod tests {
             "9.99999E5",
             "-",
         ] {
-            assert_eq!(read_fee(text), Ok(None), "{text}");
+            assert_eq!(read_fee(text), Ok(FeeCell::NotSaid), "{text}");
         }
-        assert!(read_fee("ตามดุลยพินิจ").is_err());
         assert_eq!(value(read("999999")).as_deref(), Some("999999"));
+    }
+
+    #[test]
+    fn words_that_are_not_known_are_kept_to_be_shown() {
+        for text in [
+            "ตามดุลยพินิจ",
+            "ไม่เกินที่ตลาดกำหนด",
+            "ไม่มี (เดิม 1.07%)",
+            "see prospectus",
+            "1.07 หรือ 0.5",
+            "N/A*",
+        ] {
+            assert_eq!(
+                read_fee(text),
+                Ok(FeeCell::UnknownWords(text.to_owned())),
+                "{text}"
+            );
+        }
+        // A number that cannot be read is no word.
+        for text in ["1,5", "12.3.4", "--", "1/2", "%"] {
+            assert!(
+                !matches!(read_fee(text), Ok(FeeCell::UnknownWords(_))),
+                "{text}"
+            );
+        }
     }
 
     #[test]

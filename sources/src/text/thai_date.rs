@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 
+use crate::text::stated_date::{Clock, StatedDate};
 use crate::text::{excerpt, missing, name, with_arabic_digits};
 
 /// A text that is neither a date nor a missing-value word.
@@ -30,21 +31,21 @@ const PREFIXES: [&str; 7] = ["ข้อมูล", "ณ", "วันที่", 
 
 /// Reads a date; `Ok(None)` for a missing-value word and for the year 0001, which sites write for "no date".
 ///
-/// Understood: `2026-02-12` with or without a time behind it (whose first ten characters mean the Thai calendar date),
-/// `20260212`, `12/02/2569`, `12-2-69`, `12 ก.พ. 2569`, `12กุมภาพันธ์2569`, `Feb 12, 2026`, Thai digits, and the
-/// prefixes of SOURCES section 6. A year above 2400 is Buddhist (minus 543); two digits are Buddhist (plus 1957).
+/// Understood: `2026-02-12`, `20260212`, `12/02/2569`, `12-2-69`, `12 ก.พ. 2569`, `12กุมภาพันธ์2569`, `Feb 12, 2026`,
+/// Thai digits, words such as `ณ วันที่` before the date, and a time of day behind it, which [`StatedDate`] judges. A
+/// year above 2400 is Buddhist (minus 543); two digits are Buddhist (plus 1957).
 ///
 /// # Errors
 /// Anything else, and days that no calendar has.
-pub fn read(text: &str) -> Result<Option<Date>, UnreadableDate> {
+pub fn read(text: &str) -> Result<Option<StatedDate>, UnreadableDate> {
     match midnight(text) {
-        Some(date) => Ok(Some(date)),
+        Some(stated) => Ok(Some(stated)),
         None => read_written(text),
     }
 }
 
 /// [`read`], the long way: by everything that may stand in and around a date.
-fn read_written(text: &str) -> Result<Option<Date>, UnreadableDate> {
+fn read_written(text: &str) -> Result<Option<StatedDate>, UnreadableDate> {
     let unreadable = || UnreadableDate(excerpt(text));
     if text.len() > 1_024 {
         return Err(unreadable());
@@ -55,9 +56,6 @@ fn read_written(text: &str) -> Result<Option<Date>, UnreadableDate> {
         return Ok(None);
     }
     let (parts, behind) = split_parts(rest);
-    if !is_time_of_day(behind) {
-        return Err(unreadable());
-    }
     let (day, month, year) = match parts.as_slice() {
         [Part::Digits(digits)] if digits.len() == 8 && digits.is_ascii() => {
             (&digits[6..], Month::Digits(&digits[4..6]), &digits[..4])
@@ -86,17 +84,22 @@ fn read_written(text: &str) -> Result<Option<Date>, UnreadableDate> {
     let day = small(day).ok_or_else(unreadable)?;
     match gregorian_year(year) {
         Some(Year::NoDate) => Ok(None),
-        Some(Year::Gregorian(year)) => Date::new(year, month, day)
+        Some(Year::Gregorian(gregorian)) => Date::new(gregorian, month, day)
+            .ok()
+            .and_then(|date| StatedDate::new(date, behind, year.len() == 2))
             .map(Some)
-            .map_err(|_| unreadable()),
+            .ok_or_else(unreadable),
         None => Err(unreadable()),
     }
 }
 
-/// What nearly every date of a long history is: `2026-02-12` or `2026-02-12T00:00:00Z`, of our days. `None` is no error:
-/// whatever else is a date is read the long way, which says of these the same.
-fn midnight(text: &str) -> Option<Date> {
-    let date = text.strip_suffix("T00:00:00Z").unwrap_or(text);
+/// The usual date of a long history: `2026-02-12` or `2026-02-12T00:00:00Z`, with a year of this or the last century.
+/// `None` is no error: the long way reads every other date, and reads these the same.
+fn midnight(text: &str) -> Option<StatedDate> {
+    let (date, clock) = match text.strip_suffix("T00:00:00Z") {
+        Some(date) => (date, Clock::MidnightUtc),
+        None => (text, Clock::Local),
+    };
     let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = date.as_bytes() else {
         return None;
     };
@@ -110,14 +113,15 @@ fn midnight(text: &str) -> Option<Date> {
     let year = number(&[y1, y2, y3, y4]).filter(|year| (1900..2200).contains(year))?;
     let month = i8::try_from(number(&[m1, m2])?).ok()?;
     let day = i8::try_from(number(&[d1, d2])?).ok()?;
-    Date::new(year, month, day).ok()
+    let date = Date::new(year, month, day).ok()?;
+    Some(StatedDate::as_written(date, clock))
 }
 
 /// Finds the date that a longer text gives after "ณ วันที่" or "as of": other words may stand between.
 ///
 /// # Errors
 /// The phrase stands there, but no date behind it within `80` characters.
-pub fn find_as_of(text: &str) -> Result<Option<Date>, UnreadableDate> {
+pub fn find_as_of(text: &str) -> Result<Option<StatedDate>, UnreadableDate> {
     let plain = name::normalise(text);
     let lower = plain.to_lowercase();
     let Some(behind) = ["ข้อมูล ณ วันที่", "ณ วันที่", "ณวันที่", "as of"]
@@ -212,19 +216,6 @@ fn split_parts(text: &str) -> (Vec<Part<'_>>, &str) {
     }
 }
 
-/// Whether `text` is nothing or a time of day behind a date.
-fn is_time_of_day(text: &str) -> bool {
-    let Some(first) = text.chars().next() else {
-        return true;
-    };
-    (first == 't' || first.is_whitespace() || first == '.')
-        && text.chars().all(|c| {
-            c.is_ascii_digit()
-                || c.is_whitespace()
-                || matches!(c, 't' | 'z' | ':' | '.' | '+' | '-' | 'น')
-        })
-}
-
 fn small(digits: &str) -> Option<i8> {
     (1..=2)
         .contains(&digits.len())
@@ -260,6 +251,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn day(read: Result<Option<StatedDate>, UnreadableDate>) -> Option<Date> {
+        read.ok().flatten().map(StatedDate::date)
+    }
 
     #[test]
     fn every_form_of_a_date_is_read() {
@@ -298,7 +293,7 @@ mod tests {
             "As of: 12/02/2569",
             "12/02/2569 17:30 น.",
         ] {
-            assert_eq!(read(text), Ok(Some(expected)), "{text}");
+            assert_eq!(day(read(text)), Some(expected), "{text}");
         }
     }
 
@@ -335,8 +330,8 @@ mod tests {
         ]) {
             for name in names {
                 assert_eq!(
-                    read(&format!("1 {name} 2568")),
-                    Ok(Some(date(2025, month, 1))),
+                    day(read(&format!("1 {name} 2568"))),
+                    Some(date(2025, month, 1)),
                     "{name}"
                 );
             }
@@ -383,7 +378,7 @@ mod tests {
             assert!(read(text).is_err(), "{text}");
         }
         // 2567 is a leap year only after it has become 2024.
-        assert_eq!(read("29/02/2567"), Ok(Some(date(2024, 2, 29))));
+        assert_eq!(day(read("29/02/2567")), Some(date(2024, 2, 29)));
     }
 
     #[test]
@@ -393,7 +388,7 @@ mod tests {
             "ข้อมูล ณ วันที่ จัดทำ 31/01/2569 โดยบริษัท",
             "ข้อมูล ณ วันที่ 31 ม.ค. 2569 (รายเดือน)",
         ] {
-            assert_eq!(find_as_of(text), Ok(Some(date(2026, 1, 31))), "{text}");
+            assert_eq!(day(find_as_of(text)), Some(date(2026, 1, 31)), "{text}");
         }
         assert_eq!(find_as_of("ไม่มีวันที่"), Ok(None));
         assert!(find_as_of("ข้อมูล ณ วันที่ เร็ว ๆ นี้").is_err());
@@ -401,14 +396,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(year in 1960_i16..2050, month in 1_i8..=12, day in 1_i8..=28) {
-            let expected = Ok(Some(date(year, month, day)));
+        fn what_is_written_is_read_back(year in 1960_i16..2050, month in 1_i8..=12, of_month in 1_i8..=28) {
+            let expected = Some(date(year, month, of_month));
             let buddhist = year + 543;
-            prop_assert_eq!(read(&format!("{year:04}{month:02}{day:02}")), expected.clone());
-            prop_assert_eq!(read(&format!("{year:04}-{month:02}-{day:02}T00:00:00Z")), expected.clone());
-            prop_assert_eq!(read(&format!("{day}/{month}/{buddhist}")), expected.clone());
+            prop_assert_eq!(day(read(&format!("{year:04}{month:02}{of_month:02}"))), expected);
+            prop_assert_eq!(day(read(&format!("{year:04}-{month:02}-{of_month:02}T00:00:00Z"))), expected);
+            prop_assert_eq!(day(read(&format!("{of_month}/{month}/{buddhist}"))), expected);
             let name = MONTHS[usize::try_from(month - 1).unwrap_or(0)][1];
-            prop_assert_eq!(read(&format!("ณ วันที่ {day} {name} {buddhist}")), expected);
+            prop_assert_eq!(day(read(&format!("ณ วันที่ {of_month} {name} {buddhist}"))), expected);
         }
 
         #[test]

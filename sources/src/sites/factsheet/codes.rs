@@ -10,63 +10,101 @@ use super::isin;
 use crate::sites::findings::Findings;
 use crate::text::name;
 
-/// The longest line that is looked at, in bytes: longer ones are no text.
+/// The longest line that is read, in bytes: longer ones are no text.
 const MAX_LINE: usize = 4_096;
+/// Words that name the fund that a feeder invests in. Its codes are never the feeder's own.
+const MASTER: [&str; 7] = [
+    "master fund",
+    "masterfund",
+    "underlying fund",
+    "target fund",
+    "กองทุนหลัก",
+    "กองทุนรวมหลัก",
+    "กองทุนปลายทาง",
+];
+
+/// Words of labels, which are no names of classes.
+const LABELS: [&str; 5] = ["code", "isin", "bloomberg", "ticker", "name"];
+
+/// Whose code it is, by what the factsheet prints beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Owner {
+    /// The label names the fund's own class, or the line names the fund.
+    ThisClass,
+    /// A label that names no class.
+    Unnamed,
+    /// No label of its own.
+    Unlabelled,
+    /// Another class of the project.
+    OtherClass,
+    /// The fund that this one invests in.
+    Master,
+}
 
 /// A code found on a line.
 struct Found {
     code: String,
-    names_the_fund: bool,
+    owner: Owner,
 }
 
-/// The codes of `fund` on the factsheet. Of several, only those on a line that names the fund's code exactly count; else
-/// a single one; else none, with a reject.
+/// The codes of `fund` on the factsheet. A label that names the fund's class, or a line that names the fund, decides;
+/// else a label that names no class; else a code without a label. Several of the deciding kind: none, with a reject.
 pub fn on_factsheet(text: &str, fund: &FundCode, findings: &mut Findings) -> Vec<SecurityCode> {
+    let sheet = Sheet::new(text, fund);
     let (mut isins, mut tickers) = (Vec::new(), Vec::new());
     let mut in_bloomberg_table = false;
-    for line in text.lines().filter(|line| line.len() <= MAX_LINE) {
-        let lower = line.to_lowercase();
-        // The feeder's master fund has an ISIN of its own, which is not this fund's.
-        if lower.contains("master fund") || lower.contains("กองทุนหลัก") {
+    let mut in_master_section = false;
+    for line in sheet.lines() {
+        if line.trim().is_empty() {
+            in_master_section = false;
             continue;
         }
-        let names_the_fund = names(line, fund);
-        for token in line
-            .split(|c: char| !c.is_ascii_alphanumeric())
-            .filter(|token| isin::has_shape(token))
-        {
-            if isin::is_valid(token) {
-                isins.push(Found {
-                    code: token.to_owned(),
-                    names_the_fund,
-                });
-            } else if token.starts_with("TH") || lower.contains("isin") {
-                findings.note(
-                    Dataset::Codes,
-                    "ISIN",
-                    "wrong check digit: not taken",
-                    token,
-                );
+        let on_line = codes_on(line, in_bloomberg_table);
+        in_master_section = in_master_section && !names(line, fund)
+            || on_line.is_empty() && is_master_heading(line);
+        let mut before = 0;
+        for (place, one) in on_line.iter().enumerate() {
+            let next = on_line.get(place + 1).map_or(line.len(), |next| next.start);
+            let label = &line[before..one.start];
+            let owner = if in_master_section {
+                Owner::Master
+            } else {
+                sheet.owner(line, label, &line[one.end..next])
+            };
+            before = one.end;
+            match &one.kind {
+                Kind::WrongIsin => {
+                    let is_said =
+                        one.text.starts_with("TH") || label.to_lowercase().contains("isin");
+                    if is_said && owner != Owner::Master {
+                        findings.note(
+                            Dataset::Codes,
+                            CodeType::Isin.as_str(),
+                            "wrong check digit: not taken",
+                            one.text,
+                        );
+                    }
+                }
+                Kind::Isin => isins.push(Found {
+                    code: one.text.to_owned(),
+                    owner,
+                }),
+                // The end of a label, and no code of a Thai fund.
+                Kind::ForeignTicker => {}
+                Kind::Ticker(code) => tickers.push(Found {
+                    code: code.clone(),
+                    owner,
+                }),
             }
         }
-        let labelled = labelled_ticker(line);
-        if lower.contains("bloomberg") {
-            in_bloomberg_table = labelled.is_none();
-        }
-        let in_table = in_bloomberg_table
-            .then(|| cells(line).find_map(ticker))
-            .flatten();
-        if let Some(code) = labelled.or(in_table) {
-            tickers.push(Found {
-                code,
-                names_the_fund,
-            });
+        if line.to_ascii_lowercase().contains("bloomberg") {
+            let has_ticker = on_line
+                .iter()
+                .any(|one| matches!(one.kind, Kind::Ticker(_) | Kind::ForeignTicker));
+            in_bloomberg_table = !has_ticker && !says_no_ticker(line);
         }
     }
-    // A Thai fund's ISIN is Thai: where one is there, foreign ones belong to others.
-    if isins.iter().any(|found| found.code.starts_with("TH")) {
-        isins.retain(|found| found.code.starts_with("TH"));
-    }
+    let isins = thai_only(isins, findings);
     let mut codes = BTreeSet::new();
     for (code_type, found) in [(CodeType::Isin, isins), (CodeType::Bloomberg, tickers)] {
         for code in chosen(code_type, &found, findings) {
@@ -76,23 +114,329 @@ pub fn on_factsheet(text: &str, fund: &FundCode, findings: &mut Findings) -> Vec
     codes.into_iter().collect()
 }
 
+/// The ISINs that can be a Thai fund's: those that begin with `TH`. Foreign ones belong to a master fund or a holding;
+/// where no Thai one is printed, they are noted.
+fn thai_only(isins: Vec<Found>, findings: &mut Findings) -> Vec<Found> {
+    let (thai, foreign): (Vec<Found>, Vec<Found>) = isins
+        .into_iter()
+        .partition(|found| found.code.starts_with("TH"));
+    if thai.is_empty() {
+        let foreign: BTreeSet<String> = foreign
+            .into_iter()
+            .filter(|found| found.owner != Owner::Master)
+            .map(|found| found.code)
+            .collect();
+        for code in foreign {
+            let reason = "expected an ISIN that begins with TH, found a foreign one; not taken";
+            findings.note(Dataset::Codes, CodeType::Isin.as_str(), reason, &code);
+        }
+    }
+    thai
+}
+
 fn chosen(code_type: CodeType, found: &[Found], findings: &mut Findings) -> BTreeSet<String> {
-    let all: BTreeSet<String> = found.iter().map(|found| found.code.clone()).collect();
-    if all.len() <= 1 {
-        return all;
+    let of = |owner: Owner| -> BTreeSet<String> {
+        found
+            .iter()
+            .filter(|found| found.owner == owner)
+            .map(|found| found.code.clone())
+            .collect()
+    };
+    let own = of(Owner::ThisClass);
+    if !own.is_empty() {
+        return own;
     }
-    let own: BTreeSet<String> = found
+    let others = of(Owner::OtherClass);
+    for owner in [Owner::Unnamed, Owner::Unlabelled] {
+        // A code that a label gives to another class is that class's, wherever else it is printed.
+        let codes: BTreeSet<String> = of(owner).difference(&others).cloned().collect();
+        if codes.len() > 1 {
+            let sample = codes.into_iter().collect::<Vec<_>>().join(", ");
+            let reason = "several codes, none on a line that names the fund: which is the fund's cannot be told";
+            findings.reject(Dataset::Codes, code_type.as_str(), reason, &sample);
+            return BTreeSet::new();
+        }
+        if !codes.is_empty() {
+            return codes;
+        }
+    }
+    if !others.is_empty() {
+        let sample = others.into_iter().collect::<Vec<_>>().join(", ");
+        let reason = "only codes of other classes: not taken";
+        findings.note(Dataset::Codes, code_type.as_str(), reason, &sample);
+    }
+    BTreeSet::new()
+}
+
+/// A factsheet and the fund whose codes are wanted.
+struct Sheet<'text> {
+    text: &'text str,
+    fund: &'text FundCode,
+}
+
+impl<'text> Sheet<'text> {
+    const fn new(text: &'text str, fund: &'text FundCode) -> Self {
+        Self { text, fund }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &'text str> {
+        self.text.lines().filter(|line| line.len() <= MAX_LINE)
+    }
+
+    /// Whose code it is, by its label (the text since the code before it) and the text behind it.
+    fn owner(&self, line: &str, label: &str, behind: &str) -> Owner {
+        let lower = label.to_lowercase();
+        if MASTER.iter().any(|word| lower.contains(word)) {
+            return Owner::Master;
+        }
+        let class = class_in(label).or_else(|| class_behind(behind));
+        if let Some(class) = class {
+            return if self.is_own_class(class) {
+                Owner::ThisClass
+            } else {
+                Owner::OtherClass
+            };
+        }
+        if names(line, self.fund) {
+            return Owner::ThisClass;
+        }
+        if lower.contains("isin") || lower.contains("bloomberg") {
+            Owner::Unnamed
+        } else {
+            Owner::Unlabelled
+        }
+    }
+
+    /// Whether a class that a label names is the fund's own: the whole code, or its last part (`D` of `X-D`, `X(D)` and
+    /// `X D`). A class without a separator (`XD`) is its own only where the sheet names the project, `X`, as well.
+    fn is_own_class(&self, class: &str) -> bool {
+        let code = self.fund.as_str();
+        if code == class {
+            return true;
+        }
+        let Some(before) = code.strip_suffix(class) else {
+            let bracketed = code
+                .strip_suffix(')')
+                .and_then(|rest| rest.strip_suffix(class));
+            return bracketed.is_some_and(|before| before.ends_with('('));
+        };
+        if before.ends_with(['-', '(', ' ', '_', '/', '.']) {
+            return true;
+        }
+        let project = FundCode::parse(before);
+        before.len() > 1
+            && project.is_ok_and(|project| self.lines().any(|line| names(line, &project)))
+    }
+}
+
+/// What a code on a line is.
+enum Kind {
+    /// An ISIN with a right check digit.
+    Isin,
+    /// What has the shape of an ISIN and a wrong check digit.
+    WrongIsin,
+    /// A Bloomberg code of the Thai market, as it is stored.
+    Ticker(String),
+    /// A Bloomberg code of another market.
+    ForeignTicker,
+}
+
+/// A code and its place on a line.
+struct OnLine<'line> {
+    start: usize,
+    end: usize,
+    text: &'line str,
+    kind: Kind,
+}
+
+/// The ISINs of a line, and its Bloomberg codes where a label or the table around it says that they are such; by place.
+fn codes_on(line: &str, in_bloomberg_table: bool) -> Vec<OnLine<'_>> {
+    let mut found = Vec::new();
+    for (start, token) in tokens(line, |c| c.is_ascii_alphanumeric()) {
+        if isin::has_shape(token) {
+            let kind = if isin::is_valid(token) {
+                Kind::Isin
+            } else {
+                Kind::WrongIsin
+            };
+            let end = start + token.len();
+            found.push(OnLine {
+                start,
+                end,
+                text: token,
+                kind,
+            });
+        }
+    }
+    // Lower-casing ASCII keeps the places of bytes.
+    let labelled_from = line.to_ascii_lowercase().find("bloomberg");
+    for (start, end, code) in tickers(line) {
+        let is_labelled = labelled_from.is_some_and(|from| from < start);
+        let is_cell = in_bloomberg_table && code.is_some() && is_whole_cell(line, start, end);
+        if is_labelled || is_cell {
+            let text = &line[start..end];
+            let kind = code.map_or(Kind::ForeignTicker, Kind::Ticker);
+            found.push(OnLine {
+                start,
+                end,
+                text,
+                kind,
+            });
+        }
+    }
+    found.sort_by_key(|one| one.start);
+    found
+}
+
+/// The longest runs of characters that are `part` of a word, with their places.
+fn tokens(line: &str, part: fn(char) -> bool) -> impl Iterator<Item = (usize, &str)> {
+    let mut rest = 0;
+    std::iter::from_fn(move || {
+        let start = rest + line[rest..].find(part)?;
+        let end = line[start..]
+            .find(|c| !part(c))
+            .map_or(line.len(), |length| start + length);
+        rest = end;
+        Some((start, &line[start..end]))
+    })
+}
+
+/// The Bloomberg codes that a line could hold, `SYMBOL TB`, `SYMBOL:TB` or either with ` Equity` behind it: start, end
+/// and, for the Thai market, the code as it is stored, `SYMBOL TB`.
+fn tickers(line: &str) -> Vec<(usize, usize, Option<String>)> {
+    let mut found = Vec::new();
+    let mut before: Option<(usize, &str)> = None;
+    for (start, word) in tokens(line, |c| c.is_ascii_graphic() && c != ':' && c != '|') {
+        let market = word.trim_end_matches([',', ';', ')', '.']);
+        let is_market = market.len() == 2 && market.bytes().all(|byte| byte.is_ascii_uppercase());
+        if let Some((symbol_start, symbol)) = before
+            && is_market
+            && joins(&line[symbol_start + symbol.len()..start])
+            && is_symbol(symbol)
+        {
+            let mut end = start + market.len();
+            let equity = line[end..].trim_start();
+            if equity
+                .get(..6)
+                .is_some_and(|word| word.eq_ignore_ascii_case("equity"))
+            {
+                end = line.len() - equity.len() + 6;
+            }
+            let symbol = symbol.trim_start_matches('(');
+            let code = (market == "TB").then(|| format!("{symbol} TB"));
+            found.push((symbol_start, end, code));
+        }
+        before = Some((start, word));
+    }
+    found
+}
+
+/// Whether what is between a symbol and its market joins them: one blank, or a colon.
+fn joins(between: &str) -> bool {
+    between == " " || between.trim() == ":"
+}
+
+/// Whether a word can be a symbol: not a word of a label.
+fn is_symbol(word: &str) -> bool {
+    let word = word.trim_start_matches('(');
+    let is_label = ["code", "ticker", "(ticker)", "bloomberg", "isin", "-"]
         .iter()
-        .filter(|found| found.names_the_fund)
-        .map(|found| found.code.clone())
-        .collect();
-    if own.is_empty() {
-        let sample = all.into_iter().collect::<Vec<_>>().join(", ");
-        let reason =
-            "several codes, none on a line that names the fund: which is the fund's cannot be told";
-        findings.reject(Dataset::Codes, code_type.as_str(), reason, &sample);
+        .any(|label| word.eq_ignore_ascii_case(label));
+    (2..=30).contains(&word.len())
+        && !is_label
+        && word.bytes().any(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Whether a part of a line is a cell of its own: two blanks, a tab, `|` or the line's end on either side.
+fn is_whole_cell(line: &str, start: usize, end: usize) -> bool {
+    let (before, behind) = (&line[..start], &line[end..]);
+    let opens = before.trim().is_empty() || before.ends_with("  ") || before.ends_with(['\t', '|']);
+    let closes =
+        behind.trim().is_empty() || behind.starts_with("  ") || behind.starts_with(['\t', '|']);
+    opens && closes
+}
+
+/// Whether a line says that there is no Bloomberg code: a lone dash or N/A behind the word.
+fn says_no_ticker(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    let Some((_, behind)) = lower.rsplit_once("bloomberg") else {
+        return false;
+    };
+    behind
+        .split(|c: char| c.is_whitespace() || c == ':' || c == '=')
+        .any(|word| matches!(word, "-" | "–" | "n/a"))
+}
+
+/// Whether a line is the heading of a section about the master fund, and nothing else.
+fn is_master_heading(line: &str) -> bool {
+    let mut rest = line.trim().to_lowercase();
+    if !MASTER.iter().any(|word| rest.contains(word)) {
+        return false;
     }
-    own
+    for word in MASTER
+        .iter()
+        .rev()
+        .chain(&["information", "details", "ข้อมูล", "'s", "’s"])
+    {
+        rest = rest.replace(word, "");
+    }
+    rest.chars().all(|c| !c.is_alphanumeric())
+}
+
+/// The class that a label names: what follows the word class, or stands alone in parentheses.
+fn class_in(label: &str) -> Option<&str> {
+    let lower = label.to_ascii_lowercase();
+    let words = ["class", "ชนิดหน่วยลงทุน", "ชนิด", "ประเภท"];
+    let behind_word = words
+        .iter()
+        .filter_map(|word| {
+            let at = lower.rfind(word)?;
+            class_name(&label[at + word.len()..])
+        })
+        .next();
+    behind_word.or_else(|| {
+        let (before, inside) = label.rsplit_once('(')?;
+        let (inside, _) = inside.split_once(')')?;
+        // Attached to another word than a label it is a part of that word: `K-USA-A(A)`.
+        let last = before.split_whitespace().next_back().unwrap_or_default();
+        let is_apart = before.is_empty() || before.ends_with(char::is_whitespace);
+        if !is_apart && !LABELS.iter().any(|word| last.eq_ignore_ascii_case(word)) {
+            return None;
+        }
+        let is_class = (1..=10).contains(&inside.len())
+            && !["TH", "ISIN", "THB", "TB"].contains(&inside)
+            && inside
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-');
+        is_class.then_some(inside)
+    })
+}
+
+/// The class named in parentheses right behind a code.
+fn class_behind(behind: &str) -> Option<&str> {
+    let inside = behind.trim_start().strip_prefix('(')?;
+    let (inside, _) = inside.split_once(')')?;
+    class_in(inside)
+}
+
+/// The class name that a text begins with; `None` where it begins with other words, such as Thai ones.
+fn class_name(text: &str) -> Option<&str> {
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '-' | '"'));
+    let end = text
+        .find(|c: char| c.is_whitespace() || matches!(c, ':' | '=' | ',' | ';' | '|' | '"'))
+        .unwrap_or(text.len());
+    let mut name = &text[..end];
+    // A parenthesis that the name does not open belongs to the label around it.
+    while name.ends_with(')') && name.matches(')').count() > name.matches('(').count() {
+        name = &name[..name.len() - 1];
+    }
+    let is_name = !name.is_empty()
+        && name.is_ascii()
+        && !isin::has_shape(name)
+        && name.bytes().any(|byte| byte.is_ascii_alphanumeric())
+        && !name.bytes().any(|byte| byte.is_ascii_lowercase())
+        && !LABELS.iter().any(|word| name.eq_ignore_ascii_case(word));
+    is_name.then_some(name)
 }
 
 /// Whether a line names the fund's code exactly: as a cell of its own, or among words that are no part of a code
@@ -137,7 +481,7 @@ fn begins_after(behind: &str) -> bool {
 
 /// Whether a word beside a code is a label, Thai text or an ISIN rather than a piece of a longer code.
 fn is_no_code(word: &str) -> bool {
-    const LABELS: [&str; 9] = [
+    const WORDS: [&str; 9] = [
         "class",
         "code",
         "isin",
@@ -156,7 +500,7 @@ fn is_no_code(word: &str) -> bool {
         || !word.is_ascii()
         || word.ends_with([':', '='])
         || isin::has_shape(word)
-        || LABELS.contains(&plain.as_str())
+        || WORDS.contains(&plain.as_str())
 }
 
 /// The cells of a line: what stands apart by two or more spaces, a tab, `|` or `:`.
@@ -165,32 +509,6 @@ fn cells(line: &str) -> impl Iterator<Item = &str> {
         .flat_map(|part| part.split("  "))
         .map(str::trim)
         .filter(|cell| !cell.is_empty())
-}
-
-/// The value behind a label such as `Bloomberg Code :` on the same line.
-fn labelled_ticker(line: &str) -> Option<String> {
-    // Lower-casing ASCII keeps the places of bytes.
-    let at = line.to_ascii_lowercase().find("bloomberg")?;
-    let behind = line.get(at + "bloomberg".len()..)?;
-    let value = behind
-        .split_once([':', '='])
-        .map_or(behind, |(_, value)| value);
-    let mut words = value.split_whitespace().skip_while(|word| {
-        let word = word.to_ascii_lowercase();
-        !word.is_ascii() || matches!(word.as_str(), "code" | "ticker" | "(ticker)" | "-")
-    });
-    ticker(&format!("{} {}", words.next()?, words.next()?))
-}
-
-/// A Bloomberg code of a Thai fund: one word and the market ` TB`.
-fn ticker(cell: &str) -> Option<String> {
-    let cell = cell.strip_suffix(" Equity").unwrap_or(cell);
-    let (symbol, market) = cell.split_once(' ')?;
-    let plausible = (2..=30).contains(&symbol.len())
-        && symbol.bytes().all(|byte| byte.is_ascii_graphic())
-        && symbol.bytes().any(|byte| byte.is_ascii_alphanumeric())
-        && market == "TB";
-    plausible.then(|| cell.to_owned())
 }
 
 #[cfg(test)]
@@ -266,6 +584,118 @@ mod tests {
             (vec![], vec!["ISIN".to_owned()])
         );
         assert_eq!(codes(&format!("ISIN TH1234567890\n{A}"), "A").0, [A]);
+    }
+
+    #[test]
+    fn a_label_that_names_a_class_gives_that_class_its_code() {
+        let both = format!("ISIN code : {A}\nISIN code (class D) : {B}\n");
+        for (fund, code) in [
+            ("KKP EQ", A),
+            ("KKP EQ-D", B),
+            ("KKP EQ(D)", B),
+            ("KKP EQ D", B),
+            ("K-USA-A(D)", B),
+            // A name that ends in the letter is not the class.
+            ("KFGOLD", A),
+            ("FUND", A),
+            ("KKP EQ-A", A),
+            ("KKP EQ-SSFD", A),
+        ] {
+            assert_eq!(
+                codes(&both, fund),
+                (vec![code.to_owned()], vec![]),
+                "{fund}"
+            );
+        }
+        // Without a separator the sheet has to name the project.
+        assert_eq!(codes(&format!("Fund : KKPEQ\n{both}"), "KKPEQD").0, [B]);
+        for text in [
+            format!("ISIN code : {A}   ISIN code (Class D) : {B}"),
+            format!("ISIN : {A}\nISIN class D : {B}"),
+            format!("ISIN : {A}\nISIN : {B} (class D)"),
+            format!("ISIN code (D) : {B}\nISIN code : {A}"),
+            format!("ISIN : {A}\nClass D   ISIN : {B}"),
+            format!("รหัส ISIN : {A}\nรหัส ISIN (ชนิด D) : {B}"),
+            format!("ISIN : {A}\nISIN (class KKP EQ-D) {B}").replace("KKP EQ-D", "KKPEQ-D"),
+        ] {
+            assert_eq!(codes(&text, "KKPEQ").0, [A], "{text}");
+            assert_eq!(codes(&text, "KKPEQ-D").0, [B], "{text}");
+        }
+        let classes = format!("ISIN (class A) : {A}\nISIN (class SSF) : {B}\n");
+        assert_eq!(codes(&classes, "X-A").0, [A]);
+        assert_eq!(codes(&classes, "X-SSF").0, [B]);
+        for other in ["X-SSFE", "X-D", "X"] {
+            assert_eq!(
+                codes(&classes, other),
+                (vec![], vec!["ISIN".to_owned()]),
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_bloomberg_code_is_stored_in_one_form() {
+        for text in [
+            "Bloomberg Ticker : KKUSAEA:TB",
+            "Bloomberg Ticker KKUSAEA:TB",
+            "Bloomberg Code: KKUSAEA TB Equity",
+            "BLOOMBERG CODE  KKUSAEA:TB EQUITY",
+            "Bloomberg : KKUSAEA : TB",
+            "Bloomberg (Ticker)  KKUSAEA TB",
+            "Bloomberg Ticker KKUSAEA:TB | Master Fund's Bloomberg Ticker MORAMFI:LX",
+            "Master Fund's Bloomberg Ticker QQQ:US | Bloomberg Ticker KKUSAEA:TB",
+            "Bloomberg Code   Risk\nKKUSAEA TB      6\n",
+            "Bloomberg Code   Risk\nKKUSAEA:TB Equity      6\n",
+        ] {
+            assert_eq!(codes(text, "K-USA-A(A)").0, ["KKUSAEA TB"], "{text}");
+        }
+        let classes = "Bloomberg : KFGTECH TB\nBloomberg (class D) : KFGTECHD:TB";
+        assert_eq!(codes(classes, "KFGTECH").0, ["KFGTECH TB"]);
+        assert_eq!(codes(classes, "KFGTECH-D").0, ["KFGTECHD TB"]);
+        for text in [
+            "Bloomberg Ticker : QQQ:US",
+            "Bloomberg Ticker : -\nPTT TB   5 %",
+            "Bloomberg Ticker : QQQ US\nPTT TB   5 %",
+            "Bloomberg Code : TB",
+            "Holdings PTT TB",
+        ] {
+            assert_eq!(codes(text, "KFGTECH").0, [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_master_funds_codes_are_never_the_feeders() {
+        for text in [
+            "Master Fund's Bloomberg Ticker MASTER:TB".to_owned(),
+            "Bloomberg code of the master fund : MASTER TB".to_owned(),
+            format!("กองทุนหลัก ISIN : {B}"),
+            format!("Master Fund\nISIN : {B}\nBloomberg : MASTER TB\n"),
+            format!("ข้อมูลกองทุนหลัก\nISIN : {B}\n"),
+        ] {
+            assert_eq!(codes(&text, "KFGTECH").0, [""; 0], "{text}");
+            let own = format!("ISIN : {A}\nBloomberg : KFGTECH TB\n\n{text}\n\n");
+            assert_eq!(codes(&own, "KFGTECH").0, [A, "KFGTECH TB"], "{own}");
+        }
+    }
+
+    #[test]
+    fn a_lone_foreign_isin_is_noted_and_not_taken() {
+        for text in [
+            "ISIN : US0378331005",
+            "ISIN code : GB0002634946\nBloomberg : -",
+            "US0378331005\nAU0000XVGZA3",
+        ] {
+            let (taken, notes) = codes(text, "KFGTECH");
+            assert_eq!(taken, [""; 0], "{text}");
+            assert!(
+                notes.iter().all(|field| field == "ISIN") && !notes.is_empty(),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            codes(&format!("ISIN : US0378331005\nISIN : {A}"), "X"),
+            (vec![A.to_owned()], vec![])
+        );
     }
 
     #[test]

@@ -13,8 +13,10 @@ use crate::site::Reading;
 use crate::sites::findings::Findings;
 use crate::sites::finnomena::fee_kind::{Description, FeeKind, kind_of};
 use crate::sites::finnomena::wire::{Fee, FeeList};
+use crate::sites::plausible::FeeColumn;
 use crate::text::name;
-use crate::text::number::{self, Quantity, Unit};
+use crate::text::number::Unit;
+use crate::text::stated_date::StatedDate;
 
 /// The cap and the rate charged, and when the source says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,13 +61,15 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
             elements[0].breach("data.fees[].description", "the key in each fee"),
         );
     }
-    if !fees
-        .iter()
-        .any(|(fee, _)| fee.rate.is_present() || fee.actual_value.is_present())
-    {
-        return Reading::Broken(
-            elements[0].breach("data.fees[].rate", "rate or actual_value in each fee"),
-        );
+    let keys: [(&str, fn(&Fee<'_>) -> bool); 2] = [
+        ("rate", |fee| fee.rate.is_present()),
+        ("actual_value", |fee| fee.actual_value.is_present()),
+    ];
+    for (key, is_present) in keys {
+        if !fees.iter().any(|(fee, _)| is_present(fee)) {
+            let field = format!("data.fees[].{key}");
+            return Reading::Broken(elements[0].breach(&field, "the key in each fee"));
+        }
     }
     if !fees.iter().any(|(fee, _)| fee.class_abbr_name.is_present()) {
         // Without it nobody knows whose fees they are, and every class's would pass for the fund's own.
@@ -159,29 +163,26 @@ fn rates(fee: &Fee<'_>, element: Field<'_>, findings: &mut Findings) -> Option<(
     let unit_of_both = unit("unit", fee.unit);
     let cap_unit = unit("rate_unit", fee.rate_unit);
     let actual_unit = unit("actual_value_unit", fee.actual_value_unit);
-    let last_update = findings.as_of(
-        Dataset::Fees,
-        "last_update",
-        fee.last_update.date(),
-        element.raw(),
-    );
-    let mut rate = |field: &str, value: Field<'_>, own_unit: Option<Unit>| {
-        let read = value.fee_quantity().and_then(number::believed);
-        let quantity: Quantity = findings.field(Dataset::Fees, field, read, element.raw())?;
-        let baht = [quantity.unit, own_unit, unit_of_both].contains(&Some(Unit::Baht));
-        if baht {
-            findings.note(
-                Dataset::Fees,
-                field,
-                "expected percent, found baht: not taken",
-                element.raw(),
-            );
+    // When the row was last written, not a calendar day of the fund: it only puts two rows in order.
+    let last_update = match fee.last_update.date() {
+        Ok(stated) => stated.map(StatedDate::date),
+        Err(reason) => {
+            findings.note(Dataset::Fees, "last_update", reason, element.raw());
+            None
         }
-        (!baht).then_some(quantity.value)
+    };
+    let mut rate = |field: &str, column: FeeColumn, value: Field<'_>, own_unit: Option<Unit>| {
+        let asked = (column, &[own_unit, unit_of_both][..]);
+        findings.fee(Dataset::Fees, field, value.fee_cell(), asked, element.raw())
     };
     let rates = Rates {
-        cap: rate("rate", fee.rate, cap_unit),
-        actual: rate("actual_value", fee.actual_value, actual_unit),
+        cap: rate("rate", FeeColumn::Cap, fee.rate, cap_unit),
+        actual: rate(
+            "actual_value",
+            FeeColumn::Charged,
+            fee.actual_value,
+            actual_unit,
+        ),
         last_update,
     };
     Some((kind, rates))

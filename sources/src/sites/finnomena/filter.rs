@@ -13,6 +13,7 @@ use crate::payload::json::Field;
 use crate::site::Reading;
 use crate::sites::findings::Findings;
 use crate::sites::finnomena::wire::{FilterPage, FilterRow};
+use crate::sites::plausible;
 use crate::text::{missing, name};
 
 /// Most rows of a page that are taken: ten times what is asked for.
@@ -108,33 +109,35 @@ fn read_row(row: &FilterRow<'_>, element: Field<'_>, findings: &mut Findings) ->
         .ok()?;
     let nav = row
         .nav
-        .number()
+        .quantity()
+        .and_then(|quantity| quantity.map(plausible::money).transpose())
         .map_err(|reason| reject(Some(&code), "nav", reason))
         .ok()?;
-    let nav_date = row
+    let stated = row
         .nav_date
         .date()
         .map_err(|reason| reject(Some(&code), "nav_date", reason))
         .ok()?;
     // As on the fund's own page, 0 is no NAV.
-    let Some((nav, nav_date)) = nav.filter(|nav| !Number::is_zero(*nav)).zip(nav_date) else {
+    let Some((nav, stated)) = nav.filter(|nav| !Number::is_zero(*nav)).zip(stated) else {
         return Some((code, None));
     };
-    if !findings.believes(nav_date) {
-        let reason =
-            format!("the NAV date {nav_date} cannot be: before 1970 or more than 31 days ahead");
-        let severity = Severity::Rejected;
-        let of = Some(code.to_string());
-        findings.push(
-            of,
-            Dataset::News,
-            "nav_date",
-            reason,
-            element.raw(),
-            severity,
-        );
-        return None;
-    }
+    let nav_date = match findings.believed_nav_day(Some(stated)) {
+        Ok(nav_date) => nav_date?,
+        Err(reason) => {
+            let of = Some(code.to_string());
+            let severity = Severity::Rejected;
+            findings.push(
+                of,
+                Dataset::News,
+                "nav_date",
+                reason,
+                element.raw(),
+                severity,
+            );
+            return None;
+        }
+    };
     let news = News {
         source_key,
         nav_date,

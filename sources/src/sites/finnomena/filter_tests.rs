@@ -53,7 +53,7 @@ fn a_row_tells_the_newest_nav_of_a_fund() {
         r#"{"funds":[
             {"fund_id":"F0000161I6","short_code":" K-USA-A(A)","amc_name":"x","nav":8.67130,"nav_date":"2026-02-12T00:00:00Z","return_1y":null,"fees":[],"fund_fact_sheet":null},
             {"fund_id":"FOUSA06LQF","short_code":"007","nav":"1,234.5","nav_date":"2026-02-11"},
-            {"fund_id":"F1","short_code":"NA","nav":7.12345678905,"nav_date":"2026-03-19T00:00:00Z"}],
+            {"fund_id":"F1","short_code":"NA","nav":7.12345678905,"nav_date":"2026-02-16T00:00:00Z"}],
           "pagination":{"page_total":36,"last_page":36}}"#,
     );
     assert_eq!(
@@ -61,7 +61,7 @@ fn a_row_tells_the_newest_nav_of_a_fund() {
         [
             "news 007 FOUSA06LQF 2026-02-11 1234.5",
             "news K-USA-A(A) F0000161I6 2026-02-12 8.6713",
-            "news NA F1 2026-03-19 7.123456789",
+            "news NA F1 2026-02-16 7.123456789",
         ]
     );
     assert!(rejects.is_empty(), "{rejects:?}");

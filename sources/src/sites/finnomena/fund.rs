@@ -4,11 +4,12 @@ use schema::columns::{FactsheetLink, FeeFields, MasterFields};
 use schema::{Dataset, Said};
 use url::Url;
 
+use crate::payload::breach;
 use crate::payload::json::Field;
 use crate::site::Reading;
 use crate::sites::findings::Findings;
 use crate::sites::finnomena::wire::Fund;
-use crate::text::number::Unit;
+use crate::sites::plausible::FeeColumn;
 use crate::text::{missing, name, with_arabic_digits};
 
 /// Reads the page.
@@ -17,13 +18,22 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
         Ok(fund) => fund,
         Err(breach) => return Reading::Broken(breach),
     };
-    if !fund.name_th.is_present()
-        && !fund.name_en.is_present()
-        && !fund.aimc_category_name_en.is_present()
-    {
-        return Reading::Broken(data.breach(
+    let lacking: Vec<&str> = [
+        (
+            "name_th or name_en",
+            fund.name_th.is_present() || fund.name_en.is_present(),
+        ),
+        ("inception_date", fund.inception_date.is_present()),
+        ("fund_fact_sheet", fund.fund_fact_sheet.is_present()),
+    ]
+    .into_iter()
+    .filter_map(|(key, is_present)| (!is_present).then_some(key))
+    .collect();
+    if !lacking.is_empty() {
+        return Reading::Broken(breach(
             "data",
-            "a fund with name_th, name_en or aimc_category_name_en",
+            "a fund with a name, inception_date and fund_fact_sheet, null where not said",
+            &format!("no {}", lacking.join(", no ")),
         ));
     }
     let master = MasterFields {
@@ -172,17 +182,14 @@ pub fn leading_risk(text: &str) -> Option<i32> {
 }
 
 fn minimum(field: &str, value: Field<'_>, findings: &mut Findings) -> Option<schema::Number> {
-    let quantity = findings.field(Dataset::Minimums, field, value.fee_quantity(), value.raw())?;
-    if quantity.unit == Some(Unit::Percent) {
-        findings.note(
-            Dataset::Minimums,
-            field,
-            "expected baht, found percent: not taken",
-            value.raw(),
-        );
-        return None;
-    }
-    Some(quantity.value)
+    let asked = (FeeColumn::Minimum, &[][..]);
+    findings.fee(
+        Dataset::Minimums,
+        field,
+        value.fee_cell(),
+        asked,
+        value.raw(),
+    )
 }
 
 fn factsheet_link(value: Field<'_>, findings: &mut Findings) -> Option<String> {

@@ -137,7 +137,12 @@ fn fields(
     element: Field<'_>,
     findings: &mut Findings,
 ) -> ListingFields {
-    let sec_is_active = match fund.sec_is_active.flag() {
+    let stated = if fund.sec_is_active.is_present() {
+        fund.sec_is_active.flag()
+    } else {
+        Err("expected true, false or null, found no such key".to_owned())
+    };
+    let sec_is_active = match stated {
         Ok(flag) => flag,
         Err(reason) => {
             let code = Some(code.to_string());

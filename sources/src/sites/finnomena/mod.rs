@@ -27,6 +27,7 @@ use crate::sites::factsheet::Factsheets;
 use crate::sites::findings::Findings;
 use crate::sites::locate::{self, Root};
 use crate::text::name;
+use crate::text::stated_date::StatedDate;
 
 /// The API's path to the funds, below the site's root.
 const API: &str = "/fn3/api/fund/v2/public/funds";
@@ -69,6 +70,7 @@ impl Finnomena {
         task: &PlannedTask,
         answer: &Answer,
         context: &ReadContext,
+        seen_before: Option<StatedDate>,
     ) -> nav::Navs {
         let document = match json::document(&answer.body) {
             Ok(document) => document,
@@ -98,7 +100,10 @@ impl Finnomena {
         if let Some(breach) = wrong_fund(data, task) {
             return (Reading::Broken(breach), None);
         }
-        let findings = Findings::of_fund(SourceName::Finnomena, fund_code, url, context);
+        let mut findings = Findings::of_fund(SourceName::Finnomena, fund_code, url, context);
+        if let Some(stated) = seen_before {
+            findings.seen_before(stated);
+        }
         let reading = match page.name {
             contract::NAV => return nav::read(data, findings),
             contract::FUND => fund::read(data, findings),
@@ -129,6 +134,17 @@ fn beyond(answer: &Answer, known: usize) -> Option<(Answer, usize)> {
         ..answer.clone()
     };
     Some((answer, by))
+}
+
+/// The date of a history's first element. A beginning that is not read again writes its dates as this one, so days beyond
+/// it that are written in another way make a mixture.
+fn first_day(answer: &Answer) -> Option<StatedDate> {
+    let open = elements::array_at(&answer.body, &NAVS)?;
+    let end = elements::end_of_elements(&answer.body, open, 1)?;
+    let element = std::str::from_utf8(answer.body.get(open..end)?).ok()?;
+    let element = element.trim_start_matches(|c: char| c == '[' || c.is_whitespace());
+    let day: wire::NavDay<'_> = json::root(element).ok()?.record().ok()??;
+    day.date.date().ok()?
 }
 
 /// The last word about which bytes are settled: `count` elements of a history that was made shorter `by` so many bytes.
@@ -234,11 +250,14 @@ impl Site for Finnomena {
         if page.name != contract::NAV {
             return None;
         }
-        let (answer, by) = match known {
-            0 => (answer.clone(), 0),
-            known => beyond(answer, known)?,
+        let (answer, by, seen_before) = match known {
+            0 => (answer.clone(), 0, None),
+            known => {
+                let (shorter, by) = beyond(answer, known)?;
+                (shorter, by, first_day(answer))
+            }
         };
-        let (reading, settled) = self.read_one(page, task, &answer, context);
+        let (reading, settled) = self.read_one(page, task, &answer, context, seen_before);
         let settled = settled.and_then(|(count, until)| {
             let bytes = settled_bytes(&answer, count, by)?;
             Some(Settled { bytes, until })
@@ -257,7 +276,7 @@ impl Site for Finnomena {
             .iter()
             .map(|task| match page.name {
                 contract::FACTSHEET => self.factsheets.read(task, answer, context),
-                _ => self.read_one(page, task, answer, context).0,
+                _ => self.read_one(page, task, answer, context, None).0,
             })
             .collect()
     }

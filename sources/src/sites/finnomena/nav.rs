@@ -105,14 +105,17 @@ fn read_days(data: Field<'_>, mut findings: Findings, seen: &mut Vec<Option<Date
             );
         }
     }
-    if amounts == 0 {
-        // The NAVs are not lost for it, but a renamed field must not pass as silence (D7).
-        findings.reject(
-            Dataset::Daily,
-            "amount",
-            "no day has the key `amount`",
-            elements[0].raw(),
+    // What the other days and fields say is not lost, but a renamed field must not pass as silence (D7).
+    if values < elements.len() {
+        let reason = format!(
+            "expected the key in each of {} days, found it in {values}",
+            elements.len()
         );
+        findings.reject(Dataset::Daily, "value", reason, elements[0].raw());
+    }
+    if amounts == 0 {
+        let reason = "no day has the key `amount`";
+        findings.reject(Dataset::Daily, "amount", reason, elements[0].raw());
     }
     let points: Vec<DailyPoint> = days.into_values().collect();
     if !points.is_empty() {
@@ -122,29 +125,11 @@ fn read_days(data: Field<'_>, mut findings: Findings, seen: &mut Vec<Option<Date
 }
 
 fn nav_date(day: &NavDay<'_>, element: Field<'_>, findings: &mut Findings) -> Option<Date> {
-    match day.date.date() {
-        Ok(Some(nav_date)) if findings.believes(nav_date) => Some(nav_date),
-        Ok(Some(nav_date)) => {
-            let reason = format!(
-                "the NAV date {nav_date} cannot be: before 1970 or more than 31 days ahead"
-            );
-            findings.reject(Dataset::Daily, "date", reason, element.raw());
-            None
-        }
-        Ok(None) => {
-            findings.reject(
-                Dataset::Daily,
-                "date",
-                "the entry has no date",
-                element.raw(),
-            );
-            None
-        }
-        Err(reason) => {
-            findings.reject(Dataset::Daily, "date", reason, element.raw());
-            None
-        }
-    }
+    let read = day
+        .date
+        .date()
+        .and_then(|stated| stated.ok_or_else(|| "the entry has no date".to_owned()));
+    findings.nav_day(Dataset::Daily, "date", read.map(Some), element.raw())
 }
 
 fn point(
@@ -153,7 +138,7 @@ fn point(
     element: Field<'_>,
     findings: &mut Findings,
 ) -> Option<DailyPoint> {
-    let nav = findings.field(Dataset::Daily, "value", day.value.number(), element.raw());
+    let nav = findings.money(Dataset::Daily, "value", day.value.quantity(), element.raw());
     if nav.is_some_and(schema::Number::is_zero) {
         findings.note(
             Dataset::Daily,
@@ -165,7 +150,12 @@ fn point(
     let point = DailyPoint {
         nav_date,
         nav: nav.filter(|nav| !nav.is_zero()),
-        aum: findings.field(Dataset::Daily, "amount", day.amount.number(), element.raw()),
+        aum: findings.money(
+            Dataset::Daily,
+            "amount",
+            day.amount.quantity(),
+            element.raw(),
+        ),
         bid: None,
         offer: None,
     };

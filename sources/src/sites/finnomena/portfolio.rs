@@ -3,6 +3,7 @@
 
 use schema::observation::PortfolioKind;
 
+use crate::payload::breach;
 use crate::payload::json::Field;
 use crate::site::Reading;
 use crate::sites::findings::Findings;
@@ -17,17 +18,21 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
         Ok(blocks) => blocks,
         Err(breach) => return Reading::Broken(breach),
     };
-    let all = [
-        blocks.top_holdings,
-        blocks.global_stock_sector,
-        blocks.sector_allocation,
-        blocks.asset_allocation,
-        blocks.regional_exposure,
-    ];
-    if !all.iter().any(|block| block.is_present()) {
-        return Reading::Broken(data.breach(
+    let has_sector =
+        blocks.global_stock_sector.is_present() || blocks.sector_allocation.is_present();
+    let lacking: Vec<&str> = [
+        ("top_holdings", blocks.top_holdings.is_present()),
+        ("asset_allocation", blocks.asset_allocation.is_present()),
+        ("global_stock_sector or sector_allocation", has_sector),
+    ]
+    .into_iter()
+    .filter_map(|(key, is_present)| (!is_present).then_some(key))
+    .collect();
+    if !lacking.is_empty() {
+        return Reading::Broken(breach(
             "data",
-            "at least one of the portfolio's blocks, null where it is empty",
+            "the portfolio's blocks, null where they are empty",
+            &format!("no {}", lacking.join(", no ")),
         ));
     }
     // The newer name first; the older one where the newer says nothing.

@@ -230,7 +230,6 @@ fn one_bad_day_costs_one_day() {
             "daily 2026-02-10 - 5 - -",
             "daily 2026-02-11 8.7 - - -",
             "daily 2026-02-12 8.6713 1543950235.81 - -",
-            "daily 2026-03-19 2 - - -",
         ]
     );
     assert_eq!(
@@ -239,6 +238,7 @@ fn one_bad_day_costs_one_day() {
             "noted value",
             "noted value",
             "rejected value",
+            "rejected date",
             "rejected date",
             "rejected date",
             "rejected date",
@@ -372,10 +372,7 @@ fn fees_are_those_of_the_funds_own_class_and_a_bad_cell_costs_one_cell() {
             "fees switching_out_actual=0"
         ]
     );
-    assert_eq!(
-        rejects,
-        ["rejected rate", "noted rate", "noted actual_value"]
-    );
+    assert_eq!(rejects, ["noted rate", "noted rate", "noted actual_value"]);
     let (lines, _) = read_lines("fee", "X", &format!(r#"{{"fees":[{}]}}"#, fees.join(",")));
     assert_eq!(lines, ["fees front_end_actual=9", "fees front_end_max=9"]);
     let (lines, rejects) = read_lines("fee", "X", &format!(r#"{{"fees":[{}]}}"#, fees[1]));
@@ -418,6 +415,178 @@ fn each_block_of_a_portfolio_has_its_own_date_and_an_unreadable_percent_costs_on
     );
     let nothing = r#"{"top_holdings":null,"asset_allocation":{"data_date":null,"elements":[]},"global_stock_sector":{"elements":null}}"#;
     assert_eq!(read_lines("portfolio", "A", nothing), (vec![], vec![]));
+}
+
+/// D13: a timestamp with a zone is converted to Bangkok; midnight UTC is the date as written; a page with both is broken.
+#[test]
+fn a_nav_dated_by_an_instant_belongs_to_the_day_in_bangkok() {
+    let navs = |dates: &[&str]| {
+        let days: Vec<String> = dates
+            .iter()
+            .map(|date| format!(r#"{{"date":"{date}","value":1,"amount":2}}"#))
+            .collect();
+        format!(r#"{{"navs":[{}]}}"#, days.join(","))
+    };
+    let days = |dates: &[&str]| read_lines("nav", "A", &navs(dates)).0;
+    assert_eq!(
+        days(&["2026-02-11T17:00:00Z", "2026-02-12T17:00:00.000Z"]),
+        ["daily 2026-02-12 1 2 - -", "daily 2026-02-13 1 2 - -"]
+    );
+    assert_eq!(
+        days(&["2026-02-12T00:00:00Z", "2026-02-13T00:00:00+00:00"]),
+        ["daily 2026-02-12 1 2 - -", "daily 2026-02-13 1 2 - -"]
+    );
+    for mixed in [
+        ["2026-02-11T17:00:00Z", "2026-02-12T00:00:00Z"],
+        ["2026-02-12T00:00:00Z", "2026-02-12T17:00:00Z"],
+        ["2026-02-12T00:00:00Z", "2026-02-13T02:00:00+09:00"],
+    ] {
+        let body = format!(r#"{{"status":true,"data":{}}}"#, navs(&mixed));
+        assert!(broken(&read("nav", "A", &body)), "{mixed:?}");
+    }
+    let portfolio = |date: &str| {
+        format!(
+            r#"{{"top_holdings":{{"data_date":"{date}","elements":[{{"name":"X","percent":1}}]}},"global_stock_sector":null,"asset_allocation":null}}"#
+        )
+    };
+    for (date, day) in [
+        ("2026-01-30T17:00:00Z", "2026-01-31"),
+        ("2026-01-31T00:00:00Z", "2026-01-31"),
+    ] {
+        let (lines, _) = read_lines("portfolio", "A", &portfolio(date));
+        assert_eq!(lines, [format!("top_holdings @{day} X=1")]);
+    }
+    let fund = r#"{"name_th":"ก","inception_date":"2006-08-09T17:00:00Z","fund_fact_sheet":null}"#;
+    let (lines, _) = read_lines("fund", "A", fund);
+    assert!(
+        lines.contains(&"master inception_date=2006-08-10".to_owned()),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_value_that_cannot_be_costs_itself_and_not_its_record() {
+    let days = [
+        r#"{"date":"2026-02-16T00:00:00Z","value":1,"amount":2}"#,
+        r#"{"date":"2026-02-17T00:00:00Z","value":1,"amount":2}"#,
+        r#"{"date":"2026-02-13T00:00:00Z","value":-1,"amount":2}"#,
+        r#"{"date":"2026-02-12T00:00:00Z","value":"12.3%","amount":2}"#,
+        r#"{"date":"2026-02-11T00:00:00Z","value":1,"amount":-0.01}"#,
+        r#"{"date":"2026-02-10T00:00:00Z","value":1,"amount":"(5.00)"}"#,
+        r#"{"date":"12/02/26","value":1,"amount":2}"#,
+    ];
+    let (lines, rejects) = read_lines("nav", "A", &format!(r#"{{"navs":[{}]}}"#, days.join(",")));
+    assert_eq!(
+        lines,
+        [
+            "daily 2026-02-10 1 - - -",
+            "daily 2026-02-11 1 - - -",
+            "daily 2026-02-12 - 2 - -",
+            "daily 2026-02-13 - 2 - -",
+            "daily 2026-02-16 1 2 - -",
+        ]
+    );
+    assert_eq!(
+        rejects,
+        [
+            "rejected date",
+            "rejected value",
+            "rejected value",
+            "rejected amount",
+            "rejected amount",
+            "rejected date"
+        ]
+    );
+    let fee = |rate: &str, actual: &str| {
+        format!(
+            r#"{{"fees":[{{"class_abbr_name":"main","description":"Front-end Fee","rate":{rate},"actual_value":{actual}}}]}}"#
+        )
+    };
+    for (rate, actual) in [
+        (r#""1,605%""#, r#""1""#),
+        ("1000000", "1"),
+        ("-0.5", "1"),
+        ("100.5", "1"),
+    ] {
+        let (lines, rejects) = read_lines("fee", "A", &fee(rate, actual));
+        assert_eq!(lines, ["fees front_end_actual=1"], "{rate}");
+        assert_eq!(rejects, ["rejected rate"], "{rate}");
+    }
+}
+
+/// D6: a word that is not known is a missing value and one note, and no lost record.
+#[test]
+fn a_fee_word_is_a_value_a_missing_value_or_a_note() {
+    for (word, value, note) in [
+        ("ไม่มี", Some("0"), false),
+        ("ยกเว้น", Some("0"), false),
+        ("ไม่กำหนด", None, false),
+        ("จ่ายตามจริง", None, false),
+        ("ไม่เกิน 1.605% ต่อปี", Some("1.605"), false),
+        ("ตามดุลยพินิจ", None, true),
+        ("see prospectus", None, true),
+        ("1.07% หรือ 0.5%", None, true),
+    ] {
+        let (lines, rejects) = read_lines(
+            "fee",
+            "A",
+            &format!(
+                r#"{{"fees":[{{"class_abbr_name":"main","description":"Front-end Fee","rate":"{word}","actual_value":"1"}}]}}"#
+            ),
+        );
+        let mut expected = vec!["fees front_end_actual=1".to_owned()];
+        expected.extend(value.map(|value| format!("fees front_end_max={value}")));
+        assert_eq!(lines, expected, "{word}");
+        assert_eq!(
+            rejects.as_slice(),
+            if note { &["noted rate"][..] } else { &[] },
+            "{word}"
+        );
+    }
+}
+
+/// D7: a page counts as read only with the fields that its contract requires.
+#[test]
+fn a_page_without_a_required_key_is_not_read() {
+    for (page, data) in [
+        ("fund", r#"{"name_en":"X"}"#),
+        ("fund", r#"{"name_en":"X","inception_date":null}"#),
+        (
+            "fund",
+            r#"{"inception_date":null,"fund_fact_sheet":null,"aimc_category_name_en":"X"}"#,
+        ),
+        (
+            "fee",
+            r#"{"fees":[{"class_abbr_name":"main","description":"Front-end Fee","rate":"1"}]}"#,
+        ),
+        (
+            "fee",
+            r#"{"fees":[{"class_abbr_name":"main","description":"Front-end Fee","actual_value":"1"}]}"#,
+        ),
+        ("portfolio", r#"{"top_holdings":null}"#),
+        (
+            "portfolio",
+            r#"{"top_holdings":null,"asset_allocation":null}"#,
+        ),
+    ] {
+        let body = format!(r#"{{"status":true,"data":{data}}}"#);
+        assert!(broken(&read(page, "A", &body)), "{page} {body}");
+    }
+    // Of a key that some records lack, what the others say is kept, and the page is not taken as wholly read.
+    let (lines, rejects) = read_lines(
+        "nav",
+        "A",
+        r#"{"navs":[{"date":"2026-02-12T00:00:00Z","value":1,"amount":2},{"date":"2026-02-13T00:00:00Z","val":1,"amount":3}]}"#,
+    );
+    assert_eq!(
+        lines,
+        ["daily 2026-02-12 1 2 - -", "daily 2026-02-13 - 3 - -"]
+    );
+    assert_eq!(rejects, ["rejected value"]);
+    let (_, rejects) = list(
+        r#"[{"fund_id":"F1","short_code":"A","sec_is_active":true},{"fund_id":"F2","short_code":"B"}]"#,
+    );
+    assert_eq!(rejects, ["rejected sec_is_active"]);
 }
 
 const SAMPLE: &str = r#"{"status":true,"data":{"fund_id":"F0","navs":[{"date":"2026-02-12T00:00:00Z","value":8.6713,"amount":NaN}],"fees":[{"class_abbr_name":"main","description":"Front-end Fee","rate":"1","actual_value":""}],"top_holdings":{"data_date":"2026-01-01T00:00:00Z","elements":[{"name":"ก","percent":1}]},"name_th":"ก","risk_level":1}}"#;

@@ -8,8 +8,10 @@ use schema::{Dataset, FundCode, Number, Said};
 use crate::payload::breach;
 use crate::payload::json::{self, Field};
 use crate::site::{Breach, Reading};
-use crate::sites::findings::Findings;
+use crate::sites::findings::{Findings, mixed_dates};
+use crate::sites::sec_fundcheck::contract::REQUIRED;
 use crate::sites::sec_fundcheck::wire::{FundStatistics, RecoveringPeriod, Wrapped};
+use crate::text::stated_date::{PageDates, StatedDate};
 use crate::text::{name, number, period};
 
 /// An answer, its elements by the code they name.
@@ -23,7 +25,7 @@ impl<'json> ApiAnswer<'json> {
     /// Sorts the elements of a document by code.
     ///
     /// # Errors
-    /// No array, or elements of which none names a code.
+    /// No array, elements of which none names a code, or dates written in two ways.
     pub fn read(document: &'json str) -> Result<Self, Breach> {
         let root = json::root(document)?;
         let array = if root.raw().starts_with('{') {
@@ -41,11 +43,18 @@ impl<'json> ApiAnswer<'json> {
             by_code: BTreeMap::new(),
             nameless: Vec::new(),
         };
+        let mut dates = PageDates::default();
         for element in elements {
+            if let Some(stated) = date_of(element) {
+                dates.take(stated);
+            }
             match code_of(element) {
                 Some(code) => answer.by_code.entry(code).or_default().push(element),
                 None => answer.nameless.push(element),
             }
+        }
+        if let Some(mixture) = dates.mixture() {
+            return Err(mixed_dates(&mixture));
         }
         match answer.nameless.first() {
             Some(nameless) if answer.by_code.is_empty() => {
@@ -81,12 +90,15 @@ impl<'json> ApiAnswer<'json> {
             Ok(fund) => fund,
             Err(breach) => return Reading::Broken(breach),
         };
-        if !fund.values().iter().any(|(_, field)| field.is_present()) {
-            return Reading::Broken(
-                element.breach("[].sharpRatio", "at least one statistic beside abbrName"),
-            );
-        }
         let unsaid = fund.missing_keys();
+        if let Some(required) = REQUIRED.iter().find(|key| unsaid.contains(key)) {
+            let field = format!("[].{required}");
+            return Reading::Broken(breach(
+                &field,
+                "the key, null where there is no value",
+                "no such key",
+            ));
+        }
         if !unsaid.is_empty() {
             let reason = format!("the answer lacks {}: taken as not said", unsaid.join(", "));
             findings.note(Dataset::Statistics, "*", reason, element.raw());
@@ -122,6 +134,12 @@ impl<'json> ApiAnswer<'json> {
         }
         findings.said()
     }
+}
+
+/// The date that an element states, to compare the way it is written with that of the others.
+fn date_of(element: Field<'_>) -> Option<StatedDate> {
+    let fund = element.record::<FundStatistics<'_>>().ok()??;
+    fund.represent_date.date().ok()?
 }
 
 /// The code that an element names; `None` where it names none that can be read.

@@ -21,9 +21,16 @@ pub const PAGES: [PageSpec; 1] = [PageSpec {
     tells_factsheets: false,
     cadence: Cadence::MonthlyOrNew,
     tasks_per_request: CODES_PER_REQUEST,
-    parser_version: 1,
+    // 2: times of day in dates, bounds of plausibility, fee words, required fields.
+    parser_version: 2,
     extents: &[],
 }];
+
+/// The keys that the answer about a fund must have, null where there is no value. Another documented key that is not
+/// there is noted.
+pub const REQUIRED: [&str; 3] = ["representDate", "sharpRatio", "maximumDrawdown"];
+/// The ids of the page's labels that stand for them: sharpe ratio and maximum drawdown.
+pub const REQUIRED_LABELS: [&str; 2] = ["sharpe-ratio", "max-drawdown"];
 
 /// Most bytes of an answer.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;

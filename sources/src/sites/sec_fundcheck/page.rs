@@ -8,6 +8,7 @@ use crate::payload::breach;
 use crate::payload::html::{HtmlPage, all_in, text, words};
 use crate::site::Reading;
 use crate::sites::findings::Findings;
+use crate::sites::sec_fundcheck::contract::REQUIRED_LABELS;
 use crate::text::{missing, number, period, thai_date};
 
 /// What is there when the page's script has done its work.
@@ -44,6 +45,21 @@ pub fn read(body: &[u8], mut findings: Findings) -> Reading {
                 "none",
             ))
         };
+    }
+    if let Some(id) = REQUIRED_LABELS
+        .iter()
+        .find(|id| labelled(&page, id).is_none())
+    {
+        let field = format!("#{id}");
+        return Reading::Broken(breach(&field, "a label with its value beside it", "none"));
+    }
+    let unsaid: Vec<&str> = IDS
+        .into_iter()
+        .filter(|id| labelled(&page, id).is_none())
+        .collect();
+    if !unsaid.is_empty() {
+        let reason = format!("the page lacks {}: taken as not said", unsaid.join(", "));
+        findings.note(Dataset::Statistics, "*", reason, "");
     }
     let mut number = |id: &str| -> Option<Number> {
         let cell = labelled(&page, id)?;

@@ -72,7 +72,7 @@ fn a_batch_is_one_request_and_the_page_is_the_url_shown() {
     let (observations, _) = said(
         ask(
             &["BT-AUTOFIX 3Y/1"],
-            r#"[{"abbrName":"BT-AUTOFIX  3Y/1","alpha":1}]"#,
+            r#"[{"abbrName":"BT-AUTOFIX  3Y/1","representDate":null,"sharpRatio":null,"maximumDrawdown":null,"alpha":1}]"#,
         )
         .remove(0),
     );
@@ -122,22 +122,22 @@ fn every_spelling_of_a_statistic_is_read_and_zero_is_a_value() {
     assert_eq!(lines(b), (vec![], vec![]));
 }
 
+/// The shortest answer that is read: the required keys, and one value.
+const ALPHA: &str = r#"[{"abbrName":"A","representDate":null,"sharpRatio":null,"maximumDrawdown":null,"alpha":"1"}]"#;
+
 #[test]
 fn a_code_missing_in_the_answer_is_absent_and_the_other_is_kept() {
-    let readings = ask(&["A", "X"], r#"[{"abbrName":"A","alpha":"1"}]"#);
+    let readings = ask(&["A", "X"], ALPHA);
     assert!(matches!(readings[0], Reading::Said { .. }));
     assert_eq!(readings[1], Reading::Absent);
     assert_eq!(ask(&["A"], "[]"), [Reading::Absent]);
     // Case matters: another case is another code.
-    assert_eq!(
-        ask(&["a"], r#"[{"abbrName":"A","alpha":"1"}]"#),
-        [Reading::Absent]
-    );
+    assert_eq!(ask(&["a"], ALPHA), [Reading::Absent]);
 }
 
 #[test]
 fn a_bad_cell_costs_one_cell_and_a_renamed_field_is_a_breach() {
-    let body = r#"[{"abbrName":"A","representDate":"31/02/2569","sharpRatio":"abc","alpha":"1","recoveringPeriod":{"year":"x"}}]"#;
+    let body = r#"[{"abbrName":"A","representDate":"31/02/2569","sharpRatio":"abc","maximumDrawdown":null,"alpha":"1","recoveringPeriod":{"year":"x"}}]"#;
     let (lines_a, rejects) = lines(ask(&["A"], body).remove(0));
     assert_eq!(lines_a, ["A None", "alpha=1"]);
     assert_eq!(
@@ -152,6 +152,8 @@ fn a_bad_cell_costs_one_cell_and_a_renamed_field_is_a_breach() {
     for body in [
         r#"[{"name":"A","alpha":"1"}]"#,
         r#"[{"abbrName":"A","x":1}]"#,
+        r#"[{"abbrName":"A","representDate":"31/01/2569","alpha":"1"}]"#,
+        r#"[{"abbrName":"A","sharpRatio":"1","maximumDrawdown":"1"}]"#,
         r#"{"message":"x"}"#,
         "null",
         "[",
@@ -219,9 +221,46 @@ fn the_page_says_the_same_as_the_api() {
 
 #[test]
 fn a_later_blocks_bar_is_not_the_hedging() {
-    let html = "<div class='card-body'><span id='alpha'>a</span><span>1</span>
+    let html = "<div class='card-body'><div><p id='sharpe-ratio'></p><p>-</p></div><div><p id='max-drawdown'></p><p>-</p></div><span id='alpha'>a</span><span>1</span>
         <div><label>FX Hedging</label><span>N/A</span></div><div class='progress-bar'>12%</div></div>";
     assert_eq!(lines(look(html)).0, ["A None", "alpha=1"]);
+}
+
+/// D13: one date rule for every source; an answer that mixes its two forms is broken for all of its funds.
+#[test]
+fn a_statistics_date_may_be_an_instant_but_not_in_two_ways() {
+    let fund = |code: &str, date: &str| {
+        format!(
+            r#"{{"abbrName":"{code}","representDate":"{date}","sharpRatio":1,"maximumDrawdown":null}}"#
+        )
+    };
+    for (date, day) in [
+        ("31/01/2569", "2026-01-31"),
+        ("2026-01-30T17:00:00Z", "2026-01-31"),
+        ("2026-01-31T00:00:00Z", "2026-01-31"),
+        ("2026-01-31 15:08:32.48", "2026-01-31"),
+    ] {
+        let (lines, _) = lines(ask(&["A"], &format!("[{}]", fund("A", date))).remove(0));
+        assert_eq!(lines[0], format!("A Some(\"{day}\")"), "{date}");
+    }
+    let mixed = format!(
+        "[{},{}]",
+        fund("A", "2026-01-30T17:00:00Z"),
+        fund("B", "2026-01-31T00:00:00Z")
+    );
+    for reading in ask(&["A", "B"], &mixed) {
+        assert!(matches!(reading, Reading::Broken(_)));
+    }
+}
+
+#[test]
+fn a_page_without_a_required_label_is_broken() {
+    for html in [
+        "<div class='card-body'><div><span id='alpha'>a</span><span>1</span></div></div>",
+        "<div class='card-body'><div><span id='sharpe-ratio'>a</span><span>1</span></div></div>",
+    ] {
+        assert!(matches!(look(html), Reading::Broken(_)), "{html}");
+    }
 }
 
 proptest! {

@@ -23,6 +23,9 @@ const KINDS: [PortfolioKind; 2] = [
     PortfolioKind::CountryAllocation,
 ];
 
+/// The cells of a row: its name and its ratio.
+const CELLS: [&str; 2] = [".cdk-column-name", ".cdk-column-ratio"];
+
 /// What a container shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
@@ -91,6 +94,22 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     if !shown.contains(&Shown::Rows) {
         return Reading::Absent;
     }
+    for (place, _) in shown
+        .iter()
+        .enumerate()
+        .filter(|(_, shown)| **shown == Shown::Rows)
+    {
+        // Rows of which none has a cell of one kind are a page whose classes have changed.
+        let rows = rows_of(&page, place);
+        if let Some(css) = CELLS
+            .iter()
+            .find(|css| rows.iter().all(|row| all_in(row, css).is_empty()))
+        {
+            let field = format!(".{} {css}", CONTAINERS[place]);
+            let what = breach(&field, "a cell in the rows", "none");
+            return unrendered(&page, answer.via, what);
+        }
+    }
     for (place, shown) in shown.iter().enumerate() {
         if *shown == Shown::NoContainer {
             // Not said for this fund, or the site's word for it has changed: worth knowing.
@@ -140,13 +159,8 @@ fn read_container(page: &HtmlPage, place: usize, findings: &mut Findings) {
     let mut rows = PortfolioRows::new(KINDS[place]);
     for row in rows_of(page, place) {
         let cell = |css: &str| all_in(&row, css).first().map(text);
-        let ratio = cell(".cdk-column-ratio");
-        rows.take(
-            findings,
-            Ok(cell(".cdk-column-name")),
-            percent(ratio.as_deref()),
-            &text(&row),
-        );
+        let [name, ratio] = CELLS.map(cell);
+        rows.take(findings, Ok(name), percent(ratio.as_deref()), &text(&row));
     }
     let as_of = page
         .all(".asofdate")

@@ -26,7 +26,8 @@ const fn page(name: &'static str, stage: Stage, critical: bool, cadence: Cadence
         tells_factsheets: false,
         cadence,
         tasks_per_request: NonZeroUsize::MIN,
-        parser_version: 1,
+        // 2: times of day in dates, bounds of plausibility, fee words, required fields, either embedded state.
+        parser_version: 2,
         extents: &[],
     }
 }
@@ -48,6 +49,14 @@ pub const PAGES: [PageSpec; 6] = [
         Cadence::MonthlyOrLinkChanged,
     ),
 ];
+
+/// The fields that a profile must have, in its state or as ids; without them a page is not read, whatever else it has.
+/// Each may say that there is no value.
+pub const PROFILE_REQUIRED: [&str; 3] = ["tnaclassDate", "bidPrice", "offerPrice"];
+/// The fields that a profile must have where it shows that its fund has no price yet.
+pub const PROFILE_WITHOUT_PRICES: [&str; 3] = ["riskSpectrum", "aimcCategories", "inceptionDate"];
+/// The fee cells that every fund's page has; a cell may say that there is no value.
+pub const FEE_REQUIRED: [&str; 3] = ["frontEndFee-ffs", "backEndFee-ffs", "managementFee-ffs"];
 
 /// Most bytes of an answer.
 pub const fn max_body_bytes(page: &str) -> usize {

@@ -9,12 +9,14 @@ use crate::payload::breach;
 use crate::payload::html::{HtmlPage, text};
 use crate::site::{Answer, Reading, Via};
 use crate::sites::findings::Findings;
+use crate::sites::plausible::FeeColumn;
+use crate::sites::wealthmagik::contract::FEE_REQUIRED;
 use crate::sites::wealthmagik::page::{names, unrendered};
-use crate::text::number::{self, Unit};
+use crate::text::number;
 
 /// What stands before the field in an id.
 const ID: &str = "wmg.funddetailfee.text.";
-/// The fields, percent first, then the two in baht.
+/// The fields in percent.
 const PERCENT: [&str; 12] = [
     "frontEndFee-ffs",
     "frontEndFee-actual",
@@ -27,8 +29,11 @@ const PERCENT: [&str; 12] = [
     "managementFee-ffs",
     "managementFee-actual",
     "totalExpenseRatio-ffs",
-    "totalExpenseRatioActual-ffs",
+    ACTUAL_TER,
 ];
+/// The one field of a rate charged whose id ends in `-ffs`.
+const ACTUAL_TER: &str = "totalExpenseRatioActual-ffs";
+/// The fields in baht.
 const BAHT: [&str; 2] = ["initialPurchase-ffs", "additionalPurchase-ffs"];
 
 /// Reads the page.
@@ -59,13 +64,18 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     if cells.is_empty() && !page.all(".emptyData").is_empty() {
         return Reading::Absent;
     }
-    if cells.is_empty() || (answer.via == Via::Http && cells.values().all(String::is_empty)) {
-        let found = if cells.is_empty() {
-            "none"
+    let lacking: Vec<&str> = FEE_REQUIRED
+        .into_iter()
+        .filter(|field| !cells.contains_key(*field))
+        .collect();
+    if !lacking.is_empty() || (answer.via == Via::Http && cells.values().all(String::is_empty)) {
+        let found = if lacking.is_empty() {
+            "only empty cells".to_owned()
         } else {
-            "only empty cells"
+            format!("no {}", lacking.join(", no "))
         };
-        return unrendered(&page, answer.via, breach(ID, "fee cells", found));
+        let expected = format!("the cells {}", FEE_REQUIRED.join(", "));
+        return unrendered(&page, answer.via, breach(ID, &expected, &found));
     }
     let fees = fields(&cells, &mut findings);
     if fees != FeeFields::default() {
@@ -75,27 +85,19 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
 }
 
 fn fields(cells: &BTreeMap<String, String>, findings: &mut Findings) -> FeeFields {
-    let mut value = |field: &str, other_unit: Unit| -> Option<Number> {
+    let mut value = |field: &str, column: FeeColumn| -> Option<Number> {
         let cell = cells.get(field)?;
-        let read = number::read_fee(cell)
-            .map_err(|error| error.to_string())
-            .and_then(|quantity| match other_unit {
-                Unit::Baht => number::believed(quantity),
-                Unit::Percent => Ok(quantity),
-            });
-        let quantity = findings.field(Dataset::Fees, field, read, cell)?;
-        if quantity.unit == Some(other_unit) {
-            findings.note(
-                Dataset::Fees,
-                field,
-                format!("found the unit {other_unit:?}: not taken"),
-                cell,
-            );
-            return None;
-        }
-        Some(quantity.value)
+        let read = number::read_fee(cell).map_err(|error| error.to_string());
+        findings.fee(Dataset::Fees, field, read, (column, &[]), cell)
     };
-    let mut percent = |field: &str| value(field, Unit::Baht);
+    let mut percent = |field: &str| {
+        let column = if field.ends_with("-actual") || field == ACTUAL_TER {
+            FeeColumn::Charged
+        } else {
+            FeeColumn::Cap
+        };
+        value(field, column)
+    };
     let fees = FeeFields {
         front_end_max: percent("frontEndFee-ffs"),
         front_end_actual: percent("frontEndFee-actual"),
@@ -108,13 +110,13 @@ fn fields(cells: &BTreeMap<String, String>, findings: &mut Findings) -> FeeField
         management_max: percent("managementFee-ffs"),
         management_actual: percent("managementFee-actual"),
         ter_max: percent("totalExpenseRatio-ffs"),
-        ter_actual: percent("totalExpenseRatioActual-ffs"),
+        ter_actual: percent(ACTUAL_TER),
         min_initial_buy: None,
         min_next_buy: None,
     };
     FeeFields {
-        min_initial_buy: value("initialPurchase-ffs", Unit::Percent),
-        min_next_buy: value("additionalPurchase-ffs", Unit::Percent),
+        min_initial_buy: value("initialPurchase-ffs", FeeColumn::Minimum),
+        min_next_buy: value("additionalPurchase-ffs", FeeColumn::Minimum),
         ..fees
     }
 }

@@ -145,7 +145,10 @@ impl Site for Wealthmagik {
     fn hashed_part<'answer>(&self, page: &PageSpec, answer: &'answer Answer) -> Cow<'answer, [u8]> {
         match page.name {
             contract::LIST | contract::FACTSHEET => Cow::Borrowed(&answer.body),
-            _ => Cow::Owned(html::without_foreign_scripts(&answer.body, wire::STATE_ID)),
+            _ => Cow::Owned(html::without_foreign_scripts(
+                &answer.body,
+                &wire::STATE_IDS,
+            )),
         }
     }
 

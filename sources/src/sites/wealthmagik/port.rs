@@ -16,6 +16,8 @@ use crate::text::{number, thai_date};
 
 /// The class of a list element.
 const LIST: &str = "portallocation-list";
+/// The cells of a holding: its name and its ratio.
+const CELLS: [&str; 2] = [".name-text", ".ratio-text"];
 
 /// Reads the page. `.emptyData` without rows: truly no holdings; neither: a failed render.
 pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
@@ -76,6 +78,13 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
             ),
         );
     }
+    // Rows of which none has a cell of one kind are a page whose classes have changed.
+    for (kind, css) in CELLS.iter().enumerate() {
+        if lines.iter().all(|line| line[kind].is_empty()) {
+            let what = breach(css, "a cell in the rows of holdings", "none");
+            return unrendered(&page, answer.via, what);
+        }
+    }
     let as_of = [".date-detail-text", ".mainDivtopHolding span.asofdate"]
         .iter()
         .flat_map(|css| page.all(css))
@@ -103,7 +112,7 @@ fn lines_of(page: &HtmlPage) -> Vec<[Vec<NodeRef>; 2]> {
         .map(|(place, list)| (Rc::as_ptr(&list.0), place))
         .collect();
     let mut lines = vec![[Vec::new(), Vec::new()]; lists.len()];
-    for (kind, css) in [".name-text", ".ratio-text"].iter().enumerate() {
+    for (kind, css) in CELLS.iter().enumerate() {
         for cell in page.all(css) {
             let own = cell
                 .inclusive_ancestors()

@@ -9,13 +9,15 @@ use url::Url;
 
 use crate::payload::breach;
 use crate::payload::html::{HtmlPage, all_in, text};
-use crate::site::{Answer, Reading};
+use crate::site::{Answer, Reading, Via};
 use crate::sites::MAX_LINK_CHARS;
 use crate::sites::findings::Findings;
 use crate::sites::finnomena::fund::leading_risk;
+use crate::sites::wealthmagik::contract::{PROFILE_REQUIRED, PROFILE_WITHOUT_PRICES};
 use crate::sites::wealthmagik::page::{Names, names, unrendered};
 use crate::sites::wealthmagik::wire::{self, FundDetail};
-use crate::text::{missing, name, number, thai_date};
+use crate::text::number::{self, Quantity};
+use crate::text::{missing, name, thai_date};
 
 /// What stands before the field in an id that carries a value.
 const TEXT_ID: &str = "wmg.funddetailinfo.text.";
@@ -34,17 +36,12 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
         Ok(page) => page,
         Err(breach) => return Reading::Broken(breach),
     };
-    let state = wire::embedded_state(&page);
-    let detail = match state.as_deref().map(wire::fund_detail) {
-        None => None,
-        Some(Ok(detail)) => detail,
-        Some(Err(reason)) => {
-            findings.note(
-                Dataset::Daily,
-                "serverApp-state",
-                format!("{reason}; the page's elements were read"),
-                "",
-            );
+    let states = wire::embedded_states(&page);
+    let detail = match wire::fund_detail_of(&states) {
+        Ok(detail) => detail,
+        Err(reason) => {
+            let reason = format!("{reason}; the page's elements were read");
+            findings.note(Dataset::Daily, wire::STATE_IDS[0], reason, "");
             None
         }
     };
@@ -55,21 +52,27 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
         Ok(named) => named,
         Err(breach) => return Reading::Broken(breach),
     };
-    // An id whose value a script is still to write ends in its dot.
-    let has_fields = page
-        .ids()
-        .any(|(id, _)| id.starts_with(TEXT_ID) && !id.ends_with('.'));
-    if named == Names::Nobody || (!has_fields && detail.is_none()) {
-        return unrendered(
-            &page,
-            answer.via,
-            breach(".fundName h1", "the fund's code and its fields", "neither"),
-        );
-    }
     let profile = Profile {
         page: &page,
         detail,
     };
+    let lacking = profile.lacking(answer.via);
+    if named == Names::Nobody || !lacking.is_empty() {
+        let (field, expected, found) = if named == Names::Nobody {
+            (
+                ".fundName h1",
+                "the fund's code".to_owned(),
+                "none".to_owned(),
+            )
+        } else {
+            (
+                "fields",
+                format!("{}, in the state or as ids", PROFILE_REQUIRED.join(", ")),
+                format!("no {}", lacking.join(", no ")),
+            )
+        };
+        return unrendered(&page, answer.via, breach(field, &expected, &found));
+    }
     profile.read_daily(&mut findings);
     profile.read_master(&mut findings);
     profile.read_statistics(&mut findings);
@@ -87,7 +90,41 @@ struct Profile<'page> {
 }
 
 impl Profile<'_> {
-    /// What stands in the id of a field; a missing-value word is not said.
+    /// The required fields that the page has neither in its state nor as an id. A script writes the values into the
+    /// ids, so over HTTP an id that ends in its dot is still to be filled; a browser has run the scripts.
+    fn lacking(&self, via: Via) -> Vec<&'static str> {
+        let is_lacking = |field: &&'static str| {
+            let in_state = self
+                .detail
+                .is_some_and(|detail| detail.required(field).is_present());
+            let in_id = self.page.rest_of_id(&format!("{TEXT_ID}{field}."));
+            !in_state && in_id.is_none_or(|rest| via == Via::Http && rest.is_empty())
+        };
+        let prices: Vec<&str> = PROFILE_REQUIRED.into_iter().filter(is_lacking).collect();
+        if prices.len() == PROFILE_REQUIRED.len() && self.says_no_nav() {
+            // A fund that has no price yet: the page describes it and shows a missing-value word for its NAV.
+            return PROFILE_WITHOUT_PRICES
+                .into_iter()
+                .filter(is_lacking)
+                .collect();
+        }
+        prices
+    }
+
+    /// Whether the page shows a missing-value word in the place of its NAV.
+    fn says_no_nav(&self) -> bool {
+        let shown: Vec<String> = self
+            .page
+            .all(".nav")
+            .iter()
+            .take(MAX_NAV_ELEMENTS)
+            .map(text)
+            .collect();
+        let is_word = |text: &String| !text.is_empty() && missing::is_missing(text);
+        shown.iter().any(is_word) && self.shown_nav().is_none()
+    }
+
+    /// The value in the id of a field; a missing-value word is not said.
     fn in_id(&self, field: &str) -> Option<String> {
         self.page
             .rest_of_id(&format!("{TEXT_ID}{field}."))
@@ -115,32 +152,20 @@ impl Profile<'_> {
             }
             return;
         };
-        if !findings.believes(nav_date) {
-            let reason =
-                format!("the date {nav_date} cannot be: before 1970 or more than 31 days ahead");
-            findings.reject(
-                Dataset::Daily,
-                "tnaclassDate",
-                reason,
-                &nav_date.to_string(),
-            );
-            return;
-        }
-        let stated = |field: fn(&FundDetail<'_>) -> Result<Option<Number>, String>| {
+        let stated = |field: fn(&FundDetail<'_>) -> Result<Option<Quantity>, String>| {
             self.detail.as_ref().map_or(Ok(None), field)
         };
         let mut price =
-            |field: &str, in_state: Result<Option<Number>, String>, in_page: Option<String>| {
-                // A price of 0 is missing; assets of 0 are a value (SOURCES section 8).
+            |field: &str, in_state: Result<Option<Quantity>, String>, in_page: Option<String>| {
+                // A price of 0 is missing; assets of 0 are a value.
                 let is_value = |value: &Number| field == AUM || !value.is_zero();
                 let stated = findings
-                    .field(Dataset::Daily, field, in_state, field)
+                    .money(Dataset::Daily, field, in_state, field)
                     .filter(is_value);
                 let shown = in_page.and_then(|text| {
-                    let read =
-                        number::read(&text).map(|quantity| quantity.map(|quantity| quantity.value));
+                    let read = number::read(&text).map_err(|error| error.to_string());
                     findings
-                        .field(Dataset::Daily, field, read, &text)
+                        .money(Dataset::Daily, field, read, &text)
                         .filter(is_value)
                 });
                 if let (Some(stated), Some(shown)) = (stated, shown)
@@ -157,17 +182,17 @@ impl Profile<'_> {
             nav_date,
             nav: price(
                 "NAV",
-                stated(|detail| detail.nav.number()),
+                stated(|detail| detail.nav.quantity()),
                 self.shown_nav(),
             ),
             bid: price(
                 "bidPrice",
-                stated(|detail| detail.bid_price.number()),
+                stated(|detail| detail.bid_price.quantity()),
                 self.in_id("bidPrice"),
             ),
             offer: price(
                 "offerPrice",
-                stated(|detail| detail.offer_price.number()),
+                stated(|detail| detail.offer_price.quantity()),
                 self.in_id("offerPrice"),
             ),
             aum: price(AUM, Ok(None), self.in_id(AUM)),
@@ -185,10 +210,11 @@ impl Profile<'_> {
         let field = "tnaclassDate";
         let in_state = self.detail.map(|detail| detail.tnaclass_date);
         let stated = in_state
-            .and_then(|date| findings.field(Dataset::Daily, field, date.date(), date.raw()));
-        let shown = self
-            .in_id(field)
-            .and_then(|text| findings.field(Dataset::Daily, field, thai_date::read(&text), &text));
+            .and_then(|date| findings.nav_day(Dataset::Daily, field, date.date(), date.raw()));
+        let shown = self.in_id(field).and_then(|text| {
+            let read = thai_date::read(&text).map_err(|error| error.to_string());
+            findings.nav_day(Dataset::Daily, field, read, &text)
+        });
         if let (Some(stated), Some(shown)) = (stated, shown)
             && stated != shown
         {
@@ -199,7 +225,7 @@ impl Profile<'_> {
         stated.or(shown)
     }
 
-    /// The text of `.nav` that is a number: menus bear that class too.
+    /// The text of `.nav` that is a number: menus have that class too.
     fn shown_nav(&self) -> Option<String> {
         self.page
             .all(".nav")

@@ -170,7 +170,7 @@ fn the_embedded_state_speaks_first_and_a_disagreement_is_noted() {
     let (found, _) = lines(read(
         "profile",
         &of_fund(&state(
-            "&q;tnaclassDate&q;:&q;20260212&q;,&q;NAV&q;:0,&q;bidPrice&q;:NaN",
+            "&q;tnaclassDate&q;:&q;20260212&q;,&q;NAV&q;:0,&q;bidPrice&q;:NaN,&q;offerPrice&q;:null",
         )),
     ));
     assert_eq!(found[0], "master full_name_th=กองทุนเปิด ก 7%");
@@ -367,7 +367,7 @@ fn one_bad_fee_cell_costs_one_cell() {
     );
     assert_eq!(
         rejects,
-        ["noted switchingInFee-ffs", "rejected switchingOutFee-ffs"]
+        ["noted switchingInFee-ffs", "noted switchingOutFee-ffs"]
     );
     let unfilled = of_fund(&cell("frontEndFee-ffs", " "));
     assert!(matches!(read("fee", &unfilled), Reading::NeedsBrowser(_)));
@@ -420,6 +420,171 @@ fn d3_a_list_inside_a_list_is_no_second_holding() {
             vec![]
         )
     );
+}
+
+/// D7: a profile counts as read only with the date, the bid and the offer, in its state or as ids.
+#[test]
+fn a_profile_without_its_prices_is_not_read() {
+    let id =
+        |field: &str, value: &str| format!("<p id='wmg.funddetailinfo.text.{field}.{value}'></p>");
+    let state = |fields: &str| {
+        format!(
+            r#"<script id="ng-state" type="application/json">{{"fund-detail":{{"fundCode":"K\u0026A 7%"{fields}}}}}</script>"#
+        )
+    };
+    let whole_state =
+        state(r#","tnaclassDate":"20260212","bidPrice":10.15,"offerPrice":10.2,"NAV":11"#);
+    let describing = [
+        id("riskSpectrum", "6"),
+        id("aimcCategories", "Equity"),
+        id("inceptionDate", "20060810"),
+    ]
+    .concat();
+    for lost in [
+        id("categoryTH", "หุ้น"),
+        id("tnaclassDate", "20260212"),
+        [id("tnaclassDate", "20260212"), id("bidPrice", "10")].concat(),
+        [
+            id("tnaclassDate", "20260212"),
+            id("bidPrice", "10"),
+            id("offerPrice", ""),
+        ]
+        .concat(),
+        describing.clone(),
+        state(""),
+        state(r#","tnaclassDate":"20260212","NAV":11"#),
+        FIELDS.replace("bidPrice", "bid_price"),
+    ] {
+        let page = of_fund(&lost);
+        assert!(
+            matches!(read("profile", &page), Reading::NeedsBrowser(_)),
+            "{lost}"
+        );
+        let by_browser = read_by(Via::Browser, "profile", &page);
+        let is_read = lost.contains("offerPrice.'");
+        assert_eq!(matches!(by_browser, Reading::Broken(_)), !is_read, "{lost}");
+    }
+    let (found, rejects) = lines(read("profile", &of_fund(&whole_state)));
+    assert_eq!(found[0], "daily 2026-02-12 11 - 10.15 10.2");
+    assert!(rejects.is_empty(), "{rejects:?}");
+    // A fund that has no price yet says so.
+    let without = format!("<div class='nav'> - </div>{describing}");
+    let (found, rejects) = lines(read("profile", &of_fund(&without)));
+    assert!(found[0].starts_with("master"), "{found:?}");
+    assert!(rejects.is_empty(), "{rejects:?}");
+}
+
+#[test]
+fn a_page_whose_cells_have_other_names_is_not_read() {
+    let port = of_fund(
+        "<div class='portallocation-list'><span class='name-text'>A</span><span class='ratio'>1%</span></div>",
+    );
+    let allocation = of_fund(&ASSET.replace("cdk-column-ratio", "cdk-column-weight"));
+    let names = of_fund(&ASSET.replace("cdk-column-name", "cdk-column-title"));
+    let fee = of_fund(
+        "<span id='wmg.funddetailfee.text.frontEndFee-ffs'>1.5</span><span id='wmg.funddetailfee.text.managementFee-ffs'>1</span>",
+    );
+    for (page, html) in [
+        ("port", port),
+        ("allocation", allocation),
+        ("allocation", names),
+        ("fee", fee),
+    ] {
+        assert!(
+            matches!(read(page, &html), Reading::NeedsBrowser(_)),
+            "{page}"
+        );
+        assert!(
+            matches!(read_by(Via::Browser, page, &html), Reading::Broken(_)),
+            "{page}"
+        );
+    }
+}
+
+/// D13, and the bounds of what a price can be.
+#[test]
+fn prices_are_judged_by_their_date_and_value() {
+    let with = |field: &str, value: &str| {
+        let known = match field {
+            "tnaclassDate" => "tnaclassDate.20260212",
+            "bidPrice" => "bidPrice.10.1000",
+            _ => "totalnetAsset.1,234,567.89",
+        };
+        lines(read(
+            "profile",
+            &of_fund(&FIELDS.replace(known, &format!("{field}.{value}"))),
+        ))
+    };
+    for (date, day) in [
+        ("2026-02-11T17:00:00Z", "2026-02-12"),
+        ("2026-02-12T00:00:00Z", "2026-02-12"),
+        ("20260216", "2026-02-16"),
+    ] {
+        let (found, rejects) = with("tnaclassDate", date);
+        assert!(
+            found[0].starts_with(&format!("daily {day} ")),
+            "{date} {found:?}"
+        );
+        assert!(rejects.is_empty(), "{date} {rejects:?}");
+    }
+    for date in ["20260217", "2026-02-16T17:00:00Z", "12/02/26"] {
+        let (found, rejects) = with("tnaclassDate", date);
+        assert!(found[0].starts_with("master"), "{date} {found:?}");
+        assert_eq!(rejects[0], "rejected tnaclassDate", "{date}");
+    }
+    for (field, value, daily) in [
+        (
+            "bidPrice",
+            "-10.1",
+            "daily 2026-02-12 12.3456 1234567.89 - -",
+        ),
+        (
+            "bidPrice",
+            "10.1%",
+            "daily 2026-02-12 12.3456 1234567.89 - -",
+        ),
+        ("totalnetAsset", "-1", "daily 2026-02-12 12.3456 - 10.1 -"),
+        (
+            "totalnetAsset",
+            "(5.00)",
+            "daily 2026-02-12 12.3456 - 10.1 -",
+        ),
+    ] {
+        let (found, rejects) = with(field, value);
+        assert_eq!(found[0], daily, "{field} {value}");
+        assert_eq!(rejects, [format!("rejected {field}")], "{field} {value}");
+    }
+    let midnight = r#"<script id="ng-state">{"fund-detail":{"fundCode":"K&A 7%","tnaclassDate":"2026-02-12T00:00:00Z"}}</script>"#;
+    let mixed = of_fund(&format!(
+        "{}{midnight}",
+        FIELDS.replace("20260212", "2026-02-11T17:00:00Z")
+    ));
+    assert!(matches!(read("profile", &mixed), Reading::Broken(_)));
+}
+
+#[test]
+fn a_change_of_either_state_makes_a_page_new() {
+    let site = site();
+    let hashed = |script: &str| {
+        let answer = crate::site::Answer {
+            url: Url::parse("https://www.wealthmagik.com/funds/A/profile").expect("a URL"),
+            status: 200,
+            content_type: None,
+            body: of_fund(script).into_bytes().into(),
+            via: Via::Http,
+        };
+        site.hashed_part(&page(&site, "profile"), &answer)
+            .into_owned()
+    };
+    for id in ["serverApp-state", "ng-state"] {
+        let state = |nonce: &str, value: &str| {
+            hashed(&format!(
+                "<script nonce='{nonce}' id='{id}'>{value}</script>"
+            ))
+        };
+        assert_ne!(state("1", "a"), state("1", "b"), "{id}");
+        assert_eq!(state("1", "a"), state("2", "a"), "{id}");
+    }
 }
 
 proptest! {

@@ -6,8 +6,8 @@ use crate::payload::bare_nan;
 use crate::payload::html::{HtmlPage, attribute, script_text};
 use crate::payload::json::{self, Field};
 
-/// The id of the embedded state's script.
-pub const STATE_ID: &str = "serverApp-state";
+/// The ids of the embedded state's script: Angular's older one, and its newer one.
+pub const STATE_IDS: [&str; 2] = ["serverApp-state", "ng-state"];
 
 /// `/json-search/fundSearch.json`.
 #[derive(Debug, Default, Deserialize)]
@@ -43,6 +43,19 @@ pub struct FundDetail<'json> {
     /// Where the detail lies one level deeper.
     body: Field<'json>,
     data: Field<'json>,
+    b: Field<'json>,
+}
+
+impl<'json> FundDetail<'json> {
+    /// A field that the page's contract names as required.
+    pub fn required(&self, field: &str) -> Field<'json> {
+        match field {
+            "tnaclassDate" => self.tnaclass_date,
+            "bidPrice" => self.bid_price,
+            "offerPrice" => self.offer_price,
+            _ => Field::default(),
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -52,15 +65,42 @@ struct State<'json> {
     fund_detail: Field<'json>,
 }
 
-/// The text of the page's embedded state, its own escapes undone; `None` where the page has none.
+/// The texts of the page's embedded states, in page order, each as plain JSON. A page has one; where a second script has
+/// the same id, either may hold the fund.
 #[must_use]
-pub fn embedded_state(page: &HtmlPage) -> Option<String> {
-    let script = page
-        .all("script")
+pub fn embedded_states(page: &HtmlPage) -> Vec<String> {
+    page.all("script")
         .into_iter()
-        .find(|script| attribute(script, "id").as_deref() == Some(STATE_ID))?;
-    let text = unescaped(&script_text(&script));
-    Some(bare_nan::made_lawful(&text).into_owned())
+        .filter(|script| attribute(script, "id").is_some_and(|id| STATE_IDS.contains(&id.as_str())))
+        .map(|script| {
+            let text = script_text(&script);
+            let plain = bare_nan::made_lawful(&text);
+            // The newer Angular writes plain JSON, the older one its own escapes, under either id.
+            if json::root(&plain).is_ok() {
+                plain.into_owned()
+            } else {
+                bare_nan::made_lawful(&unescaped(&text)).into_owned()
+            }
+        })
+        .collect()
+}
+
+/// The fund's detail in the first state that holds one.
+///
+/// # Errors
+/// No state holds one, and one of them cannot be read: the first reason.
+pub fn fund_detail_of(states: &[String]) -> Result<Option<FundDetail<'_>>, String> {
+    let mut unreadable = None;
+    for state in states {
+        match fund_detail(state) {
+            Ok(Some(detail)) => return Ok(Some(detail)),
+            Ok(None) => {}
+            Err(reason) => {
+                unreadable.get_or_insert(reason);
+            }
+        }
+    }
+    unreadable.map_or(Ok(None), Err)
 }
 
 /// Undoes `&q;` `"`, `&a;` `&`, `&s;` `'`, `&l;` `<`, `&g;` `>`, each once.
@@ -88,13 +128,13 @@ fn unescaped(text: &str) -> String {
 ///
 /// # Errors
 /// The state is no JSON, or its `fund-detail` no object.
-pub fn fund_detail(state: &str) -> Result<Option<FundDetail<'_>>, String> {
+fn fund_detail(state: &str) -> Result<Option<FundDetail<'_>>, String> {
     let root = json::root(state).map_err(|breach| breach.to_string())?;
     let Some(state) = root.record::<State<'_>>()? else {
         return Ok(None);
     };
     let mut field = state.fund_detail;
-    // The detail itself, or inside `body` or `data`.
+    // The detail itself, or inside `body`, `data` or `b`.
     for _ in 0..3 {
         let Some(detail) = field.record::<FundDetail<'_>>()? else {
             return Ok(None);
@@ -102,11 +142,10 @@ pub fn fund_detail(state: &str) -> Result<Option<FundDetail<'_>>, String> {
         if detail.fund_code.is_present() {
             return Ok(Some(detail));
         }
-        field = if detail.body.is_present() {
-            detail.body
-        } else {
-            detail.data
-        };
+        field = [detail.body, detail.data, detail.b]
+            .into_iter()
+            .find(|inner| inner.is_present())
+            .unwrap_or_default();
     }
     Ok(None)
 }
@@ -127,12 +166,49 @@ mod tests {
     fn the_detail_is_found_and_survives_nan() {
         let html = "<script id='serverApp-state' type='application/json'>{&q;fund-detail&q;:{&q;fundCode&q;:&q;A&a;B&q;,&q;NAV&q;:NaN,&q;bidPrice&q;:10.10}}</script>";
         let page = HtmlPage::parse(html.as_bytes()).expect("UTF-8");
-        let state = embedded_state(&page).expect("a state");
-        let detail = fund_detail(&state).expect("JSON").expect("a detail");
+        let states = embedded_states(&page);
+        let detail = fund_detail_of(&states).expect("JSON").expect("a detail");
         assert_eq!(detail.fund_code.text(), Ok(Some("A&B".to_owned())));
         assert_eq!(detail.nav.number(), Ok(None));
         assert_eq!(detail.bid_price.raw(), "10.10");
         assert!(fund_detail("{").is_err());
         assert!(fund_detail("{}").is_ok_and(|detail| detail.is_none()));
+    }
+
+    /// The bid of the page's state, or why there is none.
+    fn bid(scripts: &str) -> Result<Option<String>, String> {
+        let page = HtmlPage::parse(scripts.as_bytes()).expect("UTF-8");
+        let states = embedded_states(&page);
+        let detail = fund_detail_of(&states)?;
+        Ok(detail.map(|detail| detail.bid_price.raw().to_owned()))
+    }
+
+    #[test]
+    fn either_state_is_read_wherever_it_is_on_the_page() {
+        let old = "<script id='serverApp-state'>{&q;fund-detail&q;:{&q;fundCode&q;:&q;A&q;,&q;bidPrice&q;:1}}</script>";
+        let new = r#"<script id="ng-state" type="application/json">{"fund-detail":{"fundCode":"A\u003C&q;","bidPrice":2,"NAV":NaN}}</script>"#;
+        let nested =
+            r#"<script id="ng-state">{"fund-detail":{"b":{"fundCode":"A","bidPrice":3}}}</script>"#;
+        let plain_in_old = r#"<script id="serverApp-state">{"fund-detail":{"fundCode":"A","bidPrice":4}}</script>"#;
+        let no_json = "<script id='ng-state'>window.state = 1</script>";
+        let no_detail = "<script id='ng-state'>{\"other\":1}</script>";
+        let in_head = |script: &str| format!("<html><head>{script}</head><body></body></html>");
+        for (page, expected) in [
+            (old.to_owned(), "1"),
+            (new.to_owned(), "2"),
+            (nested.to_owned(), "3"),
+            (plain_in_old.to_owned(), "4"),
+            (in_head(new), "2"),
+            (format!("{no_json}{new}"), "2"),
+            (format!("{new}{no_json}"), "2"),
+            (format!("{no_detail}{old}"), "1"),
+            (format!("<div id='ng-state'>{{</div>{new}"), "2"),
+            // Both: the first one.
+            (format!("{new}{old}"), "2"),
+        ] {
+            assert_eq!(bid(&page), Ok(Some(expected.to_owned())), "{page}");
+        }
+        assert_eq!(bid(no_detail), Ok(None));
+        assert!(bid(no_json).is_err());
     }
 }
