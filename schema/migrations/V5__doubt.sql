@@ -36,7 +36,7 @@ CREATE TABLE runner.breach (
 );
 COMMENT ON TABLE runner.breach IS 'Changes of a whole market at one stroke that were not believed';
 COMMENT ON COLUMN runner.breach.kind IS
-    'absent, settled, equal, zeroed, names, codes, status, renamed, without_news, all_absent, all_zero';
+    'absent, settled, equal, zeroed, names, codes, shortened, status, renamed, without_news, all_absent, all_zero';
 COMMENT ON COLUMN runner.breach.asked IS 'funds that were asked for on this page in the cycle';
 COMMENT ON COLUMN runner.breach.affected IS 'funds whose answer shows the change';
 COMMENT ON COLUMN runner.breach.usual_permille IS

@@ -36,6 +36,8 @@ pub enum DoubtKind {
     Names,
     /// ISIN or Bloomberg codes are replaced.
     Codes,
+    /// The whole history is answered with less than is known of it.
+    Shortened,
     /// The list calls active funds inactive, or inactive funds active.
     Status,
     /// The list shows known funds under other codes.
@@ -50,13 +52,14 @@ pub enum DoubtKind {
 
 impl DoubtKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Absent,
         Self::Settled,
         Self::Equal,
         Self::Zeroed,
         Self::Names,
         Self::Codes,
+        Self::Shortened,
         Self::Status,
         Self::Renamed,
         Self::WithoutNews,
@@ -74,6 +77,7 @@ impl DoubtKind {
             Self::Zeroed => "zeroed",
             Self::Names => "names",
             Self::Codes => "codes",
+            Self::Shortened => "shortened",
             Self::Status => "status",
             Self::Renamed => "renamed",
             Self::WithoutNews => "without_news",
@@ -98,6 +102,7 @@ impl DoubtKind {
             Self::Zeroed => "have every figure replaced by 0",
             Self::Names => "have their name, AMC or inception date replaced",
             Self::Codes => "have their ISIN or Bloomberg code replaced",
+            Self::Shortened => "are answered with a part of their whole history",
             Self::Status => "have their status changed",
             Self::Renamed => "have another code",
             Self::WithoutNews => {
@@ -122,7 +127,7 @@ pub struct DoubtLimits {
     pub min_funds: u32,
     /// Percent of the funds asked, for [`DoubtKind::Absent`].
     pub absent_percent: u8,
-    /// Percent, for [`DoubtKind::Settled`] and [`DoubtKind::Equal`].
+    /// Percent, for [`DoubtKind::Settled`], [`DoubtKind::Equal`] and [`DoubtKind::Shortened`].
     pub settled_percent: u8,
     /// Percent, for [`DoubtKind::Zeroed`].
     pub zeroed_percent: u8,
@@ -147,7 +152,7 @@ impl DoubtLimits {
     const fn percent(&self, kind: DoubtKind) -> u64 {
         let percent = match kind {
             DoubtKind::Absent => self.absent_percent,
-            DoubtKind::Settled | DoubtKind::Equal => self.settled_percent,
+            DoubtKind::Settled | DoubtKind::Equal | DoubtKind::Shortened => self.settled_percent,
             DoubtKind::Zeroed => self.zeroed_percent,
             DoubtKind::Names | DoubtKind::Codes | DoubtKind::Renamed => self.identity_percent,
             DoubtKind::Status => self.status_percent,

@@ -43,6 +43,20 @@ pub fn reaches_back(reach: &Reach) -> bool {
     known.into_iter().flatten().any(|known| first_day <= known)
 }
 
+/// Whether the answer has lost days: it begins later than what is known, or it is a month of a fund that is years old. A
+/// site whose data begin later than a fund has lost none.
+#[must_use]
+pub fn is_shortened(reach: &Reach) -> bool {
+    let known = [reach.oldest_known, reach.first_day_before];
+    let Some(first_day) = reach.first_day else {
+        return known != [None, None];
+    };
+    let is_short = (reach.cycle_date - first_day).get_days() <= SHORT_DAYS;
+    !reaches_back(reach)
+        && (known.into_iter().flatten().any(|known| first_day > known)
+            || (is_short && reach.inception.is_some()))
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;

@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::doubt::{DoubtKind, Evidence, Share, Verdict};
-use crate::{FundCode, SourceName};
+use crate::{FundCode, SourceName, TaskId};
 
 use super::connection::{Queries, Transaction};
 use super::cycles::Cycle;
@@ -241,6 +241,35 @@ async fn record_evidence(
             &codes,
             &evidence,
         ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Lets tasks wait for the judgement of the round without a part of their answer.
+pub(super) async fn wait_for_the_round(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    kind: DoubtKind,
+    waiting: &[(&TaskId, Evidence)],
+) -> Result<(), StoreError> {
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let sources: Vec<&str> = waiting.iter().map(|(id, _)| id.source.as_str()).collect();
+    let pages: Vec<&str> = waiting.iter().map(|(id, _)| id.page.as_str()).collect();
+    let keys: Vec<&str> = waiting.iter().map(|(id, _)| id.key.as_str()).collect();
+    let evidence: Vec<serde_json::Value> = waiting
+        .iter()
+        .map(|(_, evidence)| serde_json::json!(evidence))
+        .collect();
+    tx.execute(
+        "INSERT INTO runner.doubt (cycle_id, source, page, key, fund_code, kind, evidence)
+         SELECT $1::bigint, new.source, new.page, new.key, new.key, $2, new.evidence
+         FROM unnest($3::text[], $4::text[], $5::text[], $6::jsonb[]) AS new (source, page, key, evidence)
+         ON CONFLICT (cycle_id, source, page, key, fund_code, kind) DO UPDATE SET
+             evidence = EXCLUDED.evidence, breach_id = NULL",
+        &[&cycle.id, &kind.as_str(), &sources, &pages, &keys, &evidence],
     )
     .await?;
     Ok(())

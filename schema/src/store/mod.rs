@@ -49,8 +49,8 @@ mod unreported;
 mod whole_histories;
 mod writer;
 
-pub use age::{FundBehind, FundRhythm, FundsBehind};
 pub use address::{AddressProblem, Authorities, DatabaseAddress, TlsMode, TlsSettings};
+pub use age::{FundBehind, FundRhythm, FundsBehind};
 pub use cycles::{Cycle, CycleKind, CycleRequest, ScheduleFacts, Scope};
 pub use daily::LOOK_BACK_DAYS;
 pub use disagreements::Disagreement;

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
+use crate::doubt::{DoubtKind, Evidence};
 use crate::task::WholeHistory;
 use crate::whole_history::{Reach, reaches_back};
 use crate::{Dataset, Outcome, Reject, TaskAnswer, TaskId};
 
 use super::connection::{Queries as _, Transaction};
 use super::cycles::Cycle;
+use super::doubts;
 use super::error::StoreError;
 use super::tasks;
 
@@ -66,8 +68,8 @@ pub(super) async fn read<'batch>(
     Ok(known)
 }
 
-/// Records how far they reach. A history that does not reach back is neither ticked off nor remembered, and where it begins
-/// later than before, that is noted. To be called after the tasks were acknowledged.
+/// Records how far they reach. One that does not reach back by what is known now waits for the end of the round: by then the
+/// funds' own pages have told when they began. To be called after the tasks were acknowledged.
 pub(super) async fn record(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -78,35 +80,84 @@ pub(super) async fn record(
     }
     let (mut sources, mut pages, mut keys) = (Vec::new(), Vec::new(), Vec::new());
     let mut first_days: Vec<Option<Date>> = Vec::new();
-    let mut whole = Vec::new();
-    let mut notes = Vec::new();
+    let mut waiting = Vec::new();
     for (id, (history, reach)) in known {
-        let reaches = reaches_back(reach);
         sources.push(id.source.as_str());
         pages.push(id.page.as_str());
         keys.push(id.key.as_str());
         first_days.push(history.first_day);
-        whole.push(reaches);
-        if !reaches && reach.first_day_before != history.first_day {
-            notes.push((*id, note(id, reach)));
+        if !reaches_back(reach) {
+            waiting.push((*id, evidence(reach)));
         }
     }
     tx.execute(
         "UPDATE runner.task t SET
              whole_since = CASE WHEN t.whole_since IS NOT NULL AND t.whole_first_day IS NOT DISTINCT FROM a.first_day
-                 THEN t.whole_since ELSE $6::date END,
-             whole_first_day = a.first_day,
-             extents = CASE WHEN a.whole OR t.extent IS NULL THEN t.extents ELSE t.extents - t.extent END,
-             payload_hash = CASE WHEN a.whole THEN t.payload_hash END,
-             parser_version = CASE WHEN a.whole THEN t.parser_version END,
-             beginning_bytes = CASE WHEN a.whole THEN t.beginning_bytes END,
-             beginning_hash = CASE WHEN a.whole THEN t.beginning_hash END,
-             beginning_until = CASE WHEN a.whole THEN t.beginning_until END
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::bool[])
-              AS a (source, page, key, first_day, whole)
+                 THEN t.whole_since ELSE $5::date END,
+             whole_first_day = a.first_day
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::date[]) AS a (source, page, key, first_day)
          WHERE t.source = a.source AND t.page = a.page AND t.key = a.key
-           AND (NOT a.whole OR t.whole_since IS NULL OR t.whole_first_day IS DISTINCT FROM a.first_day)",
-        &[&sources, &pages, &keys, &first_days, &whole, &cycle.cycle_date],
+           AND (t.whole_since IS NULL OR t.whole_first_day IS DISTINCT FROM a.first_day)",
+        &[&sources, &pages, &keys, &first_days, &cycle.cycle_date],
+    )
+    .await?;
+    doubts::wait_for_the_round(tx, cycle, DoubtKind::Shortened, &waiting).await
+}
+
+const FIRST_DAY: &str = "first_day";
+const OLDEST_KNOWN: &str = "oldest_known";
+const FIRST_DAY_BEFORE: &str = "first_day_before";
+
+fn evidence(reach: &Reach) -> Evidence {
+    [
+        (FIRST_DAY, reach.first_day),
+        (OLDEST_KNOWN, reach.oldest_known),
+        (FIRST_DAY_BEFORE, reach.first_day_before),
+    ]
+    .into_iter()
+    .filter_map(|(name, day)| Some((name.to_owned(), day?.to_string())))
+    .collect()
+}
+
+/// What is known of a history that waited, with the inception as it is known now.
+pub(super) fn reach_of(evidence: &Evidence, inception: Option<Date>, cycle_date: Date) -> Reach {
+    let day = |name: &str| evidence.get(name).and_then(|day| day.parse().ok());
+    Reach {
+        first_day: day(FIRST_DAY),
+        inception,
+        oldest_known: day(OLDEST_KNOWN),
+        first_day_before: day(FIRST_DAY_BEFORE),
+        cycle_date,
+    }
+}
+
+/// Histories that do not reach back are neither ticked off nor remembered: the next cycle asks for all of them again. Where
+/// one begins later than before, that is noted.
+pub(super) async fn untick(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    histories: &[(TaskId, Reach)],
+) -> Result<(), StoreError> {
+    if histories.is_empty() {
+        return Ok(());
+    }
+    let (mut sources, mut pages, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    let mut notes = Vec::new();
+    for (id, reach) in histories {
+        sources.push(id.source.as_str());
+        pages.push(id.page.as_str());
+        keys.push(id.key.as_str());
+        if reach.first_day_before != reach.first_day {
+            notes.push((id, note(id, reach)));
+        }
+    }
+    tx.execute(
+        "UPDATE runner.task t SET
+             extents = CASE WHEN t.extent IS NULL THEN t.extents ELSE t.extents - t.extent END,
+             payload_hash = NULL, parser_version = NULL, beginning_bytes = NULL, beginning_hash = NULL, beginning_until = NULL
+         FROM unnest($1::text[], $2::text[], $3::text[]) AS a (source, page, key)
+         WHERE t.source = a.source AND t.page = a.page AND t.key = a.key",
+        &[&sources, &pages, &keys],
     )
     .await?;
     let notes: Vec<(&TaskId, &Reject)> = notes.iter().map(|(id, note)| (*id, note)).collect();

@@ -6,8 +6,8 @@
 
 mod acknowledgement;
 mod adoption;
-mod credible;
 mod altered_database;
+mod credible;
 mod cycles;
 mod daily;
 mod doubts;

@@ -399,9 +399,13 @@ mod tests {
         let context = ReadContext {
             cycle_date: jiff::civil::date(2026, 10, 15),
         };
-        let marked = |take: &dyn Fn(&mut Findings, Result<Option<StatedDate>, String>), text: &str| {
+        let marked = |take: &dyn Fn(&mut Findings, Result<Option<StatedDate>, String>),
+                      text: &str| {
             let mut findings = Findings::of_market(SourceName::Finnomena, String::new(), &context);
-            take(&mut findings, thai_date::read(text).map_err(|error| error.to_string()));
+            take(
+                &mut findings,
+                thai_date::read(text).map_err(|error| error.to_string()),
+            );
             match findings.said() {
                 Reading::Said {
                     refused_by_cycle_date,

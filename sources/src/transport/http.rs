@@ -12,7 +12,6 @@ use reqwest::header::{
 use url::Url;
 
 use super::content_coding::{self, Codings, Undecodable};
-use super::host::HostKey;
 use super::proxy::{Proxies, ProxyServer};
 use super::retry_after;
 use super::site_clock::SiteClocks;

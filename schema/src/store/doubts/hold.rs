@@ -198,6 +198,7 @@ impl TaskAnswer {
             rejects: Vec::new(),
             payload: self.payload,
             beginning: self.beginning,
+            whole_history: None,
             attempts: self.attempts,
         }
     }

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::civil::Date;
+
 use crate::doubt::{DoubtKind, DoubtLimits, Share, judge};
-use crate::{SourceName, TaskAnswer};
+use crate::whole_history::{Reach, is_shortened, reaches_back};
+use crate::{SourceName, TaskAnswer, TaskId};
 
 use super::super::connection::{Queries as _, Transaction};
 use super::super::cycles::Cycle;
@@ -13,6 +16,7 @@ use super::super::error::StoreError;
 use super::super::report::BatchReport;
 use super::super::tasks;
 use super::super::transaction::{Examination, count_refused, write_answers};
+use super::super::whole_histories;
 use super::{
     Affected, Subject, mark_accepted, read_accepted, record_breach, record_evidence, record_share,
     repetition, second_source, usual_permille,
@@ -26,9 +30,11 @@ pub(in super::super) async fn judge_round(
 ) -> Result<(), StoreError> {
     let asked = read_asked(tx, cycle).await?;
     let mut affected = read_waiting(tx, cycle).await?;
+    let histories = settle_histories(tx, cycle, &mut affected).await?;
     find_all_absent(tx, cycle, &asked, &mut affected).await?;
     find_equal(tx, cycle, &asked, &mut affected).await?;
     if affected.is_empty() {
+        whole_histories::untick(tx, cycle, &histories).await?;
         return end_breaches(tx, cycle).await;
     }
     let accepted = read_accepted(tx, cycle).await?;
@@ -78,6 +84,7 @@ pub(in super::super) async fn judge_round(
         }
     }
     apply_believed(tx, cycle, &refused).await?;
+    whole_histories::untick(tx, cycle, &histories).await?;
     end_breaches(tx, cycle).await
 }
 
@@ -149,6 +156,64 @@ async fn read_waiting(
         });
     }
     Ok(waiting)
+}
+
+/// Decides which of the whole histories that waited reach back, now that the inceptions are known. Returns those that do not;
+/// of them, those that have lost days stay among the affected.
+async fn settle_histories(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    affected: &mut BTreeMap<Subject, Vec<Affected>>,
+) -> Result<Vec<(TaskId, Reach)>, StoreError> {
+    let mut short = Vec::new();
+    for (subject, funds) in affected.iter_mut() {
+        if subject.kind != DoubtKind::Shortened {
+            continue;
+        }
+        let codes: Vec<&str> = funds.iter().map(|fund| fund.fund_code.as_str()).collect();
+        let rows = tx
+            .query(
+                "SELECT fund_code, inception_date FROM public.funds_master_info WHERE fund_code = ANY($1)",
+                &[&codes],
+            )
+            .await?;
+        let mut inceptions: BTreeMap<String, Option<Date>> = BTreeMap::new();
+        for row in rows {
+            inceptions.insert(row.try_get(0)?, row.try_get(1)?);
+        }
+        let mut settled = Vec::new();
+        funds.retain(|fund| {
+            let inception = inceptions.get(&fund.fund_code).copied().flatten();
+            let reach = whole_histories::reach_of(&fund.evidence, inception, cycle.cycle_date);
+            if !reaches_back(&reach) {
+                let id = TaskId {
+                    source: subject.source,
+                    page: subject.page.clone(),
+                    key: fund.key.clone(),
+                };
+                short.push((id, reach));
+            }
+            let has_lost_days = is_shortened(&reach);
+            if !has_lost_days {
+                settled.push(fund.key.clone());
+            }
+            has_lost_days
+        });
+        tx.execute(
+            "DELETE FROM runner.doubt
+             WHERE cycle_id = $1 AND source = $2 AND page = $3 AND kind = $4 AND breach_id IS NULL AND key = ANY($5)",
+            &[
+                &cycle.id,
+                &subject.source.as_str(),
+                &subject.page,
+                &subject.kind.as_str(),
+                &settled,
+            ],
+        )
+        .await?;
+    }
+    affected.retain(|_, funds| !funds.is_empty());
+    Ok(short)
 }
 
 /// Pages of which no value was ever known: are all funds absent?
@@ -332,6 +397,12 @@ async fn apply_believed(
     cycle: &Cycle,
     refused: &BTreeSet<(SourceName, String, String)>,
 ) -> Result<(), StoreError> {
+    // Of a history that has lost days nothing waits but the judgement.
+    tx.execute(
+        "DELETE FROM runner.doubt WHERE cycle_id = $1 AND breach_id IS NULL AND kind = $2",
+        &[&cycle.id, &DoubtKind::Shortened.as_str()],
+    )
+    .await?;
     loop {
         let rows = tx
             .query(

@@ -34,7 +34,11 @@ pub(super) async fn confirms(
         DoubtKind::Status | DoubtKind::Renamed => {
             not_listed_elsewhere(tx, cycle, subject, &codes).await?
         }
-        DoubtKind::Equal | DoubtKind::WithoutNews | DoubtKind::AllAbsent | DoubtKind::AllZero => 0,
+        DoubtKind::Equal
+        | DoubtKind::Shortened
+        | DoubtKind::WithoutNews
+        | DoubtKind::AllAbsent
+        | DoubtKind::AllZero => 0,
     };
     Ok(confirmed > 0 && confirmed * 2 >= looked_up.len())
 }
