@@ -212,7 +212,7 @@ fn read_as(site: &dyn Site, tasks: &[PlannedTask], body: &[u8], via: Via) {
     let readings = site.read(page, tasks, &answer, &CONTEXT);
     assert_eq!(readings.len(), tasks.len(), "one reading for each task");
     let mut tally = ContractTally::default();
-    for reading in &readings {
+    for (task, reading) in tasks.iter().zip(&readings) {
         holds::reading(site.name(), reading);
         if let Reading::Said {
             observations,
@@ -220,7 +220,7 @@ fn read_as(site: &dyn Site, tasks: &[PlannedTask], body: &[u8], via: Via) {
             ..
         } = reading
         {
-            tally.page_read(page.name, observations, rejects);
+            tally.page_read(page.name, &task.id.key, observations, rejects);
             tally
                 .breached_dataset()
                 .iter()

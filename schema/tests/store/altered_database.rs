@@ -432,7 +432,7 @@ async fn settings_of_the_database_do_not_weaken_the_writer() {
         assert_eq!(row.get::<_, &str>(0), expected, "{name}");
     }
     let reader = schema::store::Reader::new(&database, 1).unwrap();
-    reader.status().await.unwrap();
+    reader.status(None).await.unwrap();
 }
 
 /// O9: a database that cannot hold Thai text is refused with the line that makes one that can.
