@@ -283,7 +283,7 @@ fn url_pairs(query: &str) -> Result<Pairs, AddressProblem> {
     let decode = |text: &str| {
         percent_decode_str(text)
             .decode_utf8()
-            .map(|text| text.into_owned())
+            .map(std::borrow::Cow::into_owned)
             .map_err(|_| AddressProblem::Unreadable)
     };
     query

@@ -197,7 +197,8 @@ mod tests {
     /// O9: whatever is missing is named with the line that gives it.
     #[test]
     fn each_missing_right_is_named_with_its_grant() {
-        let cases: [(fn(&mut Facts), &str); 8] = [
+        type Change = fn(&mut Facts);
+        let cases: [(Change, &str); 8] = [
             (
                 |f| f.encoding = "LATIN1".into(),
                 "CREATE DATABASE funds_db_utf8 ENCODING 'UTF8' TEMPLATE template0",
@@ -213,7 +214,7 @@ mod tests {
             (
                 |f| {
                     f.may_create_schemas = false;
-                    f.role = "Fund Runner".into()
+                    f.role = "Fund Runner".into();
                 },
                 "GRANT CREATE ON DATABASE funds_db TO \"Fund Runner\";",
             ),
@@ -232,7 +233,7 @@ mod tests {
             (
                 |f| {
                     f.migrates = false;
-                    f.closed_tables = vec!["public.funds_fee".into(), "runner.task".into()]
+                    f.closed_tables = vec!["public.funds_fee".into(), "runner.task".into()];
                 },
                 "GRANT SELECT, INSERT, UPDATE, DELETE ON public.funds_fee, runner.task TO runner;",
             ),
