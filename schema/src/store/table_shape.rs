@@ -23,6 +23,8 @@ struct ColumnShape {
 struct Shape {
     columns: Vec<ColumnShape>,
     key: Vec<String>,
+    /// The columns of each unique index, sorted.
+    unique: Vec<Vec<String>>,
     /// Columns that must have a value and have no default.
     demanded: Vec<String>,
 }
@@ -44,6 +46,16 @@ const READ: &str = "
     WHERE c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
       AND (n.nspname || '.' || c.relname) = ANY($1)
     ORDER BY 1, a.attnum";
+
+/// One line a unique index that an upsert can use: table, columns in order of their names.
+const READ_UNIQUE: &str = "
+    SELECT n.nspname || '.' || c.relname,
+           ARRAY(SELECT a.attname::text FROM pg_attribute a
+                 WHERE a.attrelid = c.oid AND a.attnum = ANY((i.indkey::smallint[])[0:i.indnkeyatts - 1])
+                 ORDER BY a.attname::text COLLATE \"C\")
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
+      AND (n.nspname || '.' || c.relname) = ANY($1)";
 
 impl TableShape {
     /// The tables that this version needs.
@@ -75,6 +87,12 @@ impl TableShape {
             let (table, column, sql_type): (&str, &str, &str) =
                 (row.try_get(0)?, row.try_get(1)?, row.try_get(4)?);
             shape.add(table, column, row.try_get(2)?, row.try_get(3)?, sql_type);
+        }
+        for row in client.query(READ_UNIQUE, &[&tables]).await? {
+            let (table, columns): (&str, Vec<String>) = (row.try_get(0)?, row.try_get(1)?);
+            if let Some(shape) = shape.0.get_mut(table) {
+                shape.unique.push(columns);
+            }
         }
         Ok(shape)
     }
@@ -175,17 +193,16 @@ fn compare(table: &str, wanted: &Shape, is: &Shape, differences: &mut Vec<String
             "the column {name} of {table} is not the runner's, has no default and must not be NULL, so no row can be added: ALTER TABLE {table} ALTER COLUMN {name} DROP NOT NULL"
         ));
     }
-    // In another order the same columns are as unique.
-    let (mut expected, mut found) = (wanted.key.clone(), is.key.clone());
+    // Upserts need a unique index over the key's columns, in any order; adopted tables keep a primary key of their own.
+    let mut expected = wanted.key.clone();
     expected.sort();
-    found.sort();
-    if expected != found {
+    if !expected.is_empty() && !is.unique.contains(&expected) {
         let key = wanted.key.join(", ");
         differences.push(if is.key.is_empty() {
             format!("{table} has no primary key, expected ({key}): ALTER TABLE {table} ADD PRIMARY KEY ({key})")
         } else {
             format!(
-                "the primary key of {table} is ({}), expected ({key}): drop it, then ALTER TABLE {table} ADD PRIMARY KEY ({key})",
+                "{table} has the primary key ({}) and no unique index over ({key}): ALTER TABLE {table} ADD UNIQUE ({key})",
                 is.key.join(", ")
             )
         });

@@ -32,7 +32,7 @@ fn answers(amount: &str, nav: &str) -> Vec<TaskAnswer> {
         days(
             "A",
             FINNOMENA,
-            &[(1, [nav, "", "", ""]), (2, ["10.6", "", "", ""])],
+            &[(13, [nav, "", "", ""]), (14, ["10.6", "", "", ""])],
         ),
     ]
 }
@@ -301,6 +301,17 @@ async fn a_further_column_is_refused_only_where_rows_cannot_leave_it_out() {
             false,
         ),
         ("CREATE TABLE public.mine (a int)", true),
+        // A unique index over the key's columns serves as well: adopted tables keep their own primary key.
+        (
+            "ALTER TABLE public.funds_holding DROP CONSTRAINT funds_holding_pkey, ADD COLUMN id serial PRIMARY KEY,
+                 ADD UNIQUE (fund_code, source, holding_type, row_no)",
+            true,
+        ),
+        (
+            "ALTER TABLE public.funds_holding DROP CONSTRAINT funds_holding_pkey, ADD COLUMN id serial PRIMARY KEY,
+                 ADD UNIQUE (fund_code, source, row_no)",
+            false,
+        ),
     ] {
         let world = World::new().await;
         drop(world.writer);
