@@ -178,7 +178,7 @@ fn zeroed_fields(
 fn zero_from_the_first_day(said: &BTreeMap<Date, Values>) -> Option<DaysDoubt> {
     let at = DayField::Aum as usize;
     let mut figures = said.values().filter_map(|values| values[at]);
-    if said.len() < ZERO_DAYS || !figures.all(|aum| aum.is_zero()) {
+    if said.len() < ZERO_DAYS || !figures.all(Number::is_zero) {
         return None;
     }
     let waiting: BTreeMap<Date, Values> = said

@@ -117,10 +117,11 @@ async fn same_fields_elsewhere(
 fn says_all(fields: &serde_json::Value, evidence: &Evidence) -> bool {
     !evidence.is_empty()
         && evidence.iter().all(|(field, value)| {
-            fields.get(field).is_some_and(|said| match said {
-                serde_json::Value::String(text) => text == value,
-                other => other.to_string() == *value,
-            })
+            let said = fields.get(field).map(|said| match said {
+                serde_json::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            });
+            said.as_ref() == Some(value)
         })
 }
 
