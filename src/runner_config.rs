@@ -29,7 +29,7 @@ pub struct RunnerConfig {
     pub supervision: SupervisionConfig,
     /// The sizes of the three run modes.
     pub modes: ModesConfig,
-    /// Who the sites can write to: an e-mail address or a web address; `None`: `operator@<host name>`.
+    /// Who the sites can write to: an e-mail address or a web address; `None`: no contact is sent.
     pub user_agent_contact: Option<String>,
     /// How much is kept on disk, and for how long.
     pub retention: RetentionConfig,
