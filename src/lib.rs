@@ -10,6 +10,7 @@ pub mod cycle_report;
 pub mod descriptors;
 pub mod embedded_postgres;
 pub mod output;
+pub mod program;
 pub mod progress;
 pub mod psql;
 pub mod run;

@@ -404,9 +404,12 @@ const MOST_CONTROLS: usize = 50;
 const LEAST_CONTROLS: usize = 20;
 
 /// How many funds of a market of this size are asked for themselves whatever the pages about many funds report: 2 %, at
-/// least 20, at most 50.
+/// least 20, at most 50; none in a market with fewer funds, where nothing is doubted.
 #[must_use]
 pub fn control_funds(active: usize) -> usize {
+    if active < LEAST_CONTROLS {
+        return 0;
+    }
     (active / 50).clamp(LEAST_CONTROLS, MOST_CONTROLS)
 }
 

@@ -17,7 +17,7 @@ pub struct Reach {
     pub first_day: Option<Date>,
     /// The fund's first day, as sources report it.
     pub inception: Option<Date>,
-    /// The oldest day of the series before the answer was loaded.
+    /// The oldest day that the same source reported before the answer.
     pub oldest_known: Option<Date>,
     /// The first day of the whole answer before this one.
     pub first_day_before: Option<Date>,
@@ -25,7 +25,8 @@ pub struct Reach {
     pub cycle_date: Date,
 }
 
-/// Whether the answer reaches back to the inception, to the oldest day known, or to where the answer before began.
+/// Whether the answer reaches back to the inception, to the oldest day known, or to where the answer before began. A first
+/// answer that is longer than the shortest range is whole: a site's data may begin later than the fund.
 #[must_use]
 pub fn reaches_back(reach: &Reach) -> bool {
     let known = [reach.oldest_known, reach.first_day_before];
@@ -36,25 +37,32 @@ pub fn reaches_back(reach: &Reach) -> bool {
         if (first_day - inception).get_days() <= FIRST_NAV_AFTER_DAYS {
             return true;
         }
-        if (reach.cycle_date - first_day).get_days() <= SHORT_DAYS {
+        if is_short(reach) {
             return false;
         }
     }
-    known.into_iter().flatten().any(|known| first_day <= known)
+    known == [None, None] || known.into_iter().flatten().any(|known| first_day <= known)
 }
 
-/// Whether the answer has lost days: it begins later than what is known, or it is a month of a fund that is years old. A
-/// site whose data begin later than a fund has lost none.
+/// Whether the answer is no longer than the shortest range that a site offers.
+#[must_use]
+pub fn is_short(reach: &Reach) -> bool {
+    reach
+        .first_day
+        .is_some_and(|first_day| (reach.cycle_date - first_day).get_days() <= SHORT_DAYS)
+}
+
+/// Whether the answer has lost days: it begins later than what its source reported before.
 #[must_use]
 pub fn is_shortened(reach: &Reach) -> bool {
-    let known = [reach.oldest_known, reach.first_day_before];
-    let Some(first_day) = reach.first_day else {
-        return known != [None, None];
-    };
-    let is_short = (reach.cycle_date - first_day).get_days() <= SHORT_DAYS;
+    let mut known = [reach.oldest_known, reach.first_day_before]
+        .into_iter()
+        .flatten();
     !reaches_back(reach)
-        && (known.into_iter().flatten().any(|known| first_day > known)
-            || (is_short && reach.inception.is_some()))
+        && match reach.first_day {
+            Some(first_day) => known.any(|known| first_day > known),
+            None => known.next().is_some(),
+        }
 }
 
 #[cfg(test)]
@@ -75,7 +83,7 @@ mod tests {
             (old, Some(date(2010, 4, 20)), None, None, true),
             (month, month, None, None, true),
             (month, old, None, None, false),
-            (year, old, None, None, false),
+            (year, old, None, None, true),
             // The site has no older days: it says so twice.
             (year, old, year, year, true),
             (year, old, None, year, true),
@@ -83,7 +91,7 @@ mod tests {
             // A month is what the shortest range brings, however often.
             (month, old, month, month, false),
             // Where no inception is known, what is known of the series decides.
-            (month, None, None, None, false),
+            (month, None, None, None, true),
             (month, None, month, None, true),
             (month, None, old, None, false),
             (old, None, month, None, true),

@@ -5,7 +5,7 @@ use replica::{MassChange, MassKind, Site};
 
 use super::living_market::LivingMarket;
 
-const BEGINS: Date = date(2026, 11, 30);
+const BEGINS: Date = date(2026, 8, 31);
 const SHARPE: &str = "SELECT count(*) FROM funds_statistics WHERE sharpe_ratio <> 0";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,11 +11,11 @@ use crate::world::SevenTables;
 
 const ACTIVE: usize = 90;
 const SEED: u64 = 5;
-const BEGINS: Date = date(2026, 11, 24);
+const BEGINS: Date = date(2026, 8, 25);
 /// The cycle of the day after is daily, and there are new NAVs.
-const BEFORE_A_DAILY_CYCLE: Date = date(2026, 11, 26);
+const BEFORE_A_DAILY_CYCLE: Date = date(2026, 8, 27);
 /// The cycle of the day after is the month's first, and there are new NAVs.
-const BEFORE_A_MONTHLY_CYCLE: Date = date(2026, 11, 30);
+const BEFORE_A_MONTHLY_CYCLE: Date = date(2026, 8, 31);
 
 /// Problems of one kind that are shown of a case.
 const SHOWN: usize = 3;

@@ -475,6 +475,7 @@ fn the_same_change_agrees_in_all_that_both_report() {
 
 #[test]
 fn a_control_sample_is_a_fiftieth_of_the_market_within_bounds() {
+    assert_eq!(control_funds(19), 0);
     assert_eq!(control_funds(60), 20);
     assert_eq!(control_funds(2_200), 44);
     assert_eq!(control_funds(100_000), 50);

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 
 use crate::doubt::{DoubtKind, Evidence};
 use crate::task::WholeHistory;
-use crate::whole_history::{Reach, reaches_back};
+use crate::whole_history::{Reach, is_short, reaches_back};
 use crate::{Dataset, Outcome, Reject, TaskAnswer, TaskId};
 
 use super::connection::{Queries as _, Transaction};
@@ -36,16 +36,19 @@ pub(super) async fn read<'batch>(
     let sources: Vec<&str> = whole.iter().map(|(id, _)| id.source.as_str()).collect();
     let pages: Vec<&str> = whole.iter().map(|(id, _)| id.page.as_str()).collect();
     let keys: Vec<&str> = whole.iter().map(|(id, _)| id.key.as_str()).collect();
+    let bits: Vec<i16> = whole.iter().map(|(id, _)| id.source.bit()).collect();
     let rows = tx
         .query(
             "SELECT asked.place, m.inception_date, oldest.nav_date, t.whole_first_day
-             FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS asked (source, page, key, place)
+             FROM unnest($1::text[], $2::text[], $3::text[], $4::smallint[]) WITH ORDINALITY
+                 AS asked (source, page, key, bit, place)
              LEFT JOIN runner.task t ON t.source = asked.source AND t.page = asked.page AND t.key = asked.key
              LEFT JOIN public.funds_master_info m ON m.fund_code = asked.key
              LEFT JOIN LATERAL (
                  SELECT d.nav_date FROM public.funds_daily d
-                 WHERE d.fund_code = asked.key AND d.nav_value IS NOT NULL ORDER BY d.nav_date LIMIT 1) oldest ON true",
-            &[&sources, &pages, &keys],
+                 WHERE d.fund_code = asked.key AND d.nav_value IS NOT NULL AND d.nav_said_by & asked.bit <> 0
+                 ORDER BY d.nav_date LIMIT 1) oldest ON true",
+            &[&sources, &pages, &keys, &bits],
         )
         .await?;
     for row in rows {
@@ -86,7 +89,7 @@ pub(super) async fn record(
         pages.push(id.page.as_str());
         keys.push(id.key.as_str());
         first_days.push(history.first_day);
-        if !reaches_back(reach) {
+        if is_short(reach) || !reaches_back(reach) {
             waiting.push((*id, evidence(reach)));
         }
     }

@@ -254,14 +254,24 @@ pub async fn until_gone(client: &mut TcpStream) {
     while client.read(&mut bytes).await.is_ok_and(|read| read > 0) {}
 }
 
-/// The first message, which has no kind.
+/// The code of a request for TLS, in the place of a protocol version.
+const SSL_REQUEST: u32 = 80_877_103;
+/// The server does not speak TLS.
+const NO_TLS: &[u8] = b"N";
+
+/// The first message, which has no kind. A request for TLS before it is refused.
 pub async fn read_startup(client: &mut TcpStream) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; 4];
-    client.read_exact(&mut bytes).await?;
-    let length = length_of([bytes[0], bytes[1], bytes[2], bytes[3]])?;
-    bytes.resize(length, 0);
-    client.read_exact(&mut bytes[4..]).await?;
-    Ok(bytes)
+    loop {
+        let mut bytes = vec![0; 4];
+        client.read_exact(&mut bytes).await?;
+        let length = length_of([bytes[0], bytes[1], bytes[2], bytes[3]])?;
+        bytes.resize(length, 0);
+        client.read_exact(&mut bytes[4..]).await?;
+        if bytes[4..] != SSL_REQUEST.to_be_bytes() {
+            return Ok(bytes);
+        }
+        client.write_all(NO_TLS).await?;
+    }
 }
 
 async fn read_message(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Message> {

@@ -78,7 +78,11 @@ pub(in super::super) async fn read_control(
                 .answered
                 .push((code.to_owned(), ControlFund { reported, own }));
         }
-        if control.funds.len() < control_funds(usize::try_from(active).unwrap_or(usize::MAX)) {
+        let controls = control_funds(usize::try_from(active).unwrap_or(usize::MAX));
+        if controls == 0 {
+            return Ok(Control::default());
+        }
+        if control.funds.len() < controls {
             control.funds.insert(read_code(code)?);
         }
     }
