@@ -148,7 +148,7 @@ async fn ends_well(live: Live, mut world: World, server: &OwnServer) {
 async fn a_server_killed_in_mid_transaction_and_started_again_loses_nothing() {
     let world = World::new(market()).await;
     let mut server = OwnServer::start(&world).await;
-    let (mut live, proxy) = held_at(&world, &server, "run INSERT INTO runner.task", 3).await;
+    let (mut live, proxy) = held_at(&world, &server, "run WITH new AS", 3).await;
     server.kill();
     proxy.release();
     live.says("waiting for the database").await;

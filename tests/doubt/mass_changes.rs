@@ -10,7 +10,7 @@ use super::living_market::{Kept, LivingMarket};
 use crate::world::SevenTables;
 
 const ACTIVE: usize = 90;
-const SEED: u64 = 5;
+const SEED: u64 = 2;
 const BEGINS: Date = date(2026, 8, 25);
 /// The cycle of the day after is daily, and there are new NAVs.
 const BEFORE_A_DAILY_CYCLE: Date = date(2026, 8, 27);
@@ -562,7 +562,13 @@ async fn what_says_one_thing_of_every_fund_is_not_believed_in_a_first_load() {
                 &found[table],
             ));
         }
-        assert!(problems.is_empty(), "{name}: {problems:#?}");
+        problems.truncate(8);
+        assert!(
+            problems.is_empty(),
+            "{name}: {problems:#?}; breaches {:?}; the run said:\n{}",
+            seen.breaches,
+            seen.run.said
+        );
         assert_eq!(seen.run.code, Some(3), "{name}: {}", seen.run.said);
         market.world.replica.clear_mass_changes();
         market.world.replica.next_day();

@@ -32,7 +32,7 @@ const LEFT: &str = "
     UNION ALL SELECT 'funds_allocations ' || (to_jsonb(t) - '{scraped_at,cycle_id}'::text[])::text FROM public.funds_allocations t
     UNION ALL SELECT 'funds_codes ' || (to_jsonb(t) - '{scraped_at,cycle_id}'::text[])::text FROM public.funds_codes t
     UNION ALL SELECT format('task %s, payload known %s, answered %s, planned %s, acknowledged %s',
-                  to_jsonb(t) - '{attempts,payload_hash,last_answer_at,planned_cycle,acked_cycle,answered_cycle}'::text[],
+                  to_jsonb(t) - '{attempts,payload_hash,last_answer_at,planned_cycle,acked_cycle,answered_cycle,valued_since}'::text[],
                   payload_hash IS NOT NULL, last_answer_at IS NOT NULL, planned_cycle IS NOT NULL, acked_cycle IS NOT NULL)
               FROM runner.task t
     UNION ALL SELECT format('observation %s %s', fund_code, to_jsonb(t) - '{fund_id,said_at,cycle_id}'::text[])
@@ -41,7 +41,7 @@ const LEFT: &str = "
     UNION ALL SELECT 'waiting ' || to_jsonb(t)::text FROM runner.daily_waiting t
     UNION ALL SELECT 'rejected ' || (to_jsonb(t) - '{reject_id,rejected_at,cycle_id}'::text[])::text FROM runner.rejected t
     UNION ALL SELECT 'list size ' || (to_jsonb(t) - 'cycle_id')::text FROM runner.list_size t
-    UNION ALL SELECT 'fund ' || (to_jsonb(t) - '{fund_id,first_seen,last_seen,listed_cycle}'::text[])::text FROM runner.fund t
+    UNION ALL SELECT 'fund ' || (to_jsonb(t) - '{fund_id,first_seen,last_seen,listed_cycle,entered_cycle,renamed_cycle}'::text[])::text FROM runner.fund t
     UNION ALL SELECT format('alias %s %s', fund_code, to_jsonb(t) - '{fund_id,first_cycle,last_cycle}'::text[])
               FROM runner.alias t JOIN runner.fund USING (fund_id)
     UNION ALL SELECT 'cycle ' || (to_jsonb(t) - '{cycle_id,started_at,closed_at,round}'::text[])::text FROM runner.cycle t

@@ -64,6 +64,17 @@ pub(super) fn refuse_newer(found: i32) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// A migration whose COMMIT the server did not carry out is made by the next session.
+pub(super) async fn refuse_older(client: &Client) -> Result<(), StoreError> {
+    let (found, known) = (current(client).await?, newest_known());
+    if found < known {
+        return Err(StoreError::Outage(format!(
+            "the migration from schema version {found} to {known} was not committed"
+        )));
+    }
+    Ok(())
+}
+
 /// Brings the database to this program's version: in one transaction, tables of an older warehouse adopted.
 pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
     let (found, known) = (current(client).await?, newest_known());

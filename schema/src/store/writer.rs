@@ -48,6 +48,7 @@ impl Writer {
         failpoint::OPEN_LOCKED.pass().await?;
         requirements::check(&client).await?;
         migration::migrate(&mut client).await?;
+        migration::refuse_older(&client).await?;
         table_shape::check(&client).await?;
         failpoint::OPEN_MIGRATED.pass().await?;
         Ok(Self {

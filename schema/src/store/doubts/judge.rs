@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 
 use crate::doubt::{DoubtKind, DoubtLimits, Share, judge};
-use crate::whole_history::{Reach, is_shortened, reaches_back};
+use crate::whole_history::{Reach, is_short, is_shortened, reaches_back};
 use crate::{SourceName, TaskAnswer, TaskId};
 
 use super::super::connection::{Queries as _, Transaction};
@@ -54,6 +54,11 @@ pub(in super::super) async fn judge_round(
         let believed = verdict.believed || accepted.contains(subject);
         record_share(tx, cycle, subject, share, verdict.believed).await?;
         if believed {
+            if subject.kind == DoubtKind::Shortened {
+                // Nothing waits of such an answer but the judgement.
+                let keys: Vec<&str> = funds.iter().map(|fund| fund.key.as_str()).collect();
+                forget(tx, cycle, subject, &keys).await?;
+            }
             continue;
         }
         let id = record_breach(tx, cycle, subject, share, usual, verdict, funds).await?;
@@ -158,6 +163,28 @@ async fn read_waiting(
     Ok(waiting)
 }
 
+/// Takes doubts out of the waiting ones.
+async fn forget(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    subject: &Subject,
+    keys: &[&str],
+) -> Result<(), StoreError> {
+    tx.execute(
+        "DELETE FROM runner.doubt
+         WHERE cycle_id = $1 AND source = $2 AND page = $3 AND kind = $4 AND breach_id IS NULL AND key = ANY($5)",
+        &[
+            &cycle.id,
+            &subject.source.as_str(),
+            &subject.page,
+            &subject.kind.as_str(),
+            &keys,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Decides which of the whole histories that waited reach back, now that the inceptions are known. Returns those that do not;
 /// of them, those that have lost days stay among the affected.
 async fn settle_histories(
@@ -181,10 +208,15 @@ async fn settle_histories(
         for row in rows {
             inceptions.insert(row.try_get(0)?, row.try_get(1)?);
         }
-        let mut settled = Vec::new();
-        funds.retain(|fund| {
+        let mut settled: Vec<&str> = Vec::new();
+        let mut lost = BTreeSet::new();
+        for fund in funds.iter() {
             let inception = inceptions.get(&fund.fund_code).copied().flatten();
             let reach = whole_histories::reach_of(&fund.evidence, inception, cycle.cycle_date);
+            if is_short(&reach) && inception.is_none() {
+                // The fund's own page may still tell when it began.
+                continue;
+            }
             if !reaches_back(&reach) {
                 let id = TaskId {
                     source: subject.source,
@@ -193,24 +225,14 @@ async fn settle_histories(
                 };
                 short.push((id, reach));
             }
-            let has_lost_days = is_shortened(&reach);
-            if !has_lost_days {
-                settled.push(fund.key.clone());
+            if is_shortened(&reach) {
+                lost.insert(fund.key.clone());
+            } else {
+                settled.push(fund.key.as_str());
             }
-            has_lost_days
-        });
-        tx.execute(
-            "DELETE FROM runner.doubt
-             WHERE cycle_id = $1 AND source = $2 AND page = $3 AND kind = $4 AND breach_id IS NULL AND key = ANY($5)",
-            &[
-                &cycle.id,
-                &subject.source.as_str(),
-                &subject.page,
-                &subject.kind.as_str(),
-                &settled,
-            ],
-        )
-        .await?;
+        }
+        forget(tx, cycle, subject, &settled).await?;
+        funds.retain(|fund| lost.contains(&fund.key));
     }
     affected.retain(|_, funds| !funds.is_empty());
     Ok(short)
@@ -397,23 +419,17 @@ async fn apply_believed(
     cycle: &Cycle,
     refused: &BTreeSet<(SourceName, String, String)>,
 ) -> Result<(), StoreError> {
-    // Of a history that has lost days nothing waits but the judgement.
-    tx.execute(
-        "DELETE FROM runner.doubt WHERE cycle_id = $1 AND breach_id IS NULL AND kind = $2",
-        &[&cycle.id, &DoubtKind::Shortened.as_str()],
-    )
-    .await?;
     loop {
         let rows = tx
             .query(
                 "DELETE FROM runner.doubt d USING (
                      SELECT source, page, key FROM runner.doubt
-                     WHERE cycle_id = $1 AND breach_id IS NULL
+                     WHERE cycle_id = $1 AND breach_id IS NULL AND kind <> $3
                      GROUP BY source, page, key ORDER BY source, page, key LIMIT $2) next
-                 WHERE d.cycle_id = $1 AND d.breach_id IS NULL
+                 WHERE d.cycle_id = $1 AND d.breach_id IS NULL AND d.kind <> $3
                    AND d.source = next.source AND d.page = next.page AND d.key = next.key
                  RETURNING d.source, d.page, d.key, d.answer",
-                &[&cycle.id, &APPLIED_AT_ONCE],
+                &[&cycle.id, &APPLIED_AT_ONCE, &DoubtKind::Shortened.as_str()],
             )
             .await?;
         if rows.is_empty() {
