@@ -62,7 +62,7 @@ fn lines(fund: &Fund) -> Vec<String> {
             .map(|code| bloomberg_line(code, fund.code.len())),
     );
     // A master fund's codes are printed beside the feeder's own, and another class's code under that class's name.
-    if fund.code.len() % 2 == 0 {
+    if fund.code.len().is_multiple_of(2) {
         lines.push(
             "Master Fund's Bloomberg Ticker QQQ:US   Master Fund ISIN : US0378331005".to_owned(),
         );

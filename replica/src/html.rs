@@ -68,7 +68,7 @@ impl Page<'_> {
         // Both of Angular's ways to embed a state, told apart by the title so that a page stays the same.
         let state = self.state.as_ref().map(|state| {
             let json = state.to_string();
-            if self.title.len() % 2 == 0 {
+            if self.title.len().is_multiple_of(2) {
                 format!(
                     "<script id=\"serverApp-state\" type=\"application/json\">{}</script>",
                     state_escaped(&json)

@@ -46,7 +46,7 @@ pub fn examine_days(
     settled_before: Date,
 ) -> Option<DaysDoubt> {
     let Some((first_known, last_known)) = known.span else {
-        return zero_from_the_first_day(said);
+        return only_zero_aum(known, said);
     };
     let compared = compare(known, said);
     let added: BTreeSet<Date> = said
@@ -57,7 +57,7 @@ pub fn examine_days(
     let changed: BTreeSet<Date> = compared.rewritten.union(&added).copied().collect();
     let settled: Vec<Date> = changed.range(..settled_before).copied().collect();
     if settled.is_empty() {
-        return None;
+        return only_zero_aum(known, said);
     }
     let evidence = settled
         .iter()
@@ -174,9 +174,12 @@ fn zeroed_fields(
     })
 }
 
-/// A first answer whose AUM is 0 from its first to its last day: the AUM waits.
-fn zero_from_the_first_day(said: &BTreeMap<Date, Values>) -> Option<DaysDoubt> {
+/// An answer whose AUM is 0 from its first to its last day, where no AUM is known: the AUM waits.
+fn only_zero_aum(known: &KnownSeries, said: &BTreeMap<Date, Values>) -> Option<DaysDoubt> {
     let at = DayField::Aum as usize;
+    if known.days.values().any(|values| values[at].is_some()) {
+        return None;
+    }
     let mut figures = said.values().filter_map(|values| values[at]);
     if said.len() < ZERO_DAYS || !figures.all(Number::is_zero) {
         return None;

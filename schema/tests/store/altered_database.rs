@@ -503,9 +503,8 @@ async fn missing_rights_are_named_and_the_named_lines_mend_them() {
         let address = database.replace("user=runner", &format!("user={role}"));
         let mut tries = 0;
         loop {
-            let error = match Writer::open(&address, Duration::from_secs(10)).await {
-                Ok(_) => break,
-                Err(error) => error,
+            let Err(error) = Writer::open(&address, Duration::from_secs(10)).await else {
+                break;
             };
             tries += 1;
             let StoreError::Unfit(why) = &error else {

@@ -399,8 +399,8 @@ mod tests {
         let context = ReadContext {
             cycle_date: jiff::civil::date(2026, 10, 15),
         };
-        let marked = |take: &dyn Fn(&mut Findings, Result<Option<StatedDate>, String>),
-                      text: &str| {
+        type Read = Result<Option<StatedDate>, String>;
+        let marked = |take: &dyn Fn(&mut Findings, Read), text: &str| {
             let mut findings = Findings::of_market(SourceName::Finnomena, String::new(), &context);
             take(
                 &mut findings,

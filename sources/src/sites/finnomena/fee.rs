@@ -61,7 +61,8 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
             elements[0].breach("data.fees[].description", "the key in each fee"),
         );
     }
-    let keys: [(&str, fn(&Fee<'_>) -> bool); 2] = [
+    type HasKey = fn(&Fee<'_>) -> bool;
+    let keys: [(&str, HasKey); 2] = [
         ("rate", |fee| fee.rate.is_present()),
         ("actual_value", |fee| fee.actual_value.is_present()),
     ];
