@@ -1,6 +1,6 @@
 //! Standard output and standard error (O8): writing to them never stops, slows or panics the work.
 //!
-//! Each stream has a bounded [`queue`] and a thread of its own that writes. A caller only appends to the queue. A stream
+//! Each stream has a bounded queue and a thread of its own that writes. A caller only appends to the queue. A stream
 //! that is full, closed or not read costs lines, never time: the lines are counted and reported once when the stream
 //! accepts data again. Results on standard output may wait for their reader; a stop ends that wait.
 

@@ -34,7 +34,7 @@ pub struct DaysDoubt {
 /// Days kept as evidence: some must still be in the answer of the next two cycles, whose range moves on.
 const EVIDENCE_DAYS: usize = 10;
 /// A first answer of at least so many days whose AUM is 0 on each of them.
-const ZERO_DAYS: usize = 3;
+const ZERO_DAYS: usize = 2;
 
 /// Examines an answer beside what the source itself reported before. Doubtful is an answer that rewrites a day before
 /// `settled_before`, or adds one after the first known day. Then every rewritten or added day waits. A day after the newest

@@ -407,7 +407,7 @@ fn a_first_history_without_any_aum_but_zero_waits_with_its_aum_alone() {
     );
     assert_eq!(doubt.waiting.len(), 6);
     assert_eq!(
-        waiting(&KnownSeries::default(), &sized(&zeros[..2])),
+        waiting(&KnownSeries::default(), &sized(&zeros[..1])),
         [0; 0]
     );
     let mut one_figure = zeros;

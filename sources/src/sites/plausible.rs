@@ -123,7 +123,7 @@ impl Believed {
     /// # Errors
     /// The reason why it cannot be.
     pub fn nav_day(self, stated: StatedDate) -> Result<Date, String> {
-        self.day(stated, 0, "NAV date")
+        self.day(stated, 0, "a NAV date")
     }
 
     /// The day that a portfolio or a statistic speaks of: at most a month ahead.
@@ -131,7 +131,7 @@ impl Believed {
     /// # Errors
     /// The reason why it cannot be.
     pub fn as_of_day(self, stated: StatedDate) -> Result<Date, String> {
-        self.day(stated, 31, "as-of date")
+        self.day(stated, 31, "an as-of date")
     }
 
     fn day(self, stated: StatedDate, days_ahead: i32, what: &str) -> Result<Date, String> {
@@ -139,7 +139,7 @@ impl Believed {
         let day = stated.date();
         if day < EARLIEST_DAY {
             return Err(format!(
-                "expected a {what} since {EARLIEST_DAY}, found `{day}`"
+                "expected {what} since {EARLIEST_DAY}, found `{day}`"
             ));
         }
         let latest = later(self.cycle_date, days_ahead);
@@ -148,9 +148,7 @@ impl Believed {
                 0 => format!("the cycle's date, {}", self.cycle_date),
                 days => format!("{days} days after the cycle's date, {}", self.cycle_date),
             };
-            return Err(format!(
-                "expected a {what} not after {bound}, found `{day}`"
-            ));
+            return Err(format!("expected {what} not after {bound}, found `{day}`"));
         }
         Ok(day)
     }
