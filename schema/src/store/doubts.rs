@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::doubt::{DoubtKind, Evidence, Share, Verdict};
-use crate::{FundCode, SourceName, TaskId};
+use crate::{SourceName, TaskId};
 
 use super::connection::{Queries, Transaction};
 use super::cycles::Cycle;
@@ -439,9 +439,4 @@ async fn mark_taken(
     )
     .await?;
     Ok(())
-}
-
-/// A stored code, or the text as it is where an older warehouse holds something else.
-fn code_of(fund_code: &FundCode) -> String {
-    fund_code.to_string()
 }

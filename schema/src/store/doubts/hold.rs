@@ -10,7 +10,7 @@ use super::super::cycles::Cycle;
 use super::super::error::StoreError;
 use super::super::report::BatchReport;
 use super::super::transaction::count_refused;
-use super::{Subject, code_of, mark_taken, read_accepted};
+use super::{Subject, mark_taken, read_accepted};
 
 /// What of an answer waits.
 #[derive(Debug)]
@@ -132,7 +132,7 @@ pub(in super::super) async fn hold(
         let fund_code = doubt
             .observation
             .as_ref()
-            .map_or_else(|| answer.id.key.clone(), |part| code_of(&part.fund_code));
+            .map_or_else(|| answer.id.key.clone(), |part| part.fund_code.to_string());
         let (evidence, observations) = parts
             .entry((doubt.answer, doubt.kind, fund_code))
             .or_default();
