@@ -224,6 +224,10 @@ async fn survive(
     case: &Case,
 ) -> Option<Result<(), String>> {
     let mut world = ground.world(case.failpoints()).await;
+    if case.is_stopped() {
+        // Slow enough that much is left to ask when the signal comes, however late the machine sends it.
+        world.settings.requests_per_sec = 20.0;
+    }
     let child = world.spawn(&arguments(case.mode));
     if case.is_stopped() {
         while world.replica.log().requests.len() < 25 {
@@ -232,6 +236,7 @@ async fn survive(
         stop(&child);
     }
     let first = until_end(child).await;
+    world.settings.requests_per_sec = 1000.0;
     let reached = format!("failpoint {}: {}\n", case.point, case.action.name());
     let result = if first.said.matches(&reached).count() != 1 {
         None
