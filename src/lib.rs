@@ -22,4 +22,5 @@ pub mod secret;
 pub mod sites;
 pub mod standby;
 pub mod stop_signals;
+pub mod throughput;
 pub mod warehouse;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::Addr;
 use actors::messages::ReadSnapshot;
@@ -11,9 +11,12 @@ use actors::supervisor::Supervisor;
 use schema::SourceName;
 
 use crate::output::{Bar, LogWriter};
+use crate::throughput::{Bottleneck, Load, Throughput, time_left};
 
 /// How often bars are drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
+/// How often it is measured how many tasks have ended, where no bars are drawn.
+const MEASURE_EVERY: Duration = Duration::from_secs(1);
 /// How often a line is logged without a terminal.
 const LOG_EVERY: Duration = Duration::from_secs(15);
 
@@ -24,12 +27,34 @@ pub struct SourceRate {
     pub requests_per_sec: f64,
     /// Requests asked again so far.
     pub retries: u64,
+    /// Requests of its hosts that are in flight or wait for their turn.
+    pub requests: usize,
+    /// Its pages that are open in the browser, or wait for a tab.
+    pub in_browser: usize,
     /// What it waits for beyond its pace, in words.
     pub waits_for: Option<String>,
 }
 
 /// Tells the rates now.
 pub type ReadRates = Arc<dyn Fn() -> BTreeMap<SourceName, SourceRate> + Send + Sync>;
+
+/// Measures how fast each source's tasks end.
+#[derive(Debug, Default)]
+struct Meter(BTreeMap<SourceName, Throughput>);
+
+impl Meter {
+    fn note(&mut self, snapshot: &Snapshot) {
+        let now = Instant::now();
+        for (source, progress) in &snapshot.sources {
+            let throughput = self.0.entry(*source).or_default();
+            throughput.note(now, progress.ended());
+        }
+    }
+
+    fn per_sec(&self, source: SourceName) -> Option<f64> {
+        self.0.get(&source)?.per_sec()
+    }
+}
 
 /// Shows a run until the returned future is dropped.
 pub async fn show(supervisor: Addr<Supervisor>, rates: ReadRates, log: LogWriter) {
@@ -42,18 +67,20 @@ pub async fn show(supervisor: Addr<Supervisor>, rates: ReadRates, log: LogWriter
 
 async fn draw_bars(supervisor: &Addr<Supervisor>, rates: &ReadRates, log: &LogWriter) {
     let clear = ClearOnDrop(log.clone());
+    let mut meter = Meter::default();
     loop {
         tokio::time::sleep(DRAW_EVERY).await;
         let Ok(snapshot) = supervisor.send(ReadSnapshot).await else {
             break;
         };
-        log.show_bars(bars(&snapshot, &rates()));
+        meter.note(&snapshot);
+        log.show_bars(bars(&snapshot, &meter, &rates()));
     }
     drop(clear);
 }
 
 /// A bar for each source.
-fn bars(snapshot: &Snapshot, rates: &BTreeMap<SourceName, SourceRate>) -> Vec<Bar> {
+fn bars(snapshot: &Snapshot, meter: &Meter, rates: &BTreeMap<SourceName, SourceRate>) -> Vec<Bar> {
     let bars = snapshot.sources.iter().map(|(source, progress)| Bar {
         name: source.as_str().to_owned(),
         // Until the plan of the funds is committed there is nothing to be a percentage of.
@@ -63,7 +90,12 @@ fn bars(snapshot: &Snapshot, rates: &BTreeMap<SourceName, SourceRate>) -> Vec<Ba
                 u64::try_from(progress.planned).unwrap_or(u64::MAX),
             )
         }),
-        message: words(progress, rates.get(source), snapshot),
+        message: words(
+            progress,
+            meter.per_sec(*source),
+            rates.get(source),
+            snapshot,
+        ),
     });
     bars.collect()
 }
@@ -77,39 +109,59 @@ impl Drop for ClearOnDrop {
 }
 
 async fn log_lines(supervisor: &Addr<Supervisor>, rates: &ReadRates) {
+    let mut meter = Meter::default();
+    let mut logged_at = Instant::now();
     loop {
-        tokio::time::sleep(LOG_EVERY).await;
+        tokio::time::sleep(MEASURE_EVERY).await;
         let Ok(snapshot) = supervisor.send(ReadSnapshot).await else {
             break;
         };
+        meter.note(&snapshot);
+        if logged_at.elapsed() < LOG_EVERY {
+            continue;
+        }
+        logged_at = Instant::now();
         let rates = rates();
         for (source, progress) in &snapshot.sources {
             if progress.ended() < progress.planned {
-                tracing::info!(%source, ended = progress.ended(), planned = progress.planned, "{}", words(progress, rates.get(source), &snapshot));
+                tracing::info!(%source, ended = progress.ended(), planned = progress.planned, "{}", words(progress, meter.per_sec(*source), rates.get(source), &snapshot));
             }
         }
     }
 }
 
-/// The words beside a bar.
-fn words(progress: &SourceProgress, rate: Option<&SourceRate>, snapshot: &Snapshot) -> String {
+/// The words beside a bar; `per_sec`: tasks that end per second, once that is measured.
+fn words(
+    progress: &SourceProgress,
+    per_sec: Option<f64>,
+    rate: Option<&SourceRate>,
+    snapshot: &Snapshot,
+) -> String {
     if progress.planned <= 1 && progress.ended() == 0 {
         return "listing…".to_owned();
     }
     let mut words = Vec::new();
-    if let Some(rate) = rate {
-        if rate.requests_per_sec > 0.0 {
-            words.push(format!("{:.1}/s", rate.requests_per_sec));
+    let open = progress.planned.saturating_sub(progress.ended());
+    if open > 0 {
+        match per_sec {
+            Some(per_sec) => {
+                let load = rate.map_or_else(Load::default, |rate| Load {
+                    allowed_per_sec: rate.requests_per_sec,
+                    requests: rate.requests,
+                    in_browser: rate.in_browser,
+                    database_waits: snapshot.database_wait.is_some(),
+                });
+                let limit = Bottleneck::of(per_sec, &load);
+                words.push(format!("{per_sec:.1}/s, limited by {limit}"));
+                words.extend(time_left(open, per_sec).map(|time| format!("{time} left")));
+            }
+            None => words.push("being measured".to_owned()),
         }
-        if rate.retries > 0 {
-            words.push(format!("{} retries", rate.retries));
-        }
-        let waiting = progress.planned.saturating_sub(progress.ended());
-        if waiting > 0 && rate.requests_per_sec > 0.0 {
-            let seconds =
-                f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)) / rate.requests_per_sec;
-            words.push(format!("{} left", time_left(seconds)));
-        }
+    }
+    if let Some(rate) = rate
+        && rate.retries > 0
+    {
+        words.push(format!("{} retries", rate.retries));
     }
     if progress.failed > 0 {
         words.push(format!("{} failed", progress.failed));
@@ -129,39 +181,57 @@ fn words(progress: &SourceProgress, rate: Option<&SourceRate>, snapshot: &Snapsh
     words.join(", ")
 }
 
-/// The longest of the sources' times left, in words.
-fn time_left(seconds: f64) -> String {
-    let seconds = Duration::from_secs_f64(seconds.clamp(0.0, 1e7)).as_secs();
-    match (seconds / 3600, seconds / 60 % 60) {
-        (0, 0) => format!("{seconds} s"),
-        (0, minutes) => format!("{minutes} min"),
-        (hours, minutes) => format!("{hours} h {minutes} min"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn no_percentage_before_there_is_a_plan_and_an_honest_time_left_after() {
+    fn no_percentage_before_there_is_a_plan_and_a_measured_time_left_after() {
         let snapshot = Snapshot::default();
         let rate = SourceRate {
-            requests_per_sec: 2.0,
+            requests_per_sec: 50.0,
             retries: 1,
+            requests: 3,
+            in_browser: 3,
             waits_for: None,
         };
         let mut progress = SourceProgress {
             planned: 1,
             ..SourceProgress::default()
         };
-        assert_eq!(words(&progress, Some(&rate), &snapshot), "listing…");
+        let shown = |progress: &SourceProgress, per_sec, snapshot: &Snapshot| {
+            words(progress, per_sec, Some(&rate), snapshot)
+        };
+        assert_eq!(shown(&progress, None, &snapshot), "listing…");
         progress.planned = 2201;
         progress.done = 1;
         progress.failed = 2;
         assert_eq!(
-            words(&progress, Some(&rate), &snapshot),
-            "2.0/s, 1 retries, 18 min left, 2 failed"
+            shown(&progress, None, &snapshot),
+            "being measured, 1 retries, 2 failed",
+            "the allowed rate is not shown as if it were reached"
+        );
+        assert_eq!(
+            shown(&progress, Some(2.0), &snapshot),
+            "2.0/s, limited by the browser, 18 min left, 1 retries, 2 failed"
+        );
+        assert_eq!(
+            shown(&progress, Some(0.0), &snapshot),
+            "0.0/s, limited by the browser, 1 retries, 2 failed",
+            "no time is left known where nothing ends"
+        );
+        let waits = Snapshot {
+            database_wait: Some("the database".to_owned()),
+            ..Snapshot::default()
+        };
+        assert_eq!(
+            shown(&progress, Some(2.0), &waits),
+            "2.0/s, limited by the database, 18 min left, 1 retries, 2 failed, waits for the database"
+        );
+        progress.done = 2199;
+        assert_eq!(
+            shown(&progress, Some(2.0), &snapshot),
+            "1 retries, 2 failed"
         );
     }
 }

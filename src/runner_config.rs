@@ -263,6 +263,8 @@ pub struct BrowserConfig {
     pub webdriver: WebdriverConfig,
     /// Most sessions at a time (about 500 MB each).
     pub sessions: i64,
+    /// Most pages at once in one session; no more than the limits of each host allow.
+    pub tabs_per_session: i64,
     /// Without a window.
     pub headless: bool,
     /// A session is replaced after so many pages.
@@ -274,8 +276,9 @@ impl Default for BrowserConfig {
         Self {
             webdriver: WebdriverConfig::Managed,
             sessions: 1,
+            tabs_per_session: 6,
             headless: true,
-            pages_per_session: 200,
+            pages_per_session: 500,
         }
     }
 }

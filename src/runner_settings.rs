@@ -117,6 +117,8 @@ pub struct BrowserSettings {
     pub webdriver: Webdriver,
     /// Most sessions at a time.
     pub sessions: NonZeroUsize,
+    /// Most pages at once in one session.
+    pub tabs_per_session: NonZeroUsize,
     /// Without a window.
     pub headless: bool,
     /// A session is replaced after so many pages.

@@ -133,6 +133,7 @@ impl Sites {
             browser: BrowserConfig {
                 webdriver: settings.browser.webdriver.clone(),
                 sessions: settings.sizes().browser_sessions,
+                tabs_per_session: settings.browser.tabs_per_session,
                 headless: settings.browser.headless,
                 pages_per_session: settings.browser.pages_per_session,
                 profile_dir: None,
@@ -323,11 +324,10 @@ impl Sites {
         Arc::new(move || {
             let snapshot = transport.snapshot();
             let rates = hosts.iter().map(|(source, urls)| {
+                let counts = snapshot.sources.get(source).copied().unwrap_or_default();
                 let mut rate = SourceRate {
-                    retries: snapshot
-                        .sources
-                        .get(source)
-                        .map_or(0, |counts| counts.retries),
+                    retries: counts.retries,
+                    in_browser: counts.in_browser,
                     ..SourceRate::default()
                 };
                 for host in &snapshot.hosts {
@@ -338,6 +338,7 @@ impl Sites {
                     {
                         continue;
                     }
+                    rate.requests += host.in_flight + host.waiting;
                     if rate.requests_per_sec == 0.0 || host.rate_now < rate.requests_per_sec {
                         rate.requests_per_sec = host.rate_now;
                     }

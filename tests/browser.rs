@@ -5,6 +5,7 @@ mod ended_processes;
 mod grid;
 mod leftovers;
 mod machine;
+mod nothing;
 mod pages;
 mod side_by_side;
 mod traps;

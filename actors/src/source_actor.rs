@@ -235,9 +235,11 @@ impl LaneWork {
             (Some((id, why)), _) => vec![TaskAnswer::empty(id, Outcome::Failed(why), 0)],
             (None, Some(group)) => {
                 self.pulse.turn(lane, &ids, Phase::Asking, &waiting);
-                let Some(answers) = self.unless_stopped(self.ask(group, &waiting)).await else {
+                let asking = self.ask(group, &waiting);
+                let Some((answers, later)) = self.unless_stopped(asking).await else {
                     return Ok(false);
                 };
+                self.queues.borrow_mut().put_last(later);
                 answers
             }
             (None, None) => return Ok(false),
@@ -282,7 +284,12 @@ impl LaneWork {
         }
     }
 
-    async fn ask(&self, group: Vec<PlannedTask>, waiting: &WaitingOn) -> Vec<TaskAnswer> {
+    /// The answers, and the tasks to be asked once more after all others.
+    async fn ask(
+        &self,
+        group: Vec<PlannedTask>,
+        waiting: &WaitingOn,
+    ) -> (Vec<TaskAnswer>, Vec<PlannedTask>) {
         let context = ReadContext {
             cycle_date: self.settings.cycle.cycle_date,
         };
@@ -290,7 +297,7 @@ impl LaneWork {
             .first()
             .and_then(|task| self.settings.asked.page(&task.id.page));
         let Some(page) = page else {
-            return group
+            let unknown = group
                 .into_iter()
                 .map(|task| {
                     let why = format!(
@@ -300,13 +307,11 @@ impl LaneWork {
                     TaskAnswer::empty(task.id, Outcome::Failed(why), task.attempts)
                 })
                 .collect();
+            return (unknown, Vec::new());
         };
-        self.settings
-            .asked
-            .asker
-            .ask(page, group, context, waiting)
-            .await
-            .answers
+        let asker = &self.settings.asked.asker;
+        let asked = asker.ask(page, group, context, waiting).await;
+        (asked.answers, asked.later)
     }
 }
 
@@ -326,10 +331,21 @@ impl HostQueues {
     fn new(groups: Vec<Vec<PlannedTask>>) -> Self {
         let mut queues = Self::default();
         for group in groups {
-            let host = group.first().map_or("", other_host).to_owned();
-            queues.0.entry(host).or_default().groups.push_back(group);
+            queues.push(group);
         }
         queues
+    }
+
+    fn push(&mut self, group: Vec<PlannedTask>) {
+        let host = group.first().map_or("", other_host).to_owned();
+        self.0.entry(host).or_default().groups.push_back(group);
+    }
+
+    /// Each of these tasks is asked by itself, after all others of its host.
+    fn put_last(&mut self, tasks: Vec<PlannedTask>) {
+        for task in tasks {
+            self.push(vec![task]);
+        }
     }
 
     /// The next group, of the host that the fewest lanes are at work on, and of those the one with the most left.
@@ -430,6 +446,20 @@ mod tests {
         assert_eq!(queues.take().expect("there is work").0, hosts[1]);
         assert_eq!(queues.take().expect("there is work").1[0].id.key, "3");
         assert!(queues.take().is_none());
+    }
+
+    #[test]
+    fn tasks_put_last_come_after_all_others_each_by_itself() {
+        let mut queues = HostQueues::new(vec![
+            vec![task("a/1", None), task("a/2", None)],
+            vec![task("a/3", None)],
+        ]);
+        let (_, later) = queues.take().expect("there is work");
+        queues.put_last(later);
+        let rest: Vec<String> = std::iter::from_fn(|| queues.take())
+            .map(|(_, group)| group.into_iter().map(|task| task.id.key).collect())
+            .collect();
+        assert_eq!(rest, ["3", "1", "2"]);
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl Page<'_> {
 }
 
 /// How long a script takes to build a page once it has the values.
-const BUILD_MILLIS: u32 = 200;
+const BUILD_MILLIS: u32 = 150;
 
 /// A page whose root is empty until its script has fetched and decoded it from `address`, a JavaScript expression, and has called
 /// `done`, a function of `more_script` or `null`.

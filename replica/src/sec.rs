@@ -19,7 +19,10 @@ pub(crate) fn page_answer(world: &World, asked: &Asked, view: View) -> Answer {
         ["api", "fund-detail"] => {
             let code = asked.query.get("code").map_or("", String::as_str);
             let Some((fund, said)) = known(&market, code) else {
-                return Answer::json(404, "{\"message\":\"not found\"}");
+                return match market.by_code(code).map(|fund| &fund.sec) {
+                    Some(SecSays::SpoilsBatch) => bad_request(),
+                    _ => Answer::json(404, "{\"message\":\"not found\"}"),
+                };
             };
             let content = if view.empty {
                 String::new()
@@ -28,15 +31,16 @@ pub(crate) fn page_answer(world: &World, asked: &Asked, view: View) -> Answer {
             };
             Answer::json(200, &packed(&with_navigation(&content)))
         }
-        [page] => match page
-            .strip_prefix("fund-detail;funds=")
-            .and_then(|code| known(&market, code))
-        {
-            Some(_) => Answer::html(200, scripted_page("SEC Fund Check", DETAIL, "null", "")),
-            None => Answer::not_found(),
-        },
+        // The application is the same for every code: what there is its API alone knows.
+        [page] if page.starts_with("fund-detail;funds=") => {
+            Answer::html(200, scripted_page("SEC Fund Check", DETAIL, "null", ""))
+        }
         _ => Answer::not_found(),
     }
+}
+
+fn bad_request() -> Answer {
+    Answer::json(400, "{\"statusCode\":400,\"message\":\"Bad Request\"}")
 }
 
 fn known<'a>(market: &'a Market, code: &str) -> Option<(&'a Fund, &'a SecAnswer)> {
@@ -108,7 +112,6 @@ pub(crate) fn api_answer(world: &World, asked: &Asked, view: View) -> Answer {
     if asked.method != "POST" {
         return Answer::json(405, "{\"message\":\"Method Not Allowed\"}");
     }
-    let bad_request = || Answer::json(400, "{\"statusCode\":400,\"message\":\"Bad Request\"}");
     let Ok(codes) = serde_json::from_slice::<Vec<String>>(&asked.body) else {
         return bad_request();
     };

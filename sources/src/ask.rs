@@ -7,6 +7,7 @@
 //! | absent | an answer; for a list of the whole market a breach (D7) |
 //! | one bad code spoils the batch | each half is asked by itself |
 //! | refused, or JavaScript needed | slower; once more by HTTP; then in the browser (`Auto`), or failed |
+//! | nothing shown in the browser | once more after all other tasks of the source, then as a broken page |
 //! | refused by the browser, too | the source stops for the round |
 //! | a broken page, a panic in its parser | the task failed; the payload is kept; too many are a breach (D6) |
 //! | nothing | failed, or deferred where the host is down |
@@ -56,8 +57,11 @@ pub struct Asker {
 /// What a group of tasks came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// One answer for each task, in no particular order.
+    /// One answer for each task that has one, in no particular order.
     pub answers: Vec<TaskAnswer>,
+    /// Tasks whose page came to nothing in the browser, for the first time in this round: to be asked once more after all
+    /// others, when whatever kept the page from being built may be over.
+    pub later: Vec<PlannedTask>,
     /// `Some`: the source is to be stopped for this round; why, in full (D6). From then on its tasks are deferred unasked.
     pub breach: Option<String>,
 }
@@ -82,6 +86,7 @@ struct Round<'call> {
     waiting: &'call WaitingOn,
     turns: VecDeque<Turn>,
     answers: Vec<TaskAnswer>,
+    later: Vec<PlannedTask>,
 }
 
 impl Round<'_> {
@@ -123,8 +128,8 @@ impl Asker {
         }
     }
 
-    /// Asks `tasks`, all of `page`, and answers each of them; `waiting` shows what the call waits on. Dropping the
-    /// future abandons it: nothing has been acknowledged then.
+    /// Asks `tasks`, all of `page`, and answers each of them or hands it back for later; `waiting` shows what the call
+    /// waits on. Dropping the future abandons it: nothing has been acknowledged then.
     pub async fn ask(
         &self,
         page: &PageSpec,
@@ -138,6 +143,7 @@ impl Asker {
             waiting,
             turns: VecDeque::new(),
             answers: Vec::with_capacity(tasks.len()),
+            later: Vec::new(),
         };
         for tasks in tasks.chunks(page.tasks_per_request.get()) {
             round.turns.push_back(Turn {
@@ -156,6 +162,7 @@ impl Asker {
         }
         Asked {
             answers: round.answers,
+            later: round.later,
             breach: self.memory.breach(),
         }
     }
@@ -168,7 +175,7 @@ impl Asker {
         };
         match visit {
             Some(visit) if self.goes_by_browser(&page) => {
-                // The browser sees one page at a time: what is left of a batch waits its turn.
+                // A tab shows one page: what is left of a batch waits its turn.
                 let mut tasks = turn.tasks.into_iter();
                 let first = tasks.next();
                 for task in tasks.rev() {

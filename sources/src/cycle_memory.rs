@@ -1,10 +1,10 @@
 //! What a source has learnt in a cycle: shared by all incarnations of its actor, so that a restart neither forgets a
 //! breach nor asks a page by HTTP again that answers only browsers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use schema::{Observation, PlannedTask, Reject};
+use schema::{Observation, PlannedTask, Reject, TaskId};
 
 use crate::contract_tally::ContractTally;
 use crate::transport::lock;
@@ -25,6 +25,7 @@ struct Memory {
     lost_records: Option<String>,
     calls_for_browser: BTreeMap<&'static str, u32>,
     browser_refusals: BTreeMap<&'static str, u32>,
+    nothing_in_browser: BTreeSet<TaskId>,
 }
 
 impl CycleMemory {
@@ -39,6 +40,7 @@ impl CycleMemory {
         memory.tally.begin_round();
         memory.breach = None;
         memory.browser_refusals.clear();
+        memory.nothing_in_browser.clear();
     }
 
     /// The breach that stopped the source for this round, in full.
@@ -88,6 +90,11 @@ impl CycleMemory {
         let refusals = memory.browser_refusals.entry(page).or_default();
         *refusals = refusals.saturating_add(1);
         *refusals >= BROWSER_REFUSALS_UNTIL_DOWN
+    }
+
+    /// The page of `task` came to nothing in the browser. Whether that had happened before in this round.
+    pub(crate) fn came_to_nothing(&self, task: &TaskId) -> bool {
+        !lock(&self.0).nothing_in_browser.insert(task.clone())
     }
 
     /// A page was seen in the browser.

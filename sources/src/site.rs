@@ -105,6 +105,9 @@ pub struct BrowserVisit {
     pub lazy_rest: Duration,
     /// How long the page may take to become ready.
     pub patience: Duration,
+    /// What names, in the URL of a request that the page makes, the thing it is about: a fund code, or a path that begins
+    /// with `/`. Where the page comes to nothing, the status of such a request counts as the page's own.
+    pub api_names: Vec<String>,
 }
 
 /// How an answer came.

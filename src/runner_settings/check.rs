@@ -268,6 +268,7 @@ fn browser(found: &mut Findings, config: &BrowserConfig) -> Option<BrowserSettin
         WebdriverConfig::Url(url) => found.http_url("browser.webdriver", url).map(Webdriver::Url),
     };
     let sessions = found.size("browser.sessions", config.sessions, 16);
+    let tabs_per_session = found.size("browser.tabs_per_session", config.tabs_per_session, 16);
     let pages_per_session = found.size(
         "browser.pages_per_session",
         config.pages_per_session,
@@ -276,6 +277,7 @@ fn browser(found: &mut Findings, config: &BrowserConfig) -> Option<BrowserSettin
     Some(BrowserSettings {
         webdriver: webdriver?,
         sessions: sessions?,
+        tabs_per_session: tabs_per_session?,
         headless: config.headless,
         pages_per_session: pages_per_session?,
     })

@@ -89,7 +89,8 @@ async fn firefox_and_geckodriver_may_be_killed_in_the_middle_and_the_run_complet
     ended(child).await.exits(0);
     world.assert_truth().await;
     nothing_is_left(&world);
-    assert!(world.replica.log().webdriver_sessions() >= 3);
+    // A new session after Firefox; pages are driven past geckodriver, whose end they do not notice.
+    assert!(world.replica.log().webdriver_sessions() >= 2);
 }
 
 /// The scheduled runner sleeps for most of the day: without a browser.

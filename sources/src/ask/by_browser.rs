@@ -27,13 +27,10 @@ impl Asker {
                 self.memory.seen_in_browser(page.name);
                 let calling = self.read(turn.tasks, &answer, round).await;
                 for (task, breach) in calling {
-                    if turn.tries_by_browser < TRIES_EACH_WAY {
-                        round.turns.push_back(Turn {
-                            tasks: vec![task],
-                            ..turn
-                        });
-                    } else {
+                    if self.memory.came_to_nothing(&task.id) {
                         self.broken(task, &answer, &breach, round).await;
+                    } else {
+                        round.later.push(task);
                     }
                 }
             }

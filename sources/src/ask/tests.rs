@@ -82,6 +82,7 @@ impl Site for PlainSite {
             lazy_items_css: None,
             lazy_rest: Duration::ZERO,
             patience: Duration::from_secs(5),
+            api_names: Vec::new(),
         }))
     }
 
@@ -192,6 +193,7 @@ impl World {
                 webdriver: Webdriver::Managed,
                 sessions: NonZeroUsize::MIN,
                 headless: true,
+                tabs_per_session: NonZeroUsize::new(4).expect("not 0"),
                 pages_per_session: NonZeroUsize::new(100).expect("not 0"),
                 profile_dir: None,
             },

@@ -1,5 +1,7 @@
-//! The pool of real browsers: at most so many sessions, each recycled after so many pages, none left behind.
+//! The pool of real browsers: at most so many sessions, several pages at once in each, each recycled after so many pages,
+//! none left behind.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join_all;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use tokio::time::Instant;
 use url::Url;
 
@@ -18,15 +20,19 @@ use super::browser_programs::Programs;
 use super::browser_session::Session;
 use super::firefox_profile::{self, ProfileRoot};
 use super::geckodriver::Geckodriver;
+use super::processes::available_memory;
+use super::session_book::{Book, Limits, Next};
 use super::visit_failure::VisitFailure;
 use super::waiting::{Waiting, WaitingOn, lock};
-use super::webdriver_session::WebdriverSession;
+use super::webdriver_session::{Tab, WebdriverSession};
 use super::wire::{Blame, Incoming, Outgoing, Prepared, Wire, WireFailure};
 
 /// Most bytes of a document taken from the browser.
 pub const MAX_DOCUMENT_BYTES: usize = 32 * 1024 * 1024;
 /// How long a session may take to start: Firefox on a busy machine needs several seconds.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// Memory that must be free before another tab is opened: its process, and the page in it.
+const TAB_MEMORY_BYTES: u64 = 512 << 20;
 /// How long sessions that calls have abandoned are waited for at the end.
 const ABANDONED_TIMEOUT: Duration = Duration::from_secs(6);
 
@@ -46,6 +52,8 @@ pub struct BrowserConfig {
     pub webdriver: Webdriver,
     /// Most sessions at once.
     pub sessions: std::num::NonZeroUsize,
+    /// Most pages at once in one session.
+    pub tabs_per_session: std::num::NonZeroUsize,
     /// Without a window.
     pub headless: bool,
     /// A session is closed and a fresh one started after so many pages.
@@ -63,11 +71,32 @@ struct Pool {
     user_agent: String,
     own_hosts: Vec<Url>,
     page_timeout: Duration,
-    permits: Arc<Semaphore>,
-    idle: Mutex<Vec<Session>>,
+    book: Mutex<Book<Arc<Session>, Tab>>,
+    /// Told whenever the book may have something for a page that waits.
+    changed: Notify,
     health: Mutex<BrowserHealth>,
+    /// Pages that were in a session when it was lost, by URL: one of them may be the reason.
+    suspects: Mutex<BTreeSet<String>>,
+    /// Held alone by the visit of a suspect, so that it costs no other page its browser, and shared by all others.
+    company: Arc<RwLock<()>>,
     /// Made when the first browser is needed; sweeps what a killed run left behind.
     profiles: Mutex<Option<Arc<ProfileRoot>>>,
+}
+
+/// Held for the time of a visit; see [`Pool::company`].
+enum Company {
+    Shared(#[expect(dead_code, reason = "held for its drop")] OwnedRwLockReadGuard<()>),
+    Alone(#[expect(dead_code, reason = "held for its drop")] OwnedRwLockWriteGuard<()>),
+}
+
+/// A session on its way in or out: counts for its place until it is there or gone.
+struct Moving<'pool>(&'pool Pool);
+
+impl Drop for Moving<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.book).moved();
+        self.0.changed.notify_waiters();
+    }
 }
 
 impl BrowserWire {
@@ -78,15 +107,16 @@ impl BrowserWire {
         own_hosts: Vec<Url>,
         page_timeout: Duration,
     ) -> Self {
-        let permits = Arc::new(Semaphore::new(config.sessions.get()));
         Self(Arc::new(Pool {
             config,
             user_agent,
             own_hosts,
             page_timeout,
-            permits,
-            idle: Mutex::default(),
+            book: Mutex::default(),
+            changed: Notify::new(),
             health: Mutex::default(),
+            suspects: Mutex::default(),
+            company: Arc::default(),
             profiles: Mutex::default(),
         }))
     }
@@ -96,7 +126,7 @@ impl BrowserWire {
     /// # Errors
     /// Why not, with what is missing.
     pub async fn try_out(&self) -> Result<(), String> {
-        let session = self.0.start().await.map_err(|failure| failure.text)?;
+        let (session, _) = self.0.start().await.map_err(|failure| failure.text)?;
         session.close().await;
         lock(&self.0.profiles).take();
         Ok(())
@@ -105,18 +135,24 @@ impl BrowserWire {
     /// Closes the idle sessions, all at once, and waits for that and for those that dropped calls have abandoned.
     /// Sessions in use belong to calls; a call that is dropped kills its own.
     pub async fn close(&self) {
-        let idle = std::mem::take(&mut *lock(&self.0.idle));
-        join_all(idle.into_iter().map(Session::close)).await;
-        let sessions = u32::try_from(self.0.config.sessions.get()).unwrap_or(u32::MAX);
-        // A session that is being closed holds its permit.
-        let _ =
-            tokio::time::timeout(ABANDONED_TIMEOUT, self.0.permits.acquire_many(sessions)).await;
+        let idle = lock(&self.0.book).take_idle();
+        join_all(idle.iter().map(|session| session.close())).await;
+        let all_gone = async {
+            loop {
+                let changed = self.0.changed.notified();
+                if lock(&self.0.book).is_empty() {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let _ = tokio::time::timeout(ABANDONED_TIMEOUT, all_gone).await;
         lock(&self.0.profiles).take();
     }
 }
 
 impl Pool {
-    async fn start(&self) -> Result<Session, WireFailure> {
+    async fn start(&self) -> Result<(Session, Tab), WireFailure> {
         let capabilities = firefox_profile::capabilities(
             &self.user_agent,
             &self.own_hosts,
@@ -146,8 +182,8 @@ impl Pool {
             &self.user_agent,
             self.page_timeout,
         );
-        let webdriver = match tokio::time::timeout(START_TIMEOUT, connecting).await {
-            Ok(Ok(webdriver)) => webdriver,
+        let (webdriver, tab) = match tokio::time::timeout(START_TIMEOUT, connecting).await {
+            Ok(Ok(connected)) => connected,
             Ok(Err(text)) => {
                 return Err(browser_failed(&format!(
                     "{text}; {}",
@@ -162,14 +198,10 @@ impl Pool {
                 )));
             }
         };
-        Ok(Session {
-            webdriver,
-            driver,
-            pages: 0,
-        })
+        Ok((Session::new(webdriver, driver), tab))
     }
 
-    async fn start_if_in_order(&self) -> Result<Session, WireFailure> {
+    async fn start_if_in_order(&self) -> Result<(Session, Tab), WireFailure> {
         // It may have gone out of order while the call waited for its turn.
         if let Some(text) = lock(&self.health).out_of_order(Instant::now()) {
             let blame = Blame::OutOfOrder;
@@ -182,6 +214,76 @@ impl Pool {
             lock(&self.health).not_started(Instant::now(), &failure.text);
         }
         started
+    }
+
+    /// A tab for the next page: an idle one, another one, or that of a new session.
+    async fn tab(&self) -> Result<(u64, Arc<Session>, Tab), WireFailure> {
+        let limits = Limits {
+            sessions: self.config.sessions.get(),
+            tabs: self.config.tabs_per_session.get(),
+            pages: self.config.pages_per_session.get(),
+        };
+        let has_memory = || match self.config.webdriver {
+            Webdriver::Managed => available_memory().is_none_or(|free| free >= TAB_MEMORY_BYTES),
+            Webdriver::Url(_) => true,
+        };
+        loop {
+            let changed = self.changed.notified();
+            // The guard must not live through the match.
+            let next = lock(&self.book).next(&limits, has_memory);
+            match next {
+                Next::Tab(id, session, tab) => return Ok((id, session, tab)),
+                Next::OpenTab(id, session) => {
+                    let opening = Opening { pool: self, id };
+                    let opened = session.webdriver.open_tab().await;
+                    std::mem::forget(opening);
+                    match opened {
+                        Ok(tab) => return Ok((id, session, tab)),
+                        Err(failure) => {
+                            self.lost(id, "about:blank", &format!("{failure:?}"));
+                            return Err(browser_failed(&format!("{failure:?}")));
+                        }
+                    }
+                }
+                Next::Close(session) => {
+                    let _moving = Moving(self);
+                    session.close().await;
+                }
+                Next::Start => {
+                    let _moving = Moving(self);
+                    let (session, tab) = self.start_if_in_order().await?;
+                    let most_tabs = session.webdriver.most_tabs();
+                    lock(&self.book).add(Arc::new(session), most_tabs, tab);
+                }
+                Next::Wait => changed.await,
+            }
+        }
+    }
+
+    /// A session is lost: killed with whatever it shows, and counted once. All pages it had in hand are suspects.
+    fn lost(&self, id: u64, over: &str, why: &str) {
+        let lost = lock(&self.book).lose_session(id);
+        if let Some(session) = lost {
+            lock(&self.health).lost(Instant::now(), over, why);
+            session.kill();
+            if !session.is_managed
+                && let Ok(runtime) = tokio::runtime::Handle::try_current()
+            {
+                // The server that started it is told to end it.
+                runtime.spawn(async move { session.close().await });
+            }
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Alone, where this page was in a session that was lost; else beside others.
+    async fn company(&self, url: &Url) -> Company {
+        let is_suspect = lock(&self.suspects).contains(url.as_str());
+        if is_suspect {
+            Company::Alone(Arc::clone(&self.company).write_owned().await)
+        } else {
+            Company::Shared(Arc::clone(&self.company).read_owned().await)
+        }
     }
 
     fn profiles(&self) -> Result<Arc<ProfileRoot>, String> {
@@ -201,27 +303,34 @@ impl Pool {
     }
 }
 
+/// A tab that is being opened. Dropped, because its call was, its session is not used for further pages.
+struct Opening<'pool> {
+    pool: &'pool Pool,
+    id: u64,
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        let ended = lock(&self.pool.book).lose_tab(self.id);
+        drop(ended);
+        self.pool.changed.notify_waiters();
+    }
+}
+
 #[async_trait]
 impl Wire for BrowserWire {
-    async fn prepare(&self, waiting: &WaitingOn) -> Result<Box<dyn Prepared>, WireFailure> {
+    async fn prepare(
+        &self,
+        outgoing: &Outgoing,
+        waiting: &WaitingOn,
+    ) -> Result<Box<dyn Prepared>, WireFailure> {
         waiting.set(Waiting::BrowserSession);
-        let permit = Arc::clone(&self.0.permits)
-            .acquire_owned()
-            .await
-            .map_err(|_| final_failure("the browsers are closed".to_owned()))?;
-        let idle = lock(&self.0.idle).pop();
-        let session = match idle {
-            Some(session) if session.pages < self.0.config.pages_per_session.get() => session,
-            worn_out => {
-                if let Some(session) = worn_out {
-                    session.close().await;
-                }
-                self.0.start_if_in_order().await?
-            }
-        };
+        let company = self.0.company(&outgoing.url).await;
+        let (id, session, tab) = self.0.tab().await?;
         Ok(Box::new(Lease {
             pool: Arc::clone(&self.0),
-            held: Some((session, permit)),
+            held: Some(Held { id, session, tab }),
+            _company: company,
         }))
     }
 
@@ -237,41 +346,82 @@ impl Wire for BrowserWire {
     }
 }
 
-/// A session in the hands of one call. Dropped in the middle of a visit, it takes the browser with it.
+/// A tab in the hands of one call. Dropped in the middle of a visit, it takes the tab with it, and the browser as soon as no
+/// other page is in it.
 struct Lease {
     pool: Arc<Pool>,
-    held: Option<(Session, OwnedSemaphorePermit)>,
+    held: Option<Held>,
+    _company: Company,
+}
+
+struct Held {
+    id: u64,
+    session: Arc<Session>,
+    tab: Tab,
 }
 
 impl Lease {
-    fn lost_over(&self, visit: &BrowserVisit, why: &str) {
-        lock(&self.pool.health).lost(Instant::now(), visit.url.as_str(), why);
-    }
-
     /// Back into the pool, once it has left the page.
     async fn give_back(&mut self) {
         let is_fit = match &self.held {
-            Some((session, _)) => session.is_fit().await,
-            None => false,
+            Some(held) => held.session.is_fit(&held.tab).await,
+            None => return,
         };
-        if is_fit && let Some((session, _permit)) = self.held.take() {
-            lock(&self.pool.idle).push(session);
+        if is_fit && let Some(held) = self.held.take() {
+            let ended = lock(&self.pool.book).give_back(held.id, held.tab);
+            self.pool.end(ended);
+        } else {
+            self.give_up();
         }
+    }
+
+    /// The tab cannot be used again, nor its session for further pages.
+    fn give_up(&mut self) {
+        if let Some(Held { id, session, tab }) = self.held.take() {
+            session.webdriver.abandon_tab(&tab);
+            let ended = lock(&self.pool.book).lose_tab(id);
+            drop(session);
+            self.pool.end(ended);
+        }
+    }
+
+    /// The session is gone.
+    fn lose(&mut self, visit: &BrowserVisit, why: &str) {
+        lock(&self.pool.suspects).insert(visit.url.to_string());
+        if let Some(held) = self.held.take() {
+            self.pool.lost(held.id, visit.url.as_str(), why);
+        }
+    }
+
+    /// The tab is gone by the doing of its page.
+    fn lose_tab(&mut self, visit: &BrowserVisit, why: &str) {
+        lock(&self.pool.health).lost(Instant::now(), visit.url.as_str(), why);
+        self.give_up();
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some((session, permit)) = self.held.take()
-            && session.driver.is_none()
+        self.give_up();
+    }
+}
+
+impl Pool {
+    /// Ends a session that has no page in hand any more: one of ours is killed by being dropped, the server that started
+    /// another is told to end it.
+    fn end(self: &Arc<Self>, ended: Option<Arc<Session>>) {
+        if let Some(session) = ended
+            && !session.is_managed
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            // The server that started this browser is asked to end it; ours are killed by being dropped.
+            let pool = Arc::clone(self);
+            lock(&pool.book).closing();
             runtime.spawn(async move {
+                let _moving = Moving(&pool);
                 session.close().await;
-                drop(permit);
             });
         }
+        self.changed.notify_waiters();
     }
 }
 
@@ -279,6 +429,7 @@ impl Drop for Lease {
 impl Prepared for Lease {
     async fn exchange(mut self: Box<Self>, outgoing: &Outgoing) -> Result<Incoming, WireFailure> {
         let Some(visit) = &outgoing.visit else {
+            self.give_back().await;
             return Err(final_failure(format!(
                 "{} is no page for a browser",
                 outgoing.url
@@ -289,10 +440,11 @@ impl Prepared for Lease {
             url: outgoing.url.clone(),
             ..visit.clone()
         };
-        let seen = match &mut self.held {
-            Some((session, _)) => {
-                session.pages += 1;
-                session.see(&visit, outgoing.max_body_bytes).await
+        let seen = match &self.held {
+            Some(held) => {
+                held.session
+                    .see(&held.tab, &visit, outgoing.max_body_bytes)
+                    .await
             }
             None => Err(VisitFailure::Lost("it was given away".to_owned())),
         };
@@ -300,6 +452,7 @@ impl Prepared for Lease {
             Ok(page) => {
                 self.give_back().await;
                 lock(&self.pool.health).succeeded();
+                lock(&self.pool.suspects).remove(visit.url.as_str());
                 return Ok(Incoming {
                     status: page.status,
                     content_type: Some("text/html; charset=utf-8".to_owned()),
@@ -310,18 +463,22 @@ impl Prepared for Lease {
             }
             Err(VisitFailure::Host(text)) => (text, Blame::Host),
             Err(VisitFailure::Page(text)) => (text, Blame::Final),
-            // Its cookies may have expired: dropped, the next visit begins anew. The browser did its part.
+            // Its cookies may have expired: the next session begins without them. The browser did its part.
             Err(VisitFailure::CutShort(text)) => {
+                self.give_up();
                 lock(&self.pool.health).succeeded();
                 return Err(final_failure(text));
             }
-            // Of no more use: dropped, and with it its processes.
             Err(VisitFailure::Busy(text)) => {
-                self.lost_over(&visit, &text);
+                self.lose_tab(&visit, &text);
                 return Err(final_failure(text));
             }
+            Err(VisitFailure::TabLost(text)) => {
+                self.lose_tab(&visit, &text);
+                return Err(browser_failed(&text));
+            }
             Err(VisitFailure::Hung(text) | VisitFailure::Lost(text)) => {
-                self.lost_over(&visit, &text);
+                self.lose(&visit, &text);
                 return Err(browser_failed(&text));
             }
         };

@@ -17,7 +17,7 @@ use super::retry::{self, MAX_ATTEMPTS};
 use super::waiting::{Waiting, WaitingOn};
 use super::wire::{Blame, Incoming, Outgoing, WireFailure};
 
-/// A browser session that took longer than this to be had moved the start.
+/// Waiting for a tab of a browser for longer than this moves the start.
 const PROMPT: Duration = Duration::from_millis(20);
 
 /// The circumstances of a question.
@@ -94,6 +94,26 @@ pub(super) enum Nothing {
     GivenUp(String),
 }
 
+/// A page on its way through the browser, for those who look.
+struct InBrowser<'transport> {
+    transport: &'transport Transport,
+    source: SourceName,
+}
+
+impl<'transport> InBrowser<'transport> {
+    fn new(transport: &'transport Transport, source: SourceName) -> Self {
+        transport.count(source, |counts| counts.in_browser += 1);
+        Self { transport, source }
+    }
+}
+
+impl Drop for InBrowser<'_> {
+    fn drop(&mut self) {
+        self.transport
+            .count(self.source, |counts| counts.in_browser -= 1);
+    }
+}
+
 impl Transport {
     /// Asks over HTTP. Dropping the future cancels it: no slot is kept, nothing is counted against the host.
     ///
@@ -126,6 +146,7 @@ impl Transport {
                 attempts: call.attempts_before,
             });
         }
+        let _counted = InBrowser::new(self, call.source);
         self.ask(Outgoing::visit(visit), call).await
     }
 
@@ -284,7 +305,10 @@ impl Transport {
             .await
             .map_err(|HostGivenUp(text)| Nothing::GivenUp(text))?;
         let asked_at = Instant::now();
-        let prepared = wire.prepare(waiting).await.map_err(blamed_on_us)?;
+        let prepared = wire
+            .prepare(outgoing, waiting)
+            .await
+            .map_err(blamed_on_us)?;
         if asked_at.elapsed() > PROMPT {
             gate.pace_again(&mut started, waiting).await;
         }

@@ -72,6 +72,7 @@ impl Capabilities {
         let mut map = Map::new();
         map.insert("browserName".to_owned(), json!("firefox"));
         map.insert("acceptInsecureCerts".to_owned(), json!(false));
+        map.insert("webSocketUrl".to_owned(), json!(true));
         // Readiness is judged by the page's own content, not by its last image.
         map.insert("pageLoadStrategy".to_owned(), json!("eager"));
         map.insert("unhandledPromptBehavior".to_owned(), json!("dismiss"));
@@ -135,7 +136,12 @@ const ON: [&str; 7] = [
 ];
 
 /// 2 as image permission: none. 5 as autoplay: nothing. 2 as proxy type: by script. 2 as folder list: as configured.
-const NUMBERS: [(&str, i32); 5] = [
+/// Each tab has a process of its own: one that hangs, crashes or runs out of memory costs none of its neighbours. A tab
+/// that shows the empty page leaves its process to the next page of the host: starting one takes longer than many a page.
+const NUMBERS: [(&str, i32); 8] = [
+    ("dom.ipc.keepProcessesAlive.webIsolated.perOrigin", 16),
+    ("dom.ipc.processCount", 32),
+    ("dom.ipc.processCount.webIsolated", 32),
     ("permissions.default.image", 2),
     ("media.autoplay.default", 5),
     ("network.proxy.type", 2),

@@ -272,7 +272,7 @@ fn wants_password(proxy: &ProxyServer) -> String {
 
 #[async_trait]
 impl Wire for HttpWire {
-    async fn prepare(&self, _: &WaitingOn) -> Result<Box<dyn Prepared>, WireFailure> {
+    async fn prepare(&self, _: &Outgoing, _: &WaitingOn) -> Result<Box<dyn Prepared>, WireFailure> {
         Ok(Box::new(Arc::clone(&self.0)))
     }
 }

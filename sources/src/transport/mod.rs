@@ -5,6 +5,7 @@
 //! retries what failed. The rules are pure and stand by themselves: `pacing`, `retry`, `retry_after`, `host_health`,
 //! `robots`, `redirect`; what moves is in `host_gate`, `fetch`, `http` and `browser`.
 
+mod bidi;
 mod browser;
 mod browser_health;
 mod browser_programs;
@@ -21,6 +22,8 @@ mod lease;
 mod new_session;
 mod pacing;
 mod page_look;
+mod page_requests;
+mod page_visit;
 mod processes;
 pub mod proxy;
 pub mod redirect;
@@ -28,6 +31,7 @@ mod retry;
 pub mod retry_after;
 pub mod robots;
 mod robots_reading;
+mod session_book;
 mod site_clock;
 mod visit_failure;
 mod waiting;
@@ -154,6 +158,8 @@ pub struct SourceCounts {
     pub pages_by_http: u64,
     /// Pages answered in the browser.
     pub pages_by_browser: u64,
+    /// Pages that are open in the browser now, or wait for their turn, a tab or another attempt.
+    pub in_browser: usize,
 }
 
 /// How one host stands.

@@ -31,14 +31,22 @@ pub fn as_folder(server: &Url) -> Url {
     folder
 }
 
+/// A session that has started.
+pub struct Started {
+    /// Its classic commands.
+    pub client: Client,
+    /// Where its WebSocket is, if it has one without TLS.
+    pub bidi_url: Option<String>,
+}
+
 /// Starts a session. Dropping the future ends the session as soon as the server has made it: a browser that nobody waits
 /// for any more does not stay with a server that is not ours.
-pub async fn start(server: &Url, capabilities: Map<String, Value>) -> Result<Client, String> {
+pub async fn start(server: &Url, capabilities: Map<String, Value>) -> Result<Started, String> {
     let server = as_folder(server);
     let (hand_over, handed_over) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
         if let Err(Ok(unwanted)) = hand_over.send(make(&server, capabilities).await) {
-            let closed: Result<(), _> = Client::close(unwanted).await;
+            let closed: Result<(), _> = Client::close(unwanted.client).await;
             tracing::debug!(?closed, "a session that came too late");
         }
     });
@@ -47,7 +55,7 @@ pub async fn start(server: &Url, capabilities: Map<String, Value>) -> Result<Cli
         .unwrap_or_else(|_| Err("the session's task ended".to_owned()))
 }
 
-async fn make(server: &Url, capabilities: Map<String, Value>) -> Result<Client, String> {
+async fn make(server: &Url, capabilities: Map<String, Value>) -> Result<Started, String> {
     let asking = server
         .join("session")
         .map_err(|error| format!("{server} is no address of a server: {error}"))?;
@@ -73,16 +81,20 @@ async fn make(server: &Url, capabilities: Map<String, Value>) -> Result<Client, 
             ));
         }
     }
-    let id = session_id(&body)?;
+    let made = session_of(&body)?;
     let connector = HttpsConnectorBuilder::new()
         .with_native_roots()
         .map_err(|error| format!("TLS cannot be set up: {error}"))?
         .https_or_http()
         .enable_http1()
         .build();
-    Client::with_existing_session(server.as_str(), &id, connector)
+    let client = Client::with_existing_session(server.as_str(), &made.id, connector)
         .await
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string())?;
+    Ok(Started {
+        client,
+        bidi_url: made.bidi_url,
+    })
 }
 
 /// An answer in WebDriver's words.
@@ -97,18 +109,45 @@ enum Outcome {
     Session {
         #[serde(rename = "sessionId")]
         session_id: String,
+        #[serde(default)]
+        capabilities: Matched,
     },
     Complaint {
         message: String,
     },
 }
 
+/// The capabilities that the session has; servers put what they like there.
+#[derive(Default, Deserialize)]
+struct Matched {
+    #[serde(rename = "webSocketUrl", default)]
+    web_socket_url: Value,
+}
+
+/// A session by its names.
+#[derive(Debug, PartialEq, Eq)]
+struct Made {
+    id: String,
+    bidi_url: Option<String>,
+}
+
 /// The session that was made, or why there is none.
-fn session_id(body: &[u8]) -> Result<String, String> {
+fn session_of(body: &[u8]) -> Result<Made, String> {
     match serde_json::from_slice::<Answer>(body) {
         Ok(Answer {
-            value: Outcome::Session { session_id },
-        }) => Ok(session_id),
+            value:
+                Outcome::Session {
+                    session_id,
+                    capabilities,
+                },
+        }) => Ok(Made {
+            id: session_id,
+            bidi_url: capabilities
+                .web_socket_url
+                .as_str()
+                .filter(|url| url.starts_with("ws://"))
+                .map(str::to_owned),
+        }),
         Ok(Answer {
             value: Outcome::Complaint { message },
         }) => Err(first_line(&message)),
@@ -153,7 +192,19 @@ mod tests {
         for (body, expected) in [
             (
                 r#"{"value":{"sessionId":"a-b","capabilities":{"browserName":"firefox"}}}"#,
-                Ok("a-b"),
+                Ok(("a-b", None)),
+            ),
+            (
+                r#"{"value":{"sessionId":"a-b","capabilities":{"webSocketUrl":"ws://127.0.0.1:1/session/a-b"}}}"#,
+                Ok(("a-b", Some("ws://127.0.0.1:1/session/a-b"))),
+            ),
+            (
+                r#"{"value":{"sessionId":"a-b","capabilities":{"webSocketUrl":"wss://grid/session/a-b"}}}"#,
+                Ok(("a-b", None)),
+            ),
+            (
+                r#"{"value":{"sessionId":"a-b","capabilities":{"webSocketUrl":true}}}"#,
+                Ok(("a-b", None)),
             ),
             (
                 r#"{"value":{"error":"unknown error","message":"Process unexpectedly closed\nBuild info: 3","stacktrace":"x"}}"#,
@@ -162,11 +213,15 @@ mod tests {
             ("moo!", Err("its answer is none of WebDriver's: moo!")),
             ("", Err("its answer is none of WebDriver's: ")),
         ] {
-            let id = session_id(body.as_bytes());
-            assert_eq!(id.as_deref().map_err(String::as_str), expected, "{body}");
+            let made = session_of(body.as_bytes());
+            let made = made
+                .as_ref()
+                .map(|made| (made.id.as_str(), made.bidi_url.as_deref()))
+                .map_err(String::as_str);
+            assert_eq!(made, expected, "{body}");
         }
         let long = json!({"value": {"message": "m".repeat(9_000)}}).to_string();
-        let complaint = session_id(long.as_bytes()).expect_err("a complaint");
+        let complaint = session_of(long.as_bytes()).expect_err("a complaint");
         assert_eq!(complaint.chars().count(), MAX_COMPLAINT_CHARS);
     }
 }

@@ -23,13 +23,19 @@ if (items) {
   if (failed) { lost = failed.name + (failed.redirectStart > 0 ? ' was redirected' : ' was answered ' + failed.responseStatus); }
 }
 const navigation = performance.getEntriesByType('navigation')[0];
+const isReady = document.readyState !== 'loading' && (ready.length === 0 || ready.some((css) => document.querySelector(css) !== null));
+const root = document.querySelector('app-root, [ng-version], #root, #app, #__next') || document.body;
+const shown = document.documentURI.startsWith('about:') ? document.documentURI : location.href;
 return {
-  ready: document.readyState !== 'loading' && (ready.length === 0 || ready.some((css) => document.querySelector(css) !== null)),
+  ready: isReady,
+  loading: document.readyState === 'loading',
+  complete: document.readyState === 'complete',
+  rendered: isReady || (root !== null && (root.innerText || '').trim().length > 0),
   clicked,
   size: document.documentElement ? document.documentElement.outerHTML.length : 0,
   items: items ? document.querySelectorAll(items).length : 0,
   status: navigation && navigation.responseStatus ? navigation.responseStatus : 0,
-  url: location.href,
+  url: shown,
   login: [...document.querySelectorAll('input[type=password]')].some((field) => field.getClientRects().length > 0),
   lost,
   now: performance.now(),
@@ -64,10 +70,16 @@ return [performance.timeOrigin, html.length > arguments[0] ? html.length : html]
 pub const PULSE: &str = "return null;";
 
 /// What [`LOOK`] tells.
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Look {
     /// The document is read and a ready selector matches.
     pub ready: bool,
+    /// The document is still being read.
+    pub loading: bool,
+    /// The document and all that it embeds are read.
+    pub complete: bool,
+    /// The application's root shows some text.
+    pub rendered: bool,
     /// The overlay was there and was clicked.
     pub clicked: bool,
     /// Letters of the document.
@@ -133,6 +145,9 @@ mod tests {
     fn look(url: &str, items: u64) -> Look {
         Look {
             ready: true,
+            loading: false,
+            complete: true,
+            rendered: true,
             clicked: false,
             size: 0,
             items,

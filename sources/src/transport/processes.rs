@@ -9,6 +9,30 @@ use nix::unistd::Pid;
 /// Passes over the processes of a directory: while one is ended it may start another.
 const KILL_PASSES: usize = 5;
 
+/// Memory that programs can still take on this machine, or in the container this process runs in, in bytes; `None`: not
+/// known.
+pub fn available_memory() -> Option<u64> {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    memory_left(
+        &read("/proc/meminfo")?,
+        read("/sys/fs/cgroup/memory.max").as_deref(),
+        read("/sys/fs/cgroup/memory.current").as_deref(),
+    )
+}
+
+/// The machine's `MemAvailable`, or less where a container has a limit.
+fn memory_left(meminfo: &str, limit: Option<&str>, used: Option<&str>) -> Option<u64> {
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    let bytes = |text: Option<&str>| text.and_then(|text| text.trim().parse::<u64>().ok());
+    let in_container = bytes(limit)
+        .zip(bytes(used))
+        .map(|(limit, used)| limit.saturating_sub(used));
+    Some((kib * 1024).min(in_container.unwrap_or(u64::MAX)))
+}
+
 /// Whether a process of the group still runs. Zombies do not: in a container nobody may reap orphans.
 pub fn group_lives(group: Pid) -> bool {
     let Ok(entries) = std::fs::read_dir("/proc") else {
@@ -77,6 +101,20 @@ mod tests {
     use nix::sys::signal::killpg;
 
     use super::*;
+
+    #[test]
+    fn memory_left_is_that_of_the_machine_or_of_its_container() {
+        let meminfo = "MemTotal: 9 kB\nMemAvailable:    2048 kB\n";
+        for (limit, used, left) in [
+            (None, None, 2 << 20),
+            (Some("max\n"), Some("5\n"), 2 << 20),
+            (Some("1000\n"), Some("400\n"), 600),
+            (Some("1000"), Some("1400"), 0),
+        ] {
+            assert_eq!(memory_left(meminfo, limit, used), Some(left), "{limit:?}");
+        }
+        assert_eq!(memory_left("", None, None), None);
+    }
 
     #[test]
     fn processes_are_ended_only_where_the_directory_is_their_home() {

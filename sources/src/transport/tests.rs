@@ -4,3 +4,4 @@ mod held_up;
 mod in_browser;
 mod over_sockets;
 mod scripted;
+mod several_at_once;

@@ -7,6 +7,8 @@ use super::host::HostKey;
 
 /// How the browser's own page begins that stands in the place of one that could not be loaded.
 const ERROR_PAGE: &str = "about:neterror";
+/// Likewise where the host's certificate is refused.
+const CERTIFICATE_PAGE: &str = "about:certerror";
 
 /// Why there is no page.
 #[derive(Debug)]
@@ -21,8 +23,10 @@ pub enum VisitFailure {
     Busy(String),
     /// The browser hangs, or the page in it. The session is of no more use.
     Hung(String),
-    /// The session, or its tab, is gone.
+    /// The session is gone.
     Lost(String),
+    /// The tab is gone; the session still answers.
+    TabLost(String),
 }
 
 /// A navigation to `visited` that failed: Firefox shows `about:neterror` where a host does not answer.
@@ -31,9 +35,8 @@ pub fn navigation_failure(error: &CmdError, visited: &Url) -> VisitFailure {
         CmdError::Standard(standard) if standard.message.contains(ERROR_PAGE) => {
             let shown = standard.message.find(ERROR_PAGE);
             let shown = shown.map_or("", |at| &standard.message[at..]);
-            led_away(shown, visited).unwrap_or_else(|| {
-                VisitFailure::Host(format!("no answer in the browser: {}", reason(shown)))
-            })
+            error_page(shown, visited)
+                .unwrap_or_else(|| VisitFailure::Host("no answer in the browser".to_owned()))
         }
         CmdError::Standard(standard) if error.is_insecure_certificate() => {
             VisitFailure::Host(format!("certificate refused: {}", standard.message))
@@ -42,9 +45,18 @@ pub fn navigation_failure(error: &CmdError, visited: &Url) -> VisitFailure {
     }
 }
 
-/// Whether the browser shows its own error page, which becomes nothing else.
-pub fn is_error_page(shown: &str) -> bool {
-    shown.starts_with(ERROR_PAGE)
+/// Why the browser shows its own error page in place of `visited`, if it does: that page becomes nothing else.
+pub fn error_page(shown: &str, visited: &Url) -> Option<VisitFailure> {
+    if let Some(page) = shown.strip_prefix(CERTIFICATE_PAGE) {
+        return Some(led_away(shown, visited).unwrap_or_else(|| {
+            VisitFailure::Host(format!("certificate refused: {}", reason(page)))
+        }));
+    }
+    shown.starts_with(ERROR_PAGE).then(|| {
+        led_away(shown, visited).unwrap_or_else(|| {
+            VisitFailure::Host(format!("no answer in the browser: {}", reason(shown)))
+        })
+    })
 }
 
 /// Where the browser shows another host than that of `visited`, or an error page because that one was not let be asked:

@@ -1,4 +1,8 @@
-//! One page in the real browser: opened, its overlay closed, its lazy list scrolled to the end, its document taken.
+//! A session with one browser: its tabs, and the pages that are seen in them. A page is opened, its overlay closed, its
+//! lazy list scrolled to the end, its document taken.
+//!
+//! Over WebDriver BiDi a session has several tabs, each a window of its own: a page in a hidden tab gets no frames and
+//! slow timers. A WebDriver server without BiDi shows one page at a time.
 
 use std::time::Duration;
 
@@ -10,79 +14,132 @@ use url::Url;
 
 use crate::site::BrowserVisit;
 
+use super::bidi::{Bidi, BidiError};
 use super::new_session;
 use super::page_look::{DOCUMENT, LOOK, Look, PULSE, SCROLL, cut_short, taken};
-use super::visit_failure::{VisitFailure, is_error_page, led_away, navigation_failure};
+use super::page_visit::{
+    AT_REST_PATIENCE, EMPTY_PAGE, MAX_OVERLAY_CLICKS, Observation, PageVisit, Verdict,
+};
+use super::visit_failure::{VisitFailure, navigation_failure};
 
 /// How often a page is looked at while it becomes ready.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// A document is at rest when it has not changed for so long.
-const AT_REST: Duration = Duration::from_millis(300);
-/// Longest wait for that, once it is ready.
-const AT_REST_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a tab may refuse to be looked at, as it does while it changes to another process.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(2);
 /// Longest time for scrolling a list to its end.
 const LIST_PATIENCE: Duration = Duration::from_secs(300);
 /// Most items of a lazy list.
 const MAX_ITEMS: u64 = 20_000;
-/// Most clicks at an overlay; one that survives them is no overlay.
-const MAX_OVERLAY_CLICKS: u32 = 5;
-/// Most times a page may be seen to go over to another document in one visit; one that goes on loading itself anew asks
-/// its host without anybody's pace (P1).
-const MAX_CHANGES: u32 = 8;
 /// The browser bounds each command itself, unless it hangs: so much later nothing is expected of it any more.
 const GRACE: Duration = Duration::from_secs(3);
-/// How long closing a session may take.
+/// How long closing a session, or leaving a page, may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a browser tells sites that it is.
 const INTRODUCTION: &str = "return navigator.userAgent";
-/// What a session shows between two visits.
-const EMPTY_PAGE: &str = "about:blank";
+/// The realm of the runner's scripts in a page: the page cannot change what they see.
+const SANDBOX: &str = "master_runner";
 
 /// A session with one browser.
 pub struct WebdriverSession {
     client: Client,
+    /// `None`: one command at a time, one tab, no events.
+    bidi: Option<Bidi>,
     page_timeout: Duration,
 }
 
+/// A tab of a session: its BiDi context, or the only one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Tab(Option<String>);
+
 /// A page after its scripts ran.
 pub struct Page {
-    /// HTTP status of the document.
+    /// HTTP status of the document; of a page that came to nothing, that of the API answer it would be made of.
     pub status: u16,
     /// The document.
     pub html: String,
 }
 
 impl WebdriverSession {
-    /// Starts a session at a WebDriver server. A browser that does not introduce itself as `user_agent` is not what was
-    /// asked for, whatever the server says: it asks no site for anything (P4).
+    /// Starts a session at a WebDriver server, with its first tab. A browser that does not introduce itself as
+    /// `user_agent` ignores the capabilities it was given: it requests nothing from any site (P4).
     pub async fn connect(
         server: &Url,
         capabilities: Map<String, Value>,
         user_agent: &str,
         page_timeout: Duration,
-    ) -> Result<Self, String> {
-        let client = new_session::start(server, capabilities)
+    ) -> Result<(Self, Tab), String> {
+        let started = new_session::start(server, capabilities)
             .await
             .map_err(|error| format!("no session at {server}: {error}"))?;
-        let session = Self {
-            client,
+        let mut session = Self {
+            client: started.client,
+            bidi: None,
             page_timeout,
         };
         let introduces = session.client.execute(INTRODUCTION, Vec::new()).await;
-        match introduces {
-            Ok(Value::String(agent)) if agent == user_agent => Ok(session),
-            other => {
-                session.close().await;
-                Err(format!(
-                    "the browser at {server} introduces itself as {other:?} instead of {user_agent:?}: the server did not pass on what the session should be"
-                ))
+        if !matches!(&introduces, Ok(Value::String(agent)) if agent == user_agent) {
+            session.close().await;
+            return Err(format!(
+                "the browser at {server} introduces itself as {introduces:?} instead of {user_agent:?}: the server did not pass on what the session should be"
+            ));
+        }
+        let mut tab = Tab(None);
+        if let Some(url) = started.bidi_url {
+            match session.connect_bidi(&url).await {
+                Ok(first) => tab = first,
+                Err(error) => {
+                    session.bidi = None;
+                    tracing::info!(%url, error, "no WebDriver BiDi: this browser shows one page at a time");
+                }
             }
+        }
+        Ok((session, tab))
+    }
+
+    async fn connect_bidi(&mut self, url: &str) -> Result<Tab, String> {
+        let bidi = self.bidi.insert(Bidi::connect(url).await?);
+        let tree = bidi
+            .command("browsingContext.getTree", json!({"maxDepth": 0}))
+            .await
+            .map_err(|error| error.to_string())?;
+        let first = tree.pointer("/contexts/0/context").and_then(Value::as_str);
+        let first = first.ok_or("the browser has no tab")?;
+        Ok(Tab(Some(first.to_owned())))
+    }
+
+    /// How many tabs it can have.
+    pub const fn most_tabs(&self) -> usize {
+        if self.bidi.is_some() { usize::MAX } else { 1 }
+    }
+
+    /// Opens another tab, which shows the empty page.
+    pub async fn open_tab(&self) -> Result<Tab, VisitFailure> {
+        let lost = |why: String| VisitFailure::Lost(format!("no further tab: {why}"));
+        let Some(bidi) = &self.bidi else {
+            return Err(lost("the session has one alone".to_owned()));
+        };
+        let opening = bidi.command("browsingContext.create", json!({"type": "window"}));
+        let bound = self.page_timeout + GRACE;
+        let opened = tokio::time::timeout(bound, opening)
+            .await
+            .map_err(|_| lost(format!("no answer within {} s", bound.as_secs())))?
+            .map_err(|error| lost(error.to_string()))?;
+        let context = opened.get("context").and_then(Value::as_str);
+        let context = context.ok_or_else(|| lost("it has no context".to_owned()))?;
+        Ok(Tab(Some(context.to_owned())))
+    }
+
+    /// Closes a tab whose page was given up, without waiting for it: what the page still runs requests nothing more.
+    pub fn abandon_tab(&self, tab: &Tab) {
+        if let (Some(bidi), Some(context)) = (&self.bidi, &tab.0) {
+            bidi.tell("browsingContext.close", &json!({"context": context}));
+            bidi.unwatch(context);
         }
     }
 
     /// Ends the session and its browser, waiting at most some seconds.
-    pub async fn close(self) {
-        match tokio::time::timeout(CLOSE_TIMEOUT, self.client.close()).await {
+    pub async fn close(&self) {
+        match tokio::time::timeout(CLOSE_TIMEOUT, self.client.clone().close()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "browser session did not close in order"),
             Err(_) => tracing::debug!("browser session did not close in time"),
@@ -93,6 +150,7 @@ impl WebdriverSession {
     /// the list's.
     pub async fn visit(
         &self,
+        tab: &Tab,
         visit: &BrowserVisit,
         max_bytes: usize,
     ) -> Result<Page, VisitFailure> {
@@ -102,20 +160,35 @@ impl WebdriverSession {
             Duration::ZERO
         };
         // The script that takes the document gets a page time-out of its own.
-        let bound = (self.page_timeout + GRACE) * 2 + visit.patience + AT_REST_PATIENCE + list;
-        match tokio::time::timeout(bound, self.see(visit, max_bytes)).await {
-            Ok(result) => result,
-            Err(_) => Err(VisitFailure::Hung(format!(
-                "the page hung in the browser for {} s",
-                bound.as_secs()
-            ))),
-        }
+        let bound = (self.page_timeout + GRACE) * 3 + visit.patience + AT_REST_PATIENCE + list;
+        let seen = tokio::time::timeout(bound, self.see(tab, visit, max_bytes)).await;
+        seen.unwrap_or_else(|_| {
+            let text = format!("the page hung in the browser for {} s", bound.as_secs());
+            Err(match tab.0 {
+                Some(_) => VisitFailure::TabLost(text),
+                None => VisitFailure::Hung(text),
+            })
+        })
     }
 
-    /// Leaves the page for an empty one: what it still runs must neither ask its host nor hold memory while nobody
-    /// looks. Whether that went well; if not, the session is of no more use.
-    pub async fn leave(&self) -> bool {
-        let leaving = self.client.goto(EMPTY_PAGE);
+    /// Leaves the page for an empty one: an idle tab must neither make requests nor hold memory. Whether that went well;
+    /// if not, the tab cannot be used again.
+    pub async fn leave(&self, tab: &Tab) -> bool {
+        let leaving = async {
+            match (&self.bidi, &tab.0) {
+                (Some(bidi), Some(context)) => {
+                    let params = json!({"context": context, "url": EMPTY_PAGE, "wait": "complete"});
+                    let left = bidi.command("browsingContext.navigate", params).await;
+                    bidi.unwatch(context);
+                    left.map(|_| ()).map_err(|error| error.to_string())
+                }
+                _ => self
+                    .client
+                    .goto(EMPTY_PAGE)
+                    .await
+                    .map_err(|error| error.to_string()),
+            }
+        };
         let left = tokio::time::timeout(CLOSE_TIMEOUT, leaving).await;
         let is_empty = matches!(left, Ok(Ok(())));
         if !is_empty {
@@ -124,29 +197,54 @@ impl WebdriverSession {
         is_empty
     }
 
-    async fn see(&self, visit: &BrowserVisit, max_bytes: usize) -> Result<Page, VisitFailure> {
-        let navigation = self.client.goto(visit.url.as_str());
-        if let Err(error) = self.in_time("a navigation", navigation).await? {
-            return Err(if error.is_timeout() {
-                self.whose_time_out().await
-            } else {
-                navigation_failure(&error, &visit.url)
-            });
-        }
-        let look = self.until_ready(visit).await?;
-        if let Some(elsewhere) = led_away(&look.url, &visit.url) {
-            return Err(elsewhere);
-        }
+    async fn see(
+        &self,
+        tab: &Tab,
+        visit: &BrowserVisit,
+        max_bytes: usize,
+    ) -> Result<Page, VisitFailure> {
+        let began = Instant::now();
+        self.navigate(tab, &visit.url).await?;
+        let (look, is_ready) = self.until_decided(tab, visit, began).await?;
+        let api_status = match (&self.bidi, &tab.0) {
+            (Some(bidi), Some(context)) if !is_ready => bidi.api_status(context, &visit.api_names),
+            _ => None,
+        };
         if let Some(items) = visit.lazy_items_css
             && look.ready
+            && look.items > 0
         {
-            self.scroll_to_the_end(visit, items, &look).await?;
+            self.scroll_to_the_end(tab, visit, items, &look, began)
+                .await?;
         }
-        let document = self.run(DOCUMENT, vec![json!(max_bytes)]).await?;
+        let document = self.run(tab, DOCUMENT, vec![json!(max_bytes)]).await?;
+        let status = if look.status == 0 { 200 } else { look.status };
         Ok(Page {
-            status: if look.status == 0 { 200 } else { look.status },
+            status: api_status.filter(|_| status < 300).unwrap_or(status),
             html: taken(document, &look, max_bytes)?,
         })
+    }
+
+    async fn navigate(&self, tab: &Tab, url: &Url) -> Result<(), VisitFailure> {
+        if let (Some(bidi), Some(context)) = (&self.bidi, &tab.0) {
+            bidi.watch(context);
+            let params = json!({"context": context, "url": url.as_str(), "wait": "none"});
+            let navigating = bidi.command("browsingContext.navigate", params);
+            return match tokio::time::timeout(self.page_timeout, navigating).await {
+                // A navigation that failed at once shows the browser's error page, which is looked at.
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) => refused(error).map_or(Ok(()), Err),
+                Err(_) => Err(self.whose_silence(bidi).await),
+            };
+        }
+        match self
+            .in_time("a navigation", self.client.goto(url.as_str()))
+            .await?
+        {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_timeout() => Err(self.whose_time_out().await),
+            Err(error) => Err(navigation_failure(&error, url)),
+        }
     }
 
     /// A page that did not load in time waits for its host, unless it lets no script run: then it keeps its browser busy
@@ -159,87 +257,130 @@ impl WebdriverSession {
                 "the page did not load within {waited} s in the browser"
             )),
             Ok(Err(error)) => VisitFailure::Lost(error.to_string()),
-            Err(_) => VisitFailure::Busy(format!(
-                "the page hangs in the browser: after {waited} s one of its scripts still runs"
+            Err(_) => self.busy(),
+        }
+    }
+
+    /// Why a tab gives no answer: its page keeps it busy, where the browser itself still answers.
+    async fn whose_silence(&self, bidi: &Bidi) -> VisitFailure {
+        let waited = self.page_timeout.as_secs();
+        match tokio::time::timeout(GRACE, bidi.command("session.status", json!({}))).await {
+            Ok(Ok(_)) => self.busy(),
+            Ok(Err(error)) => VisitFailure::Lost(error.to_string()),
+            Err(_) => VisitFailure::Hung(format!(
+                "the browser hangs: no answer to a command within {waited} s"
             )),
         }
     }
 
-    /// Looks until a ready selector matches and the document is at rest. A page that never gets there is handed to its
-    /// reader as it is after the visit's patience: it may be the site's way to say that there is nothing.
-    async fn until_ready(&self, visit: &BrowserVisit) -> Result<Look, VisitFailure> {
-        let started = Instant::now();
-        let mut clicks = 0;
-        let mut ready_since = None;
-        let mut last_change = (Instant::now(), 0);
-        let mut born = None;
-        let mut changes = 0;
+    fn busy(&self) -> VisitFailure {
+        VisitFailure::Busy(format!(
+            "the page hangs in the browser: after {} s one of its scripts still runs",
+            self.page_timeout.as_secs()
+        ))
+    }
+
+    /// Looks until the page is ready, or is done without what it was visited for; whether it is ready.
+    async fn until_decided(
+        &self,
+        tab: &Tab,
+        visit: &BrowserVisit,
+        began: Instant,
+    ) -> Result<(Look, bool), VisitFailure> {
+        let mut page = PageVisit::new(visit, self.page_timeout, began);
+        let mut refused_since = None;
         loop {
-            let look = self.look(visit, clicks < MAX_OVERLAY_CLICKS, None).await?;
-            let now = Instant::now();
-            if look.is_none() || look.as_ref().map(|look| &look.born) != born.as_ref() {
-                changes += 1;
-                born = look.as_ref().map(|look| look.born.clone());
-                (ready_since, last_change.0) = (None, now);
-            }
-            if changes > MAX_CHANGES {
-                return Err(VisitFailure::Page(format!(
-                    "the page loads itself anew again and again: {changes} times within {} ms",
-                    (now - started).as_millis()
-                )));
-            }
-            let Some(look) = look else {
-                tokio::time::sleep(LOOK_EVERY).await;
-                continue;
-            };
-            if is_error_page(&look.url) {
-                return Ok(look);
-            }
-            clicks += u32::from(look.clicked);
-            if last_change.1 != look.size || look.clicked {
-                last_change = (now, look.size);
-            }
-            if look.ready {
-                let since = *ready_since.get_or_insert(now);
-                let at_rest = now - last_change.0 >= AT_REST;
-                if at_rest || now - since >= AT_REST_PATIENCE {
-                    return Ok(look);
+            let looked = self.look(tab, visit, page.may_click(), None).await;
+            self.offers_download(tab)?;
+            let look = match looked {
+                Err(VisitFailure::TabLost(why)) => {
+                    let since: Instant = *refused_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= REFUSAL_PATIENCE {
+                        return Err(VisitFailure::TabLost(why));
+                    }
+                    tokio::time::sleep(LOOK_EVERY).await;
+                    continue;
                 }
+                looked => looked?,
+            };
+            refused_since = None;
+            let traffic = match (&self.bidi, &tab.0) {
+                (Some(bidi), Some(context)) => bidi.traffic(context, began),
+                _ => None,
+            };
+            let at = Instant::now();
+            match page.observe(Observation { at, look, traffic }) {
+                Verdict::Loading => tokio::time::sleep(LOOK_EVERY).await,
+                Verdict::Ready(look) => return Ok((look, true)),
+                Verdict::Nothing(look) => return Ok((look, false)),
+                Verdict::Failed(failure) => return Err(failure),
             }
-            // An error page need not become ready.
-            let is_error = look.status >= 400;
-            if (is_error && now - started >= AT_REST) || now - started >= visit.patience {
-                return Ok(look);
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
-    /// Scrolls a lazy list until it grows no more. A list whose next part was asked for in vain, that lost rows, or that
-    /// gave way to a login has not come to its end: what is there is a part of it (D3).
+    /// A page that offers a file is not read: pages are read, files are not taken, whatever their size.
+    fn offers_download(&self, tab: &Tab) -> Result<(), VisitFailure> {
+        let file = match (&self.bidi, &tab.0) {
+            (Some(bidi), Some(context)) => bidi.download(context),
+            _ => None,
+        };
+        match file {
+            Some(file) => Err(VisitFailure::Page(format!(
+                "the page offers a file for download ({file}); it was not taken"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Scrolls a lazy list until it no longer grows. A list whose next part was requested in vain, that lost rows, or
+    /// that gave way to a login has not come to its end: what is there is a part of it (D3).
+    ///
+    /// It is scrolled when it has grown, and once more in the middle of each rest: a page that waits for the end of the
+    /// scrolling before it requests the next part would wait for ever if it were scrolled at each look. Where the page's
+    /// requests are known and none is in flight, half the rest is enough.
     async fn scroll_to_the_end(
         &self,
+        tab: &Tab,
         visit: &BrowserVisit,
         items_css: &str,
         first: &Look,
+        began: Instant,
     ) -> Result<(), VisitFailure> {
         let started = Instant::now();
         let mut count = first.items;
-        let mut grew_at = started;
+        let mut rests_since = started;
+        let mut scrolls = 0;
         let mut clicks = 0;
-        while grew_at.elapsed() < visit.lazy_rest {
+        loop {
+            let traffic = match (&self.bidi, &tab.0) {
+                (Some(bidi), Some(context)) => bidi.traffic(context, began),
+                _ => None,
+            };
+            let rest = if traffic.is_some() {
+                visit.lazy_rest / 2
+            } else {
+                visit.lazy_rest
+            };
+            let is_idle =
+                traffic.is_none_or(|traffic| traffic.in_flight == 0 && traffic.quiet >= rest);
+            // A page that never stops its requests is not waited for beyond its rest.
+            let rested = rests_since.elapsed();
+            if (rested >= rest && is_idle) || rested >= visit.lazy_rest * 2 {
+                return Ok(());
+            }
             if count > MAX_ITEMS || started.elapsed() > LIST_PATIENCE {
                 return Err(VisitFailure::Page(format!(
                     "the list had not come to its end after {count} items and {} s",
                     started.elapsed().as_secs()
                 )));
             }
-            self.run(SCROLL, vec![json!(items_css)]).await?;
+            if scrolls == 0 || (scrolls == 1 && rested >= rest / 2) {
+                scrolls += 1;
+                self.run(tab, SCROLL, vec![json!(items_css)]).await?;
+            }
             tokio::time::sleep(LOOK_EVERY).await;
-            let Some(look) = self
-                .look(visit, clicks < MAX_OVERLAY_CLICKS, Some(first.now))
-                .await?
-            else {
+            let may_click = clicks < MAX_OVERLAY_CLICKS;
+            let Some(look) = self.look(tab, visit, may_click, Some(first.now)).await? else {
                 return Err(VisitFailure::CutShort(format!(
                     "the list was cut short after {count} items: the page went on to another document; what it showed was not taken"
                 )));
@@ -251,15 +392,15 @@ impl WebdriverSession {
                 )));
             }
             if look.items > count || look.clicked {
-                (count, grew_at) = (look.items.max(count), Instant::now());
+                (count, rests_since, scrolls) = (look.items.max(count), Instant::now(), 0);
             }
         }
-        Ok(())
     }
 
     /// `None`: the document was on its way out.
     async fn look(
         &self,
+        tab: &Tab,
         visit: &BrowserVisit,
         click: bool,
         scrolling_since: Option<f64>,
@@ -271,12 +412,21 @@ impl WebdriverSession {
             json!(visit.lazy_items_css),
             json!(scrolling_since),
         ];
-        let seen = self.run(LOOK, arguments).await?;
+        let seen = self.run(tab, LOOK, arguments).await?;
         serde_json::from_value(seen)
             .map_err(|error| VisitFailure::Lost(format!("the browser answers nonsense: {error}")))
     }
 
-    async fn run(&self, script: &str, arguments: Vec<Value>) -> Result<Value, VisitFailure> {
+    /// Runs a script, the body of a function, in the tab's page.
+    async fn run(
+        &self,
+        tab: &Tab,
+        script: &str,
+        arguments: Vec<Value>,
+    ) -> Result<Value, VisitFailure> {
+        if let (Some(bidi), Some(context)) = (&self.bidi, &tab.0) {
+            return self.run_in(bidi, context, script, &arguments).await;
+        }
         let answered = self.client.execute(script, arguments);
         self.in_time("a script", answered)
             .await?
@@ -284,12 +434,51 @@ impl WebdriverSession {
                 CmdError::Standard(standard) if error.is_script_timeout() => VisitFailure::Hung(
                     format!("the page does not let scripts run: {}", standard.message),
                 ),
-                // The page went on to another document while it was looked at.
                 CmdError::Standard(standard) if error.is_javascript_error() => {
-                    VisitFailure::Page(format!("the page breaks scripts: {}", standard.message))
+                    broken_script(&standard.message)
                 }
                 _ => VisitFailure::Lost(error.to_string()),
             })
+    }
+
+    async fn run_in(
+        &self,
+        bidi: &Bidi,
+        context: &str,
+        script: &str,
+        arguments: &[Value],
+    ) -> Result<Value, VisitFailure> {
+        let function = format!(
+            "(given) => JSON.stringify((function () {{ {script} }}).apply(null, JSON.parse(given)))"
+        );
+        let params = json!({
+            "functionDeclaration": function,
+            "awaitPromise": false,
+            "target": {"context": context, "sandbox": SANDBOX},
+            "arguments": [{"type": "string", "value": json!(arguments).to_string()}],
+        });
+        let running = bidi.command("script.callFunction", params);
+        let ran = match tokio::time::timeout(self.page_timeout, running).await {
+            Ok(Ok(ran)) => ran,
+            Ok(Err(error)) => {
+                return Err(refused(error).unwrap_or_else(|| {
+                    VisitFailure::TabLost("the tab does not run scripts".to_owned())
+                }));
+            }
+            Err(_) => return Err(self.whose_silence(bidi).await),
+        };
+        if let Some(why) = ran
+            .pointer("/exceptionDetails/text")
+            .and_then(Value::as_str)
+        {
+            return Err(broken_script(why));
+        }
+        match ran.pointer("/result/value").and_then(Value::as_str) {
+            Some(json) => serde_json::from_str(json).map_err(|error| {
+                VisitFailure::Lost(format!("the browser answers nonsense: {error}"))
+            }),
+            None => Ok(Value::Null),
+        }
     }
 
     /// What a command came to. A browser that hangs does not bound its commands.
@@ -305,5 +494,24 @@ impl WebdriverSession {
                 bound.as_secs()
             ))
         })
+    }
+}
+
+fn broken_script(why: &str) -> VisitFailure {
+    let why: String = why.chars().take(200).collect();
+    VisitFailure::Page(format!("the page breaks scripts: {why}"))
+}
+
+/// What a refused command says of its tab; `None`: nothing, the page shows what became of it.
+fn refused(error: BidiError) -> Option<VisitFailure> {
+    match error {
+        BidiError::Closed => Some(VisitFailure::Lost(error.to_string())),
+        BidiError::Refused { error, message } => match error.as_str() {
+            "no such frame" | "no such window" => {
+                Some(VisitFailure::TabLost(format!("the tab is gone: {message}")))
+            }
+            "invalid session id" => Some(VisitFailure::Lost(format!("{error}: {message}"))),
+            _ => None,
+        },
     }
 }

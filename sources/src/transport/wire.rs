@@ -121,8 +121,12 @@ pub enum Blame {
 /// Something that can make exchanges.
 #[async_trait]
 pub trait Wire: Send + Sync {
-    /// Waits for what an exchange needs beside the host's leave, such as a browser session.
-    async fn prepare(&self, waiting: &WaitingOn) -> Result<Box<dyn Prepared>, WireFailure>;
+    /// Waits for what the exchange of `outgoing` needs beside the host's leave, such as a tab of a browser.
+    async fn prepare(
+        &self,
+        outgoing: &Outgoing,
+        waiting: &WaitingOn,
+    ) -> Result<Box<dyn Prepared>, WireFailure>;
 
     /// Why there is no use in asking at all: a program that is not installed. `None`: it can be tried.
     fn missing(&self) -> Option<String> {

@@ -11,7 +11,7 @@ const EVERYTHING_WRONG: &str = r#"(
         wealthmagik: (base_url: "https://me:hunter2@www.wealthmagik.com", transport: Telepathy, requests_per_sec: inf),
         sec_fundcheck: (page_url: "https://fundcheck.sec.or.th/x", api_url: "", requests_per_sec: 0.0, concurrent_requests: 1000),
     ),
-    browser: (webdriver: Url("grid:4444"), sessions: -1, pages_per_session: 0),
+    browser: (webdriver: Url("grid:4444"), sessions: -1, tabs_per_session: 17, pages_per_session: 0),
     patience: (request_timeout_secs: 0, host_back_off_secs: (600, 30), host_wait_secs: -5),
     supervision: (max_restarts: -1, max_writer_restarts: 5000, within_secs: 0, restart_delay_secs: (0, 1), stuck_after_secs: 0, shutdown_secs: 0),
     modes: (sequential: (credits: 0), parallel: (fetches_in_flight: 100, loader_mailbox: -2, browser_sessions: 99)),

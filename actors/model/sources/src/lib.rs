@@ -52,6 +52,7 @@ pub mod ask {
             let Some(sites) = SITES.with_borrow(Clone::clone) else {
                 return Asked {
                     answers: Vec::new(),
+                    later: Vec::new(),
                     breach: Some("no sites are installed".to_owned()),
                 };
             };

@@ -348,6 +348,7 @@ impl Sites for World {
                 .map(|task| self.answer(task, outcome.clone()));
             Asked {
                 answers: answers.collect(),
+                later: Vec::new(),
                 breach: None,
             }
         })

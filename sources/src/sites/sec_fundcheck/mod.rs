@@ -22,6 +22,9 @@ use api::ApiAnswer;
 /// How long the page may take to be ready in a browser.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The API's path: the site's own page requests it, too.
+const API_PATH: &str = "/api/funds";
+
 /// FundCheck.
 #[derive(Debug, Clone)]
 pub struct SecFundcheck {
@@ -77,7 +80,7 @@ impl Site for SecFundcheck {
             .collect::<Result<Vec<_>, _>>()?;
         let codes = serde_json::to_string(&codes).map_err(|error| error.to_string())?;
         Ok(Request {
-            url: self.api_root.url("/api/funds")?,
+            url: self.api_root.url(API_PATH)?,
             post_json: Some(codes),
             headers: vec![
                 ("Accept", "application/json".to_owned()),
@@ -97,6 +100,10 @@ impl Site for SecFundcheck {
             lazy_items_css: None,
             lazy_rest: Duration::ZERO,
             patience: PATIENCE,
+            api_names: vec![
+                locate::fund_code(task)?.as_str().to_owned(),
+                API_PATH.to_owned(),
+            ],
         }))
     }
 

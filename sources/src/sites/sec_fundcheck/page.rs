@@ -14,14 +14,23 @@ use crate::text::{missing, number, period, thai_date};
 /// What is there when the page's script has done its work.
 pub const READY: &str = ".card-body";
 
+/// How the page says that the SEC does not know the fund.
+const UNKNOWN: [&str; 2] = ["ไม่พบข้อมูล", "ไม่พบกองทุน"];
+
 /// Reads the page.
 pub fn read(body: &[u8], mut findings: Findings) -> Reading {
     let page = match HtmlPage::parse(body) {
         Ok(page) => page,
         Err(breach) => return Reading::Broken(breach),
     };
+    let whole = words(page.root());
+    let says_unknown = UNKNOWN.iter().any(|words| whole.contains(words));
     if page.all(READY).is_empty() {
-        return Reading::NeedsBrowser(breach(READY, "the page's cards", "none"));
+        return if says_unknown {
+            Reading::Absent
+        } else {
+            Reading::NeedsBrowser(breach(READY, "the page's cards", "none"))
+        };
     }
     const IDS: [&str; 7] = [
         "sharpe-ratio",
@@ -33,10 +42,8 @@ pub fn read(body: &[u8], mut findings: Findings) -> Reading {
         "turnover-ratio",
     ];
     let known = IDS.iter().any(|id| labelled(&page, id).is_some());
-    let whole = words(page.root());
     if !known {
-        return if whole.contains("ไม่พบข้อมูล") || whole.contains("ไม่พบกองทุน")
-        {
+        return if says_unknown {
             Reading::Absent
         } else {
             Reading::Broken(breach(

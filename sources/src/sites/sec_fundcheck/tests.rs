@@ -213,10 +213,22 @@ fn the_page_says_the_same_as_the_api() {
         look("<div class='card-body'>x</div>"),
         Reading::Broken(_)
     ));
-    assert!(matches!(
-        look("<app-root></app-root>"),
-        Reading::NeedsBrowser(_)
-    ));
+    for unknown in ["<p>ไม่พบข้อมูล</p>", "<h2> ไม่พบกองทุน ABC </h2>"]
+    {
+        assert_eq!(
+            look(&format!("<app-root>{unknown}</app-root>")),
+            Reading::Absent
+        );
+    }
+    for silent in [
+        "",
+        "<p>ข้อมูลกองทุน</p>",
+        "<script>const text = 'ไม่พบข้อมูล';</script>",
+        "<noscript>ไม่พบข้อมูล</noscript>",
+    ] {
+        let shell = format!("<app-root>{silent}</app-root>");
+        assert!(matches!(look(&shell), Reading::NeedsBrowser(_)), "{shell}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::payload::html::{HtmlPage, all_in, nearest_ancestor_class, text};
 use crate::site::{Answer, Reading, Via};
 use crate::sites::findings::Findings;
 use crate::sites::portfolio_rows::PortfolioRows;
-use crate::sites::wealthmagik::page::{Names, names, unrendered};
+use crate::sites::wealthmagik::page::{Names, incomplete, names, unrendered};
 use crate::sites::wealthmagik::port::percent;
 use crate::text::thai_date;
 
@@ -51,11 +51,7 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     match names(&page, None, &asked) {
         Err(breach) => return Reading::Broken(breach),
         Ok(Names::Nobody) => {
-            return unrendered(
-                &page,
-                answer.via,
-                breach(".fundName", "the fund's code", "nothing"),
-            );
+            return unrendered(&page, breach(".fundName", "the fund's code", "nothing"));
         }
         Ok(Names::TheFund) => {}
     }
@@ -72,7 +68,7 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
             "a container with rows, or .emptyData",
             "neither",
         );
-        return unrendered(&page, answer.via, what);
+        return unrendered(&page, what);
     }
     let unrendered_place = shown
         .iter()
@@ -85,7 +81,7 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
         );
         let has_rows = shown.contains(&Shown::Rows);
         if answer.via == Via::Http || !has_rows {
-            return unrendered(&page, answer.via, what);
+            return unrendered(&page, what);
         }
         // A browser has shown all there is: the other container's rows are not lost for it.
         let dataset = PortfolioRows::new(KINDS[place]).dataset();
@@ -107,7 +103,7 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
         {
             let field = format!(".{} {css}", CONTAINERS[place]);
             let what = breach(&field, "a cell in the rows", "none");
-            return unrendered(&page, answer.via, what);
+            return incomplete(&page, answer.via, what);
         }
     }
     for (place, shown) in shown.iter().enumerate() {

@@ -11,7 +11,7 @@ use crate::site::{Answer, Reading, Via};
 use crate::sites::findings::Findings;
 use crate::sites::plausible::FeeColumn;
 use crate::sites::wealthmagik::contract::FEE_REQUIRED;
-use crate::sites::wealthmagik::page::{names, unrendered};
+use crate::sites::wealthmagik::page::{incomplete, names, unrendered};
 use crate::text::number;
 
 /// What stands before the field in an id.
@@ -75,7 +75,12 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
             format!("no {}", lacking.join(", no "))
         };
         let expected = format!("the cells {}", FEE_REQUIRED.join(", "));
-        return unrendered(&page, answer.via, breach(ID, &expected, &found));
+        let what = breach(ID, &expected, &found);
+        return if cells.is_empty() {
+            unrendered(&page, what)
+        } else {
+            incomplete(&page, answer.via, what)
+        };
     }
     let fees = fields(&cells, &mut findings);
     if fees != FeeFields::default() {

@@ -139,6 +139,11 @@ impl Site for Wealthmagik {
             lazy_items_css: contract::lazy_items_css(page.name),
             lazy_rest: contract::lazy_rest(page.name),
             patience: PATIENCE,
+            api_names: if page.name == contract::LIST {
+                Vec::new()
+            } else {
+                vec![locate::fund_code(task)?.as_str().to_owned()]
+            },
         }))
     }
 

@@ -87,10 +87,21 @@ pub fn names(
     }
 }
 
-/// A page that lacks what it should show: over HTTP a script may still have to build it; a browser has shown all there is.
-pub fn unrendered(page: &HtmlPage, via: Via, what: Breach) -> Reading {
+/// A page that shows nothing of what it is about. Unless it is an error page, its script has not built it, or not yet:
+/// another visit in the browser may find it built.
+pub fn unrendered(page: &HtmlPage, what: Breach) -> Reading {
+    if page.error_heading().is_none() {
+        Reading::NeedsBrowser(what)
+    } else {
+        Reading::Broken(what)
+    }
+}
+
+/// A page that shows something, but not what its contract requires. Over HTTP a script may still add the rest; in the
+/// browser all scripts have run, so the page has changed.
+pub fn incomplete(page: &HtmlPage, via: Via, what: Breach) -> Reading {
     match via {
-        Via::Http if page.error_heading().is_none() => Reading::NeedsBrowser(what),
-        _ => Reading::Broken(what),
+        Via::Http => unrendered(page, what),
+        Via::Browser => Reading::Broken(what),
     }
 }

@@ -11,7 +11,7 @@ use crate::payload::html::{HtmlPage, text};
 use crate::site::{Answer, Reading};
 use crate::sites::findings::Findings;
 use crate::sites::portfolio_rows::PortfolioRows;
-use crate::sites::wealthmagik::page::{names, unrendered};
+use crate::sites::wealthmagik::page::{incomplete, names, unrendered};
 use crate::text::{number, thai_date};
 
 /// The class of a list element.
@@ -70,7 +70,6 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
         };
         return unrendered(
             &page,
-            answer.via,
             breach(
                 ".portallocation-list",
                 "rows of holdings or .emptyData",
@@ -82,7 +81,7 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     for (kind, css) in CELLS.iter().enumerate() {
         if lines.iter().all(|line| line[kind].is_empty()) {
             let what = breach(css, "a cell in the rows of holdings", "none");
-            return unrendered(&page, answer.via, what);
+            return incomplete(&page, answer.via, what);
         }
     }
     let as_of = [".date-detail-text", ".mainDivtopHolding span.asofdate"]

@@ -14,7 +14,7 @@ use crate::sites::MAX_LINK_CHARS;
 use crate::sites::findings::Findings;
 use crate::sites::finnomena::fund::leading_risk;
 use crate::sites::wealthmagik::contract::{PROFILE_REQUIRED, PROFILE_WITHOUT_PRICES};
-use crate::sites::wealthmagik::page::{Names, names, unrendered};
+use crate::sites::wealthmagik::page::{Names, incomplete, names, unrendered};
 use crate::sites::wealthmagik::wire::{self, FundDetail};
 use crate::text::number::{self, Quantity};
 use crate::text::{missing, name, thai_date};
@@ -52,26 +52,32 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
         Ok(named) => named,
         Err(breach) => return Reading::Broken(breach),
     };
+    if named == Names::Nobody {
+        return unrendered(&page, breach(".fundName h1", "the fund's code", "none"));
+    }
+    // An id whose value a script is still to write ends in its dot.
+    let has_fields = page
+        .ids()
+        .any(|(id, _)| id.starts_with(TEXT_ID) && !id.ends_with('.'));
+    let shows_nothing = !has_fields && detail.is_none();
     let profile = Profile {
         page: &page,
         detail,
     };
     let lacking = profile.lacking(answer.via);
-    if named == Names::Nobody || !lacking.is_empty() {
-        let (field, expected, found) = if named == Names::Nobody {
-            (
-                ".fundName h1",
-                "the fund's code".to_owned(),
-                "none".to_owned(),
-            )
+    if shows_nothing || !lacking.is_empty() {
+        let expected = format!("{}, in the state or as ids", PROFILE_REQUIRED.join(", "));
+        let found = if lacking.is_empty() {
+            "no value".to_owned()
         } else {
-            (
-                "fields",
-                format!("{}, in the state or as ids", PROFILE_REQUIRED.join(", ")),
-                format!("no {}", lacking.join(", no ")),
-            )
+            format!("no {}", lacking.join(", no "))
         };
-        return unrendered(&page, answer.via, breach(field, &expected, &found));
+        let what = breach("fields", &expected, &found);
+        return if shows_nothing {
+            unrendered(&page, what)
+        } else {
+            incomplete(&page, answer.via, what)
+        };
     }
     profile.read_daily(&mut findings);
     profile.read_master(&mut findings);

@@ -84,7 +84,7 @@ pub fn transport(
     let source = SourceConfig {
         limits: HostLimits {
             requests_per_sec: 50.0,
-            concurrent_requests: NonZeroUsize::new(2).expect("not 0"),
+            concurrent_requests: NonZeroUsize::new(4).expect("not 0"),
         },
         own_hosts: vec![base.clone()],
         factsheet_hosts: Vec::new(),
@@ -98,6 +98,7 @@ pub fn transport(
             webdriver: Webdriver::Managed,
             sessions: NonZeroUsize::MIN,
             headless: true,
+            tabs_per_session: NonZeroUsize::new(4).expect("not 0"),
             pages_per_session: NonZeroUsize::new(pages_per_session).expect("not 0"),
             profile_dir: Some(profiles.to_owned()),
         },
@@ -113,6 +114,7 @@ pub fn visit(base: &Url, path: &str, ready: &'static str) -> BrowserVisit {
         lazy_items_css: None,
         lazy_rest: Duration::from_secs(2),
         patience: Duration::from_secs(10),
+        api_names: Vec::new(),
     }
 }
 

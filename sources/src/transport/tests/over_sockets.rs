@@ -45,6 +45,7 @@ fn transport(factsheet_hosts: Vec<String>) -> Transport {
         browser: BrowserConfig {
             webdriver: Webdriver::Managed,
             sessions: NonZeroUsize::MIN,
+            tabs_per_session: NonZeroUsize::MIN,
             headless: true,
             pages_per_session: NonZeroUsize::MIN,
             profile_dir: None,

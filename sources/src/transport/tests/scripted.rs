@@ -36,7 +36,7 @@ struct ScriptedWire(Arc<Script>);
 
 #[async_trait]
 impl Wire for ScriptedWire {
-    async fn prepare(&self, _: &WaitingOn) -> Result<Box<dyn Prepared>, WireFailure> {
+    async fn prepare(&self, _: &Outgoing, _: &WaitingOn) -> Result<Box<dyn Prepared>, WireFailure> {
         Ok(Box::new(self.clone()))
     }
 }
@@ -101,6 +101,7 @@ fn transport(script: &Arc<Script>, rate: f64, at_once: usize) -> Transport {
     let browser = BrowserConfig {
         webdriver: Webdriver::Managed,
         sessions: NonZeroUsize::MIN,
+        tabs_per_session: NonZeroUsize::MIN,
         headless: true,
         pages_per_session: NonZeroUsize::MIN,
         profile_dir: None,

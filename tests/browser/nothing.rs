@@ -1,0 +1,91 @@
+//! Pages that are complete and show nothing: what the page or its API says counts, and silence is asked once more.
+
+use std::time::{Duration, Instant};
+
+use replica::{FaultKind, JavascriptPages, MarketConfig, Site};
+
+use super::machine::{ended_in, nothing_is_left, opened, start};
+use crate::world::World;
+
+const MONTHLY: [&str; 5] = ["--once", "--mode", "hybrid", "--cycle", "monthly"];
+
+/// Funds in three conditions of the SEC's page: an application that never requests anything, one whose page says that
+/// there is no such fund, and one that works. Each is decided within seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_shows_nothing_is_asked_once_more_at_the_end_of_the_round() {
+    let mut world = World::new(MarketConfig {
+        funds: 12,
+        days: 5,
+        awkward: false,
+        javascript: JavascriptPages::Sec,
+        ..MarketConfig::default()
+    })
+    .await;
+    world.settings.sec_transport = Some("Browser");
+    // Funds of which the SEC says something, so that they are asked for.
+    let truth = world.replica.truth();
+    let table = truth.table("funds_statistics").expect("a table");
+    let mut codes: Vec<String> = table.rows.iter().filter_map(|row| row[0].clone()).collect();
+    codes.dedup();
+    let page = |code: &str| format!("/fund-detail;funds={code}");
+    let shell = |root: &str| FaultKind::Body {
+        status: 200,
+        content_type: "text/html; charset=utf-8".to_owned(),
+        body: format!("<!doctype html><html><body><app-root>{root}</app-root></body></html>"),
+    };
+    let is_plain = |code: &str| {
+        code.chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
+            && !codes
+                .iter()
+                .any(|other| other != code && other.contains(code))
+    };
+    let plain: Vec<&String> = codes.iter().filter(|code| is_plain(code)).collect();
+    let [silent, unknown] = [plain[0], plain[1]];
+    world.fault_on(Site::SecPage, &page(silent), shell("<nav>menu</nav>"));
+    world.fault_on(Site::SecPage, &page(unknown), shell("<p>ไม่พบกองทุน</p>"));
+    let began = Instant::now();
+    let only = ["--only", "finnomena,sec_fundcheck"];
+    let run = ended_in(
+        start(&world, &[&MONTHLY[..], &only].concat()),
+        Duration::from_secs(200),
+    )
+    .await;
+    run.exits(3);
+    assert!(
+        began.elapsed() < Duration::from_secs(100),
+        "four waits of 30 s: {:?}",
+        began.elapsed()
+    );
+    let outcome = async |code: &str| -> String {
+        world
+            .one(&format!(
+                "SELECT outcome FROM runner.task WHERE source = 'sec_fundcheck' AND key = '{code}'"
+            ))
+            .await
+    };
+    assert_eq!(outcome(silent).await, "failed", "{}", run.said);
+    assert_eq!(outcome(unknown).await, "absent", "{}", run.said);
+    let opened = opened(&world, Site::SecPage);
+    let places = |code: &str| -> Vec<usize> {
+        let wanted = page(code);
+        let found = opened.iter().enumerate();
+        found
+            .filter(|(_, path)| **path == wanted)
+            .map(|(place, _)| place)
+            .collect()
+    };
+    assert_eq!(places(unknown).len(), 1, "{opened:?}");
+    let silent_at = places(silent);
+    // Two visits in each of the two rounds; the second after every other fund of the round.
+    assert_eq!(silent_at.len(), 4, "{opened:?}");
+    let last_other = opened
+        .iter()
+        .rposition(|path| *path != page(silent))
+        .expect("other pages");
+    assert!(
+        silent_at[1] > last_other,
+        "the retry comes after all others: {opened:?}"
+    );
+    nothing_is_left(&world);
+}
