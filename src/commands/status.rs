@@ -12,6 +12,7 @@ use crate::clock::closed_until;
 use crate::runner_settings::RunnerSettings;
 use crate::schedule::{Next, Schedule, Uptime};
 use crate::stop_signals::StopSignals;
+use crate::throughput::time_left;
 
 use super::{CommandError, ProgramEnd, read_warehouse, say, shown_time};
 
@@ -199,6 +200,10 @@ fn tasks_block(text: &mut String, status: &Status) {
         "\nnewest cycle\n{:<15}{:>9}{:>9}{:>11}{:>9}{:>9}{:>10}{:>9}",
         "source", "planned", "done", "unchanged", "absent", "failed", "deferred", "open"
     );
+    let is_at_work = status
+        .runner
+        .as_ref()
+        .is_some_and(|runner| runner.holds_lock);
     for (source, tasks) in &status.tasks {
         let _ = writeln!(
             text,
@@ -211,6 +216,21 @@ fn tasks_block(text: &mut String, status: &Status) {
             tasks.failed,
             tasks.deferred,
             tasks.open
+        );
+    }
+    let open = status.tasks.iter().filter(|(_, tasks)| tasks.open > 0);
+    for (source, tasks) in open.filter(|_| is_at_work) {
+        let pace = status.paces.iter().find(|(paced, _)| paced == source);
+        let per_sec = pace.map_or(0.0, |(_, pace)| {
+            pace.answered as f64 / pace.secs.max(1) as f64
+        });
+        let open = usize::try_from(tasks.open).unwrap_or(usize::MAX);
+        let left = time_left(open, per_sec)
+            .map_or_else(String::new, |time| format!(", {time} left at that rate"));
+        let _ = writeln!(
+            text,
+            "{}: {per_sec:.1} tasks a second within the last 2 minutes{left}",
+            source.as_str()
         );
     }
 }

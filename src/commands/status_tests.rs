@@ -1,7 +1,7 @@
 use jiff::civil::{Date, date, time};
 use jiff::tz::TimeZone;
 use schema::store::{
-    BreachReport, CycleKind, FailedTask, RunnerStatus, ScheduleFacts, Scope, TaskCounts,
+    BreachReport, CycleKind, FailedTask, RunnerStatus, ScheduleFacts, Scope, TaskCounts, TaskPace,
 };
 use schema::{SourceName, TaskId};
 
@@ -76,6 +76,7 @@ fn standing() -> Standing {
                 message: "nav: 41 of 60 funds have no values any more".to_owned(),
                 accepted_by: None,
             }],
+            paces: Vec::new(),
         },
         failed: FailedTasks {
             first: vec![FailedTask {
@@ -169,4 +170,52 @@ fn the_start_of_a_runner_is_shown_once() {
         );
     }
     assert_eq!(program_of("an older runner"), "an older runner");
+}
+
+#[test]
+fn rate_and_time_left_of_a_cycle_at_work_are_those_measured() {
+    for (answered, holds_lock, expected) in [
+        (
+            120,
+            true,
+            Some(
+                "wealthmagik: 1.0 tasks a second within the last 2 minutes, 10 min left at that rate",
+            ),
+        ),
+        (
+            12,
+            true,
+            Some(
+                "wealthmagik: 0.1 tasks a second within the last 2 minutes, 1 h 40 min left at that rate",
+            ),
+        ),
+        (
+            0,
+            true,
+            Some("wealthmagik: 0.0 tasks a second within the last 2 minutes\n"),
+        ),
+        (120, false, None),
+    ] {
+        let mut standing = standing();
+        let status = &mut standing.status;
+        status.tasks[0].1.open = 600;
+        status.paces = vec![(
+            SourceName::Wealthmagik,
+            TaskPace {
+                answered,
+                secs: 120,
+            },
+        )];
+        if let Some(runner) = &mut status.runner {
+            runner.holds_lock = holds_lock;
+        }
+        let mut text = String::new();
+        tasks_block(&mut text, status);
+        assert_eq!(
+            expected.is_none(),
+            !text.contains("tasks a second"),
+            "{text}"
+        );
+        assert!(expected.is_none_or(|line| text.contains(line)), "{text}");
+    }
 }

@@ -64,7 +64,7 @@ pub use planning::{
     Answered, FUNDS_A_PART, FundState, ListState, ListingState, NewTask, NewestNav, PartPlan,
     PieceState, PlanningState, list_key,
 };
-pub use reader::{CycleStatus, Freshness, Reader, RunnerStatus, Status};
+pub use reader::{CycleStatus, Freshness, Reader, RunnerStatus, Status, TaskPace};
 pub use report::{
     Acknowledged, Batch, BatchId, BatchReport, Counted, CycleTotals, MarketChange, RecordCounts,
     TableCounts, TaskCounts,

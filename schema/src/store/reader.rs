@@ -39,6 +39,17 @@ pub struct Status {
     pub tasks: Vec<(SourceName, TaskCounts)>,
     /// Changes of the whole market that are not believed (D11), at most [`Reader::STATUS_BREACHES`].
     pub breaches: Vec<BreachReport>,
+    /// How fast its tasks were answered lately, by source.
+    pub paces: Vec<(SourceName, TaskPace)>,
+}
+
+/// Tasks of a cycle that were answered within the last minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskPace {
+    /// How many.
+    pub answered: u64,
+    /// In how many seconds: the window, or less where the cycle began later.
+    pub secs: u64,
 }
 
 /// A runner's sign of life.
@@ -156,6 +167,7 @@ impl Reader {
             tables: Vec::new(),
             tasks: Vec::new(),
             breaches: Vec::new(),
+            paces: Vec::new(),
         };
         if schema_version == 0 {
             return Ok(status);
@@ -183,6 +195,7 @@ impl Reader {
                 .await?
                 .into_iter()
                 .collect();
+            status.paces = tasks::paces(&**client, newest.id).await?;
         }
         status.breaches = doubts::newest_open(&**client, Self::STATUS_BREACHES).await?;
         status.tables = count_rows(&client).await?;

@@ -13,6 +13,7 @@ use super::cycles::{Cycle, Scope};
 use super::daily::read_source;
 use super::error::StoreError;
 use super::planning::NewTask;
+use super::reader::TaskPace;
 use super::report::{TableCounts, TaskCounts};
 
 /// Plans tasks that are not yet planned in the cycle. Returns how many.
@@ -418,6 +419,34 @@ pub(super) async fn count(
         }
     }
     Ok(by_source)
+}
+
+/// How fast the tasks of a cycle were answered within the last two minutes, by source; a shorter time would jump with each
+/// batch.
+pub(super) async fn paces(
+    client: &impl Queries,
+    cycle_id: i64,
+) -> Result<Vec<(SourceName, TaskPace)>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT task.source, count(*),
+                    least(120, extract(epoch FROM now() - cycle.started_at))::int8
+             FROM runner.task task JOIN runner.cycle cycle ON cycle.cycle_id = task.planned_cycle
+             WHERE task.planned_cycle = $1 AND task.acked_cycle = $1
+               AND task.last_answer_at > now() - interval '2 minutes'
+             GROUP BY task.source, cycle.started_at ORDER BY task.source",
+            &[&cycle_id],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let pace = TaskPace {
+                answered: row.try_get::<_, i64>(1)?.unsigned_abs(),
+                secs: row.try_get::<_, i64>(2)?.unsigned_abs(),
+            };
+            Ok((read_source(row.try_get(0)?)?, pace))
+        })
+        .collect()
 }
 
 /// Keeps how the tasks of a closing cycle ended: their rows go on to the next one.
