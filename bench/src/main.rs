@@ -5,6 +5,7 @@ mod children;
 mod disk;
 mod figures;
 mod growth;
+mod in_browser;
 mod limits;
 mod loads;
 mod market;
@@ -54,6 +55,8 @@ enum Measurement {
     Loads,
     /// Monthly and daily cycle at a polite rate, beside the floor of the busiest host.
     Paced,
+    /// A cycle whose pages exist only after JavaScript, through one browser.
+    Browser,
     /// A cycle of sites that throttle.
     Throttled,
     /// A cycle without a limit beside a bare client, and the same with nothing new.
@@ -208,6 +211,7 @@ async fn measure(server: &Server, measurement: Measurement, full: bool) -> Resul
             );
             paced::measure(server, size).await
         }
+        Measurement::Browser => in_browser::measure(server, of_size(full, 200, 50)).await,
         Measurement::Throttled => throttled::measure(server, of_size(full, 60, 2)).await,
         Measurement::Unlimited => {
             let (active, days) = of_size(full, (2_200, 2_000), (100, 200));

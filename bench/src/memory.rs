@@ -4,7 +4,7 @@ use crate::Trouble;
 use crate::figures::{Figure, Report, Target};
 use crate::limits::megabytes;
 use crate::market::{MONTHLY, Market};
-use crate::runner::{Rates, Told, Warehouse, run};
+use crate::runner::{Rates, Told, Transport, Warehouse, run};
 use crate::server::Server;
 
 /// How many times as many funds the second market has.
@@ -58,6 +58,7 @@ async fn first_load(server: &Server, active: usize, days: usize) -> Result<f64, 
         mode: "Parallel",
         rates: Rates::NONE,
         in_flight: 6,
+        transport: Transport::Http,
         warehouse: Warehouse::At(database.url()),
     };
     let ended = run(&told, &replica.urls(), &MONTHLY).await?;

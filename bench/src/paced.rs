@@ -8,7 +8,7 @@ use crate::figures::{Figure, Report, Target};
 use crate::limits::{floor, ratio};
 use crate::market::{DAY_AFTER, MONTHLY, Market};
 use crate::requests::{by_host, table};
-use crate::runner::{Rates, Told, Warehouse, run};
+use crate::runner::{Rates, Told, Transport, Warehouse, run};
 use crate::server::Server;
 
 /// How long a real site takes to answer.
@@ -44,6 +44,7 @@ pub async fn measure(server: &Server, size: Size) -> Result<Report, Trouble> {
         mode: "Hybrid",
         rates,
         in_flight: rates.in_flight(),
+        transport: Transport::Http,
         warehouse: Warehouse::At(database.url()),
     };
     let mut report = Report::default();

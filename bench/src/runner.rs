@@ -44,8 +44,19 @@ pub struct Told<'place> {
     pub rates: Rates,
     /// How many requests a host may have in flight; in Hybrid a source as well.
     pub in_flight: usize,
+    /// How WealthMagik and the SEC are asked.
+    pub transport: Transport,
     /// Where the warehouse is.
     pub warehouse: Warehouse<'place>,
+}
+
+/// How pages are fetched that a browser can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// By plain HTTP.
+    Http,
+    /// In the browser.
+    Browser,
 }
 
 impl Rates {
@@ -63,6 +74,7 @@ impl Told<'_> {
             mode,
             rates,
             in_flight,
+            transport,
             warehouse,
         } = self;
         let Rates { most, sec } = rates;
@@ -77,8 +89,8 @@ impl Told<'_> {
     {database}
     sources: (
         finnomena: (base_url: {:?}, requests_per_sec: {most:?}, concurrent_requests: {in_flight}, factsheet_hosts: [{:?}]),
-        wealthmagik: (base_url: {:?}, requests_per_sec: {most:?}, concurrent_requests: {in_flight}, factsheet_hosts: [{:?}], transport: Http),
-        sec_fundcheck: (page_url: {:?}, api_url: {:?}, requests_per_sec: {sec:?}, concurrent_requests: {in_flight}, transport: Http),
+        wealthmagik: (base_url: {:?}, requests_per_sec: {most:?}, concurrent_requests: {in_flight}, factsheet_hosts: [{:?}], transport: {transport:?}),
+        sec_fundcheck: (page_url: {:?}, api_url: {:?}, requests_per_sec: {sec:?}, concurrent_requests: {in_flight}, transport: {transport:?}),
     ),
     user_agent_contact: \"bench@example.org\",
 )

@@ -9,7 +9,7 @@ use crate::Trouble;
 use crate::figures::{Figure, Report, Target};
 use crate::limits::ratio;
 use crate::market::{DAY_AFTER, MONTHLY, Market};
-use crate::runner::{Rates, Told, Warehouse, run};
+use crate::runner::{Rates, Told, Transport, Warehouse, run};
 
 /// Starts that are measured; the slowest counts.
 const STARTS: usize = 3;
@@ -35,6 +35,7 @@ pub async fn measure() -> Result<Report, Trouble> {
         mode: "Hybrid",
         rates: Rates::NONE,
         in_flight: 3,
+        transport: Transport::Http,
         warehouse: Warehouse::Embedded(&data_dir),
     };
     run(&told, &replica.urls(), &MONTHLY).await?;

@@ -7,7 +7,7 @@ use replica::{Fault, FaultKind, RetryAfter, Site};
 use crate::Trouble;
 use crate::figures::{Figure, Report, Target};
 use crate::market::{MONTHLY, Market};
-use crate::runner::{Rates, Told, Warehouse, run};
+use crate::runner::{Rates, Told, Transport, Warehouse, run};
 use crate::server::Server;
 
 /// How long a throttling site asks to be left alone.
@@ -44,6 +44,7 @@ pub async fn measure(server: &Server, active: usize) -> Result<Report, Trouble> 
         mode: "Hybrid",
         rates: RATES,
         in_flight: 3,
+        transport: Transport::Http,
         warehouse: Warehouse::At(database.url()),
     };
     let ended = run(&told, &replica.urls(), &MONTHLY).await?;

@@ -6,7 +6,7 @@ use crate::Trouble;
 use crate::figures::{Figure, Report, Target};
 use crate::limits::{better_of, ratio, share};
 use crate::market::{MONTHLY, Market};
-use crate::runner::{Rates, Told, Warehouse, run};
+use crate::runner::{Rates, Told, Transport, Warehouse, run};
 use crate::server::Server;
 use crate::{bare_client, disk, processes, written};
 
@@ -36,6 +36,7 @@ pub async fn measure(server: &Server, active: usize, days: usize) -> Result<Repo
         mode: "Parallel",
         rates: Rates::NONE,
         in_flight: IN_FLIGHT,
+        transport: Transport::Http,
         warehouse: Warehouse::At(database.url()),
     };
     let (own, servers) = (own_cpu()?, server.cpu()?);
