@@ -1,5 +1,6 @@
 //! Nothing of a browser stays: not after the end, not after a stop, not after any kill.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -7,8 +8,8 @@ use replica::{JavascriptPages, MarketConfig, Site};
 use tokio::process::Child;
 
 use super::machine::{
-    browser_processes, id_of, left_files, no_browser_runs, nothing_is_left, nothing_will_be_left,
-    opened, run, start, until,
+    Process, browser_processes, id_of, left_files, no_browser_runs, nothing_is_left,
+    nothing_will_be_left, opened, run, start, until,
 };
 use crate::world::{World, ended};
 
@@ -57,11 +58,7 @@ async fn a_stop_closes_the_browser_and_the_same_command_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_runner_leaves_no_process_and_the_next_one_sweeps_its_folder() {
     let (world, mut child) = in_the_middle(3).await;
-    assert!(
-        browser_processes(&world)
-            .iter()
-            .any(super::machine::Process::is_firefox)
-    );
+    assert!(browser_processes(&world).iter().any(Process::is_firefox));
     child.kill().await.expect("killed");
     no_browser_runs(&world, Duration::from_secs(5)).await;
     let left = left_files(&world);
@@ -74,23 +71,58 @@ async fn a_killed_runner_leaves_no_process_and_the_next_one_sweeps_its_folder() 
 #[tokio::test(flavor = "multi_thread")]
 async fn firefox_and_geckodriver_may_be_killed_in_the_middle_and_the_run_completes() {
     let (world, child) = in_the_middle(3).await;
-    for (pages, which) in [(0, "firefox"), (7, "geckodriver")] {
-        opened_so_many(&world, pages).await;
-        until("the process is there", || {
-            let processes = browser_processes(&world);
-            let found = processes.iter().find(|process| match which {
-                "firefox" => process.is_firefox(),
-                _ => process.is_geckodriver(),
-            });
-            found.map(super::machine::Process::kill_nine).is_some()
-        })
-        .await;
-    }
-    ended(child).await.exits(0);
+    let first = firefox_sessions(&world);
+    kill_one(&world, Process::is_firefox).await;
+    // Another session takes its place and shows pages.
+    let mut second = BTreeSet::new();
+    until("a Firefox of another session runs alone", || {
+        second = firefox_sessions(&world);
+        let is_of_first = |process: &Process| {
+            process
+                .session()
+                .is_some_and(|session| first.contains(session))
+        };
+        second.len() == 1 && !browser_processes(&world).iter().any(is_of_first)
+    })
+    .await;
+    let before = opened(&world, Site::WealthMagik).len();
+    opened_so_many(&world, before + 1).await;
+    kill_one(&world, Process::is_geckodriver).await;
+    let before = opened(&world, Site::WealthMagik).len();
+    // Pages are driven past geckodriver: its Firefox shows all that is left.
+    let mut seen = BTreeSet::new();
+    let run = ended(child);
+    tokio::pin!(run);
+    let run = loop {
+        tokio::select! {
+            run = &mut run => break run,
+            () = tokio::time::sleep(Duration::from_millis(20)) => seen.extend(firefox_sessions(&world)),
+        }
+    };
+    run.exits(0);
     world.assert_truth().await;
     nothing_is_left(&world);
-    // A new session after Firefox; pages are driven past geckodriver, whose end they do not notice.
-    assert!(world.replica.log().webdriver_sessions() >= 2);
+    assert_eq!(seen, second);
+    assert!(opened(&world, Site::WealthMagik).len() > before);
+}
+
+/// Kills the first process of this kind, as soon as there is one.
+async fn kill_one(world: &World, kind: fn(&Process) -> bool) {
+    until("the process is there", || {
+        let processes = browser_processes(world);
+        let found = processes.iter().find(|process| kind(process));
+        found.map(Process::kill_nine).is_some()
+    })
+    .await;
+}
+
+/// The sessions whose Firefox runs.
+fn firefox_sessions(world: &World) -> BTreeSet<String> {
+    let processes = browser_processes(world);
+    let firefox = processes.iter().filter(|process| process.is_firefox());
+    firefox
+        .filter_map(|process| process.session().map(str::to_owned))
+        .collect()
 }
 
 /// The scheduled runner sleeps for most of the day: without a browser.

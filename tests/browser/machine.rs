@@ -84,6 +84,12 @@ impl Process {
         self.command_line.contains("--marionette") && !self.command_line.contains("-contentproc")
     }
 
+    /// The folder of the browser session that it belongs to.
+    pub fn session(&self) -> Option<&str> {
+        let begins = self.command_line.find("session-")?;
+        self.command_line[begins..].split(['/', ' ']).next()
+    }
+
     /// Whether it is a process in which Firefox shows pages: a tab, to who watches.
     pub fn is_tab(&self) -> bool {
         self.command_line.contains("-contentproc") && self.command_line.trim_end().ends_with(" tab")
