@@ -22,6 +22,7 @@ async fn a_page_that_shows_nothing_is_asked_once_more_at_the_end_of_the_round() 
     })
     .await;
     world.settings.sec_transport = Some("Browser");
+    world.settings.concurrent_requests = 2;
     // Funds of which the SEC says something, so that they are asked for.
     let truth = world.replica.truth();
     let table = truth.table("funds_statistics").expect("a table");
@@ -79,12 +80,13 @@ async fn a_page_that_shows_nothing_is_asked_once_more_at_the_end_of_the_round() 
     let silent_at = places(silent);
     // Two visits in each of the two rounds; the second after every other fund of the round.
     assert_eq!(silent_at.len(), 4, "{opened:?}");
-    let last_other = opened
+    let others_after_the_retry = opened[silent_at[1]..]
         .iter()
-        .rposition(|path| *path != page(silent))
-        .expect("other pages");
+        .filter(|path| **path != page(silent))
+        .count();
+    // With two requests at once, one other page may be in hand already and be opened a moment later.
     assert!(
-        silent_at[1] > last_other,
+        others_after_the_retry <= 1,
         "the retry comes after all others: {opened:?}"
     );
     nothing_is_left(&world);
