@@ -65,7 +65,11 @@ async fn with_transport_browser_every_cell_is_the_truth() {
         .of(Site::SecApi)
         .map(|request| request.path.as_str())
         .collect();
-    assert_eq!(by_api, ["/robots.txt"], "the clock is asked, the API is not");
+    assert_eq!(
+        by_api,
+        ["/robots.txt"],
+        "the clock is asked, the API is not"
+    );
     let by_http: Vec<&str> = log
         .of(Site::WealthMagik)
         .filter(|request| !request.from_browser)
