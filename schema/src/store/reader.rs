@@ -14,12 +14,14 @@ use super::doubts::{self, BreachReport};
 use super::error::StoreError;
 use super::explain::{self, Explanation};
 use super::report::TaskCounts;
+use super::tls::Connector;
 use super::{TABLES, migration, session, tasks};
 
 /// A pool of connections that only read.
 #[derive(Debug, Clone)]
 pub struct Reader {
     pool: Pool,
+    connector: Connector,
 }
 
 /// How the warehouse stands.
@@ -119,7 +121,7 @@ impl Reader {
         let connector = session::read_config(database)?;
         let manager = Manager::from_connect(
             connector.config().clone(),
-            connector,
+            connector.clone(),
             ManagerConfig {
                 recycling_method: RecyclingMethod::Verified,
             },
@@ -139,7 +141,12 @@ impl Reader {
             .wait_timeout(Some(session::CONNECT_TIMEOUT))
             .build()
             .map_err(|error| StoreError::Inconsistent(format!("the reader's pool: {error}")))?;
-        Ok(Self { pool })
+        Ok(Self { pool, connector })
+    }
+
+    /// Refuses what is reached through a transaction pooler (A8).
+    pub(super) async fn refuse_pooler(&self) -> Result<(), StoreError> {
+        session::refuse_pooler(&self.connector, &*self.client().await?).await
     }
 
     pub(super) async fn client(&self) -> Result<Object, StoreError> {

@@ -23,6 +23,7 @@ impl Reader {
     /// # Errors
     /// Outages, a server that refuses, a schema newer than this program (O7).
     pub async fn server_facts(&self) -> Result<ServerFacts, StoreError> {
+        self.refuse_pooler().await?;
         let client = self.client().await?;
         let row = client
             .query_one(

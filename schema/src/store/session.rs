@@ -9,6 +9,7 @@ use tokio_postgres::error::SqlState;
 
 use super::address::{AddressProblem, DatabaseAddress};
 use super::error::{StoreError, said, with_causes};
+use super::pooler;
 use super::tls::{Connector, tls_failure};
 
 /// The advisory lock of the one runner: "mrun" and a version of what the lock means.
@@ -123,6 +124,7 @@ pub(super) async fn connect(connector: &Connector) -> Result<(Client, Talking), 
     let set_up = async {
         let (client, talking) = connector.connect().await.map_err(|error| refusal(&error))?;
         let talking = Talking(talking.abort_handle());
+        refuse_pooler(connector, &client).await?;
         // Alone and first: a limit that the role or database has set holds for the whole of a message.
         client.batch_execute(NO_SHORT_LIMIT).await?;
         client.batch_execute(SESSION).await?;
@@ -138,6 +140,19 @@ pub(super) async fn connect(connector: &Connector) -> Result<(Client, Talking), 
         Ok((client, talking))
     };
     answered(SESSION_LIMIT, "opening a session", set_up).await
+}
+
+/// Before anything is set: behind a pooler, settings reach strangers. A second session that the server does not let in proves
+/// nothing.
+pub(super) async fn refuse_pooler(
+    connector: &Connector,
+    client: &Client,
+) -> Result<(), StoreError> {
+    let Ok((second, talking)) = connector.connect().await else {
+        return Ok(());
+    };
+    let _talking = Talking(talking.abort_handle());
+    pooler::refuse(client, &second).await
 }
 
 /// An answer that does not come in time is an outage: the other side of a connection can be gone without a word.

@@ -16,6 +16,7 @@ mod market;
 mod news;
 mod order;
 mod planning;
+mod pooler;
 mod reading;
 mod real_series;
 mod requests;

@@ -29,16 +29,7 @@ fn server() -> &'static Path {
             .tempdir_in("/tmp")
             .unwrap()
             .keep();
-        let as_root = output("id", &["-u"]).trim() == "0";
-        let mut command = if as_root {
-            output("chown", &["postgres", directory.to_str().unwrap()]);
-            let mut command = Command::new("runuser");
-            command.args(["-u", "postgres", "--", "sh"]);
-            command
-        } else {
-            Command::new("sh")
-        };
-        let child = command
+        let child = as_owner(&directory, "sh")
             .args(["-c", RUN, "postgres-for-tests"])
             .arg(&directory)
             .arg(binaries())
@@ -65,6 +56,17 @@ fn server() -> &'static Path {
         }
         directory
     })
+}
+
+/// The program as a user that servers allow: they do not start as root. The directory becomes that user's.
+pub fn as_owner(directory: &Path, program: &str) -> Command {
+    if output("id", &["-u"]).trim() != "0" {
+        return Command::new(program);
+    }
+    output("chown", &["postgres", directory.to_str().unwrap()]);
+    let mut command = Command::new("runuser");
+    command.args(["-u", "postgres", "--", program]);
+    command
 }
 
 fn output(program: &str, arguments: &[&str]) -> String {

@@ -1,7 +1,6 @@
 //! Encrypted connections to a real server with a certificate authority of the test's own.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use schema::store::{Reader, StoreError, Writer};
@@ -44,10 +43,6 @@ impl Server {
             .unwrap()
             .port();
         let server = Self { directory, port };
-        let _ = Command::new("chown")
-            .arg("postgres")
-            .arg(&server.directory)
-            .status();
         server.shell(SET_UP);
         // The test's own user reads the client's key as well.
         server.shell(
@@ -57,15 +52,7 @@ impl Server {
     }
 
     fn shell(&self, script: &str) {
-        let root = Path::new("/root").metadata().is_ok() && nix_is_root();
-        let mut command = if root {
-            let mut command = Command::new("runuser");
-            command.args(["-u", "postgres", "--", "sh"]);
-            command
-        } else {
-            Command::new("sh")
-        };
-        let done = command
+        let done = crate::server::as_owner(&self.directory, "sh")
             .args(["-c", script, "tls"])
             .arg(&self.directory)
             .arg(crate::server::binaries())
@@ -89,11 +76,6 @@ impl Server {
             parameters.replace("DIR", &self.directory.display().to_string())
         )
     }
-}
-
-fn nix_is_root() -> bool {
-    let output = Command::new("id").arg("-u").output().unwrap();
-    output.stdout == b"0\n"
 }
 
 impl Drop for Server {
