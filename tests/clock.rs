@@ -127,21 +127,3 @@ async fn too_few_file_descriptors_are_named_at_the_start() {
     }
     assert_eq!(world.replica.log().requests.len(), 0);
 }
-
-/// Proxies that cannot be used are named by their variable, at the start; passwords never.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_unusable_proxy_is_refused_by_its_variable() {
-    let world = World::plain(3).await;
-    for (variable, value) in [
-        ("ALL_PROXY", "ftp://me:hunter2@proxy.example"),
-        ("https_proxy", "http://me:hunter2@proxy:port"),
-        ("NO_PROXY", "10.0.0.0/99"),
-    ] {
-        let mut command = world.command(&MONTHLY);
-        command.env(variable, value).env("RUST_LOG", "trace");
-        let run = crate::world::ended(command.spawn().expect("it starts")).await;
-        run.exits(1).says(variable);
-        assert!(!run.said.contains("hunter2"), "{}", run.said);
-    }
-    assert_eq!(world.replica.log().requests.len(), 0);
-}

@@ -2,7 +2,9 @@
 //! what they would have been, nothing is doubled, nothing that was acknowledged is asked again (D1), no actor is blamed
 //! (A2), nothing waits for ever, and what is said is true.
 
+mod altered;
 mod disk_full;
+mod encrypted;
 mod live;
 mod locks;
 mod migration;

@@ -18,6 +18,7 @@ mod operation;
 mod output;
 mod politeness;
 mod private_server;
+mod proxies;
 mod python_lessons;
 mod readme;
 mod real_history;

@@ -1,0 +1,77 @@
+//! A database that somebody alters in the middle of a run (A2, D12): waiting mends nothing, so the run ends in order, says
+//! what to mend, and the same command goes on once it is mended.
+
+use super::live::Live;
+use super::{ONCE, market};
+use crate::world::{Act, DatabaseProxy, World};
+
+/// What is done to the database, what the run must say of it, and what undoes it.
+const ALTERATIONS: [(&str, [&str; 2], &str); 5] = [
+    (
+        "ALTER TABLE public.funds_fee RENAME COLUMN ter_actual TO ter",
+        ["SQLSTATE 42703", "ter_actual"],
+        "ALTER TABLE public.funds_fee RENAME COLUMN ter TO ter_actual",
+    ),
+    (
+        "ALTER TABLE public.funds_daily RENAME TO mine",
+        ["SQLSTATE 42P01", "funds_daily"],
+        "ALTER TABLE public.mine RENAME TO funds_daily",
+    ),
+    (
+        "CREATE FUNCTION refuses() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''not today''; END';
+         CREATE TRIGGER refuses BEFORE INSERT OR UPDATE ON public.funds_daily FOR EACH ROW EXECUTE FUNCTION refuses()",
+        ["SQLSTATE P0001", "not today"],
+        "DROP FUNCTION refuses() CASCADE",
+    ),
+    (
+        "CREATE FUNCTION drops() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER drops BEFORE INSERT ON public.funds_daily FOR EACH ROW EXECUTE FUNCTION drops()",
+        [
+            "the table public.funds_daily did not take",
+            "a trigger that returns NULL",
+        ],
+        "DROP FUNCTION drops() CASCADE",
+    ),
+    (
+        "CREATE FUNCTION drops() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER drops BEFORE UPDATE ON runner.task FOR EACH ROW EXECUTE FUNCTION drops()",
+        [
+            "the table runner.task did not take",
+            "a trigger that returns NULL",
+        ],
+        "DROP FUNCTION drops() CASCADE",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_altered_in_mid_run_ends_it_and_mended_the_command_goes_on() {
+    for (alteration, named, mend) in ALTERATIONS {
+        let world = World::new(market()).await;
+        let proxy = DatabaseProxy::before(&world.database.url()).await;
+        let mut begun = 0;
+        proxy.rule(move |asked| {
+            begun += u32::from(asked.text == "START TRANSACTION");
+            (asked.text == "START TRANSACTION" && begun == 12).then_some(Act::Hold)
+        });
+        let mut command = world.command(&ONCE);
+        command.env("DATABASE_URL", proxy.url());
+        let live = Live::start(command);
+        proxy.holds().await;
+        let sql = world.database.connect().await;
+        sql.batch_execute(alteration).await.expect(alteration);
+        proxy.release();
+        let run = live.ended().await;
+        run.exits(1).says("next: ");
+        for part in named {
+            run.says(part);
+        }
+        for wrong in ["an actor failed", "waiting for the database", "panicked"] {
+            assert!(!run.said.contains(wrong), "{alteration}: {}", run.said);
+        }
+        // Not mended, the next start does not begin either, or ends the same way.
+        world.run(&ONCE).await.exits(1);
+        sql.batch_execute(mend).await.expect(mend);
+        world.run(&ONCE).await.exits(0).says("resumed=true");
+        world.assert_truth().await;
+    }
+}

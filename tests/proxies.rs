@@ -1,0 +1,137 @@
+//! Proxies of the environment (A2): used by every request, named by their variable where they cannot be used.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::world::World;
+
+const MONTHLY: [&str; 5] = ["--once", "--mode", "hybrid", "--cycle", "monthly"];
+const NAME: &[u8] = b"me";
+const PASSWORD: &[u8] = b"hunter2";
+
+/// A SOCKS5 proxy (RFC 1928) that demands a name and a password (RFC 1929) and counts what it let through.
+struct SocksProxy {
+    port: u16,
+    served: Arc<AtomicUsize>,
+}
+
+impl SocksProxy {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let served = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&served);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let counter = Arc::clone(&counter);
+                // A client that breaks off ends its own connection alone.
+                tokio::spawn(async move { serve(client, &counter).await });
+            }
+        });
+        Self { port, served }
+    }
+}
+
+async fn serve(mut client: TcpStream, served: &AtomicUsize) -> std::io::Result<()> {
+    let _version = client.read_u8().await?;
+    let mut methods = vec![0; usize::from(client.read_u8().await?)];
+    client.read_exact(&mut methods).await?;
+    client.write_all(&[5, 2]).await?;
+    let _version = client.read_u8().await?;
+    let name = counted(&mut client).await?;
+    let password = counted(&mut client).await?;
+    let is_known = name == NAME && password == PASSWORD;
+    client.write_all(&[1, u8::from(!is_known)]).await?;
+    let mut head = [0; 4];
+    client.read_exact(&mut head).await?;
+    let host = match head[3] {
+        1 => {
+            let mut address = [0; 4];
+            client.read_exact(&mut address).await?;
+            std::net::Ipv4Addr::from(address).to_string()
+        }
+        _ => String::from_utf8_lossy(&counted(&mut client).await?).into_owned(),
+    };
+    let port = client.read_u16().await?;
+    let mut server = TcpStream::connect((host.as_str(), port)).await?;
+    client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
+    served.fetch_add(1, Ordering::Relaxed);
+    copy_bidirectional(&mut client, &mut server).await?;
+    Ok(())
+}
+
+async fn counted(client: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::from(client.read_u8().await?)];
+    client.read_exact(&mut bytes).await?;
+    Ok(bytes)
+}
+
+/// Every request goes by the SOCKS proxy, whether it resolves the names or the runner does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socks_proxy_with_a_password_is_used_for_every_host() {
+    let proxy = SocksProxy::start().await;
+    for scheme in ["socks5", "socks5h"] {
+        let world = World::plain(3).await;
+        let before = proxy.served.load(Ordering::Relaxed);
+        let mut command = world.command(&MONTHLY);
+        command
+            .env(
+                "ALL_PROXY",
+                format!("{scheme}://me:hunter2@127.0.0.1:{}", proxy.port),
+            )
+            .env("RUST_LOG", "debug");
+        let run = crate::world::ended(command.spawn().expect("it starts")).await;
+        run.exits(0);
+        assert!(!run.said.contains("hunter2"), "{}", run.said);
+        world.assert_truth().await;
+        // The replica's six sites are six hosts at least.
+        assert!(
+            proxy.served.load(Ordering::Relaxed) >= before + 4,
+            "{scheme}"
+        );
+    }
+}
+
+/// A proxy that is not there is the fault that is reported, not the sites; nothing goes past it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_is_down_is_named_by_its_variable() {
+    for (variable, scheme) in [
+        ("ALL_PROXY", "socks5"),
+        ("all_proxy", "socks4a"),
+        ("http_proxy", "http"),
+    ] {
+        let world = World::plain(3).await;
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a port is free")
+            .port();
+        let mut command = world.command(&MONTHLY);
+        command.env(variable, format!("{scheme}://me:hunter2@127.0.0.1:{port}"));
+        let run = crate::world::ended(command.spawn().expect("it starts")).await;
+        run.says("proxy").says(variable);
+        assert!(!run.said.contains("hunter2"), "{}", run.said);
+        assert_ne!(run.code, Some(0), "{}", run.said);
+        assert_eq!(world.replica.log().requests.len(), 0);
+    }
+}
+
+/// Proxies that cannot be used are named by their variable, at the start; passwords never.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unusable_proxy_is_refused_by_its_variable() {
+    let world = World::plain(3).await;
+    for (variable, value) in [
+        ("ALL_PROXY", "ftp://me:hunter2@proxy.example"),
+        ("https_proxy", "http://me:hunter2@proxy:port"),
+        ("NO_PROXY", "10.0.0.0/99"),
+    ] {
+        let mut command = world.command(&MONTHLY);
+        command.env(variable, value).env("RUST_LOG", "trace");
+        let run = crate::world::ended(command.spawn().expect("it starts")).await;
+        run.exits(1).says(variable);
+        assert!(!run.said.contains("hunter2"), "{}", run.said);
+    }
+    assert_eq!(world.replica.log().requests.len(), 0);
+}
