@@ -119,6 +119,23 @@ pub(super) trait Queries: Sync {
         }
     }
 
+    /// The row that a statement had to write to `table`, as it is returned (D12).
+    fn write_one(
+        &self,
+        table: &str,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> impl Future<Output = Result<Row, StoreError>> + Send {
+        async move {
+            let row = self.query_opt(sql, parameters).await?;
+            row.ok_or_else(|| StoreError::RowsMissing {
+                table: table.to_owned(),
+                expected: 1,
+                found: 0,
+            })
+        }
+    }
+
     /// Runs a statement that has to write exactly `expected` rows of `table` (D12).
     fn execute_expecting(
         &self,

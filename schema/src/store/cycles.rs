@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use crate::doubt::DoubtLimits;
 
 use super::connection::{Queries, Transaction};
+use super::counted;
 use super::doubts;
 use super::error::StoreError;
 use super::funds;
@@ -187,15 +188,21 @@ pub(super) async fn begin(
         }
     }
     // A full pass takes over every task of what was left open; a partial one leaves an open full pass to be resumed.
-    tx.execute(
-        "UPDATE runner.cycle SET state = 'abandoned', closed_at = now()
-         WHERE state = 'open' AND (scope = 'partial' OR $1 = 'full')",
+    tx.execute_counted(
+        "runner.cycle",
+        &counted::update(
+            "runner.cycle",
+            "state = 'abandoned', closed_at = now()",
+            "",
+            "t.state = 'open' AND (t.scope = 'partial' OR $1 = 'full')",
+        ),
         &[&request.scope.as_str()],
     )
     .await?;
     resets::forget_reset(tx).await?;
     let row = tx
-        .query_one(
+        .write_one(
+            "runner.cycle",
             &format!(
                 "INSERT INTO runner.cycle (cycle_date, kind, scope) VALUES ($1, $2, $3) RETURNING {COLUMNS}"
             ),
@@ -241,17 +248,18 @@ const CONSTRAINTS: &str = "
 
 /// Hands out the failed tasks of a cycle again, except those whose answer a constraint refuses that still exists.
 async fn unacknowledge_failures(tx: &Transaction<'_>, cycle: &Cycle) -> Result<u64, StoreError> {
-    let failed = tx
-        .execute(
-            &format!(
-                "UPDATE runner.task SET acked_cycle = NULL, attempts = 0, refused_by = NULL
-                 WHERE planned_cycle = $1 AND acked_cycle = $1 AND outcome IN ('failed', 'deferred')
-                   AND (refused_by IS NULL OR refused_by NOT IN ({CONSTRAINTS}))"
-            ),
-            &[&cycle.id],
-        )
-        .await?;
-    Ok(failed)
+    let failed = format!(
+        "t.planned_cycle = $1 AND t.acked_cycle = $1 AND t.outcome IN ('failed', 'deferred')
+             AND (t.refused_by IS NULL OR t.refused_by NOT IN ({CONSTRAINTS}))"
+    );
+    let handing_out = counted::update(
+        "runner.task",
+        "acked_cycle = NULL, attempts = 0, refused_by = NULL",
+        "",
+        &failed,
+    );
+    tx.execute_counted("runner.task", &handing_out, &[&cycle.id])
+        .await
 }
 
 /// Begins round 2; returns how many tasks are to be asked in it.

@@ -18,6 +18,7 @@ use crate::precedence::NAV_AND_AUM;
 use crate::{Number, SourceName, failpoint};
 
 use super::connection::{Queries as _, Transaction};
+use super::counted;
 use super::cycles::Cycle;
 use super::daily_rows::{self, Columns, NewDay};
 use super::error::StoreError;
@@ -212,6 +213,8 @@ impl Compared {
     }
 }
 
+const FUNDS_DAILY: &str = "public.funds_daily";
+
 /// The place of the AUM among a day's values.
 const AUM: usize = DayField::Aum as usize;
 
@@ -262,10 +265,14 @@ pub(super) async fn retract(
     fund_codes: &[&str],
 ) -> Result<(), StoreError> {
     let bit = source.bit();
-    tx.execute(
-        "DELETE FROM public.funds_daily
-         WHERE fund_code = ANY($1) AND cycle_id = $2 AND nav_said_by & ~$3::smallint = 0 AND aum_said_by & ~$3::smallint = 0
-           AND bid_said_by & ~$3::smallint = 0 AND offer_said_by & ~$3::smallint = 0",
+    tx.execute_counted(
+        FUNDS_DAILY,
+        &counted::delete(
+            FUNDS_DAILY,
+            "",
+            "t.fund_code = ANY($1) AND t.cycle_id = $2 AND nav_said_by & ~$3::smallint = 0 AND aum_said_by & ~$3::smallint = 0
+                 AND bid_said_by & ~$3::smallint = 0 AND offer_said_by & ~$3::smallint = 0",
+        ),
         &[&fund_codes, &cycle_id, &bit],
     )
     .await?;
@@ -289,20 +296,29 @@ pub(super) async fn retract(
             )
         })
         .collect();
-    tx.execute(
-        &format!(
-            "UPDATE public.funds_daily SET {fields},
-                 source = CASE WHEN source = $4 THEN CASE {others} END ELSE source END
-             WHERE fund_code = ANY($1) AND cycle_id = $2
-               AND (nav_said_by | aum_said_by | bid_said_by | offer_said_by) & $3::smallint <> 0",
-            fields = fields.join(", "),
-            others = others.join(" "),
+    tx.execute_counted(
+        FUNDS_DAILY,
+        &counted::update(
+            FUNDS_DAILY,
+            &format!(
+                "{fields}, source = CASE WHEN source = $4 THEN CASE {others} END ELSE source END",
+                fields = fields.join(", "),
+                others = others.join(" "),
+            ),
+            "",
+            "t.fund_code = ANY($1) AND t.cycle_id = $2
+                 AND (nav_said_by | aum_said_by | bid_said_by | offer_said_by) & $3::smallint <> 0",
         ),
         &[&fund_codes, &cycle_id, &bit, &source.as_str()],
     )
     .await?;
-    tx.execute(
-        "DELETE FROM runner.daily_dissent WHERE fund_code = ANY($1) AND cycle_id = $2 AND source = $3",
+    tx.execute_counted(
+        "runner.daily_dissent",
+        &counted::delete(
+            "runner.daily_dissent",
+            "",
+            "t.fund_code = ANY($1) AND t.cycle_id = $2 AND t.source = $3",
+        ),
         &[&fund_codes, &cycle_id, &source.as_str()],
     )
     .await?;

@@ -24,6 +24,7 @@ use crate::doubt::{DoubtKind, Evidence, Share, Verdict};
 use crate::{SourceName, TaskId};
 
 use super::connection::{Queries, Transaction};
+use super::counted;
 use super::cycles::Cycle;
 use super::daily::read_source;
 use super::error::StoreError;
@@ -72,7 +73,9 @@ async fn record_share(
     share: Share,
     believed: bool,
 ) -> Result<(), StoreError> {
-    tx.execute(
+    tx.execute_expecting(
+        "runner.change_share",
+        1,
         "INSERT INTO runner.change_share (cycle_id, source, page, kind, asked, affected, believed)
          VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (cycle_id, source, page, kind) DO UPDATE SET
@@ -135,7 +138,8 @@ async fn record_breach(
     affected: &[Affected],
 ) -> Result<i64, StoreError> {
     let row = tx
-        .query_one(
+        .write_one(
+            "runner.breach",
             "INSERT INTO runner.breach (cycle_id, source, page, kind, asked, affected, usual_permille, limit_permille, message)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '')
              ON CONFLICT (cycle_id, source, page, kind) DO UPDATE SET
@@ -160,7 +164,9 @@ async fn record_breach(
         .take(EXAMPLES)
         .collect();
     let message = message(id, subject, share, usual, verdict, &examples);
-    tx.execute(
+    tx.execute_expecting(
+        "runner.breach",
+        1,
         "UPDATE runner.breach SET message = $2 WHERE breach_id = $1",
         &[&id, &message],
     )
@@ -171,7 +177,8 @@ async fn record_breach(
 /// The message of a breach, which counts as reported from now on.
 async fn take_message(tx: &Transaction<'_>, breach_id: i64) -> Result<String, StoreError> {
     let row = tx
-        .query_one(
+        .write_one(
+            "runner.breach",
             "UPDATE runner.breach SET reported = true WHERE breach_id = $1 RETURNING message",
             &[&breach_id],
         )
@@ -225,7 +232,9 @@ async fn record_evidence(
         .iter()
         .map(|fund| serde_json::json!(fund.evidence))
         .collect();
-    tx.execute(
+    tx.execute_expecting(
+        "runner.doubt",
+        keys.len(),
         "INSERT INTO runner.doubt (cycle_id, source, page, key, fund_code, kind, evidence, breach_id)
          SELECT $1::bigint, $2, $3, new.key, new.fund_code, $4, new.evidence, $5::bigint
          FROM unnest($6::text[], $7::text[], $8::jsonb[]) AS new (key, fund_code, evidence)
@@ -263,7 +272,9 @@ pub(super) async fn wait_for_the_round(
         .iter()
         .map(|(_, evidence)| serde_json::json!(evidence))
         .collect();
-    tx.execute(
+    tx.execute_expecting(
+        "runner.doubt",
+        keys.len(),
         "INSERT INTO runner.doubt (cycle_id, source, page, key, fund_code, kind, evidence)
          SELECT $1::bigint, new.source, new.page, new.key, new.key, $2, new.evidence
          FROM unnest($3::text[], $4::text[], $5::text[], $6::jsonb[]) AS new (source, page, key, evidence)
@@ -281,7 +292,9 @@ async fn mark_accepted(
     breach_id: i64,
     accepted_by: &str,
 ) -> Result<(), StoreError> {
-    tx.execute(
+    tx.execute_expecting(
+        "runner.breach",
+        1,
         "UPDATE runner.breach SET state = 'accepted', accepted_by = $2, taken_cycle = NULL, reported = false
          WHERE breach_id = $1",
         &[&breach_id, &accepted_by],
@@ -379,16 +392,23 @@ fn read_reports(rows: &[tokio_postgres::Row]) -> Result<Vec<BreachReport>, Store
 
 /// Doubts of cycles that were abandoned wait for nothing, and the evidence of old breaches compares with nothing.
 pub(super) async fn forget_old(tx: &Transaction<'_>, cycle: &Cycle) -> Result<(), StoreError> {
-    tx.execute(
-        "DELETE FROM runner.doubt d USING runner.cycle c
-         WHERE c.cycle_id = d.cycle_id AND d.cycle_id <> $1
-           AND (d.breach_id IS NULL OR c.cycle_date < $2::date - 60)",
+    tx.execute_counted(
+        "runner.doubt",
+        &counted::delete(
+            "runner.doubt",
+            "runner.cycle c",
+            "c.cycle_id = t.cycle_id AND t.cycle_id <> $1 AND (t.breach_id IS NULL OR c.cycle_date < $2::date - 60)",
+        ),
         &[&cycle.id, &cycle.cycle_date],
     )
     .await?;
-    tx.execute(
-        "DELETE FROM runner.change_share s USING runner.cycle c
-         WHERE c.cycle_id = s.cycle_id AND c.cycle_date < $1::date - 60",
+    tx.execute_counted(
+        "runner.change_share",
+        &counted::delete(
+            "runner.change_share",
+            "runner.cycle c",
+            "c.cycle_id = t.cycle_id AND c.cycle_date < $1::date - 60",
+        ),
         &[&cycle.cycle_date],
     )
     .await?;
@@ -427,9 +447,14 @@ async fn mark_taken(
     cycle: &Cycle,
     subject: &Subject,
 ) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE runner.breach SET taken_cycle = $4
-         WHERE source = $1 AND page = $2 AND kind = $3 AND state = 'accepted' AND taken_cycle IS NULL",
+    tx.execute_counted(
+        "runner.breach",
+        &counted::update(
+            "runner.breach",
+            "taken_cycle = $4",
+            "",
+            "t.source = $1 AND t.page = $2 AND t.kind = $3 AND t.state = 'accepted' AND t.taken_cycle IS NULL",
+        ),
         &[
             &subject.source.as_str(),
             &subject.page,

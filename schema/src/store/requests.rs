@@ -18,6 +18,7 @@ use tokio_postgres::{Client, Row};
 use crate::{SourceName, failpoint};
 
 use super::connection::{Queries as _, Transaction};
+use super::counted;
 use super::doubts::{self, BreachReport};
 use super::error::StoreError;
 use super::session::{self, Talking};
@@ -234,7 +235,8 @@ pub(super) async fn place_and_answer(
         return Ok(answer);
     }
     let row = tx
-        .query_one(
+        .write_one(
+            "runner.request",
             "INSERT INTO runner.request (command, arguments, requested_by) VALUES ($1, $2, $3)
              RETURNING id, command, arguments, requested_by",
             &[&change.command(), &change.arguments(), &requested_by],
@@ -255,7 +257,9 @@ async fn answer_row(tx: &mut Transaction<'_>, row: &Row) -> Result<AnsweredReque
         Ok(change) => apply(tx, &change).await?,
     };
     failpoint::REQUEST_WRITTEN.pass().await?;
-    tx.execute(
+    tx.execute_expecting(
+        "runner.request",
+        1,
         "UPDATE runner.request SET state = $2, answer = $3, answered_at = now() WHERE id = $1",
         &[&id, &state, &answer],
     )
@@ -300,9 +304,14 @@ async fn apply(
 
 /// Deletes old answered requests (O6).
 pub(super) async fn forget_old(tx: &Transaction<'_>) -> Result<(), StoreError> {
-    tx.execute(
-        "DELETE FROM runner.request WHERE state <> 'waiting' AND id <= (
-             SELECT id FROM runner.request WHERE state <> 'waiting' ORDER BY id DESC OFFSET $1 LIMIT 1)",
+    tx.execute_counted(
+        "runner.request",
+        &counted::delete(
+            "runner.request",
+            "",
+            "t.state <> 'waiting' AND t.id <= (
+                 SELECT id FROM runner.request WHERE state <> 'waiting' ORDER BY id DESC OFFSET $1 LIMIT 1)",
+        ),
         &[&KEPT],
     )
     .await?;

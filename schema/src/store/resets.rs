@@ -6,6 +6,7 @@
 use crate::SourceName;
 
 use super::connection::{Queries as _, Transaction};
+use super::counted;
 use super::error::StoreError;
 
 /// What a reset does.
@@ -16,6 +17,8 @@ pub(super) struct Reset {
     /// It is done when the open cycle closes.
     pub(super) after_cycle: bool,
 }
+
+const RESET: &str = "runner.source_reset";
 
 /// Forgets what is known of the source's pages: at once, or when the open cycle closes.
 pub(super) async fn reset(tx: &Transaction<'_>, source: SourceName) -> Result<Reset, StoreError> {
@@ -30,8 +33,11 @@ pub(super) async fn reset(tx: &Transaction<'_>, source: SourceName) -> Result<Re
         pages: row.try_get::<_, i64>(0)?.unsigned_abs(),
         after_cycle: row.try_get(1)?,
     };
-    tx.execute(
-        "INSERT INTO runner.source_reset (source) VALUES ($1) ON CONFLICT DO NOTHING",
+    tx.execute_expecting(
+        RESET,
+        1,
+        "INSERT INTO runner.source_reset (source) VALUES ($1)
+         ON CONFLICT (source) DO UPDATE SET source = EXCLUDED.source",
         &[&source.as_str()],
     )
     .await?;
@@ -52,16 +58,22 @@ pub(super) async fn forget_reset(tx: &Transaction<'_>) -> Result<(), StoreError>
     if !row.try_get::<_, bool>(0)? {
         return Ok(());
     }
-    for statement in [
-        "UPDATE runner.task SET payload_hash = NULL, parser_version = NULL, beginning_bytes = NULL,
-             beginning_hash = NULL, beginning_until = NULL, whole_first_day = NULL, whole_since = NULL,
-             answered_cycle = NULL,
-             answered_locator = NULL, answered_outcome = NULL, extents = '{}'
-         WHERE source IN (SELECT source FROM runner.source_reset)",
-        "DELETE FROM runner.list_size WHERE source IN (SELECT source FROM runner.source_reset)",
-        "DELETE FROM runner.source_reset",
+    let was_reset = "t.source IN (SELECT source FROM runner.source_reset)";
+    let nothing_known = "payload_hash = NULL, parser_version = NULL, beginning_bytes = NULL, beginning_hash = NULL,
+        beginning_until = NULL, whole_first_day = NULL, whole_since = NULL, answered_cycle = NULL, answered_locator = NULL,
+        answered_outcome = NULL, extents = '{}'";
+    for (table, statement) in [
+        (
+            "runner.task",
+            counted::update("runner.task", nothing_known, "", was_reset),
+        ),
+        (
+            "runner.list_size",
+            counted::delete("runner.list_size", "", was_reset),
+        ),
+        (RESET, counted::delete(RESET, "", "true")),
     ] {
-        tx.execute(statement, &[]).await?;
+        tx.execute_counted(table, &statement, &[]).await?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What only explains is bounded (O6).
 
 use super::connection::{Queries as _, Transaction};
+use super::counted;
 use super::error::StoreError;
 use super::requests;
 
@@ -21,28 +22,30 @@ impl Retention {
     };
 
     pub(super) async fn apply(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
-        tx.execute(
-            "DELETE FROM runner.rejected WHERE reject_id <= (
-                 SELECT reject_id FROM runner.rejected ORDER BY reject_id DESC OFFSET $1 LIMIT 1)",
+        tx.execute_counted(
+            "runner.rejected",
+            &counted::delete(
+                "runner.rejected",
+                "",
+                "t.reject_id <= (SELECT reject_id FROM runner.rejected ORDER BY reject_id DESC OFFSET $1 LIMIT 1)",
+            ),
             &[&i64::from(self.rejected_rows)],
         )
         .await?;
-        for table in ["cycle_count", "cycle_task_count", "list_size"] {
-            // The newest yard-stick of a list stays however old it is.
-            let keep = if table == "list_size" {
-                "AND cycle_id < (SELECT max(newest.cycle_id) FROM runner.list_size newest
-                     WHERE newest.source = list_size.source AND newest.page = list_size.page)"
-            } else {
-                ""
-            };
-            tx.execute(
-                &format!(
-                    "DELETE FROM runner.{table} WHERE cycle_id <= (
-                         SELECT cycle_id FROM runner.cycle ORDER BY cycle_id DESC OFFSET $1 LIMIT 1) {keep}"
-                ),
-                &[&i64::from(self.cycles)],
-            )
-            .await?;
+        let old = "t.cycle_id <= (SELECT cycle_id FROM runner.cycle ORDER BY cycle_id DESC OFFSET $1 LIMIT 1)";
+        // The newest yard-stick of a list stays however old it is.
+        let old_lists = format!(
+            "{old} AND t.cycle_id < (SELECT max(newest.cycle_id) FROM runner.list_size newest
+                 WHERE newest.source = t.source AND newest.page = t.page)"
+        );
+        for (table, condition) in [
+            ("runner.cycle_count", old),
+            ("runner.cycle_task_count", old),
+            ("runner.list_size", &old_lists),
+        ] {
+            let deleting = counted::delete(table, "", condition);
+            tx.execute_counted(table, &deleting, &[&i64::from(self.cycles)])
+                .await?;
         }
         requests::forget_old(tx).await
     }

@@ -10,8 +10,11 @@ use crate::SourceName;
 use crate::merge_daily::{Dissents, Values};
 
 use super::connection::{Queries as _, Transaction, expect_rows};
+use super::counted;
 use super::daily::{self, Day, Statements, read_number, read_source};
 use super::error::StoreError;
+
+const DISSENT: &str = "runner.daily_dissent";
 
 /// What sources say of these days other than what stands.
 pub(super) async fn read_dissents(
@@ -56,9 +59,13 @@ pub(super) async fn write_dissents(
     }
     let codes: Vec<&str> = days.iter().map(|(day, _)| day.0.as_str()).collect();
     let dates: Vec<Date> = days.iter().map(|(day, _)| day.1).collect();
-    tx.execute(
-        "DELETE FROM runner.daily_dissent d USING unnest($1::text[], $2::date[]) AS gone (fund_code, nav_date)
-         WHERE d.fund_code = gone.fund_code AND d.nav_date = gone.nav_date",
+    tx.execute_counted(
+        DISSENT,
+        &counted::delete(
+            DISSENT,
+            "unnest($1::text[], $2::date[]) AS gone (fund_code, nav_date)",
+            "t.fund_code = gone.fund_code AND t.nav_date = gone.nav_date",
+        ),
         &[&codes, &dates],
     )
     .await?;

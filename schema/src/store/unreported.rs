@@ -10,6 +10,7 @@ use crate::task::Severity;
 use crate::{Dataset, Said, SourceName, TaskAnswer};
 
 use super::connection::{Queries as _, Transaction};
+use super::counted;
 use super::cycles::Cycle;
 use super::error::StoreError;
 
@@ -57,6 +58,8 @@ fn covered<'answer>(answers: &[&'answer TaskAnswer]) -> Vec<Covered<'answer>> {
         })
         .collect()
 }
+
+const UNREPORTED: &str = "runner.daily_unreported";
 
 /// A row of which some value is the source's.
 const REPORTED: &str = "(d.nav_value IS NOT NULL AND d.nav_said_by & c.bit <> 0
@@ -108,11 +111,19 @@ pub(super) async fn record(
         }
     }
     if !left_out.dates.is_empty() {
-        tx.execute(
-            "INSERT INTO runner.daily_unreported (fund_code, nav_date, source, cycle_id)
-             SELECT DISTINCT fund_code, nav_date, source, $4::bigint
-             FROM unnest($1::text[], $2::date[], $3::text[]) AS day (fund_code, nav_date, source)
-             ON CONFLICT DO NOTHING",
+        tx.execute_counted(
+            UNREPORTED,
+            "WITH new AS (
+                 SELECT DISTINCT fund_code, nav_date, source
+                 FROM unnest($1::text[], $2::date[], $3::text[]) AS day (fund_code, nav_date, source)),
+             written AS (
+                 INSERT INTO runner.daily_unreported (fund_code, nav_date, source, cycle_id)
+                 SELECT fund_code, nav_date, source, $4::bigint FROM new
+                 ON CONFLICT DO NOTHING RETURNING 1)
+             SELECT (SELECT count(*) FROM new WHERE NOT EXISTS (
+                         SELECT FROM runner.daily_unreported u WHERE u.fund_code = new.fund_code
+                             AND u.nav_date = new.nav_date AND u.source = new.source)),
+                 (SELECT count(*) FROM written)",
             &[
                 &left_out.codes,
                 &left_out.dates,
@@ -123,10 +134,13 @@ pub(super) async fn record(
         .await?;
     }
     if !again.dates.is_empty() {
-        tx.execute(
-            "DELETE FROM runner.daily_unreported u
-             USING unnest($1::text[], $2::date[], $3::text[]) AS day (fund_code, nav_date, source)
-             WHERE u.fund_code = day.fund_code AND u.nav_date = day.nav_date AND u.source = day.source",
+        tx.execute_counted(
+            UNREPORTED,
+            &counted::delete(
+                UNREPORTED,
+                "unnest($1::text[], $2::date[], $3::text[]) AS day (fund_code, nav_date, source)",
+                "t.fund_code = day.fund_code AND t.nav_date = day.nav_date AND t.source = day.source",
+            ),
             &[&again.codes, &again.dates, &again.sources],
         )
         .await?;

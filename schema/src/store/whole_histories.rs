@@ -10,6 +10,7 @@ use crate::whole_history::{Reach, is_short, reaches_back};
 use crate::{Dataset, Outcome, Reject, TaskAnswer, TaskId};
 
 use super::connection::{Queries as _, Transaction};
+use super::counted;
 use super::cycles::Cycle;
 use super::doubts;
 use super::error::StoreError;
@@ -93,14 +94,17 @@ pub(super) async fn record(
             waiting.push((*id, evidence(reach)));
         }
     }
-    tx.execute(
-        "UPDATE runner.task t SET
-             whole_since = CASE WHEN t.whole_since IS NOT NULL AND t.whole_first_day IS NOT DISTINCT FROM a.first_day
+    tx.execute_counted(
+        "runner.task",
+        &counted::update(
+            "runner.task",
+            "whole_since = CASE WHEN t.whole_since IS NOT NULL AND t.whole_first_day IS NOT DISTINCT FROM a.first_day
                  THEN t.whole_since ELSE $5::date END,
-             whole_first_day = a.first_day
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::date[]) AS a (source, page, key, first_day)
-         WHERE t.source = a.source AND t.page = a.page AND t.key = a.key
-           AND (t.whole_since IS NULL OR t.whole_first_day IS DISTINCT FROM a.first_day)",
+             whole_first_day = a.first_day",
+            "unnest($1::text[], $2::text[], $3::text[], $4::date[]) AS a (source, page, key, first_day)",
+            "t.source = a.source AND t.page = a.page AND t.key = a.key
+                 AND (t.whole_since IS NULL OR t.whole_first_day IS DISTINCT FROM a.first_day)",
+        ),
         &[&sources, &pages, &keys, &first_days, &cycle.cycle_date],
     )
     .await?;
@@ -154,12 +158,15 @@ pub(super) async fn untick(
             notes.push((id, note(id, reach)));
         }
     }
-    tx.execute(
-        "UPDATE runner.task t SET
-             extents = CASE WHEN t.extent IS NULL THEN t.extents ELSE t.extents - t.extent END,
-             payload_hash = NULL, parser_version = NULL, beginning_bytes = NULL, beginning_hash = NULL, beginning_until = NULL
-         FROM unnest($1::text[], $2::text[], $3::text[]) AS a (source, page, key)
-         WHERE t.source = a.source AND t.page = a.page AND t.key = a.key",
+    tx.execute_counted(
+        "runner.task",
+        &counted::update(
+            "runner.task",
+            "extents = CASE WHEN t.extent IS NULL THEN t.extents ELSE t.extents - t.extent END,
+             payload_hash = NULL, parser_version = NULL, beginning_bytes = NULL, beginning_hash = NULL, beginning_until = NULL",
+            "unnest($1::text[], $2::text[], $3::text[]) AS a (source, page, key)",
+            "t.source = a.source AND t.page = a.page AND t.key = a.key",
+        ),
         &[&sources, &pages, &keys],
     )
     .await?;

@@ -151,6 +151,51 @@ async fn settled_values_of_a_quarter_of_the_market_are_not_rewritten_and_new_day
     assert_eq!(totals.breaches.len(), 1);
 }
 
+/// D12: rows of a judgement that a trigger drops end it with the table's name, whichever statement had to write them.
+#[tokio::test]
+async fn a_trigger_that_drops_rows_of_a_judgement_ends_it_with_the_tables_name() {
+    // Ten of forty funds are a breach, five are believed when the round is judged.
+    for (revised, table, when) in [
+        (10, "runner.doubt", "INSERT"),
+        (10, "runner.doubt", "DELETE"),
+        (10, "runner.change_share", "INSERT"),
+        (10, "runner.breach", "INSERT"),
+        (10, "runner.breach", "UPDATE"),
+        (10, "runner.task", "UPDATE"),
+        (5, "runner.doubt", "DELETE"),
+        (5, "runner.change_share", "INSERT"),
+        (5, "public.funds_daily", "UPDATE"),
+        (5, "history.change", "INSERT"),
+    ] {
+        let mut world = loaded().await;
+        let answers: Vec<TaskAnswer> = (0..FUNDS)
+            .map(|at| series(at, 11, if at < revised { 2 } else { 1 }))
+            .collect();
+        world.plan(&answers).await;
+        let trigger = format!(
+            "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+             CREATE TRIGGER nothing BEFORE {when} ON {table} FOR EACH ROW EXECUTE FUNCTION nothing()"
+        );
+        let meets_the_batch = (table, when) == ("runner.doubt", "INSERT");
+        if meets_the_batch {
+            world.sql.batch_execute(&trigger).await.unwrap();
+        }
+        let batch = schema::store::Batch::new(answers);
+        let error = match world.writer.commit(&world.cycle, &batch).await {
+            Err(error) => error,
+            Ok(report) => {
+                assert!(!meets_the_batch, "it was committed: {report:?}");
+                world.sql.batch_execute(&trigger).await.unwrap();
+                world.writer.judge(&world.cycle).await.unwrap_err()
+            }
+        };
+        assert!(
+            matches!(&error, schema::store::StoreError::RowsMissing { table: named, .. } if named == table),
+            "{revised} revised, {when} on {table}: {error}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn revisions_of_a_few_funds_are_applied_when_the_round_is_judged() {
     let mut world = loaded().await;

@@ -151,7 +151,8 @@ pub(in super::super) async fn hold(
         })?;
         let id = &answer.id;
         let row = tx
-            .query_one(
+            .write_one(
+                "runner.doubt",
                 "INSERT INTO runner.doubt (cycle_id, source, page, key, fund_code, kind, evidence, answer)
                  SELECT $1::bigint, $2::text, $3::text, $4::text, $5::text, $6::text, $7::jsonb,
                      CASE WHEN (SELECT count(*) FROM runner.doubt d

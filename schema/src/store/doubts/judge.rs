@@ -8,7 +8,8 @@ use crate::doubt::{DoubtKind, DoubtLimits, Share, judge};
 use crate::whole_history::{Reach, is_short, is_shortened, reaches_back};
 use crate::{SourceName, TaskAnswer, TaskId};
 
-use super::super::connection::{Queries as _, Transaction};
+use super::super::connection::{Queries as _, Transaction, expect_rows};
+use super::super::counted;
 use super::super::cycles::Cycle;
 use super::super::daily;
 use super::super::daily::read_source;
@@ -170,9 +171,13 @@ async fn forget(
     subject: &Subject,
     keys: &[&str],
 ) -> Result<(), StoreError> {
-    tx.execute(
-        "DELETE FROM runner.doubt
-         WHERE cycle_id = $1 AND source = $2 AND page = $3 AND kind = $4 AND breach_id IS NULL AND key = ANY($5)",
+    tx.execute_counted(
+        "runner.doubt",
+        &counted::delete(
+            "runner.doubt",
+            "",
+            "t.cycle_id = $1 AND t.source = $2 AND t.page = $3 AND t.kind = $4 AND t.breach_id IS NULL AND t.key = ANY($5)",
+        ),
         &[
             &cycle.id,
             &subject.source.as_str(),
@@ -339,10 +344,15 @@ pub(super) async fn fail(
     keys: &[&str],
     why: &str,
 ) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE runner.task SET outcome = 'failed', failure = $5, payload_hash = NULL, parser_version = NULL,
-             beginning_bytes = NULL, beginning_hash = NULL, beginning_until = NULL
-         WHERE source = $2 AND page = $3 AND key = ANY($4) AND planned_cycle = $1 AND acked_cycle = $1",
+    tx.execute_counted(
+        "runner.task",
+        &counted::update(
+            "runner.task",
+            "outcome = 'failed', failure = $5, payload_hash = NULL, parser_version = NULL, beginning_bytes = NULL,
+             beginning_hash = NULL, beginning_until = NULL",
+            "",
+            "t.source = $2 AND t.page = $3 AND t.key = ANY($4) AND t.planned_cycle = $1 AND t.acked_cycle = $1",
+        ),
         &[
             &cycle.id,
             &subject.source.as_str(),
@@ -366,10 +376,15 @@ async fn retract(
         return Ok(());
     }
     let keys: Vec<&str> = funds.iter().map(|fund| fund.key.as_str()).collect();
-    tx.execute(
-        "UPDATE runner.task SET answered_cycle = NULL, answered_outcome = NULL, answered_locator = NULL,
-             last_answer_at = NULL, extents = '{}', valued_since = NULL, series_hash = NULL
-         WHERE source = $1 AND page = $2 AND key = ANY($3)",
+    tx.execute_counted(
+        "runner.task",
+        &counted::update(
+            "runner.task",
+            "answered_cycle = NULL, answered_outcome = NULL, answered_locator = NULL, last_answer_at = NULL,
+             extents = '{}', valued_since = NULL, series_hash = NULL",
+            "",
+            "t.source = $1 AND t.page = $2 AND t.key = ANY($3)",
+        ),
         &[&subject.source.as_str(), &subject.page, &keys],
     )
     .await?;
@@ -433,7 +448,7 @@ async fn apply_believed(
             )
             .await?;
         if rows.is_empty() {
-            return Ok(());
+            return expect_nothing_waits(tx, cycle).await;
         }
         let mut answers: BTreeMap<(SourceName, String, String), Option<TaskAnswer>> =
             BTreeMap::new();
@@ -483,16 +498,33 @@ async fn apply_believed(
     }
 }
 
+/// What was taken out to be applied is gone, or it would never be applied (D12).
+async fn expect_nothing_waits(tx: &Transaction<'_>, cycle: &Cycle) -> Result<(), StoreError> {
+    let row = tx
+        .query_one(
+            "SELECT count(*) FROM runner.doubt WHERE cycle_id = $1 AND breach_id IS NULL AND kind <> $2",
+            &[&cycle.id, &DoubtKind::Shortened.as_str()],
+        )
+        .await?;
+    let waiting: i64 = row.try_get(0)?;
+    expect_rows("runner.doubt", waiting.unsigned_abs(), 0)
+}
+
 /// A breach of this cycle whose tasks were all answered since, and believed, is over: the site has recovered.
 async fn end_breaches(tx: &Transaction<'_>, cycle: &Cycle) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE runner.breach b SET state = 'over'
-         WHERE b.cycle_id = $1 AND b.state = 'open' AND NOT EXISTS (
-             SELECT FROM runner.doubt d
-             JOIN runner.task t ON t.source = d.source AND t.page = d.page AND t.key = d.key
-             WHERE d.breach_id = b.breach_id
-               AND (t.acked_cycle IS DISTINCT FROM $1 OR t.outcome NOT IN ('done', 'unchanged', 'absent')))
-           AND EXISTS (SELECT FROM runner.doubt d WHERE d.breach_id = b.breach_id)",
+    tx.execute_counted(
+        "runner.breach",
+        &counted::update(
+            "runner.breach",
+            "state = 'over'",
+            "",
+            "t.cycle_id = $1 AND t.state = 'open' AND NOT EXISTS (
+                 SELECT FROM runner.doubt d
+                 JOIN runner.task k ON k.source = d.source AND k.page = d.page AND k.key = d.key
+                 WHERE d.breach_id = t.breach_id
+                   AND (k.acked_cycle IS DISTINCT FROM $1 OR k.outcome NOT IN ('done', 'unchanged', 'absent')))
+               AND EXISTS (SELECT FROM runner.doubt d WHERE d.breach_id = t.breach_id)",
+        ),
         &[&cycle.id],
     )
     .await?;
