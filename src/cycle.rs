@@ -16,8 +16,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use actix::Addr;
+use actors::messages::{AskSource, SourceEnd, SpineFailed};
 use actors::run_mode::RunMode;
-use actors::supervisor::{AskSource, SourceEnd, SpineFailed, Supervisor};
+use actors::supervisor::Supervisor;
 use futures_util::future::try_join_all;
 use schema::store::{Cycle, CycleRequest, CycleTotals, Portion};
 use schema::{FundCode, SourceName, failpoint};
