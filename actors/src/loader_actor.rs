@@ -21,7 +21,7 @@ use crate::messages::{
     BatchSettled, FundBatch, Heartbeat, OnWriter, ReadCheckpoint, TasksAcknowledged,
 };
 use crate::persistent_writer::{DatabaseWait, PersistentWriter};
-pub use crate::persistent_writer::{Revive, WriterFailed, WriterOp, WriterSettings};
+pub use crate::persistent_writer::{Revive, WriterFailed, WriterSettings};
 
 /// How often the holder of the database shows that it lives; a second runner that stands by counts on it.
 pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
