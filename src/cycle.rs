@@ -16,8 +16,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use actix::Addr;
+use actors::messages::{AskSource, SourceEnd, SpineFailed};
 use actors::run_mode::RunMode;
-use actors::supervisor::{AskSource, SourceEnd, SpineFailed, Supervisor};
+use actors::supervisor::Supervisor;
 use futures_util::future::try_join_all;
 use schema::store::{Cycle, CycleRequest, CycleTotals, Portion};
 use schema::{FundCode, SourceName, failpoint};
@@ -45,7 +46,8 @@ pub struct CycleRunner {
     pub stop: watch::Receiver<bool>,
     /// Tells which sources lost so many records in this cycle that they are in breach of their contract.
     pub lost_records: Arc<dyn Fn() -> BTreeMap<SourceName, String> + Send + Sync>,
-    /// Called at the beginning of each round: hosts that were given up may be asked again.
+    /// Called with the number of each round when it begins. What a source's memory holds of the cycle is then forgotten:
+    /// all of it in round 1; breaches, losses and browser refusals of the round before in round 2.
     pub on_round: Arc<dyn Fn(i16) + Send + Sync>,
 }
 

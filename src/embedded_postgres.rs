@@ -1,4 +1,4 @@
-//! The private PostgreSQL of a runner without a database server (DESIGN section 8): persistent, started and stopped by the
+//! The private PostgreSQL of a runner without a database server: persistent, started and stopped by the
 //! programs that the distribution installs (`initdb`, `pg_ctl`), as root or as an ordinary user.
 //!
 //! It listens on nothing but a socket in a folder of mode 0700. Any number of master_runner processes use it at a time; the

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor as _, Addr};
 use actors::loader_actor::WriterSettings;
-use actors::messages::{BeginShutdown, EndActors, ReadSnapshot};
+use actors::messages::{BeginShutdown, EndActors, ReadSnapshot, SpineFailed};
 use actors::room::ROWS_UNDER_WAY;
-use actors::supervisor::{SpineFailed, Supervisor, SupervisorSettings};
+use actors::supervisor::{Supervisor, SupervisorSettings};
 use futures_util::FutureExt as _;
 use jiff::civil::Date;
 use jiff::{Timestamp, Zoned};

@@ -23,7 +23,7 @@ use crate::secret::DatabaseUrl;
 /// Everything a run goes by.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunnerSettings {
-    /// The run mode (section 5).
+    /// The run mode: sizes and order of pages (`modes` in `runner.ron`).
     pub mode: RunMode,
     /// Where the warehouse is.
     pub database: DatabaseSettings,

@@ -189,7 +189,8 @@ impl Sites {
             .collect()
     }
 
-    /// What to call when a round begins: breaches hold for one round, what was learnt of pages for one cycle.
+    /// What to call with the number of a round when it begins. A breach holds for one round; what was learnt about how a
+    /// page must be fetched holds for the cycle.
     #[must_use]
     pub fn on_round(&self) -> Arc<dyn Fn(i16) + Send + Sync> {
         let memories: Vec<Arc<CycleMemory>> = self

@@ -1,4 +1,4 @@
-//! What the Python pipeline got wrong (DESIGN section 9): each line a test that passes here, through the whole program.
+//! Errors of the Python pipeline that this program replaces: each one is a test here, through the whole program.
 //!
 //! What awkward values do is read from one warehouse, loaded once by a monthly cycle; what happens between two cycles has
 //! a world of its own.

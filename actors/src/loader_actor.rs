@@ -17,9 +17,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::child::{ExitReason, ExitSlip};
-use crate::messages::{BatchSettled, FundBatch, ReadCheckpoint, TasksAcknowledged};
+use crate::messages::{
+    BatchSettled, FundBatch, Heartbeat, OnWriter, ReadCheckpoint, TasksAcknowledged,
+};
 use crate::persistent_writer::{DatabaseWait, PersistentWriter};
-pub use crate::persistent_writer::{Revive, WriterFailed, WriterOp, WriterSettings};
+pub use crate::persistent_writer::{Revive, WriterFailed, WriterSettings};
 
 /// How often the holder of the database shows that it lives; a second runner that stands by counts on it.
 pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
@@ -121,12 +123,6 @@ impl Actor for LoaderActor {
     }
 }
 
-/// To itself: a sign of life in the database. It also notices a connection, and with it the lock, that was lost in a quiet
-/// hour, and gets both back: without them nobody may be asked.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-struct Heartbeat;
-
 impl Handler<Heartbeat> for LoaderActor {
     type Result = AtomicResponse<Self, ()>;
 
@@ -218,16 +214,6 @@ async fn show_life(writer: &mut Option<Writer>, lease: &AskingLease, doing: &str
         "the connection to the database was lost while nothing was written; a fresh one is taken"
     );
     *writer = None;
-}
-
-/// supervisor, cycle -> loader: bookkeeping of the cycle (begin, plan, close …) on the one connection, in the order sent.
-#[derive(Message)]
-#[rtype(result = "Result<T, WriterFailed>")]
-pub struct OnWriter<T: Send + 'static> {
-    /// What it is, for the line that says what the database is awaited for.
-    pub what: &'static str,
-    /// The work; called again on a fresh connection if the connection is lost in it.
-    pub op: Box<WriterOp<T>>,
 }
 
 impl<T: Send + 'static> Handler<OnWriter<T>> for LoaderActor {

@@ -1,25 +1,97 @@
-//! The whole protocol, in the order data flows.
+//! The whole protocol of the actors: every message, in the order in which a cycle uses them.
 //!
 //! ```text
+//!      cycle --AskSource, TasksPlanned, GetLoader--> supervisor          cycle --OnWriter, ReadCheckpoint--> loader
 //! supervisor --StartSource--> source --TaskEnded--> merge --FundBatch--> loader
 //!     source <------------- TasksAcknowledged (never blocks, holds no credit) ------------- loader
-//!      merge <-----------------------------------BatchSettled------------------------------ loader
-//! supervisor <--------------------- BatchSettled, ChildExited, Progress --------------------- all
+//!      merge <---------------------------------- BatchSettled ---------------------------- loader
+//! supervisor <-------------------- BatchSettled (loader), ChildExited (watchers) ------------------
+//! supervisor --SourceGone--> merge          supervisor --ReadCheckpoint--> loader --Heartbeat--> itself
+//!        run --ReadSnapshot, BeginShutdown, EndActors--> supervisor
 //! ```
 //!
-//! Data edges wait for room (credits, rows under way, the loader's mailbox); acknowledgement edges never do, so there is no cycle of waits (A4).
+//! Data edges wait for room (credits, rows under way, the loader's mailbox); acknowledgement edges never do, so there is no
+//! cycle of waits (A4). What a source shows of itself while it works is not a message but shared state ([`crate::pulse`]).
 
 use std::sync::Arc;
 
 use actix::prelude::*;
+use schema::failpoint::Injected;
 use schema::store::{BatchReport, Cycle, Portion};
 use schema::{PlannedTask, SourceName, TaskAnswer, TaskId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::child::ExitReason;
-use crate::loader_actor::WriterFailed;
+use crate::loader_actor::LoaderActor;
+use crate::persistent_writer::{WriterFailed, WriterOp};
 use crate::room::Room;
 use crate::snapshot::Snapshot;
+
+/// cycle -> supervisor: the living loader, as soon as there is one.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<Addr<LoaderActor>, SpineFailed>")]
+pub struct GetLoader;
+
+/// cycle -> loader: bookkeeping of the cycle (begin, plan, close …) on the one connection, in the order sent.
+#[derive(Message)]
+#[rtype(result = "Result<T, WriterFailed>")]
+pub struct OnWriter<T: Send + 'static> {
+    /// What it is, for the log line that names the operation that waits for the database.
+    pub what: &'static str,
+    /// The work; called again on a fresh connection if the connection is lost in it.
+    pub op: Box<WriterOp<T>>,
+}
+
+/// cycle -> supervisor: this number of tasks of a source will be requested. Progress is measured against the sum.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct TasksPlanned {
+    /// The cycle.
+    pub cycle_id: i64,
+    /// The source.
+    pub source: SourceName,
+    /// How many more.
+    pub tasks: usize,
+}
+
+/// cycle -> supervisor: request these tasks of a source; answered when all of them have an outcome. A source works on one
+/// such request at a time; the sources work side by side.
+#[derive(Message)]
+#[rtype(result = "Result<SourceEnd, SpineFailed>")]
+pub struct AskSource {
+    /// The cycle the tasks belong to.
+    pub cycle: Arc<Cycle>,
+    /// The source.
+    pub source: SourceName,
+    /// The tasks, in order: what is left of `portion`.
+    pub tasks: Vec<PlannedTask>,
+    /// How to read again what is left, when the source has to be restarted.
+    pub portion: Portion,
+    /// Whether a task that cannot be requested now has failed, rather than being deferred to a second round.
+    pub final_round: bool,
+}
+
+/// How the work of [`AskSource`] ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceEnd {
+    /// Every task has an outcome.
+    Finished,
+    /// Over its restart budget: the rest of its tasks has no outcome yet.
+    Quarantined(String),
+    /// The program stops.
+    Stopped,
+}
+
+/// Merge or loader is over budget: the cycle cannot go on (A3).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SpineFailed(pub String);
+
+impl From<Injected> for SpineFailed {
+    fn from(injected: Injected) -> Self {
+        Self(injected.to_string())
+    }
+}
 
 /// A place in the pipeline (A4) and the room for the rows in it (A5): owned, riding in the message, and given back when the
 /// last message that shares it is dropped or acknowledged, so that no panic can leak it. One per wire request: tasks asked
@@ -108,7 +180,7 @@ pub struct BatchSettled {
     pub report: BatchReport,
 }
 
-/// supervisor -> loader: what is left of the cycle; answered after every queued commit.
+/// cycle, supervisor -> loader: what is left of the cycle; answered after every queued commit.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<PlannedTask>, WriterFailed>")]
 pub struct ReadCheckpoint {
@@ -117,6 +189,12 @@ pub struct ReadCheckpoint {
     /// Which part of what is left.
     pub portion: Portion,
 }
+
+/// loader -> itself: write a sign of life into the database. It also notices a connection, and with it the lock, that was
+/// lost in a quiet hour, and gets both back: no site is asked without them.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Heartbeat;
 
 /// Which child of the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,7 +229,7 @@ pub struct ChildExited {
     pub reason: ExitReason,
 }
 
-/// anyone -> supervisor: stop in order (A6).
+/// run -> supervisor: stop in order (A6).
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct BeginShutdown;

@@ -1,4 +1,4 @@
-//! The three run modes: the same actors, other sizes and another order (design, section 5). Pure.
+//! The three run modes: the same actors with other sizes and another order of pages (docs/architecture.md). Pure.
 
 use std::fmt;
 use std::num::NonZeroUsize;

@@ -22,16 +22,16 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use actix::prelude::*;
-use schema::failpoint::{Failpoint, Injected};
+use schema::failpoint::Failpoint;
 use schema::store::{Cycle, Portion, Writer};
-use schema::{PlannedTask, SourceName, TaskId};
+use schema::{SourceName, TaskId};
 use sources::transport::AskingLease;
 use tokio::sync::{oneshot, watch};
 
 use crate::child::Child;
 use crate::loader_actor::{LoaderActor, WriterSettings};
 use crate::merge_actor::MergeActor;
-use crate::messages::{BatchSettled, ChildName, ReadSnapshot};
+use crate::messages::{BatchSettled, ChildName, GetLoader, ReadSnapshot, SourceEnd, SpineFailed};
 use crate::persistent_writer::DatabaseWait;
 use crate::pulse::Pulse;
 use crate::restart_policy::{RestartHistory, RestartPolicy};
@@ -65,62 +65,6 @@ pub struct SupervisorSettings {
     /// The sources.
     pub askers: BTreeMap<SourceName, AskedSource>,
 }
-
-/// How asking a source ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceEnd {
-    /// Every task has an outcome.
-    Finished,
-    /// Over its restart budget: the rest of its tasks has no outcome yet.
-    Quarantined(String),
-    /// The program stops.
-    Stopped,
-}
-
-/// Merge or loader is over budget: the cycle cannot go on (A3).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SpineFailed(pub String);
-
-impl From<Injected> for SpineFailed {
-    fn from(injected: Injected) -> Self {
-        Self(injected.to_string())
-    }
-}
-
-/// cycle -> supervisor: ask a source for these tasks, to their end. One source is asked once at a time; different ones go
-/// through their pages side by side, each at its own pace.
-#[derive(Message)]
-#[rtype(result = "Result<SourceEnd, SpineFailed>")]
-pub struct AskSource {
-    /// The cycle the tasks belong to.
-    pub cycle: Arc<Cycle>,
-    /// Who is asked.
-    pub source: SourceName,
-    /// What is asked, in order: what is left of `portion`.
-    pub tasks: Vec<PlannedTask>,
-    /// How to read again what is left, when the source has to be restarted.
-    pub portion: Portion,
-    /// Whether what cannot be asked now has failed, rather than being deferred to a second round.
-    pub final_round: bool,
-}
-
-/// cycle -> supervisor: so many tasks are to be asked of the source. What progress is measured by.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct TasksPlanned {
-    /// The cycle.
-    pub cycle_id: i64,
-    /// Who is to be asked.
-    pub source: SourceName,
-    /// How many more.
-    pub tasks: usize,
-}
-
-/// cycle -> supervisor: the living loader, as soon as there is one.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "Result<Addr<LoaderActor>, SpineFailed>")]
-pub struct GetLoader;
 
 /// A source that is being asked.
 struct RunningSource {

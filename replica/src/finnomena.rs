@@ -1,4 +1,4 @@
-//! Finnomena's JSON API (SOURCES section 2). Key sets, types and order of the captured answers; bare `NaN` where it was dealt.
+//! Finnomena's JSON API. Key sets, types and order of the captured answers; bare `NaN` where it was dealt.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

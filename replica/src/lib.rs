@@ -2,8 +2,8 @@
 //! answer like Finnomena, WealthMagik, the SEC and a document storage, the truth that a loader should arrive at, faults on demand, and
 //! a log of who asked what.
 //!
-//! It is written from the documents alone and shares no code with the rest of the workspace, so that what both sides misread the same
-//! way is as little as possible.
+//! It is written from the description of the sites (docs/sites.md) and shares no code with the rest of the workspace, so that a
+//! parser and its test data do not share an error.
 
 pub mod awkward;
 mod calendar;

@@ -1,4 +1,4 @@
-//! SEC FundCheck (SOURCES section 4): the page, which is a JavaScript application, and the API behind another host.
+//! SEC FundCheck: the page, which is a JavaScript application, and the API behind another host.
 
 use std::fmt::Write;
 

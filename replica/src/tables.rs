@@ -1,4 +1,4 @@
-//! The seven tables and their columns (DESIGN section 10), without `scraped_at`.
+//! The seven tables and their columns, without `scraped_at`.
 
 /// Each table's name and columns.
 pub const TABLES: [(&str, &[&str]); 7] = [

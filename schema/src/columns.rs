@@ -1,4 +1,4 @@
-//! One declarative column list per record (D-tables of the design, section 10): the struct the parsers fill, and the
+//! One declarative column list per record: the struct that the parsers fill, and the
 //! generic view of it from which folding, merging, upserts and history work.
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 /// A share class code. Two codes are the same fund exactly when they are equal after trimming, folding of white space
-/// to one space, removal of zero-width characters and NFC; case matters (SOURCES section 1).
+/// to one space, removal of zero-width characters and NFC; case matters (docs/sites.md).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FundCode(String);

@@ -1,4 +1,4 @@
-//! Who wins: the one place where the rank of sources is declared (DESIGN sections 8 and 10, SOURCES section 8).
+//! The rank of the sources for each field: the one place where it is declared (D4).
 
 use crate::columns::{Column, FeeFields, Kind, MasterFields, Record, StatisticsFields};
 use crate::observation::PortfolioKind;

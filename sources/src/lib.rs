@@ -2,8 +2,8 @@
 //!
 //! The path of the data: a planned task becomes a [`Request`] ([`Site::request`], pure), the transport brings its
 //! [`Answer`] politely (rate, robots.txt, retries, host health, HTTP or a real browser), and the answer is read into
-//! observations ([`Site::read`], pure). `ask` drives one group of tasks through these steps; a new site is one new
-//! folder in `sites/`.
+//! observations ([`Site::read`], pure). `ask` drives one group of tasks through these steps. What a new site needs is
+//! listed in [`sites`].
 
 pub mod archive;
 pub mod ask;

@@ -86,7 +86,7 @@ pub struct Request {
     pub headers: Vec<(&'static str, String)>,
     /// Most decompressed bytes taken; more is a failure.
     pub max_body_bytes: usize,
-    /// Whether the body must end in `</html>` to be whole (SOURCES section 3): else it was cut, a failed fetch.
+    /// Whether the body must end in `</html>` to be whole: else it was cut, a failed fetch.
     pub must_end_in_html: bool,
 }
 

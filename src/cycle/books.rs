@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use actors::loader_actor::{OnWriter, WriterOp};
-use actors::messages::ReadCheckpoint;
-use actors::supervisor::{GetLoader, SpineFailed, TasksPlanned};
+use actors::messages::{GetLoader, OnWriter, ReadCheckpoint, SpineFailed, TasksPlanned};
+use actors::persistent_writer::WriterOp;
 use schema::store::{ActiveFunds, Batch, BreachReport, Cycle, Portion};
 use schema::{Outcome, PlannedTask, SourceName, TaskAnswer, failpoint};
 use sources::page::Stage;

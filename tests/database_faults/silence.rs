@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::actors::child::{Child, ExitReason};
-use ::actors::loader_actor::{LoaderActor, OnWriter, WriterSettings};
+use ::actors::loader_actor::{LoaderActor, WriterSettings};
 use ::actors::messages::BatchSettled;
+use ::actors::messages::OnWriter;
 use ::actors::persistent_writer::DatabaseWait;
 use actix::{Actor, Context, Handler};
 use schema::doubt::DoubtLimits;

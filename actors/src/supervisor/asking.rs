@@ -7,7 +7,8 @@ use actix::prelude::*;
 use schema::{SourceName, failpoint};
 use tokio::sync::oneshot;
 
-use super::{AskSource, RunningSource, SourceEnd, SpineFailed, Supervisor, TasksPlanned};
+use super::{RunningSource, Supervisor};
+use crate::messages::{AskSource, SourceEnd, SpineFailed, TasksPlanned};
 
 impl Supervisor {
     /// The source is asked no more; whoever waits for it is told.

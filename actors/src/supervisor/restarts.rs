@@ -6,9 +6,9 @@ use actix::prelude::*;
 use schema::{PlannedTask, SourceName, failpoint};
 use tokio::time::Instant;
 
-use super::{SourceEnd, SpineFailed, Supervisor};
+use super::Supervisor;
 use crate::child::ExitReason;
-use crate::messages::{ChildExited, ChildName, ReadCheckpoint, SourceGone};
+use crate::messages::{ChildExited, ChildName, ReadCheckpoint, SourceEnd, SourceGone, SpineFailed};
 use crate::restart_policy::Verdict;
 
 impl Supervisor {

@@ -3,9 +3,9 @@
 use actix::prelude::*;
 use schema::{SourceName, failpoint};
 
-use super::{SourceEnd, Supervisor};
+use super::Supervisor;
 use crate::child::ExitReason;
-use crate::messages::{BeginShutdown, EndActors};
+use crate::messages::{BeginShutdown, EndActors, SourceEnd};
 
 impl Handler<BeginShutdown> for Supervisor {
     type Result = ();

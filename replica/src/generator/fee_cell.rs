@@ -1,4 +1,4 @@
-//! One fee cell: its true value, who says it, and in which of the spellings of SOURCES section 6.
+//! One fee cell: its true value, which sites show it, and how each of them writes it.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;

@@ -110,7 +110,7 @@ async fn answers_have_the_shape_of_the_captured_ones() {
         captured.add("", &serde_json::from_str(&text).expect("JSON"));
         let ours = answers(&replica, page).await;
         for (path, keys) in &captured.keys {
-            // The one other key set is SOURCES section 2's older name of the sector block.
+            // The one other key set has the older name of the sector block.
             let renamed = |keys: &&Vec<String>| !keys.iter().any(|key| key == "sector_allocation");
             let ours: BTreeSet<_> = ours.keys[path].iter().filter(renamed).cloned().collect();
             assert_eq!(ours, *keys, "{file} {path}");

@@ -157,7 +157,7 @@ fn read_cycle(row: &Row) -> Result<StoredCycle, StoreError> {
     })
 }
 
-/// Begins or resumes a cycle (DESIGN section 11).
+/// Begins or resumes a cycle.
 pub(super) async fn begin(
     tx: &Transaction<'_>,
     request: &CycleRequest,

@@ -1,4 +1,4 @@
-//! The seven tables have exactly the columns that the records declare (DESIGN section 10).
+//! The seven tables have exactly the columns that the records declare.
 
 use schema::columns::{FeeFields, Kind, MasterFields, Record, StatisticsFields};
 

@@ -1,5 +1,5 @@
 //! JSON as some programs write it: bare `NaN` and `Infinity`, raw control characters inside strings. Made lawful before
-//! parsing, so that one such value does not cost the document (SOURCES section 2, D6).
+//! parsing, so that one such value does not cost the document (Finnomena sends them, D6).
 
 use std::borrow::Cow;
 

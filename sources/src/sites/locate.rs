@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::text::{excerpt, name};
 
-/// All but `A-Z a-z 0-9 - _ . ~`: a code may hold `/`, `#`, `%`, `&`, spaces (SOURCES section 1).
+/// All but `A-Z a-z 0-9 - _ . ~`: a code may hold `/`, `#`, `%`, `&`, spaces.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')

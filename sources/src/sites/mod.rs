@@ -1,7 +1,17 @@
 //! The sites, one folder each: which pages it has, how to ask them, how to read the answers.
 //!
-//! This file is the one place that leads from a source's name to its code: a new site is a folder here, a variant of
-//! [`SiteAddress`] and an entry in the configuration.
+//! A new site needs:
+//!
+//! | what | where |
+//! |---|---|
+//! | its code: pages and their contract, requests, parsers | a folder here that implements [`Site`] |
+//! | its name in tables, options and logs, and its number | [`SourceName`] (`schema/src/source_name.rs`) |
+//! | its rank for each field | `schema/src/precedence.rs` |
+//! | how the name leads to the code | a variant of [`SiteAddress`] and an arm of [`pages`], in this file |
+//! | its keys in `runner.ron`, and their check | `src/runner_config.rs`, `src/runner_settings.rs`, `src/runner_settings/check.rs` |
+//! | its address, hosts and limits from the settings | `entries` in `src/sites.rs` |
+//! | its properties under fuzzing | `fuzz/properties/src/pages.rs` |
+//! | its replica, for the tests of the whole program | `replica/src/` |
 
 use std::sync::Arc;
 

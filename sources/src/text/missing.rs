@@ -1,4 +1,4 @@
-//! The words that say "there is no value here" (SOURCES section 6).
+//! The words that say "there is no value here".
 
 /// Lower-case words that mean a missing value in a cell for a number, a date or a descriptive text.
 const WORDS: [&str; 17] = [

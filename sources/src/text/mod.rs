@@ -1,4 +1,4 @@
-//! How Thai sites write numbers, dates, periods and names (SOURCES section 6): pure functions from text to values.
+//! How Thai sites write numbers, dates, periods and names: pure functions from text to values.
 //!
 //! Each reader knows three answers: a value, "not said" (a missing-value word), or an error that names what was found.
 

@@ -1,4 +1,4 @@
-//! Names: what is folded away and what must survive (SOURCES section 6, D5).
+//! Names: what is folded away and what must survive (D5).
 
 use schema::FundCode;
 use schema::fund_code::{FundCodeError, is_zero_width};

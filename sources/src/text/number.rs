@@ -1,4 +1,4 @@
-//! Numbers as sites write them: separators, signs, units and words (SOURCES section 6), exact to [`Number`] (D5).
+//! Numbers as sites write them: separators, signs, units and words, exact to [`Number`] (D5).
 
 use schema::Number;
 

@@ -1,4 +1,4 @@
-//! Periods such as "1 ปี 2 เดือน 3 วัน" in days (SOURCES section 4).
+//! Periods such as "1 ปี 2 เดือน 3 วัน", converted to days.
 
 use crate::text::{excerpt, missing, name, with_arabic_digits};
 

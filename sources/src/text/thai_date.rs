@@ -1,4 +1,4 @@
-//! Dates as Thai sites write them (SOURCES section 6), to the Gregorian calendar.
+//! Dates as Thai sites write them, to the Gregorian calendar.
 
 use jiff::civil::Date;
 

@@ -19,14 +19,12 @@ use std::time::{Duration, Instant};
 
 use actix::Actor as _;
 use protocol_model::loader_actor::WriterSettings;
-use protocol_model::messages::{BeginShutdown, ReadSnapshot};
+use protocol_model::messages::{AskSource, BeginShutdown, ReadSnapshot, SourceEnd, SpineFailed};
 use protocol_model::restart_policy::RestartPolicy;
 use protocol_model::run_mode::ModeSizes;
 use protocol_model::snapshot::SourceProgress;
 use protocol_model::source_actor::AskedSource;
-use protocol_model::supervisor::{
-    AskSource, SourceEnd, SpineFailed, Supervisor, SupervisorSettings,
-};
+use protocol_model::supervisor::{Supervisor, SupervisorSettings};
 use schema::doubt::DoubtLimits;
 use schema::store::{Cycle, CycleKind, Portion, Retention, Scope, install as install_database};
 use schema::{PlannedTask, SourceName, TaskId};

@@ -1,4 +1,4 @@
-//! Taking over an older warehouse in place (DESIGN sections 8 and 9): the same seven tables with their own column
+//! Taking over an older warehouse in place: the same seven tables with their own column
 //! types, keys and leftovers become the runner's, inside the transaction of the first migration. Nothing is dropped:
 //! rows that cannot stay as they stand go to `history.adopted`, views come back as they were.
 

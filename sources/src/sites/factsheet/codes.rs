@@ -1,5 +1,5 @@
 //! Which ISIN and Bloomberg code a factsheet's text gives for one fund. Pure over the text of `pdftotext -layout`, in
-//! which columns stand apart by runs of spaces. Thai words in it are unreliable; Latin codes are safe (SOURCES section 6).
+//! which columns stand apart by runs of spaces. Thai words in it are unreliable; Latin codes are safe.
 
 use std::collections::BTreeSet;
 

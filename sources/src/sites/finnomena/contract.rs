@@ -73,7 +73,7 @@ pub const PAGES: [PageSpec; 7] = [
     ),
 ];
 
-/// The words that `range` knows (SOURCES section 2).
+/// The values that the query parameter `range` accepts.
 pub const RANGES: [&str; 10] = ["1D", "1W", "1M", "3M", "6M", "YTD", "1Y", "3Y", "5Y", "MAX"];
 
 /// Most bytes of an answer: the list is some 5 MB, a history since 1992 some 1 MB.

@@ -108,8 +108,8 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     findings.said()
 }
 
-/// The rows of the fund's own class; if there is none, those of `main`, `-` or no class; never another class's
-/// (SOURCES section 8). `None` where all belong to others.
+/// The rows of the fund's own class; if there is none, those of `main`, `-` or no class; never another class's.
+/// `None` where all rows belong to other classes.
 fn of_own_class<'json>(
     fees: Vec<(Fee<'json>, Field<'json>)>,
     findings: &mut Findings,

@@ -1,4 +1,4 @@
-//! Which fee a description names (SOURCES section 2).
+//! Which fee a description names.
 
 use crate::text::name;
 

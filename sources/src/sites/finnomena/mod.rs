@@ -1,4 +1,4 @@
-//! Finnomena (SOURCES section 2): JSON over HTTP, one request a page and fund.
+//! Finnomena: JSON over HTTP, one request a page and fund (docs/sites.md, "Finnomena").
 
 #[cfg(test)]
 mod captured_tests;

@@ -22,7 +22,7 @@ const SETTLED_AFTER_DAYS: i64 = 35;
 pub type Navs = (Reading, Option<(usize, Date)>);
 
 /// Reads a history. An empty or null `navs` is an answer; two entries of one day: the later in the list wins where it
-/// says something, and the pair is noted (SOURCES section 8).
+/// says something, and the pair is noted.
 pub fn read(data: Field<'_>, findings: Findings) -> Navs {
     let mut days = Vec::new();
     let reading = read_days(data, findings, &mut days);

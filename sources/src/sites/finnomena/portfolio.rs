@@ -1,5 +1,5 @@
 //! `/funds/{fund_id}/portfolio`: top holdings, allocation by asset class and by sector, each with its own date.
-//! The regional exposure is two views in one list and not stored (DESIGN section 10).
+//! The regional exposure is two views in one list and not stored.
 
 use schema::observation::PortfolioKind;
 

@@ -1,4 +1,4 @@
-//! What Finnomena answers (SOURCES section 2). Every field keeps the text it was sent as; unknown fields are ignored.
+//! What Finnomena answers (docs/sites.md, "Finnomena"). Every field keeps the text it was sent as; unknown fields are ignored.
 
 use serde::Deserialize;
 

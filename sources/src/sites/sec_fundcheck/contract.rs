@@ -7,7 +7,7 @@ use crate::page::{Cadence, PageSpec, Stage};
 /// Risk statistics.
 pub const STATISTICS: &str = "statistics";
 
-/// Codes in one request: as many as a client is known to have sent unharmed (SOURCES section 4).
+/// Codes in one request: as many as a client is known to have sent unharmed.
 const CODES_PER_REQUEST: NonZeroUsize = match NonZeroUsize::new(2) {
     Some(two) => two,
     None => NonZeroUsize::MIN,

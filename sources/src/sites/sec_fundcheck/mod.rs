@@ -1,4 +1,5 @@
-//! The SEC's FundCheck (SOURCES section 4): risk statistics, by its API in batches or by its page in a browser.
+//! The SEC's FundCheck: risk statistics, by its API in batches or by its page in a browser
+//! (docs/sites.md, "SEC FundCheck").
 
 mod api;
 pub mod contract;

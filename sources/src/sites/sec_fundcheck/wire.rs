@@ -1,4 +1,4 @@
-//! What the API answers (SOURCES section 4): an array with one object for each code that the SEC knows.
+//! What the API answers (docs/sites.md, "SEC FundCheck"): an array with one object for each code that the SEC knows.
 
 use serde::Deserialize;
 

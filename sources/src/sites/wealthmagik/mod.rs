@@ -1,4 +1,4 @@
-//! WealthMagik (SOURCES section 3): server-rendered HTML, parts of it only after JavaScript.
+//! WealthMagik: server-rendered HTML, parts of it only after JavaScript (docs/sites.md, "WealthMagik").
 
 mod allocation;
 pub mod contract;

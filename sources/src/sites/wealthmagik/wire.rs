@@ -1,4 +1,4 @@
-//! What WealthMagik answers in JSON: its fund list, and the state embedded in its pages (SOURCES section 3).
+//! What WealthMagik answers in JSON: its fund list, and the state embedded in its pages (docs/sites.md, "WealthMagik").
 
 use serde::Deserialize;
 
