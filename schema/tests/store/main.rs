@@ -10,6 +10,7 @@ mod altered_database;
 mod credible;
 mod cycles;
 mod daily;
+mod data_model;
 mod doubts;
 mod fund_status;
 mod market;
