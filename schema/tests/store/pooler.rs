@@ -10,7 +10,7 @@ use crate::server::{as_owner, fresh_database};
 
 const PROGRAM: &str = "/usr/sbin/pgbouncer";
 /// It lives until its standard input is closed.
-const RUN: &str = r#""$0" -q "$1" & cat >/dev/null; kill -QUIT $!; wait $!"#;
+const RUN: &str = r#""$0" -q "$1" & cat >/dev/null; kill -KILL $!; wait $!"#;
 
 struct PgBouncer {
     directory: PathBuf,
