@@ -1,6 +1,7 @@
 //! A server as providers run it: encrypted sessions only, a certificate of an authority of its own, a role with a password.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::live::Live;
 use super::market;
@@ -110,22 +111,20 @@ async fn over_tls_every_mode_comes_to_the_truth() {
         let mut command = world.command(&["--once", "--mode", mode, "--cycle", "monthly"]);
         command.env("DATABASE_URL", &address);
         let live = Live::start(command);
-        let acknowledged = "SELECT count(*) > 5 FROM runner.task WHERE acked_cycle IS NOT NULL";
-        while world
-            .database
-            .connect()
-            .await
-            .query_one(acknowledged, &[])
-            .await
-            .is_ok_and(|row| !row.get::<_, bool>(0))
-        {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        let at_work = "SELECT to_regclass('runner.last_batch') IS NOT NULL";
+        let give_up = Instant::now() + Duration::from_secs(60);
+        while !world.one::<bool>(at_work).await {
+            assert!(Instant::now() < give_up, "{mode}: nothing was begun");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let ended = "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) WHERE ssl AND usename = 'runner') AS ended";
-        assert!(
-            world.one::<i64>(ended).await > 0,
-            "{mode}: no session is encrypted"
-        );
+        let ended: i64 = world
+            .one(
+                "SELECT count(*) FROM (
+                     SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_stat_ssl USING (pid)
+                     WHERE ssl AND usename = 'runner') AS ended",
+            )
+            .await;
+        assert!(ended > 0, "{mode}: no session is encrypted");
         live.ended().await.exits(0);
         world.assert_truth().await;
     }
