@@ -52,7 +52,13 @@ async fn interrupted(act: Act, expected: &Opening) -> usize {
                 let optional = text.contains("client_connection_check_interval")
                     || text.contains("idle_session_timeout")
                     || text == "close";
-                assert!(optional && act != Act::CutBefore, "{act:?} at {text}");
+                // The question whether a pooler stands before the server; without an answer it proves nothing.
+                let of_the_pooler =
+                    ["BEGIN", "ROLLBACK", "SELECT pg_backend_pid()"].contains(&text.as_str());
+                assert!(
+                    of_the_pooler || optional && act != Act::CutBefore,
+                    "{act:?} at {text}"
+                );
                 drop(writer);
             }
             Err(error) => assert!(error.is_outage(), "{act:?} at {text}: {error:?}"),
