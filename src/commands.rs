@@ -18,7 +18,7 @@ use std::process::ExitStatus;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use schema::store::{Reader, StoreError};
+use store::{Reader, StoreError};
 
 use crate::cli::Command;
 use crate::cycle_report::RunOutcome;

@@ -5,8 +5,8 @@
 //! source is laid down here.
 
 use actors::run_mode::RunMode;
-use schema::store::CycleKind;
 use sources::page::{PageSpec, Stage};
+use store::CycleKind;
 
 use crate::cycle_plan::is_of_kind;
 

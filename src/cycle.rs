@@ -20,9 +20,9 @@ use actors::messages::{AskSource, SourceEnd, SpineFailed};
 use actors::run_mode::RunMode;
 use actors::supervisor::Supervisor;
 use futures_util::future::try_join_all;
-use schema::store::{Cycle, CycleRequest, CycleTotals, Portion};
 use schema::{FundCode, SourceName, failpoint};
 use sources::page::{PageSpec, Stage};
+use store::{Cycle, CycleRequest, CycleTotals, Portion};
 use tokio::sync::watch;
 
 use crate::course::steps;

@@ -11,9 +11,9 @@ mod news;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use schema::store::{CycleKind, FundState, NewTask, PartPlan, PlanningState};
 use schema::{FundCode, SourceName, TaskId};
 use sources::page::{Cadence, PageSpec, Stage};
+use store::{CycleKind, FundState, NewTask, PartPlan, PlanningState};
 
 use due::{plan_factsheet, plan_page, ranks_first};
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use schema::SourceName;
-use schema::store::{CycleTotals, MarketChange};
+use store::{CycleTotals, MarketChange};
 
 use crate::cycle::CycleEnd;
 

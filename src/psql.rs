@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use schema::store::{Authorities, DatabaseAddress, TlsMode, TlsSettings};
+use store::{Authorities, DatabaseAddress, TlsMode, TlsSettings};
 use tokio::process::Command;
 use tokio_postgres::config::{ChannelBinding, Host};
 

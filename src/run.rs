@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 use jiff::civil::Date;
 use jiff::{Timestamp, Zoned};
 use schema::SourceName;
-use schema::store::{CycleKind, CycleRequest, ScheduleFacts, Scope, StoreError};
+use store::{CycleKind, CycleRequest, ScheduleFacts, Scope, StoreError};
 use tokio::sync::watch;
 
 use crate::cli::{CycleChoice, RunArgs};

@@ -11,9 +11,9 @@ use std::time::Duration;
 use actors::restart_policy::RestartPolicy;
 use actors::run_mode::{ModeSizes, Modes, RunMode};
 use schema::doubt::DoubtLimits;
-use schema::store::Retention;
 use sources::ask::TransportMode;
 use sources::transport::{HostLimits, Webdriver};
+use store::Retention;
 use url::Url;
 
 use crate::embedded_postgres::EmbeddedSettings;

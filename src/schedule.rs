@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{ToSpan as _, Zoned};
-use schema::store::{CycleKind, ScheduleFacts};
+use store::{CycleKind, ScheduleFacts};
 
 /// No calendar skips more days than this in a row; a configuration that does has no slot at all.
 const LONGEST_PAUSE_DAYS: usize = 400;
@@ -155,7 +155,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use jiff::civil::{date, time};
-    use schema::store::{Cycle, Scope};
+    use store::{Cycle, Scope};
 
     use super::*;
 

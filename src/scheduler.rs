@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Zoned};
-use schema::store::{CycleKind, ScheduleFacts};
+use store::{CycleKind, ScheduleFacts};
 use tokio::sync::watch;
 
 use crate::cycle_report::RunOutcome;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use schema::store::{AddressProblem, DatabaseAddress};
+use store::{AddressProblem, DatabaseAddress};
 
 /// The address of a database, with a password perhaps: printing it shows user, host, port and database only.
 #[derive(Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use schema::store::{FROZEN_AFTER, HolderWatch, LOOK_EVERY, Look, StoreError};
+use store::{FROZEN_AFTER, HolderWatch, LOOK_EVERY, Look, StoreError};
 use tokio::time::Instant;
 
 /// A look that takes longer has met a connection whose other side is gone.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actors::loader_actor::Revive;
-use schema::store::{StoreError, Writer};
+use store::{StoreError, Writer};
 use tokio::time::Instant;
 
 use crate::embedded_postgres::{EmbeddedError, EmbeddedPostgres, Found, Stopped};

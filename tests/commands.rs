@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use replica::{Fault, FaultKind, MarketConfig, Site};
-use schema::store::Writer;
+use store::Writer;
 
 use crate::world::{Run, World, ended};
 

@@ -51,26 +51,30 @@ fn arrows_run_one_way_and_the_replica_depends_on_nobody() {
     let expected = BTreeMap::from([
         ("schema".to_owned(), needs(&[])),
         ("sources".to_owned(), needs(&["schema"])),
-        ("actors".to_owned(), needs(&["schema", "sources"])),
+        ("store".to_owned(), needs(&["schema"])),
+        ("actors".to_owned(), needs(&["schema", "sources", "store"])),
         (
             "master_runner".to_owned(),
-            needs(&["schema", "sources", "actors"]),
+            needs(&["schema", "sources", "store", "actors"]),
         ),
         ("replica".to_owned(), needs(&[])),
         // The actors' own files, linked against stand-ins for tests: the program needs none of these.
-        ("protocol_model_schema".to_owned(), needs(&["schema"])),
+        (
+            "protocol_model_store".to_owned(),
+            needs(&["schema", "store"]),
+        ),
         (
             "protocol_model_sources".to_owned(),
             needs(&["schema", "sources"]),
         ),
         (
             "protocol_model".to_owned(),
-            needs(&["protocol_model_schema", "protocol_model_sources"]),
+            needs(&["schema", "protocol_model_store", "protocol_model_sources"]),
         ),
         // What measures all of them.
         (
             "bench".to_owned(),
-            needs(&["schema", "sources", "master_runner", "replica"]),
+            needs(&["schema", "sources", "store", "master_runner", "replica"]),
         ),
         // What must hold of the parsers, from outside.
         (

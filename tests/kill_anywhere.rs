@@ -18,7 +18,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use replica::MarketConfig;
 use schema::failpoint::{self, Failpoint};
-use schema::store::Writer;
+use store::Writer;
 use tokio::process::Child;
 
 use self::books::{AUDIT, asked_again, difference, left_in, without_second_factsheets};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use replica::{FaultKind, MarketConfig, Row, Site};
-use schema::store::Writer;
+use store::Writer;
 
 use crate::shutdown::running::{Running, wait_until};
 use crate::shutdown::waiting::zone_of_the_forenoon;

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use schema::failpoint;
-use schema::store::{Batch, Writer};
 use schema::{PlannedTask, SourceName, TaskId};
 use sources::transport::AskingLease;
+use store::{Batch, Writer};
 use tokio::sync::watch;
 use tokio::time::Instant;
 

@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use schema::failpoint::Injected;
-use schema::store::{BatchReport, Cycle, Portion};
 use schema::{PlannedTask, SourceName, TaskAnswer, TaskId};
+use store::{BatchReport, Cycle, Portion};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::child::ExitReason;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 use schema::doubt::DoubtLimits;
 use schema::failpoint::Injected;
-use schema::store::{Retention, StoreError, Writer};
+use store::{Retention, StoreError, Writer};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -226,7 +226,7 @@ fn last_words(error: &StoreError, refused_for: Duration) -> String {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use schema::store::DataRefusal;
+    use store::DataRefusal;
 
     use super::*;
 

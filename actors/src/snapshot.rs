@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use schema::store::{BatchReport, TableCounts};
 use schema::{Outcome, SourceName};
+use store::{BatchReport, TableCounts};
 
 /// Tasks of one source in this cycle. A task that is asked again in round 2 is planned and ends again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

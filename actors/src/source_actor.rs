@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use schema::failpoint::{self, Injected};
-use schema::store::Cycle;
 use schema::{Outcome, PlannedTask, TaskAnswer, TaskId};
 use sources::ask::Asker;
 use sources::page::PageSpec;
 use sources::site::ReadContext;
 use sources::transport::WaitingOn;
+use store::Cycle;
 use tokio::sync::{Semaphore, watch};
 
 use crate::child::{ExitReason, ExitSlip};

@@ -23,9 +23,9 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use schema::failpoint::Failpoint;
-use schema::store::{Cycle, Portion, Writer};
 use schema::{SourceName, TaskId};
 use sources::transport::AskingLease;
+use store::{Cycle, Portion, Writer};
 use tokio::sync::{oneshot, watch};
 
 use crate::child::Child;

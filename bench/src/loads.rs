@@ -9,8 +9,8 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use schema::columns::ListingFields;
 use schema::observation::DailyPoint;
-use schema::store::{Batch, Cycle, CycleKind, CycleRequest, NewTask, Scope, Writer};
 use schema::{FundCode, Number, Observation, Outcome, Said, SourceName, TaskAnswer, TaskId};
+use store::{Batch, Cycle, CycleKind, CycleRequest, NewTask, Scope, Writer};
 
 use crate::Trouble;
 use crate::figures::{Figure, Target};

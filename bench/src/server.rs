@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use master_runner::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
-use schema::store::Writer;
+use store::Writer;
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 

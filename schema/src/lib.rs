@@ -2,8 +2,8 @@
 //!
 //! The path of the data through this crate: a source's [`Observation`]s arrive as part of a [`TaskAnswer`],
 //! are folded over what the same source said before, derived by pure merge rules into rows of the seven tables,
-//! and written with the task's acknowledgement in one transaction by the store.
-//! Everything outside the store is plain functions over plain data.
+//! and written with the task's acknowledgement in one transaction by the crate `store`.
+//! Everything here is plain functions over plain data; the SQL of the migrations lies beside it.
 
 pub mod columns;
 pub mod doubt;
@@ -18,7 +18,6 @@ pub mod observation;
 pub mod portfolio;
 pub mod precedence;
 pub mod source_name;
-pub mod store;
 pub mod task;
 pub mod whole_history;
 

@@ -204,4 +204,29 @@ impl TaskAnswer {
             .map(|observation| observation.said.rows())
             .sum()
     }
+
+    /// Whether the source reports no value: absent, or read without any record.
+    #[must_use]
+    pub fn is_without_values(&self) -> bool {
+        match self.outcome {
+            Outcome::Absent => true,
+            Outcome::Done => self.rows() == 0 && self.rejects.is_empty(),
+            Outcome::Unchanged | Outcome::Failed(_) | Outcome::Deferred(_) => false,
+        }
+    }
+
+    /// The same answer without observations, rejects and the report of a whole history.
+    #[must_use]
+    pub fn without_content(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            outcome: self.outcome.clone(),
+            observations: Vec::new(),
+            rejects: Vec::new(),
+            payload: self.payload,
+            beginning: self.beginning,
+            whole_history: None,
+            attempts: self.attempts,
+        }
+    }
 }

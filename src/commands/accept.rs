@@ -1,6 +1,6 @@
 //! `master_runner accept BREACH_ID`: believes a change of the market that was refused (D11).
 
-use schema::store::ChangeRequest;
+use store::ChangeRequest;
 
 use crate::runner_settings::RunnerSettings;
 use crate::stop_signals::StopSignals;

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use schema::store::{ChangeRequest, RequestAnswer, RequestDesk, StoreError, Writer};
+use store::{ChangeRequest, RequestAnswer, RequestDesk, StoreError, Writer};
 use tokio::time::{Instant, sleep};
 
 use crate::runner_settings::RunnerSettings;

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::{Timestamp, Zoned};
-use schema::store::{Reader, ServerFacts, StoreError};
 use schema::{Observation, Said, SourceName, TaskId};
 use sources::page::Stage;
 use sources::payload::pdf_text::{self, PdfTextError};
 use sources::site::{ReadContext, Reading};
 use sources::transport::user_agent;
+use store::{Reader, ServerFacts, StoreError};
 use tokio::time::Instant;
 
 use crate::clock::{self, ClockFacts};

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
 use schema::FundCode;
-use schema::store::{
+use store::{
     DayExplanation, Disagreement, Explanation, FieldExplanation, Freshness, FundRhythm, Reader,
     RejectedRecord, Statement, StoreError,
 };

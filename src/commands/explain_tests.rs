@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use jiff::civil::date;
-use schema::store::SaidValue;
 use schema::{Dataset, SourceName};
+use store::SaidValue;
 
 use super::*;
 

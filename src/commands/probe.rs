@@ -6,10 +6,10 @@ mod show;
 use std::path::{Path, PathBuf};
 
 use jiff::Zoned;
-use schema::store::{Reader, StoreError};
 use schema::{FundCode, Observation, Said, TaskId};
 use sources::page::{PageSpec, Stage};
 use sources::site::{Answer, ReadContext, Reading};
+use store::{Reader, StoreError};
 
 use crate::cli::ProbeArgs;
 use crate::embedded_postgres::EmbeddedError;

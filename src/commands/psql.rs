@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use schema::store::{AddressProblem, DatabaseAddress};
+use store::{AddressProblem, DatabaseAddress};
 
 use crate::cli::PsqlArgs;
 use crate::runner_settings::RunnerSettings;

@@ -1,6 +1,6 @@
 //! `master_runner remerge`: rebuilds the small tables from the observations (D4).
 
-use schema::store::ChangeRequest;
+use store::ChangeRequest;
 
 use crate::runner_settings::RunnerSettings;
 use crate::stop_signals::StopSignals;

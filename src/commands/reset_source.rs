@@ -1,7 +1,7 @@
 //! `master_runner reset-source NAME`: the next cycle reads everything of a source in full.
 
 use schema::SourceName;
-use schema::store::ChangeRequest;
+use store::ChangeRequest;
 
 use crate::runner_settings::RunnerSettings;
 use crate::stop_signals::StopSignals;

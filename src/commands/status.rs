@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::civil::Date;
 use jiff::{SpanRound, Timestamp, Unit, Zoned};
-use schema::store::{
+use store::{
     CycleStatus, FailedTasks, FundsBehind, PageFreshness, Reader, RejectCount, Status, StoreError,
 };
 

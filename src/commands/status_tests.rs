@@ -1,9 +1,9 @@
 use jiff::civil::{Date, date, time};
 use jiff::tz::TimeZone;
-use schema::store::{
+use schema::{SourceName, TaskId};
+use store::{
     BreachReport, CycleKind, FailedTask, RunnerStatus, ScheduleFacts, Scope, TaskCounts, TaskPace,
 };
-use schema::{SourceName, TaskId};
 
 use super::*;
 
@@ -101,7 +101,7 @@ fn standing() -> Standing {
         }],
         behind: FundsBehind {
             count: 21,
-            examples: vec![schema::store::FundBehind {
+            examples: vec![store::FundBehind {
                 fund_code: "K-USA-A(A)".to_owned(),
                 newest_nav: "2026-10-02".parse().expect("a date"),
                 market_days: 8,

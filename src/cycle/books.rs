@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use actors::messages::{GetLoader, OnWriter, ReadCheckpoint, SpineFailed, TasksPlanned};
 use actors::persistent_writer::WriterOp;
-use schema::store::{ActiveFunds, Batch, BreachReport, Cycle, Portion};
 use schema::{Outcome, PlannedTask, SourceName, TaskAnswer, failpoint};
 use sources::page::Stage;
+use store::{ActiveFunds, Batch, BreachReport, Cycle, Portion};
 
 use crate::cycle_plan::{StagePlanner, funds_not_in_market};
 
@@ -243,11 +243,10 @@ impl CycleRunner {
         &self,
         what: &'static str,
         op: impl for<'w> Fn(
-            &'w mut schema::store::Writer,
-        ) -> futures_util::future::LocalBoxFuture<
-            'w,
-            Result<T, schema::store::StoreError>,
-        > + Send
+            &'w mut store::Writer,
+        )
+            -> futures_util::future::LocalBoxFuture<'w, Result<T, store::StoreError>>
+        + Send
         + Sync
         + 'static,
     ) -> Result<T, SpineFailed> {

@@ -2,8 +2,8 @@
 
 use jiff::civil::Date;
 use schema::SourceName;
-use schema::store::{Answered, CycleKind, FundState, LOOK_BACK_DAYS, NewTask, PlanningState};
 use sources::page::{Cadence, PageSpec, Stage};
+use store::{Answered, CycleKind, FundState, LOOK_BACK_DAYS, NewTask, PlanningState};
 
 use super::{Narrowing, SitePages, is_of_kind, news, of_stage, task};
 

@@ -4,8 +4,8 @@
 //! source is known to have said is not asked for it once more. Everything else is asked as if there were no such pages.
 
 use schema::SourceName;
-use schema::store::{FundState, ListingState, PieceState, PlanningState};
 use sources::page::{Cadence, FUNDS_A_PIECE, PageSpec, Stage};
+use store::{FundState, ListingState, PieceState, PlanningState};
 
 use super::due::knows_everything;
 use super::{NewTask, is_of_kind, of_stage, task};

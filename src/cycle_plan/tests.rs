@@ -3,8 +3,8 @@ mod parts;
 use std::num::NonZeroUsize;
 
 use jiff::civil::{Date, date};
-use schema::store::{Answered, Cycle, ListState, ListingState, NewestNav, Scope, list_key};
 use sources::page::Extent;
+use store::{Answered, Cycle, ListState, ListingState, NewestNav, Scope, list_key};
 
 use super::*;
 

@@ -9,8 +9,8 @@ use actors::run_mode::{ModeSizes, Modes, RunMode};
 use jiff::civil::{Date, Weekday};
 use jiff::tz::{Offset, TimeZone};
 use schema::doubt::DoubtLimits;
-use schema::store::{AddressProblem, Retention};
 use sources::transport::Webdriver;
+use store::{AddressProblem, Retention};
 
 use super::findings::{DAY_SECS, Findings, quoted};
 use super::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use schema::store::Writer;
+use store::Writer;
 
 use super::sweep::place;
 use crate::world::{Act, Database, DatabaseProxy};

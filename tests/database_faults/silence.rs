@@ -11,8 +11,8 @@ use ::actors::messages::OnWriter;
 use ::actors::persistent_writer::DatabaseWait;
 use actix::{Actor, Context, Handler};
 use schema::doubt::DoubtLimits;
-use schema::store::{Retention, ScheduleFacts};
 use sources::transport::AskingLease;
+use store::{Retention, ScheduleFacts};
 use tokio::sync::watch;
 
 use crate::world::{Act, Database, DatabaseProxy};

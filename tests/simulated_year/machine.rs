@@ -10,7 +10,7 @@ use master_runner::cycle_report::RunOutcome;
 use master_runner::scheduler::{Clock, CycleOutcome, ScheduledWork, run_by_schedule};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use schema::store::{CycleKind, ScheduleFacts};
+use store::{CycleKind, ScheduleFacts};
 use tokio::sync::Notify;
 
 use super::plan::{Death, HOUR, Plan};
@@ -267,7 +267,7 @@ impl<S: CycleStore> Machine<'_, S> {
         self.close(&cycle).await
     }
 
-    async fn close(&self, cycle: &schema::store::Cycle) -> Result<(), RunOutcome> {
+    async fn close(&self, cycle: &store::Cycle) -> Result<(), RunOutcome> {
         self.may_die().await;
         self.store.close(cycle).await;
         let now = self.truly.get();

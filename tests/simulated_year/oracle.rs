@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use schema::store::CycleKind;
+use store::CycleKind;
 
 use super::machine::{CycleRun, History, Moment};
 use super::plan::{HOUR, Plan};

@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use jiff::civil::Date;
-use schema::store::{
+use schema::{Outcome, SourceName, TaskAnswer, TaskId};
+use store::{
     Batch, Cycle, CycleKind, CycleRequest, NewTask, Portion, ScheduleFacts, Scope, Writer,
 };
-use schema::{Outcome, SourceName, TaskAnswer, TaskId};
 use tokio::sync::Mutex;
 
 /// The calls of the scheduler and of a cycle, as far as the schedule is concerned.
@@ -154,7 +154,7 @@ impl CycleStore for Sql {
             writer
                 .plan(&cycle, &mut |_| ControlFlow::Break(vec![task.clone()]))
                 .await?;
-            Ok::<_, schema::store::StoreError>(cycle)
+            Ok::<_, store::StoreError>(cycle)
         });
         begun.await.expect("the cycle begins")
     }

@@ -6,7 +6,7 @@ use jiff::civil::date;
 use proptest::prelude::*;
 use schema::FundCode;
 use schema::observation::News;
-use schema::store::{CycleKind, NewestNav};
+use store::{CycleKind, NewestNav};
 
 use super::*;
 use crate::cycle_plan::Narrowing;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use schema::observation::News;
-use schema::store::PieceState;
+use store::PieceState;
 
 use super::*;
 

@@ -26,12 +26,12 @@ use protocol_model::snapshot::SourceProgress;
 use protocol_model::source_actor::AskedSource;
 use protocol_model::supervisor::{Supervisor, SupervisorSettings};
 use schema::doubt::DoubtLimits;
-use schema::store::{Cycle, CycleKind, Portion, Retention, Scope, install as install_database};
 use schema::{PlannedTask, SourceName, TaskId};
 use script::{Choice, Script, search};
 use sources::ask::{Asker, install as install_sites};
 use sources::page::{Cadence, PageSpec, Stage};
 use sources::transport::AskingLease;
+use store::{Cycle, CycleKind, Portion, Retention, Scope, install as install_database};
 use tokio::sync::watch;
 use world::World;
 

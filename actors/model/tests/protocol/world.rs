@@ -10,11 +10,11 @@ use futures_util::future::LocalBoxFuture;
 
 use jiff::ToSpan as _;
 use schema::observation::DailyPoint;
-use schema::store::{Batch, BatchId, BatchReport, Database, Session, StoreError};
 use schema::{
     FundCode, Number, Observation, Outcome, PlannedTask, Said, SourceName, TaskAnswer, TaskId,
 };
 use sources::ask::{Asked, Sites};
+use store::{Batch, BatchId, BatchReport, Database, Session, StoreError};
 
 use super::script::Script;
 

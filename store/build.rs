@@ -1,0 +1,8 @@
+//! Rebuilds the crate when the list of migrations changes.
+//!
+//! `refinery::embed_migrations!` reads the folder when it is expanded; Cargo does not know of a file that was not there then.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=../schema/migrations");
+}

@@ -1,0 +1,91 @@
+//! How old the values are: the newest NAV date of a fund beside its own rhythm, and the funds that fall behind the market.
+
+use jiff::civil::Date;
+
+use schema::FundCode;
+
+use super::error::StoreError;
+use super::reader::Reader;
+
+/// The newest NAV date of a fund, and how often it usually has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FundRhythm {
+    /// The newest NAV date; `None` where the fund has no NAV.
+    pub newest_nav: Option<Date>,
+    /// The median gap between its newest NAV dates, in days.
+    pub gap_days: Option<i32>,
+    /// `daily`, `weekly`, `monthly` or `rarer`; `None` where it has too few NAVs to tell.
+    pub rhythm: Option<String>,
+}
+
+/// Active daily funds that have no NAV while the market has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FundsBehind {
+    /// How many there are.
+    pub count: u64,
+    /// The first of them, those that are longest behind first.
+    pub examples: Vec<FundBehind>,
+}
+
+/// A daily fund that stands still while others go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FundBehind {
+    /// Its code.
+    pub fund_code: String,
+    /// Its newest NAV date.
+    pub newest_nav: Date,
+    /// On how many later days the market has a NAV.
+    pub market_days: u64,
+}
+
+impl Reader {
+    /// A fund's newest NAV date and rhythm; `None` for a code without rows.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn fund_rhythm(
+        &self,
+        fund_code: &FundCode,
+    ) -> Result<Option<FundRhythm>, StoreError> {
+        let client = self.client().await?;
+        let row = client
+            .query_opt(
+                "SELECT newest_nav, gap_days, rhythm FROM runner.fund_rhythm WHERE fund_code = $1",
+                &[&fund_code.as_str()],
+            )
+            .await?;
+        row.map(|row| {
+            Ok(FundRhythm {
+                newest_nav: row.try_get(0)?,
+                gap_days: row.try_get(1)?,
+                rhythm: row.try_get(2)?,
+            })
+        })
+        .transpose()
+    }
+
+    /// The active daily funds that fell behind the market by five days or more, at most `limit` of them by name.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn funds_behind(&self, limit: usize) -> Result<FundsBehind, StoreError> {
+        let client = self.client().await?;
+        let rows = client
+            .query(
+                "SELECT fund_code, newest_nav, market_days, count(*) OVER () FROM runner.fund_behind
+                 ORDER BY newest_nav, fund_code LIMIT $1",
+                &[&i64::try_from(limit).unwrap_or(i64::MAX)],
+            )
+            .await?;
+        let mut behind = FundsBehind::default();
+        for row in rows {
+            behind.count = row.try_get::<_, i64>(3)?.unsigned_abs();
+            behind.examples.push(FundBehind {
+                fund_code: row.try_get(0)?,
+                newest_nav: row.try_get(1)?,
+                market_days: row.try_get::<_, i64>(2)?.unsigned_abs(),
+            });
+        }
+        Ok(behind)
+    }
+}

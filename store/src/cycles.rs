@@ -1,0 +1,446 @@
+//! Cycles: begun, resumed, closed.
+
+use std::fmt;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::Row;
+
+use schema::doubt::DoubtLimits;
+
+use super::connection::{Queries, Transaction};
+use super::counted;
+use super::doubts;
+use super::error::StoreError;
+use super::funds;
+use super::market_changes;
+use super::reader::CycleStatus;
+use super::remerge;
+use super::report::CycleTotals;
+use super::resets;
+use super::retention::Retention;
+use super::tasks;
+
+/// What a cycle asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CycleKind {
+    /// What changes daily.
+    Daily,
+    /// Everything.
+    Monthly,
+}
+
+impl CycleKind {
+    /// The word in `runner.cycle.kind`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Daily => "daily",
+            Self::Monthly => "monthly",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        [Self::Daily, Self::Monthly]
+            .into_iter()
+            .find(|kind| kind.as_str() == name)
+    }
+}
+
+impl fmt::Display for CycleKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whether a cycle speaks for the whole market.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Every source, every fund.
+    Full,
+    /// Narrowed by `--funds`, `--only` or `--limit`: never satisfies the schedule, is never a yard-stick, never
+    /// changes `fund_status`.
+    Partial,
+}
+
+impl Scope {
+    /// The word in `runner.cycle.scope`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Partial => "partial",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        [Self::Full, Self::Partial]
+            .into_iter()
+            .find(|scope| scope.as_str() == name)
+    }
+}
+
+/// One pass over the market, open until [`super::Writer::close_cycle`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cycle {
+    /// `runner.cycle.cycle_id`.
+    pub id: i64,
+    /// The Bangkok calendar date on which it began; no row's date ever comes from it.
+    pub cycle_date: Date,
+    /// What it asks for.
+    pub kind: CycleKind,
+    /// Whether it speaks for the whole market.
+    pub scope: Scope,
+    /// 1, or 2 once [`super::Writer::begin_round_two`] was called.
+    pub round: i16,
+    /// Whether it was begun before this call and goes on from its checkpoint.
+    pub resumed: bool,
+}
+
+/// Which cycle is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CycleRequest {
+    /// The cycle's Bangkok date.
+    pub cycle_date: Date,
+    /// What it asks for.
+    pub kind: CycleKind,
+    /// Whether it speaks for the whole market.
+    pub scope: Scope,
+    /// A new pass in any case (`--fresh`).
+    pub fresh: bool,
+    /// On a closed cycle with failed tasks, ask just these once more (`--once`); otherwise a closed cycle leads to a
+    /// new pass.
+    pub resume_closed_failures: bool,
+}
+
+/// What the schedule decides by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScheduleFacts {
+    /// Date of the last closed full daily cycle.
+    pub last_closed_daily: Option<Date>,
+    /// Date of the last closed full monthly cycle.
+    pub last_closed_monthly: Option<Date>,
+    /// The full cycle that is still open, if any: the next start goes on with it.
+    pub open: Option<Cycle>,
+    /// The newest closed full cycle, if tasks of it have failed: `--once` on its date asks just these.
+    pub failed: Option<Cycle>,
+}
+
+const COLUMNS: &str = "cycle_id, cycle_date, kind, scope, round, state";
+
+struct StoredCycle {
+    cycle: Cycle,
+    open: bool,
+}
+
+fn read_cycle(row: &Row) -> Result<StoredCycle, StoreError> {
+    let (kind, scope, state): (String, String, String) =
+        (row.try_get(2)?, row.try_get(3)?, row.try_get(5)?);
+    let known = (CycleKind::from_name(&kind), Scope::from_name(&scope));
+    let (Some(kind), Some(scope)) = known else {
+        return Err(StoreError::Inconsistent(format!(
+            "runner.cycle names the kind `{kind}` and the scope `{scope}`"
+        )));
+    };
+    Ok(StoredCycle {
+        cycle: Cycle {
+            id: row.try_get(0)?,
+            cycle_date: row.try_get(1)?,
+            kind,
+            scope,
+            round: row.try_get(4)?,
+            resumed: true,
+        },
+        open: state == "open",
+    })
+}
+
+/// Begins or resumes a cycle.
+pub(super) async fn begin(
+    tx: &Transaction<'_>,
+    request: &CycleRequest,
+) -> Result<Cycle, StoreError> {
+    let newest = tx
+        .query_opt(
+            &format!(
+                "SELECT {COLUMNS} FROM runner.cycle
+                 WHERE cycle_date = $1 AND kind = $2 AND scope = $3 AND state <> 'abandoned'
+                 ORDER BY cycle_id DESC LIMIT 1"
+            ),
+            &[
+                &request.cycle_date,
+                &request.kind.as_str(),
+                &request.scope.as_str(),
+            ],
+        )
+        .await?;
+    if let Some(row) = newest.filter(|_| !request.fresh) {
+        let StoredCycle { cycle, open } = read_cycle(&row)?;
+        if open {
+            return Ok(cycle);
+        }
+        if request.resume_closed_failures
+            && let Some(cycle) = reopen_failures(tx, cycle).await?
+        {
+            return Ok(cycle);
+        }
+    }
+    // A full pass takes over every task of what was left open; a partial one leaves an open full pass to be resumed.
+    tx.execute_counted(
+        "runner.cycle",
+        &counted::update(
+            "runner.cycle",
+            "state = 'abandoned', closed_at = now()",
+            "",
+            "t.state = 'open' AND (t.scope = 'partial' OR $1 = 'full')",
+        ),
+        &[&request.scope.as_str()],
+    )
+    .await?;
+    resets::forget_reset(tx).await?;
+    let row = tx
+        .write_one(
+            "runner.cycle",
+            &format!(
+                "INSERT INTO runner.cycle (cycle_date, kind, scope) VALUES ($1, $2, $3) RETURNING {COLUMNS}"
+            ),
+            &[&request.cycle_date, &request.kind.as_str(), &request.scope.as_str()],
+        )
+        .await?;
+    let mut cycle = read_cycle(&row)?.cycle;
+    cycle.resumed = false;
+    Ok(cycle)
+}
+
+/// Opens a closed cycle for its failed tasks alone; they are asked once more, which is its round 2.
+async fn reopen_failures(
+    tx: &Transaction<'_>,
+    mut cycle: Cycle,
+) -> Result<Option<Cycle>, StoreError> {
+    if unacknowledge_failures(tx, &cycle).await? == 0 {
+        return Ok(None);
+    }
+    cycle.round = 2;
+    tx.execute_expecting(
+        "runner.cycle",
+        1,
+        "UPDATE runner.cycle SET state = 'open', closed_at = NULL, round = 2 WHERE cycle_id = $1",
+        &[&cycle.id],
+    )
+    .await?;
+    Ok(Some(cycle))
+}
+
+/// The constraints of the database, named as [`super::error::DataRefusal::constraint`] names them.
+const CONSTRAINTS: &str = "
+    SELECT format('%s on %s.%s', k.conname, n.nspname, c.relname)
+    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    UNION ALL
+    SELECT format('%s on %s.%s', x.relname, n.nspname, c.relname)
+    FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+        JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    UNION ALL
+    SELECT format('NOT NULL of %s on %s.%s', a.attname, n.nspname, c.relname)
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE a.attnotnull AND NOT a.attisdropped AND a.attnum > 0";
+
+/// Hands out the failed tasks of a cycle again, except those whose answer a constraint refuses that still exists.
+async fn unacknowledge_failures(tx: &Transaction<'_>, cycle: &Cycle) -> Result<u64, StoreError> {
+    let failed = format!(
+        "t.planned_cycle = $1 AND t.acked_cycle = $1 AND t.outcome IN ('failed', 'deferred')
+             AND (t.refused_by IS NULL OR t.refused_by NOT IN ({CONSTRAINTS}))"
+    );
+    let handing_out = counted::update(
+        "runner.task",
+        "acked_cycle = NULL, attempts = 0, refused_by = NULL",
+        "",
+        &failed,
+    );
+    tx.execute_counted("runner.task", &handing_out, &[&cycle.id])
+        .await
+}
+
+/// Begins round 2; returns how many tasks are to be asked in it.
+pub(super) async fn begin_round_two(
+    tx: &Transaction<'_>,
+    cycle: &mut Cycle,
+    limits: &DoubtLimits,
+) -> Result<usize, StoreError> {
+    doubts::judge_round(tx, cycle, limits).await?;
+    unacknowledge_failures(tx, cycle).await?;
+    tx.execute_expecting(
+        "runner.cycle",
+        1,
+        "UPDATE runner.cycle SET round = 2 WHERE cycle_id = $1",
+        &[&cycle.id],
+    )
+    .await?;
+    let left = tasks::count_left(tx, cycle, &tasks::Portion::WHOLE).await?;
+    cycle.round = 2;
+    Ok(left)
+}
+
+/// Closes a cycle: what is left ends failed, absences are noted, stale fields derived anew, old samples dropped.
+pub(super) async fn close(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    reason: &str,
+    retention: &Retention,
+    limits: &DoubtLimits,
+) -> Result<CycleTotals, StoreError> {
+    doubts::judge_round(tx, cycle, limits).await?;
+    doubts::forget_old(tx, cycle).await?;
+    tx.execute_counted(
+        "runner.task",
+        "WITH meant AS (
+             SELECT source, page, key FROM runner.task
+             WHERE planned_cycle = $1 AND (acked_cycle IS DISTINCT FROM $1 OR outcome = 'deferred')
+         ), written AS (
+             UPDATE runner.task t SET acked_cycle = $1, outcome = 'failed',
+                 failure = CASE WHEN acked_cycle = $1 THEN COALESCE(failure, $2) ELSE $2 END
+             FROM meant WHERE (t.source, t.page, t.key) = (meant.source, meant.page, meant.key) RETURNING 1)
+         SELECT (SELECT count(*) FROM meant), (SELECT count(*) FROM written)",
+        &[&cycle.id, &reason],
+    )
+    .await?;
+    if cycle.scope == Scope::Full && finnomena_list_answered(tx, cycle).await? {
+        funds::record_absences(tx, cycle.cycle_date).await?;
+        funds::apply_status(tx, cycle).await?;
+    }
+    tx.execute_expecting(
+        "runner.cycle",
+        1,
+        "UPDATE runner.cycle SET state = 'closed', closed_at = now() WHERE cycle_id = $1",
+        &[&cycle.id],
+    )
+    .await?;
+    if cycle.scope == Scope::Full && cycle.kind == CycleKind::Monthly {
+        remerge::derive_stale(tx, cycle).await?;
+    }
+    resets::forget_reset(tx).await?;
+    retention.apply(tx).await?;
+    let totals = totals(tx, cycle).await?;
+    tasks::keep_counts(tx, cycle.id, &totals.tasks).await?;
+    Ok(totals)
+}
+
+async fn finnomena_list_answered(tx: &Transaction<'_>, cycle: &Cycle) -> Result<bool, StoreError> {
+    let row = tx
+        .query_one(
+            "SELECT EXISTS (
+                 SELECT 1 FROM runner.task
+                 WHERE source = 'finnomena' AND key = '*' AND acked_cycle = $1 AND outcome IN ('done', 'unchanged')
+                   AND page IN (SELECT page FROM runner.list_size WHERE source = 'finnomena'))
+             AND EXISTS (SELECT 1 FROM runner.fund WHERE listed_cycle IS NOT NULL)",
+            &[&cycle.id],
+        )
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Most failure reasons told in a summary.
+const MAX_FAILURES: i64 = 50;
+
+/// What a cycle came to so far.
+pub(super) async fn totals(
+    client: &impl Queries,
+    cycle: &Cycle,
+) -> Result<CycleTotals, StoreError> {
+    let row = client
+        .query_one(
+            "SELECT status_changes FROM runner.cycle WHERE cycle_id = $1",
+            &[&cycle.id],
+        )
+        .await?;
+    Ok(CycleTotals {
+        tasks: tasks::count(client, cycle.id).await?,
+        tables: tasks::read_counts(client, cycle.id).await?,
+        failures: tasks::failures(client, cycle.id, MAX_FAILURES).await?,
+        status_changes: row.try_get::<_, i64>(0)?.unsigned_abs(),
+        breaches: doubts::open_in(client, cycle.id).await?,
+        changes: market_changes::read(client, cycle.id).await?,
+    })
+}
+
+/// What the schedule decides by.
+/// Closed cycles count up to the date `closed_until`; `None`: all.
+pub(super) async fn schedule_facts(
+    client: &impl Queries,
+    closed_until: Option<Date>,
+) -> Result<ScheduleFacts, StoreError> {
+    let closed = client
+        .query_one(
+            "SELECT max(cycle_date) FILTER (WHERE kind = 'daily'), max(cycle_date) FILTER (WHERE kind = 'monthly')
+             FROM runner.cycle WHERE scope = 'full' AND state = 'closed' AND ($1::date IS NULL OR cycle_date <= $1)",
+            &[&closed_until],
+        )
+        .await?;
+    let open = client
+        .query_opt(
+            &format!(
+                "SELECT {COLUMNS} FROM runner.cycle WHERE scope = 'full' AND state = 'open'
+                 ORDER BY cycle_id DESC LIMIT 1"
+            ),
+            &[],
+        )
+        .await?;
+    let failed = client
+        .query_opt(
+            &format!(
+                "SELECT {COLUMNS} FROM runner.cycle WHERE cycle_id =
+                     (SELECT max(cycle_id) FROM runner.cycle WHERE scope = 'full' AND state = 'closed')
+                 AND EXISTS (SELECT FROM runner.task t
+                     WHERE t.planned_cycle = cycle_id AND t.acked_cycle = cycle_id AND t.outcome = 'failed')"
+            ),
+            &[],
+        )
+        .await?;
+    Ok(ScheduleFacts {
+        failed: failed
+            .map(|row| read_cycle(&row))
+            .transpose()?
+            .map(|stored| stored.cycle),
+        last_closed_daily: closed.try_get(0)?,
+        last_closed_monthly: closed.try_get(1)?,
+        open: open
+            .map(|row| read_cycle(&row))
+            .transpose()?
+            .map(|stored| stored.cycle),
+    })
+}
+
+/// The newest cycles first.
+pub(super) async fn newest(
+    client: &impl Queries,
+    limit: usize,
+) -> Result<Vec<CycleStatus>, StoreError> {
+    let rows = client
+        .query(
+            &format!(
+                "SELECT {COLUMNS}, started_at, closed_at,
+                     (SELECT sum(planned)::bigint FROM runner.cycle_task_count t WHERE t.cycle_id = c.cycle_id),
+                     (SELECT sum(failed)::bigint FROM runner.cycle_task_count t WHERE t.cycle_id = c.cycle_id)
+                 FROM runner.cycle c ORDER BY cycle_id DESC LIMIT $1"
+            ),
+            &[&i64::try_from(limit).unwrap_or(i64::MAX)],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let cycle = read_cycle(row)?.cycle;
+            Ok(CycleStatus {
+                id: cycle.id,
+                cycle_date: cycle.cycle_date,
+                kind: cycle.kind,
+                scope: cycle.scope,
+                state: row.try_get(5)?,
+                started_at: row.try_get(6)?,
+                closed_at: row.try_get(7)?,
+                planned: row.try_get::<_, Option<i64>>(8)?.map(i64::unsigned_abs),
+                failed: row.try_get::<_, Option<i64>>(9)?.map(i64::unsigned_abs),
+            })
+        })
+        .collect()
+}

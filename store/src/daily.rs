@@ -1,0 +1,544 @@
+//! `funds_daily`: the series. What stands of the days a batch speaks of is read by key and compared; days that stand as
+//! said are left alone, new days go into the table by COPY, and only days that are really said otherwise are merged by
+//! the pure rule and written in place of those that stand.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use futures_util::join;
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use tokio::sync::mpsc;
+
+use schema::doubt::{DaysDoubt, KnownSeries, examine_days};
+use schema::merge_daily::{
+    DayField, DayRow, Dissents, Values, first_said, merge_day, row_source, stands_as_said,
+};
+use schema::precedence::NAV_AND_AUM;
+use schema::{Number, SourceName, failpoint};
+
+use super::connection::{Queries as _, Transaction};
+use super::counted;
+use super::cycles::Cycle;
+use super::daily_rows::{self, Columns, NewDay};
+use super::error::StoreError;
+use super::history::{self, Change};
+use super::report::{RecordCounts, TableCounts};
+use super::set_aside;
+
+/// A day of a fund.
+pub(super) type Day = (String, Date);
+
+/// What sources say of days, by fund: one statement a source and day.
+pub(super) type Statements = BTreeMap<String, BTreeMap<Date, DaySaid>>;
+
+/// What is said of one day: mostly by one source.
+pub(super) type DaySaid = Vec<(SourceName, Values)>;
+
+/// Adds a statement; of two of the same source and day in one batch the later wins where it says something.
+pub(super) fn add(said: &mut DaySaid, source: SourceName, values: Values) {
+    match said.iter_mut().find(|(by, _)| *by == source) {
+        Some((_, before)) => {
+            for (before, value) in before.iter_mut().zip(values) {
+                *before = value.or(*before);
+            }
+        }
+        None => said.push((source, values)),
+    }
+}
+
+/// What a batch does to the series.
+#[derive(Default)]
+struct Changes<'said> {
+    counts: TableCounts,
+    /// Days without a row yet.
+    new: Vec<NewDay<'said>>,
+    /// Days whose row is another now.
+    other: Columns,
+    replaced: Vec<Change>,
+    /// What others say of a day now, where that changed.
+    dissents: Vec<(Day, Dissents)>,
+}
+
+impl<'said> Changes<'said> {
+    fn insert(&mut self, fund_code: &'said str, nav_date: Date, row: DayRow) {
+        self.counts.rows_inserted += 1;
+        self.new.push(NewDay {
+            fund_code,
+            nav_date,
+            row,
+        });
+    }
+}
+
+/// What a batch does to the series besides the new days, which are on their way.
+struct Prepared {
+    counts: TableCounts,
+    /// How many new days are on their way.
+    new: usize,
+    other: Columns,
+    replaced: Vec<Change>,
+    dissents: Vec<(Day, Dissents)>,
+}
+
+/// Encoded pieces that wait for the server; the encoding waits beyond.
+const PIECES_WAITING: usize = 2;
+
+/// The statements of a batch about funds of the universe, beside what is stored of the same days.
+pub(super) struct Compared {
+    pub statements: Statements,
+    standing: Standing,
+    /// The days whose row says otherwise.
+    different: Vec<Day>,
+    dissents: BTreeMap<Day, Dissents>,
+}
+
+/// Reads what is stored of the days.
+pub(super) async fn compare_with_stored(
+    tx: &Transaction<'_>,
+    statements: Statements,
+) -> Result<Compared, StoreError> {
+    let mut compared = Compared {
+        statements,
+        standing: Standing::new(),
+        different: Vec::new(),
+        dissents: BTreeMap::new(),
+    };
+    if compared.statements.is_empty() {
+        return Ok(compared);
+    }
+    compared.standing = daily_rows::read(tx, &compared.statements).await?;
+    compared.different = different(&compared.statements, &compared.standing);
+    compared.dissents = set_aside::read_dissents(tx, &compared.different).await?;
+    Ok(compared)
+}
+
+/// Days of one fund and source that wait until the round is judged.
+pub(super) struct DoubtfulDays {
+    pub fund_code: String,
+    pub source: SourceName,
+    pub doubt: DaysDoubt,
+}
+
+impl Compared {
+    /// The days that rewrite what the same source reported before, and are not believed at once.
+    pub async fn doubts(
+        &self,
+        tx: &Transaction<'_>,
+        cycle: &Cycle,
+    ) -> Result<Vec<DoubtfulDays>, StoreError> {
+        let latest = cycle.cycle_date.saturating_sub(LOOK_BACK_DAYS.days());
+        let candidates: Vec<&str> = self
+            .statements
+            .iter()
+            .filter(|(fund_code, days)| self.may_be_doubtful(fund_code, days, latest))
+            .map(|(fund_code, _)| fund_code.as_str())
+            .collect();
+        if candidates.is_empty() {
+            return Ok(Vec::new());
+        }
+        let settled_before = settled_before(tx, cycle).await?;
+        let spans = daily_rows::read_spans(tx, &candidates).await?;
+        let mut doubts = Vec::new();
+        for fund_code in candidates {
+            let Some(days) = self.statements.get(fund_code) else {
+                continue;
+            };
+            let sources: BTreeSet<SourceName> =
+                days.values().flatten().map(|(source, _)| *source).collect();
+            for source in sources {
+                let said = days.iter().filter_map(|(date, said)| {
+                    let (_, values) = said.iter().find(|(by, _)| *by == source)?;
+                    Some((*date, *values))
+                });
+                let said: BTreeMap<Date, Values> = said.collect();
+                let known = KnownSeries {
+                    days: self.reported_before(fund_code, source),
+                    span: spans.get(&(fund_code.to_owned(), source)).copied(),
+                };
+                if let Some(doubt) = examine_days(&known, &said, settled_before) {
+                    doubts.push(DoubtfulDays {
+                        fund_code: fund_code.to_owned(),
+                        source,
+                        doubt,
+                    });
+                }
+            }
+        }
+        Ok(doubts)
+    }
+
+    /// Whether a fund's days are worth a closer look: they rewrite or add settled days, or are a first answer without AUM.
+    fn may_be_doubtful(
+        &self,
+        fund_code: &str,
+        days: &BTreeMap<Date, DaySaid>,
+        settled_before: Date,
+    ) -> bool {
+        let rows = self.standing.get(fund_code);
+        let is_stored = |date: &Date| rows.is_some_and(|rows| rows.contains_key(date));
+        if rows.is_none_or(BTreeMap::is_empty) {
+            let mut said = days.values().flatten();
+            // Bid and offer alone, or an AUM, are nothing to look at.
+            return days.range(..settled_before).next().is_some()
+                || said.all(|(_, values)| values[AUM].is_some_and(Number::is_zero));
+        }
+        days.range(..settled_before).any(|(date, said)| {
+            !is_stored(date)
+                || rows
+                    .and_then(|rows| rows.get(date))
+                    .is_some_and(|row| !all_stands(row, said))
+        })
+    }
+
+    /// What a source itself reported before, of the days that are read.
+    fn reported_before(&self, fund_code: &str, source: SourceName) -> BTreeMap<Date, Values> {
+        let rows = self.standing.get(fund_code);
+        rows.into_iter()
+            .flatten()
+            .map(|(date, row)| {
+                let mut values: Values = std::array::from_fn(|at| {
+                    row.values[at].filter(|_| row.said_by[at] & source.bit() != 0)
+                });
+                let dissent = self
+                    .dissents
+                    .get(&(fund_code.to_owned(), *date))
+                    .and_then(|others| others.get(&source));
+                for (value, other) in values.iter_mut().zip(dissent.into_iter().flatten()) {
+                    *value = other.or(*value);
+                }
+                (*date, values)
+            })
+            .collect()
+    }
+}
+
+const FUNDS_DAILY: &str = "public.funds_daily";
+
+/// The place of the AUM among a day's values.
+const AUM: usize = DayField::Aum as usize;
+
+/// How far back values are expected to be revised, in days before the last full cycle: the planner asks for as much again.
+pub const LOOK_BACK_DAYS: i64 = 7;
+
+/// Values before this date were read again after their last expected revision: they are settled.
+async fn settled_before(tx: &Transaction<'_>, cycle: &Cycle) -> Result<Date, StoreError> {
+    let row = tx
+        .query_one(
+            "SELECT max(cycle_date) FROM runner.cycle
+             WHERE scope = 'full' AND state = 'closed' AND cycle_date < $1",
+            &[&cycle.cycle_date],
+        )
+        .await?;
+    let last: Option<Date> = row.try_get(0)?;
+    // A cycle a day apart looks back over the days before this one.
+    let last = last.map_or(cycle.cycle_date, |last| last.saturating_add(1.day()));
+    Ok(last
+        .min(cycle.cycle_date)
+        .saturating_sub(LOOK_BACK_DAYS.days()))
+}
+
+/// Takes days that wait out of the statements.
+pub(super) fn take_out(statements: &mut Statements, days: &DoubtfulDays) {
+    let Some(of_fund) = statements.get_mut(&days.fund_code) else {
+        return;
+    };
+    for (date, waiting) in &days.doubt.waiting {
+        let said = of_fund.get_mut(date).into_iter().flatten();
+        for (_, values) in said.filter(|(source, _)| *source == days.source) {
+            for (value, waits) in values.iter_mut().zip(waiting) {
+                *value = value.filter(|_| waits.is_none());
+            }
+        }
+    }
+    for said in of_fund.values_mut() {
+        said.retain(|(_, values)| *values != Values::default());
+    }
+    of_fund.retain(|_, said| !said.is_empty());
+}
+
+/// Takes back what a source reported of these funds in this cycle, where it had reported nothing before.
+pub(super) async fn retract(
+    tx: &Transaction<'_>,
+    cycle_id: i64,
+    source: SourceName,
+    fund_codes: &[&str],
+) -> Result<(), StoreError> {
+    let bit = source.bit();
+    tx.execute_counted(
+        FUNDS_DAILY,
+        &counted::delete(
+            FUNDS_DAILY,
+            "",
+            "t.fund_code = ANY($1) AND t.cycle_id = $2 AND nav_said_by & ~$3::smallint = 0 AND aum_said_by & ~$3::smallint = 0
+                 AND bid_said_by & ~$3::smallint = 0 AND offer_said_by & ~$3::smallint = 0",
+        ),
+        &[&fund_codes, &cycle_id, &bit],
+    )
+    .await?;
+    // Days on which another source reported something keep that.
+    let fields: Vec<String> = ["nav_value", "aum", "bid", "offer"]
+        .iter()
+        .zip(["nav_said_by", "aum_said_by", "bid_said_by", "offer_said_by"])
+        .map(|(value, by)| {
+            format!(
+                "{value} = CASE WHEN {by} & ~$3::smallint = 0 THEN NULL ELSE {value} END, {by} = {by} & ~$3::smallint"
+            )
+        })
+        .collect();
+    let others: Vec<String> = SourceName::ALL
+        .into_iter()
+        .filter(|other| *other != source)
+        .map(|other| {
+            format!(
+                "WHEN (nav_said_by | aum_said_by | bid_said_by | offer_said_by) & {} <> 0 THEN '{other}'",
+                other.bit()
+            )
+        })
+        .collect();
+    tx.execute_counted(
+        FUNDS_DAILY,
+        &counted::update(
+            FUNDS_DAILY,
+            &format!(
+                "{fields}, source = CASE WHEN source = $4 THEN CASE {others} END ELSE source END",
+                fields = fields.join(", "),
+                others = others.join(" "),
+            ),
+            "",
+            "t.fund_code = ANY($1) AND t.cycle_id = $2
+                 AND (nav_said_by | aum_said_by | bid_said_by | offer_said_by) & $3::smallint <> 0",
+        ),
+        &[&fund_codes, &cycle_id, &bit, &source.as_str()],
+    )
+    .await?;
+    tx.execute_counted(
+        "runner.daily_dissent",
+        &counted::delete(
+            "runner.daily_dissent",
+            "",
+            "t.fund_code = ANY($1) AND t.cycle_id = $2 AND t.source = $3",
+        ),
+        &[&fund_codes, &cycle_id, &source.as_str()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Writes what was compared.
+pub(super) async fn write(
+    tx: &Transaction<'_>,
+    cycle_id: i64,
+    compared: Compared,
+) -> Result<TableCounts, StoreError> {
+    let Compared {
+        statements,
+        standing,
+        dissents,
+        ..
+    } = compared;
+    if statements.is_empty() {
+        return Ok(TableCounts::default());
+    }
+    failpoint::BATCH_DAYS_COMPARED.pass().await?;
+    // Thousands of days: not on the thread that all actors live on (A9). The server takes the first while the next are encoded.
+    let (pieces, encoded) = mpsc::channel(PIECES_WAITING);
+    let (prepared, copied) = join!(
+        apart(move || prepare(cycle_id, &statements, &standing, dissents, &pieces)),
+        daily_rows::insert(tx, encoded),
+    );
+    // A refusal of the server comes first: by it the other side has ended as well.
+    let copied = copied?;
+    let prepared = prepared?;
+    copied.finish(prepared.new).await?;
+    history::write(tx, Some(cycle_id), &prepared.replaced).await?;
+    daily_rows::update(tx, cycle_id, &prepared.other).await?;
+    set_aside::write_dissents(tx, cycle_id, &prepared.dissents).await?;
+    Ok(prepared.counts)
+}
+
+/// Does `work` on a thread of its own; a panic there is one here.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(StoreError::Inconsistent(
+                "the program ends while a batch is prepared; nothing of it was committed"
+                    .to_owned(),
+            )),
+        },
+    }
+}
+
+fn prepare(
+    cycle_id: i64,
+    statements: &Statements,
+    standing: &Standing,
+    dissents: BTreeMap<Day, Dissents>,
+    pieces: &mpsc::Sender<Bytes>,
+) -> Result<Prepared, StoreError> {
+    let changes = compare(statements, standing, dissents);
+    daily_rows::encode(cycle_id, &changes.new, |piece| {
+        pieces
+            .blocking_send(piece)
+            .map_err(|_| StoreError::Outage("nobody takes the days any more".to_owned()))
+    })?;
+    Ok(Prepared {
+        new: changes.new.len(),
+        other: changes.other,
+        counts: changes.counts,
+        replaced: changes.replaced,
+        dissents: changes.dissents,
+    })
+}
+
+/// What stands, by fund.
+pub(super) type Standing = BTreeMap<String, BTreeMap<Date, DayRow>>;
+
+/// Whether everything that is said of a day stands as it is said.
+fn all_stands(row: &DayRow, said: &DaySaid) -> bool {
+    said.iter()
+        .all(|(source, values)| stands_as_said(row, *source, values))
+}
+
+/// The days whose row says otherwise: those of which other sources may have said something else, too.
+fn different(statements: &Statements, standing: &Standing) -> Vec<Day> {
+    let mut different = Vec::new();
+    for (fund_code, days) in statements {
+        let rows = standing.get(fund_code);
+        for (nav_date, said) in days {
+            let stands = rows.and_then(|rows| rows.get(nav_date));
+            if stands.is_some_and(|row| !all_stands(row, said)) {
+                different.push((fund_code.clone(), *nav_date));
+            }
+        }
+    }
+    different
+}
+
+/// Compares what is said with what stands. Pure.
+fn compare<'said>(
+    statements: &'said Statements,
+    standing: &Standing,
+    mut dissents: BTreeMap<Day, Dissents>,
+) -> Changes<'said> {
+    let mut changes = Changes::default();
+    for (fund_code, days) in statements {
+        let rows = standing.get(fund_code);
+        for (nav_date, said) in days {
+            changes.counts.records.observed += said.len() as u64;
+            let stands = rows.and_then(|rows| rows.get(nav_date));
+            if stands.is_some_and(|row| all_stands(row, said)) {
+                changes.counts.records.unchanged += said.len() as u64;
+                continue;
+            }
+            if let ([(source, values)], None) = (said.as_slice(), stands) {
+                changes.insert(fund_code, *nav_date, first_said(*source, *values));
+                changes.counts.records.inserted += 1;
+                continue;
+            }
+            // In the order of rank, so that the counts are a function of what was said.
+            let ranked: Vec<(SourceName, Values)> = NAV_AND_AUM
+                .iter()
+                .filter_map(|source| said.iter().find(|(by, _)| by == source).copied())
+                .collect();
+            let day = (fund_code.clone(), *nav_date);
+            let held = dissents.remove(&day).unwrap_or_default();
+            let before = stands.copied().unwrap_or_default();
+            let (row, others) = merge_day(&before, &held, &ranked);
+            count(&mut changes.counts.records, stands, &row, &ranked);
+            if stands.is_none() {
+                changes.insert(fund_code, *nav_date, row);
+            } else if before != row {
+                changes.counts.rows_updated += u64::from(before.values != row.values);
+                changes.replaced.extend(replaced(&day, &before, &row));
+                changes.other.push(fund_code, *nav_date, &row);
+            }
+            if held != others {
+                changes.dissents.push((day, others));
+            }
+        }
+    }
+    changes
+}
+
+/// The present values of a day that are replaced (D10).
+fn replaced<'day>(
+    day: &'day Day,
+    before: &'day DayRow,
+    row: &'day DayRow,
+) -> impl Iterator<Item = Change> + 'day {
+    DayField::ALL
+        .into_iter()
+        .enumerate()
+        .filter_map(move |(at, field)| {
+            let (old, new) = (before.values[at]?, row.values[at]?);
+            (old != new).then(|| Change {
+                table: "funds_daily",
+                fund_code: day.0.clone(),
+                key: day.1.to_string(),
+                field: field.column(),
+                old_value: old.to_string(),
+                new_value: Some(new.to_string()),
+                source: source_of(row, at),
+            })
+        })
+}
+
+/// Whose value stands in one cell.
+fn source_of(row: &DayRow, at: usize) -> Option<&'static str> {
+    let mut alone = DayRow::default();
+    alone.values[at] = row.values[at];
+    alone.said_by[at] = row.said_by[at];
+    row_source(&alone).map(SourceName::as_str)
+}
+
+pub(super) fn read_number(text: Option<String>) -> Result<Option<Number>, StoreError> {
+    text.map(|text| {
+        Number::parse(&text)
+            .map_err(|error| StoreError::Inconsistent(format!("a stored number: {error}")))
+    })
+    .transpose()
+}
+
+/// One effect for each statement: the first of a new row inserted it; another that brought or changed a value updated
+/// it; one whose every value stands said nothing new; one with a value that does not stand is superseded.
+fn count(
+    counts: &mut RecordCounts,
+    standing: Option<&DayRow>,
+    row: &DayRow,
+    said: &[(SourceName, Values)],
+) {
+    let before = standing.map(|standing| standing.values).unwrap_or_default();
+    let mut seen = before;
+    for (at_source, (source, values)) in said.iter().enumerate() {
+        let mut brings = false;
+        let mut all_stand = true;
+        for at in 0..4 {
+            let Some(value) = values[at] else { continue };
+            let stands = row.values[at] == Some(value) && row.said_by[at] & source.bit() != 0;
+            brings |= stands && seen[at] != Some(value);
+            all_stand &= stands;
+            if stands {
+                seen[at] = Some(value);
+            }
+        }
+        if standing.is_none() && at_source == 0 {
+            counts.inserted += 1;
+        } else if brings {
+            counts.updated += 1;
+        } else if all_stand {
+            counts.unchanged += 1;
+        } else {
+            counts.superseded += 1;
+        }
+    }
+}
+
+pub(super) fn read_source(name: &str) -> Result<SourceName, StoreError> {
+    name.parse()
+        .map_err(|error| StoreError::Inconsistent(format!("a stored source name: {error}")))
+}

@@ -1,0 +1,266 @@
+//! From what is held to the small tables, inside the transaction of the batch (D4).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schema::columns::Fields;
+use schema::fold::{Content, Held};
+use schema::merge_funds::{MergedRow, Statements, merge_codes, merge_row};
+use schema::observation::PortfolioKind;
+use schema::precedence::{ROW_TABLES, RowTable, Voice, portfolio_place};
+use schema::{Dataset, FundCode, failpoint};
+
+use super::codes::{self, CodeEffect, CodeEffects};
+use super::connection::Transaction;
+use super::error::StoreError;
+use super::portfolios::{self, NewPortfolio, PortfolioEffect};
+use super::report::{RecordCounts, TableCounts};
+use super::rows::{self, RowEffect};
+
+/// A fund whose rows are to be derived: everything held about it, and what of that is new.
+pub(super) struct Touched<'held> {
+    pub fund_code: &'held FundCode,
+    pub held: &'held Statements,
+    /// Voices that changed in this batch; all of them for a fund that enters the universe.
+    pub changed: BTreeSet<Voice>,
+}
+
+/// What the derivation did, by table.
+pub(super) struct Derived {
+    pub tables: BTreeMap<&'static str, TableCounts>,
+    merged: BTreeMap<&'static str, BTreeMap<FundCode, MergedRow>>,
+    rows: BTreeMap<&'static str, BTreeMap<FundCode, RowEffect>>,
+    portfolios: BTreeMap<(FundCode, Voice), PortfolioEffect>,
+    codes: CodeEffects,
+}
+
+fn portfolio_kind(dataset: Dataset) -> Option<PortfolioKind> {
+    PortfolioKind::ALL
+        .into_iter()
+        .find(|kind| kind.dataset() == dataset)
+}
+
+/// Datasets whose statements must be read to derive what a statement of `dataset` touches.
+pub(super) fn read_with(dataset: Dataset) -> Vec<Dataset> {
+    let mut datasets: Vec<Dataset> = ROW_TABLES
+        .iter()
+        .filter(|table| feeds(table, dataset))
+        .flat_map(|table| table.value_rank.iter().map(|(_, dataset)| *dataset))
+        .collect();
+    datasets.push(dataset);
+    datasets
+}
+
+fn feeds(table: &RowTable, dataset: Dataset) -> bool {
+    table
+        .value_rank
+        .iter()
+        .any(|(_, ranked)| *ranked == dataset)
+}
+
+/// Writes the rows of the touched funds. The master row of a fund comes first: the others refer to it.
+pub(super) async fn derive(
+    tx: &Transaction<'_>,
+    cycle_id: Option<i64>,
+    touched: &[Touched<'_>],
+    closed_monthly: &[i64],
+) -> Result<Derived, StoreError> {
+    let mut derived = Derived {
+        tables: BTreeMap::new(),
+        merged: BTreeMap::new(),
+        rows: BTreeMap::new(),
+        portfolios: BTreeMap::new(),
+        codes: CodeEffects::new(),
+    };
+    for table in ROW_TABLES {
+        let mut merged = BTreeMap::new();
+        for fund in touched {
+            if fund
+                .changed
+                .iter()
+                .any(|voice| table.value_rank.contains(voice))
+                && let Some(row) = merge_row(table, fund.held, closed_monthly)
+            {
+                merged.insert(fund.fund_code.clone(), row);
+            }
+        }
+        if merged.is_empty() {
+            continue;
+        }
+        let effects = rows::write(tx, cycle_id, table, &merged).await?;
+        let counts = derived.tables.entry(table.table).or_default();
+        for effect in effects.values() {
+            match effect {
+                RowEffect::Inserted => counts.rows_inserted += 1,
+                RowEffect::Updated(_) => counts.rows_updated += 1,
+                RowEffect::Unchanged => {}
+            }
+        }
+        derived.merged.insert(table.table, merged);
+        derived.rows.insert(table.table, effects);
+    }
+    failpoint::BATCH_ROWS_DERIVED.pass().await?;
+    derive_portfolios(tx, cycle_id, touched, &mut derived).await?;
+    failpoint::BATCH_PORTFOLIOS_WRITTEN.pass().await?;
+    derive_codes(tx, cycle_id, touched, &mut derived).await?;
+    Ok(derived)
+}
+
+async fn derive_portfolios(
+    tx: &Transaction<'_>,
+    cycle_id: Option<i64>,
+    touched: &[Touched<'_>],
+    derived: &mut Derived,
+) -> Result<(), StoreError> {
+    let mut keys = Vec::new();
+    let mut new = Vec::new();
+    for fund in touched {
+        for voice in &fund.changed {
+            if let Some(kind) = portfolio_kind(voice.1)
+                && let Some(
+                    held @ Held {
+                        content: Content::Portfolio(rows),
+                        ..
+                    },
+                ) = fund.held.get(voice)
+            {
+                keys.push((fund.fund_code.clone(), *voice));
+                new.push(NewPortfolio {
+                    fund_code: fund.fund_code,
+                    source: voice.0,
+                    place: portfolio_place(kind),
+                    as_of_date: held.as_of_date,
+                    url: &held.url,
+                    rows,
+                });
+            }
+        }
+    }
+    let effects = portfolios::write(tx, cycle_id, &new).await?;
+    for ((key, portfolio), effect) in keys.into_iter().zip(&new).zip(effects) {
+        let counts = derived.tables.entry(portfolio.place.table).or_default();
+        counts.rows_inserted += effect.inserted;
+        counts.rows_updated += effect.updated + effect.removed;
+        derived.portfolios.insert(key, effect);
+    }
+    Ok(())
+}
+
+async fn derive_codes(
+    tx: &Transaction<'_>,
+    cycle_id: Option<i64>,
+    touched: &[Touched<'_>],
+    derived: &mut Derived,
+) -> Result<(), StoreError> {
+    let wanted = touched
+        .iter()
+        .filter(|fund| fund.changed.iter().any(|voice| voice.1 == Dataset::Codes))
+        .map(|fund| (fund.fund_code.clone(), merge_codes(fund.held)))
+        .collect();
+    let effects = codes::write(tx, cycle_id, &wanted).await?;
+    for effect in effects.values() {
+        let counts = derived.tables.entry("funds_codes").or_default();
+        match effect {
+            CodeEffect::Inserted => counts.rows_inserted += 1,
+            CodeEffect::Updated => counts.rows_updated += 1,
+            CodeEffect::Unchanged => {}
+        }
+    }
+    derived.codes = effects;
+    Ok(())
+}
+
+impl Derived {
+    /// What became of the records of one statement that changed what is held (O4).
+    pub(super) fn count(
+        &self,
+        counts: &mut RecordCounts,
+        fund_code: &FundCode,
+        voice: Voice,
+        held: &Held,
+        records: u64,
+    ) {
+        match &held.content {
+            Content::Fields(fields) => self.count_fields(counts, fund_code, voice, fields),
+            Content::Portfolio(_) | Content::AdoptedPortfolios(_) => {
+                match self.portfolios.get(&(fund_code.clone(), voice)) {
+                    Some(effect) => {
+                        counts.inserted += effect.inserted;
+                        counts.updated += effect.updated;
+                        counts.unchanged += effect.unchanged;
+                    }
+                    None => counts.superseded += records,
+                }
+            }
+            Content::Codes(codes) => {
+                // Codes kept from an earlier factsheet are not records of this statement.
+                let said = codes
+                    .iter()
+                    .filter(|code| code.url.as_deref() == Some(&held.url));
+                let mut left = records;
+                for code in said {
+                    if left == 0 {
+                        break;
+                    }
+                    left -= 1;
+                    let key = (fund_code.clone(), code.code_type.clone(), code.code.clone());
+                    match self.codes.get(&key) {
+                        Some(CodeEffect::Inserted) => counts.inserted += 1,
+                        Some(CodeEffect::Updated) => counts.updated += 1,
+                        Some(CodeEffect::Unchanged) => counts.unchanged += 1,
+                        None => counts.superseded += 1,
+                    }
+                }
+                counts.unchanged += left;
+            }
+        }
+    }
+
+    fn count_fields(
+        &self,
+        counts: &mut RecordCounts,
+        fund_code: &FundCode,
+        voice: Voice,
+        fields: &Fields,
+    ) {
+        let table = ROW_TABLES
+            .iter()
+            .find(|table| table.value_rank.contains(&voice));
+        let found = table.and_then(|table| {
+            Some((
+                self.merged.get(table.table)?.get(fund_code)?,
+                self.rows.get(table.table)?.get(fund_code)?,
+            ))
+        });
+        let Some((row, effect)) = found else {
+            counts.superseded += 1;
+            return;
+        };
+        let first = table.and_then(|table| {
+            table
+                .value_rank
+                .iter()
+                .find(|voice| row.winners.values().any(|winner| winner == *voice))
+        });
+        let changes = match effect {
+            RowEffect::Inserted if first == Some(&voice) => {
+                counts.inserted += 1;
+                return;
+            }
+            RowEffect::Inserted => row.winners.values().any(|winner| *winner == voice),
+            RowEffect::Updated(columns) => columns
+                .iter()
+                .any(|column| row.winners.get(*column) == Some(&voice)),
+            RowEffect::Unchanged => false,
+        };
+        let stands = fields
+            .iter()
+            .all(|(name, value)| row.fields.get(name).is_none_or(|stands| stands == value));
+        if changes {
+            counts.updated += 1;
+        } else if stands {
+            counts.unchanged += 1;
+        } else {
+            counts.superseded += 1;
+        }
+    }
+}

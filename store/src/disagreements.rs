@@ -1,0 +1,131 @@
+//! Where sources disagree about a fund, and by which keys they know it.
+
+use schema::{FundCode, SourceName};
+
+use super::daily::read_source;
+use super::error::StoreError;
+use super::reader::Reader;
+
+/// What a source says other than what stands (`runner.conflict`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disagreement {
+    /// The table.
+    pub table: String,
+    /// The NAV date in the daily series, else empty.
+    pub key: String,
+    /// The column.
+    pub field: String,
+    /// Who says it.
+    pub source: SourceName,
+    /// What it says.
+    pub says: String,
+    /// What stands.
+    pub stands: Option<String>,
+}
+
+impl Reader {
+    /// What sources say of a fund other than what stands, the newest days first, at most `limit`.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn disagreements(
+        &self,
+        fund_code: &FundCode,
+        limit: usize,
+    ) -> Result<Vec<Disagreement>, StoreError> {
+        let client = self.client().await?;
+        let rows = client
+            .query(
+                "SELECT table_name, key, field, source, says, stands FROM runner.conflict
+                 WHERE fund_code = $1 ORDER BY table_name = 'funds_daily', 1, key DESC, 3, 4 LIMIT $2",
+                &[
+                    &fund_code.as_str(),
+                    &i64::try_from(limit).unwrap_or(i64::MAX),
+                ],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Disagreement {
+                    table: row.try_get(0)?,
+                    key: row.try_get(1)?,
+                    field: row.try_get(2)?,
+                    source: read_source(row.try_get(3)?)?,
+                    says: row.try_get(4)?,
+                    stands: row.try_get(5)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Every code any source ever named.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn fund_codes(&self) -> Result<Vec<String>, StoreError> {
+        let client = self.client().await?;
+        let rows = client
+            .query("SELECT fund_code FROM runner.fund ORDER BY fund_code", &[])
+            .await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// The key by which a source's list knows a fund, the newest one; `None` where its list never held it.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn source_key(
+        &self,
+        source: SourceName,
+        fund_code: &FundCode,
+    ) -> Result<Option<String>, StoreError> {
+        let client = self.client().await?;
+        let row = client
+            .query_opt(
+                "SELECT a.source_key FROM runner.alias a JOIN runner.fund f USING (fund_id)
+                 WHERE a.source = $1 AND f.fund_code = $2 ORDER BY a.last_cycle DESC, a.first_cycle DESC LIMIT 1",
+                &[&source.as_str(), &fund_code.as_str()],
+            )
+            .await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// Where a source says that a fund's factsheet lies; `None` where it does not say so.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn factsheet_url(
+        &self,
+        source: SourceName,
+        fund_code: &FundCode,
+    ) -> Result<Option<String>, StoreError> {
+        let client = self.client().await?;
+        let row = client
+            .query_opt(
+                "SELECT o.fields ->> 'factsheet_url' FROM runner.observation o JOIN runner.fund f USING (fund_id)
+                 WHERE o.source = $1 AND o.dataset = 'factsheet_link' AND f.fund_code = $2",
+                &[&source.as_str(), &fund_code.as_str()],
+            )
+            .await?;
+        Ok(match row {
+            Some(row) => row.try_get(0)?,
+            None => None,
+        })
+    }
+
+    /// Some active fund: what a source without a list can be tried with.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn some_active_fund(&self) -> Result<Option<String>, StoreError> {
+        let client = self.client().await?;
+        let row = client
+            .query_opt(
+                "SELECT fund_code FROM public.funds_master_info m JOIN public.funds_statistics s USING (fund_code)
+                 WHERE m.fund_status = 'active' ORDER BY s.scraped_at DESC, fund_code LIMIT 1",
+                &[],
+            )
+            .await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+}

@@ -1,0 +1,342 @@
+//! Where a fund's values come from: per field what each source said and when, which won and why, what was rejected.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use schema::fold::{Content, Held};
+use schema::merge_funds::{Statements, is_stale, merge_row};
+use schema::precedence::{ROW_TABLES, RowTable, Voice};
+use schema::{Dataset, FundCode, SourceName};
+
+use super::connection::Queries;
+use super::daily::read_source;
+use super::error::StoreError;
+use super::observations;
+use super::transaction::closed_monthly;
+
+/// Everything that explains a fund's rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// The share class.
+    pub fund_code: FundCode,
+    /// Whether it has rows; a code that Finnomena never listed as active has none.
+    pub in_universe: bool,
+    /// `fund_status` as it stands.
+    pub fund_status: Option<String>,
+    /// Every field anybody ever said for the tables merged field by field.
+    pub fields: Vec<FieldExplanation>,
+    /// Portfolios, codes, lists and links, one line each.
+    pub statements: Vec<Statement>,
+    /// The newest day of the series.
+    pub newest_day: Option<DayExplanation>,
+    /// What could not be read, the newest first; bounded.
+    pub rejected: Vec<RejectedRecord>,
+}
+
+/// One field of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldExplanation {
+    /// The table.
+    pub table: &'static str,
+    /// The column.
+    pub column: &'static str,
+    /// What stands.
+    pub stands: Option<String>,
+    /// What each source said, in the order of rank.
+    pub said: Vec<SaidValue>,
+}
+
+/// What a source said of a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaidValue {
+    /// The source.
+    pub source: SourceName,
+    /// The dataset it said it in.
+    pub dataset: Dataset,
+    /// The value.
+    pub value: String,
+    /// Its date, where the source gives one.
+    pub as_of_date: Option<Date>,
+    /// When the statement last changed.
+    pub said_at: Timestamp,
+    /// Where.
+    pub url: String,
+    /// Whether this value stands.
+    pub wins: bool,
+    /// Why it stands or does not.
+    pub why: String,
+}
+
+/// A statement that is not merged field by field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The source.
+    pub source: SourceName,
+    /// The dataset.
+    pub dataset: Dataset,
+    /// What it holds, in a few words.
+    pub holds: String,
+    /// Its date.
+    pub as_of_date: Option<Date>,
+    /// When it last changed.
+    pub said_at: Timestamp,
+    /// Where.
+    pub url: String,
+}
+
+/// The newest day of a fund's series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DayExplanation {
+    /// The date.
+    pub nav_date: Date,
+    /// NAV, bid, offer, AUM and the source, as they stand.
+    pub stands: [Option<String>; 5],
+    /// What other sources say of that day: source, column, value.
+    pub dissents: Vec<(SourceName, String, String)>,
+}
+
+/// A record that could not be read, or was taken with a remark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedRecord {
+    /// The source.
+    pub source: SourceName,
+    /// The page.
+    pub page: String,
+    /// The field.
+    pub field: String,
+    /// Why.
+    pub reason: String,
+    /// What was found.
+    pub sample: String,
+    /// `rejected` or `noted`.
+    pub severity: String,
+    /// When.
+    pub rejected_at: Timestamp,
+}
+
+/// Most rejected records told.
+const MAX_REJECTED: i64 = 50;
+
+pub(super) async fn read(
+    client: &impl Queries,
+    fund_code: &FundCode,
+) -> Result<Option<Explanation>, StoreError> {
+    let code = fund_code.as_str();
+    let fund = client
+        .query_opt(
+            "SELECT f.fund_id, f.in_universe, m.fund_status
+             FROM runner.fund f LEFT JOIN public.funds_master_info m USING (fund_code) WHERE f.fund_code = $1",
+            &[&code],
+        )
+        .await?;
+    let Some(fund) = fund else { return Ok(None) };
+    let fund_id: i64 = fund.try_get(0)?;
+    let rows = client
+        .query(
+            "SELECT fund_id, source, dataset, as_of_date, fields, unsaid, url, said_at
+             FROM runner.observation WHERE fund_id = $1",
+            &[&fund_id],
+        )
+        .await?;
+    let mut held = Statements::new();
+    let mut said_at = BTreeMap::new();
+    for row in rows {
+        let (_, voice, statement) = observations::read_row(&row)?;
+        held.insert(voice, statement);
+        said_at.insert(voice, row.try_get::<_, Timestamp>(7)?);
+    }
+    let closed = closed_monthly(client).await?;
+    let fields = ROW_TABLES
+        .iter()
+        .flat_map(|table| explain_table(table, &held, &said_at, &closed))
+        .collect();
+    Ok(Some(Explanation {
+        fund_code: fund_code.clone(),
+        in_universe: fund.try_get(1)?,
+        fund_status: fund.try_get(2)?,
+        fields,
+        statements: other_statements(&held, &said_at),
+        newest_day: newest_day(client, code).await?,
+        rejected: rejected(client, code).await?,
+    }))
+}
+
+fn explain_table(
+    table: &RowTable,
+    held: &Statements,
+    said_at: &BTreeMap<Voice, Timestamp>,
+    closed: &[i64],
+) -> Vec<FieldExplanation> {
+    let row = merge_row(table, held, closed).unwrap_or_default();
+    let mut fields = Vec::new();
+    for column in table.columns {
+        let winner = row.winners.get(column.name);
+        let mut said = Vec::new();
+        // Voices without rank are told too: they say why theirs does not count.
+        let unranked = held.keys().filter(|voice| {
+            !table.value_rank.contains(voice)
+                && table
+                    .value_rank
+                    .iter()
+                    .any(|(_, dataset)| *dataset == voice.1)
+        });
+        for voice in table.value_rank.iter().chain(unranked) {
+            if let Some(statement) = held.get(voice)
+                && let Content::Fields(values) = &statement.content
+                && let Some(value) = values.get(column.name)
+            {
+                said.push(SaidValue {
+                    source: voice.0,
+                    dataset: voice.1,
+                    value: value.to_string(),
+                    as_of_date: statement.as_of_date,
+                    said_at: said_at.get(voice).copied().unwrap_or(Timestamp::UNIX_EPOCH),
+                    url: statement.url.clone(),
+                    wins: winner == Some(voice),
+                    why: why(table, statement, column.name, *voice, winner, closed),
+                });
+            }
+        }
+        if !said.is_empty() {
+            fields.push(FieldExplanation {
+                table: table.table,
+                column: column.name,
+                stands: row.fields.get(column.name).map(ToString::to_string),
+                said,
+            });
+        }
+    }
+    fields
+}
+
+fn why(
+    table: &RowTable,
+    statement: &Held,
+    column: &str,
+    voice: Voice,
+    winner: Option<&Voice>,
+    closed: &[i64],
+) -> String {
+    let kept = if statement.unsaid.contains_key(column) {
+        ", kept though no longer said"
+    } else {
+        ""
+    };
+    if !table.value_rank.contains(&voice) {
+        return format!("{} never fills {}", voice.0, table.table);
+    }
+    if winner == Some(&voice) {
+        return format!("first in rank{kept}");
+    }
+    if is_stale(statement, column, closed) {
+        return "not said for three closed monthly cycles, another source still says it".to_owned();
+    }
+    match winner {
+        Some((source, dataset)) => format!("{source} in {dataset} ranks higher{kept}"),
+        None => "nothing stands".to_owned(),
+    }
+}
+
+fn other_statements(held: &Statements, said_at: &BTreeMap<Voice, Timestamp>) -> Vec<Statement> {
+    held.iter()
+        .filter_map(|(voice, statement)| {
+            let holds = match &statement.content {
+                Content::Portfolio(rows) => format!("{} rows", rows.len()),
+                Content::AdoptedPortfolios(portfolios) => portfolios
+                    .iter()
+                    .map(|portfolio| format!("{}: {} rows", portfolio.source, portfolio.rows.len()))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                Content::Codes(codes) => codes
+                    .iter()
+                    .map(|code| format!("{} {}", code.code_type, code.code))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                Content::Fields(fields)
+                    if matches!(voice.1, Dataset::Listing | Dataset::FactsheetLink) =>
+                {
+                    fields
+                        .iter()
+                        .map(|(name, value)| format!("{name} {value}"))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                }
+                Content::Fields(_) => return None,
+            };
+            Some(Statement {
+                source: voice.0,
+                dataset: voice.1,
+                holds,
+                as_of_date: statement.as_of_date,
+                said_at: said_at.get(voice).copied().unwrap_or(Timestamp::UNIX_EPOCH),
+                url: statement.url.clone(),
+            })
+        })
+        .collect()
+}
+
+async fn newest_day(
+    client: &impl Queries,
+    code: &str,
+) -> Result<Option<DayExplanation>, StoreError> {
+    let day = client
+        .query_opt(
+            "SELECT nav_date, nav_value::text, bid::text, offer::text, aum::text, source
+             FROM public.funds_daily WHERE fund_code = $1 ORDER BY nav_date DESC LIMIT 1",
+            &[&code],
+        )
+        .await?;
+    let Some(day) = day else { return Ok(None) };
+    let nav_date: Date = day.try_get(0)?;
+    let rows = client
+        .query(
+            "SELECT d.source, s.field, s.value FROM runner.daily_dissent d
+             CROSS JOIN LATERAL (VALUES ('nav_value', nav_value::text), ('bid', bid::text),
+                 ('offer', offer::text), ('aum', aum::text)) AS s (field, value)
+             WHERE d.fund_code = $1 AND d.nav_date = $2 AND s.value IS NOT NULL ORDER BY 1, 2",
+            &[&code, &nav_date],
+        )
+        .await?;
+    let mut dissents = Vec::with_capacity(rows.len());
+    for row in rows {
+        dissents.push((
+            read_source(row.try_get(0)?)?,
+            row.try_get(1)?,
+            row.try_get(2)?,
+        ));
+    }
+    let mut stands: [Option<String>; 5] = Default::default();
+    for (at, value) in stands.iter_mut().enumerate() {
+        *value = day.try_get(at + 1)?;
+    }
+    Ok(Some(DayExplanation {
+        nav_date,
+        stands,
+        dissents,
+    }))
+}
+
+async fn rejected(client: &impl Queries, code: &str) -> Result<Vec<RejectedRecord>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT source, page, field, reason, sample, severity, rejected_at FROM runner.rejected
+             WHERE fund_code = $1 OR key = $1 ORDER BY reject_id DESC LIMIT $2",
+            &[&code, &MAX_REJECTED],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(RejectedRecord {
+                source: read_source(row.try_get(0)?)?,
+                page: row.try_get(1)?,
+                field: row.try_get(2)?,
+                reason: row.try_get(3)?,
+                sample: row.try_get(4)?,
+                severity: row.try_get(5)?,
+                rejected_at: row.try_get(6)?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,204 @@
+//! Whole lists: one that shrank, or from which a whole company disappeared, is no answer (D7, D8).
+
+use schema::{Observation, Outcome, Said, TaskAnswer, TaskId};
+
+use super::connection::{Queries as _, Transaction};
+use super::cycles::{Cycle, Scope};
+use super::error::StoreError;
+
+/// A list may have at most this many percent fewer entries than the largest one of the last [`YARD_STICK_DAYS`].
+pub(super) const MAX_SHRINKAGE_PERCENT: u64 = 10;
+/// How many days back a list is compared: many small losses add up.
+const YARD_STICK_DAYS: i32 = 30;
+/// A company with fewer funds may lose all of them in one night.
+const COMPANY_FUNDS: i64 = 3;
+/// Most funds of a lost company that a breach names.
+const EXAMPLES: usize = 3;
+
+/// Entries of a list, and how many of them are said to be active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ListSize {
+    pub entries: u64,
+    pub active: u64,
+}
+
+impl ListSize {
+    fn of(observations: &[Observation]) -> Self {
+        let listings = observations
+            .iter()
+            .filter_map(|observation| match &observation.said {
+                Said::Listing { fields, .. } => Some(fields.sec_is_active == Some(true)),
+                _ => None,
+            });
+        let mut size = Self {
+            entries: 0,
+            active: 0,
+        };
+        for active in listings {
+            size.entries += 1;
+            size.active += u64::from(active);
+        }
+        size
+    }
+}
+
+/// What is wrong with a list of size `found` where the largest recent list had the size `before`.
+pub(super) fn breach(before: ListSize, found: ListSize) -> Option<String> {
+    let kept_percent = 100 - MAX_SHRINKAGE_PERCENT;
+    if found.entries * 100 < before.entries * kept_percent {
+        let least = (before.entries * kept_percent).div_ceil(100);
+        return Some(format!(
+            "the list shrank: expected at least {least} entries ({kept_percent} % of the {} of the largest list of the last {YARD_STICK_DAYS} days), found {}",
+            before.entries, found.entries
+        ));
+    }
+    if before.active > 0 && found.active == 0 {
+        return Some(format!(
+            "the list names no active fund: expected about {}, as in the last {YARD_STICK_DAYS} days, found 0",
+            before.active
+        ));
+    }
+    None
+}
+
+/// Checks a whole list against those of the closed full cycles of the last 30 days, or against the newest one where none is
+/// so young; a breach is a sentence for the reader. In a full cycle the
+/// size of a list without breach becomes a yard-stick once the cycle is closed.
+pub(super) async fn check(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    answer: &TaskAnswer,
+) -> Result<Option<String>, StoreError> {
+    if answer.id.key != TaskId::WHOLE_MARKET || answer.outcome != Outcome::Done {
+        return Ok(None);
+    }
+    let found = ListSize::of(&answer.observations);
+    let source = answer.id.source.as_str();
+    let before = tx
+        .query_opt(
+            "WITH known AS (
+                 SELECT s.entries, s.active_entries, c.cycle_date, cycle_id
+                 FROM runner.list_size s JOIN runner.cycle c USING (cycle_id)
+                 WHERE s.source = $1 AND s.page = $2 AND c.state = 'closed' AND c.scope = 'full')
+             SELECT max(entries), max(active_entries) FROM known
+             WHERE cycle_date > $3::date - $4::integer OR cycle_id = (SELECT max(cycle_id) FROM known)
+             HAVING count(*) > 0",
+            &[&source, &answer.id.page, &cycle.cycle_date, &YARD_STICK_DAYS],
+        )
+        .await?;
+    if let Some(row) = before {
+        let (entries, active): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let before = ListSize {
+            entries: entries.unsigned_abs(),
+            active: active.unsigned_abs(),
+        };
+        let breach = match breach(before, found) {
+            Some(breach) => Some(breach),
+            None => lost_company(tx, answer).await?,
+        };
+        if let Some(breach) = breach {
+            return Ok(Some(format!(
+                "{breach}; nothing of it was taken, what was loaded before stands; if the market really shrank so far: master_runner reset-source {source}"
+            )));
+        }
+    }
+    if cycle.scope == Scope::Full && found.entries > 0 {
+        tx.execute_expecting(
+            "runner.list_size",
+            1,
+            "INSERT INTO runner.list_size (source, page, cycle_id, entries, active_entries)
+             VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (source, page, cycle_id) DO UPDATE SET
+                 entries = EXCLUDED.entries, active_entries = EXCLUDED.active_entries",
+            &[
+                &source,
+                &answer.id.page,
+                &cycle.id,
+                &i64::try_from(found.entries).unwrap_or(i64::MAX),
+                &i64::try_from(found.active).unwrap_or(i64::MAX),
+            ],
+        )
+        .await?;
+    }
+    Ok(None)
+}
+
+/// The company all of whose active funds stood in the list before and are missing from this one, under their codes and
+/// under their keys: a breach.
+async fn lost_company(
+    tx: &Transaction<'_>,
+    answer: &TaskAnswer,
+) -> Result<Option<String>, StoreError> {
+    let (mut codes, mut keys) = (Vec::new(), Vec::new());
+    for observation in &answer.observations {
+        if let Said::Listing { source_key, .. } = &observation.said {
+            codes.push(observation.fund_code.as_str());
+            keys.push(source_key.as_str());
+        }
+    }
+    let lost = tx
+        .query_opt(
+            "WITH before AS (
+                 SELECT DISTINCT m.amc, m.fund_code, a.source_key
+                 FROM runner.alias a
+                 JOIN runner.fund f USING (fund_id)
+                 JOIN public.funds_master_info m USING (fund_code)
+                 WHERE a.source = $1 AND m.fund_status = 'active' AND m.amc IS NOT NULL
+                   AND a.last_cycle = (SELECT max(last_cycle) FROM runner.alias WHERE source = $1)),
+             present AS (
+                 SELECT unnest($2::text[]) AS fund_code),
+             present_key AS (
+                 SELECT unnest($3::text[]) AS source_key)
+             SELECT before.amc, count(DISTINCT before.fund_code),
+                    (array_agg(DISTINCT before.fund_code ORDER BY before.fund_code))[1:$5]
+             FROM before
+             LEFT JOIN present ON present.fund_code = before.fund_code
+             LEFT JOIN present_key ON present_key.source_key = before.source_key
+             GROUP BY before.amc
+             HAVING count(present.fund_code) = 0 AND count(present_key.source_key) = 0
+                AND count(DISTINCT before.fund_code) >= $4
+             ORDER BY 2 DESC, 1 LIMIT 1",
+            &[
+                &answer.id.source.as_str(),
+                &codes,
+                &keys,
+                &COMPANY_FUNDS,
+                &i32::try_from(EXAMPLES).unwrap_or(i32::MAX),
+            ],
+        )
+        .await?;
+    let Some(row) = lost else {
+        return Ok(None);
+    };
+    let (company, funds, examples): (String, i64, Vec<String>) =
+        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    Ok(Some(format!(
+        "a whole company disappeared from the list: expected some of the {funds} active funds of {company}, found none; among them {}",
+        examples.join(", ")
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_shrinks_by_more_than_a_tenth_is_a_breach() {
+        let size = |entries, active| ListSize { entries, active };
+        for (before, found, is_breach) in [
+            (size(100, 60), size(90, 50), false),
+            (size(100, 60), size(89, 60), true),
+            (size(100, 60), size(140, 80), false),
+            (size(100, 60), size(100, 0), true),
+            (size(100, 0), size(100, 0), false),
+            (size(5, 5), size(4, 4), true),
+            (size(0, 0), size(0, 0), false),
+        ] {
+            assert_eq!(
+                breach(before, found).is_some(),
+                is_breach,
+                "{before:?} {found:?}"
+            );
+        }
+    }
+}

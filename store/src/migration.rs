@@ -1,0 +1,140 @@
+//! Schema versions: migrations embedded in the program, applied whole or not at all, under the lock (O7).
+
+use tokio_postgres::{Client, Transaction};
+
+use super::adoption;
+use super::error::{StoreError, is_passing};
+use super::session;
+
+mod embedded {
+    refinery::embed_migrations!("../schema/migrations");
+}
+
+const VERSIONS: &str = "
+    CREATE SCHEMA IF NOT EXISTS runner;
+    CREATE TABLE IF NOT EXISTS runner.schema_version (
+        version    INTEGER PRIMARY KEY,
+        name       TEXT NOT NULL,
+        checksum   TEXT NOT NULL,
+        applied_at TIMESTAMPTZ NOT NULL DEFAULT now()
+    );
+    COMMENT ON TABLE runner.schema_version IS 'Migrations that were applied to this database';";
+
+/// The newest version this program knows.
+fn newest_known() -> i32 {
+    embedded::migrations::runner()
+        .get_migrations()
+        .iter()
+        .map(refinery::Migration::version)
+        .max()
+        .unwrap_or(0)
+}
+
+/// The version of the database; 0 where no runner has been yet.
+pub(super) async fn current(client: &Client) -> Result<i32, StoreError> {
+    let row = client
+        .query_one(
+            "SELECT to_regclass('runner.schema_version') IS NOT NULL",
+            &[],
+        )
+        .await?;
+    if !row.try_get::<_, bool>(0)? {
+        return Ok(0);
+    }
+    let row = client
+        .query_one(
+            "SELECT COALESCE(max(version), 0) FROM runner.schema_version",
+            &[],
+        )
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Whether a database of this version needs no migration.
+pub(super) fn is_current(found: i32) -> bool {
+    found == newest_known()
+}
+
+/// O7: a newer database is refused.
+pub(super) fn refuse_newer(found: i32) -> Result<(), StoreError> {
+    let known = newest_known();
+    if found > known {
+        return Err(StoreError::NewerSchema { found, known });
+    }
+    Ok(())
+}
+
+/// A migration whose COMMIT the server did not carry out is made by the next session.
+pub(super) async fn refuse_older(client: &Client) -> Result<(), StoreError> {
+    let (found, known) = (current(client).await?, newest_known());
+    if found < known {
+        return Err(StoreError::Outage(format!(
+            "the migration from schema version {found} to {known} was not committed"
+        )));
+    }
+    Ok(())
+}
+
+/// Brings the database to this program's version: in one transaction, tables of an older warehouse adopted.
+pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
+    let (found, known) = (current(client).await?, newest_known());
+    refuse_newer(found)?;
+    if found == known {
+        return Ok(());
+    }
+    let tx = client.transaction().await?;
+    tx.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '10s'")
+        .await?;
+    tx.batch_execute(session::WHOLE_TABLES).await?;
+    let adoption = if found == 0 {
+        adoption::prepare(&tx).await?
+    } else {
+        None
+    };
+    tx.batch_execute(VERSIONS).await.map_err(failed)?;
+    apply(&tx, found).await?;
+    if let Some(adoption) = adoption {
+        adoption.finish(&tx).await?;
+    }
+    tx.commit().await?;
+    tracing::info!(from = found, to = known, "database migrated");
+    Ok(())
+}
+
+async fn apply(tx: &Transaction<'_>, found: i32) -> Result<(), StoreError> {
+    let runner = embedded::migrations::runner();
+    let mut migrations: Vec<_> = runner
+        .get_migrations()
+        .iter()
+        .filter(|migration| migration.version() > found)
+        .collect();
+    migrations.sort_by_key(|migration| migration.version());
+    for migration in migrations {
+        let Some(sql) = migration.sql() else { continue };
+        tx.batch_execute(sql).await.map_err(failed)?;
+        tx.execute(
+            "INSERT INTO runner.schema_version (version, name, checksum) VALUES ($1, $2, $3)",
+            &[
+                &migration.version(),
+                &migration.name(),
+                &migration.checksum().to_string(),
+            ],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// A statement of a migration that the server refuses will be refused again; what passes is waited out.
+pub(super) fn failed(error: tokio_postgres::Error) -> StoreError {
+    match error.as_db_error() {
+        Some(db) if !is_passing(db.code()) => {
+            let hint = db
+                .hint()
+                .map(|hint| format!(" ({hint})"))
+                .unwrap_or_default();
+            StoreError::Migration(format!("{}{hint}", db.message()))
+        }
+        _ => StoreError::from(error),
+    }
+}

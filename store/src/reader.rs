@@ -1,0 +1,265 @@
+//! Reading beside the writer: its own pooled connections, never a lock, never a change.
+
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
+};
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use schema::{FundCode, SourceName};
+
+use super::cycles::{self, CycleKind, ScheduleFacts, Scope};
+use super::daily::read_source;
+use super::doubts::{self, BreachReport};
+use super::error::StoreError;
+use super::explain::{self, Explanation};
+use super::report::TaskCounts;
+use super::tls::Connector;
+use super::{TABLES, migration, session, tasks};
+
+/// A pool of connections that only read.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    pool: Pool,
+    connector: Connector,
+}
+
+/// How the warehouse stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Version of the schema; 0 where no runner has been yet, and then nothing else is known.
+    pub schema_version: i32,
+    /// The runner that last held the database, with its last sign of life.
+    pub runner: Option<RunnerStatus>,
+    /// What the schedule decides by.
+    pub schedule: ScheduleFacts,
+    /// The newest cycles first, at most [`Reader::STATUS_CYCLES`].
+    pub cycles: Vec<CycleStatus>,
+    /// Rows of the seven tables.
+    pub tables: Vec<(&'static str, u64)>,
+    /// Tasks of the newest cycle by source.
+    pub tasks: Vec<(SourceName, TaskCounts)>,
+    /// Changes of the whole market that are not believed (D11), at most [`Reader::STATUS_BREACHES`].
+    pub breaches: Vec<BreachReport>,
+    /// How fast its tasks were answered lately, by source.
+    pub paces: Vec<(SourceName, TaskPace)>,
+}
+
+/// Tasks of a cycle that were answered within the last minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskPace {
+    /// How many.
+    pub answered: u64,
+    /// In how many seconds: the window, or less where the cycle began later.
+    pub secs: u64,
+}
+
+/// A runner's sign of life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunnerStatus {
+    /// Program and process.
+    pub runner: String,
+    /// When it took the database.
+    pub started_at: Timestamp,
+    /// What it was doing.
+    pub doing: String,
+    /// When it said so.
+    pub beat_at: Timestamp,
+    /// Whether some session holds the runner's lock at this moment.
+    pub holds_lock: bool,
+}
+
+/// A cycle in `status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CycleStatus {
+    /// Its id.
+    pub id: i64,
+    /// Its date.
+    pub cycle_date: Date,
+    /// What it asked for.
+    pub kind: CycleKind,
+    /// Whether it spoke for the whole market.
+    pub scope: Scope,
+    /// `open`, `closed` or `abandoned`.
+    pub state: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it was closed.
+    pub closed_at: Option<Timestamp>,
+    /// Its tasks when it was closed; `None` before that, and where retention has taken the count.
+    pub planned: Option<u64>,
+    /// Those of them that failed.
+    pub failed: Option<u64>,
+}
+
+/// When a source last confirmed a page of a fund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Freshness {
+    /// The source.
+    pub source: SourceName,
+    /// The page.
+    pub page: String,
+    /// When it last answered.
+    pub last_answer_at: Option<Timestamp>,
+    /// How the last task ended.
+    pub outcome: Option<String>,
+    /// Why it failed.
+    pub failure: Option<String>,
+}
+
+impl Reader {
+    /// Most cycles shown by [`Self::status`].
+    pub const STATUS_CYCLES: usize = 10;
+    /// Most breaches shown by [`Self::status`].
+    pub const STATUS_BREACHES: i64 = 20;
+
+    /// A pool of at most `connections`; none is opened yet.
+    ///
+    /// # Errors
+    /// The text is not a connection string.
+    pub fn new(database: &str, connections: usize) -> Result<Self, StoreError> {
+        let connector = session::read_config(database)?;
+        let manager = Manager::from_connect(
+            connector.config().clone(),
+            connector.clone(),
+            ManagerConfig {
+                recycling_method: RecyclingMethod::Verified,
+            },
+        );
+        let pool = Pool::builder(manager)
+            .max_size(connections)
+            .post_create(Hook::async_fn(|client, _| {
+                Box::pin(async move {
+                    client
+                        .batch_execute(session::READER)
+                        .await
+                        .map_err(HookError::Backend)
+                })
+            }))
+            .runtime(Runtime::Tokio1)
+            .create_timeout(Some(session::CONNECT_TIMEOUT))
+            .wait_timeout(Some(session::CONNECT_TIMEOUT))
+            .build()
+            .map_err(|error| StoreError::Inconsistent(format!("the reader's pool: {error}")))?;
+        Ok(Self { pool, connector })
+    }
+
+    /// Refuses what is reached through a transaction pooler (A8).
+    pub(super) async fn refuse_pooler(&self) -> Result<(), StoreError> {
+        session::refuse_pooler(&self.connector, &*self.client().await?).await
+    }
+
+    pub(super) async fn client(&self) -> Result<Object, StoreError> {
+        use deadpool_postgres::PoolError;
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+                session::refusal(&error)
+            }
+            other => StoreError::Outage(other.to_string()),
+        })
+    }
+
+    /// How the warehouse stands. Closed cycles count for the schedule up to the date `closed_until`; `None`: all.
+    ///
+    /// # Errors
+    /// Outages, a server that refuses, a schema newer than this program.
+    pub async fn status(&self, closed_until: Option<Date>) -> Result<Status, StoreError> {
+        let client = self.client().await?;
+        let schema_version = migration::current(&client).await?;
+        let mut status = Status {
+            schema_version,
+            runner: None,
+            schedule: ScheduleFacts::default(),
+            cycles: Vec::new(),
+            tables: Vec::new(),
+            tasks: Vec::new(),
+            breaches: Vec::new(),
+            paces: Vec::new(),
+        };
+        if schema_version == 0 {
+            return Ok(status);
+        }
+        migration::refuse_newer(schema_version)?;
+        let beat = client
+            .query_opt(
+                "SELECT runner, started_at, doing, beat_at FROM runner.heartbeat",
+                &[],
+            )
+            .await?;
+        if let Some(row) = beat {
+            status.runner = Some(RunnerStatus {
+                runner: row.try_get(0)?,
+                started_at: row.try_get(1)?,
+                doing: row.try_get(2)?,
+                beat_at: row.try_get(3)?,
+                holds_lock: session::holder(&client).await?.is_some(),
+            });
+        }
+        status.schedule = cycles::schedule_facts(&**client, closed_until).await?;
+        status.cycles = cycles::newest(&**client, Self::STATUS_CYCLES).await?;
+        if let Some(newest) = status.cycles.first() {
+            status.tasks = tasks::count(&**client, newest.id)
+                .await?
+                .into_iter()
+                .collect();
+            status.paces = tasks::paces(&**client, newest.id).await?;
+        }
+        status.breaches = doubts::newest_open(&**client, Self::STATUS_BREACHES).await?;
+        status.tables = count_rows(&client).await?;
+        Ok(status)
+    }
+
+    /// Rows of the seven tables.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn table_counts(&self) -> Result<Vec<(&'static str, u64)>, StoreError> {
+        count_rows(&self.client().await?).await
+    }
+
+    /// Where every value of a fund comes from; `None` for a code that nobody ever named.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn explain(&self, fund_code: &FundCode) -> Result<Option<Explanation>, StoreError> {
+        let client = self.client().await?;
+        explain::read(&**client, fund_code).await
+    }
+
+    /// When each source last confirmed each page of a fund.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn fund_freshness(&self, fund_code: &FundCode) -> Result<Vec<Freshness>, StoreError> {
+        let client = self.client().await?;
+        let rows = client
+            .query(
+                "SELECT source, page, last_answer_at, outcome, failure FROM runner.fund_freshness
+                 WHERE fund_code = $1 ORDER BY source, page",
+                &[&fund_code.as_str()],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Freshness {
+                    source: read_source(row.try_get(0)?)?,
+                    page: row.try_get(1)?,
+                    last_answer_at: row.try_get(2)?,
+                    outcome: row.try_get(3)?,
+                    failure: row.try_get(4)?,
+                })
+            })
+            .collect()
+    }
+}
+
+async fn count_rows(client: &Object) -> Result<Vec<(&'static str, u64)>, StoreError> {
+    let mut counts = Vec::with_capacity(TABLES.len());
+    for table in TABLES {
+        let row = client
+            .query_one(&format!("SELECT count(*) FROM public.{table}"), &[])
+            .await?;
+        counts.push((table, row.try_get::<_, i64>(0)?.unsigned_abs()));
+    }
+    Ok(counts)
+}

@@ -1,0 +1,93 @@
+//! Deriving the small tables anew from the observations: all of it (`master_runner remerge`), or what went stale.
+
+use std::collections::BTreeSet;
+
+use schema::merge_funds::is_stale;
+use schema::precedence::Voice;
+
+use super::connection::{Queries as _, Transaction};
+use super::cycles::Cycle;
+use super::derive::{self, Touched};
+use super::error::StoreError;
+use super::funds::read_code;
+use super::observations;
+use super::transaction::closed_monthly;
+
+/// Funds derived together: bounds the memory.
+const FUNDS_AT_ONCE: usize = 500;
+
+/// Derives every row of the small tables. Returns how many rows changed.
+pub(super) async fn all(tx: &Transaction<'_>) -> Result<u64, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT fund_id, fund_code FROM runner.fund WHERE in_universe ORDER BY fund_id",
+            &[],
+        )
+        .await?;
+    let mut funds: Vec<(i64, String)> = Vec::with_capacity(rows.len());
+    for row in rows {
+        funds.push((row.try_get(0)?, row.try_get(1)?));
+    }
+    derive_funds(tx, None, &funds, |_, _| true).await
+}
+
+/// Derives the rows of funds with a field that its source stopped saying long ago (D4): after a monthly cycle closed.
+pub(super) async fn derive_stale(tx: &Transaction<'_>, cycle: &Cycle) -> Result<u64, StoreError> {
+    let closed = closed_monthly(tx).await?;
+    let rows = tx
+        .query(
+            "SELECT DISTINCT f.fund_id, f.fund_code FROM runner.observation o JOIN runner.fund f USING (fund_id)
+             WHERE o.unsaid <> '{}' AND f.in_universe ORDER BY 1",
+            &[],
+        )
+        .await?;
+    let mut funds: Vec<(i64, String)> = Vec::with_capacity(rows.len());
+    for row in rows {
+        funds.push((row.try_get(0)?, row.try_get(1)?));
+    }
+    derive_funds(tx, Some(cycle.id), &funds, |_, held| {
+        held.unsaid.keys().any(|name| is_stale(held, name, &closed))
+    })
+    .await
+}
+
+async fn derive_funds(
+    tx: &Transaction<'_>,
+    cycle_id: Option<i64>,
+    funds: &[(i64, String)],
+    touches: impl Fn(&Voice, &schema::fold::Held) -> bool,
+) -> Result<u64, StoreError> {
+    let closed = closed_monthly(tx).await?;
+    let mut changed_rows = 0;
+    for some in funds.chunks(FUNDS_AT_ONCE) {
+        let ids: Vec<i64> = some.iter().map(|(id, _)| *id).collect();
+        let held = observations::read(tx, &ids, None).await?;
+        let mut codes = Vec::with_capacity(some.len());
+        for (id, code) in some {
+            codes.push((id, read_code(code)?));
+        }
+        let mut touched = Vec::new();
+        for (id, fund_code) in &codes {
+            let Some(held) = held.get(id) else { continue };
+            let changed: BTreeSet<Voice> = held
+                .iter()
+                .filter(|(voice, held)| touches(voice, held))
+                .map(|(voice, _)| *voice)
+                .collect();
+            if !changed.is_empty() {
+                touched.push(Touched {
+                    fund_code,
+                    held,
+                    changed,
+                });
+            }
+        }
+        let derived = derive::derive(tx, cycle_id, &touched, &closed).await?;
+        changed_rows += derived
+            .tables
+            .values()
+            .map(|counts| counts.rows_inserted + counts.rows_updated)
+            .sum::<u64>();
+    }
+    Ok(changed_rows)
+}

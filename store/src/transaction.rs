@@ -1,0 +1,645 @@
+//! One batch, one transaction (D1): observations, rows, rejects, history and acknowledgements.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schema::doubt::{self, DoubtLimits};
+use schema::fold::{Folded, Held, adopted_portfolio, fold};
+use schema::merge_funds::Statements;
+use schema::observation::DailyPoint;
+use schema::portfolio::HeldPortfolio;
+use schema::precedence::{Voice, table_of};
+use schema::task::Severity;
+use schema::{
+    Dataset, FundCode, Observation, Outcome, Said, SourceName, TaskAnswer, TaskId, failpoint,
+};
+
+use super::connection::{Queries, Transaction};
+use super::cycles::{Cycle, Scope};
+use super::daily;
+use super::derive::{self, Derived, Touched};
+use super::doubts::{self, Doubtful, Waivers};
+use super::error::StoreError;
+use super::funds::{self, Funds};
+use super::lists;
+use super::news;
+use super::observations;
+use super::report::{Acknowledged, BatchReport};
+use super::set_aside;
+use super::tasks;
+use super::unreported;
+use super::whole_histories;
+
+/// How closely answers are looked at before they are taken (D11).
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Examination {
+    /// Doubtful parts wait until the round is judged; lists are compared with these limits.
+    Full(DoubtLimits),
+    /// They were judged and believed.
+    Believed,
+}
+
+/// Writes answers and their acknowledgements; the caller commits.
+pub(super) async fn write_answers(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    answers: &[TaskAnswer],
+    examination: Examination,
+) -> Result<BatchReport, StoreError> {
+    let mut report = BatchReport::default();
+    let mut outcomes = Vec::with_capacity(answers.len());
+    let mut taken: Vec<(usize, &TaskAnswer)> = Vec::new();
+    for (at, answer) in answers.iter().enumerate() {
+        if let Some(breach) = list_breach(tx, cycle, answer, examination).await? {
+            count_refused(&mut report, answer);
+            outcomes.push((answer, Outcome::Failed(breach.clone())));
+            report.breaches.push((answer.id.source, breach));
+            continue;
+        }
+        outcomes.push((answer, answer.outcome.clone()));
+        if answer.outcome == Outcome::Done {
+            taken.push((at, answer));
+        }
+    }
+    failpoint::BATCH_LISTS_CHECKED.pass().await?;
+    // What was judged and believed is a part of an answer: it covers nothing by itself.
+    let is_whole = matches!(examination, Examination::Full(_));
+    let histories = whole_histories::read(tx, cycle, if is_whole { answers } else { &[] }).await?;
+    let mut examiner = Examiner::new(examination);
+    examiner.examine_emptied(tx, cycle, answers).await?;
+    write_observations(tx, cycle, &taken, &mut examiner, &mut report).await?;
+    let held = doubts::hold(tx, cycle, answers, examiner.doubtful, &mut report).await?;
+    if is_whole {
+        let taken: Vec<&TaskAnswer> = taken.iter().map(|(_, answer)| *answer).collect();
+        unreported::record(tx, cycle, &taken).await?;
+    }
+
+    let rejects: Vec<_> = answers
+        .iter()
+        .flat_map(|answer| {
+            answer
+                .rejects
+                .iter()
+                .map(move |reject| (&answer.id, reject))
+        })
+        .collect();
+    tasks::write_rejects(tx, cycle, &rejects).await?;
+    failpoint::BATCH_REJECTS_WRITTEN.pass().await?;
+    for (id, reject) in rejects {
+        if reject.severity == Severity::Rejected
+            && let Some(table) = table_of(id.source, reject.dataset)
+        {
+            report
+                .tables
+                .entry(table.to_owned())
+                .or_default()
+                .unreadable += 1;
+        }
+    }
+    tasks::acknowledge(tx, cycle, &outcomes, &held).await?;
+    whole_histories::record(tx, cycle, &histories).await?;
+    failpoint::BATCH_ACKNOWLEDGED.pass().await?;
+    tasks::add_counts(tx, cycle.id, &report.tables).await?;
+    failpoint::BATCH_COUNTED.pass().await?;
+    report.tasks = outcomes
+        .into_iter()
+        .map(|(answer, outcome)| Acknowledged::new(answer.id.clone(), outcome))
+        .collect();
+    Ok(report)
+}
+
+/// What is wrong with a whole list, as a sentence.
+async fn list_breach(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    answer: &TaskAnswer,
+    examination: Examination,
+) -> Result<Option<String>, StoreError> {
+    let Examination::Full(limits) = examination else {
+        return Ok(None);
+    };
+    if let Some(breach) = lists::check(tx, cycle, answer).await? {
+        return Ok(Some(breach));
+    }
+    doubts::check_list(tx, cycle, answer, &limits).await
+}
+
+/// Finds what of a batch is doubtful.
+struct Examiner {
+    examination: Examination,
+    waivers: Waivers,
+    doubtful: Vec<Doubtful>,
+}
+
+impl Examiner {
+    fn new(examination: Examination) -> Self {
+        Self {
+            examination,
+            waivers: Waivers::default(),
+            doubtful: Vec::new(),
+        }
+    }
+
+    const fn is_off(&self) -> bool {
+        matches!(self.examination, Examination::Believed)
+    }
+
+    async fn examine_emptied(
+        &mut self,
+        tx: &Transaction<'_>,
+        cycle: &Cycle,
+        answers: &[TaskAnswer],
+    ) -> Result<(), StoreError> {
+        if !self.is_off() {
+            self.doubtful = doubts::emptied(tx, cycle, answers, &mut self.waivers).await?;
+        }
+        Ok(())
+    }
+
+    /// The places of the statements that wait, because they are doubtful beside what the same source `held` before.
+    async fn examine(
+        &mut self,
+        tx: &Transaction<'_>,
+        cycle: &Cycle,
+        observations: &[Spoken<'_>],
+        folding: &Folding,
+        funds: &Funds,
+    ) -> Result<BTreeSet<usize>, StoreError> {
+        let mut waiting = BTreeSet::new();
+        if self.is_off() {
+            return Ok(waiting);
+        }
+        for (place, spoken) in observations.iter().enumerate() {
+            let observation = spoken.observation;
+            let Some(fund) = funds.get(&observation.fund_code) else {
+                continue;
+            };
+            let held = folding.held(fund.id, observation);
+            if let Some((kind, evidence)) = doubt::examine(held, observation)
+                && !self.waivers.waives(tx, cycle, spoken.answer, kind).await?
+            {
+                waiting.insert(place);
+                self.doubtful.push(Doubtful {
+                    answer: spoken.at,
+                    kind,
+                    evidence,
+                    observation: Some(observation.clone()),
+                });
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Keeps the days of a fund that wait, as the part of the answer that reported them.
+    async fn keep_days(
+        &mut self,
+        tx: &Transaction<'_>,
+        cycle: &Cycle,
+        observations: &[Spoken<'_>],
+        statements: &mut daily::Statements,
+        doubts: Vec<daily::DoubtfulDays>,
+    ) -> Result<(), StoreError> {
+        for days in doubts {
+            let reports = |spoken: &&Spoken<'_>| {
+                let observation = spoken.observation;
+                observation.source == days.source
+                    && observation.fund_code.as_str() == days.fund_code
+                    && matches!(&observation.said, Said::Daily(points)
+                        if points.iter().any(|point| days.doubt.waiting.contains_key(&point.nav_date)))
+            };
+            let Some(spoken) = observations.iter().find(reports) else {
+                continue;
+            };
+            let kind = days.doubt.kind;
+            if self.waivers.waives(tx, cycle, spoken.answer, kind).await? {
+                continue;
+            }
+            daily::take_out(statements, &days);
+            let points = days.doubt.waiting.iter().map(|(nav_date, values)| {
+                let [nav, bid, offer, aum] = *values;
+                DailyPoint {
+                    nav_date: *nav_date,
+                    nav,
+                    aum,
+                    bid,
+                    offer,
+                }
+            });
+            let points = points.collect();
+            self.doubtful.push(Doubtful {
+                answer: spoken.at,
+                kind,
+                evidence: days.doubt.evidence,
+                observation: Some(Observation {
+                    said: Said::Daily(points),
+                    fund_code: spoken.observation.fund_code.clone(),
+                    source: spoken.observation.source,
+                    as_of_date: spoken.observation.as_of_date,
+                    url: spoken.observation.url.clone(),
+                }),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A statement, with the answer it belongs to and the place of that answer in the batch.
+#[derive(Clone, Copy)]
+struct Spoken<'batch> {
+    at: usize,
+    answer: &'batch TaskAnswer,
+    observation: &'batch Observation,
+}
+
+/// The records of an answer of which nothing is taken.
+pub(super) fn count_refused(report: &mut BatchReport, answer: &TaskAnswer) {
+    for observation in &answer.observations {
+        if let Some(table) = table_of(observation.source, observation.said.dataset()) {
+            let counts = report.tables.entry(table.to_owned()).or_default();
+            counts.records.observed += records_of(&observation.said);
+            counts.records.rejected += records_of(&observation.said);
+        }
+    }
+}
+
+/// How many records a statement brings: days that say something, lines, codes, else one.
+fn records_of(said: &Said) -> u64 {
+    match said {
+        Said::Daily(points) => points
+            .iter()
+            .filter(|point| [point.nav, point.bid, point.offer, point.aum] != [None; 4])
+            .count() as u64,
+        said => said.rows() as u64,
+    }
+}
+
+/// Most statements that are folded and derived at once: a list speaks of every fund of the market (A5).
+const STATEMENTS_AT_ONCE: usize = 500;
+
+async fn write_observations(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    answers: &[(usize, &TaskAnswer)],
+    examiner: &mut Examiner,
+    report: &mut BatchReport,
+) -> Result<(), StoreError> {
+    let (told, spoken): (Vec<Spoken<'_>>, Vec<Spoken<'_>>) = answers
+        .iter()
+        .flat_map(|(at, answer)| {
+            answer.observations.iter().map(|observation| Spoken {
+                at: *at,
+                answer,
+                observation,
+            })
+        })
+        .partition(|spoken| matches!(spoken.observation.said, Said::News(_)));
+    let told: Vec<&Observation> = told.iter().map(|spoken| spoken.observation).collect();
+    news::record(tx, cycle, &told).await?;
+    let mut funds = Funds::new();
+    for part in spoken.chunks(STATEMENTS_AT_ONCE) {
+        funds.extend(write_part(tx, cycle, part, examiner, report).await?);
+    }
+    for (_, answer) in answers {
+        if cycle.scope == Scope::Full
+            && answer.id.source == SourceName::Finnomena
+            && answer.id.key == TaskId::WHOLE_MARKET
+            && answer
+                .observations
+                .iter()
+                .any(|observation| matches!(observation.said, Said::Listing { .. }))
+        {
+            let own: Vec<&Observation> = answer.observations.iter().collect();
+            funds::record_standing(tx, cycle, &own, &funds).await?;
+            funds::apply_status(tx, cycle).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes some of the statements of a batch; what comes of them does not depend on how they are divided (D4). Returns the
+/// funds they are about.
+async fn write_part(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    spoken: &[Spoken<'_>],
+    examiner: &mut Examiner,
+    report: &mut BatchReport,
+) -> Result<Funds, StoreError> {
+    let observations: Vec<&Observation> = spoken.iter().map(|spoken| spoken.observation).collect();
+    let codes: BTreeSet<&FundCode> = observations
+        .iter()
+        .map(|observation| &observation.fund_code)
+        .collect();
+    let mut funds = funds::ensure(tx, &codes).await?;
+    let listings: Vec<&Observation> = observations
+        .iter()
+        .copied()
+        .filter(|observation| matches!(observation.said, Said::Listing { .. }))
+        .collect();
+    let entering = if listings.is_empty() {
+        BTreeSet::new()
+    } else {
+        funds::record_listings(tx, cycle, &listings, &mut funds).await?
+    };
+
+    failpoint::BATCH_FUNDS_ENSURED.pass().await?;
+    let mut folding = Folding::read(tx, &observations, &funds, &entering).await?;
+    let waiting = examiner
+        .examine(tx, cycle, spoken, &folding, &funds)
+        .await?;
+    folding.fold_all(cycle, &observations, &waiting, &funds);
+    observations::write(tx, Some(cycle.id), &folding.changed_statements()).await?;
+    failpoint::BATCH_OBSERVED.pass().await?;
+    let derived = folding.derive(tx, cycle, &funds, &entering).await?;
+    for (table, counts) in &derived.tables {
+        report
+            .tables
+            .entry((*table).to_owned())
+            .or_default()
+            .add(counts);
+    }
+    failpoint::BATCH_DERIVED.pass().await?;
+    folding.count(&observations, &funds, &derived, report);
+    write_days(tx, cycle, spoken, &funds, &entering, examiner, report).await?;
+    failpoint::BATCH_DAYS_WRITTEN.pass().await?;
+    Ok(funds)
+}
+
+/// Ids of the closed full monthly cycles: by them fields go stale.
+pub(super) async fn closed_monthly(client: &impl Queries) -> Result<Vec<i64>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT cycle_id FROM runner.cycle WHERE kind = 'monthly' AND scope = 'full' AND state = 'closed'",
+            &[],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| row.try_get(0).map_err(StoreError::from))
+        .collect()
+}
+
+/// How a statement of the batch folded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It waits until the round is judged, and is counted then.
+    Waiting,
+    Superseded,
+    Unchanged,
+    Changed,
+}
+
+struct Folding {
+    held: BTreeMap<i64, Statements>,
+    changed: BTreeSet<(i64, Voice)>,
+    /// One for each observation of the batch, in order.
+    fates: Vec<Fate>,
+}
+
+impl Folding {
+    async fn read(
+        tx: &Transaction<'_>,
+        observations: &[&Observation],
+        funds: &Funds,
+        entering: &BTreeSet<i64>,
+    ) -> Result<Self, StoreError> {
+        let kept: Vec<&&Observation> = observations
+            .iter()
+            .filter(|observation| observation.said.dataset() != Dataset::Daily)
+            .collect();
+        let datasets: BTreeSet<Dataset> = kept
+            .iter()
+            .flat_map(|observation| derive::read_with(observation.said.dataset()))
+            .collect();
+        let datasets: Vec<Dataset> = datasets.into_iter().collect();
+        let ids: BTreeSet<i64> = kept
+            .iter()
+            .filter_map(|observation| funds.get(&observation.fund_code))
+            .map(|fund| fund.id)
+            .filter(|id| !entering.contains(id))
+            .collect();
+        let ids: Vec<i64> = ids.into_iter().collect();
+        let mut held = if ids.is_empty() {
+            BTreeMap::new()
+        } else {
+            observations::read(tx, &ids, Some(&datasets)).await?
+        };
+        if !entering.is_empty() {
+            let entering: Vec<i64> = entering.iter().copied().collect();
+            held.extend(observations::read(tx, &entering, None).await?);
+        }
+        Ok(Self {
+            held,
+            changed: BTreeSet::new(),
+            fates: Vec::with_capacity(observations.len()),
+        })
+    }
+
+    /// What the source of a statement holds before it.
+    fn held(&self, fund_id: i64, observation: &Observation) -> Option<&Held> {
+        let voice = (observation.source, observation.said.dataset());
+        self.held.get(&fund_id)?.get(&voice)
+    }
+
+    fn fold_all(
+        &mut self,
+        cycle: &Cycle,
+        observations: &[&Observation],
+        waiting: &BTreeSet<usize>,
+        funds: &Funds,
+    ) {
+        for (place, observation) in observations.iter().enumerate() {
+            let fate = match funds.get(&observation.fund_code) {
+                _ if waiting.contains(&place) => Fate::Waiting,
+                Some(fund) => self.fold_one(cycle, observation, fund.id),
+                None => Fate::Superseded,
+            };
+            self.fates.push(fate);
+        }
+    }
+
+    fn fold_one(&mut self, cycle: &Cycle, observation: &Observation, fund_id: i64) -> Fate {
+        let dataset = observation.said.dataset();
+        if dataset == Dataset::Daily {
+            return Fate::Unchanged;
+        }
+        let voice = (observation.source, dataset);
+        let statements = self.held.entry(fund_id).or_default();
+        let folded = {
+            let adopted = statements
+                .get(&(SourceName::Adopted, dataset))
+                .and_then(|held| adopted_portfolio(held, observation.source));
+            let standing = adopted.map(|adopted| HeldPortfolio {
+                as_of_date: adopted.as_of_date,
+                rows: &adopted.rows,
+            });
+            fold(
+                statements.get(&voice),
+                standing.as_ref(),
+                observation,
+                cycle.id,
+            )
+        };
+        match folded {
+            Folded::Superseded => Fate::Superseded,
+            Folded::Unchanged => Fate::Unchanged,
+            Folded::Changed(held) => {
+                statements.insert(voice, held);
+                self.changed.insert((fund_id, voice));
+                Fate::Changed
+            }
+        }
+    }
+
+    fn changed_statements(&self) -> Vec<(i64, Voice, &Held)> {
+        self.changed
+            .iter()
+            .filter_map(|(fund_id, voice)| {
+                Some((*fund_id, *voice, self.held.get(fund_id)?.get(voice)?))
+            })
+            .collect()
+    }
+
+    async fn derive(
+        &self,
+        tx: &Transaction<'_>,
+        cycle: &Cycle,
+        funds: &Funds,
+        entering: &BTreeSet<i64>,
+    ) -> Result<Derived, StoreError> {
+        let mut touched = Vec::new();
+        for (fund_code, fund) in funds {
+            let Some(held) = self.held.get(&fund.id).filter(|_| fund.in_universe) else {
+                continue;
+            };
+            let changed: BTreeSet<Voice> = if entering.contains(&fund.id) {
+                held.keys().copied().collect()
+            } else {
+                let from = (fund.id, (SourceName::Finnomena, Dataset::Listing));
+                self.changed
+                    .range(from..)
+                    .take_while(|(id, _)| *id == fund.id)
+                    .map(|(_, voice)| *voice)
+                    .collect()
+            };
+            if !changed.is_empty() {
+                touched.push(Touched {
+                    fund_code,
+                    held,
+                    changed,
+                });
+            }
+        }
+        // Only what is left unsaid goes stale.
+        let may_be_stale = touched
+            .iter()
+            .flat_map(|fund| fund.held.values())
+            .any(|held| !held.unsaid.is_empty());
+        let closed = if may_be_stale {
+            closed_monthly(tx).await?
+        } else {
+            Vec::new()
+        };
+        derive::derive(tx, Some(cycle.id), &touched, &closed).await
+    }
+
+    /// Accounts for every record of the batch but the days (O4).
+    fn count(
+        &self,
+        observations: &[&Observation],
+        funds: &Funds,
+        derived: &Derived,
+        report: &mut BatchReport,
+    ) {
+        for (observation, fate) in observations.iter().zip(&self.fates) {
+            let dataset = observation.said.dataset();
+            let Some(table) = table_of(observation.source, dataset) else {
+                continue;
+            };
+            if dataset == Dataset::Daily || *fate == Fate::Waiting {
+                continue;
+            }
+            let records = records_of(&observation.said);
+            let counts = &mut report.tables.entry(table.to_owned()).or_default().records;
+            counts.observed += records;
+            let fund = funds.get(&observation.fund_code);
+            let voice = (observation.source, dataset);
+            let held = fund.and_then(|fund| self.held.get(&fund.id)?.get(&voice));
+            match (fate, held) {
+                (Fate::Changed, Some(held)) if fund.is_some_and(|fund| fund.in_universe) => {
+                    derived.count(counts, &observation.fund_code, voice, held, records);
+                }
+                (Fate::Unchanged, _) => counts.unchanged += records,
+                _ => counts.superseded += records,
+            }
+        }
+    }
+}
+
+async fn write_days(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    spoken: &[Spoken<'_>],
+    funds: &Funds,
+    entering: &BTreeSet<i64>,
+    examiner: &mut Examiner,
+    report: &mut BatchReport,
+) -> Result<(), StoreError> {
+    let mut days = daily::Statements::new();
+    let mut waiting = daily::Statements::new();
+    for observation in spoken.iter().map(|spoken| spoken.observation) {
+        let Said::Daily(points) = &observation.said else {
+            continue;
+        };
+        let in_universe = funds
+            .get(&observation.fund_code)
+            .is_some_and(|fund| fund.in_universe);
+        let chosen = if in_universe { &mut days } else { &mut waiting };
+        let mut points = points
+            .iter()
+            .map(|point| {
+                let values = [point.nav, point.bid, point.offer, point.aum];
+                (point.nav_date, values)
+            })
+            .filter(|(_, values)| *values != [None; 4])
+            .peekable();
+        if points.peek().is_none() {
+            continue;
+        }
+        let of_fund = chosen.entry(observation.fund_code.to_string()).or_default();
+        for (nav_date, values) in points {
+            let said = of_fund.entry(nav_date).or_default();
+            daily::add(said, observation.source, values);
+        }
+    }
+    let kept: u64 = waiting
+        .values()
+        .flat_map(|days| days.values())
+        .map(|said| said.len() as u64)
+        .sum();
+    set_aside::keep_waiting(tx, &waiting).await?;
+    let entering: Vec<&str> = funds
+        .iter()
+        .filter(|(_, fund)| entering.contains(&fund.id))
+        .map(|(code, _)| code.as_str())
+        .collect();
+    if !entering.is_empty() {
+        set_aside::take_waiting(tx, &entering, &mut days).await?;
+    }
+    let mut compared = daily::compare_with_stored(tx, days).await?;
+    if !examiner.is_off() {
+        let doubts = compared.doubts(tx, cycle).await?;
+        examiner
+            .keep_days(tx, cycle, spoken, &mut compared.statements, doubts)
+            .await?;
+    }
+    let mut counts = daily::write(tx, cycle.id, compared).await?;
+    counts.records.observed += kept;
+    counts.records.superseded += kept;
+    if counts.records.observed > 0 {
+        report
+            .tables
+            .entry("funds_daily".to_owned())
+            .or_default()
+            .add(&counts);
+    }
+    Ok(())
+}

@@ -1,0 +1,355 @@
+//! The one writer: one connection that holds the advisory lock and runs every transaction (A8).
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use jiff::civil::Date;
+
+use schema::doubt::DoubtLimits;
+use schema::{FundCode, PlannedTask, failpoint};
+
+use super::commit;
+use super::connection::{Connection, Queries as _};
+use super::cycles::{self, Cycle, CycleRequest, ScheduleFacts};
+use super::doubts::{self, BreachReport};
+use super::error::StoreError;
+use super::funds::{self, ActiveFunds};
+use super::planning::{self, PartPlan, PlanningState};
+use super::report::{Batch, BatchId, BatchReport, CycleTotals};
+use super::requests::{self, AnsweredRequest, ChangeRequest, RequestAnswer};
+use super::retention::Retention;
+use super::tasks::Portion;
+use super::{migration, requirements, session, table_shape, tasks};
+
+/// The one connection that writes. Whoever holds it knows that every earlier COMMIT is decided.
+#[derive(Debug)]
+pub struct Writer {
+    client: Connection,
+    /// The batch that is known to be the last that was committed; `None` where that is in doubt.
+    last_batch: Option<BatchId>,
+    /// Constraints that were named in the log already.
+    named: commit::Named,
+    retention: Retention,
+    doubt_limits: DoubtLimits,
+}
+
+impl Writer {
+    /// Connects (URL or `key=value` string, unix sockets included), sets the session up, takes the advisory lock
+    /// within `lock_patience` (O2), refuses a newer schema (O7), adopts an old `funds_db`, migrates.
+    ///
+    /// # Errors
+    /// Outages, and what waiting cannot mend: see [`StoreError::is_outage`].
+    pub async fn open(database: &str, lock_patience: Duration) -> Result<Self, StoreError> {
+        let config = session::read_config(database)?;
+        let (mut client, talking) = session::connect(&config).await?;
+        failpoint::OPEN_CONNECTED.pass().await?;
+        session::take_lock(&client, lock_patience).await?;
+        failpoint::OPEN_LOCKED.pass().await?;
+        requirements::check(&client).await?;
+        migration::migrate(&mut client).await?;
+        migration::refuse_older(&client).await?;
+        table_shape::check(&client).await?;
+        failpoint::OPEN_MIGRATED.pass().await?;
+        Ok(Self {
+            client: Connection::new(client, talking),
+            last_batch: None,
+            named: commit::Named::default(),
+            retention: Retention::USUAL,
+            doubt_limits: DoubtLimits::USUAL,
+        })
+    }
+
+    /// Sets how much of what only explains is kept (O6).
+    pub const fn set_retention(&mut self, retention: Retention) {
+        self.retention = retention;
+    }
+
+    /// Sets from which share of the funds a change is not believed (D11).
+    pub const fn set_doubt_limits(&mut self, limits: DoubtLimits) {
+        self.doubt_limits = limits;
+    }
+
+    /// Judges what waits in the cycle: changes that a whole market does not show at one stroke are refused, the others
+    /// applied. Returns the breaches that no log line has reported yet.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn judge(&mut self, cycle: &Cycle) -> Result<Vec<BreachReport>, StoreError> {
+        let tx = self.client.transaction().await?;
+        failpoint::JUDGE_OPENED.pass().await?;
+        doubts::judge_round(&tx, cycle, &self.doubt_limits).await?;
+        let reports = doubts::take_unreported(&tx).await?;
+        failpoint::JUDGE_WRITTEN.pass().await?;
+        tx.commit().await?;
+        failpoint::JUDGE_COMMITTED.pass().await?;
+        Ok(reports)
+    }
+
+    /// The breaches that no log line has reported yet: they count as reported afterwards.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn take_unreported_breaches(&mut self) -> Result<Vec<BreachReport>, StoreError> {
+        let tx = self.client.transaction().await?;
+        let reports = doubts::take_unreported(&tx).await?;
+        tx.commit().await?;
+        Ok(reports)
+    }
+
+    /// Begins or resumes a cycle: the open one of this date, kind and scope; on a closed one its failed tasks, if
+    /// asked for; else a new pass.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn begin_cycle(&mut self, request: &CycleRequest) -> Result<Cycle, StoreError> {
+        let tx = self.client.transaction().await?;
+        failpoint::BEGIN_OPENED.pass().await?;
+        let cycle = cycles::begin(&tx, request).await?;
+        failpoint::BEGIN_WRITTEN.pass().await?;
+        tx.commit().await?;
+        failpoint::BEGIN_COMMITTED.pass().await?;
+        Ok(cycle)
+    }
+
+    /// Plans in one transaction: reads the state, the funds in parts of [`super::FUNDS_A_PART`], calls `planner` for
+    /// each part and once before the first, inserts those of its tasks that are not yet planned in this cycle. Returns
+    /// how many were new.
+    ///
+    /// # Errors
+    /// Outages: begin anew with a planner that has been told of no part.
+    pub async fn plan(
+        &mut self,
+        cycle: &Cycle,
+        planner: &mut (dyn FnMut(&PlanningState) -> PartPlan + Send),
+    ) -> Result<usize, StoreError> {
+        let tx = self.client.transaction().await?;
+        failpoint::PLAN_OPENED.pass().await?;
+        let planned = planning::plan(&tx, cycle, planner, &self.doubt_limits).await?;
+        failpoint::PLAN_WRITTEN.pass().await?;
+        tx.commit().await?;
+        failpoint::PLAN_COMMITTED.pass().await?;
+        Ok(planned)
+    }
+
+    /// Who of the market is active.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn active_funds(
+        &mut self,
+        asked: &BTreeSet<FundCode>,
+    ) -> Result<ActiveFunds, StoreError> {
+        funds::read_active(&self.client, asked).await
+    }
+
+    /// What is left of a portion: tasks planned in the cycle and not acknowledged in it, fund by fund.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn checkpoint(
+        &mut self,
+        cycle: &Cycle,
+        portion: &Portion,
+    ) -> Result<Vec<PlannedTask>, StoreError> {
+        failpoint::CHECKPOINT_ASKED.pass().await?;
+        let left = tasks::checkpoint(&self.client, cycle, portion).await?;
+        failpoint::CHECKPOINT_READ.pass().await?;
+        Ok(left)
+    }
+
+    /// How many tasks are left of a portion, however many of them it hands out at once.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn count_left(
+        &mut self,
+        cycle: &Cycle,
+        portion: &Portion,
+    ) -> Result<usize, StoreError> {
+        tasks::count_left(&self.client, cycle, portion).await
+    }
+
+    /// Commits a batch in one transaction (D1). A batch that is found to be committed already is not repeated: its
+    /// report is returned.
+    ///
+    /// # Errors
+    /// Outages: open a new writer and repeat with the same batch.
+    pub async fn commit(
+        &mut self,
+        cycle: &Cycle,
+        batch: &Batch,
+    ) -> Result<BatchReport, StoreError> {
+        let last = self.last_batch.take();
+        let may_be = last.is_none_or(|last| last == batch.id);
+        let report = commit::commit(
+            &mut self.client,
+            cycle,
+            batch,
+            may_be,
+            &self.doubt_limits,
+            &mut self.named,
+        )
+        .await?;
+        self.last_batch = Some(batch.id.clone());
+        Ok(report)
+    }
+
+    /// Round 2: the cycle's failed and deferred tasks are unacknowledged again, with attempts 0. Returns how many
+    /// tasks are to be asked in it.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn begin_round_two(&mut self, cycle: &mut Cycle) -> Result<usize, StoreError> {
+        let tx = self.client.transaction().await?;
+        failpoint::ROUND_TWO_OPENED.pass().await?;
+        let left = cycles::begin_round_two(&tx, cycle, &self.doubt_limits).await?;
+        failpoint::ROUND_TWO_WRITTEN.pass().await?;
+        tx.commit().await?;
+        failpoint::ROUND_TWO_COMMITTED.pass().await?;
+        Ok(left)
+    }
+
+    /// Closes the cycle: what is left unacknowledged or deferred ends failed for `reason`; fund status by absence
+    /// (D8), stale fields (D4), retention (O6).
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn close_cycle(
+        &mut self,
+        cycle: &Cycle,
+        reason: &str,
+    ) -> Result<CycleTotals, StoreError> {
+        let tx = self.client.transaction().await?;
+        tx.batch_execute(session::WHOLE_TABLES).await?;
+        failpoint::CLOSE_OPENED.pass().await?;
+        let totals = cycles::close(&tx, cycle, reason, &self.retention, &self.doubt_limits).await?;
+        failpoint::CLOSE_WRITTEN.pass().await?;
+        tx.commit().await?;
+        failpoint::CLOSE_COMMITTED.pass().await?;
+        Ok(totals)
+    }
+
+    /// The totals of a cycle so far: for a run that was stopped.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn totals(&mut self, cycle: &Cycle) -> Result<CycleTotals, StoreError> {
+        failpoint::STOP_TOTALS.pass().await?;
+        cycles::totals(&self.client, cycle).await
+    }
+
+    /// What the schedule decides by.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn schedule_facts(&mut self) -> Result<ScheduleFacts, StoreError> {
+        cycles::schedule_facts(&self.client, None).await
+    }
+
+    /// As [`Writer::schedule_facts`], as if no cycle of a date after `closed_until` had been closed: such a cycle was
+    /// closed while the clock was fast.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn schedule_facts_until(
+        &mut self,
+        closed_until: Date,
+    ) -> Result<ScheduleFacts, StoreError> {
+        cycles::schedule_facts(&self.client, Some(closed_until)).await
+    }
+
+    /// Applies every request that waits, each in a transaction of its own, and marks it in the same transaction.
+    ///
+    /// # Errors
+    /// Outages: those that are answered stay so, repeat for the rest.
+    pub async fn answer_requests(&mut self) -> Result<Vec<AnsweredRequest>, StoreError> {
+        let mut answered = Vec::new();
+        while requests::any_waits(&self.client).await? {
+            let mut tx = self.client.transaction().await?;
+            let answer = requests::answer_oldest(&mut tx).await?;
+            tx.commit().await?;
+            failpoint::REQUEST_COMMITTED.pass().await?;
+            let Some(answer) = answer else { break };
+            answered.push(answer);
+        }
+        Ok(answered)
+    }
+
+    /// Applies a change for a command that holds the lock itself; it is recorded as a request that was answered.
+    ///
+    /// # Errors
+    /// Outages: nothing was changed.
+    pub async fn apply_request(
+        &mut self,
+        change: &ChangeRequest,
+        requested_by: &str,
+    ) -> Result<RequestAnswer, StoreError> {
+        let mut tx = self.client.transaction().await?;
+        let answer = requests::place_and_answer(&mut tx, change, requested_by).await?;
+        tx.commit().await?;
+        Ok(answer)
+    }
+
+    /// The answer to a request, if there is one.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn request_answer(&mut self, id: i64) -> Result<Option<RequestAnswer>, StoreError> {
+        requests::read_answer(&self.client, id).await
+    }
+
+    /// Writes the sign of life that `status` and a second runner read, and with it that the database is this runner's;
+    /// fails when the connection, and with it the lock, is gone.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn heartbeat(&mut self, doing: &str) -> Result<(), StoreError> {
+        self.client
+            .execute_expecting(
+                "runner.heartbeat",
+                1,
+                "INSERT INTO runner.heartbeat (only_row, runner, started_at, doing)
+                 VALUES (true, $1, now(), $2)
+                 ON CONFLICT (only_row) DO UPDATE SET
+                     runner = EXCLUDED.runner, doing = EXCLUDED.doing, beat_at = now(),
+                     started_at = CASE WHEN heartbeat.runner = EXCLUDED.runner
+                         THEN heartbeat.started_at ELSE EXCLUDED.started_at END",
+                &[&*THIS_RUNNER, &doing],
+            )
+            .await
+    }
+
+    /// Refuses a database that was another runner's since this one's last sign of life: what this one knows of the cycle is
+    /// stale, and what it would ask may have been acknowledged.
+    ///
+    /// # Errors
+    /// [`StoreError::AnotherRunner`]; outages.
+    pub async fn is_still_ours(&mut self) -> Result<(), StoreError> {
+        let last = self
+            .client
+            .query_opt("SELECT runner FROM runner.heartbeat", &[])
+            .await?;
+        let Some(last) = last else {
+            return Ok(());
+        };
+        let last: String = last.try_get(0)?;
+        if last == *THIS_RUNNER {
+            Ok(())
+        } else {
+            Err(StoreError::AnotherRunner {
+                who: format!("{last}, which took over while this one had lost its connection"),
+            })
+        }
+    }
+}
+
+/// This process, as no other one is called.
+static THIS_RUNNER: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "master_runner {}, process {}, started {}",
+        env!("CARGO_PKG_VERSION"),
+        std::process::id(),
+        jiff::Timestamp::now()
+    )
+});

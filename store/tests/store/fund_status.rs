@@ -1,0 +1,168 @@
+//! D7, D8: who is active, who has rows, and which list is no answer.
+
+use jiff::civil::date;
+use schema::Outcome;
+use store::{BatchReport, ChangeRequest, CycleKind, CycleRequest, Portion, Scope};
+
+use crate::world::{World, list, list_of, request};
+
+async fn status(world: &World) -> Vec<String> {
+    world
+        .text("SELECT fund_code || ' ' || fund_status FROM funds_master_info ORDER BY 1")
+        .await
+}
+
+async fn next_list(world: &mut World, day: i8, entries: &[(&str, bool, &str)]) -> BatchReport {
+    world
+        .next_cycle(date(2026, 11, day), CycleKind::Daily)
+        .await;
+    world.commit(vec![list(entries)]).await
+}
+
+#[tokio::test]
+async fn an_explicit_word_and_a_rename_count_at_once_and_the_rows_stay() {
+    let mut world = World::new().await;
+    world
+        .commit(vec![list(&[
+            ("A", true, "a"),
+            ("B", true, "b"),
+            ("C", true, "c"),
+            ("NEVER", false, "n"),
+        ])])
+        .await;
+    assert_eq!(status(&world).await, ["A active", "B active", "C active"]);
+    next_list(
+        &mut world,
+        1,
+        &[
+            ("A", false, "a"),
+            ("B-NEW", true, "b"),
+            ("C", true, "c"),
+            ("NEVER", false, "n"),
+        ],
+    )
+    .await;
+    assert_eq!(
+        status(&world).await,
+        ["A inactive", "B inactive", "B-NEW active", "C active"]
+    );
+    assert_eq!(
+        world.text("SELECT fund_code || old_value || new_value FROM history.change WHERE field = 'fund_status' ORDER BY 1").await,
+        ["Aactiveinactive", "Bactiveinactive"]
+    );
+    next_list(
+        &mut world,
+        2,
+        &[
+            ("A", true, "a"),
+            ("B-NEW", true, "b"),
+            ("C", true, "c"),
+            ("NEVER", true, "n"),
+        ],
+    )
+    .await;
+    assert_eq!(
+        status(&world).await,
+        [
+            "A active",
+            "B inactive",
+            "B-NEW active",
+            "C active",
+            "NEVER active"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn absence_makes_inactive_only_after_three_closed_cycles_of_three_dates() {
+    let mut world = World::new().await;
+    let names: Vec<String> = (0..20).map(|n| format!("F{n:02}")).collect();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    world.commit(vec![list_of(&names)]).await;
+    names.pop();
+    for (cycle_day, listed_day, expected) in [
+        (1, 1, "active"),
+        (2, 1, "active"),
+        (3, 2, "active"),
+        (4, 3, "inactive"),
+    ] {
+        // The cycle that closes here carries the date it was begun with.
+        world
+            .next_cycle(date(2026, 11, listed_day), CycleKind::Daily)
+            .await;
+        world.commit(vec![list_of(&names)]).await;
+        world.writer.close_cycle(&world.cycle, "").await.unwrap();
+        assert_eq!(
+            world
+                .text("SELECT fund_status FROM funds_master_info WHERE fund_code = 'F19'")
+                .await,
+            [expected],
+            "cycle {cycle_day}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_shrunken_list_is_no_answer() {
+    let mut world = World::new().await;
+    world
+        .commit(vec![list(&[
+            ("A", true, "a"),
+            ("B", true, "b"),
+            ("C", true, "c"),
+        ])])
+        .await;
+    let report = next_list(&mut world, 1, &[("A", false, "a"), ("B", true, "b")]).await;
+    assert_eq!(report.breaches.len(), 1);
+    assert!(
+        matches!(report.tasks[0].outcome(), Outcome::Failed(why) if why.contains("the list shrank"))
+    );
+    let master = report.tables["funds_master_info"].records;
+    assert_eq!((master.observed, master.rejected), (2, 2));
+    assert_eq!(status(&world).await, ["A active", "B active", "C active"]);
+    // A yard-stick is only what a closed cycle took whole.
+    let report = next_list(&mut world, 2, &[("A", true, "a"), ("B", true, "b")]).await;
+    assert_eq!(report.breaches.len(), 1);
+    let reset = ChangeRequest::ResetSource(schema::SourceName::Finnomena);
+    world.request(reset).await;
+    let report = next_list(&mut world, 3, &[("A", true, "a"), ("B", true, "b")]).await;
+    assert!(report.breaches.is_empty());
+}
+
+#[tokio::test]
+async fn a_partial_cycle_never_changes_status() {
+    let mut world = World::new().await;
+    world
+        .commit(vec![list(&[("A", true, "a"), ("B", true, "b")])])
+        .await;
+    world.writer.close_cycle(&world.cycle, "").await.unwrap();
+    let partial = CycleRequest {
+        scope: Scope::Partial,
+        ..request(date(2026, 11, 1), CycleKind::Daily)
+    };
+    world.cycle = world.writer.begin_cycle(&partial).await.unwrap();
+    let mut answer = list(&[("A", false, "a"), ("B", true, "b")]);
+    answer.payload = Some((schema::task::PayloadHash([1; 32]), 1));
+    answer.beginning = Some(schema::task::Beginning {
+        bytes: 1,
+        hash: schema::task::PayloadHash([1; 32]),
+        until: date(2026, 10, 1),
+    });
+    world.commit(vec![answer]).await;
+    world.writer.close_cycle(&world.cycle, "").await.unwrap();
+    assert_eq!(status(&world).await, ["A active", "B active"]);
+    // The next full cycle reads the list again: its payload was not remembered.
+    world.next_cycle(date(2026, 11, 2), CycleKind::Daily).await;
+    world.plan(&[list(&[])]).await;
+    let left = world
+        .writer
+        .checkpoint(&world.cycle, &Portion::WHOLE)
+        .await
+        .unwrap();
+    assert_eq!(left[0].known_payload, None);
+    assert_eq!(left[0].known_beginning, None);
+    world
+        .commit(vec![list(&[("A", false, "a"), ("B", true, "b")])])
+        .await;
+    assert_eq!(status(&world).await, ["A inactive", "B active"]);
+}
