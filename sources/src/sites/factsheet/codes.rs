@@ -285,7 +285,27 @@ fn codes_on(line: &str, in_bloomberg_table: bool) -> Vec<OnLine<'_>> {
         }
     }
     found.sort_by_key(|one| one.start);
-    found
+    without_overlaps(found)
+}
+
+/// Removes codes that share characters with an earlier one: in `X:KH TB` both `X:KH` and `KH TB` have the form of a
+/// ticker. The code of the Thai market is kept, else the first.
+fn without_overlaps(found: Vec<OnLine<'_>>) -> Vec<OnLine<'_>> {
+    let mut kept: Vec<OnLine<'_>> = Vec::with_capacity(found.len());
+    for one in found {
+        match kept.last_mut() {
+            Some(last) if one.start < last.end => {
+                if matches!(
+                    (&last.kind, &one.kind),
+                    (Kind::ForeignTicker, Kind::Ticker(_))
+                ) {
+                    *last = one;
+                }
+            }
+            _ => kept.push(one),
+        }
+    }
+    kept
 }
 
 /// The longest runs of characters that are `part` of a word, with their places.
@@ -584,6 +604,18 @@ mod tests {
             (vec![], vec!["ISIN".to_owned()])
         );
         assert_eq!(codes(&format!("ISIN TH1234567890\n{A}"), "A").0, [A]);
+    }
+
+    #[test]
+    fn of_codes_that_share_characters_one_counts() {
+        for (text, expected) in [
+            ("Bloomberg Cnullode : KH TB    x", vec!["KH TB"]),
+            ("Bloomberg : AA:BB TB", vec!["BB TB"]),
+            ("Bloomberg : AA BB CC TB", vec!["CC TB"]),
+            ("Bloomberg : KFGTECH TB US", vec!["KFGTECH TB"]),
+        ] {
+            assert_eq!(codes(text, "A").0, expected, "{text}");
+        }
     }
 
     #[test]
