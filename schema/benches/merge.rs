@@ -1,4 +1,4 @@
-//! What merging costs: a day of a fund, a statement over an earlier one, a row out of several sources' statements.
+//! Benchmarks of merging: one day of a fund, one statement folded over an earlier one, one row from several sources.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;

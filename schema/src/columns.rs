@@ -1,5 +1,5 @@
-//! One declarative column list per record: the struct that the parsers fill, and the
-//! generic view of it from which folding, merging, upserts and history work.
+//! One declarative list of columns per record. It defines the struct that the parsers fill, and the generic view that
+//! folding, merging, upserts and history use.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ impl std::fmt::Display for Value {
     }
 }
 
-/// What kind of [`Value`] a column holds.
+/// The type of the [`Value`]s of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `TEXT`
@@ -51,18 +51,18 @@ pub enum Kind {
     Flag,
 }
 
-/// One column: its name in table and observation, its kind, and what it means.
+/// One column: its name in table and observation, its type, and its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
     /// The name in SQL and in observations.
     pub name: &'static str,
-    /// What it holds.
+    /// The type of its values.
     pub kind: Kind,
-    /// What it means, with its unit.
+    /// The meaning, with the unit.
     pub meaning: &'static str,
 }
 
-/// The present values of a record by column name: what folding, merging and history work on.
+/// The present values of a record by column name. Folding, merging and history use this form.
 pub type Fields = BTreeMap<String, Value>;
 
 /// A typed record whose columns are declared once with the macro `record!`.
@@ -70,7 +70,7 @@ pub trait Record: Sized {
     /// The columns in order.
     const COLUMNS: &'static [Column];
 
-    /// The values that are present.
+    /// Returns the values that are present.
     fn into_fields(self) -> Fields;
 }
 
@@ -127,7 +127,7 @@ macro_rules! record {
 }
 
 record! {
-    /// What a list of funds says about one of them.
+    /// What a list of funds reports about one of them.
     ListingFields {
         full_name_th: Text = "Thai name",
         category_id: Text = "the source's own category id; a change of it makes the fund's page worth asking",
@@ -151,7 +151,7 @@ record! {
 }
 
 record! {
-    /// The columns of `funds_fee`. Fees in percent, minimums in baht.
+    /// The columns of `funds_fee`. Fees are in percent, minimums in baht.
     FeeFields {
         front_end_max: Number = "front-end fee, cap, percent",
         front_end_actual: Number = "front-end fee, charged, percent",
@@ -171,7 +171,7 @@ record! {
 }
 
 record! {
-    /// The columns of `funds_statistics`; the as-of date stands on the observation.
+    /// The columns of `funds_statistics`, without the as-of date, which is part of the observation.
     StatisticsFields {
         sharpe_ratio: Number = "Sharpe ratio",
         alpha: Number = "alpha, percent",
@@ -185,7 +185,7 @@ record! {
 }
 
 record! {
-    /// Where a fund's factsheet PDF lies.
+    /// The URL of a fund's factsheet PDF.
     FactsheetLink {
         factsheet_url: Text = "URL of the factsheet PDF",
     }

@@ -1,8 +1,9 @@
-//! Whether a change of the market is believed (D11: a whole market does not change at one stroke). Pure.
+//! Whether a change in many funds at once is believed (D11). Pure functions.
 //!
-//! Each answer is compared with what the same source reported before. A change that would be a mass change if many funds
-//! showed it (values gone, settled values rewritten, figures zeroed, names or codes replaced) is a *doubt*. Doubts are
-//! counted per source, page and cycle, in funds against the funds asked; [`judge`] decides once the round has ended.
+//! Each answer is compared with what the same source reported before. A *doubt* is a change that would be a mass change
+//! if many funds showed it: missing values, rewritten settled values, figures replaced by 0, replaced names or codes.
+//! Doubts are counted per source, page and cycle, as a share of the funds requested. [`judge`] decides at the end of
+//! the round.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,33 +21,33 @@ mod days;
 
 pub use days::{DaysDoubt, KnownSeries, SeriesHash, examine_days, series_hash};
 
-/// What many funds may not show at once.
+/// The kinds of change that are not believed when many funds show them at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DoubtKind {
-    /// The source had values on this page and now has none: absent, or an answer without a record.
+    /// The source had values on this page and now has none: the outcome is absent, or the answer has no record.
     Absent,
     /// Values older than the look-back are rewritten, or the series contradicts what the source reported before.
     Settled,
-    /// Funds of different projects are answered with one NAV series.
+    /// Funds of different projects are answered with the same NAV series.
     Equal,
-    /// Every figure is 0 where the source reported others.
+    /// Every figure is 0 where the source reported other figures before.
     Zeroed,
-    /// Names, AMC or inception date are replaced.
+    /// A name, the AMC or the inception date is replaced.
     Names,
-    /// ISIN or Bloomberg codes are replaced.
+    /// An ISIN or Bloomberg code is replaced.
     Codes,
-    /// The whole history is answered with less than is known of it.
+    /// The answer to a request for the whole history contains fewer days than are known.
     Shortened,
     /// The list calls active funds inactive, or inactive funds active.
     Status,
     /// The list shows known funds under other codes.
     Renamed,
-    /// The pages about many funds report no news where the funds' own pages do.
+    /// The pages about many funds report no news although the funds' own pages do.
     WithoutNews,
-    /// In a warehouse that has no value of this page yet: the source has none for any fund.
+    /// The warehouse has no value of this page yet, and the source reports none for any fund.
     AllAbsent,
-    /// In a warehouse that has no value of this page yet: every figure of every fund is 0.
+    /// The warehouse has no value of this page yet, and every figure of every fund is 0.
     AllZero,
 }
 
@@ -86,13 +87,13 @@ impl DoubtKind {
         }
     }
 
-    /// The kind with this word.
+    /// Returns the kind for a word of `runner.breach.kind`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
-    /// What the funds show, for a log line: "41 of 60 funds …".
+    /// What the affected funds show, as the end of a log line: "41 of 60 funds …".
     #[must_use]
     pub const fn shown(self) -> &'static str {
         match self {
@@ -120,12 +121,12 @@ impl fmt::Display for DoubtKind {
     }
 }
 
-/// From which share of the funds asked a change is not believed.
+/// Limits, as a share of the funds requested, above which a change is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DoubtLimits {
-    /// With fewer funds asked than this nothing is doubted.
+    /// Minimum number of funds requested. With fewer funds, every change is believed.
     pub min_funds: u32,
-    /// Percent of the funds asked, for [`DoubtKind::Absent`].
+    /// Percent of the funds requested, for [`DoubtKind::Absent`].
     pub absent_percent: u8,
     /// Percent, for [`DoubtKind::Settled`], [`DoubtKind::Equal`] and [`DoubtKind::Shortened`].
     pub settled_percent: u8,
@@ -138,8 +139,8 @@ pub struct DoubtLimits {
 }
 
 impl DoubtLimits {
-    /// Shares that revisions, launches, closures and renames of single funds do not reach, and that a change of a quarter
-    /// of the market exceeds.
+    /// The defaults. Revisions, launches, closures and renames of single funds stay below these shares; a change of a
+    /// quarter of the market exceeds them.
     pub const USUAL: Self = Self {
         min_funds: 20,
         absent_percent: 20,
@@ -169,23 +170,23 @@ impl Default for DoubtLimits {
     }
 }
 
-/// "All" funds: a few closed, new or rarely priced ones may differ.
+/// Percent of the funds that counts as "all": a few closed, new or rarely priced funds may differ.
 const ALL_PERCENT: u8 = 90;
-/// Of the control sample: some funds may publish between the two requests, a fifth of them do not.
+/// Percent of the control sample. Some funds publish between the two requests, but not a fifth of them.
 const CONTRADICTED_PERCENT: u8 = 20;
-/// Fewer funds than this never make a mass change, however small the market.
+/// Minimum number of affected funds for a mass change, however small the market is.
 const MIN_AFFECTED: u64 = 5;
-/// A control sample is small: so many contradictions are enough.
+/// Minimum number of contradictions, and of control funds, for a doubt about the news. The control sample is small.
 const MIN_CONTRADICTIONS: u64 = 3;
-/// The limit grows with the largest share of the last 30 days, times this…
+/// The limit is at least the largest share of the last 30 days times this factor.
 const USUAL_TIMES: u64 = 2;
-/// …but half of the market never changes at one stroke.
+/// The largest value that the factor may give, in thousandths: half of the market never changes at once.
 const MOST_PERMILLE: u64 = 500;
 
-/// How many of the funds asked show a change.
+/// How many of the funds requested show a change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Share {
-    /// Funds that were asked for and answered.
+    /// Funds that were requested and answered.
     pub asked: u64,
     /// Those of them whose answer shows the change.
     pub affected: u64,
@@ -202,17 +203,17 @@ impl Share {
     }
 }
 
-/// What a share comes to.
+/// The result of comparing a share with its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether the change is believed.
     pub believed: bool,
-    /// The limit it was compared with, in thousandths of the funds asked.
+    /// The limit that was applied, in thousandths of the funds requested.
     pub limit_permille: u64,
 }
 
-/// Compares a share with its limit: the configured percentage, or twice the largest share of the last 30 days where that
-/// is more. `usual_permille` is `None` where no cycle of the last 30 days was measured.
+/// Compares a share with its limit: the configured percentage, or twice the largest share of the last 30 days if that
+/// is more. `usual_permille` is that largest share; `None` means that no cycle of the last 30 days was measured.
 #[must_use]
 pub fn judge(
     kind: DoubtKind,
@@ -234,11 +235,11 @@ pub fn judge(
     }
 }
 
-/// The new values by which a change is recognised in another cycle, or at another source: field (or date) to value.
+/// The new values that identify a change in another cycle or at another source, by field or date.
 pub type Evidence = BTreeMap<String, String>;
 
-/// Whether two cycles report the same change of one fund: they agree in everything both speak of, and that is something
-/// (a change that has no new value, such as an absence, is the same wherever it shows).
+/// Whether two cycles report the same change of one fund: at least one field in common, and equal values in all common
+/// fields. A change without a new value, such as an absence, has no evidence; two empty sets are the same change.
 #[must_use]
 pub fn is_same_change(one: &Evidence, other: &Evidence) -> bool {
     if one.is_empty() && other.is_empty() {
@@ -255,11 +256,11 @@ pub fn is_same_change(one: &Evidence, other: &Evidence) -> bool {
     in_common > 0
 }
 
-/// The fields of a master record that tell which fund it is about.
+/// The fields of a master record that identify the fund.
 const IDENTITY: [&str; 4] = ["full_name_th", "full_name_en", "amc", "inception_date"];
 
-/// What is doubtful about a statement, in the light of what the same source `held` before. The daily series is examined by
-/// [`examine_days`], lists as a whole.
+/// Returns the doubt about a statement, compared with `held`, which the same source reported before. [`examine_days`]
+/// examines the daily series. Lists are examined as a whole, not here.
 #[must_use]
 pub fn examine(held: Option<&Held>, new: &Observation) -> Option<(DoubtKind, Evidence)> {
     match &new.said {
@@ -314,7 +315,7 @@ fn is_zero(value: &Value) -> Option<bool> {
     }
 }
 
-/// Figures without a statement before them are doubtful only where several of them are 0, and never minimum purchases:
+/// The minimum number of figures, all 0, that makes a first statement doubtful. Minimum purchases are never doubtful:
 /// real funds have no minimum.
 const FIGURES_OF_A_FIRST_STATEMENT: usize = 3;
 
@@ -372,7 +373,7 @@ fn zeroed_portfolio(held: Option<&Held>, rows: &[PortfolioRow]) -> Option<(Doubt
     }
 }
 
-/// A code that another of its type takes the place of.
+/// Returns the code types for which none of the known codes is reported any more and another code is.
 fn replaced_codes<'said>(
     held: &Held,
     said: impl Iterator<Item = (CodeType, &'said str)>,
@@ -398,13 +399,14 @@ fn replaced_codes<'said>(
     (!evidence.is_empty()).then_some((DoubtKind::Codes, evidence))
 }
 
-/// Most control funds a night.
+/// Largest size of the control sample in one cycle.
 const MOST_CONTROLS: usize = 50;
-/// Fewest, in a market that has as many.
+/// Smallest size of the control sample, and the smallest market that has one.
 const LEAST_CONTROLS: usize = 20;
 
-/// How many funds of a market of this size are asked for themselves whatever the pages about many funds report: 2 %, at
-/// least 20, at most 50; none in a market with fewer funds, where nothing is doubted.
+/// The size of the control sample: the funds whose own page is requested whatever the pages about many funds report. It
+/// is 2 % of the active funds, at least 20 and at most 50; 0 in a market with fewer than 20 funds, where nothing is
+/// doubted.
 #[must_use]
 pub fn control_funds(active: usize) -> usize {
     if active < LEAST_CONTROLS {
@@ -416,13 +418,13 @@ pub fn control_funds(active: usize) -> usize {
 /// A fund of the control sample whose own page was answered in this cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ControlFund {
-    /// The newest NAV date that a page about many funds reported of it in this cycle.
+    /// The newest NAV date that a page about many funds reported for it in this cycle.
     pub reported: Date,
-    /// The newest NAV date that its own page is known to have reported.
+    /// The newest NAV date that its own page has reported.
     pub own: Date,
 }
 
-/// The share of the control sample whose own page has a newer day than the page about many funds reports.
+/// The share of the control sample whose own page has a newer day than the page about many funds.
 #[must_use]
 pub fn contradicted(sample: &[ControlFund]) -> Share {
     let contradicted = sample.iter().filter(|fund| fund.own > fund.reported);
@@ -432,7 +434,7 @@ pub fn contradicted(sample: &[ControlFund]) -> Share {
     }
 }
 
-/// A day's four values as evidence.
+/// Formats the four values of a day as evidence.
 fn shown_values(values: &Values) -> String {
     values
         .map(|value| value.map_or_else(String::new, |value| value.to_string()))

@@ -1,26 +1,26 @@
-//! Places at which tests inject a fault: before and after every step of a task's way from its plan to its
-//! acknowledgement, and of the cycle's, the supervisor's and the stop's own steps.
+//! Failpoints: places at which tests inject a fault. There is one before and after each step of a task from its plan to
+//! its acknowledgement, and at the steps of the cycle, the supervisor and the shutdown.
 //!
-//! They exist only with the feature `failpoints`, which nothing but tests switches on: in every other build reaching one
-//! is nothing at all, and the crate `fail` is not part of the program. A point is named once, here; one that is not listed
-//! cannot be reached, and the tests prove of each listed one that it is.
+//! They are active only with the feature `failpoints`, which only tests enable. In every other build reaching a
+//! failpoint does nothing, and the crate `fail` is not linked. All failpoints are listed here. The tests check that
+//! each of them is reached.
 
 /// A place at which a fault can be injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Failpoint(&'static str);
 
-/// A fault that was injected as an error of the step.
+/// A fault that was injected as an error of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an error injected at {point}")]
 pub struct Injected {
-    /// Where.
+    /// The failpoint.
     pub point: Failpoint,
-    /// Whether the database is to be taken for away, rather than the step for broken.
+    /// Whether the fault simulates a database outage, rather than a failure of the step.
     pub outage: bool,
 }
 
 impl Failpoint {
-    /// Its name: the group of steps, then the step.
+    /// The name: the group of steps, then the step.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.0
@@ -37,18 +37,18 @@ macro_rules! failpoints {
     ($($constant:ident $name:literal $meaning:literal)*) => {
         $(#[doc = $meaning] pub const $constant: Failpoint = Failpoint($name);)*
 
-        /// Every failpoint there is.
+        /// All failpoints.
         pub const ALL: &[Failpoint] = &[$($constant),*];
     };
 }
 
 failpoints! {
-    // The writer's session.
+    // Session of the writer.
     OPEN_CONNECTED "open::connected" "Connected, the lock not yet taken."
     OPEN_LOCKED "open::locked" "The lock is taken, the schema not yet looked at."
     OPEN_MIGRATED "open::migrated" "The schema is as it should be, nobody told yet."
 
-    // The cycle's own steps, in the order of a cycle.
+    // Steps of the cycle, in order.
     BEGIN_OPENED "begin::opened" "In the transaction that begins a cycle, nothing written."
     BEGIN_WRITTEN "begin::written" "Before its COMMIT."
     BEGIN_COMMITTED "begin::committed" "After its COMMIT."
@@ -78,7 +78,7 @@ failpoints! {
     REQUEST_WRITTEN "request::written" "The request is applied, it is not marked."
     REQUEST_COMMITTED "request::committed" "After its COMMIT, nobody told yet."
 
-    // A task's way: source.
+    // Steps of a task: source.
     SOURCE_STARTED "source::started" "An incarnation of a source has its tasks, nothing asked."
     FETCH_CREDITED "fetch::credited" "A lane has its credit, nothing asked."
     FETCH_ASKING "fetch::asking" "The request is about to be made."
@@ -125,7 +125,7 @@ failpoints! {
     SUPERVISOR_RESTARTED "supervisor::restarted" "Merge and loader run again, the sources do not."
     SUPERVISOR_REVIVING "supervisor::reviving" "What is left for a source was read, the source not started."
 
-    // The stop.
+    // Shutdown.
     STOP_ASKED "stop::asked" "A signal has come, nobody told yet."
     STOP_TOLD "stop::told" "Everybody was told, nothing has ended."
     STOP_TOTALS "stop::totals" "All has ended, the totals are to be read."
@@ -138,10 +138,10 @@ mod injection {
 
     use super::{Failpoint, Injected};
 
-    /// How long an injected delay is.
+    /// Duration of an injected delay.
     const DELAY: Duration = Duration::from_millis(300);
 
-    /// What is to happen at a point, by the argument of `return(…)` in `FAILPOINTS`.
+    /// The action at a failpoint, from the argument of `return(…)` in `FAILPOINTS`.
     enum Action {
         Pass,
         Delay,
@@ -149,10 +149,10 @@ mod injection {
     }
 
     impl Failpoint {
-        /// Reaches the point in code that cannot wait.
+        /// Reaches the failpoint in synchronous code.
         ///
         /// # Errors
-        /// The injected one.
+        /// The injected error.
         pub fn reach(self) -> Result<(), Injected> {
             match self.action() {
                 Action::Pass => {}
@@ -162,10 +162,10 @@ mod injection {
             Ok(())
         }
 
-        /// Reaches the point; a delay holds up this step alone.
+        /// Reaches the failpoint in asynchronous code. A delay blocks only this step.
         ///
         /// # Errors
-        /// The injected one.
+        /// The injected error.
         pub async fn pass(self) -> Result<(), Injected> {
             match self.action() {
                 Action::Pass => {}
@@ -187,10 +187,10 @@ mod injection {
             Action::Pass
         }
 
-        /// Every fault is announced, so that a test can tell that it happened.
+        /// Applies an action and prints it to standard error, so that a test can see that the fault was injected.
         fn act(self, argument: Option<&str>) -> Action {
             let what = argument.unwrap_or("error");
-            // Standard error that is gone has no reader.
+            // A closed standard error is ignored.
             let _ = writeln!(std::io::stderr(), "failpoint {self}: {what}");
             match what {
                 "note" => Action::Pass,
@@ -204,8 +204,8 @@ mod injection {
         }
     }
 
-    /// Reads `FAILPOINTS`, whose syntax is that of the crate `fail` with the actions above as `return(…)`; in force until it
-    /// is dropped.
+    /// Reads `FAILPOINTS`. The syntax is that of the crate `fail`, with the actions above as `return(…)`. The faults
+    /// are active until the returned value is dropped.
     #[must_use]
     pub fn from_environment() -> impl Sized {
         fail::FailScenario::setup()
@@ -217,7 +217,7 @@ mod injection {
     use super::{Failpoint, Injected};
 
     impl Failpoint {
-        /// Nothing: see the module.
+        /// Does nothing: see the module documentation.
         ///
         /// # Errors
         /// None.
@@ -227,7 +227,7 @@ mod injection {
         }
 
         /// Nothing: see the module.
-        ///
+        /// Does nothing: see the module documentation.
         /// # Errors
         /// None.
         #[inline]
@@ -236,7 +236,7 @@ mod injection {
         }
     }
 
-    /// Nothing: see the module.
+    /// Does nothing: see the module documentation.
     pub const fn from_environment() -> impl Sized {}
 }
 

@@ -1,4 +1,5 @@
-//! Folding: a newer statement of a source over what the same source said before, field by field (D3, D4). Pure.
+//! Folding: merges a newer statement of a source into what the same source reported before, field by field (D3, D4).
+//! Pure.
 
 use std::collections::BTreeMap;
 
@@ -13,48 +14,48 @@ use crate::{Observation, Said, SourceName};
 /// The field in which a listing keeps the source's own key of the fund.
 pub const SOURCE_KEY: &str = "source_key";
 
-/// What a source holds to be true of a fund in one dataset, everything it ever said folded together.
+/// All statements of one source about one fund in one dataset, folded into one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// The newest as-of date the source gave.
+    /// The newest as-of date that the source gave.
     pub as_of_date: Option<Date>,
-    /// What it says.
+    /// The folded content.
     pub content: Content,
-    /// Fields kept from before: the cycle since which the source no longer says them.
+    /// Fields that the newest statement does not contain, with the id of the first cycle in which they were missing.
     pub unsaid: BTreeMap<String, i64>,
-    /// The page it was last said on.
+    /// The URL of the page of the newest statement.
     pub url: String,
 }
 
-/// The statement itself.
+/// The content of a folded statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// Fields by column name.
     Fields(Fields),
     /// A whole portfolio.
     Portfolio(Vec<PortfolioRow>),
-    /// Codes with the factsheet each was last read from.
+    /// Codes, each with the factsheet it was last read from.
     Codes(Vec<HeldCode>),
-    /// Portfolios an older warehouse held, by the source they stand under (`adopted` alone).
+    /// Portfolios of an older warehouse, by the `source` they have in its tables (only for the source `adopted`).
     AdoptedPortfolios(Vec<AdoptedPortfolio>),
 }
 
-/// A code of a fund, as held.
+/// A stored code of a fund.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct HeldCode {
-    /// The `type` word; an older warehouse may hold others than the runner reads.
+    /// The word in the column `type`. An older warehouse may contain types that the runner does not read.
     #[serde(rename = "type")]
     pub code_type: String,
     /// The code.
     pub code: String,
-    /// The factsheet.
+    /// The URL of the factsheet.
     pub url: Option<String>,
 }
 
-/// A portfolio that stood in the warehouse before the runner.
+/// A portfolio that was in the warehouse before the runner took it over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdoptedPortfolio {
-    /// The `source` it stands under.
+    /// Its value in the column `source`.
     pub source: String,
     /// Its date.
     pub as_of_date: Option<Date>,
@@ -62,22 +63,21 @@ pub struct AdoptedPortfolio {
     pub rows: Vec<PortfolioRow>,
 }
 
-/// What a new statement does to the held one.
+/// The effect of a new statement on the held one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Folded {
-    /// Nothing: it is older, or not whole, than what is held.
+    /// No effect: the new statement is older than the held one, or is a portfolio that may not replace it.
     Superseded,
-    /// Nothing: it says what is held.
+    /// No effect: the new statement equals the held one.
     Unchanged,
-    /// This is held from now on.
+    /// The new held statement.
     Changed(Held),
 }
 
-/// Folds `new` over `held`. `standing` is the portfolio that stands in the table under this source where the source
-/// itself has said none yet (an adopted one). `cycle_id` marks since when a field is no longer said.
+/// Folds `new` over `held`. `standing` is the portfolio that the table has under this source, for a source that has not
+/// reported one itself yet (an adopted portfolio). `cycle_id` is recorded for fields that `new` no longer contains.
 ///
-/// The daily series is not folded here ([`crate::merge_daily`]), and news are nothing to hold: both fold to
-/// [`Folded::Unchanged`].
+/// The daily series is folded by [`crate::merge_daily`], and news are not held. Both return [`Folded::Unchanged`] here.
 #[must_use]
 pub fn fold(
     held: Option<&Held>,
@@ -190,8 +190,8 @@ fn fold_portfolio(
     }
 }
 
-/// The set is that of the newest factsheet. A code that vanished from it stays (D3), unless the factsheet shows a code
-/// of the same type that was not known: then that one replaces it.
+/// Folds the codes of a newer factsheet over the held ones. A code that is missing stays (D3), unless the factsheet has
+/// a new code of the same type, which replaces it.
 fn fold_codes(held: Option<&Held>, said: Vec<HeldCode>, new: &Observation) -> Folded {
     if held.is_some_and(|held| is_older(held, new)) {
         return Folded::Superseded;
@@ -231,7 +231,7 @@ fn fold_codes(held: Option<&Held>, said: Vec<HeldCode>, new: &Observation) -> Fo
     )
 }
 
-/// The portfolio an older warehouse held under the name of `source`.
+/// Returns the portfolio that an older warehouse had under the name of `source`.
 #[must_use]
 pub fn adopted_portfolio(held: &Held, source: SourceName) -> Option<&AdoptedPortfolio> {
     match &held.content {
@@ -302,7 +302,7 @@ mod tests {
         assert_eq!(fields(&second)["alpha"], Value::Number(5.into()));
         assert_eq!(fields(&second)["beta"], Value::Number(2.into()));
         assert_eq!(second.unsaid, BTreeMap::from([("beta".to_owned(), 8)]));
-        // The mark is not moved by later statements, and goes when the field is said again.
+        // Later statements do not change the recorded cycle. It is removed when the field is reported again.
         assert_eq!(
             fold(Some(&second), None, &statistics(Some(2), Some(5), None), 9),
             Folded::Unchanged
@@ -365,7 +365,7 @@ mod tests {
     }
 
     proptest! {
-        /// D2, D3: a repetition is unchanged, and no field is ever lost.
+        /// D2, D3: a repetition is unchanged, and no field is lost.
         #[test]
         fn folding_is_idempotent_and_loses_nothing(
             statements in proptest::collection::vec(

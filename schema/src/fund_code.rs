@@ -1,40 +1,41 @@
-//! The key of everything: the share class code, normalised by construction (D9).
+//! The share class code, which identifies a fund in every table; normalised by its constructor (D9).
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
-/// A share class code. Two codes are the same fund exactly when they are equal after trimming, folding of white space
-/// to one space, removal of zero-width characters and NFC; case matters (docs/sites.md).
+/// A share class code. Two codes name the same fund if they are equal after trimming, folding of white space to one
+/// space, removal of zero-width characters and NFC. Case is significant (docs/sites.md).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FundCode(String);
 
-/// Why a text is not a fund code.
+/// The reason why a text is not a fund code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FundCodeError {
     /// Nothing is left after trimming.
     #[error("the fund code is blank")]
     Blank,
-    /// Longer than any real code by far: hostile or broken input.
+    /// Much longer than any real code: hostile or broken input.
     #[error("the fund code has {0} characters; at most {max} are read", max = FundCode::MAX_CHARS)]
     TooLong(usize),
-    /// A control character inside.
+    /// The code contains a control character.
     #[error("the fund code holds the control character {0:?}")]
     Control(char),
 }
 
 impl FundCode {
-    /// The longest code that is read, in characters; real ones have at most some 30.
+    /// The largest length of a code, in characters; real codes have at most about 30.
     pub const MAX_CHARS: usize = 100;
 
     /// Normalises `raw` to a code.
     ///
     /// # Errors
-    /// Blank, longer than [`Self::MAX_CHARS`], or with a control character inside.
+    /// The text is blank, longer than [`Self::MAX_CHARS`], or contains a control character.
     pub fn parse(raw: &str) -> Result<Self, FundCodeError> {
-        // Zero-width characters first: they must keep apart neither white space from white space nor a letter from its mark.
+        // Remove zero-width characters first: they must not separate white space from white space, or a letter from its
+        // mark.
         let visible: String = raw.chars().filter(|c| !is_zero_width(*c)).collect();
         let mut code = String::with_capacity(visible.len());
         for word in visible.split_whitespace() {
@@ -63,7 +64,7 @@ impl FundCode {
     }
 }
 
-/// Characters without width that carry no meaning in a code or a name.
+/// Whether a character has no width and no meaning in a code or a name.
 #[must_use]
 pub const fn is_zero_width(c: char) -> bool {
     matches!(

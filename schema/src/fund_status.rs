@@ -1,16 +1,16 @@
-//! Whether a fund is active (D8). Pure.
+//! Whether a fund is active (D8). Pure functions.
 
-/// The two words of `fund_status`.
+/// The two values of `fund_status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FundStatus {
-    /// Sold or at least priced.
+    /// Sold, or at least priced.
     Active,
-    /// Expired, renamed, or long absent from the list.
+    /// Expired, renamed, or absent from the list for a long time.
     Inactive,
 }
 
 impl FundStatus {
-    /// The word as stored.
+    /// The word that is stored in the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -20,21 +20,21 @@ impl FundStatus {
     }
 }
 
-/// How many closed full cycles of different dates a fund must be absent from the list to be inactive.
+/// Number of closed full cycles of different dates after which a fund that is absent from the list becomes inactive.
 pub const ABSENCES_TO_INACTIVE: usize = 3;
 
-/// How a fund stands in Finnomena's whole lists, as full cycles read them.
+/// What Finnomena's whole lists report about a fund, as parsed by full cycles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListStanding {
-    /// What the newest whole list says; `None` where it does not hold the code.
+    /// Whether the newest whole list calls the fund active; `None` if it does not contain the code.
     pub says_active: Option<bool>,
-    /// The newest whole list shows the fund's key under another code.
+    /// Whether the newest whole list has the fund's key under another code.
     pub renamed: bool,
-    /// Different dates of closed full cycles since the code was last listed.
+    /// Number of different dates of closed full cycles since the code was last listed.
     pub absences: usize,
 }
 
-/// The status, or `None` where the lists give no reason to change it.
+/// Returns the status, or `None` if the lists give no reason to change it.
 #[must_use]
 pub const fn fund_status(standing: ListStanding) -> Option<FundStatus> {
     match standing.says_active {

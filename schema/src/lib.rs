@@ -1,9 +1,10 @@
-//! What a fund is, and how several statements about it become one truth.
+//! Data types of a fund and the pure rules that merge several sources' statements about it into one row.
 //!
-//! The path of the data through this crate: a source's [`Observation`]s arrive as part of a [`TaskAnswer`],
-//! are folded over what the same source said before, derived by pure merge rules into rows of the seven tables,
-//! and written with the task's acknowledgement in one transaction by the crate `store`.
-//! Everything here is plain functions over plain data; the SQL of the migrations lies beside it.
+//! Path of the data: a source's [`Observation`]s arrive in a [`TaskAnswer`]. Each is folded over what the same source
+//! reported before. Pure merge rules then derive the rows of the seven tables. The crate `store` writes these rows in
+//! one transaction with the task's acknowledgement.
+//!
+//! This crate contains only plain functions over plain data, and the SQL files of the migrations.
 
 pub mod columns;
 pub mod doubt;

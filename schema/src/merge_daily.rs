@@ -1,4 +1,5 @@
-//! One day of one fund: what several sources say becomes one row, and what the others said is kept apart (D4). Pure.
+//! Merges the statements of several sources about one day of one fund into one row and its dissents (D4). Pure
+//! functions.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ pub enum DayField {
 }
 
 impl DayField {
-    /// All of them, in the order of [`Values`].
+    /// All fields, in the order of [`Values`].
     pub const ALL: [Self; 4] = [Self::Nav, Self::Bid, Self::Offer, Self::Aum];
 
     /// The column in `funds_daily`.
@@ -44,21 +45,21 @@ impl DayField {
 /// NAV, bid, offer and AUM, in this order.
 pub type Values = [Option<Number>; 4];
 
-/// What stands for a day.
+/// The row of a day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DayRow {
-    /// The values that stand.
+    /// The values of the row.
     pub values: Values,
-    /// For each value the bits of the sources that said exactly it ([`SourceName::bit`]); of no meaning where the
-    /// value is missing.
+    /// For each value, the bits of the sources that reported exactly this value ([`SourceName::bit`]). They have no
+    /// meaning if the value is missing.
     pub said_by: [i16; 4],
 }
 
-/// What sources say other than what stands: only the values that differ.
+/// The values that differ from those of the row, by the source that reported them.
 pub type Dissents = BTreeMap<SourceName, Values>;
 
-/// Merges new statements into what stands. A source that says a value anew replaces its own earlier one; a value it
-/// does not say stays as it said it before.
+/// Merges new statements into a row and its dissents. A new value of a source replaces its earlier value. A value that
+/// the new statement does not contain stays as the source reported it before.
 #[must_use]
 pub fn merge_day(
     row: &DayRow,
@@ -86,8 +87,9 @@ pub fn merge_day(
                 by_source.insert(*source, value);
             }
         }
-        // An adopted value counts only until a source speaks of the cell. What is corrected is kept once, in history:
-        // most often it was only rounded, and a dissent for every row of an older warehouse would store it twice.
+        // An adopted value counts only until a source reports the same cell. The replaced value is kept once, in
+        // history. Most adopted values differ only by rounding; a dissent for every row of an older warehouse would
+        // store them twice.
         if by_source.len() > 1 {
             by_source.remove(&SourceName::Adopted);
         }
@@ -95,7 +97,7 @@ pub fn merge_day(
             .rank()
             .into_iter()
             .find_map(|source| by_source.get(&source).copied());
-        // A value of which no source is known (an edit by hand) stands until one speaks.
+        // A value without a known source (edited by hand) stays until a source reports one.
         merged.values[at] = winner.or(row.values[at]);
         for (source, value) in by_source {
             if Some(value) == winner {
@@ -108,7 +110,7 @@ pub fn merge_day(
     (merged, others)
 }
 
-/// The row of a day of which nothing is known but what one source says.
+/// The row of a day that only one source has reported.
 #[must_use]
 pub fn first_said(source: SourceName, said: Values) -> DayRow {
     DayRow {
@@ -117,8 +119,8 @@ pub fn first_said(source: SourceName, said: Values) -> DayRow {
     }
 }
 
-/// Whether a row stands as `said`: every value that is said stands, and this source is known to have said it. Merging
-/// such a statement changes neither the row nor what others say of it.
+/// Whether the row already contains `said`: every value in `said` equals the row's, and this source is recorded for it.
+/// Merging such a statement changes neither the row nor the dissents.
 #[must_use]
 pub fn stands_as_said(row: &DayRow, source: SourceName, said: &Values) -> bool {
     said.iter()
@@ -129,7 +131,8 @@ pub fn stands_as_said(row: &DayRow, source: SourceName, said: &Values) -> bool {
         })
 }
 
-/// The `source` of a row: whose NAV stands; without a NAV, whose prices, else whose AUM.
+/// The value of the column `source`: the source of the NAV; without a NAV, that of bid or offer, otherwise that of the
+/// AUM.
 #[must_use]
 pub fn row_source(row: &DayRow) -> Option<SourceName> {
     DayField::ALL
@@ -171,7 +174,8 @@ mod tests {
         assert_eq!(row.said_by[0], Finnomena.bit());
         assert_eq!(others, Dissents::from([(Wealthmagik, nav(2))]));
         assert_eq!(row_source(&row), Some(Finnomena));
-        // Finnomena revises its value to what WealthMagik says: both say it. The adopted value is history.
+        // Finnomena revises its value to that of WealthMagik, so both are recorded for it. The adopted value is only in
+        // history.
         let (row, others) = merge_day(&row, &others, &[(Finnomena, nav(2))]);
         assert_eq!(row.values, nav(2));
         assert_eq!(row.said_by[0], Finnomena.bit() | Wealthmagik.bit());
@@ -226,7 +230,7 @@ mod tests {
     }
 
     proptest! {
-        /// D4: statements of different sources in any order, in one batch or several, give one row and one dissent.
+        /// D4: statements of different sources give the same row and dissents in any order and any batches.
         #[test]
         fn order_and_batching_do_not_matter(
             statements in proptest::collection::btree_map(
@@ -240,11 +244,11 @@ mod tests {
             let (half, half_others) = merge_day(&DayRow::default(), &Dissents::new(), first);
             let merged = merge_day(&half, &half_others, second);
             prop_assert_eq!(&merged, &(row, others.clone()));
-            // D2: the same again changes nothing.
+            // D2: repeating the statements changes nothing.
             prop_assert_eq!(merge_day(&row, &others, &forward), (row, others));
         }
 
-        /// What stands as said need not be merged: nothing would come of it.
+        /// If the row already contains a statement, merging it has no effect.
         #[test]
         fn what_stands_as_said_is_not_changed_by_merging(first in statement(), second in statement(), again in statement()) {
             let (row, _) = merge_day(&DayRow::default(), &Dissents::new(), &[first]);
@@ -256,7 +260,7 @@ mod tests {
             prop_assert_eq!(merge_day(&DayRow::default(), &Dissents::new(), &[first]), (first_said(first.0, first.1), Dissents::new()));
         }
 
-        /// D3: whatever is said, no value that stands becomes missing.
+        /// D3: no statement makes a present value missing.
         #[test]
         fn no_value_is_lost(first in statement(), second in statement()) {
             let (row, others) = merge_day(&DayRow::default(), &Dissents::new(), &[first]);

@@ -1,4 +1,5 @@
-//! Several sources' statements about one fund become one row (D4). Pure: a function of what was observed.
+//! Merges the statements of several sources about one fund into one row (D4). Pure: the result depends only on the
+//! statements.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +8,20 @@ use crate::fold::{Content, Held, HeldCode};
 use crate::precedence::{CODES, RowTable, STALE_AFTER_MONTHLY_CYCLES, Voice};
 use crate::{Dataset, SourceName};
 
-/// Everything held about one fund, by who says it.
+/// All folded statements about one fund, by source and dataset.
 pub type Statements = BTreeMap<Voice, Held>;
 
-/// A row with who won each field.
+/// A merged row, with the voice that supplied each field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MergedRow {
-    /// Present values by column, the as-of date and the page's URL among them.
+    /// The present values by column, including the as-of date and the URL of the page.
     pub fields: Fields,
-    /// Whose value stands.
+    /// The voice that supplied each value.
     pub winners: BTreeMap<String, Voice>,
 }
 
-/// Merges one row; `None` where nobody says anything for the table. `closed_monthly` are the ids of the closed full
-/// monthly cycles: by them a field that its source has stopped saying goes stale.
+/// Merges one row; `None` if no voice reports anything for the table. `closed_monthly` contains the ids of the closed
+/// full monthly cycles. They decide when a field that its source no longer reports is stale.
 #[must_use]
 pub fn merge_row(
     table: &RowTable,
@@ -84,7 +85,7 @@ fn field<'held>(statements: &'held Statements, voice: Voice, name: &str) -> Opti
     }
 }
 
-/// Whether the source has not said the field for [`STALE_AFTER_MONTHLY_CYCLES`] closed monthly cycles.
+/// Whether the source has not reported the field for [`STALE_AFTER_MONTHLY_CYCLES`] closed monthly cycles.
 #[must_use]
 pub fn is_stale(held: &Held, name: &str, closed_monthly: &[i64]) -> bool {
     held.unsaid.get(name).is_some_and(|since| {
@@ -93,7 +94,7 @@ pub fn is_stale(held: &Held, name: &str, closed_monthly: &[i64]) -> bool {
     })
 }
 
-/// The codes of a fund: for each type those of the highest-ranked source that says one of it.
+/// Merges the codes of a fund: for each code type, all codes of the highest-ranked source that reports any.
 #[must_use]
 pub fn merge_codes(statements: &Statements) -> BTreeMap<(String, String), (SourceName, HeldCode)> {
     let mut merged: BTreeMap<(String, String), (SourceName, HeldCode)> = BTreeMap::new();

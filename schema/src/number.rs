@@ -1,4 +1,4 @@
-//! Exact numbers (D5): from the payload's text to NUMERIC without ever being a float.
+//! Exact decimal numbers (D5), parsed from the payload's text and stored as NUMERIC without conversion to a float.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,13 +6,14 @@ use std::str::FromStr;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 
-/// A decimal number as the warehouse keeps it: |value| < 10^16, at most 10 decimals (more are rounded half to even),
-/// canonical: no trailing zeros, no negative zero. Serialised as text, so that no JSON reader turns it into a float.
+/// A decimal number as the warehouse stores it: |value| < 10^16 and at most 10 decimals (more are rounded half to
+/// even). The form is canonical: no trailing zeros, no negative zero. It is serialised as text, so that no JSON reader
+/// converts it to a float.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Number(Decimal);
 
-/// Why a text is not a number the warehouse can hold.
+/// The reason why a text is not a number that the warehouse can store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NumberError {
     /// Not the decimal notation `-12.5e3`.
@@ -23,20 +24,20 @@ pub enum NumberError {
     OutOfRange(String),
 }
 
-/// 10^16: no number reaches it.
+/// 10^16: the absolute value of a number is smaller.
 const BOUND: Decimal = Decimal::from_parts(0x6fc1_0000, 0x0023_86f2, 0, false, 0);
 
 impl Number {
-    /// Most decimals kept; more are rounded half to even.
+    /// Largest number of decimals; further ones are rounded half to even.
     pub const MAX_DECIMALS: u32 = 10;
-    /// Most digits before the point.
+    /// Largest number of digits before the decimal point.
     pub const MAX_INTEGER_DIGITS: usize = 16;
 
-    /// Reads plain decimal or exponent notation (`12`, `-0.50`, `+3`, `1.5E-7`), as JSON and programs write it.
-    /// Words, commas and units are the business of the source's text rules.
+    /// Parses plain decimal or exponent notation (`12`, `-0.50`, `+3`, `1.5E-7`), as JSON and programs write it. The
+    /// text rules of each source handle words, commas and units.
     ///
     /// # Errors
-    /// Anything else, or out of range; the error carries at most the first 40 characters.
+    /// The text has another form or its value is out of range. The error contains at most the first 40 characters.
     pub fn parse(text: &str) -> Result<Self, NumberError> {
         match Self::parse_plain(text) {
             Some(number) => Ok(number),
@@ -44,14 +45,15 @@ impl Number {
         }
     }
 
-    /// Reads what nearly every number of a payload is: a few digits with at most one point. `None` is no error: whatever is
-    /// longer or written otherwise is read by [`Number::parse_any`], which says of these the same.
+    /// Parses the most common form: an optional minus sign, then at most 18 characters: digits and at most one decimal
+    /// point. `None` is not an error: the caller then uses [`Number::parse_any`], which gives equal results for this
+    /// form.
     fn parse_plain(text: &str) -> Option<Self> {
         let (negative, unsigned) = match text.as_bytes() {
             [b'-', unsigned @ ..] => (true, unsigned),
             unsigned => (false, unsigned),
         };
-        // So many digits fit into an i64.
+        // 18 digits always fit into an i64.
         if unsigned.len() > 18 {
             return None;
         }
@@ -122,7 +124,7 @@ impl Number {
         let mut plain = String::from(if negative { "-0" } else { "0" });
         plain.extend(whole.iter().copied().map(char::from));
         plain.push('.');
-        // Ten decimals, one more to round by, and a sticky digit for all that follows: enough for half to even.
+        // Half to even needs 10 decimals, one more digit to round by, and a sticky digit that represents all the rest.
         let kept = decimals.len().min(11);
         plain.extend(decimals[..kept].iter().copied().map(char::from));
         let sticky = decimals[kept..].iter().any(|digit| *digit != b'0');
@@ -166,7 +168,7 @@ impl TryFrom<Decimal> for Number {
     type Error = NumberError;
 
     fn try_from(decimal: Decimal) -> Result<Self, Self::Error> {
-        // Whatever the runner itself has stored: nothing to round.
+        // A number that the runner stored needs no rounding.
         if decimal.scale() <= Self::MAX_DECIMALS && decimal.abs() < BOUND {
             let canonical = decimal.normalize();
             return Ok(Self(if canonical.is_zero() {

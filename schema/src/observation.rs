@@ -1,4 +1,4 @@
-//! What one source said about one fund: normalised, not merged, every field optional.
+//! What one source reported about one fund: normalised, not merged, every field optional.
 
 use std::fmt;
 
@@ -8,56 +8,57 @@ use serde::{Deserialize, Serialize};
 use crate::columns::{FactsheetLink, FeeFields, ListingFields, MasterFields, StatisticsFields};
 use crate::{FundCode, Number, SourceName};
 
-/// What one source said about one fund in one dataset, with its as-of date.
+/// The statement of one source about one fund in one dataset, with its as-of date.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
     /// The share class.
     pub fund_code: FundCode,
-    /// Who said it.
+    /// The source that reported it.
     pub source: SourceName,
-    /// The date the source itself gives for it; `None` where it gives none.
+    /// The date that the source itself gives for the statement; `None` if it gives none.
     pub as_of_date: Option<Date>,
-    /// The page it was said on: the `source_url` of the tables.
+    /// The URL of the page that contains the statement: the `source_url` of the tables.
     pub url: String,
-    /// What was said.
+    /// The content of the statement.
     pub said: Said,
 }
 
-/// The statement itself, one variant per kind of page content.
+/// The content of a statement, one variant per kind of page content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Said {
-    /// The fund stands in the source's list, under this key of the source's own (Finnomena `fund_id`, WealthMagik page path).
+    /// The source's list contains the fund, under a key of the source's own (Finnomena `fund_id`, WealthMagik page
+    /// path).
     Listing {
         /// The source's own key of the fund.
         source_key: String,
-        /// What the list says about it.
+        /// What the list reports about the fund.
         fields: ListingFields,
     },
     /// Names, category, risk and so on.
     Master(MasterFields),
     /// Fee rates.
     Fees(FeeFields),
-    /// Minimum purchases: columns of `funds_fee` that another page than the fee page says.
+    /// Minimum purchases: columns of `funds_fee` that are not on the fee page.
     Minimums(FeeFields),
     /// Risk statistics.
     Statistics(StatisticsFields),
-    /// Where the factsheet lies.
+    /// The URL of the factsheet.
     FactsheetLink(FactsheetLink),
     /// ISIN and Bloomberg codes read from the factsheet at the observation's URL.
     Codes(Vec<SecurityCode>),
     /// A whole portfolio in page order.
     Portfolio(Portfolio),
-    /// NAV, AUM, bid and offer by date. One entry a date (the parser has settled doubles).
+    /// NAV, AUM, bid and offer by date. Each date occurs once, because the parser has removed duplicates.
     Daily(Vec<DailyPoint>),
     /// The newest NAV, from a page about many funds.
     News(News),
 }
 
-/// The newest NAV of a fund as a page about many funds tells it, without its AUM: by it the planner knows whether the fund's
-/// own page has anything new. It is no value of any table.
+/// The newest NAV of a fund, without AUM, from a page about many funds. The planner uses it to decide whether to
+/// request the fund's own page. It is not stored in any of the seven tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct News {
-    /// The source's own key of the fund: an entry under another key is about another fund.
+    /// The source's own key of the fund. An entry under another key is about another fund.
     pub source_key: String,
     /// The date of the NAV.
     pub nav_date: Date,
@@ -74,7 +75,7 @@ pub struct SecurityCode {
     pub code: String,
 }
 
-/// The type words of `funds_codes`.
+/// The words in the column `type` of `funds_codes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum CodeType {
     /// International Securities Identification Number, ISO 6166.
@@ -85,7 +86,7 @@ pub enum CodeType {
 }
 
 impl CodeType {
-    /// The word as stored.
+    /// The word that is stored in the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -95,7 +96,7 @@ impl CodeType {
     }
 }
 
-/// Which portfolio of a fund.
+/// The kind of a portfolio: holdings or one allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PortfolioKind {
@@ -121,7 +122,7 @@ impl PortfolioKind {
         Self::CountryAllocation,
     ];
 
-    /// The dataset in which it is said.
+    /// The dataset of a portfolio of this kind.
     #[must_use]
     pub const fn dataset(self) -> Dataset {
         match self {
@@ -137,25 +138,26 @@ impl PortfolioKind {
 /// A whole portfolio as one page showed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Portfolio {
-    /// Which one.
+    /// The kind of the portfolio.
     pub kind: PortfolioKind,
-    /// The rows that could be read, in page order; equal rows stay.
+    /// The rows that could be parsed, in page order. Equal rows are all kept.
     pub rows: Vec<PortfolioRow>,
-    /// How many rows of the page could not be read: unreadable percent (kept with `None` as well) or no name.
-    /// A missing-value word is read, as `None`, and does not count.
+    /// The number of rows on the page that could not be parsed: those without a name, and those with an unreadable
+    /// percent. A row with an unreadable percent is also in `rows`, with `None`. A word for a missing value is parsed
+    /// as `None` and is not counted here.
     pub unreadable: usize,
 }
 
-/// One line of a portfolio.
+/// One row of a portfolio.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortfolioRow {
-    /// The name as said, whole.
+    /// The name as the page shows it, in full.
     pub name: String,
     /// Percent of the portfolio, 12.34 meaning 12.34 %; may be negative.
     pub percent: Option<Number>,
 }
 
-/// What a source says about one day of one fund.
+/// What a source reports about one day of one fund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DailyPoint {
     /// The NAV date.
@@ -164,17 +166,17 @@ pub struct DailyPoint {
     pub nav: Option<Number>,
     /// Assets under management, in the fund's currency.
     pub aum: Option<Number>,
-    /// What a seller gets per unit.
+    /// The price per unit at which a holder sells to the fund.
     pub bid: Option<Number>,
-    /// What a buyer pays per unit.
+    /// The price per unit at which a buyer buys from the fund.
     pub offer: Option<Number>,
 }
 
-/// The dataset of an observation: the unit in which newer statements of a source are folded over its older ones.
+/// The dataset of an observation. A newer statement of a source is folded over its older one of the same dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dataset {
-    /// Standing in the source's list.
+    /// The entry of the fund in the source's list.
     Listing,
     /// Descriptive columns.
     Master,
@@ -184,7 +186,7 @@ pub enum Dataset {
     Minimums,
     /// Risk statistics.
     Statistics,
-    /// Where the factsheet lies.
+    /// The URL of the factsheet.
     FactsheetLink,
     /// ISIN, Bloomberg.
     Codes,
@@ -198,9 +200,9 @@ pub enum Dataset {
     SectorAllocation,
     /// Allocation by country.
     CountryAllocation,
-    /// The daily series: not kept as observation, see `funds_daily.*_said_by` and `runner.daily_dissent`.
+    /// The daily series. It is not stored as an observation: see `funds_daily.*_said_by` and `runner.daily_dissent`.
     Daily,
-    /// Who has news: not kept as observation, see `runner.news`.
+    /// The newest NAV on a page about many funds. It is not stored as an observation: see `runner.news`.
     News,
 }
 
@@ -223,7 +225,7 @@ impl Dataset {
         Self::News,
     ];
 
-    /// The name as it stands in `runner.observation` and in logs.
+    /// The name of the dataset in `runner.observation` and in logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -277,7 +279,8 @@ impl Said {
         }
     }
 
-    /// How many rows of the seven tables this can become at most: what the loader's batches are cut by.
+    /// The largest number of rows of the seven tables that this statement can produce. The size of a batch is counted
+    /// in these rows.
     #[must_use]
     pub const fn rows(&self) -> usize {
         match self {

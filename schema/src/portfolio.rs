@@ -1,10 +1,10 @@
-//! When a portfolio is replaced (D3). Pure.
+//! When a new portfolio replaces the stored one (D3). Pure functions.
 
 use jiff::civil::Date;
 
 use crate::observation::{Portfolio, PortfolioRow};
 
-/// The portfolio that stands.
+/// The stored portfolio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeldPortfolio<'rows> {
     /// Its date.
@@ -13,23 +13,27 @@ pub struct HeldPortfolio<'rows> {
     pub rows: &'rows [PortfolioRow],
 }
 
-/// What becomes of a new portfolio.
+/// What happens to a new portfolio.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// It stands from now on; what stood goes to history.
+    /// The new portfolio is stored; the replaced one goes to history.
     Take,
-    /// It says what stands.
+    /// The new portfolio equals the stored one.
     Same,
-    /// What stands is kept, for this reason.
+    /// The stored portfolio is kept, for this reason.
     Keep(&'static str),
 }
 
-/// Largest share of unreadable rows in a portfolio that may replace another one: one in five (D3).
+/// Readable rows required for each unreadable row of a portfolio that replaces another: at most one row in five is
+/// unreadable (D3).
 const READABLE_FOR_ONE_UNREADABLE: usize = 4;
 
-/// Decides by D3: an empty page changes nothing; a first portfolio is taken whatever its share of unreadable rows;
-/// another only when at most 20 % of its rows are unreadable, and it is newer, or of the same date with other rows;
-/// one without a date only where none with a date is held.
+/// Applies D3 to a new portfolio:
+/// * An empty page changes nothing.
+/// * A first portfolio is accepted whatever its share of unreadable rows.
+/// * Another portfolio is accepted only if at most 20 % of its rows are unreadable, and if it is newer, or has the same
+///   date and other rows.
+/// * A portfolio without a date is accepted only if the stored one has no date either.
 #[must_use]
 pub fn accept_portfolio(
     held: Option<&HeldPortfolio<'_>>,
@@ -59,10 +63,11 @@ pub fn accept_portfolio(
     Decision::Take
 }
 
-/// Whether every row that can be read stands already, in the same order: then what cannot be read, or is not said any
-/// more, would only take good values away.
+/// Whether every row that can be read is already stored, in the same order. The new portfolio would then only remove
+/// good values: those that are unreadable or missing in it.
 fn says_nothing_else(held: &[PortfolioRow], new: &Portfolio) -> bool {
-    // Rows are missing for being unreadable, or because the site took them out: that is news.
+    // Only rows without a name can be missing for being unreadable. Any other difference in length is a change by the
+    // site.
     let may_lack_rows = nameless(new) > 0;
     if !may_lack_rows && held.len() != new.rows.len() {
         return false;
@@ -75,14 +80,14 @@ fn says_nothing_else(held: &[PortfolioRow], new: &Portfolio) -> bool {
     })
 }
 
-/// Rows that were lost for their names.
+/// Number of rows that were lost because their name is unreadable.
 fn nameless(portfolio: &Portfolio) -> usize {
     let without_percent = portfolio.rows.iter().filter(|row| row.percent.is_none());
     portfolio.unreadable.saturating_sub(without_percent.count())
 }
 
-/// A row without a readable percent stands among the rows; one without a name does not. The page had at least as many
-/// rows as either tells.
+/// Whether more than 20 % of the page's rows are unreadable. `rows` includes rows without a readable percent, but not
+/// rows without a name. The page had at least the sum of both.
 fn too_many_unreadable(portfolio: &Portfolio) -> bool {
     let on_page = portfolio.rows.len() + nameless(portfolio);
     portfolio.unreadable * (READABLE_FOR_ONE_UNREADABLE + 1) > on_page
@@ -227,7 +232,7 @@ mod tests {
             accept_portfolio(Some(&held(jan)), &page(&one_null, 2), feb),
             Decision::Keep(unreadable)
         );
-        // What cannot be read or is not said any more takes nothing from what stands at the same date.
+        // At the same date, unreadable or missing values remove nothing from the stored portfolio.
         let nothing_else = "the held one says the same where the new one can be read";
         let mut unsaid = five.clone();
         unsaid[0].percent = None;
@@ -248,7 +253,7 @@ mod tests {
             Decision::Take,
             "a row that the site took out"
         );
-        // Equal rows are rows: a page that lists one twice is not the page that lists it once.
+        // Equal rows count separately: a page that lists a row twice differs from a page that lists it once.
         let doubled: Vec<_> = five.iter().cloned().chain([five[4].clone()]).collect();
         assert_eq!(
             accept_portfolio(Some(&held(jan)), &page(&doubled, 0), jan),

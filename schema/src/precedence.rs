@@ -1,4 +1,4 @@
-//! The rank of the sources for each field: the one place where it is declared (D4).
+//! The rank of the sources for each field. It is declared only here (D4).
 
 use crate::columns::{Column, FeeFields, Kind, MasterFields, Record, StatisticsFields};
 use crate::observation::PortfolioKind;
@@ -6,29 +6,30 @@ use crate::{Dataset, SourceName};
 use Dataset::{Fees, Listing, Master, Minimums, Statistics};
 use SourceName::{Adopted, Finnomena, SecFundcheck, Wealthmagik};
 
-/// One kind of statement: a source's word in a dataset.
+/// One kind of statement: the statements of one source in one dataset.
 pub type Voice = (SourceName, Dataset);
 
-/// A table with one row a fund whose columns are merged field by field from several voices.
+/// A table with one row per fund, whose columns are merged field by field from several voices.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RowTable {
     /// Its name in the schema `public`.
     pub table: &'static str,
-    /// The columns that are said.
+    /// The columns whose values are merged.
     pub columns: &'static [Column],
-    /// Whose value stands, the first that says one. A voice that is not listed never fills a hole.
+    /// The ranked voices for values: the first one with a value wins. A voice that is not listed never supplies a
+    /// value.
     pub value_rank: &'static [Voice],
-    /// Whose page stands in [`Self::url_column`]: the first that said anything for the table.
+    /// The ranked voices for [`Self::url_column`]: the first one that reported anything for the table supplies the URL.
     pub url_rank: &'static [Voice],
-    /// The column that names the page.
+    /// The column with the URL of the page.
     pub url_column: &'static str,
-    /// Whether the row carries the as-of date of the statement.
+    /// Whether the row has the as-of date of the statement.
     pub dated: bool,
-    /// Whether a fund of the universe has a row though nobody says a value.
+    /// Whether every fund of the universe has a row, even if no voice has a value for it.
     pub always: bool,
 }
 
-/// `funds_master_info`: the fund's own page, then the list (its name alone), then WealthMagik.
+/// `funds_master_info`: the fund's own page at Finnomena, then its list (only the name), then WealthMagik.
 pub const MASTER: RowTable = RowTable {
     table: "funds_master_info",
     columns: MasterFields::COLUMNS,
@@ -49,7 +50,7 @@ pub const MASTER: RowTable = RowTable {
     always: true,
 };
 
-/// `funds_fee`: the page shown is that of the fees, and only without any fee that of the minimum purchases.
+/// `funds_fee`: the URL is that of a fee page, or that of a page of minimum purchases if no fee page reported anything.
 pub const FEE: RowTable = RowTable {
     table: "funds_fee",
     columns: FeeFields::COLUMNS,
@@ -72,7 +73,8 @@ pub const FEE: RowTable = RowTable {
     always: false,
 };
 
-/// `funds_statistics`: the SEC alone; the sites define the same words differently, so theirs never fill a hole.
+/// `funds_statistics`: only the SEC supplies values. The sites define the same terms differently, so their values are
+/// never used.
 pub const STATISTICS: RowTable = RowTable {
     table: "funds_statistics",
     columns: StatisticsFields::COLUMNS,
@@ -83,34 +85,34 @@ pub const STATISTICS: RowTable = RowTable {
     always: false,
 };
 
-/// The tables merged field by field, the master table first: the others refer to it.
+/// The tables that are merged field by field. The master table is first, because the others refer to it.
 pub const ROW_TABLES: [&RowTable; 3] = [&MASTER, &FEE, &STATISTICS];
 
-/// `funds_codes`: whose factsheet is believed, by code type.
+/// `funds_codes`: the rank of the sources, applied to each code type.
 pub const CODES: [SourceName; 4] = [Finnomena, Wealthmagik, SecFundcheck, Adopted];
 
-/// NAV and AUM of a day.
+/// The rank for NAV and AUM of a day.
 pub const NAV_AND_AUM: [SourceName; 4] = [Finnomena, Wealthmagik, SecFundcheck, Adopted];
 
-/// Bid and offer of a day.
+/// The rank for bid and offer of a day.
 pub const PRICES: [SourceName; 4] = [Wealthmagik, Finnomena, SecFundcheck, Adopted];
 
-/// After this many closed monthly cycles in which its source no longer says it, a field ranks below any source that
-/// still says it (D4).
+/// The number of closed monthly cycles after which a field that its source no longer reports ranks below any source
+/// that still reports it (D4).
 pub const STALE_AFTER_MONTHLY_CYCLES: usize = 3;
 
-/// The name of a portfolio in its table.
+/// The table of a portfolio, and its key in that table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PortfolioPlace {
     /// `funds_holding` or `funds_allocations`.
     pub table: &'static str,
     /// `holding_type` or `type`: the column of the key.
     pub type_column: &'static str,
-    /// The word in that column.
+    /// The value in that column.
     pub type_word: &'static str,
 }
 
-/// Where a portfolio stands.
+/// Returns the table and the key of a portfolio of this kind.
 #[must_use]
 pub const fn portfolio_place(kind: PortfolioKind) -> PortfolioPlace {
     match kind {
@@ -138,7 +140,7 @@ const fn allocation(type_word: &'static str) -> PortfolioPlace {
     }
 }
 
-/// The table whose records a statement counts among (O4); `None`: it feeds no table by itself.
+/// The table in whose counts of records a statement is included (O4); `None` if it supplies no table by itself.
 #[must_use]
 pub fn table_of(source: SourceName, dataset: Dataset) -> Option<&'static str> {
     match dataset {
@@ -156,7 +158,7 @@ pub fn table_of(source: SourceName, dataset: Dataset) -> Option<&'static str> {
     }
 }
 
-/// The kind of a field of an observation; `None` for a name that no record declares.
+/// Returns the type of a field of an observation; `None` for a name that no record declares.
 #[must_use]
 pub fn kind_of_field(dataset: Dataset, name: &str) -> Option<Kind> {
     use crate::columns::{FactsheetLink, ListingFields};

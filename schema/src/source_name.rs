@@ -1,12 +1,12 @@
-//! Who said it: the names of the sources as they stand in tables, options and logs.
+//! The names of the sources, as used in tables, options and logs.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A source of statements about funds. The order of the variants is only the order of display;
-/// who wins a field is declared in the merge rules.
+/// A source of statements about funds. The order of the variants is the order of display only; precedence is declared
+/// in [`crate::precedence`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceName {
@@ -16,7 +16,7 @@ pub enum SourceName {
     Wealthmagik,
     /// `https://fundcheck.sec.or.th`: risk statistics.
     SecFundcheck,
-    /// Rows that stood in the warehouse before the runner took it over: the lowest rank.
+    /// Rows that were in the warehouse before the runner took it over: the lowest rank.
     Adopted,
 }
 
@@ -29,7 +29,7 @@ impl SourceName {
         Self::Adopted,
     ];
 
-    /// The name as it stands in tables, options and logs.
+    /// The name in tables, options and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,7 +40,8 @@ impl SourceName {
         }
     }
 
-    /// The bit of this source in the `*_said_by` columns of `funds_daily`. Stored: never renumber.
+    /// The bit of this source in the `*_said_by` columns of `funds_daily`. It is stored, so it must never be
+    /// renumbered.
     #[must_use]
     pub const fn bit(self) -> i16 {
         match self {
@@ -58,7 +59,7 @@ impl fmt::Display for SourceName {
     }
 }
 
-/// The text is not the name of a source.
+/// The error for a text that is not the name of a source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a source; the sources are finnomena, wealthmagik, sec_fundcheck, adopted")]
 pub struct UnknownSource(pub String);

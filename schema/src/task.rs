@@ -1,4 +1,4 @@
-//! One page to ask of one source, and the answer to it.
+//! A task, which is one page to request of one source, and the answer to it.
 
 use std::fmt;
 
@@ -7,27 +7,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Dataset, Observation, SourceName};
 
-/// The name of a task: (source, page, key). The key is a fund code; `*` for a page that speaks for the whole market; a page
-/// number for one that brings the market in pieces.
+/// The identity of a task: (source, page, key). The key is a fund code, `*` for a page about the whole market, or a
+/// number for a page that returns a part of the market.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskId {
-    /// The source asked.
+    /// The source to request from.
     pub source: SourceName,
     /// The page's name within the source, such as `nav` or `profile`.
     pub page: String,
-    /// A fund code, [`TaskId::WHOLE_MARKET`] or, of [`TaskId::PIECES`], a page number from 1.
+    /// A fund code; or [`TaskId::WHOLE_MARKET`]; or a page number from 1 for the page [`TaskId::PIECES`].
     pub key: String,
 }
 
 impl TaskId {
-    /// The key of a page that speaks for the whole market.
+    /// The key of a page about the whole market.
     pub const WHOLE_MARKET: &str = "*";
-    /// The page that brings the market in numbered pieces. Its keys are page numbers, whatever codes there are.
+    /// The page that returns the market in numbered parts. Its keys are always page numbers, never fund codes.
     pub const PIECES: &str = "filter";
-    /// The page of one fund's NAV series, at the source that has [`Self::PIECES`].
+    /// The page with the NAV series of one fund, at the source that has [`Self::PIECES`].
     pub const SERIES: &str = "nav";
 
-    /// Whether its page is about one fund, whose code is the key.
+    /// Whether the page is about one fund. The key is then the fund code.
     #[must_use]
     pub fn is_of_one_fund(&self) -> bool {
         self.key != Self::WHOLE_MARKET && self.page != Self::PIECES
@@ -44,57 +44,57 @@ impl fmt::Display for TaskId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PayloadHash(pub [u8; 32]);
 
-/// The beginning of a payload that grows at its end, as it was when it was read without breach or reject: a payload that
-/// begins so again need only be read beyond it (P2).
+/// The known prefix of a payload that grows at its end, from the last time it was parsed without breach or reject. If a
+/// new payload begins with the same bytes, only the rest is parsed (P2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beginning {
-    /// How many bytes it has: up to the end of an element.
+    /// Length in bytes, up to the end of an element.
     pub bytes: u32,
-    /// SHA-256 over these bytes and all that they depend on: page, key, locator, extent, parser version.
+    /// SHA-256 over these bytes and everything that affects how they are read: page, key, locator, extent, parser
+    /// version.
     pub hash: PayloadHash,
-    /// The last day it speaks of. It holds what the source says of the days until then only as long as no other answer
-    /// speaks of one of them.
+    /// The last day in the prefix. The prefix is valid only while no other answer reports any day up to this one.
     pub until: Date,
 }
 
-/// What an answer to the question for a whole history says about its length.
+/// The length of the answer to a request for a whole history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WholeHistory {
-    /// The first day it speaks of; `None` where it has no day.
+    /// The first day in the answer; `None` if it has no day.
     pub first_day: Option<Date>,
 }
 
-/// A planned task as the store hands it out: everything a source needs to ask it.
+/// A planned task as the store returns it, with everything a source needs to request it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedTask {
-    /// Its name.
+    /// The identity of the task.
     pub id: TaskId,
-    /// The source's own key of the fund, from its list (Finnomena `fund_id`, WealthMagik page path) or the URL to ask
-    /// (factsheets); `None` where the fund code alone is enough.
+    /// The source's own key of the fund, from its list (Finnomena `fund_id`, WealthMagik page path), or the URL to
+    /// request (factsheets). `None` if the fund code alone is enough.
     pub locator: Option<String>,
-    /// How much to ask for, in the page's own words (NAV range `1M`, `MAX`); `None` where the page knows only one way.
+    /// How much to request, in the page's own word (NAV range `1M`, `MAX`); `None` if the page has only one extent.
     pub extent: Option<String>,
-    /// Requests spent on it so far in this round.
+    /// Number of requests sent for it so far in this round.
     pub attempts: u32,
-    /// Hash and parser version of the last payload that was read without breach or reject.
+    /// Hash and parser version of the last payload that was parsed without breach or reject.
     pub known_payload: Option<(PayloadHash, i32)>,
-    /// The beginning of the last payload that told everything, where the page has a history.
+    /// The known prefix of the last complete payload, for a page with a history.
     pub known_beginning: Option<Beginning>,
 }
 
-/// How a task ended. There is no default: a task is failed until proven otherwise (D7).
+/// How a task ended. There is no default: a task has failed unless its answer proves otherwise (D7).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The page was read.
+    /// The page was parsed.
     Done,
-    /// The payload is the one that was read before.
+    /// The payload equals the one that was parsed before.
     Unchanged,
-    /// The source says that it does not have this.
+    /// The source reports that it does not have this page.
     Absent,
-    /// The page could not be had or not be read: what happened, for the reader.
+    /// The page could not be fetched or parsed. The text describes what happened, for the operator.
     Failed(String),
-    /// Not asked: its host is down or its source in breach. Round 2 asks.
+    /// The page was not requested, because its host is down or its source is in breach. Round 2 requests it.
     Deferred(String),
 }
 
@@ -111,45 +111,45 @@ impl Outcome {
         }
     }
 
-    /// Whether the task need not be asked again in this cycle.
+    /// Whether the task needs no further request in this cycle.
     #[must_use]
     pub const fn is_answer(&self) -> bool {
         matches!(self, Self::Done | Self::Unchanged | Self::Absent)
     }
 }
 
-/// One record that could not be read (D6): it costs itself alone.
+/// One record that could not be parsed (D6). Only this record is lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
-    /// The fund it speaks of, as far as that could be read.
+    /// The fund that the record is about, if it could be parsed.
     pub fund_code: Option<String>,
-    /// The dataset it would have belonged to.
+    /// The dataset of the record.
     pub dataset: Dataset,
     /// The field, or `*` for the whole record.
     pub field: String,
-    /// Why, with what was expected.
+    /// The reason, with what was expected.
     pub reason: String,
-    /// What was found, cut to [`Reject::SAMPLE_CHARS`] characters.
+    /// The text that was found, cut to [`Reject::SAMPLE_CHARS`] characters.
     pub sample: String,
-    /// Whether the record is lost (`Rejected`) or was kept with something noted (`Noted`); only lost ones count
-    /// against the page's contract.
+    /// Whether the record is lost (`Rejected`) or kept with a remark (`Noted`). Only lost records count against the
+    /// page's contract.
     pub severity: Severity,
 }
 
-/// What a reject cost.
+/// The effect of a reject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Severity {
-    /// The record or field was not taken.
+    /// The record or field was not stored.
     Rejected,
-    /// The record was taken; something about it is worth knowing (a doubled date, an unreadable percent kept as NULL).
+    /// The record was stored with a remark, such as a doubled date or an unreadable percent kept as NULL.
     Noted,
 }
 
 impl Reject {
-    /// Longest sample kept, in characters.
+    /// The largest length of a sample, in characters.
     pub const SAMPLE_CHARS: usize = 300;
 
-    /// A sample of hostile text: bounded, without NUL.
+    /// Makes a sample of untrusted text: limited in length, without NUL.
     #[must_use]
     pub fn sample_of(text: &str) -> String {
         text.chars()
@@ -159,29 +159,30 @@ impl Reject {
     }
 }
 
-/// What one task came to: committed in one transaction with its acknowledgement (D1).
+/// The answer to one task. It is committed in one transaction with the task's acknowledgement (D1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskAnswer {
-    /// Which task.
+    /// The task.
     pub id: TaskId,
-    /// How it ended.
+    /// How the task ended.
     pub outcome: Outcome,
-    /// What it said; empty unless the outcome is [`Outcome::Done`].
+    /// The observations; empty unless the outcome is [`Outcome::Done`].
     pub observations: Vec<Observation>,
-    /// What could not be read.
+    /// The records that could not be parsed, and remarks.
     pub rejects: Vec<Reject>,
-    /// To be recognised next time; `None` after a failure, a breach or a reject (P2).
+    /// Payload hash and parser version, to recognise the payload next time; `None` after a failure, a breach or a
+    /// reject (P2).
     pub payload: Option<(PayloadHash, i32)>,
-    /// The beginning that need not be read next time; `None` forgets the one that was known.
+    /// The known prefix, which need not be parsed next time. `None` deletes the stored one.
     pub beginning: Option<Beginning>,
-    /// `Some` where the whole history was asked for and read from its first day on; `None` leaves what is known of it.
+    /// `Some` if the whole history was requested and parsed from its first day; `None` leaves what is stored about it.
     pub whole_history: Option<WholeHistory>,
-    /// Requests spent on it in this round, those of earlier incarnations included.
+    /// Number of requests sent for it in this round, including those of earlier incarnations.
     pub attempts: u32,
 }
 
 impl TaskAnswer {
-    /// A task that ended without observations.
+    /// An answer without observations.
     #[must_use]
     pub const fn empty(id: TaskId, outcome: Outcome, attempts: u32) -> Self {
         Self {
@@ -196,7 +197,7 @@ impl TaskAnswer {
         }
     }
 
-    /// How many rows its observations have: what it weighs in memory and in a transaction.
+    /// The number of rows of its observations: its weight in memory and in a transaction.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.observations
@@ -205,7 +206,7 @@ impl TaskAnswer {
             .sum()
     }
 
-    /// Whether the source reports no value: absent, or read without any record.
+    /// Whether the source reports no value: the outcome is absent, or the page was parsed and has no record.
     #[must_use]
     pub fn is_without_values(&self) -> bool {
         match self.outcome {
@@ -215,7 +216,7 @@ impl TaskAnswer {
         }
     }
 
-    /// The same answer without observations, rejects and the report of a whole history.
+    /// The same answer without observations, rejects and whole history.
     #[must_use]
     pub fn without_content(&self) -> Self {
         Self {

@@ -1,32 +1,34 @@
-//! Whether an answer to the question for a whole history is one. Pure.
+//! Whether the answer to a request for the whole history contains the whole history. Pure functions.
 //!
-//! A site may answer `range=MAX` with its last month. Such an answer is loaded like any other, but the history does not
-//! count as read, and the next cycle asks for all of it again.
+//! A site may answer `range=MAX` with the last month only. Such an answer is loaded like any other, but the history
+//! does not count as read, and the next cycle requests all of it again.
 
 use jiff::civil::Date;
 
-/// How many days after its inception a fund may have its first NAV.
+/// The largest number of days between a fund's inception and its first NAV.
 const FIRST_NAV_AFTER_DAYS: i32 = 31;
-/// An answer no longer than this is as long as the shortest range a site offers, so its repetition proves nothing.
+/// An answer of at most this many days is as long as the shortest range that a site offers. Its repetition therefore
+/// does not show that the site has no older days.
 const SHORT_DAYS: i32 = 35;
 
-/// What is known of a fund's history when it is answered whole.
+/// What is known about a fund's history when the whole of it was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach {
-    /// The first day of the answer; `None` where it has none.
+    /// The first day of the answer; `None` if the answer has no day.
     pub first_day: Option<Date>,
-    /// The fund's first day, as sources report it.
+    /// The fund's inception date, as the sources report it.
     pub inception: Option<Date>,
     /// The oldest day that the same source reported before the answer.
     pub oldest_known: Option<Date>,
-    /// The first day of the whole answer before this one.
+    /// The first day of the previous answer to a request for the whole history.
     pub first_day_before: Option<Date>,
     /// The cycle's date.
     pub cycle_date: Date,
 }
 
-/// Whether the answer reaches back to the inception, to the oldest day known, or to where the answer before began. A first
-/// answer that is longer than the shortest range is whole: a site's data may begin later than the fund.
+/// Whether the answer reaches back to the inception, to the oldest known day, or to the first day of the previous
+/// answer. A first answer that is longer than the shortest range also counts as whole: a site's data may begin later
+/// than the fund.
 #[must_use]
 pub fn reaches_back(reach: &Reach) -> bool {
     let known = [reach.oldest_known, reach.first_day_before];
@@ -52,7 +54,7 @@ pub fn is_short(reach: &Reach) -> bool {
         .is_some_and(|first_day| (reach.cycle_date - first_day).get_days() <= SHORT_DAYS)
 }
 
-/// Whether the answer has lost days: it begins later than what its source reported before.
+/// Whether days are missing: the answer begins later than what the source reported before.
 #[must_use]
 pub fn is_shortened(reach: &Reach) -> bool {
     let mut known = [reach.oldest_known, reach.first_day_before]
@@ -78,24 +80,24 @@ mod tests {
         let year = Some(date(2025, 10, 15));
         let old = Some(date(2010, 5, 3));
         for (first_day, inception, oldest_known, first_day_before, whole) in [
-            // The inception decides, some days later included.
+            // The inception date decides, with some days of tolerance.
             (old, old, None, None, true),
             (old, Some(date(2010, 4, 20)), None, None, true),
             (month, month, None, None, true),
             (month, old, None, None, false),
             (year, old, None, None, true),
-            // The site has no older days: it says so twice.
+            // The site has no older days: two answers begin with the same day.
             (year, old, year, year, true),
             (year, old, None, year, true),
             (Some(date(2025, 10, 16)), old, year, year, false),
-            // A month is what the shortest range brings, however often.
+            // The shortest range returns one month, so a repetition of it proves nothing.
             (month, old, month, month, false),
-            // Where no inception is known, what is known of the series decides.
+            // Without an inception date, the known days decide.
             (month, None, None, None, true),
             (month, None, month, None, true),
             (month, None, old, None, false),
             (old, None, month, None, true),
-            // No day at all.
+            // An answer without any day.
             (None, old, None, None, true),
             (None, old, old, None, false),
             (None, None, None, month, false),

@@ -1,4 +1,4 @@
-//! The daily series of one fund as one source reports it, compared with what the same source reported before. Pure.
+//! Compares the daily series of one fund from one source with what the same source reported before. Pure functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,34 +11,36 @@ use crate::observation::DailyPoint;
 
 use super::{DoubtKind, Evidence, shown_values};
 
-/// What a source itself reported before of one fund.
+/// What the source reported about a fund before this answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownSeries {
-    /// Its values of the days that the answer spans.
+    /// Its values for the days that the answer covers.
     pub days: BTreeMap<Date, Values>,
-    /// The first and the last day it ever reported; `None` where it reported none.
+    /// The first and the last day that it ever reported; `None` if it reported none.
     pub span: Option<(Date, Date)>,
 }
 
-/// What of a fund's days waits for the judgement.
+/// The days of a fund that are set aside until the judgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DaysDoubt {
-    /// Why.
+    /// The kind of the doubt.
     pub kind: DoubtKind,
-    /// The values that wait.
+    /// The values that are set aside.
     pub waiting: BTreeMap<Date, Values>,
-    /// The newest settled days that are rewritten or added, with their new values.
+    /// The newest settled days that the answer rewrites or adds, with their new values.
     pub evidence: Evidence,
 }
 
-/// Days kept as evidence: some must still be in the answer of the next two cycles, whose range moves on.
+/// Number of days kept as evidence. The range of the next two cycles moves on, and some of these days must still be in
+/// it.
 const EVIDENCE_DAYS: usize = 10;
-/// A first answer of at least so many days whose AUM is 0 on each of them.
+/// Minimum number of days for a doubt about a first AUM series that is 0 on every day.
 const ZERO_DAYS: usize = 2;
 
-/// Examines an answer beside what the source itself reported before. Doubtful is an answer that rewrites a day before
-/// `settled_before`, or adds one after the first known day. Then every rewritten or added day waits. A day after the newest
-/// known one is new: it is taken as long as it continues the known series and not another one.
+/// Compares an answer with what the source reported before. The answer is doubtful if it rewrites a day before
+/// `settled_before`, or adds such a day between the first and the last known day. Every rewritten or added day is then
+/// set aside. Days after the last known day are new. They are accepted unless the answer looks like another series, and
+/// except for the fields that the answer replaces by 0.
 #[must_use]
 pub fn examine_days(
     known: &KnownSeries,
@@ -90,7 +92,8 @@ pub fn examine_days(
     })
 }
 
-/// The days both speak of, and those of them that the answer rewrites.
+/// The days for which the answer and the known series have a field in common, and those of them that the answer
+/// rewrites.
 struct Comparison {
     days: BTreeSet<Date>,
     rewritten: BTreeSet<Date>,
@@ -121,9 +124,10 @@ const fn nav(values: &Values) -> Option<Number> {
     values[DayField::Nav as usize]
 }
 
-/// Whether an answer that rewrites settled days is about another series, so that its new days are not credible either. The
-/// known days that are not settled yet are the best witnesses: a revision touches some of them, another series most. Without
-/// one, as in a monthly fund, the new days tell: they continue the known series or the one of the answer.
+/// Whether an answer that rewrites settled days is about another series, so that its new days are not credible either.
+/// The known days that are not settled yet decide first: a revision changes some of them, another series changes most.
+/// Without such a day, as in a monthly fund, the new days decide: they continue either the known series or the answer's
+/// own.
 fn is_other_series(
     known: &KnownSeries,
     said: &BTreeMap<Date, Values>,
@@ -149,7 +153,7 @@ fn is_other_series(
     before != now && (new.is_empty() || new.iter().any(is_nearer))
 }
 
-/// Whether a new NAV lies nearer to `this` than to `that`; a missing one does.
+/// Whether a new NAV is nearer to `this` than to `that`. A missing NAV counts as nearer.
 fn is_nearer(new: Option<Number>, this: Number, that: Number) -> bool {
     let Some(new) = new else {
         return true;
@@ -158,7 +162,7 @@ fn is_nearer(new: Option<Number>, this: Number, that: Number) -> bool {
     distance(this) < distance(that)
 }
 
-/// The fields that the answer replaces by 0, and by nothing else.
+/// For each of the four fields, whether the answer changes it and replaces it by 0 on every changed day.
 fn zeroed_fields(
     known: &KnownSeries,
     said: &BTreeMap<Date, Values>,
@@ -174,7 +178,7 @@ fn zeroed_fields(
     })
 }
 
-/// An answer whose AUM is 0 from its first to its last day, where no AUM is known: the AUM waits.
+/// Sets the AUM aside if it is 0 on every day of the answer and no AUM is known.
 fn only_zero_aum(known: &KnownSeries, said: &BTreeMap<Date, Values>) -> Option<DaysDoubt> {
     let at = DayField::Aum as usize;
     if known.days.values().any(|values| values[at].is_some()) {
@@ -202,12 +206,13 @@ fn only_zero_aum(known: &KnownSeries, said: &BTreeMap<Date, Values>) -> Option<D
 /// SHA-256 over the newest days of a NAV series.
 pub type SeriesHash = [u8; 32];
 
-/// Most days a series hash is made of.
+/// Number of newest days in a series hash.
 const HASHED_DAYS: usize = 5;
-/// So many different values make a series that no other fund has by chance: a new or a money market fund may stand still.
+/// Minimum number of different values in a series hash. Fewer could be equal by chance: the NAV of a new fund or a
+/// money market fund may stay constant.
 const DIFFERENT_VALUES: usize = 3;
 
-/// The hash of a series' newest days; `None` where they are too few or too alike to tell funds apart.
+/// The hash of the newest days of a series; `None` if they have too few different values to distinguish funds.
 #[must_use]
 pub fn series_hash(points: &[DailyPoint]) -> Option<SeriesHash> {
     let navs: BTreeMap<Date, _> = points

@@ -20,7 +20,7 @@ fn says(said: Said) -> Observation {
     }
 }
 
-/// What is found in `new` after the same source reported `before`.
+/// What `examine` returns for `new` after the same source reported `before`.
 fn found(before: Option<Said>, new: Said) -> Option<(DoubtKind, Evidence)> {
     let held = before.map(|said| match fold(None, None, &says(said), 1) {
         Folded::Changed(held) => held,
@@ -37,7 +37,7 @@ fn kind(before: Option<Said>, new: Said) -> Option<DoubtKind> {
 fn a_share_is_compared_with_the_larger_of_limit_and_twice_the_usual() {
     let limits = DoubtLimits::USUAL;
     for (kind, affected, asked, usual, believed) in [
-        // The limit itself is believed, one fund more is not.
+        // A share equal to the limit is believed; one fund more is not.
         (DoubtKind::Settled, 15, 100, Some(0), true),
         (DoubtKind::Settled, 16, 100, Some(0), false),
         (DoubtKind::Settled, 550, 2_200, None, false),
@@ -46,15 +46,15 @@ fn a_share_is_compared_with_the_larger_of_limit_and_twice_the_usual() {
         (DoubtKind::Absent, 20, 100, None, true),
         (DoubtKind::Absent, 21, 100, None, false),
         (DoubtKind::Absent, 60, 60, Some(20), false),
-        // What is usual in this market is not doubted…
+        // A share that is usual in this market is not doubted.
         (DoubtKind::Settled, 24, 100, Some(120), true),
-        // …but half of the market never changes at one stroke.
+        // A change of more than half of the market is always doubted.
         (DoubtKind::Settled, 51, 100, Some(400), false),
-        // Few funds asked, or few affected, make no mass change.
+        // Few funds requested, or few affected, are no mass change.
         (DoubtKind::Absent, 19, 19, None, true),
         (DoubtKind::Absent, 20, 20, None, false),
         (DoubtKind::Status, 4, 20, Some(0), true),
-        // "All" means all but a few.
+        // "All" allows for a few exceptions.
         (DoubtKind::AllAbsent, 54, 60, None, true),
         (DoubtKind::AllAbsent, 58, 60, None, false),
         (DoubtKind::AllZero, 60, 60, None, false),
@@ -232,7 +232,7 @@ fn known(days: &[Day]) -> KnownSeries {
     }
 }
 
-/// The days of October of which something waits.
+/// The days of October that are set aside.
 fn waiting(known: &KnownSeries, said: &BTreeMap<Date, Values>) -> Vec<i8> {
     let doubt = examine_days(known, said, date(2026, 10, 8));
     let days = doubt.iter().flat_map(|doubt| doubt.waiting.keys());
@@ -243,10 +243,10 @@ fn waiting(known: &KnownSeries, said: &BTreeMap<Date, Values>) -> Vec<i8> {
 fn rewritten_settled_days_wait_and_new_days_are_taken() {
     let known = known(&[(1, "10"), (2, "11"), (5, "12"), (9, "13"), (12, "14")]);
     for (said, waits) in [
-        // Nothing, a revision within the look-back, a new day.
+        // An identical answer, a revision within the look-back, a new day.
         (&[(1, "10"), (2, "11"), (12, "14")][..], &[][..]),
         (&[(5, "12"), (9, "13.5"), (12, "14.5"), (13, "15")], &[]),
-        // A settled day waits, with every other rewritten day; a new one does not.
+        // A rewritten settled day is set aside with every other rewritten day. A new day is not.
         (
             &[(2, "21"), (5, "12"), (9, "13"), (12, "14"), (13, "15")],
             &[2],
@@ -262,7 +262,7 @@ fn rewritten_settled_days_wait_and_new_days_are_taken() {
             ],
             &[2, 9],
         ),
-        // A day that is added in the middle of what is known.
+        // A day that is added between the known days.
         (&[(3, "11.5"), (5, "12"), (12, "14"), (13, "15")], &[3]),
         // Every settled day is rewritten, and the new day continues the known series.
         (
@@ -288,11 +288,11 @@ fn rewritten_settled_days_wait_and_new_days_are_taken() {
             ],
             &[1, 2, 5, 9, 12, 13],
         ),
-        // The newest known day is revised as well: the other unsettled one tells that it is the same series.
+        // The newest known day is revised as well. The other unsettled day shows that it is the same series.
         (&[(2, "21"), (9, "13"), (12, "14.5"), (13, "15")], &[2, 12]),
         // A new day that is published late.
         (&[(9, "13"), (12, "14")], &[]),
-        // The same in a series of other days.
+        // Another series with other days: its new days are not credible either.
         (&[(3, "41"), (12, "44"), (13, "45")], &[3, 12, 13]),
         (&[(3, "41"), (13, "45")], &[3, 13]),
     ] {
@@ -303,7 +303,7 @@ fn rewritten_settled_days_wait_and_new_days_are_taken() {
 #[test]
 fn new_days_of_a_monthly_fund_are_judged_by_the_newest_known_one() {
     let known = known(&[(1, "10"), (3, "10.1"), (5, "10.2")]);
-    // Rewritten settled days, and a new one near what is known.
+    // Settled days are rewritten, and a new day is near the known values.
     assert_eq!(
         waiting(
             &known,
@@ -330,7 +330,7 @@ fn new_days_of_a_monthly_fund_are_judged_by_the_newest_known_one() {
 fn what_a_source_never_reported_cannot_be_rewritten() {
     let said = series(&[(1, "10"), (2, "11"), (5, "12")]);
     assert_eq!(waiting(&KnownSeries::default(), &said), [0; 0]);
-    // Days before the first known one complete a history.
+    // Days before the first known day complete the history.
     assert_eq!(waiting(&known(&[(5, "12"), (9, "13")]), &said), [0; 0]);
     let bids = KnownSeries {
         days: BTreeMap::from([(date(2026, 10, 1), [None, Some(number("5")), None, None])]),
@@ -349,7 +349,7 @@ fn a_new_day_that_is_published_late_is_taken() {
     );
 }
 
-/// A day's NAV and AUM.
+/// The day of the month, NAV and AUM.
 type Sized = (i8, &'static str, &'static str);
 
 fn sized(days: &[Sized]) -> BTreeMap<Date, Values> {
@@ -433,7 +433,7 @@ fn a_series_hash_tells_series_apart_that_move() {
             .collect()
     };
     let one = series_hash(&points(&["9", "10", "11", "12", "13", "14"]));
-    // Only the newest days count: a short and a long answer about one fund agree.
+    // Only the newest days count: a short and a long answer about one fund have the same hash.
     assert_eq!(
         one,
         series_hash(&points(&["8", "10", "11", "12", "13", "14"]))
