@@ -1,4 +1,4 @@
-//! Where the database is and how to connect: a URL or libpq's `key=value` form, with libpq's TLS parameters. Pure.
+//! The address of the database: a URL or libpq's `key=value` form, with libpq's TLS parameters. Pure functions.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -7,26 +7,26 @@ use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
-/// What libpq calls `sslmode`.
+/// The value of libpq's `sslmode`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TlsMode {
     /// No TLS.
     Disable,
-    /// TLS where the server offers it, without looking at its certificate; else none.
+    /// TLS if the server offers it, without checking its certificate; otherwise no TLS.
     #[default]
     Prefer,
-    /// TLS, without looking at the certificate unless `sslrootcert` is given.
+    /// TLS, without checking the certificate unless `sslrootcert` is given.
     Require,
     /// TLS, with a certificate that a trusted authority signed.
     VerifyCa,
-    /// As `verify-ca`, and the certificate names the host.
+    /// Like `verify-ca`, and the certificate must name the host.
     VerifyFull,
 }
 
-/// Which authorities are trusted.
+/// The trusted certificate authorities.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Authorities {
-    /// `~/.postgresql/root.crt` where it exists, else those of the operating system.
+    /// `~/.postgresql/root.crt` if it exists, otherwise those of the operating system.
     #[default]
     Usual,
     /// `sslrootcert=system`: those of the operating system.
@@ -42,23 +42,23 @@ pub struct TlsSettings {
     pub mode: TlsMode,
     /// `sslrootcert`.
     pub authorities: Authorities,
-    /// `sslcert` and `sslkey`: the client's own certificate and its key (PEM).
+    /// `sslcert` and `sslkey`: the client's certificate and its key (PEM).
     pub client: Option<(PathBuf, PathBuf)>,
 }
 
-/// The address of a database. May hold a password: has no `Debug`.
+/// The address of a database. It may contain a password and therefore has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseAddress {
-    /// Hosts, user, database and the rest, for the client library.
+    /// Hosts, user, database and other parameters for the client library.
     pub config: Config,
-    /// How the connection is encrypted.
+    /// The TLS parameters of the connection.
     pub tls: TlsSettings,
 }
 
-/// What is wrong with an address. Holds no part of a value, which may be a password.
+/// Why an address is invalid. It contains no part of a value, which could be a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressProblem {
-    /// It cannot be read.
+    /// It cannot be parsed.
     #[error(
         "it is not a PostgreSQL URL or connection string; expected something like postgres://user:password@host:port/database"
     )]
@@ -68,21 +68,21 @@ pub enum AddressProblem {
         "it names no host; expected something like postgres://user:password@host:port/database"
     )]
     NoHost,
-    /// A parameter that is not known.
+    /// An unknown parameter.
     #[error("the parameter {0} is unknown; known are {known}", known = Self::KNOWN.join(", "))]
     UnknownParameter(String),
-    /// A parameter with a value that it cannot have.
+    /// A parameter with an invalid value.
     #[error("the parameter {name} has a value that it cannot have; expected {expected}")]
     BadValue {
         /// Its name.
         name: String,
-        /// What it can have.
+        /// The allowed values.
         expected: &'static str,
     },
 }
 
 impl AddressProblem {
-    /// The parameters that are known: those of the client library and of [`TlsSettings`].
+    /// The known parameters: those of the client library and of [`TlsSettings`].
     pub const KNOWN: [&str; 24] = [
         "host",
         "hostaddr",
@@ -169,7 +169,7 @@ impl FromStr for DatabaseAddress {
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(AddressProblem::NoHost);
         }
-        // As libpq does: a socket of this machine is not encrypted.
+        // Like libpq: a unix socket is not encrypted.
         let local = !config.get_hosts().is_empty()
             && config
                 .get_hosts()
@@ -185,7 +185,7 @@ impl FromStr for DatabaseAddress {
     }
 }
 
-/// A parameter's name for a message: a text that is no name may be a part of a password.
+/// A parameter's name for a message. A text that cannot be a name is not shown, because it may be part of a password.
 fn shown(name: &str) -> String {
     let is_name = name.len() <= 40
         && name
@@ -194,7 +194,7 @@ fn shown(name: &str) -> String {
     if is_name { name } else { "(not shown)" }.to_owned()
 }
 
-/// The library names the parameter; other words of it may quote a password.
+/// Returns only the parameter's name from the library's message. Other parts of the message may quote a password.
 fn bad_value(error: &tokio_postgres::Error) -> AddressProblem {
     let text = super::error::with_causes(error);
     let name = text
@@ -231,14 +231,14 @@ fn tls_settings(pairs: &Pairs) -> Result<TlsSettings, AddressProblem> {
     };
     let mode = match (value("sslmode"), &authorities) {
         (Some("disable"), _) => TlsMode::Disable,
-        // libpq: authorities of the system sign for every host, so the name must be compared.
+        // Like libpq: the system's authorities sign for every host, so the name must be compared.
         (None, Authorities::System) => TlsMode::VerifyFull,
         (Some("allow" | "prefer" | "require" | "verify-ca"), Authorities::System) => {
             return bad("sslmode", "verify-full, or none, with sslrootcert=system");
         }
-        // libpq tries `allow` without TLS first; encrypted is as good.
+        // libpq first tries `allow` without TLS; an encrypted connection is equally acceptable.
         (None | Some("allow" | "prefer"), _) => TlsMode::Prefer,
-        // libpq: with authorities given, `require` looks at the certificate.
+        // Like libpq: with authorities given, `require` checks the certificate.
         (Some("require"), Authorities::File(_)) => TlsMode::VerifyCa,
         (Some("require"), _) => TlsMode::Require,
         (Some("verify-ca"), _) => TlsMode::VerifyCa,
@@ -296,7 +296,8 @@ fn url_pairs(query: &str) -> Result<Pairs, AddressProblem> {
         .collect()
 }
 
-/// libpq's form: words `key = value`, a value quoted with `'` where it holds spaces, `\\` before a quote or backslash.
+/// Parses libpq's form: words `key = value`. A value with spaces is quoted with `'`; a quote or backslash is escaped
+/// with `\\`.
 fn key_values(text: &str) -> Result<Pairs, AddressProblem> {
     let mut pairs = Pairs::new();
     let mut chars = text.chars().peekable();

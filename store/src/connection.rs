@@ -1,4 +1,5 @@
-//! The writer's connection: a statement that it has seen before is not read and analysed by the server once more.
+//! The writer's connection. It caches prepared statements, so that the server parses and plans each statement only
+//! once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,14 +11,14 @@ use tokio_postgres::{Client, CopyInSink, Error, GenericClient, Row, RowStream, S
 use super::error::{StoreError, of_statement};
 use super::session::Talking;
 
-/// Most statements that are remembered: the store has fewer, each with its own text; more would be a text that is put
-/// together with values in it.
+/// Largest number of cached statements. The store has fewer, each with a constant text. More would mean that a
+/// statement text contains values.
 const REMEMBERED: usize = 200;
 
-/// Values for the places `$1`, `$2` … of a statement.
+/// Values for the parameters `$1`, `$2` … of a statement.
 type Parameters<'call> = &'call [&'call (dyn ToSql + Sync)];
 
-/// The statements that the server knows already, by their text.
+/// The prepared statements, by their text.
 #[derive(Debug, Default)]
 struct Prepared(Mutex<HashMap<Box<str>, Statement>>);
 
@@ -48,18 +49,18 @@ impl Prepared {
     }
 }
 
-/// Asks in SQL: on the writer's connection, in its transaction, or on a reader's own connection.
+/// Runs SQL on the writer's connection, in its transaction, or on a reader's connection.
 pub(super) trait Queries: Sync {
-    /// What speaks with the server.
+    /// The client type of the library.
     type Client: GenericClient + Sync;
 
-    /// What speaks with the server.
+    /// The client of the library.
     fn client(&self) -> &Self::Client;
 
-    /// The statement as the server knows it.
+    /// Returns the prepared statement.
     fn statement(&self, sql: &str) -> impl Future<Output = Result<Statement, Error>> + Send;
 
-    /// All rows.
+    /// Returns all rows.
     fn query(
         &self,
         sql: &str,
@@ -74,7 +75,7 @@ pub(super) trait Queries: Sync {
         }
     }
 
-    /// The one row.
+    /// Returns exactly one row.
     fn query_one(
         &self,
         sql: &str,
@@ -89,7 +90,7 @@ pub(super) trait Queries: Sync {
         }
     }
 
-    /// The row, if there is one.
+    /// Returns the row, if there is one.
     fn query_opt(
         &self,
         sql: &str,
@@ -104,7 +105,7 @@ pub(super) trait Queries: Sync {
         }
     }
 
-    /// How many rows it wrote.
+    /// Returns the number of rows that were written.
     fn execute(
         &self,
         sql: &str,
@@ -119,7 +120,7 @@ pub(super) trait Queries: Sync {
         }
     }
 
-    /// The row that a statement had to write to `table`, as it is returned (D12).
+    /// Returns the row that a statement with RETURNING writes to `table`. No row is an error (D12).
     fn write_one(
         &self,
         table: &str,
@@ -136,7 +137,7 @@ pub(super) trait Queries: Sync {
         }
     }
 
-    /// Runs a statement that has to write exactly `expected` rows of `table` (D12).
+    /// Runs a statement that must write exactly `expected` rows of `table` (D12).
     fn execute_expecting(
         &self,
         table: &str,
@@ -150,8 +151,8 @@ pub(super) trait Queries: Sync {
         }
     }
 
-    /// Runs a statement whose rows only the server can count: it answers one row, how many rows of `table` it had to
-    /// write and how many it wrote. Returns how many.
+    /// Runs a statement for which only the server knows the number of rows. It returns one row: how many rows of
+    /// `table` had to be written and how many were written. Returns that number.
     fn execute_counted(
         &self,
         table: &str,
@@ -167,7 +168,7 @@ pub(super) trait Queries: Sync {
     }
 }
 
-/// Compares the rows that a statement had to write with those that the server reports (D12).
+/// Compares the number of rows that a statement had to write with the number that the server reports (D12).
 pub(super) fn expect_rows(table: &str, expected: u64, found: u64) -> Result<(), StoreError> {
     if found == expected {
         return Ok(());
@@ -179,7 +180,7 @@ pub(super) fn expect_rows(table: &str, expected: u64, found: u64) -> Result<(), 
     })
 }
 
-/// A reader asks once and is gone: nothing is worth remembering.
+/// A reader runs each statement once, so it does not cache them.
 impl Queries for Client {
     type Client = Self;
 
@@ -210,7 +211,7 @@ impl Connection {
         }
     }
 
-    /// Begins a transaction; dropped without [`Transaction::commit`], it is rolled back.
+    /// Begins a transaction. Without [`Transaction::commit`] it is rolled back when dropped.
     pub(super) async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
         Ok(Transaction {
             transaction: self.client.transaction().await?,
@@ -250,7 +251,7 @@ impl<'connection> Queries for Transaction<'connection> {
 }
 
 impl Transaction<'_> {
-    /// The rows one after the other, as they come.
+    /// Returns the rows as a stream.
     pub(super) async fn query_raw(
         &self,
         sql: &str,
@@ -264,12 +265,12 @@ impl Transaction<'_> {
         run.await.map_err(|error| of_statement(Some(sql), &error))
     }
 
-    /// Statements without values, one after the other.
+    /// Runs statements without parameters in sequence.
     pub(super) async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
         self.transaction.batch_execute(sql).await
     }
 
-    /// Where the rows of a `COPY … FROM STDIN` go.
+    /// Starts a `COPY … FROM STDIN` and returns its sink.
     pub(super) async fn copy_in(&self, sql: &str) -> Result<CopyInSink<Bytes>, StoreError> {
         let run = async {
             let statement = self.statement(sql).await?;
@@ -278,7 +279,7 @@ impl Transaction<'_> {
         run.await.map_err(|error| of_statement(Some(sql), &error))
     }
 
-    /// A savepoint.
+    /// Begins a savepoint.
     pub(super) async fn savepoint(&mut self) -> Result<Transaction<'_>, Error> {
         Ok(Transaction {
             transaction: self.transaction.transaction().await?,
@@ -286,12 +287,12 @@ impl Transaction<'_> {
         })
     }
 
-    /// Makes everything last, or lets go of the savepoint.
+    /// Commits the transaction, or releases the savepoint.
     pub(super) async fn commit(self) -> Result<(), Error> {
         self.transaction.commit().await
     }
 
-    /// Undoes everything, or everything since the savepoint.
+    /// Rolls back the transaction, or everything since the savepoint.
     pub(super) async fn rollback(self) -> Result<(), Error> {
         self.transaction.rollback().await
     }

@@ -1,4 +1,4 @@
-//! Cycles: begun, resumed, closed.
+//! Begins, resumes and closes cycles.
 
 use std::fmt;
 
@@ -21,13 +21,13 @@ use super::resets;
 use super::retention::Retention;
 use super::tasks;
 
-/// What a cycle asks for.
+/// Which pages a cycle requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CycleKind {
-    /// What changes daily.
+    /// Pages that change daily.
     Daily,
-    /// Everything.
+    /// All pages.
     Monthly,
 }
 
@@ -54,13 +54,13 @@ impl fmt::Display for CycleKind {
     }
 }
 
-/// Whether a cycle speaks for the whole market.
+/// Whether a cycle covers the whole market.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// Every source, every fund.
+    /// Every source and every fund.
     Full,
-    /// Narrowed by `--funds`, `--only` or `--limit`: never satisfies the schedule, is never a yard-stick, never
+    /// Narrowed by `--funds`, `--only` or `--limit`. It never satisfies the schedule, no cycle is compared with it, and it never
     /// changes `fund_status`.
     Partial,
 }
@@ -87,44 +87,44 @@ impl Scope {
 pub struct Cycle {
     /// `runner.cycle.cycle_id`.
     pub id: i64,
-    /// The Bangkok calendar date on which it began; no row's date ever comes from it.
+    /// The calendar date in Bangkok on which it began. No row takes its date from it.
     pub cycle_date: Date,
-    /// What it asks for.
+    /// Which pages it requests.
     pub kind: CycleKind,
-    /// Whether it speaks for the whole market.
+    /// Whether it covers the whole market.
     pub scope: Scope,
     /// 1, or 2 once [`super::Writer::begin_round_two`] was called.
     pub round: i16,
-    /// Whether it was begun before this call and goes on from its checkpoint.
+    /// Whether it was begun before this call and continues from its checkpoint.
     pub resumed: bool,
 }
 
-/// Which cycle is wanted.
+/// The cycle that the caller wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CycleRequest {
     /// The cycle's Bangkok date.
     pub cycle_date: Date,
-    /// What it asks for.
+    /// Which pages it requests.
     pub kind: CycleKind,
-    /// Whether it speaks for the whole market.
+    /// Whether it covers the whole market.
     pub scope: Scope,
-    /// A new pass in any case (`--fresh`).
+    /// Always begin a new cycle (`--fresh`).
     pub fresh: bool,
-    /// On a closed cycle with failed tasks, ask just these once more (`--once`); otherwise a closed cycle leads to a
-    /// new pass.
+    /// If the cycle is closed and has failed tasks, request only these again (`--once`). Otherwise a closed cycle leads
+    /// to a new one.
     pub resume_closed_failures: bool,
 }
 
-/// What the schedule decides by.
+/// The facts that the schedule depends on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScheduleFacts {
     /// Date of the last closed full daily cycle.
     pub last_closed_daily: Option<Date>,
     /// Date of the last closed full monthly cycle.
     pub last_closed_monthly: Option<Date>,
-    /// The full cycle that is still open, if any: the next start goes on with it.
+    /// The full cycle that is still open, if any. The next start continues it.
     pub open: Option<Cycle>,
-    /// The newest closed full cycle, if tasks of it have failed: `--once` on its date asks just these.
+    /// The newest closed full cycle, if it has failed tasks. `--once` on its date requests only these.
     pub failed: Option<Cycle>,
 }
 
@@ -187,7 +187,7 @@ pub(super) async fn begin(
             return Ok(cycle);
         }
     }
-    // A full pass takes over every task of what was left open; a partial one leaves an open full pass to be resumed.
+    // A full cycle replaces every open one. A partial cycle leaves an open full cycle to be resumed.
     tx.execute_counted(
         "runner.cycle",
         &counted::update(
@@ -214,7 +214,7 @@ pub(super) async fn begin(
     Ok(cycle)
 }
 
-/// Opens a closed cycle for its failed tasks alone; they are asked once more, which is its round 2.
+/// Reopens a closed cycle for its failed tasks only, which are requested once more as its round 2.
 async fn reopen_failures(
     tx: &Transaction<'_>,
     mut cycle: Cycle,
@@ -233,7 +233,7 @@ async fn reopen_failures(
     Ok(Some(cycle))
 }
 
-/// The constraints of the database, named as [`super::error::DataRefusal::constraint`] names them.
+/// The constraints of the database, in the format of [`super::error::DataRefusal::constraint`].
 const CONSTRAINTS: &str = "
     SELECT format('%s on %s.%s', k.conname, n.nspname, c.relname)
     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -246,7 +246,8 @@ const CONSTRAINTS: &str = "
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE a.attnotnull AND NOT a.attisdropped AND a.attnum > 0";
 
-/// Hands out the failed tasks of a cycle again, except those whose answer a constraint refuses that still exists.
+/// Makes the failed tasks of a cycle open again, except those whose answer is refused by a constraint that still
+/// exists.
 async fn unacknowledge_failures(tx: &Transaction<'_>, cycle: &Cycle) -> Result<u64, StoreError> {
     let failed = format!(
         "t.planned_cycle = $1 AND t.acked_cycle = $1 AND t.outcome IN ('failed', 'deferred')
@@ -262,7 +263,7 @@ async fn unacknowledge_failures(tx: &Transaction<'_>, cycle: &Cycle) -> Result<u
         .await
 }
 
-/// Begins round 2; returns how many tasks are to be asked in it.
+/// Begins round 2. Returns the number of tasks to request in it.
 pub(super) async fn begin_round_two(
     tx: &Transaction<'_>,
     cycle: &mut Cycle,
@@ -282,7 +283,8 @@ pub(super) async fn begin_round_two(
     Ok(left)
 }
 
-/// Closes a cycle: what is left ends failed, absences are noted, stale fields derived anew, old samples dropped.
+/// Closes a cycle: remaining tasks end failed, absences are recorded, stale fields are derived again, and retention is
+/// applied.
 pub(super) async fn close(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -340,10 +342,10 @@ async fn finnomena_list_answered(tx: &Transaction<'_>, cycle: &Cycle) -> Result<
     Ok(row.try_get(0)?)
 }
 
-/// Most failure reasons told in a summary.
+/// Largest number of failure reasons in a summary.
 const MAX_FAILURES: i64 = 50;
 
-/// What a cycle came to so far.
+/// The totals of a cycle so far.
 pub(super) async fn totals(
     client: &impl Queries,
     cycle: &Cycle,
@@ -364,8 +366,8 @@ pub(super) async fn totals(
     })
 }
 
-/// What the schedule decides by.
-/// Closed cycles count up to the date `closed_until`; `None`: all.
+/// Returns the facts that the schedule depends on. Ignores cycles closed with a date after `closed_until`; `None`
+/// includes all.
 pub(super) async fn schedule_facts(
     client: &impl Queries,
     closed_until: Option<Date>,
@@ -411,7 +413,7 @@ pub(super) async fn schedule_facts(
     })
 }
 
-/// The newest cycles first.
+/// Returns the newest cycles first.
 pub(super) async fn newest(
     client: &impl Queries,
     limit: usize,

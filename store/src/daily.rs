@@ -1,6 +1,6 @@
-//! `funds_daily`: the series. What stands of the days a batch speaks of is read by key and compared; days that stand as
-//! said are left alone, new days go into the table by COPY, and only days that are really said otherwise are merged by
-//! the pure rule and written in place of those that stand.
+//! `funds_daily`: the daily series. The stored rows of the days in a batch are read by key and compared. Days that are
+//! stored as reported are left alone. New days are inserted by COPY. Only days that are reported differently are merged
+//! by the pure rule and updated.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,13 +29,13 @@ use super::set_aside;
 /// A day of a fund.
 pub(super) type Day = (String, Date);
 
-/// What sources say of days, by fund: one statement a source and day.
+/// What sources report about days, by fund: at most one statement per source and day.
 pub(super) type Statements = BTreeMap<String, BTreeMap<Date, DaySaid>>;
 
-/// What is said of one day: mostly by one source.
+/// The statements about one day. Most days have one source.
 pub(super) type DaySaid = Vec<(SourceName, Values)>;
 
-/// Adds a statement; of two of the same source and day in one batch the later wins where it says something.
+/// Adds a statement. If the same source reports a day twice in one batch, the later value wins where it has one.
 pub(super) fn add(said: &mut DaySaid, source: SourceName, values: Values) {
     match said.iter_mut().find(|(by, _)| *by == source) {
         Some((_, before)) => {
@@ -47,16 +47,16 @@ pub(super) fn add(said: &mut DaySaid, source: SourceName, values: Values) {
     }
 }
 
-/// What a batch does to the series.
+/// The changes that a batch makes to the series.
 #[derive(Default)]
 struct Changes<'said> {
     counts: TableCounts,
-    /// Days without a row yet.
+    /// Days without a stored row.
     new: Vec<NewDay<'said>>,
-    /// Days whose row is another now.
+    /// Days whose row changes.
     other: Columns,
     replaced: Vec<Change>,
-    /// What others say of a day now, where that changed.
+    /// The dissents about a day, if they change.
     dissents: Vec<(Day, Dissents)>,
 }
 
@@ -71,29 +71,29 @@ impl<'said> Changes<'said> {
     }
 }
 
-/// What a batch does to the series besides the new days, which are on their way.
+/// The changes that a batch makes to the series, without the new days, which are already being copied.
 struct Prepared {
     counts: TableCounts,
-    /// How many new days are on their way.
+    /// Number of new days that are being copied.
     new: usize,
     other: Columns,
     replaced: Vec<Change>,
     dissents: Vec<(Day, Dissents)>,
 }
 
-/// Encoded pieces that wait for the server; the encoding waits beyond.
+/// Number of encoded pieces that may wait for the server. The encoder waits when there are more.
 const PIECES_WAITING: usize = 2;
 
-/// The statements of a batch about funds of the universe, beside what is stored of the same days.
+/// The statements of a batch about funds of the universe, with the stored rows of the same days.
 pub(super) struct Compared {
     pub statements: Statements,
     standing: Standing,
-    /// The days whose row says otherwise.
+    /// The days whose stored row differs from a statement.
     different: Vec<Day>,
     dissents: BTreeMap<Day, Dissents>,
 }
 
-/// Reads what is stored of the days.
+/// Reads the stored rows of the days.
 pub(super) async fn compare_with_stored(
     tx: &Transaction<'_>,
     statements: Statements,
@@ -113,7 +113,7 @@ pub(super) async fn compare_with_stored(
     Ok(compared)
 }
 
-/// Days of one fund and source that wait until the round is judged.
+/// Days of one fund and source that are set aside until the round is judged.
 pub(super) struct DoubtfulDays {
     pub fund_code: String,
     pub source: SourceName,
@@ -121,7 +121,7 @@ pub(super) struct DoubtfulDays {
 }
 
 impl Compared {
-    /// The days that rewrite what the same source reported before, and are not believed at once.
+    /// The days that rewrite what the same source reported before and must be judged first.
     pub async fn doubts(
         &self,
         tx: &Transaction<'_>,
@@ -168,7 +168,7 @@ impl Compared {
         Ok(doubts)
     }
 
-    /// Whether a fund's days are worth a closer look: they rewrite or add settled days, or are a first answer without AUM.
+    /// Whether to examine a fund's days: they rewrite or add settled days, or are a first answer whose AUM is always 0.
     fn may_be_doubtful(
         &self,
         fund_code: &str,
@@ -179,7 +179,7 @@ impl Compared {
         let is_stored = |date: &Date| rows.is_some_and(|rows| rows.contains_key(date));
         if rows.is_none_or(BTreeMap::is_empty) {
             let mut said = days.values().flatten();
-            // Bid and offer alone, or an AUM, are nothing to look at.
+            // A first answer with recent days only is doubtful only if its AUM is 0 in every statement.
             return days.range(..settled_before).next().is_some()
                 || said.all(|(_, values)| values[AUM].is_some_and(Number::is_zero));
         }
@@ -191,7 +191,7 @@ impl Compared {
         })
     }
 
-    /// What a source itself reported before, of the days that are read.
+    /// What the source itself reported before about the days that were read.
     fn reported_before(&self, fund_code: &str, source: SourceName) -> BTreeMap<Date, Values> {
         let rows = self.standing.get(fund_code);
         rows.into_iter()
@@ -215,13 +215,14 @@ impl Compared {
 
 const FUNDS_DAILY: &str = "public.funds_daily";
 
-/// The place of the AUM among a day's values.
+/// The index of the AUM in [`Values`].
 const AUM: usize = DayField::Aum as usize;
 
-/// How far back values are expected to be revised, in days before the last full cycle: the planner asks for as much again.
+/// Number of days before the last full cycle in which values are expected to be revised. The planner requests them
+/// again.
 pub const LOOK_BACK_DAYS: i64 = 7;
 
-/// Values before this date were read again after their last expected revision: they are settled.
+/// Returns the date before which values are settled: they were read again after their last expected revision.
 async fn settled_before(tx: &Transaction<'_>, cycle: &Cycle) -> Result<Date, StoreError> {
     let row = tx
         .query_one(
@@ -231,14 +232,14 @@ async fn settled_before(tx: &Transaction<'_>, cycle: &Cycle) -> Result<Date, Sto
         )
         .await?;
     let last: Option<Date> = row.try_get(0)?;
-    // A cycle a day apart looks back over the days before this one.
+    // With daily cycles, the look-back ends at the date of this cycle.
     let last = last.map_or(cycle.cycle_date, |last| last.saturating_add(1.day()));
     Ok(last
         .min(cycle.cycle_date)
         .saturating_sub(LOOK_BACK_DAYS.days()))
 }
 
-/// Takes days that wait out of the statements.
+/// Removes days that are set aside from the statements.
 pub(super) fn take_out(statements: &mut Statements, days: &DoubtfulDays) {
     let Some(of_fund) = statements.get_mut(&days.fund_code) else {
         return;
@@ -257,7 +258,7 @@ pub(super) fn take_out(statements: &mut Statements, days: &DoubtfulDays) {
     of_fund.retain(|_, said| !said.is_empty());
 }
 
-/// Takes back what a source reported of these funds in this cycle, where it had reported nothing before.
+/// Removes what a source reported about these funds in this cycle, for a source that had reported nothing before.
 pub(super) async fn retract(
     tx: &Transaction<'_>,
     cycle_id: i64,
@@ -276,7 +277,7 @@ pub(super) async fn retract(
         &[&fund_codes, &cycle_id, &bit],
     )
     .await?;
-    // Days on which another source reported something keep that.
+    // On days that another source reported as well, only this source's values are removed.
     let fields: Vec<String> = ["nav_value", "aum", "bid", "offer"]
         .iter()
         .zip(["nav_said_by", "aum_said_by", "bid_said_by", "offer_said_by"])
@@ -325,7 +326,7 @@ pub(super) async fn retract(
     Ok(())
 }
 
-/// Writes what was compared.
+/// Writes the compared statements.
 pub(super) async fn write(
     tx: &Transaction<'_>,
     cycle_id: i64,
@@ -341,13 +342,14 @@ pub(super) async fn write(
         return Ok(TableCounts::default());
     }
     failpoint::BATCH_DAYS_COMPARED.pass().await?;
-    // Thousands of days: not on the thread that all actors live on (A9). The server takes the first while the next are encoded.
+    // A batch has thousands of days, so they are not encoded on the thread of the actors (A9). The server receives the
+    // first pieces while the next ones are encoded.
     let (pieces, encoded) = mpsc::channel(PIECES_WAITING);
     let (prepared, copied) = join!(
         apart(move || prepare(cycle_id, &statements, &standing, dissents, &pieces)),
         daily_rows::insert(tx, encoded),
     );
-    // A refusal of the server comes first: by it the other side has ended as well.
+    // Return the server's error first: it also makes the encoder fail.
     let copied = copied?;
     let prepared = prepared?;
     copied.finish(prepared.new).await?;
@@ -357,7 +359,7 @@ pub(super) async fn write(
     Ok(prepared.counts)
 }
 
-/// Does `work` on a thread of its own; a panic there is one here.
+/// Runs `work` in a blocking thread. A panic there is resumed here.
 async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
@@ -395,16 +397,16 @@ fn prepare(
     })
 }
 
-/// What stands, by fund.
+/// The stored rows, by fund.
 pub(super) type Standing = BTreeMap<String, BTreeMap<Date, DayRow>>;
 
-/// Whether everything that is said of a day stands as it is said.
+/// Whether the row contains every statement about the day.
 fn all_stands(row: &DayRow, said: &DaySaid) -> bool {
     said.iter()
         .all(|(source, values)| stands_as_said(row, *source, values))
 }
 
-/// The days whose row says otherwise: those of which other sources may have said something else, too.
+/// The days whose stored row differs from a statement. For these, dissents of other sources are read as well.
 fn different(statements: &Statements, standing: &Standing) -> Vec<Day> {
     let mut different = Vec::new();
     for (fund_code, days) in statements {
@@ -419,7 +421,7 @@ fn different(statements: &Statements, standing: &Standing) -> Vec<Day> {
     different
 }
 
-/// Compares what is said with what stands. Pure.
+/// Compares statements with stored rows. Pure function.
 fn compare<'said>(
     statements: &'said Statements,
     standing: &Standing,
@@ -440,7 +442,7 @@ fn compare<'said>(
                 changes.counts.records.inserted += 1;
                 continue;
             }
-            // In the order of rank, so that the counts are a function of what was said.
+            // Sorted by rank, so that the counts depend only on the statements.
             let ranked: Vec<(SourceName, Values)> = NAV_AND_AUM
                 .iter()
                 .filter_map(|source| said.iter().find(|(by, _)| by == source).copied())
@@ -488,7 +490,7 @@ fn replaced<'day>(
         })
 }
 
-/// Whose value stands in one cell.
+/// The source whose value is in one cell of the row.
 fn source_of(row: &DayRow, at: usize) -> Option<&'static str> {
     let mut alone = DayRow::default();
     alone.values[at] = row.values[at];
@@ -504,8 +506,8 @@ pub(super) fn read_number(text: Option<String>) -> Result<Option<Number>, StoreE
     .transpose()
 }
 
-/// One effect for each statement: the first of a new row inserted it; another that brought or changed a value updated
-/// it; one whose every value stands said nothing new; one with a value that does not stand is superseded.
+/// Counts one effect per statement. The first statement of a new row inserted it. Another statement that added or
+/// changed a value updated it. A statement whose values are all in the row is unchanged. The rest are superseded.
 fn count(
     counts: &mut RecordCounts,
     standing: Option<&DayRow>,

@@ -1,4 +1,4 @@
-//! Where sources disagree about a fund, and by which keys they know it.
+//! Conflicts between sources about a fund, and the keys by which the sources know it.
 
 use schema::{FundCode, SourceName};
 
@@ -6,25 +6,25 @@ use super::daily::read_source;
 use super::error::StoreError;
 use super::reader::Reader;
 
-/// What a source says other than what stands (`runner.conflict`).
+/// A value of a source that differs from the table (`runner.conflict`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disagreement {
     /// The table.
     pub table: String,
-    /// The NAV date in the daily series, else empty.
+    /// The NAV date in the daily series, otherwise empty.
     pub key: String,
     /// The column.
     pub field: String,
-    /// Who says it.
+    /// The source.
     pub source: SourceName,
-    /// What it says.
+    /// The value of the source.
     pub says: String,
-    /// What stands.
+    /// The value in the table.
     pub stands: Option<String>,
 }
 
 impl Reader {
-    /// What sources say of a fund other than what stands, the newest days first, at most `limit`.
+    /// Returns the values of a fund that differ from the table, the newest days first, at most `limit`.
     ///
     /// # Errors
     /// Outages.
@@ -58,7 +58,7 @@ impl Reader {
             .collect()
     }
 
-    /// Every code any source ever named.
+    /// Returns every code that any source ever reported.
     ///
     /// # Errors
     /// Outages.
@@ -70,7 +70,7 @@ impl Reader {
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
-    /// The key by which a source's list knows a fund, the newest one; `None` where its list never held it.
+    /// Returns the newest key under which a source's list contains a fund; `None` if its list never contained it.
     ///
     /// # Errors
     /// Outages.
@@ -90,7 +90,7 @@ impl Reader {
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 
-    /// Where a source says that a fund's factsheet lies; `None` where it does not say so.
+    /// Returns the URL of a fund's factsheet according to a source; `None` if the source reports none.
     ///
     /// # Errors
     /// Outages.
@@ -113,7 +113,7 @@ impl Reader {
         })
     }
 
-    /// Some active fund: what a source without a list can be tried with.
+    /// Returns an active fund for testing a source that has no list.
     ///
     /// # Errors
     /// Outages.

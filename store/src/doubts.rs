@@ -1,13 +1,14 @@
-//! `runner.doubt`, `runner.breach`, `runner.change_share`: changes of a whole market at one stroke (D11).
+//! Mass changes (D11): the tables `runner.doubt`, `runner.breach` and `runner.change_share`.
 //!
 //! ```text
-//! answer -> examined beside what the source reported before -> nothing doubtful: applied and acknowledged
-//!                                                           -> doubtful part: runner.doubt, task `held`
+//! answer -> compared with what the source reported before -> nothing doubtful: applied and acknowledged
+//!                                                         -> doubtful part: runner.doubt, task `held`
 //! round ends -> judged per (source, page, kind) -> believed: applied and acknowledged as any answer
 //!                                               -> not believed: runner.breach, task `failed`, hashes forgotten
 //! ```
-//! Nothing doubtful reaches the seven tables before it is judged, so nothing has to be undone. Holding, applying and
-//! refusing are each one transaction with the acknowledgement (D1). Lists are judged at once: one answer is the market.
+//! Doubtful data reaches the seven tables only after the judgement, so nothing has to be undone. Holding, applying and
+//! refusing are each one transaction with the acknowledgement (D1). A list is judged at once, because it covers the
+//! whole market.
 
 mod control;
 mod hold;
@@ -37,17 +38,17 @@ pub(super) use listing::check_list;
 /// A breach as a log line and `status` show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BreachReport {
-    /// `runner.breach.breach_id`: what `accept` takes.
+    /// `runner.breach.breach_id`, the argument of `accept`.
     pub id: i64,
     /// The source.
     pub source: SourceName,
-    /// One sentence: share, usual share, examples, what to do.
+    /// One sentence: the share, the usual share, examples, and what to do.
     pub message: String,
-    /// Who accepted it; `None` while it is not believed.
+    /// How it was accepted (the operator, a repetition or a second source); `None` if it is not believed.
     pub accepted_by: Option<String>,
 }
 
-/// What concerns one kind of change of one page.
+/// One kind of change on one page of a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Subject {
     source: SourceName,
@@ -55,7 +56,7 @@ struct Subject {
     kind: DoubtKind,
 }
 
-/// Examples in a breach's message.
+/// Number of examples in the message of a breach.
 const EXAMPLES: usize = 3;
 
 /// A fund that shows a change.
@@ -65,7 +66,7 @@ struct Affected {
     evidence: Evidence,
 }
 
-/// Records how many funds showed a change, for the comparison of the next 30 days.
+/// Records how many funds showed a change, for comparison in the next 30 days.
 async fn record_share(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -126,8 +127,8 @@ async fn usual_permille(
     Ok(measured.then(|| largest.unwrap_or(0).unsigned_abs()))
 }
 
-/// Records a change that is not believed; a second record of the same cycle takes the place of the first. Returns the
-/// breach's id.
+/// Records a mass change that is not believed. A second record in the same cycle replaces the first. Returns the id of
+/// the breach.
 async fn record_breach(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -174,7 +175,7 @@ async fn record_breach(
     Ok(id)
 }
 
-/// The message of a breach, which counts as reported from now on.
+/// Returns the message of a breach and marks it as reported.
 async fn take_message(tx: &Transaction<'_>, breach_id: i64) -> Result<String, StoreError> {
     let row = tx
         .write_one(
@@ -186,7 +187,7 @@ async fn take_message(tx: &Transaction<'_>, breach_id: i64) -> Result<String, St
     Ok(row.try_get(0)?)
 }
 
-/// The one sentence about a change that is not believed.
+/// The message about a mass change that is not believed.
 fn message(
     id: i64,
     subject: &Subject,
@@ -215,7 +216,7 @@ fn percent(permille: u64) -> String {
     format!("{}.{} %", permille / 10, permille % 10)
 }
 
-/// Writes the doubts of a breach, so that the same change is recognised in the next cycles.
+/// Writes the evidence of a breach, so that the same change is recognised in the next cycles.
 async fn record_evidence(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -255,7 +256,7 @@ async fn record_evidence(
     Ok(())
 }
 
-/// Lets tasks wait for the judgement of the round without a part of their answer.
+/// Records doubts for tasks whose answers were applied but which must be judged at the end of the round.
 pub(super) async fn wait_for_the_round(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -286,7 +287,7 @@ pub(super) async fn wait_for_the_round(
     Ok(())
 }
 
-/// Marks a breach accepted: the next answers of its page are not doubted for its kind.
+/// Marks a breach accepted. Answers of its page are then not doubted for its kind.
 async fn mark_accepted(
     tx: &Transaction<'_>,
     breach_id: i64,
@@ -303,8 +304,8 @@ async fn mark_accepted(
     Ok(())
 }
 
-/// Accepts a breach for the operator: nothing is fetched, the next cycle that reads the page takes the change. Returns the
-/// breach, or `None` where there is none of this number that is still open.
+/// Accepts a breach for the operator. Nothing is fetched; the next cycle that reads the page applies the change.
+/// Returns the breach, or `None` if no open breach has this number.
 pub(super) async fn accept(
     tx: &Transaction<'_>,
     breach_id: i64,
@@ -328,7 +329,7 @@ pub(super) async fn accept(
     }))
 }
 
-/// The breaches whose present state no log line has reported yet; they count as reported from now on.
+/// Returns the breaches whose current state has not been logged yet, and marks them as reported.
 pub(super) async fn take_unreported(tx: &Transaction<'_>) -> Result<Vec<BreachReport>, StoreError> {
     let rows = tx
         .query(
@@ -340,7 +341,7 @@ pub(super) async fn take_unreported(tx: &Transaction<'_>) -> Result<Vec<BreachRe
     read_reports(&rows)
 }
 
-/// The breaches of a cycle that were not believed to its end.
+/// The breaches of a cycle that are still open.
 pub(super) async fn open_in(
     client: &impl Queries,
     cycle_id: i64,
@@ -355,7 +356,7 @@ pub(super) async fn open_in(
     read_reports(&rows)
 }
 
-/// The newest breaches that are still open, at most `limit`: what `status` shows.
+/// The newest breach of each source, page and kind that is still open, at most `limit`, for `status`.
 pub(super) async fn newest_open(
     client: &impl Queries,
     limit: i64,
@@ -390,7 +391,7 @@ fn read_reports(rows: &[tokio_postgres::Row]) -> Result<Vec<BreachReport>, Store
         .collect()
 }
 
-/// Doubts of cycles that were abandoned wait for nothing, and the evidence of old breaches compares with nothing.
+/// Deletes doubts of other cycles that no longer wait for a judgement, and evidence and shares older than 60 days.
 pub(super) async fn forget_old(tx: &Transaction<'_>, cycle: &Cycle) -> Result<(), StoreError> {
     tx.execute_counted(
         "runner.doubt",
@@ -415,7 +416,7 @@ pub(super) async fn forget_old(tx: &Transaction<'_>, cycle: &Cycle) -> Result<()
     Ok(())
 }
 
-/// The accepted changes that no cycle has taken, or that this one takes.
+/// The accepted changes that no cycle has applied yet, or that this cycle applies.
 async fn read_accepted(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -441,7 +442,7 @@ async fn read_accepted(
     Ok(accepted)
 }
 
-/// Marks an accepted change as taken by this cycle.
+/// Marks an accepted change as applied by this cycle.
 async fn mark_taken(
     tx: &Transaction<'_>,
     cycle: &Cycle,

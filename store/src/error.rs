@@ -1,16 +1,16 @@
-//! What can go wrong between the runner and its database, told apart by what to do about it.
+//! Errors between the runner and its database, classified by what to do about them.
 
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use schema::failpoint::Injected;
 
-/// Why the store could not do what was asked.
+/// Why the store could not complete a call.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The text in `database` is not a connection string.
     #[error("the database setting cannot be used: {0}")]
     BadConnectionString(String),
-    /// The server answers, and refuses for good: wrong password, no such database, no permission.
+    /// The server answers and refuses permanently: wrong password, no such database, no permission.
     #[error(
         "the database refuses: {0}; nothing was changed; correct the database setting or its rights"
     )]
@@ -20,7 +20,7 @@ pub enum StoreError {
         "another runner holds this database ({who}); nothing was changed; wait for it or stop it, or start with --standby"
     )]
     AnotherRunner {
-        /// Process, host and start of the holder, as far as the server tells.
+        /// Process, host and start of the holder, as far as the server reports them.
         who: String,
     },
     /// O7: the database was migrated by a newer program.
@@ -33,23 +33,23 @@ pub enum StoreError {
         /// Newest version of this program.
         known: i32,
     },
-    /// The database lacks what the runner needs; waiting cannot mend it (O9).
+    /// The database lacks something that the runner needs; waiting cannot fix it (O9).
     #[error("the database cannot be used as it is: {0}; nothing was changed")]
     Unfit(String),
-    /// A migration failed and was rolled back whole.
+    /// A migration failed and was rolled back completely.
     #[error("the database could not be migrated: {0}; nothing was changed")]
     Migration(String),
-    /// An older warehouse cannot be taken over as it stands.
+    /// An existing warehouse cannot be taken over as it is.
     #[error("the existing tables cannot be adopted: {0}; nothing was changed")]
     Adoption(String),
-    /// The database is away, restarting, overloaded or read-only: wait and repeat (A2).
+    /// The database is unreachable, restarting, overloaded or read-only: wait and repeat (A2).
     #[error("the database is not available: {0}")]
     Outage(String),
-    /// Another session was in the way (deadlock, serialisation, a lock that is held too long) or the statement took too
-    /// long: the server has undone the transaction whole, and its session, with the lock, is as good as before.
+    /// The server has rolled the transaction back, because of another session (deadlock, serialisation, lock timeout)
+    /// or because the statement took too long. The session, and with it the lock, can still be used.
     #[error("the database has undone the transaction: {0}")]
     Undone(String),
-    /// A statement failed for its data (SQLSTATE class 22 or 23) where no single task is to blame.
+    /// A statement failed because of its data (SQLSTATE class 22 or 23), and no single task causes it.
     #[error("the database refuses a value: {0}; the transaction was rolled back")]
     BadData(DataRefusal),
     /// The server refuses a statement, and will refuse it again however long the runner waits (A2).
@@ -57,14 +57,14 @@ pub enum StoreError {
         "the database refuses a statement that the runner needs: {0}; the transaction was rolled back, what was committed before is safe"
     )]
     Permanent(String),
-    /// A statement wrote another number of rows than it had to: a trigger or rule of the database took rows away (D12).
+    /// A statement wrote another number of rows than expected: a trigger or rule of the database dropped rows (D12).
     #[error(
         "the table {table} did not take what was written: expected {expected} rows, the server reports {found}; a trigger that returns NULL, a rule or a row security policy on {table} drops rows; the transaction was rolled back, what was committed before is safe; next: find it with `\\d {table}` in `master_runner psql`, drop or correct it, and start again"
     )]
     RowsMissing {
         /// The table, with its schema.
         table: String,
-        /// Rows that the statement had to write.
+        /// Rows that the statement should have written.
         expected: u64,
         /// Rows that the server reports.
         found: u64,
@@ -75,32 +75,32 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether to wait and repeat. Everything else stays as it is however long one waits.
+    /// Whether to wait and repeat. Waiting does not fix any other error.
     #[must_use]
     pub const fn is_outage(&self) -> bool {
         matches!(self, Self::Outage(_) | Self::Undone(_))
     }
 
-    /// Whether the session that met the error can be used again: then the advisory lock is kept (A8).
+    /// Whether the session can still be used after the error, which keeps the advisory lock (A8).
     #[must_use]
     pub const fn keeps_session(&self) -> bool {
         matches!(self, Self::Undone(_))
     }
 
-    /// Whether a batch must be halved until the task that causes it is found (D6).
+    /// Whether the batch must be halved until the task that causes the error is found (D6).
     #[must_use]
     pub const fn is_bad_data(&self) -> bool {
         matches!(self, Self::BadData(_))
     }
 }
 
-/// What the server refuses about the data of a batch.
+/// Why the server refuses the data of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataRefusal {
-    /// The server's words with the SQLSTATE.
+    /// The server's message with the SQLSTATE.
     pub why: String,
-    /// The constraint that refuses, as `NAME on SCHEMA.TABLE`, or `NOT NULL of COLUMN on SCHEMA.TABLE`. `None` where a
-    /// value itself is at fault.
+    /// The constraint that refuses the data, as `NAME on SCHEMA.TABLE`, or `NOT NULL of COLUMN on SCHEMA.TABLE`. `None`
+    /// if the value itself is invalid.
     pub constraint: Option<String>,
 }
 
@@ -131,25 +131,26 @@ impl DataRefusal {
     }
 }
 
-/// What follows from an SQLSTATE.
+/// The consequence of an SQLSTATE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
-    /// The data of a batch is at fault: the batch is halved (D6).
+    /// The data of a batch is the cause: the batch is halved (D6).
     Data,
-    /// The server has undone the transaction; the session is as good as before.
+    /// The server has rolled the transaction back; the session can still be used.
     Undone,
-    /// The state of the server is at fault, or the session has ended: wait, then open another session.
+    /// The state of the server is the cause, or the session has ended: wait, then open another session.
     Passing,
-    /// Waiting cannot mend it.
+    /// Waiting cannot fix it.
     Permanent,
 }
 
-/// Judges an SQLSTATE: the one place for this decision.
+/// Classifies an SQLSTATE. This is the only place for that decision.
 ///
-/// - Classes 22 and 23 are data. So is 54000, which the server reports for a value too long for an index: it is one
-///   task's value. The other codes of class 54 concern the statement or the table.
-/// - 25P02 is met where a statement before it failed and its answer was not awaited: the repetition shows the cause.
-/// - 26000 and 42P05 concern prepared statements, which a fresh session prepares again.
+/// - Classes 22 and 23 are data. So is 54000, which the server reports for a value that is too long for an index: it is
+///   the value of one task. The other codes of class 54 concern the statement or the table.
+/// - 25P02 occurs if an earlier statement failed and its answer was not awaited. Repeating the transaction shows the
+///   cause.
+/// - 26000 and 42P05 concern prepared statements, which a new session prepares again.
 pub(super) fn class_of(code: &SqlState) -> Class {
     let undone = [
         SqlState::LOCK_NOT_AVAILABLE,
@@ -174,8 +175,8 @@ pub(super) fn class_of(code: &SqlState) -> Class {
     }
 }
 
-/// Judges an error of the server. A FATAL error has ended the session, whatever its code; a plan that the table no longer
-/// fits is made again by a fresh session.
+/// Classifies an error of the server. A FATAL error has ended the session, whatever its code. A cached plan that no
+/// longer fits its table is prepared again by a new session.
 fn class_of_error(db: &DbError) -> Class {
     let ended = matches!(
         db.parsed_severity(),
@@ -204,11 +205,11 @@ impl From<tokio_postgres::Error> for StoreError {
     }
 }
 
-/// What follows from an error of the client library or the server; `statement` is the SQL text, for the reader.
+/// Converts an error of the client library or the server. `statement` is the SQL text for the message.
 pub(super) fn of_statement(statement: Option<&str>, error: &tokio_postgres::Error) -> StoreError {
     let Some(db) = error.as_db_error() else {
         let text = with_causes(error);
-        // A value that does not fit the column it is read from or bound to stays so however long one waits.
+        // A value that does not fit its column or parameter type: waiting cannot fix it.
         let misfit = text.starts_with("error deserializing")
             || text.starts_with("error serializing")
             || text.starts_with("query returned an unexpected number");
@@ -229,10 +230,10 @@ pub(super) fn of_statement(statement: Option<&str>, error: &tokio_postgres::Erro
     }
 }
 
-/// Names every difference between the tables and what this version expects.
+/// The command that names every difference between the tables and what this version expects.
 const COMPARE: &str = "next: `master_runner check` names the table, column or key that differs and the statement that mends it";
 
-/// Longest part of a statement that an error shows, in characters.
+/// Largest length of a statement in an error message, in characters.
 const STATEMENT_CHARS: usize = 120;
 
 fn in_statement(sql: &str) -> String {
@@ -268,7 +269,7 @@ fn permanent(statement: Option<&str>, db: &DbError) -> String {
     format!("{text}; {}", mend(db.code()))
 }
 
-/// What the operator can do about a refusal that lasts.
+/// Advice to the operator about a permanent refusal.
 fn mend(code: &SqlState) -> &'static str {
     if *code == SqlState::INSUFFICIENT_PRIVILEGE {
         "next: `master_runner check` names the GRANT lines that are missing"
@@ -281,7 +282,7 @@ fn mend(code: &SqlState) -> &'static str {
     }
 }
 
-/// The server's words, its SQLSTATE, and what to do about it where that is known.
+/// The server's message, its SQLSTATE and, for some codes, advice.
 pub(super) fn said(db: &DbError) -> String {
     let advice = advice(db.code())
         .map(|advice| format!("; {advice}"))
@@ -289,7 +290,7 @@ pub(super) fn said(db: &DbError) -> String {
     format!("{} (SQLSTATE {}){advice}", db.message(), db.code().code())
 }
 
-/// An error with its causes, each said once.
+/// An error with its causes, without repeating equal texts.
 pub(super) fn with_causes(error: &tokio_postgres::Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -307,12 +308,12 @@ fn is_class(code: &SqlState, class: &str) -> bool {
     code.code().starts_with(class)
 }
 
-/// Whether waiting helps: the transaction was undone, or the state of the server is the cause.
+/// Whether waiting helps: the transaction was rolled back, or the state of the server is the cause.
 pub(super) fn is_passing(code: &SqlState) -> bool {
     matches!(class_of(code), Class::Undone | Class::Passing)
 }
 
-/// What the operator can do about a state that lasts.
+/// Advice to the operator about a state of the server that lasts.
 fn advice(code: &SqlState) -> Option<&'static str> {
     let known = [
         (SqlState::DISK_FULL, "free space on the server's disk"),
@@ -350,7 +351,7 @@ fn advice(code: &SqlState) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    /// A2, D6: the SQLSTATE decides what follows.
+    /// A2, D6: the SQLSTATE decides the consequence.
     #[test]
     fn sqlstate_decides_between_halving_waiting_and_ending() {
         use Class::{Data, Passing, Permanent, Undone};

@@ -1,4 +1,5 @@
-//! Where a fund's values come from: per field what each source said and when, which won and why, what was rejected.
+//! Explains a fund's values: for each field what each source reported and when, which value won and why, and what was
+//! rejected.
 
 use std::collections::BTreeMap;
 
@@ -16,22 +17,22 @@ use super::error::StoreError;
 use super::observations;
 use super::transaction::closed_monthly;
 
-/// Everything that explains a fund's rows.
+/// Everything that explains the rows of a fund.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// The share class.
     pub fund_code: FundCode,
-    /// Whether it has rows; a code that Finnomena never listed as active has none.
+    /// Whether it has rows. A code that Finnomena never listed as active has none.
     pub in_universe: bool,
-    /// `fund_status` as it stands.
+    /// The stored `fund_status`.
     pub fund_status: Option<String>,
-    /// Every field anybody ever said for the tables merged field by field.
+    /// Every field that any source ever reported for the tables that are merged field by field.
     pub fields: Vec<FieldExplanation>,
     /// Portfolios, codes, lists and links, one line each.
     pub statements: Vec<Statement>,
     /// The newest day of the series.
     pub newest_day: Option<DayExplanation>,
-    /// What could not be read, the newest first; bounded.
+    /// The newest records that could not be read; limited in number.
     pub rejected: Vec<RejectedRecord>,
 }
 
@@ -42,30 +43,30 @@ pub struct FieldExplanation {
     pub table: &'static str,
     /// The column.
     pub column: &'static str,
-    /// What stands.
+    /// The value in the table.
     pub stands: Option<String>,
-    /// What each source said, in the order of rank.
+    /// What each source reported, in the order of rank.
     pub said: Vec<SaidValue>,
 }
 
-/// What a source said of a field.
+/// The value that a source reported for a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SaidValue {
     /// The source.
     pub source: SourceName,
-    /// The dataset it said it in.
+    /// The dataset of the statement.
     pub dataset: Dataset,
     /// The value.
     pub value: String,
-    /// Its date, where the source gives one.
+    /// The as-of date, if the source gives one.
     pub as_of_date: Option<Date>,
-    /// When the statement last changed.
+    /// The time at which the statement last changed.
     pub said_at: Timestamp,
-    /// Where.
+    /// The URL of the page.
     pub url: String,
-    /// Whether this value stands.
+    /// Whether this value is in the table.
     pub wins: bool,
-    /// Why it stands or does not.
+    /// The reason why it is or is not in the table.
     pub why: String,
 }
 
@@ -76,13 +77,13 @@ pub struct Statement {
     pub source: SourceName,
     /// The dataset.
     pub dataset: Dataset,
-    /// What it holds, in a few words.
+    /// Its content in a few words.
     pub holds: String,
     /// Its date.
     pub as_of_date: Option<Date>,
-    /// When it last changed.
+    /// The time at which it last changed.
     pub said_at: Timestamp,
-    /// Where.
+    /// The URL of the page.
     pub url: String,
 }
 
@@ -91,13 +92,13 @@ pub struct Statement {
 pub struct DayExplanation {
     /// The date.
     pub nav_date: Date,
-    /// NAV, bid, offer, AUM and the source, as they stand.
+    /// NAV, bid, offer, AUM and the source in the table.
     pub stands: [Option<String>; 5],
-    /// What other sources say of that day: source, column, value.
+    /// Values of other sources that differ from the table: source, column, value.
     pub dissents: Vec<(SourceName, String, String)>,
 }
 
-/// A record that could not be read, or was taken with a remark.
+/// A record that could not be read, or was stored with a remark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectedRecord {
     /// The source.
@@ -106,17 +107,17 @@ pub struct RejectedRecord {
     pub page: String,
     /// The field.
     pub field: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// What was found.
+    /// The text that was found.
     pub sample: String,
     /// `rejected` or `noted`.
     pub severity: String,
-    /// When.
+    /// The time.
     pub rejected_at: Timestamp,
 }
 
-/// Most rejected records told.
+/// Largest number of rejected records in an explanation.
 const MAX_REJECTED: i64 = 50;
 
 pub(super) async fn read(
@@ -174,7 +175,7 @@ fn explain_table(
     for column in table.columns {
         let winner = row.winners.get(column.name);
         let mut said = Vec::new();
-        // Voices without rank are told too: they say why theirs does not count.
+        // Voices without rank are included as well, with the reason why their values do not count.
         let unranked = held.keys().filter(|voice| {
             !table.value_rank.contains(voice)
                 && table

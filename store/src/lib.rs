@@ -1,9 +1,9 @@
-//! The warehouse in PostgreSQL: one writer, one transaction a batch, and readers beside it.
+//! The warehouse in PostgreSQL: one writer with one transaction per batch, and concurrent readers.
 //!
-//! The path of the data: the loader hands a [`Batch`] of task answers to [`Writer::commit`]; in one transaction its
-//! observations are folded over what the same source said before, the touched rows of the seven tables are derived
-//! again, what was replaced goes to `history`, and the tasks are acknowledged (D1, D4). Nothing is remembered
-//! anywhere else: [`Writer::checkpoint`] is what is left of a cycle.
+//! Path of the data: the loader passes a [`Batch`] of task answers to [`Writer::commit`]. One transaction folds the
+//! observations over what the same source reported before, derives the touched rows of the seven tables, writes
+//! replaced values to `history`, and acknowledges the tasks (D1, D4). Progress is recorded nowhere else:
+//! [`Writer::checkpoint`] returns what is left of a cycle.
 
 mod address;
 mod adoption;

@@ -1,7 +1,7 @@
-//! What the planner of a cycle knows, and what it decides.
+//! What the planner of a cycle knows and what it decides.
 //!
-//! What concerns the whole market is read once a plan, the funds in parts: neither what is held in memory nor the work for
-//! a fund depends on how many there are (A5).
+//! Data about the whole market is read once per plan, and the funds are read in parts. Memory, and work per fund,
+//! therefore do not depend on the number of funds (A5).
 
 mod market;
 mod parts;
@@ -22,77 +22,78 @@ use super::error::StoreError;
 use super::tasks;
 use parts::Parts;
 
-/// Most funds a planner is told of at once.
+/// Largest number of funds that a planner receives at once.
 pub const FUNDS_A_PART: usize = 500;
 
-/// Everything a planner decides by, read in the transaction in which its tasks are inserted.
+/// Everything that a planner decides by, read in the transaction that inserts its tasks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanningState {
     /// The cycle to plan.
     pub cycle: Cycle,
-    /// The next of the universe's funds (ever active at Finnomena, or adopted), by code; at most [`FUNDS_A_PART`].
+    /// The next funds of the universe (ever active at Finnomena, or adopted), by code; at most [`FUNDS_A_PART`].
     pub funds: Vec<FundState>,
-    /// Whether no fund comes after these.
+    /// Whether these are the last funds.
     pub last_part: bool,
     /// Every task with the key `*`, by source and page.
     pub lists: BTreeMap<(SourceName, String), ListState>,
-    /// The pages that bring the market in pieces, by source and page, and by number.
+    /// The pages that return the market in numbered parts, by source and page, then by number.
     pub pieces: BTreeMap<(SourceName, String), BTreeMap<u32, PieceState>>,
-    /// How many codes each source ever listed, those outside the universe too.
+    /// How many codes each source ever listed, including those outside the universe.
     pub listed: BTreeMap<SourceName, usize>,
-    /// The control sample: funds that are asked for themselves whatever the pages about many funds report (D11).
+    /// The control sample: funds whose own page is requested whatever the pages about many funds report (D11).
     pub control: BTreeSet<FundCode>,
-    /// What the pages about many funds reported in this cycle is not believed: the control sample contradicts it.
+    /// Whether the control sample contradicts the pages about many funds, so that their news is not believed in this
+    /// cycle.
     pub news_doubted: bool,
 }
 
-/// What is known of one piece of the market.
+/// What is known about one numbered part of the market.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PieceState {
     /// The cycle in which it was last answered.
     pub answered_cycle: Option<i64>,
-    /// Whether its last answer held any fund; `None` where it was never answered.
+    /// Whether its last answer contained any fund; `None` if it was never answered.
     pub has_funds: Option<bool>,
 }
 
-/// What is known of a page that speaks for the whole market.
+/// What is known about a page for the whole market.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ListState {
     /// Acknowledged in this cycle as done, unchanged or absent.
     pub answered_in_this_cycle: bool,
-    /// Acknowledged in this cycle, however it ended.
+    /// Acknowledged in this cycle with any outcome.
     pub ended_in_this_cycle: bool,
-    /// Ever answered, in whatever cycle.
+    /// Answered in any cycle.
     pub ever_answered: bool,
 }
 
-/// What is known of one fund.
+/// What is known about one fund.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FundState {
     /// The share class.
     pub fund_code: FundCode,
     /// `fund_status` is `active`.
     pub active: bool,
-    /// The newest NAV that Finnomena said, of no date after the cycle's.
+    /// The newest NAV that Finnomena reported, with a date not after the cycle's.
     pub newest_nav: Option<NewestNav>,
-    /// What Finnomena told of it in this cycle on a page about many funds.
+    /// What Finnomena reported about it in this cycle on a page about many funds.
     pub news: Option<News>,
     /// Its entry in each source's list.
     pub listings: BTreeMap<SourceName, ListingState>,
-    /// Where each source says its factsheet lies.
+    /// The URL of its factsheet according to each source.
     pub factsheets: BTreeMap<SourceName, String>,
-    /// Its pages that were asked before, by source and page name.
+    /// Its pages that were requested before, by source and page name.
     pub answered: BTreeMap<(SourceName, String), Answered>,
 }
 
-/// The newest NAV of a fund that Finnomena is known to have said.
+/// The newest NAV of a fund that Finnomena has reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewestNav {
     /// Its date.
     pub nav_date: Date,
-    /// The value, as it stands.
+    /// The stored value.
     pub nav: Number,
-    /// Whether Finnomena has said the AUM of that day, too.
+    /// Whether Finnomena has also reported the AUM of that day.
     pub has_aum: bool,
 }
 
@@ -101,22 +102,22 @@ pub struct NewestNav {
 pub struct ListingState {
     /// The source's own key of the fund.
     pub source_key: String,
-    /// The cycle in which what the list says of it last changed.
+    /// The cycle in which the list entry last changed.
     pub changed_cycle: i64,
 }
 
-/// What is known of a page of a fund.
+/// What is known about a page of a fund.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answered {
     /// Date of the last cycle in which the source answered it (done, unchanged or absent).
     pub last_answered: Option<Date>,
     /// The cycle in which it was last answered.
     pub answered_cycle: Option<i64>,
-    /// Whether it failed when it was last asked.
+    /// Whether the last request failed.
     pub failed_last: bool,
-    /// The locator it was last answered with.
+    /// The locator of the last answer.
     pub locator: Option<String>,
-    /// For each extent (such as the NAV range `MAX`) the date of the last cycle in which it was answered. A fund whose
+    /// For each extent (such as the NAV range `MAX`), the date of the last cycle in which it was answered. A fund whose
     /// full history was never answered has gaps.
     pub extents: BTreeMap<String, Date>,
 }
@@ -124,7 +125,7 @@ pub struct Answered {
 /// A task to plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTask {
-    /// Its name.
+    /// Its identity.
     pub id: TaskId,
     /// See [`schema::PlannedTask::locator`].
     pub locator: Option<String>,
@@ -132,12 +133,12 @@ pub struct NewTask {
     pub extent: Option<String>,
 }
 
-/// What a planner makes of a part: the tasks to insert, and whether it is to be told of the funds that come after
-/// (`Break`: of none).
+/// What a planner returns for a part: the tasks to insert, and whether it needs the next part (`Continue`) or no
+/// further funds (`Break`).
 pub type PartPlan = ControlFlow<Vec<NewTask>, Vec<NewTask>>;
 
-/// Plans part by part: what the planner names is inserted before the next part is read. It is called with no fund at first,
-/// so that whoever needs none makes nobody read them.
+/// Plans part by part. The tasks of a part are inserted before the next part is read. The first call has no fund, so
+/// that no funds are read for a planner that needs none.
 pub(super) async fn plan(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -146,7 +147,7 @@ pub(super) async fn plan(
 ) -> Result<usize, StoreError> {
     let pages = market::known_pages(tx).await?;
     let mut state = market::read(tx, cycle, &pages).await?;
-    // Without pages about many funds in this cycle every fund is asked for itself.
+    // If no page about many funds was answered in this cycle, every fund's own page is requested.
     let has_news = |piece: &PieceState| piece.answered_cycle == Some(cycle.id);
     if state
         .pieces
@@ -175,7 +176,7 @@ pub(super) async fn plan(
     }
 }
 
-/// The name of a source's whole-market page.
+/// The key of a source's page for the whole market in [`PlanningState::lists`].
 #[must_use]
 pub fn list_key(source: SourceName, page: &str) -> (SourceName, String) {
     (source, page.to_owned())

@@ -1,4 +1,4 @@
-//! Reading beside the writer: its own pooled connections, never a lock, never a change.
+//! Read access concurrent with the writer: a connection pool that takes no locks and changes nothing.
 
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
@@ -24,48 +24,48 @@ pub struct Reader {
     connector: Connector,
 }
 
-/// How the warehouse stands.
+/// The state of the warehouse, as `status` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// Version of the schema; 0 where no runner has been yet, and then nothing else is known.
+    /// Version of the schema; 0 if no runner has used the database yet. All other fields are then empty.
     pub schema_version: i32,
-    /// The runner that last held the database, with its last sign of life.
+    /// The runner that last held the database, with its last heartbeat.
     pub runner: Option<RunnerStatus>,
-    /// What the schedule decides by.
+    /// The facts that the schedule depends on.
     pub schedule: ScheduleFacts,
     /// The newest cycles first, at most [`Reader::STATUS_CYCLES`].
     pub cycles: Vec<CycleStatus>,
-    /// Rows of the seven tables.
+    /// Number of rows of each of the seven tables.
     pub tables: Vec<(&'static str, u64)>,
     /// Tasks of the newest cycle by source.
     pub tasks: Vec<(SourceName, TaskCounts)>,
-    /// Changes of the whole market that are not believed (D11), at most [`Reader::STATUS_BREACHES`].
+    /// Mass changes that are not believed (D11), at most [`Reader::STATUS_BREACHES`].
     pub breaches: Vec<BreachReport>,
-    /// How fast its tasks were answered lately, by source.
+    /// The recent speed of its tasks, by source.
     pub paces: Vec<(SourceName, TaskPace)>,
 }
 
 /// Tasks of a cycle that were answered within the last minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TaskPace {
-    /// How many.
+    /// The number of tasks.
     pub answered: u64,
-    /// In how many seconds: the window, or less where the cycle began later.
+    /// The period in seconds: the window, or less if the cycle began later.
     pub secs: u64,
 }
 
-/// A runner's sign of life.
+/// The last heartbeat of a runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunnerStatus {
     /// Program and process.
     pub runner: String,
-    /// When it took the database.
+    /// The time at which it took the database.
     pub started_at: Timestamp,
     /// What it was doing.
     pub doing: String,
-    /// When it said so.
+    /// The time of the heartbeat.
     pub beat_at: Timestamp,
-    /// Whether some session holds the runner's lock at this moment.
+    /// Whether a session holds the runner's lock at this moment.
     pub holds_lock: bool,
 }
 
@@ -76,9 +76,9 @@ pub struct CycleStatus {
     pub id: i64,
     /// Its date.
     pub cycle_date: Date,
-    /// What it asked for.
+    /// What it requests.
     pub kind: CycleKind,
-    /// Whether it spoke for the whole market.
+    /// Whether it covers the whole market.
     pub scope: Scope,
     /// `open`, `closed` or `abandoned`.
     pub state: String,
@@ -86,34 +86,34 @@ pub struct CycleStatus {
     pub started_at: Timestamp,
     /// When it was closed.
     pub closed_at: Option<Timestamp>,
-    /// Its tasks when it was closed; `None` before that, and where retention has taken the count.
+    /// Number of its tasks when it was closed; `None` before that, and after retention deleted the count.
     pub planned: Option<u64>,
-    /// Those of them that failed.
+    /// Number of those that failed.
     pub failed: Option<u64>,
 }
 
-/// When a source last confirmed a page of a fund.
+/// When a source last answered a page of a fund.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Freshness {
     /// The source.
     pub source: SourceName,
     /// The page.
     pub page: String,
-    /// When it last answered.
+    /// The time of the last answer.
     pub last_answer_at: Option<Timestamp>,
     /// How the last task ended.
     pub outcome: Option<String>,
-    /// Why it failed.
+    /// The reason of a failure.
     pub failure: Option<String>,
 }
 
 impl Reader {
-    /// Most cycles shown by [`Self::status`].
+    /// Largest number of cycles that [`Self::status`] returns.
     pub const STATUS_CYCLES: usize = 10;
-    /// Most breaches shown by [`Self::status`].
+    /// Largest number of breaches that [`Self::status`] returns.
     pub const STATUS_BREACHES: i64 = 20;
 
-    /// A pool of at most `connections`; none is opened yet.
+    /// Makes a pool of at most `connections`; opens none yet.
     ///
     /// # Errors
     /// The text is not a connection string.
@@ -144,7 +144,7 @@ impl Reader {
         Ok(Self { pool, connector })
     }
 
-    /// Refuses what is reached through a transaction pooler (A8).
+    /// Refuses a connection through a transaction pooler (A8).
     pub(super) async fn refuse_pooler(&self) -> Result<(), StoreError> {
         session::refuse_pooler(&self.connector, &*self.client().await?).await
     }
@@ -159,7 +159,8 @@ impl Reader {
         })
     }
 
-    /// How the warehouse stands. Closed cycles count for the schedule up to the date `closed_until`; `None`: all.
+    /// Returns the state of the warehouse. The schedule facts ignore cycles closed with a date after `closed_until`;
+    /// `None` includes all.
     ///
     /// # Errors
     /// Outages, a server that refuses, a schema newer than this program.
@@ -209,7 +210,7 @@ impl Reader {
         Ok(status)
     }
 
-    /// Rows of the seven tables.
+    /// Counts the rows of the seven tables.
     ///
     /// # Errors
     /// Outages.
@@ -217,7 +218,7 @@ impl Reader {
         count_rows(&self.client().await?).await
     }
 
-    /// Where every value of a fund comes from; `None` for a code that nobody ever named.
+    /// Explains where every value of a fund comes from; `None` for a code that no source ever reported.
     ///
     /// # Errors
     /// Outages.
@@ -226,7 +227,7 @@ impl Reader {
         explain::read(&**client, fund_code).await
     }
 
-    /// When each source last confirmed each page of a fund.
+    /// Returns when each source last answered each page of a fund.
     ///
     /// # Errors
     /// Outages.

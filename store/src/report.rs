@@ -1,4 +1,4 @@
-//! What a batch and a cycle came to, counted so that the books can be checked (O4).
+//! Results of a batch and of a cycle, counted so that the books can be checked (O4).
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -10,10 +10,10 @@ use schema::{Outcome, SourceName, TaskAnswer, TaskId};
 
 use super::doubts::BreachReport;
 
-/// Answers to commit together.
+/// Answers that are committed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// Its name, the same whenever it is repeated after a lost connection.
+    /// Its id, which stays the same when the batch is repeated after a lost connection.
     pub id: BatchId,
     /// The answers; at most one for each task.
     pub answers: Vec<TaskAnswer>,
@@ -30,12 +30,12 @@ impl Batch {
     }
 }
 
-/// The name of a batch, unique over processes: by it a COMMIT whose answer was lost is found again instead of repeated.
+/// The id of a batch, unique across processes. With it, a COMMIT whose answer was lost is found instead of repeated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchId(String);
 
 impl BatchId {
-    /// A name that no other batch has: process, its start, and a counter.
+    /// Makes a unique id from the process, its start and a counter.
     #[must_use]
     pub fn fresh() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -58,26 +58,26 @@ impl BatchId {
     }
 }
 
-/// What became of the records a batch brought for one table. A record is one source's statement about one row
-/// (a day, a fund's fees, a portfolio line, a code).
+/// What happened to the records of a batch for one table. A record is the statement of one source about one row: a day,
+/// a fund's fees, a portfolio row, a code.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordCounts {
-    /// Records that arrived readable.
+    /// Records that the parser could read.
     pub observed: u64,
-    /// They made a row.
+    /// Records that inserted a row.
     pub inserted: u64,
-    /// They changed a row.
+    /// Records that changed a row.
     pub updated: u64,
-    /// The row said so already.
+    /// Records that equal the stored row.
     pub unchanged: u64,
-    /// Something newer or higher-ranked stands, or the fund is outside the universe.
+    /// Records that lost to a newer or higher-ranked value, or whose fund is outside the universe.
     pub superseded: u64,
-    /// They arrived and the store could not take them; with unreadable ones, see [`TableCounts::unreadable`].
+    /// Readable records that the store did not accept. For unreadable ones see [`TableCounts::unreadable`].
     pub rejected: u64,
 }
 
 impl RecordCounts {
-    /// O4: every record observed is accounted for once.
+    /// Whether every observed record is counted exactly once (O4).
     #[must_use]
     pub const fn balance(&self) -> bool {
         self.observed
@@ -97,13 +97,13 @@ impl RecordCounts {
 /// The counts of one table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableCounts {
-    /// What became of the readable records.
+    /// Counts of the readable records.
     pub records: RecordCounts,
-    /// Records a parser could not read (severity rejected).
+    /// Records that a parser could not read (severity rejected).
     pub unreadable: u64,
-    /// Rows written new.
+    /// Rows inserted.
     pub rows_inserted: u64,
-    /// Rows changed.
+    /// Rows updated.
     pub rows_updated: u64,
 }
 
@@ -117,7 +117,7 @@ impl TableCounts {
     }
 }
 
-/// A task as it was acknowledged. Made by the store alone, read back from it or after its COMMIT.
+/// An acknowledged task. Only the store creates it, after its COMMIT or from the stored report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acknowledged {
     id: TaskId,
@@ -129,52 +129,53 @@ impl Acknowledged {
         Self { id, outcome }
     }
 
-    /// Which task.
+    /// The task.
     #[must_use]
     pub const fn id(&self) -> &TaskId {
         &self.id
     }
 
-    /// How it was acknowledged: as answered, or failed where the store found a breach or a value it cannot hold.
+    /// The acknowledged outcome: that of the answer, or failed if the store found a breach or a value that it cannot
+    /// store.
     #[must_use]
     pub const fn outcome(&self) -> &Outcome {
         &self.outcome
     }
 }
 
-/// What a committed batch came to.
+/// The result of a committed batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchReport {
     /// Counts by table of the schema `public`.
     pub tables: BTreeMap<String, TableCounts>,
-    /// The tasks, acknowledged.
+    /// The acknowledged tasks.
     pub tasks: Vec<Acknowledged>,
-    /// Breaches the store found (a list that shrank, D7): source and what was expected and found. The source stops
-    /// for this round.
+    /// Breaches that the store found, such as a list that shrank (D7): the source, and what was expected and found. The
+    /// source stops for this round.
     pub breaches: Vec<(SourceName, String)>,
 }
 
 /// How the planned tasks of a cycle ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskCounts {
-    /// Planned in the cycle.
+    /// Tasks planned in the cycle.
     pub planned: u64,
-    /// Read.
+    /// The page was parsed.
     pub done: u64,
     /// The payload was known.
     pub unchanged: u64,
-    /// The source does not have it.
+    /// The source does not have the page.
     pub absent: u64,
-    /// Could not be had or read.
+    /// The page could not be fetched or parsed.
     pub failed: u64,
-    /// Not asked.
+    /// The page was not requested.
     pub deferred: u64,
     /// Not yet acknowledged; 0 once the cycle is closed.
     pub open: u64,
 }
 
 impl TaskCounts {
-    /// O4: every planned task ended once.
+    /// Whether every planned task ended exactly once (O4).
     #[must_use]
     pub const fn balance(&self) -> bool {
         self.planned
@@ -182,36 +183,36 @@ impl TaskCounts {
     }
 }
 
-/// What a cycle came to.
+/// The result of a cycle.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CycleTotals {
     /// Tasks by source.
     pub tasks: BTreeMap<SourceName, TaskCounts>,
     /// Records and rows by table, over all batches of the cycle.
     pub tables: BTreeMap<String, TableCounts>,
-    /// Failed tasks by source and reason, the most frequent first; bounded.
+    /// Failed tasks by source and reason, the most frequent first; limited in number.
     pub failures: Vec<(SourceName, String, u64)>,
-    /// Codes that became active or inactive when the cycle closed or within it.
+    /// Number of codes that became active or inactive in the cycle or at its close.
     pub status_changes: u64,
-    /// Changes of the whole market that were not believed (D11).
+    /// Mass changes that were not believed (D11).
     pub breaches: Vec<BreachReport>,
-    /// What became of funds in the cycle, and where sources contradict each other: only kinds that occurred.
+    /// What happened to funds in the cycle, and contradictions between sources. Contains only kinds that occurred.
     pub changes: BTreeMap<MarketChange, Counted>,
 }
 
-/// What can become of a fund in a cycle.
+/// What can happen to a fund in a cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MarketChange {
-    /// A list called it active for the first time.
+    /// A list called the fund active for the first time.
     New,
-    /// It was inactive before.
+    /// The fund was inactive before and is active now.
     Active,
-    /// It was active before.
+    /// The fund was active before and is inactive now.
     Inactive,
-    /// Its key stands in the list under another code.
+    /// The list has its key under another code.
     Renamed,
-    /// A source reports another value than the one that stands, since this cycle.
+    /// Since this cycle, a source reports a value that differs from the stored one.
     Contradiction,
 }
 
@@ -225,7 +226,7 @@ impl MarketChange {
         Self::Contradiction,
     ];
 
-    /// The words in the summary and in the log.
+    /// The text in the summary and in the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -241,22 +242,22 @@ impl MarketChange {
 /// How often something occurred, with the first examples.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted {
-    /// All of them.
+    /// The number of occurrences.
     pub count: u64,
     /// At most [`Counted::EXAMPLES`] of them, in order.
     pub examples: Vec<String>,
 }
 
 impl Counted {
-    /// Most examples.
+    /// The largest number of examples.
     pub const EXAMPLES: usize = 10;
 }
 
 impl CycleTotals {
-    /// O4: the books balance; else what does not.
+    /// Checks that the books balance (O4).
     ///
     /// # Errors
-    /// A sentence that names the source or table and its counts.
+    /// A sentence with the source or table that does not balance, and its counts.
     pub fn check_books(&self) -> Result<(), String> {
         for (source, tasks) in &self.tasks {
             if !tasks.balance() {

@@ -1,5 +1,5 @@
-//! Changes of data that a command asks for (`remerge`, `reset-source`): one way for all of them, whether a runner holds the
-//! database or not.
+//! Changes of data that a command requests (`remerge`, `reset-source`, `accept`). All of them are applied in the same
+//! way, whether or not a runner holds the database.
 //!
 //! ```text
 //! command ── no holder ──> takes the lock, applies its request, releases the lock
@@ -8,8 +8,8 @@
 //!                                                        └── RequestDesk::answer (polled by the command) <──┘
 //! ```
 //!
-//! A request is applied and marked in one transaction on the writer's connection: it is applied exactly once, whoever dies when.
-//! A command that is added is one more variant of [`ChangeRequest`].
+//! A request is applied and marked in one transaction on the writer's connection. It is therefore applied exactly once,
+//! even if the command or the runner dies. A new command is one more variant of [`ChangeRequest`].
 
 use serde_json::{Value, json};
 use tokio_postgres::error::SqlState;
@@ -24,30 +24,30 @@ use super::error::StoreError;
 use super::session::{self, Talking};
 use super::{remerge, resets};
 
-/// Answered requests that are kept, the newest first.
+/// Number of answered requests that are kept, the newest first.
 const KEPT: i64 = 1_000;
 
-/// A change of data that a command asks for.
+/// A change of data that a command requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeRequest {
-    /// Derives the small tables from the observations (D4).
+    /// Derives the small tables from the observations again (D4).
     Remerge,
-    /// Forgets what is known of a source's pages, so that the next cycle reads all of them in full.
+    /// Deletes what is known about a source's pages, so that the next cycle reads all of them in full.
     ResetSource(SourceName),
-    /// Believes a change of the market that was refused, by the number of its breach (D11).
+    /// Accepts a mass change that was refused, by the number of its breach (D11).
     Accept(i64),
 }
 
-/// What became of applying a request.
+/// The result of applying a request.
 pub(super) enum Applied {
-    /// It is applied; the sentence says what changed.
+    /// The request was applied. The sentence describes what changed.
     Done(String),
-    /// It does not fit what is stored; nothing was changed.
+    /// The request does not fit the stored data. Nothing was changed.
     Refused(String),
 }
 
 impl ChangeRequest {
-    /// The command as it is typed, and as it stands in `runner.request`.
+    /// The command as it is typed, and as it is stored in `runner.request`.
     #[must_use]
     pub const fn command(&self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ impl ChangeRequest {
         }
     }
 
-    /// Every command, for the answer to an unknown one.
+    /// Every command, for the error message about an unknown one.
     const COMMANDS: [&str; 3] = ["remerge", "reset-source", "accept"];
 
     fn arguments(&self) -> Value {
@@ -68,10 +68,10 @@ impl ChangeRequest {
         }
     }
 
-    /// Reads a row of `runner.request`, which anybody may have written.
+    /// Parses a row of `runner.request`, which any user with the right may have written.
     ///
     /// # Errors
-    /// A sentence: this version does not know the command, or an argument is missing or not what it must be.
+    /// A sentence: this version does not know the command, or an argument is missing or invalid.
     fn read(command: &str, arguments: &Value) -> Result<Self, String> {
         match command {
             "remerge" => Ok(Self::Remerge),
@@ -161,12 +161,12 @@ fn reset_answer(source: SourceName, reset: resets::Reset) -> String {
     )
 }
 
-/// How a request was answered.
+/// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestAnswer {
-    /// Whether it was applied; else nothing was changed.
+    /// Whether the request was applied. If not, nothing was changed.
     pub is_done: bool,
-    /// One sentence for the person who asked.
+    /// One sentence for the person who made the request.
     pub answer: String,
 }
 
@@ -179,11 +179,11 @@ pub struct AnsweredRequest {
     pub command: String,
     /// User, host and process.
     pub requested_by: String,
-    /// What became of it.
+    /// The answer.
     pub answer: RequestAnswer,
 }
 
-/// Whether any request waits: one short statement, for the holder to ask often.
+/// Whether any request is waiting. This is one short statement, because the holder polls it often.
 pub(super) async fn any_waits(client: &super::connection::Connection) -> Result<bool, StoreError> {
     let row = client
         .query_one(
@@ -194,10 +194,10 @@ pub(super) async fn any_waits(client: &super::connection::Connection) -> Result<
     Ok(row.try_get(0)?)
 }
 
-/// Applies and marks the oldest request that waits, in this transaction.
+/// Applies and marks the oldest waiting request in this transaction.
 ///
 /// # Errors
-/// Outages: nothing of it was done. What the database refuses of the change itself is the request's answer.
+/// Outages: nothing was done. If the database refuses the change itself, that is the request's answer and not an error.
 pub(super) async fn answer_oldest(
     tx: &mut Transaction<'_>,
 ) -> Result<Option<AnsweredRequest>, StoreError> {
@@ -215,8 +215,8 @@ pub(super) async fn answer_oldest(
     answer_row(tx, &row).await.map(Some)
 }
 
-/// Writes a request and applies it, in this transaction: for a command that holds the lock itself. What this `requested_by` has
-/// placed and was answered is not applied a second time.
+/// Writes and applies a request in this transaction, for a command that holds the lock itself. If a request of this
+/// `requested_by` was already answered, it is not applied again.
 pub(super) async fn place_and_answer(
     tx: &mut Transaction<'_>,
     change: &ChangeRequest,
@@ -275,7 +275,7 @@ async fn answer_row(tx: &mut Transaction<'_>, row: &Row) -> Result<AnsweredReque
     })
 }
 
-/// Applies a change, or leaves all as it was; returns state and answer.
+/// Applies a change, or changes nothing. Returns state and answer.
 async fn apply(
     tx: &mut Transaction<'_>,
     change: &ChangeRequest,
@@ -318,11 +318,11 @@ pub(super) async fn forget_old(tx: &Transaction<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The side of the command: places a request for the holder of the database, and reads its answer. It holds no lock.
+/// The command's side: places a request for the holder of the database and reads its answer. It holds no lock.
 #[derive(Debug)]
 pub struct RequestDesk {
     client: Client,
-    /// Hangs up when the desk is gone.
+    /// Closes the connection when the desk is dropped.
     _talking: Talking,
 }
 
@@ -330,7 +330,7 @@ impl RequestDesk {
     /// Connects.
     ///
     /// # Errors
-    /// Outages, and what waiting cannot mend: see [`StoreError::is_outage`].
+    /// Outages, and errors that waiting cannot fix: see [`StoreError::is_outage`].
     pub async fn open(database: &str) -> Result<Self, StoreError> {
         let mut config = session::read_config(database)?;
         config
@@ -343,8 +343,8 @@ impl RequestDesk {
         })
     }
 
-    /// Writes the request, once for each `requested_by`: after a lost connection it is found again. Returns its number; `None`
-    /// where the holder is of a version before there were requests.
+    /// Writes the request once per `requested_by`, so that it is found again after a lost connection. Returns its
+    /// number; `None` if the schema of the holder is older than `runner.request`.
     ///
     /// # Errors
     /// Outages; this role may not write.
@@ -376,7 +376,7 @@ impl RequestDesk {
         }
     }
 
-    /// The answer, if there is one.
+    /// Returns the answer, if there is one.
     ///
     /// # Errors
     /// Outages.
@@ -384,7 +384,7 @@ impl RequestDesk {
         read_answer(&self.client, id).await
     }
 
-    /// The session that holds the runner's lock.
+    /// Returns the session that holds the runner's lock.
     ///
     /// # Errors
     /// Outages.
@@ -393,7 +393,7 @@ impl RequestDesk {
     }
 }
 
-/// The answer to a request, if there is one.
+/// Returns the answer to a request, if there is one.
 pub(super) async fn read_answer(
     client: &impl super::connection::Queries,
     id: i64,

@@ -1,4 +1,4 @@
-//! The writer's session: connection, settings, the advisory lock (A8, O2).
+//! The writer's session: connection, settings and the advisory lock (A8, O2).
 
 use std::time::Duration;
 
@@ -12,24 +12,23 @@ use super::error::{StoreError, said, with_causes};
 use super::pooler;
 use super::tls::{Connector, tls_failure};
 
-/// The advisory lock of the one runner: "mrun" and a version of what the lock means.
+/// The key of the runner's advisory lock: "mrun", and a version of the meaning of the lock.
 pub(super) const LOCK: (i32, i32) = (0x6d72_756e, 1);
 
-/// Pause between two tries for the lock.
+/// Pause between two attempts to take the lock.
 const LOCK_RETRY: Duration = Duration::from_millis(200);
 
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A server that takes the connection has this long to let the session in and set it up.
+/// Time limit for the server to accept the session and to apply the settings.
 const SESSION_LIMIT: Duration = Duration::from_secs(30);
-/// A question after a lock has this long to be answered.
+/// Time limit for the answer to an attempt to take the lock.
 const LOCK_ANSWER_LIMIT: Duration = Duration::from_secs(30);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
-/// A statement or an idle transaction longer than the limits means that something hangs.
+/// Settings of the writer's session. A statement or idle transaction that exceeds the limits is regarded as hung.
 ///
-/// What a batch speaks of is little and the tables are long: they are looked up by key, never read from end to end, whatever
-/// the statistics of a table that was filled a moment ago say. Compiling a statement to machine code takes longer than any
-/// of these statements.
+/// A batch touches few rows of long tables. They must be looked up by key and never scanned, whatever the statistics of
+/// a recently filled table suggest. JIT compilation takes longer than any of these statements.
 const SESSION: &str = "
     SET enable_seqscan = off;
     SET enable_hashjoin = off;
@@ -48,11 +47,11 @@ const SESSION: &str = "
 
 const NO_SHORT_LIMIT: &str = "SET statement_timeout = '10min'";
 
-/// What a role or database may have set that would weaken a commit or stop the work (D1).
+/// Overrides settings of the role or database that would weaken a commit or stop the work (D1).
 ///
-/// A commit waits for the server's disk at least; where `remote_apply` is set, it waits for more and goes on doing so.
-/// `default_transaction_read_only` is overridden where it was set for the role or the database only: set for the whole
-/// server it is the operator's or the provider's word, and is waited for.
+/// A commit waits at least for the server's disk. If `remote_apply` is set, it is kept, because it waits for more.
+/// `default_transaction_read_only` is overridden only if it was set for the role or the database. If it is set for the
+/// whole server, the operator or provider decided so, and the runner waits.
 const DURABLE: &str = "
     SET default_transaction_isolation = 'read committed';
     SET default_transaction_deferrable = off;
@@ -64,7 +63,7 @@ const DURABLE: &str = "
         WHERE name = 'default_transaction_read_only' AND source IN ('user', 'database', 'database user');
     SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';";
 
-/// What a reader's session sets, whatever the role or the database says.
+/// Settings of a reader's session, which override those of the role and the database.
 pub(super) const READER: &str = "
     SET statement_timeout = '10min';
     SET lock_timeout = '1min';
@@ -74,24 +73,24 @@ pub(super) const READER: &str = "
     SET DateStyle = 'ISO, YMD';
     SET search_path = pg_catalog, public, pg_temp;";
 
-/// In a transaction that goes through whole tables, the server chooses how.
+/// For a transaction that reads whole tables: the server chooses the plan.
 pub(super) const WHOLE_TABLES: &str = "
     SET LOCAL enable_seqscan = on;
     SET LOCAL enable_hashjoin = on;
     SET LOCAL enable_mergejoin = on;";
 
-/// So that a session whose runner is gone does not keep the lock (O2). While a statement runs or waits for a lock, the
-/// server looks every 3 s whether the runner is still there; between statements, the runner's sign of life comes every few
-/// seconds or the session ends. Not every server can.
+/// Ends the session of a dead runner, so that it does not keep the lock (O2). While a statement runs or waits for a
+/// lock, the server checks every 3 s whether the client is still connected. Between statements, the server ends a
+/// session that is idle for 1 min; a live runner writes a heartbeat more often. Not every server has these settings.
 const NOTICE_A_DEATH: [&str; 2] = [
     "SET client_connection_check_interval = '3s'",
     "SET idle_session_timeout = '1min'",
 ];
 
-/// Sent and not acknowledged by the other side for so long: the connection is gone, where keepalives do not look.
+/// The connection is lost if sent data is not acknowledged for this long. Keepalives do not detect this case.
 const UNANSWERED: Duration = Duration::from_secs(60);
 
-/// Reads the `database` setting.
+/// Parses the `database` setting.
 pub(super) fn read_config(database: &str) -> Result<Connector, StoreError> {
     let mut address: DatabaseAddress = database
         .parse()
@@ -108,8 +107,8 @@ pub(super) fn read_config(database: &str) -> Result<Connector, StoreError> {
     Connector::of(address)
 }
 
-/// The task that talks to the server. Dropped, it hangs up at once: what stalls is not waited for, and a session whose
-/// runner has turned away does not keep the lock.
+/// The task that runs the connection. Dropping it closes the connection at once: a stalled server is not waited for,
+/// and the session does not keep the lock.
 #[derive(Debug)]
 pub(super) struct Talking(AbortHandle);
 
@@ -119,20 +118,20 @@ impl Drop for Talking {
     }
 }
 
-/// Connects and sets the session up. A server that takes the connection and says nothing more is an outage.
+/// Connects and sets the session up. A server that accepts the connection but does not answer is an outage.
 pub(super) async fn connect(connector: &Connector) -> Result<(Client, Talking), StoreError> {
     let set_up = async {
         let (client, talking) = connector.connect().await.map_err(|error| refusal(&error))?;
         let talking = Talking(talking.abort_handle());
         refuse_pooler(connector, &client).await?;
-        // Alone and first: a limit that the role or database has set holds for the whole of a message.
+        // In its own message and first, because a limit of the role or database applies to a whole message.
         client.batch_execute(NO_SHORT_LIMIT).await?;
         client.batch_execute(SESSION).await?;
         client.batch_execute(DURABLE).await?;
         for setting in NOTICE_A_DEATH {
             match client.batch_execute(setting).await {
                 Err(error) if error.as_db_error().is_none() => return Err(error.into()),
-                // A server before version 14, or one on a system that cannot tell.
+                // A server older than version 14, or one on a system without this check.
                 Err(error) => tracing::debug!(%error, setting, "the server has no such setting"),
                 Ok(()) => {}
             }
@@ -142,8 +141,8 @@ pub(super) async fn connect(connector: &Connector) -> Result<(Client, Talking), 
     answered(SESSION_LIMIT, "opening a session", set_up).await
 }
 
-/// Before anything is set: behind a pooler, settings reach strangers. A second session that the server does not let in proves
-/// nothing.
+/// Refuses a transaction pooler before any setting is changed: behind a pooler, settings reach the sessions of others.
+/// If the server does not accept a second session, nothing is proved and the connection is kept.
 pub(super) async fn refuse_pooler(
     connector: &Connector,
     client: &Client,
@@ -155,7 +154,7 @@ pub(super) async fn refuse_pooler(
     pooler::refuse(client, &second).await
 }
 
-/// An answer that does not come in time is an outage: the other side of a connection can be gone without a word.
+/// Returns an outage if the answer does not arrive in time: the other side can be gone without closing the connection.
 async fn answered<T>(
     limit: Duration,
     doing: &str,
@@ -169,7 +168,8 @@ async fn answered<T>(
     })
 }
 
-/// A server that answers and refuses will refuse again; one that does not answer is waited for (A2).
+/// Classifies a failed connection. A server that answers and refuses will refuse again; for one that does not answer
+/// the runner waits (A2).
 pub(super) fn refusal(error: &tokio_postgres::Error) -> StoreError {
     let for_good = [
         SqlState::INVALID_PASSWORD,
@@ -203,7 +203,7 @@ pub(super) fn refusal(error: &tokio_postgres::Error) -> StoreError {
     }
 }
 
-/// Takes the lock, trying for `patience`: a killed runner's backend may hold it for moments.
+/// Takes the lock and retries for `patience`. The backend of a killed runner may hold it for a moment.
 pub(super) async fn take_lock(client: &Client, patience: Duration) -> Result<(), StoreError> {
     let give_up = Instant::now() + patience;
     loop {
@@ -227,7 +227,7 @@ pub(super) async fn take_lock(client: &Client, patience: Duration) -> Result<(),
     }
 }
 
-/// Who holds the lock now, if anybody.
+/// The session that holds the lock now, if any.
 pub(super) async fn holder(client: &Client) -> Result<Option<String>, StoreError> {
     let row = client
         .query_opt(

@@ -1,5 +1,5 @@
-//! A second runner's watch over the one that holds the database: it takes over when the holder is gone, and ends the session of
-//! a holder that shows no life (docs/decisions/0004).
+//! The watch of a second runner over the runner that holds the database. It takes over when the holder is gone, and
+//! ends the session of a holder that shows no sign of life (docs/decisions/0004).
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use tokio_postgres::error::SqlState;
 use super::error::StoreError;
 use super::session::{self, Talking};
 
-/// A holder whose session shows no sign of life for so long is frozen.
+/// A holder whose session shows no sign of life for this long is frozen.
 pub const FROZEN_AFTER: Duration = Duration::from_secs(5);
 
-/// How often to look; a sign is missed at most for so long.
+/// Time between two looks. A sign of life is noticed at most this much later.
 pub const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// What one look adds to the silence at most: a watcher that was itself asleep, or a server that was, has not seen the
-/// holder be silent meanwhile.
+/// Largest silence that one look can add. If the watcher or the server itself was suspended, the time between two looks
+/// proves nothing about the holder.
 const LONGEST_STEP: Duration = Duration::from_secs(1);
 
-/// Whatever changes when the holder gets on. A heartbeat alone would not do: it goes by the one connection, and a long batch
-/// leaves no room for it.
+/// Everything that changes while the holder makes progress. The heartbeat alone is not enough: it uses the writer's
+/// only connection, which is busy during a long batch.
 const SIGN: &str =
     "concat_ws('|', a.pid, a.backend_start, a.state, a.state_change, a.query_start, a.xact_start, ";
 const NO_BEAT: &str = "NULL)";
@@ -33,35 +33,35 @@ const HOLDER: &str = " FROM pg_locks l JOIN pg_stat_activity a USING (pid)
       AND l.classid = $1::bigint::oid AND l.objid = $2::bigint::oid
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
-/// What a look found.
+/// The result of a look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Look {
-    /// Nobody holds the database: try for it.
+    /// No session holds the lock: try to take it.
     Free,
-    /// It is held by somebody who shows life, or has not been watched for long enough.
+    /// The lock is held by a session that shows life, or that has not been watched for long enough.
     Held {
-        /// Process, host and start of the holder, as far as the server tells.
+        /// Process, host and start of the holder, as far as the server reports them.
         who: String,
     },
-    /// Its holder showed no life; its session was ended, and with it the lock is free in a moment.
+    /// The holder showed no sign of life and its session was ended. The lock is free in a moment.
     Ended {
-        /// Who it was.
+        /// Process, host and start of the holder.
         who: String,
     },
-    /// Its holder shows no life, and its session is not ours to end.
+    /// The holder shows no sign of life, but this runner may not end its session.
     Untouchable {
-        /// Who it is.
+        /// Process, host and start of the holder.
         who: String,
-        /// Why not, with what would mend it.
+        /// The reason, with the remedy.
         why: String,
     },
 }
 
-/// The watch: one connection, which holds nothing.
+/// The watch. It has one connection and holds no lock.
 #[derive(Debug)]
 pub struct HolderWatch {
     client: Client,
-    /// Hangs up when the watch ends.
+    /// Closes the connection when the watch ends.
     _talking: Talking,
     vigil: Vigil,
 }
@@ -70,7 +70,7 @@ impl HolderWatch {
     /// Connects.
     ///
     /// # Errors
-    /// Outages, and what waiting cannot mend: see [`StoreError::is_outage`].
+    /// Outages, and errors that waiting cannot fix: see [`StoreError::is_outage`].
     pub async fn open(database: &str) -> Result<Self, StoreError> {
         let mut config = session::read_config(database)?;
         config
@@ -84,7 +84,7 @@ impl HolderWatch {
         })
     }
 
-    /// Looks once; to be called every [`LOOK_EVERY`].
+    /// Looks once. To be called every [`LOOK_EVERY`].
     ///
     /// # Errors
     /// Outages; this role may not read the runner's tables.
@@ -139,7 +139,7 @@ impl HolderWatch {
         if let Some(why) = beyond_judgement(&state, is_runner) {
             return Ok(Look::Untouchable { who, why });
         }
-        // Only what was watched is ended: the same session, and still without a sign.
+        // End only the session that was watched, and only if its sign has still not changed.
         let ending = self
             .client
             .query_opt(
@@ -187,7 +187,7 @@ impl From<StoreError> for Failed {
     }
 }
 
-/// Why a silent session is left alone; `None`: it is a runner's, and what it does can be seen.
+/// Why a silent session must not be ended; `None` if it is a runner's session and its activity is visible.
 fn beyond_judgement(state: &str, is_runner: bool) -> Option<String> {
     match state {
         "hidden" | "disabled" => Some(
@@ -202,18 +202,18 @@ fn beyond_judgement(state: &str, is_runner: bool) -> Option<String> {
     }
 }
 
-/// One look at the holder.
+/// One observation of the holder.
 #[derive(Debug, Clone)]
 struct Seen {
     sign: String,
-    /// Whether the server is at work for it: then it is not the holder who is awaited.
+    /// Whether the server is executing a statement for it. The holder is then not the one that delays.
     works: bool,
     server_millis: i64,
     at: Instant,
 }
 
-/// How long the holder has been silent. Pure: a beat is never compared with a clock, only with the beat of the look before,
-/// so neither a clock that steps nor one that differs from another is a false alarm.
+/// How long the holder has been silent. Pure. A sign is compared only with the sign of the previous look, never with a
+/// clock, so a clock that jumps or differs from another one causes no false alarm.
 #[derive(Debug, Default)]
 struct Vigil {
     last: Option<Seen>,
@@ -221,8 +221,8 @@ struct Vigil {
 }
 
 impl Vigil {
-    /// Notes a look, and says for how long the sign has been watched not to change: by the server's clock and by ours,
-    /// whichever is less.
+    /// Records a look and returns how long the sign has not changed: the smaller of the times by the server's clock and
+    /// by ours.
     fn silence(&mut self, seen: Seen) -> Duration {
         self.silent = match &self.last {
             Some(last) if last.sign == seen.sign && !seen.works => {

@@ -1,7 +1,7 @@
-//! The tables as this version of the program needs them: a table, column, type or primary key that differs is named at the
-//! start with the statement that mends it, before anything is written (O9).
+//! The shape of the tables that this version of the program needs. At the start, a table, column, type or primary key
+//! that differs is reported with the statement that fixes it, before anything is written (O9).
 //!
-//! `schema/tables.txt` lists what the migrations make; a test compares it with a fresh database.
+//! `schema/tables.txt` lists what the migrations create. A test compares it with a new database.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use tokio_postgres::Client;
 
 use super::error::StoreError;
 
-/// What the migrations make.
+/// The shape that the migrations create.
 const EXPECTED: &str = include_str!("../../schema/tables.txt");
 
-/// A column: its type as the server names it.
+/// A column with its type as the server names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct ColumnShape {
     name: String,
@@ -25,15 +25,15 @@ struct Shape {
     key: Vec<String>,
     /// The columns of each unique index, sorted.
     unique: Vec<Vec<String>>,
-    /// Columns that must have a value and have no default.
+    /// Columns that are NOT NULL and have no default.
     demanded: Vec<String>,
 }
 
-/// Tables by name with their schema.
+/// Tables by qualified name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableShape(BTreeMap<String, Shape>);
 
-/// One line a column: table, column, place in the primary key or 0, `demanded` or `-`, type.
+/// Returns one row per column: table, column, position in the primary key or 0, whether it is demanded, type.
 const READ: &str = "
     SELECT n.nspname || '.' || c.relname, a.attname,
            COALESCE(array_position(i.indkey::smallint[], a.attnum), 0)
@@ -47,7 +47,7 @@ const READ: &str = "
       AND (n.nspname || '.' || c.relname) = ANY($1)
     ORDER BY 1, a.attnum";
 
-/// One line a unique index that an upsert can use: table, columns in order of their names.
+/// Returns one row per unique index that an upsert can use: table, and columns sorted by name.
 const READ_UNIQUE: &str = "
     SELECT n.nspname || '.' || c.relname,
            ARRAY(SELECT a.attname::text FROM pg_attribute a
@@ -77,7 +77,7 @@ impl TableShape {
         shape
     }
 
-    /// The tables of these names as they are.
+    /// Reads the shape of the tables with these names.
     ///
     /// # Errors
     /// Outages.
@@ -114,13 +114,13 @@ impl TableShape {
         }
     }
 
-    /// Their names.
+    /// The names of the tables.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         self.0.keys().cloned().collect()
     }
 
-    /// As `schema/tables.txt` has it.
+    /// The shape in the format of `schema/tables.txt`.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -143,8 +143,8 @@ impl TableShape {
         text
     }
 
-    /// What keeps this program from working with tables that are as `found`: each difference with its mend. Further
-    /// columns are allowed where a row may leave them out.
+    /// Returns the differences that keep this program from working with `found`, each with the statement that fixes it.
+    /// Additional columns are allowed if a row may leave them out.
     #[must_use]
     pub fn differences(&self, found: &Self) -> Vec<String> {
         let mut differences = Vec::new();
@@ -193,7 +193,8 @@ fn compare(table: &str, wanted: &Shape, is: &Shape, differences: &mut Vec<String
             "the column {name} of {table} is not the runner's, has no default and must not be NULL, so no row can be added: ALTER TABLE {table} ALTER COLUMN {name} DROP NOT NULL"
         ));
     }
-    // Upserts need a unique index over the key's columns, in any order; adopted tables keep a primary key of their own.
+    // An upsert needs a unique index over the columns of the key, in any order. Adopted tables keep their own primary
+    // key.
     let mut expected = wanted.key.clone();
     expected.sort();
     if !expected.is_empty() && !is.unique.contains(&expected) {
@@ -209,10 +210,10 @@ fn compare(table: &str, wanted: &Shape, is: &Shape, differences: &mut Vec<String
     }
 }
 
-/// Most differences that one error names.
+/// Largest number of differences in one error.
 const NAMED: usize = 10;
 
-/// Refuses a database whose tables are not as this version needs them.
+/// Refuses a database whose tables differ from what this version needs.
 pub(super) async fn check(client: &Client) -> Result<(), StoreError> {
     let expected = TableShape::expected();
     let found = TableShape::read(client, &expected.names()).await?;

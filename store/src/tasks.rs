@@ -1,4 +1,4 @@
-//! `runner.task`: the checkpoint, the acknowledgements, the totals.
+//! `runner.task`: checkpoint, acknowledgements and counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use super::planning::NewTask;
 use super::reader::TaskPace;
 use super::report::{TableCounts, TaskCounts};
 
-/// Plans tasks that are not yet planned in the cycle. Returns how many.
+/// Plans tasks that are not yet planned in the cycle. Returns how many were planned.
 pub(super) async fn plan(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -27,7 +27,7 @@ pub(super) async fn plan(
     let keys: Vec<&str> = tasks.iter().map(|task| task.id.key.as_str()).collect();
     let locators: Vec<Option<&str>> = tasks.iter().map(|task| task.locator.as_deref()).collect();
     let extents: Vec<Option<&str>> = tasks.iter().map(|task| task.extent.as_deref()).collect();
-    // A planner that names a task twice means one.
+    // A task that the planner names twice is planned once.
     let planned = tx
         .execute_counted(
             "runner.task",
@@ -53,19 +53,19 @@ pub(super) async fn plan(
     usize::try_from(planned).map_err(|_| StoreError::Inconsistent("too many tasks".to_owned()))
 }
 
-/// Which of a cycle's tasks are asked for.
+/// A selection of a cycle's tasks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Portion {
-    /// Of this source; `None`: of all.
+    /// The source; `None` selects all.
     pub source: Option<SourceName>,
-    /// Of these pages; `None`: of all.
+    /// The pages; `None` selects all.
     pub pages: Option<Vec<String>>,
-    /// The first so many; `None`: all.
+    /// The largest number of tasks; `None` is unlimited.
     pub at_most: Option<u32>,
 }
 
 impl Portion {
-    /// Everything.
+    /// All tasks.
     pub const WHOLE: Self = Self {
         source: None,
         pages: None,
@@ -73,12 +73,12 @@ impl Portion {
     };
 }
 
-/// The tasks of a cycle that are left, and belong to a portion.
+/// The tasks of a cycle that are not acknowledged and belong to a portion.
 const LEFT: &str = "FROM runner.task
     WHERE planned_cycle = $1 AND acked_cycle IS DISTINCT FROM $1
       AND ($2::text IS NULL OR source = $2) AND ($3::text[] IS NULL OR page = ANY($3))";
 
-/// How many tasks of a portion are left.
+/// Counts the tasks of a portion that are not acknowledged.
 pub(super) async fn count_left(
     client: &impl Queries,
     cycle: &Cycle,
@@ -95,7 +95,8 @@ pub(super) async fn count_left(
     usize::try_from(left).map_err(|_| StoreError::Inconsistent("too many tasks".to_owned()))
 }
 
-/// What is left of a portion of a cycle, fund by fund: so the pages of one source that lie on different hosts take turns.
+/// Returns the unacknowledged tasks of a portion, sorted by fund, so that pages of one source on different hosts
+/// alternate.
 pub(super) async fn checkpoint(
     client: &impl Queries,
     cycle: &Cycle,
@@ -146,7 +147,8 @@ fn read_hash(hash: Vec<u8>) -> Option<PayloadHash> {
     <[u8; 32]>::try_from(hash).ok().map(PayloadHash)
 }
 
-/// A beginning that is there in part is none: the page is then read whole.
+/// Returns the known prefix. If any of the three columns is NULL or invalid, it is `None`, and the whole page is
+/// parsed.
 fn read_beginning(
     bytes: Option<i32>,
     hash: Option<Vec<u8>>,
@@ -159,7 +161,7 @@ fn read_beginning(
     })
 }
 
-/// Acknowledges tasks in the transaction that holds their rows (D1).
+/// Acknowledges tasks in the transaction that writes their rows (D1).
 pub(super) async fn acknowledge(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -170,7 +172,8 @@ pub(super) async fn acknowledge(
     for (at, (answer, outcome)) in answers.iter().enumerate() {
         columns.push(cycle, answer, outcome, held.contains(&at));
     }
-    // `IS NOT DISTINCT FROM` is answered by no index: by that of the cycle every task of it would be looked at for each.
+    // `IS NOT DISTINCT FROM` cannot use an index. With the index of the cycle, the server would read every task of the
+    // cycle for each answer.
     let acknowledged = tx
         .execute(
             "UPDATE runner.task t SET
@@ -217,7 +220,7 @@ pub(super) async fn acknowledge(
         )
         .await?;
     if acknowledged != answers.len() as u64 {
-        // Tasks that are planned in this cycle and did not take the update were kept from it by the database itself.
+        // Tasks that are planned in this cycle but were not updated: the database itself prevented the update.
         let planned = tx
             .query_one(
                 "SELECT count(*) FROM unnest($2::text[], $3::text[], $4::text[]) AS a (source, page, key)
@@ -255,10 +258,10 @@ struct AckColumns<'answer> {
     series_hashes: Vec<Option<Vec<u8>>>,
 }
 
-/// The word of a task whose answer, or a part of it, waits until the round is judged.
+/// The outcome of a task whose answer, or a part of it, waits for the judgement of the round.
 const HELD: &str = "held";
 
-/// Longest failure text kept, in characters.
+/// Largest length of a stored failure text, in characters.
 const FAILURE_CHARS: usize = 1_000;
 
 impl<'answer> AckColumns<'answer> {
@@ -269,10 +272,11 @@ impl<'answer> AckColumns<'answer> {
         outcome: &Outcome,
         is_held: bool,
     ) {
-        // A whole list that was read in a partial-scope cycle changes no status: the next full cycle reads it again.
+        // A whole list that a partial cycle reads changes no status. Its hash is not stored, so that the next full
+        // cycle reads it again.
         let forget = cycle.scope == Scope::Partial && answer.id.key == TaskId::WHOLE_MARKET;
         let payload = answer.payload.filter(|_| !forget);
-        // One that is longer than the column can hold is none.
+        // A prefix that is too long for the column is not stored.
         let beginning = answer.beginning.filter(|_| !forget).and_then(|beginning| {
             let bytes = i32::try_from(beginning.bytes).ok()?;
             Some((bytes, beginning))
@@ -310,7 +314,7 @@ impl<'answer> AckColumns<'answer> {
     }
 }
 
-/// The hash of the newest days of the NAV series that an answer brings.
+/// The hash of the newest days of the NAV series in an answer.
 fn newest_days(answer: &TaskAnswer) -> Option<Vec<u8>> {
     let points = answer
         .observations
@@ -322,7 +326,7 @@ fn newest_days(answer: &TaskAnswer) -> Option<Vec<u8>> {
     series_hash(points).map(|hash| hash.to_vec())
 }
 
-/// Notes the constraint that refuses a task's answer: the task is not asked again while the constraint exists.
+/// Records the constraint that refuses a task's answer. The task is not requested again while the constraint exists.
 pub(super) async fn note_refusal(
     tx: &Transaction<'_>,
     id: &TaskId,
@@ -391,7 +395,7 @@ pub(super) async fn write_rejects(
     .await
 }
 
-/// How the tasks of a cycle stand, by source.
+/// Counts the tasks of a cycle by source and outcome.
 pub(super) async fn count(
     client: &impl Queries,
     cycle_id: i64,
@@ -421,8 +425,8 @@ pub(super) async fn count(
     Ok(by_source)
 }
 
-/// How fast the tasks of a cycle were answered within the last two minutes, by source; a shorter time would jump with each
-/// batch.
+/// The number of tasks of a cycle answered within the last two minutes, by source. A shorter period would jump with
+/// each batch.
 pub(super) async fn paces(
     client: &impl Queries,
     cycle_id: i64,
@@ -449,7 +453,7 @@ pub(super) async fn paces(
         .collect()
 }
 
-/// Keeps how the tasks of a closing cycle ended: their rows go on to the next one.
+/// Stores how the tasks of a closing cycle ended, because the next cycle reuses their rows.
 pub(super) async fn keep_counts(
     tx: &Transaction<'_>,
     cycle_id: i64,

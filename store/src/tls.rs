@@ -1,4 +1,4 @@
-//! Encrypted connections to the database with rustls: certificates as libpq checks them, SCRAM channel binding (RFC 5929).
+//! TLS connections to the database with rustls: certificate checks like libpq's, and SCRAM channel binding (RFC 5929).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,9 +54,9 @@ impl Connector {
     /// Reads the certificates that the address names.
     ///
     /// # Errors
-    /// A file cannot be read or holds no certificate.
+    /// A file cannot be read or contains no certificate.
     pub fn of(address: DatabaseAddress) -> Result<Self, StoreError> {
-        // Without TLS no file is read.
+        // Without TLS, no file is read.
         let settings = match address.config.get_ssl_mode() {
             SslMode::Disable => TlsSettings {
                 mode: TlsMode::Disable,
@@ -82,13 +82,13 @@ impl Connector {
         &mut self.config
     }
 
-    /// Connects; with `prefer`, without TLS where the server refuses it, as libpq does.
+    /// Connects. With `prefer`, retries without TLS if the server refuses TLS, like libpq.
     pub async fn connect(&self) -> Result<(Client, JoinHandle<()>), Error> {
         match self.connect_as(&self.config).await {
             Err(error) if self.mode == TlsMode::Prefer && refuses_tls(&error) => {
                 let mut plain = self.config.clone();
                 plain.ssl_mode(SslMode::Disable);
-                // The reason of the encrypted attempt is the one that a server with TLS gives.
+                // If both attempts fail, return the first error: from a server with TLS it has the real reason.
                 self.connect_as(&plain).await.map_err(|_| error)
             }
             connected => connected,
@@ -120,7 +120,7 @@ fn refuses_tls(error: &Error) -> bool {
         || error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
 }
 
-/// What the TLS library reports, if the handshake failed.
+/// Returns the error of the TLS library if the handshake failed.
 pub(super) fn tls_failure<'error>(
     error: &'error (dyn std::error::Error + 'static),
 ) -> Option<&'error rustls::Error> {
@@ -183,7 +183,7 @@ fn certificates(parameter: &str, file: &Path) -> Result<Vec<CertificateDer<'stat
     Ok(read)
 }
 
-/// `~/.postgresql/root.crt`, where libpq looks.
+/// `~/.postgresql/root.crt`, libpq's default file.
 fn usual_file() -> Option<PathBuf> {
     let home = std::env::var_os("HOME")?;
     let file = Path::new(&home).join(".postgresql/root.crt");
@@ -209,7 +209,7 @@ fn trusted(authorities: &Authorities) -> Result<Vec<CertificateDer<'static>>, St
     Ok(found.certs)
 }
 
-/// Checks the server's certificate as far as `sslmode` asks.
+/// Checks the server's certificate as `sslmode` requires.
 #[derive(Debug)]
 struct Verifier {
     mode: TlsMode,
@@ -247,7 +247,8 @@ impl Verifier {
         })
     }
 
-    /// A certificate of version 1 is not checked, where none has to be.
+    /// Accepts a certificate that the library cannot check, such as one of X.509 version 1, if the mode requires no
+    /// check.
     fn leniently(
         &self,
         checked: Result<HandshakeSignatureValid, rustls::Error>,
@@ -273,7 +274,7 @@ impl ServerCertVerifier for Verifier {
         let Some(chain) = &self.chain else {
             return Ok(ServerCertVerified::assertion());
         };
-        // A certificate that is itself the one of sslrootcert: self-signed, as small installations have it.
+        // A certificate that is itself in sslrootcert is self-signed, as in small installations. It needs no chain.
         if !self.authorities.iter().any(|known| known == end_entity) {
             match chain.verify_server_cert(
                 end_entity,
@@ -332,7 +333,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Makes encrypted streams.
+/// Creates TLS streams.
 #[derive(Clone)]
 struct MakeRustls(Arc<ClientConfig>, TlsMode);
 
@@ -346,7 +347,7 @@ where
 
     fn make_tls_connect(&mut self, host: &str) -> Result<Handshake, Self::Error> {
         let name = ServerName::try_from(host.to_owned()).ok().or_else(|| {
-            // Where only an address is given and the name is not checked, any will do.
+            // Without a host name, any name is used unless verify-full compares it.
             (self.1 != TlsMode::VerifyFull)
                 .then(|| ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0]))))
         });
@@ -384,7 +385,7 @@ where
     }
 }
 
-/// An encrypted stream.
+/// A TLS stream.
 struct Encrypted<S>(tokio_rustls::client::TlsStream<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Encrypted<S> {
@@ -429,8 +430,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {
     }
 }
 
-/// Hashes a certificate with the hash of its own signature, SHA-256 in the place of MD5 and SHA-1; `None` where the
-/// signature has none, as Ed25519.
+/// Hashes a certificate with the hash function of its signature, and with SHA-256 instead of MD5 and SHA-1. `None` if
+/// the signature has no hash function, as with Ed25519.
 fn certificate_hash(der: &[u8]) -> Option<Vec<u8>> {
     // Certificate ::= SEQUENCE { tbsCertificate SEQUENCE, signatureAlgorithm SEQUENCE { OID, … }, … }
     let (certificate, _) = element(der)?;
@@ -468,7 +469,7 @@ fn certificate_hash(der: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// The content of the first DER element, and what follows it.
+/// Returns the content of the first DER element, and the bytes after it.
 fn element(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (_, rest) = der.split_first()?;
     let (first, rest) = rest.split_first()?;

@@ -1,4 +1,4 @@
-//! One batch, one transaction (D1): observations, rows, rejects, history and acknowledgements.
+//! Writes one batch in one transaction (D1): observations, rows, rejects, history and acknowledgements.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,16 +29,16 @@ use super::tasks;
 use super::unreported;
 use super::whole_histories;
 
-/// How closely answers are looked at before they are taken (D11).
+/// How answers are examined before they are applied (D11).
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Examination {
-    /// Doubtful parts wait until the round is judged; lists are compared with these limits.
+    /// Doubtful parts are set aside until the round is judged. Lists are compared with these limits.
     Full(DoubtLimits),
-    /// They were judged and believed.
+    /// The answers were already judged and believed.
     Believed,
 }
 
-/// Writes answers and their acknowledgements; the caller commits.
+/// Writes answers and their acknowledgements. The caller commits.
 pub(super) async fn write_answers(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -61,7 +61,8 @@ pub(super) async fn write_answers(
         }
     }
     failpoint::BATCH_LISTS_CHECKED.pass().await?;
-    // What was judged and believed is a part of an answer: it covers nothing by itself.
+    // An answer that was judged and believed is only a part of the original answer, so it does not cover a whole
+    // history.
     let is_whole = matches!(examination, Examination::Full(_));
     let histories = whole_histories::read(tx, cycle, if is_whole { answers } else { &[] }).await?;
     let mut examiner = Examiner::new(examination);
@@ -107,7 +108,7 @@ pub(super) async fn write_answers(
     Ok(report)
 }
 
-/// What is wrong with a whole list, as a sentence.
+/// Returns why a whole list is not credible, as a sentence.
 async fn list_breach(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -123,7 +124,7 @@ async fn list_breach(
     doubts::check_list(tx, cycle, answer, &limits).await
 }
 
-/// Finds what of a batch is doubtful.
+/// Collects the doubtful parts of a batch.
 struct Examiner {
     examination: Examination,
     waivers: Waivers,
@@ -155,7 +156,8 @@ impl Examiner {
         Ok(())
     }
 
-    /// The places of the statements that wait, because they are doubtful beside what the same source `held` before.
+    /// Returns the indexes of the statements that are set aside, because they are doubtful compared with what the same
+    /// source reported before.
     async fn examine(
         &mut self,
         tx: &Transaction<'_>,
@@ -189,7 +191,7 @@ impl Examiner {
         Ok(waiting)
     }
 
-    /// Keeps the days of a fund that wait, as the part of the answer that reported them.
+    /// Stores the days of a fund that are set aside as a part of the answer that reported them.
     async fn keep_days(
         &mut self,
         tx: &Transaction<'_>,
@@ -242,7 +244,7 @@ impl Examiner {
     }
 }
 
-/// A statement, with the answer it belongs to and the place of that answer in the batch.
+/// A statement, with its answer and the index of that answer in the batch.
 #[derive(Clone, Copy)]
 struct Spoken<'batch> {
     at: usize,
@@ -250,7 +252,7 @@ struct Spoken<'batch> {
     observation: &'batch Observation,
 }
 
-/// The records of an answer of which nothing is taken.
+/// Counts all records of an answer as rejected, because none of them is applied.
 pub(super) fn count_refused(report: &mut BatchReport, answer: &TaskAnswer) {
     for observation in &answer.observations {
         if let Some(table) = table_of(observation.source, observation.said.dataset()) {
@@ -261,7 +263,7 @@ pub(super) fn count_refused(report: &mut BatchReport, answer: &TaskAnswer) {
     }
 }
 
-/// How many records a statement brings: days that say something, lines, codes, else one.
+/// The number of records in a statement: days with a value, portfolio rows, codes, otherwise one.
 fn records_of(said: &Said) -> u64 {
     match said {
         Said::Daily(points) => points
@@ -272,7 +274,7 @@ fn records_of(said: &Said) -> u64 {
     }
 }
 
-/// Most statements that are folded and derived at once: a list speaks of every fund of the market (A5).
+/// Largest number of statements that are folded and derived at once. A list has one for every fund of the market (A5).
 const STATEMENTS_AT_ONCE: usize = 500;
 
 async fn write_observations(
@@ -315,8 +317,8 @@ async fn write_observations(
     Ok(())
 }
 
-/// Writes some of the statements of a batch; what comes of them does not depend on how they are divided (D4). Returns the
-/// funds they are about.
+/// Writes some of the statements of a batch. The result does not depend on how they are divided (D4). Returns the funds
+/// that they are about.
 async fn write_part(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -364,7 +366,7 @@ async fn write_part(
     Ok(funds)
 }
 
-/// Ids of the closed full monthly cycles: by them fields go stale.
+/// Returns the ids of the closed full monthly cycles, which decide when fields are stale.
 pub(super) async fn closed_monthly(client: &impl Queries) -> Result<Vec<i64>, StoreError> {
     let rows = client
         .query(
@@ -377,10 +379,10 @@ pub(super) async fn closed_monthly(client: &impl Queries) -> Result<Vec<i64>, St
         .collect()
 }
 
-/// How a statement of the batch folded.
+/// The result of folding a statement of the batch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// It waits until the round is judged, and is counted then.
+    /// Set aside until the round is judged; counted then.
     Waiting,
     Superseded,
     Unchanged,
@@ -433,7 +435,7 @@ impl Folding {
         })
     }
 
-    /// What the source of a statement holds before it.
+    /// The held statement of the same source and dataset, from before this batch.
     fn held(&self, fund_id: i64, observation: &Observation) -> Option<&Held> {
         let voice = (observation.source, observation.said.dataset());
         self.held.get(&fund_id)?.get(&voice)
@@ -528,7 +530,7 @@ impl Folding {
                 });
             }
         }
-        // Only what is left unsaid goes stale.
+        // Only fields that a newer statement left out can become stale.
         let may_be_stale = touched
             .iter()
             .flat_map(|fund| fund.held.values())
@@ -541,7 +543,7 @@ impl Folding {
         derive::derive(tx, Some(cycle.id), &touched, &closed).await
     }
 
-    /// Accounts for every record of the batch but the days (O4).
+    /// Counts every record of the batch except the days (O4).
     fn count(
         &self,
         observations: &[&Observation],

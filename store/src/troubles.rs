@@ -1,4 +1,4 @@
-//! What `status` tells of a warehouse's troubles: what failed and why, what has grown old, where records are rejected.
+//! Problems that `status` reports: failed tasks and their reasons, old pages, and rejected records.
 
 use jiff::Timestamp;
 
@@ -8,16 +8,16 @@ use super::daily::read_source;
 use super::error::StoreError;
 use super::reader::Reader;
 
-/// A task of a cycle that got no answer.
+/// A task of a cycle that has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedTask {
-    /// Which.
+    /// The identity of the task.
     pub id: TaskId,
     /// `failed` or `deferred`.
     pub outcome: String,
-    /// Why.
+    /// The reason.
     pub failure: String,
-    /// When its source last answered it.
+    /// The time at which its source last answered it.
     pub last_answer_at: Option<Timestamp>,
 }
 
@@ -26,28 +26,28 @@ pub struct FailedTask {
 pub struct FailedTasks {
     /// The first of them, by source, page and key.
     pub first: Vec<FailedTask>,
-    /// How many there are.
+    /// The number of failed tasks.
     pub count: u64,
 }
 
-/// How fresh one kind of page is over all funds.
+/// The age of one kind of page over all funds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageFreshness {
     /// The source.
     pub source: SourceName,
     /// The page.
     pub page: String,
-    /// Pages that were ever planned.
+    /// Number of pages that were ever planned.
     pub pages: u64,
-    /// Those that never had an answer.
+    /// Number of pages that were never answered.
     pub never_answered: u64,
-    /// The last answer of the page that waits for one the longest.
+    /// The oldest of the last answers of all these pages.
     pub oldest_answer: Option<Timestamp>,
-    /// The newest answer of any.
+    /// The newest of the last answers of all these pages.
     pub newest_answer: Option<Timestamp>,
 }
 
-/// Records that were rejected or noted in a cycle, by what they have in common.
+/// Records that were rejected or noted in a cycle, grouped by source, page, dataset, field and severity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectCount {
     /// The source.
@@ -60,16 +60,16 @@ pub struct RejectCount {
     pub field: String,
     /// `rejected` or `noted`.
     pub severity: String,
-    /// How many.
+    /// The number of records.
     pub count: u64,
     /// The reason of one of them.
     pub reason: String,
-    /// What one of them looked like.
+    /// The sample of one of them.
     pub sample: String,
 }
 
 impl Reader {
-    /// The tasks of a cycle that failed or were deferred, at most `limit` of them by name.
+    /// Returns the failed and deferred tasks of a cycle: at most `limit` of them, sorted by source, page and key.
     ///
     /// # Errors
     /// Outages.
@@ -105,8 +105,8 @@ impl Reader {
         Ok(failed)
     }
 
-    /// How fresh each kind of page is: pages of active funds, and those that speak for the whole market. Pages of news are
-    /// left out: what they say counts in its own cycle alone.
+    /// Returns the age of each kind of page: pages of active funds, and pages for the whole market. Pages of news are
+    /// left out, because their content counts only in its own cycle.
     ///
     /// # Errors
     /// Outages.
@@ -136,8 +136,8 @@ impl Reader {
             .collect()
     }
 
-    /// Where records were rejected or noted in the newest cycle that has any, the most frequent first, at most
-    /// `limit` groups.
+    /// Returns where records were rejected or noted in the newest cycle that has any: rejected ones before noted ones,
+    /// then the most frequent first, at most `limit` groups.
     ///
     /// # Errors
     /// Outages.

@@ -1,4 +1,4 @@
-//! The one writer: one connection that holds the advisory lock and runs every transaction (A8).
+//! The writer: one connection that holds the advisory lock and runs every write transaction (A8).
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -22,24 +22,25 @@ use super::retention::Retention;
 use super::tasks::Portion;
 use super::{migration, requirements, session, table_shape, tasks};
 
-/// The one connection that writes. Whoever holds it knows that every earlier COMMIT is decided.
+/// The connection that writes. Every earlier COMMIT is decided once a writer is open, because the writer holds the
+/// lock.
 #[derive(Debug)]
 pub struct Writer {
     client: Connection,
-    /// The batch that is known to be the last that was committed; `None` where that is in doubt.
+    /// The last committed batch; `None` if it is not known.
     last_batch: Option<BatchId>,
-    /// Constraints that were named in the log already.
+    /// Constraints that have already been logged.
     named: commit::Named,
     retention: Retention,
     doubt_limits: DoubtLimits,
 }
 
 impl Writer {
-    /// Connects (URL or `key=value` string, unix sockets included), sets the session up, takes the advisory lock
-    /// within `lock_patience` (O2), refuses a newer schema (O7), adopts an old `funds_db`, migrates.
+    /// Connects (URL or `key=value` string, unix sockets included) and sets the session up. Takes the advisory lock
+    /// within `lock_patience` (O2), refuses a newer schema (O7), adopts an existing `funds_db`, and migrates.
     ///
     /// # Errors
-    /// Outages, and what waiting cannot mend: see [`StoreError::is_outage`].
+    /// Outages, and errors that waiting cannot fix: see [`StoreError::is_outage`].
     pub async fn open(database: &str, lock_patience: Duration) -> Result<Self, StoreError> {
         let config = session::read_config(database)?;
         let (mut client, talking) = session::connect(&config).await?;
@@ -60,18 +61,18 @@ impl Writer {
         })
     }
 
-    /// Sets how much of what only explains is kept (O6).
+    /// Sets how much explanatory data, such as rejects and counts, is kept (O6).
     pub const fn set_retention(&mut self, retention: Retention) {
         self.retention = retention;
     }
 
-    /// Sets from which share of the funds a change is not believed (D11).
+    /// Sets the limits for mass changes (D11).
     pub const fn set_doubt_limits(&mut self, limits: DoubtLimits) {
         self.doubt_limits = limits;
     }
 
-    /// Judges what waits in the cycle: changes that a whole market does not show at one stroke are refused, the others
-    /// applied. Returns the breaches that no log line has reported yet.
+    /// Judges the doubts of the cycle: refuses mass changes and applies the other doubtful answers. Returns the
+    /// breaches that have not been logged yet.
     ///
     /// # Errors
     /// Outages.
@@ -86,7 +87,7 @@ impl Writer {
         Ok(reports)
     }
 
-    /// The breaches that no log line has reported yet: they count as reported afterwards.
+    /// Returns the breaches that have not been logged yet, and marks them as reported.
     ///
     /// # Errors
     /// Outages.
@@ -97,8 +98,8 @@ impl Writer {
         Ok(reports)
     }
 
-    /// Begins or resumes a cycle: the open one of this date, kind and scope; on a closed one its failed tasks, if
-    /// asked for; else a new pass.
+    /// Begins or resumes a cycle: the open cycle of this date, kind and scope; or the failed tasks of a closed one, if
+    /// requested; or else a new cycle.
     ///
     /// # Errors
     /// Outages.
@@ -112,12 +113,12 @@ impl Writer {
         Ok(cycle)
     }
 
-    /// Plans in one transaction: reads the state, the funds in parts of [`super::FUNDS_A_PART`], calls `planner` for
-    /// each part and once before the first, inserts those of its tasks that are not yet planned in this cycle. Returns
-    /// how many were new.
+    /// Plans in one transaction. Reads the state, with the funds in parts of [`super::FUNDS_A_PART`]. Calls `planner`
+    /// once before the first part and once for each part. Inserts those of its tasks that are not yet planned in this
+    /// cycle. Returns the number of new tasks.
     ///
     /// # Errors
-    /// Outages: begin anew with a planner that has been told of no part.
+    /// Outages: repeat with a planner that has seen no part.
     pub async fn plan(
         &mut self,
         cycle: &Cycle,
@@ -132,7 +133,7 @@ impl Writer {
         Ok(planned)
     }
 
-    /// Who of the market is active.
+    /// Returns which funds are active.
     ///
     /// # Errors
     /// Outages.
@@ -143,7 +144,8 @@ impl Writer {
         funds::read_active(&self.client, asked).await
     }
 
-    /// What is left of a portion: tasks planned in the cycle and not acknowledged in it, fund by fund.
+    /// Returns the tasks of a portion that are planned in the cycle and not acknowledged in it, in the order of the
+    /// funds.
     ///
     /// # Errors
     /// Outages.
@@ -158,7 +160,7 @@ impl Writer {
         Ok(left)
     }
 
-    /// How many tasks are left of a portion, however many of them it hands out at once.
+    /// Returns how many tasks of a portion are not acknowledged, without the limit of the portion.
     ///
     /// # Errors
     /// Outages.
@@ -170,7 +172,7 @@ impl Writer {
         tasks::count_left(&self.client, cycle, portion).await
     }
 
-    /// Commits a batch in one transaction (D1). A batch that is found to be committed already is not repeated: its
+    /// Commits a batch in one transaction (D1). A batch that is already committed is not written again; its stored
     /// report is returned.
     ///
     /// # Errors
@@ -195,8 +197,8 @@ impl Writer {
         Ok(report)
     }
 
-    /// Round 2: the cycle's failed and deferred tasks are unacknowledged again, with attempts 0. Returns how many
-    /// tasks are to be asked in it.
+    /// Begins round 2: removes the acknowledgements of the cycle's failed and deferred tasks and sets their attempts to
+    /// 0. Returns the number of tasks to request in round 2.
     ///
     /// # Errors
     /// Outages.
@@ -210,8 +212,8 @@ impl Writer {
         Ok(left)
     }
 
-    /// Closes the cycle: what is left unacknowledged or deferred ends failed for `reason`; fund status by absence
-    /// (D8), stale fields (D4), retention (O6).
+    /// Closes the cycle. Tasks that are not acknowledged or deferred end failed for `reason`. Also updates the fund
+    /// status by absence (D8), stale fields (D4) and retention (O6).
     ///
     /// # Errors
     /// Outages.
@@ -230,7 +232,7 @@ impl Writer {
         Ok(totals)
     }
 
-    /// The totals of a cycle so far: for a run that was stopped.
+    /// The totals of a cycle so far, for a run that was stopped.
     ///
     /// # Errors
     /// Outages.
@@ -239,7 +241,7 @@ impl Writer {
         cycles::totals(&self.client, cycle).await
     }
 
-    /// What the schedule decides by.
+    /// Returns the facts that the schedule depends on.
     ///
     /// # Errors
     /// Outages.
@@ -247,7 +249,7 @@ impl Writer {
         cycles::schedule_facts(&self.client, None).await
     }
 
-    /// As [`Writer::schedule_facts`], as if no cycle of a date after `closed_until` had been closed: such a cycle was
+    /// Like [`Writer::schedule_facts`], but ignores cycles closed with a date after `closed_until`. Such cycles were
     /// closed while the clock was fast.
     ///
     /// # Errors
@@ -259,10 +261,10 @@ impl Writer {
         cycles::schedule_facts(&self.client, Some(closed_until)).await
     }
 
-    /// Applies every request that waits, each in a transaction of its own, and marks it in the same transaction.
+    /// Applies every waiting request in a transaction of its own, which also marks the request.
     ///
     /// # Errors
-    /// Outages: those that are answered stay so, repeat for the rest.
+    /// Outages: requests that are already answered stay answered; repeat for the rest.
     pub async fn answer_requests(&mut self) -> Result<Vec<AnsweredRequest>, StoreError> {
         let mut answered = Vec::new();
         while requests::any_waits(&self.client).await? {
@@ -276,7 +278,7 @@ impl Writer {
         Ok(answered)
     }
 
-    /// Applies a change for a command that holds the lock itself; it is recorded as a request that was answered.
+    /// Applies a change for a command that holds the lock itself, and records it as an answered request.
     ///
     /// # Errors
     /// Outages: nothing was changed.
@@ -291,7 +293,7 @@ impl Writer {
         Ok(answer)
     }
 
-    /// The answer to a request, if there is one.
+    /// Returns the answer to a request, if there is one.
     ///
     /// # Errors
     /// Outages.
@@ -299,8 +301,8 @@ impl Writer {
         requests::read_answer(&self.client, id).await
     }
 
-    /// Writes the sign of life that `status` and a second runner read, and with it that the database is this runner's;
-    /// fails when the connection, and with it the lock, is gone.
+    /// Writes the heartbeat, which `status` and a second runner read and which names this runner as the holder. Fails
+    /// if the connection, and with it the lock, is lost.
     ///
     /// # Errors
     /// Outages.
@@ -320,8 +322,8 @@ impl Writer {
             .await
     }
 
-    /// Refuses a database that was another runner's since this one's last sign of life: what this one knows of the cycle is
-    /// stale, and what it would ask may have been acknowledged.
+    /// Refuses a database that another runner has held since this runner's last heartbeat. What this runner knows of
+    /// the cycle is then stale, and the tasks that it would request may already be acknowledged.
     ///
     /// # Errors
     /// [`StoreError::AnotherRunner`]; outages.
@@ -344,7 +346,7 @@ impl Writer {
     }
 }
 
-/// This process, as no other one is called.
+/// The unique name of this process.
 static THIS_RUNNER: LazyLock<String> = LazyLock::new(|| {
     format!(
         "master_runner {}, process {}, started {}",
