@@ -1,5 +1,5 @@
-//! What encoding rows of the daily series for binary COPY costs: the values of each row as PostgreSQL takes them. (The
-//! frame around them, field count and lengths, is written by the COPY itself and needs a server.)
+//! Benchmark of encoding rows of the daily series for binary COPY. It encodes the values of each row in PostgreSQL's
+//! format. The frame around them (field count and lengths) is not measured.
 
 use std::hint::black_box;
 

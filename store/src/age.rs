@@ -1,4 +1,5 @@
-//! How old the values are: the newest NAV date of a fund beside its own rhythm, and the funds that fall behind the market.
+//! The age of the values: the newest NAV date of each fund compared with its own rhythm, and funds that fall behind the
+//! market.
 
 use jiff::civil::Date;
 
@@ -7,39 +8,39 @@ use schema::FundCode;
 use super::error::StoreError;
 use super::reader::Reader;
 
-/// The newest NAV date of a fund, and how often it usually has one.
+/// The newest NAV date of a fund, and how often the fund usually has a NAV.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FundRhythm {
-    /// The newest NAV date; `None` where the fund has no NAV.
+    /// The newest NAV date; `None` if the fund has no NAV.
     pub newest_nav: Option<Date>,
     /// The median gap between its newest NAV dates, in days.
     pub gap_days: Option<i32>,
-    /// `daily`, `weekly`, `monthly` or `rarer`; `None` where it has too few NAVs to tell.
+    /// `daily`, `weekly`, `monthly` or `rarer`; `None` if the fund has too few NAVs.
     pub rhythm: Option<String>,
 }
 
-/// Active daily funds that have no NAV while the market has.
+/// Active daily funds that have no NAV on days on which the market has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FundsBehind {
-    /// How many there are.
+    /// The number of such funds.
     pub count: u64,
-    /// The first of them, those that are longest behind first.
+    /// The first of them, those that are behind the longest first.
     pub examples: Vec<FundBehind>,
 }
 
-/// A daily fund that stands still while others go on.
+/// A daily fund without new NAVs while other funds have them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FundBehind {
     /// Its code.
     pub fund_code: String,
     /// Its newest NAV date.
     pub newest_nav: Date,
-    /// On how many later days the market has a NAV.
+    /// Number of later days on which the market has a NAV.
     pub market_days: u64,
 }
 
 impl Reader {
-    /// A fund's newest NAV date and rhythm; `None` for a code without rows.
+    /// Returns a fund's newest NAV date and rhythm; `None` for a code without rows.
     ///
     /// # Errors
     /// Outages.
@@ -64,7 +65,8 @@ impl Reader {
         .transpose()
     }
 
-    /// The active daily funds that fell behind the market by five days or more, at most `limit` of them by name.
+    /// Returns the active daily funds that are at least five days behind the market: at most `limit` of them, those
+    /// that are behind the longest first.
     ///
     /// # Errors
     /// Outages.

@@ -1,4 +1,4 @@
-//! `funds_codes`: ISIN and Bloomberg codes. A code is removed only where its type is now said to be another (D3).
+//! `funds_codes`: ISIN and Bloomberg codes. A code is removed only if another code of its type replaces it (D3).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use super::connection::{Queries as _, Transaction};
 use super::error::StoreError;
 use super::history::{self, Change};
 
-/// The codes of a fund as they should stand: by type and code, with who says it.
+/// The codes that a fund should have: type and code, with the source that reported it.
 pub(super) type WantedCodes = BTreeMap<(String, String), (SourceName, HeldCode)>;
 
-/// What became of each code that is wanted.
+/// What happened to each of these codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CodeEffect {
     Inserted,

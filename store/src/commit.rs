@@ -1,4 +1,4 @@
-//! Committing a batch: once, whole, and without the one task whose values the database refuses (D1, D6).
+//! Commits a batch exactly once and completely, except for tasks whose values the database refuses (D1, D6).
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -14,7 +14,7 @@ use super::report::{Batch, BatchReport};
 use super::tasks;
 use super::transaction::{Examination, count_refused, write_answers};
 
-/// Commits the batch, or returns its report if it is found to be committed already; that is looked up where it `may_be`.
+/// Commits the batch, or returns its report if it is already committed. That is looked up only if it `may_be`.
 pub(super) async fn commit(
     client: &mut Connection,
     cycle: &Cycle,
@@ -84,8 +84,8 @@ async fn finish(
     Ok(report)
 }
 
-/// Writes answers below a savepoint; where the database refuses a value, each half by itself, down to the one task,
-/// which is acknowledged as failed with a reject. Everything stays in the one transaction.
+/// Writes answers in a savepoint. If the database refuses a value, writes each half separately, down to the one task,
+/// which is acknowledged as failed with a reject. Everything stays in one transaction.
 fn write_halving<'call>(
     tx: &'call mut Transaction<'_>,
     cycle: &'call Cycle,
@@ -121,7 +121,7 @@ fn write_halving<'call>(
     })
 }
 
-/// Why a task failed whose answer the database refuses: the same words for every task of one constraint.
+/// The failure text of a task whose answer the database refuses. It is equal for all tasks of one constraint.
 fn failure(why: &DataRefusal) -> String {
     match &why.constraint {
         Some(constraint) => format!(
@@ -133,12 +133,12 @@ fn failure(why: &DataRefusal) -> String {
     }
 }
 
-/// The constraints that a warning has named, with the cycle.
+/// The constraints that were logged, with the cycle.
 #[derive(Debug, Default)]
 pub(super) struct Named(BTreeSet<(i64, String)>);
 
 impl Named {
-    /// Warns of a constraint once a cycle, however many answers it refuses.
+    /// Logs a constraint once per cycle, however many answers it refuses.
     fn once(&mut self, cycle: &Cycle, why: &DataRefusal) {
         let Some(constraint) = &why.constraint else {
             return;

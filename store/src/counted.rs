@@ -1,9 +1,10 @@
-//! Changes whose rows only the server can count (D12): it counts those that the condition selects beside those it writes.
+//! Statements for which only the server knows the number of rows (D12). They count the rows that the condition selects
+//! and the rows that were written.
 //!
-//! A trigger that returns NULL, a rule or a row security policy drops rows without an error. The statements are made for
-//! [`super::connection::Queries::execute_counted`]; in all of them the changed table is called `t`.
+//! A trigger that returns NULL, a rule or a row security policy drops rows without an error. The statements are run by
+//! [`super::connection::Queries::execute_counted`]. In all of them the changed table has the alias `t`.
 
-/// `UPDATE {table} t SET {set} FROM {from} WHERE {condition}`; an empty `from` is left out.
+/// `UPDATE {table} t SET {set} FROM {from} WHERE {condition}`; an empty `from` is omitted.
 pub(super) fn update(table: &str, set: &str, from: &str, condition: &str) -> String {
     let (comma, keyword) = joined(from, "FROM");
     counted(
@@ -12,7 +13,7 @@ pub(super) fn update(table: &str, set: &str, from: &str, condition: &str) -> Str
     )
 }
 
-/// `DELETE FROM {table} t USING {using} WHERE {condition}`; an empty `using` is left out.
+/// `DELETE FROM {table} t USING {using} WHERE {condition}`; an empty `using` is omitted.
 pub(super) fn delete(table: &str, using: &str, condition: &str) -> String {
     let (comma, keyword) = joined(using, "USING");
     counted(
@@ -21,7 +22,7 @@ pub(super) fn delete(table: &str, using: &str, condition: &str) -> String {
     )
 }
 
-/// The comma and the keyword before further tables, where there are any.
+/// Returns the comma and the keyword before further tables, if there are any.
 const fn joined<'word>(others: &str, keyword: &'word str) -> (&'static str, &'word str) {
     if others.is_empty() {
         ("", "")
@@ -30,7 +31,7 @@ const fn joined<'word>(others: &str, keyword: &'word str) -> (&'static str, &'wo
     }
 }
 
-/// The selected rows are told apart by their place: a join may name one twice, and it is written once.
+/// Rows are identified by their physical location, because a join may select a row twice although it is written once.
 fn counted(selected: &str, change: &str) -> String {
     format!(
         "WITH wanted AS (SELECT DISTINCT t.tableoid, t.ctid FROM {selected}),

@@ -60,8 +60,8 @@ impl fmt::Display for CycleKind {
 pub enum Scope {
     /// Every source and every fund.
     Full,
-    /// Narrowed by `--funds`, `--only` or `--limit`. It never satisfies the schedule, no cycle is compared with it, and it never
-    /// changes `fund_status`.
+    /// Narrowed by `--funds`, `--only` or `--limit`. It never satisfies the schedule, no cycle is compared with it, and
+    /// it never changes `fund_status`.
     Partial,
 }
 

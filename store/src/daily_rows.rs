@@ -1,4 +1,4 @@
-//! Rows of `funds_daily` as they are read and written: by key ranges in, by COPY out.
+//! Reads and writes rows of `funds_daily`: reads by key range, and inserts by COPY.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -23,14 +23,15 @@ const TABLE: &str = "public.funds_daily";
 const COLUMNS: &str = "fund_code, nav_date, nav_value, bid, offer, aum, source,
     nav_said_by, bid_said_by, offer_said_by, aum_said_by, cycle_id";
 
-/// A day as it is written.
+/// A day to insert.
 pub(super) struct NewDay<'said> {
     pub fund_code: &'said str,
     pub nav_date: Date,
     pub row: DayRow,
 }
 
-/// What stands of the days that are spoken of; days between the first and the last of a fund come with them.
+/// Reads the stored rows of the days in the statements. The result includes all days from a fund's first to its last
+/// one.
 pub(super) async fn read(
     tx: &Transaction<'_>,
     statements: &Statements,
@@ -74,7 +75,7 @@ pub(super) async fn read(
     Ok(codes.into_iter().map(str::to_owned).zip(standing).collect())
 }
 
-/// The first and the last day that each source reported of each of these funds.
+/// Returns the first and the last day that each source reported for each of these funds.
 pub(super) async fn read_spans(
     tx: &Transaction<'_>,
     fund_codes: &[&str],
@@ -112,11 +113,11 @@ fn of_copy(error: &tokio_postgres::Error) -> StoreError {
     of_statement(Some("COPY public.funds_daily FROM STDIN"), error)
 }
 
-/// A COPY that has all its rows and is not finished: dropped, it is undone.
+/// A COPY that has received all rows and is not finished. Dropping it undoes it.
 pub(super) struct Copied(Option<Pin<Box<CopyInSink<Bytes>>>>);
 
 impl Copied {
-    /// Finishes the COPY, which has to have written `expected` rows.
+    /// Finishes the COPY, which must have written `expected` rows.
     pub async fn finish(self, expected: usize) -> Result<(), StoreError> {
         let written = match self.0 {
             Some(mut sink) => sink
@@ -130,7 +131,7 @@ impl Copied {
     }
 }
 
-/// Writes days that have no row yet, piece by piece as they are encoded.
+/// Inserts days without a stored row, in pieces as they are encoded.
 pub(super) async fn insert(
     tx: &Transaction<'_>,
     mut pieces: mpsc::Receiver<Bytes>,
@@ -151,7 +152,7 @@ pub(super) async fn insert(
     Ok(Copied(Some(sink)))
 }
 
-/// Days by column, as the server takes arrays.
+/// Days by column, as array parameters.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     codes: Vec<String>,
@@ -175,7 +176,7 @@ impl Columns {
     }
 }
 
-/// Writes days in place of those that stand.
+/// Replaces stored days.
 pub(super) async fn update(
     tx: &Transaction<'_>,
     cycle_id: i64,
@@ -227,19 +228,20 @@ pub(super) async fn update(
     .await
 }
 
-/// A piece is sent once it is so long.
+/// A piece is sent when it has reached this length, in bytes.
 const PIECE: usize = 64 * 1024;
-/// The signature of the format, no flags, no header extension.
+/// The signature of the format, without flags and header extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// What stands in place of a row's number of fields behind the last row.
+/// Marks the end of the data, in the position of a row's field count.
 const TRAILER: i16 = -1;
-/// What stands in place of a field's length where it is NULL.
+/// The length of a NULL field.
 const NULL: i32 = -1;
 
-/// Encodes days in the order of [`COLUMNS`] as the server's `COPY … (FORMAT binary)` takes them, and gives each piece away.
+/// Encodes days in the order of [`COLUMNS`] in the server's `COPY … (FORMAT binary)` format, and passes each piece to
+/// `give`.
 ///
 /// # Errors
-/// A value that the server's type cannot hold; what `give` says.
+/// A value that the server's type cannot store; the errors of `give`.
 pub(super) fn encode(
     cycle_id: i64,
     days: &[NewDay<'_>],

@@ -1,4 +1,4 @@
-//! From what is held to the small tables, inside the transaction of the batch (D4).
+//! Derives the small tables from the held statements, in the transaction of the batch (D4).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use super::portfolios::{self, NewPortfolio, PortfolioEffect};
 use super::report::{RecordCounts, TableCounts};
 use super::rows::{self, RowEffect};
 
-/// A fund whose rows are to be derived: everything held about it, and what of that is new.
+/// A fund whose rows are derived: all held statements about it, and which of them changed.
 pub(super) struct Touched<'held> {
     pub fund_code: &'held FundCode,
     pub held: &'held Statements,
@@ -24,7 +24,7 @@ pub(super) struct Touched<'held> {
     pub changed: BTreeSet<Voice>,
 }
 
-/// What the derivation did, by table.
+/// The effects of the derivation, by table.
 pub(super) struct Derived {
     pub tables: BTreeMap<&'static str, TableCounts>,
     merged: BTreeMap<&'static str, BTreeMap<FundCode, MergedRow>>,
@@ -39,7 +39,7 @@ fn portfolio_kind(dataset: Dataset) -> Option<PortfolioKind> {
         .find(|kind| kind.dataset() == dataset)
 }
 
-/// Datasets whose statements must be read to derive what a statement of `dataset` touches.
+/// Returns the datasets whose statements must be read to derive the tables that a statement of `dataset` supplies.
 pub(super) fn read_with(dataset: Dataset) -> Vec<Dataset> {
     let mut datasets: Vec<Dataset> = ROW_TABLES
         .iter()
@@ -57,7 +57,7 @@ fn feeds(table: &RowTable, dataset: Dataset) -> bool {
         .any(|(_, ranked)| *ranked == dataset)
 }
 
-/// Writes the rows of the touched funds. The master row of a fund comes first: the others refer to it.
+/// Writes the rows of the touched funds. A fund's master row is written first, because the others refer to it.
 pub(super) async fn derive(
     tx: &Transaction<'_>,
     cycle_id: Option<i64>,
@@ -170,7 +170,7 @@ async fn derive_codes(
 }
 
 impl Derived {
-    /// What became of the records of one statement that changed what is held (O4).
+    /// Counts the effects of the records of one statement that changed the held one (O4).
     pub(super) fn count(
         &self,
         counts: &mut RecordCounts,

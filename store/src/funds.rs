@@ -1,4 +1,4 @@
-//! `runner.fund` and `runner.alias`: identity (D9), the universe and the standing in Finnomena's list (D8).
+//! `runner.fund` and `runner.alias`: identity (D9), the universe, and the standing in Finnomena's list (D8).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,27 +12,27 @@ use super::connection::{Queries, Transaction, expect_rows};
 use super::cycles::Cycle;
 use super::error::StoreError;
 
-/// A fund as the runner knows it.
+/// A fund in `runner.fund`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fund {
     pub id: i64,
-    /// Has rows in the seven tables.
+    /// Whether it has rows in the seven tables.
     pub in_universe: bool,
 }
 
 /// The funds of a batch by code.
 pub(super) type Funds = BTreeMap<FundCode, Fund>;
 
-/// Who of the market is active.
+/// Which funds are active.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveFunds {
-    /// Whether anybody is.
+    /// Whether any fund is active.
     pub any: bool,
-    /// Those of the codes that were asked about.
+    /// The active ones among the requested codes.
     pub asked: BTreeSet<FundCode>,
 }
 
-/// Reads whether any fund is active, and who of `asked` is.
+/// Reads whether any fund is active, and which of `asked` are.
 pub(super) async fn read_active(
     client: &impl Queries,
     asked: &BTreeSet<FundCode>,
@@ -59,7 +59,7 @@ pub(super) async fn read_active(
     })
 }
 
-/// Makes sure that every code has its row in `runner.fund`.
+/// Inserts the missing codes into `runner.fund` and returns all of them.
 pub(super) async fn ensure(
     tx: &Transaction<'_>,
     codes: &BTreeSet<&FundCode>,
@@ -98,14 +98,14 @@ async fn read(tx: &Transaction<'_>, codes: &[&str]) -> Result<Funds, StoreError>
     Ok(funds)
 }
 
-/// A code that was stored is a code.
+/// Parses a stored code. A failure means that the stored state is inconsistent.
 pub(super) fn read_code(text: &str) -> Result<FundCode, StoreError> {
     FundCode::parse(text).map_err(|error| {
         StoreError::Inconsistent(format!("the stored fund code {text:?} is none: {error}"))
     })
 }
 
-/// Records list entries: the source's keys, and who enters the universe. Returns the ids of those who newly did.
+/// Records list entries: the source's keys, and the funds that enter the universe. Returns the ids of the new ones.
 pub(super) async fn record_listings(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -164,8 +164,8 @@ pub(super) async fn record_listings(
     Ok(entering)
 }
 
-/// Takes Finnomena's whole, valid list of a full cycle as the standing of every code (D8): who is listed and how, and
-/// who was renamed (its key stands in the list under another code).
+/// Records Finnomena's whole, valid list of a full cycle as the standing of every code (D8): which codes are listed and
+/// active, and which were renamed (the list has their key under another code).
 pub(super) async fn record_standing(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -211,7 +211,7 @@ pub(super) async fn record_standing(
     Ok(())
 }
 
-/// Notes on closing a full cycle who was absent from a list that was answered in it.
+/// Records, when a full cycle closes, which funds were absent from a list that was answered in it.
 pub(super) async fn record_absences(
     tx: &Transaction<'_>,
     cycle_date: Date,
@@ -231,7 +231,7 @@ pub(super) async fn record_absences(
     Ok(())
 }
 
-/// Brings `fund_status` in line with the standing in the lists. Returns how many changed.
+/// Updates `fund_status` from the standing in the lists. Returns the number of changes.
 pub(super) async fn apply_status(tx: &Transaction<'_>, cycle: &Cycle) -> Result<u64, StoreError> {
     let rows = tx
         .query_raw(

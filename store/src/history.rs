@@ -8,12 +8,12 @@ use super::error::StoreError;
 pub(super) struct Change {
     pub table: &'static str,
     pub fund_code: String,
-    /// The NAV date or the code type; empty for tables with one row a fund.
+    /// The NAV date or the code type; empty for tables with one row per fund.
     pub key: String,
     pub field: &'static str,
     pub old_value: String,
     pub new_value: Option<String>,
-    /// Whose value replaces it.
+    /// The source of the new value.
     pub source: Option<&'static str>,
 }
 

@@ -1,4 +1,4 @@
-//! Whole lists: one that shrank, or from which a whole company disappeared, is no answer (D7, D8).
+//! Checks of whole lists: a list that shrank, or that lost a whole company, is not accepted (D7, D8).
 
 use schema::{Observation, Outcome, Said, TaskAnswer, TaskId};
 
@@ -6,16 +6,17 @@ use super::connection::{Queries as _, Transaction};
 use super::cycles::{Cycle, Scope};
 use super::error::StoreError;
 
-/// A list may have at most this many percent fewer entries than the largest one of the last [`YARD_STICK_DAYS`].
+/// Largest percentage of entries that a list may lose, compared with the largest list of the last [`YARD_STICK_DAYS`]
+/// days.
 pub(super) const MAX_SHRINKAGE_PERCENT: u64 = 10;
-/// How many days back a list is compared: many small losses add up.
+/// Number of days over which a list is compared, because many small losses add up.
 const YARD_STICK_DAYS: i32 = 30;
-/// A company with fewer funds may lose all of them in one night.
+/// Smallest number of lost funds that is a breach. A company with fewer funds may close all of them in one night.
 const COMPANY_FUNDS: i64 = 3;
-/// Most funds of a lost company that a breach names.
+/// Largest number of funds of a lost company that a breach names.
 const EXAMPLES: usize = 3;
 
-/// Entries of a list, and how many of them are said to be active.
+/// Number of entries of a list, and how many of them the list calls active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ListSize {
     pub entries: u64,
@@ -42,7 +43,7 @@ impl ListSize {
     }
 }
 
-/// What is wrong with a list of size `found` where the largest recent list had the size `before`.
+/// Returns why a list of size `found` is a breach, if the largest recent list had the size `before`.
 pub(super) fn breach(before: ListSize, found: ListSize) -> Option<String> {
     let kept_percent = 100 - MAX_SHRINKAGE_PERCENT;
     if found.entries * 100 < before.entries * kept_percent {
@@ -61,9 +62,9 @@ pub(super) fn breach(before: ListSize, found: ListSize) -> Option<String> {
     None
 }
 
-/// Checks a whole list against those of the closed full cycles of the last 30 days, or against the newest one where none is
-/// so young; a breach is a sentence for the reader. In a full cycle the
-/// size of a list without breach becomes a yard-stick once the cycle is closed.
+/// Checks a whole list against those of the closed full cycles of the last 30 days, or against the newest one if it is
+/// older. Returns the breach as a sentence for the operator. In a full cycle the size of an accepted list is stored.
+/// Later lists are compared with it once the cycle is closed.
 pub(super) async fn check(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -123,8 +124,8 @@ pub(super) async fn check(
     Ok(None)
 }
 
-/// The company all of whose active funds stood in the list before and are missing from this one, under their codes and
-/// under their keys: a breach.
+/// Finds a company whose active funds were all in the previous list and are all missing from this one, both by code and
+/// by key. Returns the breach.
 async fn lost_company(
     tx: &Transaction<'_>,
     answer: &TaskAnswer,

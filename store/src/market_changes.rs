@@ -1,4 +1,4 @@
-//! What a cycle changed in the market: counted, with examples, for the summary and the log.
+//! What a cycle changed in the market: counts with examples, for the summary and the log.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::connection::Queries;
 use super::error::StoreError;
 use super::report::{Counted, MarketChange};
 
-/// Reads what became of funds in a cycle, and the contradictions between sources that are of this cycle.
+/// Reads what happened to funds in a cycle, and the contradictions between sources that began in it.
 pub(super) async fn read(
     client: &impl Queries,
     cycle_id: i64,

@@ -1,4 +1,4 @@
-//! Schema versions: migrations embedded in the program, applied whole or not at all, under the lock (O7).
+//! Schema versions: migrations embedded in the program, applied completely or not at all, under the lock (O7).
 
 use tokio_postgres::{Client, Transaction};
 
@@ -20,7 +20,7 @@ const VERSIONS: &str = "
     );
     COMMENT ON TABLE runner.schema_version IS 'Migrations that were applied to this database';";
 
-/// The newest version this program knows.
+/// The newest version that this program knows.
 fn newest_known() -> i32 {
     embedded::migrations::runner()
         .get_migrations()
@@ -30,7 +30,7 @@ fn newest_known() -> i32 {
         .unwrap_or(0)
 }
 
-/// The version of the database; 0 where no runner has been yet.
+/// The version of the database; 0 if no runner has used it yet.
 pub(super) async fn current(client: &Client) -> Result<i32, StoreError> {
     let row = client
         .query_one(
@@ -55,7 +55,7 @@ pub(super) fn is_current(found: i32) -> bool {
     found == newest_known()
 }
 
-/// O7: a newer database is refused.
+/// Refuses a newer database (O7).
 pub(super) fn refuse_newer(found: i32) -> Result<(), StoreError> {
     let known = newest_known();
     if found > known {
@@ -64,7 +64,7 @@ pub(super) fn refuse_newer(found: i32) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A migration whose COMMIT the server did not carry out is made by the next session.
+/// Reports an outage if the server did not carry out the COMMIT of a migration. The next session repeats it.
 pub(super) async fn refuse_older(client: &Client) -> Result<(), StoreError> {
     let (found, known) = (current(client).await?, newest_known());
     if found < known {
@@ -75,7 +75,7 @@ pub(super) async fn refuse_older(client: &Client) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Brings the database to this program's version: in one transaction, tables of an older warehouse adopted.
+/// Migrates the database to this program's version in one transaction, and adopts the tables of an older warehouse.
 pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
     let (found, known) = (current(client).await?, newest_known());
     refuse_newer(found)?;
@@ -125,7 +125,7 @@ async fn apply(tx: &Transaction<'_>, found: i32) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A statement of a migration that the server refuses will be refused again; what passes is waited out.
+/// Converts the error of a migration. A refused statement would be refused again; a temporary error is an outage.
 pub(super) fn failed(error: tokio_postgres::Error) -> StoreError {
     match error.as_db_error() {
         Some(db) if !is_passing(db.code()) => {

@@ -1,4 +1,4 @@
-//! `runner.news`: the newest NAV of each fund, as a page about the market told it in a cycle.
+//! `runner.news`: the newest NAV of each fund, as reported in a cycle by a page about many funds.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -12,14 +12,14 @@ use super::connection::{Queries as _, Transaction};
 use super::cycles::Cycle;
 use super::error::StoreError;
 
-/// What was told of a fund last, and whether it was told in one way only.
+/// The last news about a fund, and whether all news about it agree.
 struct Told<'said> {
     news: &'said News,
     agrees: bool,
 }
 
-/// Records what was told in this cycle of funds of the universe; other codes are nobody's. What is told twice in a cycle
-/// and not in the same way has no value, in whichever order it comes: nobody can go by it.
+/// Records the news of this cycle about funds of the universe; other codes are ignored. If a fund's news is reported
+/// twice in a cycle with different content, it is stored without a value, whatever the order.
 pub(super) async fn record(
     tx: &Transaction<'_>,
     cycle: &Cycle,

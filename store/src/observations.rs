@@ -1,4 +1,5 @@
-//! `runner.observation`: what each source says about each fund, as JSON between here and the pure rules.
+//! `runner.observation`: the statements of each source about each fund, converted between JSON and the types of
+//! `schema`.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +32,7 @@ struct AdoptedJson {
     portfolios: Vec<AdoptedPortfolio>,
 }
 
-/// Reads what is held about `fund_ids`, in all datasets or in those named.
+/// Reads the held statements about `fund_ids`, in all datasets or only in `datasets`.
 pub(super) async fn read(
     tx: &Transaction<'_>,
     fund_ids: &[i64],
@@ -87,7 +88,7 @@ fn unreadable(voice: Voice, error: &dyn std::fmt::Display) -> StoreError {
     ))
 }
 
-/// Writes statements that changed.
+/// Writes changed statements.
 pub(super) async fn write(
     tx: &Transaction<'_>,
     cycle_id: Option<i64>,
@@ -128,7 +129,7 @@ pub(super) async fn write(
     .await
 }
 
-/// A field as JSON: numbers and dates as text, so that no reader turns them into floats (D5).
+/// Converts a field to JSON. Numbers and dates are text, so that no reader converts them to floats (D5).
 fn field_json(value: &Value) -> Json {
     match value {
         Value::Text(text) => json!(text),
@@ -139,7 +140,7 @@ fn field_json(value: &Value) -> Json {
     }
 }
 
-/// Reads a value written as text or JSON scalar back to its kind.
+/// Parses a value from text or a JSON scalar.
 pub(super) fn read_value(kind: Kind, text: &str) -> Option<Value> {
     Some(match kind {
         Kind::Text => Value::Text(text.to_owned()),

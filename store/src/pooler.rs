@@ -1,8 +1,9 @@
-//! Whether a transaction pooler stands between the program and the server (A8).
+//! Detects a transaction pooler between the program and the server (A8).
 //!
-//! Such a pooler gives every transaction whichever server process is idle. The advisory lock and the settings belong to a
-//! server process: they would reach strangers, and the next transaction would run without them. Two sessions show it: while
-//! one holds a transaction open, the other must still be served by the process that it had before.
+//! Such a pooler assigns any idle server process to each transaction. The advisory lock and the settings belong to a
+//! server process. They would affect the sessions of others, and the next transaction would run without them. Two
+//! sessions reveal the pooler: while one has a transaction open, the other must still be served by its previous
+//! process.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,24 +13,24 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::error::StoreError;
 
-/// How often both sessions are looked at: between two looks, strangers may take the process that would show the pooler.
+/// Number of checks. Between two checks, other clients may take the process that would reveal the pooler.
 const LOOKS: usize = 3;
-/// A server process that the other session holds is not waited for any longer.
+/// Time limit of each statement. A session without a pooler never waits for a process that the other session uses.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 const MEND: &str = "next: name the server itself in the database setting, not its pooler (PgBouncer: usually port 5432 in the place of 6432; Supabase: port 5432 in the place of 6543; Neon: the host name without `-pooler`), or set `pool_mode = session` for this database";
 
-/// What the looks at both sessions have shown. Pure.
+/// The processes seen in the checks of both sessions. Pure.
 #[derive(Debug, Default)]
 struct Seen {
     /// Server processes that served the first session.
     own: BTreeSet<i32>,
-    /// Server processes that the second session held meanwhile.
+    /// Server processes that the second session used during its transactions.
     held: BTreeSet<i32>,
 }
 
 impl Seen {
-    /// What it proves, if a pooler is proved.
+    /// Returns the evidence for a pooler, if there is any.
     fn proof(&self) -> Option<String> {
         if let Some(both) = self.own.intersection(&self.held).next() {
             return Some(format!("server process {both} has served two sessions"));
@@ -43,12 +44,12 @@ impl Seen {
     }
 }
 
-/// Refuses what is reached through a pooler in transaction or statement mode. The second session must be unused. A question
-/// without an answer proves nothing: whoever uses the session next meets the reason.
+/// Refuses a connection through a pooler in transaction or statement mode. The second session must be unused. A query
+/// without an answer proves nothing: the next statement of the session fails with the real reason.
 pub(super) async fn refuse(first: &Client, second: &Client) -> Result<(), StoreError> {
     let mut seen = Seen::default();
     for _ in 0..LOOKS {
-        // Twice: a pooler that hands its server processes out in turn gives the second question another one.
+        // Twice, because a pooler that assigns its server processes in rotation gives the second query another process.
         for _ in 0..2 {
             let Ok(Ok(own)) = timeout(PATIENCE, process(first)).await else {
                 return Ok(());
@@ -88,20 +89,21 @@ fn refusal(proof: &str) -> StoreError {
     ))
 }
 
-/// PgBouncer in statement mode ends the session with these words.
+/// Whether PgBouncer in statement mode ended the session. The message identifies it.
 fn refuses_transactions(error: &tokio_postgres::Error) -> bool {
     error
         .as_db_error()
         .is_some_and(|error| error.message().contains("statement pooling"))
 }
 
-/// Opens a transaction; the server process that runs it. Poolers know the simple protocol alone for certain.
+/// Opens a transaction and returns the process id of its server process. Only the simple protocol works with every
+/// pooler.
 async fn hold(client: &Client) -> Result<i32, tokio_postgres::Error> {
     client.batch_execute("BEGIN").await?;
     process(client).await
 }
 
-/// The server process that answers.
+/// Returns the id of the server process that answers.
 async fn process(client: &Client) -> Result<i32, tokio_postgres::Error> {
     let messages = client.simple_query("SELECT pg_backend_pid()").await?;
     Ok(messages

@@ -1,4 +1,4 @@
-//! `funds_holding` and `funds_allocations`: one portfolio a source, side by side; rows written only where they differ.
+//! `funds_holding` and `funds_allocations`: one portfolio per source. Only rows that differ are written.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use schema::{FundCode, Number, SourceName};
 use super::connection::{Queries as _, Transaction};
 use super::error::StoreError;
 
-/// A portfolio to stand from now on.
+/// A portfolio that becomes the stored one.
 #[derive(Debug, Clone)]
 pub(super) struct NewPortfolio<'held> {
     pub fund_code: &'held FundCode,
@@ -23,7 +23,7 @@ pub(super) struct NewPortfolio<'held> {
     pub rows: &'held [PortfolioRow],
 }
 
-/// What became of its rows.
+/// What happened to the rows of a portfolio.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct PortfolioEffect {
     pub inserted: u64,
@@ -43,7 +43,8 @@ struct StandingRow {
 type Key = (String, String, String);
 type Standing = BTreeMap<Key, BTreeMap<i32, StandingRow>>;
 
-/// Writes portfolios; what they replace goes whole to `history.portfolio`. One effect for each, in order.
+/// Writes portfolios. A replaced portfolio is stored whole in `history.portfolio`. Returns one effect for each, in
+/// order.
 pub(super) async fn write(
     tx: &Transaction<'_>,
     cycle_id: Option<i64>,
@@ -103,7 +104,7 @@ async fn read_standing(
     Ok(standing)
 }
 
-/// The rows of many portfolios of one table, column by column.
+/// The rows of many portfolios of one table, by column.
 #[derive(Default)]
 struct RowArrays {
     codes: Vec<String>,
@@ -114,7 +115,7 @@ struct RowArrays {
     percents: Vec<Option<String>>,
     dates: Vec<Option<Date>>,
     urls: Vec<String>,
-    /// Portfolios that are now shorter: their key, their new length and how many rows go.
+    /// Portfolios that become shorter: key, new length and number of removed rows.
     shortened: Vec<(Key, i32, usize)>,
     replaced: Vec<(Key, Option<Date>, Option<String>, serde_json::Value)>,
 }

@@ -1,4 +1,4 @@
-//! Deriving the small tables anew from the observations: all of it (`master_runner remerge`), or what went stale.
+//! Derives the small tables again from the observations: completely (`master_runner remerge`), or stale fields only.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ use super::funds::read_code;
 use super::observations;
 use super::transaction::closed_monthly;
 
-/// Funds derived together: bounds the memory.
+/// Number of funds that are derived together, which limits the memory.
 const FUNDS_AT_ONCE: usize = 500;
 
-/// Derives every row of the small tables. Returns how many rows changed.
+/// Derives every row of the small tables. Returns the number of changed rows.
 pub(super) async fn all(tx: &Transaction<'_>) -> Result<u64, StoreError> {
     let rows = tx
         .query(
@@ -31,7 +31,7 @@ pub(super) async fn all(tx: &Transaction<'_>) -> Result<u64, StoreError> {
     derive_funds(tx, None, &funds, |_, _| true).await
 }
 
-/// Derives the rows of funds with a field that its source stopped saying long ago (D4): after a monthly cycle closed.
+/// Derives the rows of funds with a stale field (D4). Called after a monthly cycle closed.
 pub(super) async fn derive_stale(tx: &Transaction<'_>, cycle: &Cycle) -> Result<u64, StoreError> {
     let closed = closed_monthly(tx).await?;
     let rows = tx

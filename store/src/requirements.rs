@@ -1,21 +1,22 @@
-//! What a database must offer before the runner uses it: the encoding and the rights, each with the line that mends it (O9).
+//! What a database must provide before the runner uses it: encoding and rights. Each error names the statement that
+//! fixes it (O9).
 
 use tokio_postgres::Client;
 
 use super::error::StoreError;
 use super::{TABLES, migration};
 
-/// The database as the role sees it.
+/// The properties of the database for the current role.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Facts {
     database: String,
     role: String,
     encoding: String,
     schema_version: i32,
-    /// Whether a migration is due.
+    /// Whether a migration is needed.
     migrates: bool,
     may_create_schemas: bool,
-    /// The schemas `runner` and `history` exist.
+    /// Whether the schemas `runner` and `history` exist.
     has_own_schemas: bool,
     has_public: bool,
     may_use_public: bool,
@@ -28,7 +29,7 @@ struct Facts {
     closed_tables: Vec<String>,
 }
 
-/// A name as SQL writes it.
+/// Quotes a name for SQL if necessary.
 fn quoted(name: &str) -> String {
     let plain = name
         .chars()
@@ -41,7 +42,7 @@ fn quoted(name: &str) -> String {
     }
 }
 
-/// Why the database cannot be used, with the lines that mend it; `None` where it can.
+/// Returns why the database cannot be used, with the statements that fix it; `None` if it can.
 fn unfit(facts: &Facts) -> Option<String> {
     if facts.encoding != "UTF8" {
         return Some(format!(
@@ -63,7 +64,7 @@ fn unfit(facts: &Facts) -> Option<String> {
     ))
 }
 
-/// The statements that give the role what it lacks.
+/// Returns the statements that grant the missing rights.
 fn missing_rights(facts: &Facts) -> Vec<String> {
     let (role, database) = (quoted(&facts.role), quoted(&facts.database));
     let mut lines = Vec::new();
@@ -144,7 +145,7 @@ async fn read(client: &Client) -> Result<Facts, StoreError> {
         .await?;
     let unusable_schemas: Vec<String> = row.try_get(8)?;
     let hidden = !unusable_schemas.is_empty() || row.try_get(9)?;
-    // A version that the role may not read is somebody's warehouse already.
+    // If the role may not read the version, the database already has a warehouse.
     let schema_version = if hidden {
         1
     } else {
@@ -194,7 +195,7 @@ mod tests {
         }
     }
 
-    /// O9: whatever is missing is named with the line that gives it.
+    /// O9: each missing right is reported with the statement that grants it.
     #[test]
     fn each_missing_right_is_named_with_its_grant() {
         type Change = fn(&mut Facts);

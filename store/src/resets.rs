@@ -1,7 +1,7 @@
-//! `reset-source`: forgets what is known of a source's pages, so that the next cycle reads everything in full.
+//! `reset-source`: deletes what is known about a source's pages, so that the next cycle reads all of them in full.
 //!
-//! An open cycle has planned by what is forgotten (which list was answered in it, which pages may be skipped, how large a list
-//! must be), so it keeps that to its end.
+//! An open cycle was planned with this data (which lists were answered in it, which pages may be skipped, how large a
+//! list must be). The reset therefore waits until that cycle has closed.
 
 use schema::SourceName;
 
@@ -9,18 +9,18 @@ use super::connection::{Queries as _, Transaction};
 use super::counted;
 use super::error::StoreError;
 
-/// What a reset does.
+/// The effect of a reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reset {
-    /// Pages of the source that are known.
+    /// Number of known pages of the source.
     pub(super) pages: u64,
-    /// It is done when the open cycle closes.
+    /// Whether the reset waits until the open cycle closes.
     pub(super) after_cycle: bool,
 }
 
 const RESET: &str = "runner.source_reset";
 
-/// Forgets what is known of the source's pages: at once, or when the open cycle closes.
+/// Deletes what is known about the source's pages: at once, or when the open cycle closes.
 pub(super) async fn reset(tx: &Transaction<'_>, source: SourceName) -> Result<Reset, StoreError> {
     let row = tx
         .query_one(
@@ -45,8 +45,7 @@ pub(super) async fn reset(tx: &Transaction<'_>, source: SourceName) -> Result<Re
     Ok(reset)
 }
 
-/// Forgets what is known of the pages of every source that was reset, unless a cycle is open: called when one has closed, and
-/// before one begins.
+/// Carries out all waiting resets unless a cycle is open. Called after a cycle has closed and before one begins.
 pub(super) async fn forget_reset(tx: &Transaction<'_>) -> Result<(), StoreError> {
     let row = tx
         .query_one(

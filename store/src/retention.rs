@@ -1,21 +1,21 @@
-//! What only explains is bounded (O6).
+//! Limits the size of explanatory data, such as rejects and counts (O6).
 
 use super::connection::{Queries as _, Transaction};
 use super::counted;
 use super::error::StoreError;
 use super::requests;
 
-/// How much of what only explains is kept (O6). The seven tables and `history` are never shortened.
+/// How much explanatory data is kept (O6). The seven tables and `history` are never shortened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Rejected and noted records kept, the newest first.
+    /// Number of rejected and noted records that are kept, the newest first.
     pub rejected_rows: u32,
-    /// Closed cycles whose counts are kept.
+    /// Number of cycles whose counts are kept.
     pub cycles: u32,
 }
 
 impl Retention {
-    /// About a year of daily cycles and the rejects of some weeks.
+    /// About a year of daily cycles, and the rejects of some weeks.
     pub const USUAL: Self = Self {
         rejected_rows: 100_000,
         cycles: 400,
@@ -33,7 +33,7 @@ impl Retention {
         )
         .await?;
         let old = "t.cycle_id <= (SELECT cycle_id FROM runner.cycle ORDER BY cycle_id DESC OFFSET $1 LIMIT 1)";
-        // The newest yard-stick of a list stays however old it is.
+        // The newest stored size of a list is kept whatever its age, because the next list is compared with it.
         let old_lists = format!(
             "{old} AND t.cycle_id < (SELECT max(newest.cycle_id) FROM runner.list_size newest
                  WHERE newest.source = t.source AND newest.page = t.page)"

@@ -1,4 +1,4 @@
-//! The tables merged field by field: reads what stands, writes only what differs, keeps what it replaces (D2, D3, D10).
+//! The tables that are merged field by field. Writes only rows that differ, and stores replaced values (D2, D3, D10).
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use super::funds::read_code;
 use super::history::{self, Change};
 use super::observations::read_value;
 
-/// What a merged row did to its table.
+/// The effect of a merged row on its table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RowEffect {
     Inserted,
@@ -24,7 +24,7 @@ pub(super) enum RowEffect {
     Unchanged,
 }
 
-/// Every column that is merged, with its kind, in the order it is written.
+/// All merged columns with their types, in the order in which they are written.
 fn columns(table: &RowTable) -> Vec<(&'static str, Kind)> {
     let mut columns: Vec<_> = table
         .columns
@@ -48,7 +48,7 @@ const fn sql_type(kind: Kind) -> &'static str {
     }
 }
 
-/// Writes merged rows. A value that is missing in the merged row never overwrites one that stands.
+/// Writes merged rows. A missing value never overwrites a stored one.
 pub(super) async fn write(
     tx: &Transaction<'_>,
     cycle_id: Option<i64>,

@@ -1,24 +1,24 @@
-//! What `check` asks of a database: is it there, what is in it, who works on it. Changes nothing.
+//! What `check` reads from a database: version, schema and lock holder. It changes nothing.
 
 use super::error::StoreError;
 use super::reader::Reader;
 use super::{migration, requirements, session, table_shape};
 
-/// The database as it was found.
+/// The properties of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerFacts {
     /// PostgreSQL's version, such as `16.4`.
     pub server_version: String,
-    /// Version of the warehouse's schema; 0 where no runner has been yet.
+    /// Version of the warehouse's schema; 0 if no runner has used the database yet.
     pub schema_version: i32,
-    /// Whether tables of an older warehouse stand there, which the first run adopts.
+    /// Whether it contains tables of an older warehouse, which the first run adopts.
     pub to_be_adopted: bool,
     /// The session that holds the runner's lock.
     pub lock_holder: Option<String>,
 }
 
 impl Reader {
-    /// The database as it is, without any change to it.
+    /// Reads the properties of the database without changing it.
     ///
     /// # Errors
     /// Outages, a server that refuses, a schema newer than this program (O7).

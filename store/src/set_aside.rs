@@ -1,5 +1,5 @@
-//! Days that are said and do not stand in `funds_daily`: what a source says otherwise (`runner.daily_dissent`), and what
-//! is said of codes outside the universe (`runner.daily_waiting`).
+//! Reported days that are not in `funds_daily`: dissents (`runner.daily_dissent`), and statements about codes outside
+//! the universe (`runner.daily_waiting`).
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use super::error::StoreError;
 
 const DISSENT: &str = "runner.daily_dissent";
 
-/// What sources say of these days other than what stands.
+/// Reads the dissents about these days.
 pub(super) async fn read_dissents(
     tx: &Transaction<'_>,
     days: &[Day],
@@ -48,7 +48,7 @@ pub(super) async fn read_dissents(
     Ok(dissents)
 }
 
-/// Writes what is said otherwise of these days, in place of what was.
+/// Replaces the stored dissents about these days.
 pub(super) async fn write_dissents(
     tx: &Transaction<'_>,
     cycle_id: i64,
@@ -77,7 +77,7 @@ pub(super) async fn write_dissents(
     insert_said(tx, "daily_dissent", Some(cycle_id), flat.collect()).await
 }
 
-/// Inserts statements into `runner.daily_dissent` or `runner.daily_waiting`; what a source does not say stays.
+/// Inserts statements into `runner.daily_dissent` or `runner.daily_waiting`. Stored values that a statement lacks stay.
 async fn insert_said(
     tx: &Transaction<'_>,
     table: &str,
@@ -122,7 +122,7 @@ async fn insert_said(
     .await
 }
 
-/// Keeps what is said of codes outside the universe, for the day on which they enter it.
+/// Stores statements about codes outside the universe, for the day on which they enter it.
 pub(super) async fn keep_waiting(
     tx: &Transaction<'_>,
     statements: &Statements,
@@ -139,7 +139,7 @@ pub(super) async fn keep_waiting(
     insert_said(tx, "daily_waiting", None, flat.collect()).await
 }
 
-/// Takes out what was kept of codes that now enter the universe.
+/// Moves the stored statements about codes that now enter the universe into `statements`.
 pub(super) async fn take_waiting(
     tx: &Transaction<'_>,
     fund_codes: &[&str],
@@ -168,7 +168,7 @@ pub(super) async fn take_waiting(
         }
         let days = statements.entry(row.try_get(0)?).or_default();
         let said = days.entry(row.try_get(1)?).or_default();
-        // What the batch itself says is newer.
+        // The batch's own statement is newer.
         let newer = said.iter().position(|(by, _)| *by == source);
         if let Some(newer) = newer.map(|at| said.swap_remove(at).1) {
             daily::add(said, source, kept);

@@ -1,6 +1,8 @@
-//! Days that a source reported once and leaves out now. Their rows stay; a mark tells who leaves them out, and since when.
+//! Days that a source reported once and now leaves out. Their rows stay. `runner.daily_unreported` records which source
+//! leaves them out, and since when.
 //!
-//! An answer covers the days from its first to its last one. Marks are sparse, and a pass over unchanged answers writes none.
+//! An answer covers the days from its first to its last one. Few days are recorded, and a cycle of unchanged answers
+//! writes no row.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +16,7 @@ use super::counted;
 use super::cycles::Cycle;
 use super::error::StoreError;
 
-/// The days that one answer reports of one fund.
+/// The days of one fund in one answer.
 struct Covered<'answer> {
     fund_code: &'answer str,
     source: SourceName,
@@ -31,7 +33,8 @@ impl Covered<'_> {
     }
 }
 
-/// What the answers cover. One that lost a day to its parser covers nothing: the day may have been in it.
+/// The days that the answers cover. An answer with a rejected day covers nothing, because that day may be a missing
+/// one.
 fn covered<'answer>(answers: &[&'answer TaskAnswer]) -> Vec<Covered<'answer>> {
     answers
         .iter()
@@ -61,19 +64,19 @@ fn covered<'answer>(answers: &[&'answer TaskAnswer]) -> Vec<Covered<'answer>> {
 
 const UNREPORTED: &str = "runner.daily_unreported";
 
-/// A row of which some value is the source's.
+/// Whether a row has a value from the source.
 const REPORTED: &str = "(d.nav_value IS NOT NULL AND d.nav_said_by & c.bit <> 0
     OR d.aum IS NOT NULL AND d.aum_said_by & c.bit <> 0
     OR d.bid IS NOT NULL AND d.bid_said_by & c.bit <> 0
     OR d.offer IS NOT NULL AND d.offer_said_by & c.bit <> 0)";
 
-/// The ranges that are covered, as a table.
+/// The covered ranges, as a table.
 const RANGES: &str =
     "unnest($1::text[], $2::text[], $3::smallint[], $4::date[], $5::date[]) WITH ORDINALITY
      AS c (fund_code, source, bit, first_date, last_date, place)";
 
-/// Marks the days that these answers leave out, and takes the marks off those they report again. To be called once the rows
-/// of the answers are written.
+/// Records the days that these answers leave out, and deletes the records of days that they report again. To be called
+/// after the rows of the answers were written.
 pub(super) async fn record(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -148,7 +151,7 @@ pub(super) async fn record(
     Ok(())
 }
 
-/// Those with a mark, or with another number of days in the warehouse than in the answer.
+/// Selects those with a recorded day, or with a different number of days in the warehouse than in the answer.
 async fn in_doubt<'answer>(
     tx: &Transaction<'_>,
     covered: Vec<Covered<'answer>>,
@@ -196,7 +199,7 @@ fn at<'list, 'answer>(
     covered.get(usize::try_from(place - 1).ok()?)
 }
 
-/// The covered ranges by column, as the server takes arrays.
+/// The covered ranges by column, as array parameters.
 #[derive(Default)]
 struct Columns<'answer> {
     codes: Vec<&'answer str>,

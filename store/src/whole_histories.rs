@@ -1,4 +1,4 @@
-//! How far the whole histories reach that a batch brings. One that does not reach back is not ticked off.
+//! Checks how far the whole histories of a batch reach back. A history that does not reach back does not count as read.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ use super::doubts;
 use super::error::StoreError;
 use super::tasks;
 
-/// What was known of the histories before the batch, by task.
+/// What was known about the histories before the batch, by task.
 pub(super) type Known<'batch> = BTreeMap<&'batch TaskId, (WholeHistory, Reach)>;
 
-/// Reads what is known of the histories that these answers bring whole. To be called before their rows are written.
+/// Reads what is known about the whole histories in these answers. To be called before their rows are written.
 pub(super) async fn read<'batch>(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -72,8 +72,9 @@ pub(super) async fn read<'batch>(
     Ok(known)
 }
 
-/// Records how far they reach. One that does not reach back by what is known now waits for the end of the round: by then the
-/// funds' own pages have told when they began. To be called after the tasks were acknowledged.
+/// Records how far the histories reach. A history that is short, or does not reach back by what is known now, waits for
+/// the end of the round, when the funds' own pages have reported the inception dates. To be called after the tasks were
+/// acknowledged.
 pub(super) async fn record(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -126,7 +127,7 @@ fn evidence(reach: &Reach) -> Evidence {
     .collect()
 }
 
-/// What is known of a history that waited, with the inception as it is known now.
+/// Restores what was known about a waiting history, with the inception date that is known now.
 pub(super) fn reach_of(evidence: &Evidence, inception: Option<Date>, cycle_date: Date) -> Reach {
     let day = |name: &str| evidence.get(name).and_then(|day| day.parse().ok());
     Reach {
@@ -138,8 +139,8 @@ pub(super) fn reach_of(evidence: &Evidence, inception: Option<Date>, cycle_date:
     }
 }
 
-/// Histories that do not reach back are neither ticked off nor remembered: the next cycle asks for all of them again. Where
-/// one begins later than before, that is noted.
+/// Deletes the extent and the hashes of histories that do not reach back, so that the next cycle requests them in full
+/// again. If a history begins on another day than before, a note is written.
 pub(super) async fn untick(
     tx: &Transaction<'_>,
     cycle: &Cycle,

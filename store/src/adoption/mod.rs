@@ -1,6 +1,6 @@
-//! Taking over an older warehouse in place: the same seven tables with their own column
-//! types, keys and leftovers become the runner's, inside the transaction of the first migration. Nothing is dropped:
-//! rows that cannot stay as they stand go to `history.adopted`, views come back as they were.
+//! Takes over an older warehouse in place. The same seven tables, with their own column types, keys and other data,
+//! become the runner's in the transaction of the first migration. Nothing is deleted: rows that cannot stay as they are
+//! go to `history.adopted`, and views are restored.
 
 mod rows;
 mod statements;
@@ -16,7 +16,7 @@ use tables::{ADOPTED_TABLES, AdoptedTable};
 /// An older warehouse whose tables are ready for the migration.
 pub(super) struct Adoption;
 
-/// Prepares the tables of an older warehouse; `None` where there are none.
+/// Prepares the tables of an older warehouse; `None` if there are none.
 pub(super) async fn prepare(tx: &Transaction<'_>) -> Result<Option<Adoption>, StoreError> {
     let mut found: Vec<&'static AdoptedTable> = Vec::new();
     for table in &ADOPTED_TABLES {
@@ -73,7 +73,7 @@ async fn exists(tx: &Transaction<'_>, table: &str) -> Result<bool, StoreError> {
 }
 
 impl Adoption {
-    /// After the migration: every row that stands becomes a statement of the source `adopted`.
+    /// Completes the adoption after the migration: every row becomes a statement of the source `adopted`.
     pub(super) async fn finish(self, tx: &Transaction<'_>) -> Result<(), StoreError> {
         rows::add_missing_master_rows(tx).await?;
         for table in ADOPTED_TABLES.iter().skip(1) {
@@ -92,7 +92,7 @@ impl Adoption {
     }
 }
 
-/// A step of the adoption that the server refuses, in the reader's words.
+/// Converts the error of an adoption step, with the name of the step.
 fn refused(doing: &str) -> impl Fn(tokio_postgres::Error) -> StoreError + '_ {
     move |error| match failed(error) {
         StoreError::Migration(why) => StoreError::Adoption(format!("{doing}: {why}")),

@@ -1,4 +1,5 @@
-//! Rows of an older warehouse: codes normalised (D9), doubles and what has no key kept aside, portfolio rows numbered.
+//! Rows of an older warehouse: normalises codes (D9), moves duplicates and rows without a key away, numbers portfolio
+//! rows.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use super::super::error::StoreError;
 use super::refused;
 use super::tables::{AdoptedTable, UniqueOn, has_unique};
 
-/// What is moved away until `history.adopted` exists.
+/// Temporary tables for rows that are moved away until `history.adopted` exists, and for changed codes.
 pub(super) const LEFTOVERS: &str = "
     CREATE TEMPORARY TABLE adopted_leftover (
         table_name TEXT NOT NULL, fund_code TEXT, row_before JSONB NOT NULL, reason TEXT NOT NULL
@@ -19,7 +20,7 @@ pub(super) const LEFTOVERS: &str = "
         old TEXT COLLATE \"C\" PRIMARY KEY, new TEXT COLLATE \"C\"
     ) ON COMMIT DROP;";
 
-/// Moves rows away: `rows` selects their `ctid`.
+/// Moves rows away. `rows` is a query for their `ctid`.
 async fn move_away(
     tx: &Transaction<'_>,
     table: &str,
@@ -35,8 +36,7 @@ async fn move_away(
     .map_err(refused(&format!("the rows of public.{table}")))
 }
 
-/// Writes every code as the runner writes it. Where two spellings of one code hold the same row, the one scraped last
-/// stays.
+/// Normalises every code. If two spellings of a code have the same row, the row with the latest `scraped_at` stays.
 pub(super) async fn normalise_codes(
     tx: &Transaction<'_>,
     tables: &[&AdoptedTable],
@@ -91,8 +91,8 @@ pub(super) async fn normalise_codes(
     Ok(())
 }
 
-/// Of several rows of one key the one scraped last stays. Where the key is unique already, only respelt codes can
-/// collide.
+/// Of several rows with one key, keeps the one with the latest `scraped_at`. If the key is already unique, only rows
+/// with a changed code can collide.
 async fn drop_doubles(tx: &Transaction<'_>, table: &AdoptedTable) -> Result<(), StoreError> {
     let name = table.name;
     for column in table.key {
@@ -128,7 +128,7 @@ async fn drop_doubles(tx: &Transaction<'_>, table: &AdoptedTable) -> Result<(), 
     .await
 }
 
-/// What is left to do for each table after its codes are right.
+/// The remaining steps for each table after its codes are normalised.
 pub(super) async fn settle(tx: &Transaction<'_>, table: &AdoptedTable) -> Result<(), StoreError> {
     let name = table.name;
     match name {
@@ -155,7 +155,7 @@ pub(super) async fn settle(tx: &Transaction<'_>, table: &AdoptedTable) -> Result
     }
 }
 
-/// A portfolio is the newest of its source and type; its rows are numbered in the order in which they were written.
+/// Keeps the newest portfolio of each source and type, and numbers its rows in the order in which they were written.
 async fn number_rows(tx: &Transaction<'_>, table: &AdoptedTable) -> Result<(), StoreError> {
     let name = table.name;
     let kind = table.key[1];
@@ -218,7 +218,7 @@ async fn number_rows(tx: &Transaction<'_>, table: &AdoptedTable) -> Result<(), S
     .map_err(refused(&format!("the row numbers of public.{name}")))
 }
 
-/// Codes that other tables hold and the master table does not.
+/// Inserts master rows for codes that only other tables contain.
 pub(super) async fn add_missing_master_rows(tx: &Transaction<'_>) -> Result<(), StoreError> {
     for table in super::ADOPTED_TABLES.iter().skip(1) {
         tx.batch_execute(&format!(

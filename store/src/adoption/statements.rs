@@ -1,4 +1,5 @@
-//! Every adopted row becomes a statement of the source `adopted`, lowest in rank: nothing special remains after that.
+//! Converts every adopted row to a statement of the source `adopted`, which has the lowest rank. No other special
+//! treatment of adopted rows is needed after that.
 
 use tokio_postgres::Transaction;
 
@@ -27,7 +28,7 @@ async fn run(tx: &Transaction<'_>, insert: &str, table: &str) -> Result<(), Stor
         .map_err(refused(&format!("the statements of public.{table}")))
 }
 
-/// A cell as it stands in an observation: numbers exact and as text, within the decimals the runner keeps.
+/// A cell as it is stored in an observation: numbers are exact text, rounded to the decimals that the runner keeps.
 fn json_of(column: &Column) -> String {
     let name = column.name;
     let value = match column.kind {

@@ -1,4 +1,4 @@
-//! Columns, keys and references of an older warehouse's tables brought to the runner's.
+//! Converts the columns, keys and foreign keys of an older warehouse's tables to those of the runner.
 
 use tokio_postgres::Transaction;
 
@@ -7,16 +7,16 @@ use schema::columns::{FeeFields, Kind, MasterFields, Record, StatisticsFields};
 use super::super::error::StoreError;
 use super::refused;
 
-/// A table to take over.
+/// A table that is taken over.
 pub(super) struct AdoptedTable {
     pub name: &'static str,
     /// The columns of its key after the fund code.
     pub key: &'static [&'static str],
-    /// Whether its key holds `row_no`, which an older warehouse does not have.
+    /// Whether its key contains `row_no`, which an older warehouse does not have.
     pub numbered: bool,
 }
 
-/// The seven tables, the one the others refer to first.
+/// The seven tables. The master table is first, because the others refer to it.
 pub(super) const ADOPTED_TABLES: [AdoptedTable; 7] = [
     table("funds_master_info", &[], false),
     table("funds_daily", &["nav_date"], false),
@@ -36,7 +36,7 @@ const fn table(name: &'static str, key: &'static [&'static str], numbered: bool)
 }
 
 impl AdoptedTable {
-    /// Every column of the key.
+    /// All columns of the key.
     pub(super) fn key_columns(&self) -> Vec<&'static str> {
         let mut columns = vec!["fund_code"];
         columns.extend(self.key);
@@ -46,7 +46,7 @@ impl AdoptedTable {
         columns
     }
 
-    /// The columns that must be there, with their types.
+    /// The required columns with their types.
     fn columns(&self) -> Vec<(&'static str, &'static str)> {
         let said = |columns: &[schema::columns::Column]| -> Vec<(&'static str, &'static str)> {
             columns
@@ -112,7 +112,7 @@ const fn sql_type(kind: Kind) -> &'static str {
     }
 }
 
-/// Widens the columns to the runner's types; most of it rewrites nothing. Missing columns are added.
+/// Converts the columns to the runner's types, mostly without rewriting the table, and adds missing columns.
 pub(super) async fn widen(tx: &Transaction<'_>, table: &AdoptedTable) -> Result<(), StoreError> {
     let name = table.name;
     let standing = tx
@@ -199,7 +199,7 @@ fn readable(to: &str) -> &'static str {
     if to == "date" { DATE } else { NUMBER }
 }
 
-/// How a column becomes its new type; `None` where it cannot.
+/// Returns the USING clause for a column's new type; `None` if the column cannot be converted.
 fn conversion(column: &str, from: &str, to: &str) -> Option<String> {
     let from_text = matches!(from, "text" | "character varying" | "character");
     let from_float = matches!(from, "real" | "double precision");
@@ -223,7 +223,7 @@ fn conversion(column: &str, from: &str, to: &str) -> Option<String> {
             },
         ),
         "date" if from.starts_with("timestamp") || from == "date" => String::new(),
-        // The session's time zone is UTC: a time without zone is read as such, and nothing is rewritten.
+        // The session's time zone is UTC, so a time without zone is interpreted as UTC and the table is not rewritten.
         "timestamp with time zone" if from.starts_with("timestamp") || from == "date" => {
             String::new()
         }
@@ -231,7 +231,7 @@ fn conversion(column: &str, from: &str, to: &str) -> Option<String> {
     })
 }
 
-/// Rows whose text cannot be read as the new type are kept whole before the cell becomes NULL.
+/// Stores whole rows whose text cannot be converted to the new type, before the cell becomes NULL.
 async fn keep_unreadable(
     tx: &Transaction<'_>,
     name: &str,
@@ -253,7 +253,7 @@ async fn keep_unreadable(
     .map_err(refused(&format!("public.{name}.{column}")))
 }
 
-/// Drops the references between the seven tables; they come back as RESTRICT.
+/// Drops the foreign keys between the seven tables. They are created again as RESTRICT.
 pub(super) async fn drop_foreign_keys(
     tx: &Transaction<'_>,
     names: &[&str],
@@ -274,7 +274,7 @@ pub(super) async fn drop_foreign_keys(
     Ok(())
 }
 
-/// Makes sure that the key of the runner is unique: as primary key where there is none.
+/// Ensures that the runner's key is unique. It becomes the primary key if there is none.
 pub(super) async fn ensure_key(
     tx: &Transaction<'_>,
     table: &AdoptedTable,
@@ -293,17 +293,17 @@ pub(super) async fn ensure_key(
     .map_err(refused(&format!("the key of public.{name}")))
 }
 
-/// What a table is unique on.
+/// The columns on which a table is unique.
 #[derive(PartialEq, Eq)]
 pub(super) enum UniqueOn {
     TheseColumns,
-    /// There is a primary key, of other columns.
+    /// There is a primary key on other columns.
     Others,
     /// There is no primary key.
     Nothing,
 }
 
-/// Looks for a whole unique index on exactly these columns.
+/// Looks for a complete unique index on exactly these columns.
 pub(super) async fn has_unique(
     tx: &Transaction<'_>,
     name: &str,
@@ -337,7 +337,7 @@ pub(super) async fn has_unique(
     Ok(keys)
 }
 
-/// Every fund code refers to the master table; deleting there is refused.
+/// Ensures that every fund code refers to the master table. Deleting a referenced master row is refused.
 pub(super) async fn ensure_foreign_key(tx: &Transaction<'_>, name: &str) -> Result<(), StoreError> {
     let row = tx
         .query_one(

@@ -1,11 +1,11 @@
-//! People's views on the tables: taken down before the columns change, put back as they were.
+//! Views of users on the tables: dropped before the columns change, and recreated unchanged.
 
 use tokio_postgres::Transaction;
 
 use super::super::error::StoreError;
 use super::refused;
 
-/// A view as it was.
+/// The definition of a view and its properties.
 pub(super) struct View {
     name: String,
     definition: String,
@@ -15,7 +15,7 @@ pub(super) struct View {
     comment: Option<String>,
 }
 
-/// Views that depend on the tables, those that others are built on first.
+/// Views that depend on the tables, sorted so that a view comes after those that it uses.
 const DEPENDENT: &str = "
     WITH RECURSIVE dependent (oid, depth) AS (
         SELECT r.ev_class, 1
@@ -40,7 +40,7 @@ const DEPENDENT: &str = "
     JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
     ORDER BY d.depth, c.oid";
 
-/// Takes the views down. One that could not be put back as it was is named, and nothing is changed.
+/// Drops the views. If a view could not be recreated unchanged, returns an error with its name and changes nothing.
 pub(super) async fn take_down(
     tx: &Transaction<'_>,
     tables: &[&str],
@@ -93,7 +93,7 @@ async fn grants(tx: &Transaction<'_>, oid: u32) -> Result<Vec<String>, StoreErro
         .collect()
 }
 
-/// Puts the views back, with owner, grants and comment.
+/// Recreates the views with owner, grants and comment.
 pub(super) async fn put_back(tx: &Transaction<'_>, views: &[View]) -> Result<(), StoreError> {
     for view in views {
         let options = match &view.options {

@@ -1,5 +1,5 @@
-//! The control sample: funds that are asked for themselves whatever the pages about many funds report. By them a day
-//! without news is told from pages that stand still.
+//! The control sample: funds whose own page is requested whatever the pages about many funds report. It distinguishes a
+//! day without news from pages that are no longer updated.
 
 use std::collections::BTreeSet;
 
@@ -22,14 +22,16 @@ use super::{
 /// The control sample of a cycle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in super::super) struct Control {
-    /// The funds, the same however often they are drawn in one cycle.
+    /// The funds. Repeated draws in one cycle give the same funds.
     pub funds: BTreeSet<FundCode>,
-    /// What the pages about many funds reported of those that were asked for themselves, and possibly of others.
+    /// Funds whose own page was answered in this cycle, with the dates to compare. It may include funds outside the
+    /// sample.
     answered: Vec<(String, ControlFund)>,
 }
 
-/// Draws the sample: by a hash of cycle date and code, so that each night draws others and a restart draws the same. If a
-/// page about many funds is unchanged, it reports what it reported before, and every fund that was asked is compared.
+/// Draws the sample by a hash of cycle date and code: each date draws other funds, and a restart draws the same. If a
+/// page about many funds is unchanged, every fund whose own page was answered is compared with what that page reported
+/// before.
 pub(in super::super) async fn read_control(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -89,8 +91,8 @@ pub(in super::super) async fn read_control(
     Ok(control)
 }
 
-/// Judges what the pages about many funds reported in this cycle. Returns whether they are not believed: then every fund
-/// is asked for itself.
+/// Judges what the pages about many funds reported in this cycle. Returns true if they are not believed; every fund's
+/// own page is then requested.
 pub(in super::super) async fn check_news(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -116,7 +118,7 @@ pub(in super::super) async fn check_news(
         )
         .await?;
     if pieces.is_empty() {
-        // Judged before in this cycle: the breach is recorded.
+        // Judged earlier in this cycle: the breach is already recorded.
         return Ok(true);
     }
     let affected: Vec<Affected> = control

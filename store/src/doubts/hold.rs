@@ -1,4 +1,4 @@
-//! Keeping the doubtful part of an answer aside until the round is judged.
+//! Sets the doubtful part of an answer aside until the round is judged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,25 +12,25 @@ use super::super::report::BatchReport;
 use super::super::transaction::count_refused;
 use super::{Subject, mark_taken, read_accepted};
 
-/// What of an answer waits.
+/// A part of an answer that is set aside.
 #[derive(Debug)]
 pub(in super::super) struct Doubtful {
-    /// The answer's place in the batch.
+    /// The index of the answer in the batch.
     pub answer: usize,
     pub kind: DoubtKind,
     pub evidence: Evidence,
-    /// The part of the answer that waits; `None` where the answer has no record.
+    /// The part that is set aside; `None` if the answer has no record.
     pub observation: Option<Observation>,
 }
 
-/// The changes that are accepted, read once a batch and only if something is doubtful.
+/// The accepted changes. They are read at most once per batch, and only if something is doubtful.
 #[derive(Debug, Default)]
 pub(in super::super) struct Waivers {
     accepted: Option<BTreeSet<Subject>>,
 }
 
 impl Waivers {
-    /// Whether a change of this kind is taken, because it was accepted.
+    /// Whether a change of this kind was accepted and is therefore applied.
     pub async fn waives(
         &mut self,
         tx: &Transaction<'_>,
@@ -57,7 +57,7 @@ impl Waivers {
     }
 }
 
-/// The answers of the batch without a record, by pages on which the source had values before.
+/// Finds the answers of the batch without a record for pages on which the source had values before.
 pub(in super::super) async fn emptied(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -111,11 +111,11 @@ pub(in super::super) async fn emptied(
     Ok(doubtful)
 }
 
-/// Answers of one page and kind that are kept whole. More than so many are a mass change in any market whose limit is
-/// reasonable: they are asked for again if it is believed all the same.
+/// Largest number of answers of one page and kind that are stored. More than these are a mass change under any
+/// reasonable limit. If the change is believed all the same, the other answers are requested again.
 const MOST_HELD: i64 = 500;
 
-/// Keeps the doubtful parts aside. Returns the places of the answers whose task waits for the judgement.
+/// Stores the doubtful parts. Returns the indexes of the answers whose tasks wait for the judgement.
 pub(in super::super) async fn hold(
     tx: &Transaction<'_>,
     cycle: &Cycle,

@@ -1,4 +1,4 @@
-//! The judgement at the end of a round: per source, page and kind of change, all funds together.
+//! The judgement at the end of a round: per source, page and kind of change, over all funds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ use super::{
     repetition, second_source, usual_permille,
 };
 
-/// Judges everything that waits in the cycle: applies what is believed, refuses the rest. Nothing waits afterwards.
+/// Judges all doubts of the cycle: applies what is believed and refuses the rest. No doubt is left waiting.
 pub(in super::super) async fn judge_round(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -56,7 +56,7 @@ pub(in super::super) async fn judge_round(
         record_share(tx, cycle, subject, share, verdict.believed).await?;
         if believed {
             if subject.kind == DoubtKind::Shortened {
-                // Nothing waits of such an answer but the judgement.
+                // Such an answer was already applied; only its doubt is deleted.
                 let keys: Vec<&str> = funds.iter().map(|fund| fund.key.as_str()).collect();
                 forget(tx, cycle, subject, &keys).await?;
             }
@@ -94,7 +94,7 @@ pub(in super::super) async fn judge_round(
     end_breaches(tx, cycle).await
 }
 
-/// Funds asked for on a page in this cycle that the source answered.
+/// The funds whose page was requested in this cycle and answered.
 #[derive(Debug, Clone, Copy, Default)]
 struct Asked {
     all: u64,
@@ -164,7 +164,7 @@ async fn read_waiting(
     Ok(waiting)
 }
 
-/// Takes doubts out of the waiting ones.
+/// Deletes waiting doubts.
 async fn forget(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -190,8 +190,8 @@ async fn forget(
     Ok(())
 }
 
-/// Decides which of the whole histories that waited reach back, now that the inceptions are known. Returns those that do not;
-/// of them, those that have lost days stay among the affected.
+/// Decides which of the doubtful whole histories reach back, now that the inception dates are known. Returns those that
+/// do not. Of these, only those that have lost days stay in `affected`.
 async fn settle_histories(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -219,7 +219,7 @@ async fn settle_histories(
             let inception = inceptions.get(&fund.fund_code).copied().flatten();
             let reach = whole_histories::reach_of(&fund.evidence, inception, cycle.cycle_date);
             if is_short(&reach) && inception.is_none() {
-                // The fund's own page may still tell when it began.
+                // The fund's own page may still report its inception date.
                 continue;
             }
             if !reaches_back(&reach) {
@@ -243,7 +243,7 @@ async fn settle_histories(
     Ok(short)
 }
 
-/// Pages of which no value was ever known: are all funds absent?
+/// Finds pages that never had a value and for which all funds are absent.
 async fn find_all_absent(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -251,7 +251,7 @@ async fn find_all_absent(
     affected: &mut BTreeMap<Subject, Vec<Affected>>,
 ) -> Result<(), StoreError> {
     for ((source, page), asked) in asked {
-        // A page with one valued fund is not empty for all.
+        // One fund with a value shows that the page is not empty for all.
         if asked.first == 0 || asked.first < asked.all {
             continue;
         }
@@ -287,7 +287,8 @@ async fn find_all_absent(
     Ok(())
 }
 
-/// First answers: are funds of different projects answered with one series? Classes of one project share a factsheet.
+/// Finds first answers in which funds of different projects have the same series. Share classes of one project have the
+/// same factsheet.
 async fn find_equal(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -336,7 +337,8 @@ async fn find_equal(
     Ok(())
 }
 
-/// Ends the tasks of a change that is not believed, and forgets what would let the next cycle skip them (D12).
+/// Fails the tasks of a change that is not believed, and deletes the hashes that would let the next cycle skip them
+/// (D12).
 pub(super) async fn fail(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -365,7 +367,7 @@ pub(super) async fn fail(
     Ok(())
 }
 
-/// First answers that are not believed are as if they had not been given.
+/// Reverts first answers that are not believed, as if they had not been given.
 async fn retract(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -394,7 +396,7 @@ async fn retract(
     Ok(())
 }
 
-/// Counts the records of what is refused.
+/// Counts the records of a refused change.
 async fn record_refused(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -425,10 +427,10 @@ fn read_answer(json: serde_json::Value) -> Result<TaskAnswer, StoreError> {
         .map_err(|error| StoreError::Inconsistent(format!("an answer that waits: {error}")))
 }
 
-/// Answers that are applied at once.
+/// Number of answers that are applied together.
 const APPLIED_AT_ONCE: i64 = 50;
 
-/// Applies what waits and is believed, but for tasks of which another part was refused.
+/// Applies the waiting parts that are believed, except those of tasks of which another part was refused.
 async fn apply_believed(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -498,7 +500,7 @@ async fn apply_believed(
     }
 }
 
-/// What was taken out to be applied is gone, or it would never be applied (D12).
+/// Checks that all waiting parts were deleted. One that a trigger kept would never be applied (D12).
 async fn expect_nothing_waits(tx: &Transaction<'_>, cycle: &Cycle) -> Result<(), StoreError> {
     let row = tx
         .query_one(
@@ -510,7 +512,7 @@ async fn expect_nothing_waits(tx: &Transaction<'_>, cycle: &Cycle) -> Result<(),
     expect_rows("runner.doubt", waiting.unsigned_abs(), 0)
 }
 
-/// A breach of this cycle whose tasks were all answered since, and believed, is over: the site has recovered.
+/// Ends the breaches of this cycle whose tasks were all answered later and believed: the site has recovered.
 async fn end_breaches(tx: &Transaction<'_>, cycle: &Cycle) -> Result<(), StoreError> {
     tx.execute_counted(
         "runner.breach",

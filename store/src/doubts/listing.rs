@@ -1,4 +1,4 @@
-//! A list of the market is one answer: what it changes is judged before any of it is taken.
+//! Judges a list of the market, which is a single answer, before any of it is applied.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +14,14 @@ use super::{
     record_share, repetition, second_source, take_message, usual_permille,
 };
 
-/// What is known of an entry's fund, from the list before.
+/// What the previous list reported about the fund of an entry.
 struct Known {
     active: Option<bool>,
     name_th: Option<String>,
 }
 
-/// Compares a whole list with the one before. A change of the market that is not believed is returned as a sentence:
-/// nothing of the list is taken.
+/// Compares a whole list with the previous one. Returns a mass change that is not believed as a sentence. Nothing of
+/// the list is then applied.
 pub(in super::super) async fn check_list(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -176,7 +176,7 @@ fn name_changes(
     (DoubtKind::Names, share, funds)
 }
 
-/// Entries whose key the source used for another code before.
+/// Finds entries whose key the source used for another code before.
 async fn read_renamed(
     tx: &Transaction<'_>,
     answer: &TaskAnswer,

@@ -1,4 +1,4 @@
-//! The same change in three cycles of different dates is believed.
+//! A mass change is believed if cycles of three different dates report the same change.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use super::super::cycles::Cycle;
 use super::super::error::StoreError;
 use super::{Affected, Subject};
 
-/// Earlier dates on which the same change was reported, for it to be believed now.
+/// Number of earlier dates on which the same change must have been reported.
 const EARLIER_DATES: usize = 2;
 
-/// Whether the breach `id` of this cycle is the third report of the same change, each of another date.
+/// Whether the breach `id` of this cycle is the third report of the same change, each on another date.
 pub(super) async fn is_third(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -47,7 +47,7 @@ pub(super) async fn is_third(
                 .get(&fund.fund_code)
                 .is_some_and(|before| is_same_change(before, &fund.evidence))
         });
-        // Half of the funds: not every fund is asked in every cycle.
+        // Half of the funds is enough: not every fund is requested in every cycle.
         if same.count() * 2 < funds.len() {
             return Ok(false);
         }

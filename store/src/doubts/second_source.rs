@@ -1,4 +1,4 @@
-//! A change that a second source reports as well is believed.
+//! A mass change is believed if a second source reports it as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use super::super::cycles::Cycle;
 use super::super::error::StoreError;
 use super::{Affected, Subject};
 
-/// Funds that are looked up: enough to tell.
+/// Largest number of funds that are compared, which is enough to decide.
 const LOOKED_UP: usize = 500;
 
-/// Whether another source reports the change, for at least half of the funds.
+/// Whether another source reports the change for at least half of the funds.
 pub(super) async fn confirms(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -43,7 +43,7 @@ pub(super) async fn confirms(
     Ok(confirmed > 0 && confirmed * 2 >= looked_up.len())
 }
 
-/// Funds for which another source answered a page with "absent" in this cycle.
+/// Counts the funds for which another source answered a page with "absent" in this cycle.
 async fn absent_elsewhere(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -64,7 +64,7 @@ async fn absent_elsewhere(
     Ok(rows.len())
 }
 
-/// Funds of which another source reports a rewritten day with the new NAV.
+/// Counts the funds for which another source reports the new NAV of a rewritten day.
 async fn same_days_elsewhere(
     tx: &Transaction<'_>,
     subject: &Subject,
@@ -97,7 +97,7 @@ async fn same_days_elsewhere(
     Ok(rows.len())
 }
 
-/// Funds of which another source's statement of a small table says every new value.
+/// Counts the funds for which a statement of another source contains every new value.
 async fn same_fields_elsewhere(
     tx: &Transaction<'_>,
     subject: &Subject,
@@ -125,7 +125,7 @@ fn says_all(fields: &serde_json::Value, evidence: &Evidence) -> bool {
         })
 }
 
-/// Funds whose new codes another source's factsheet prints.
+/// Counts the funds whose new codes are on another source's factsheet.
 async fn same_codes_elsewhere(
     tx: &Transaction<'_>,
     subject: &Subject,
@@ -153,7 +153,7 @@ async fn same_codes_elsewhere(
     Ok(confirmed.count())
 }
 
-/// What the other sources say of the funds, by fund.
+/// Returns the statements of the other sources about the funds, by fund.
 async fn others_say(
     tx: &Transaction<'_>,
     subject: &Subject,
@@ -176,7 +176,7 @@ async fn others_say(
     Ok(said)
 }
 
-/// Funds that another source once listed and no longer lists in this cycle, though it answered its list.
+/// Counts the funds that another source listed before and no longer lists, although it answered its list in this cycle.
 async fn not_listed_elsewhere(
     tx: &Transaction<'_>,
     cycle: &Cycle,

@@ -1,4 +1,4 @@
-//! What a planner knows of the market as a whole.
+//! Reads what a planner knows about the whole market.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,13 +10,13 @@ use super::super::daily::read_source;
 use super::super::error::StoreError;
 use super::{ListState, PieceState, PlanningState};
 
-/// The pages that were ever planned, as two columns: by them and a key a task is found in its primary key.
+/// The pages that were ever planned, as two columns. Together with a key they find a task by its primary key.
 pub(super) struct KnownPages {
     pub sources: Vec<String>,
     pub pages: Vec<String>,
 }
 
-/// Reads which pages there are, from one to the next in the index: there are as many steps as pages.
+/// Reads the pages by stepping through the index, with as many steps as there are pages.
 pub(super) async fn known_pages(tx: &Transaction<'_>) -> Result<KnownPages, StoreError> {
     let rows = tx
         .query(
@@ -42,7 +42,7 @@ pub(super) async fn known_pages(tx: &Transaction<'_>) -> Result<KnownPages, Stor
     Ok(known)
 }
 
-/// Reads the state before any fund.
+/// Reads the state without any fund.
 pub(super) async fn read(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -124,8 +124,8 @@ async fn read_pieces(
     Ok(pieces)
 }
 
-/// Reads how many codes each source ever listed. A list entry and its alias are written in one transaction, so the aliases
-/// tell.
+/// Counts the codes that each source ever listed. It counts aliases, because a list entry and its alias are written in
+/// one transaction.
 async fn read_listed(tx: &Transaction<'_>) -> Result<BTreeMap<SourceName, usize>, StoreError> {
     let rows = tx
         .query(

@@ -1,8 +1,8 @@
-//! What a planner knows of the funds, part by part in the order of their codes.
+//! Reads what a planner knows about the funds, in parts and in the order of their codes.
 //!
-//! Each part is found by index, from the last code of the part before it: reading all of them is linear in the funds. A
-//! server that knows little of its tables yet, or has old estimates, would read them whole for each part: so the subqueries
-//! with `OFFSET 0` are planned for one fund or page at a time, and the writer's session scans no table.
+//! Each part is found by index, starting after the last code of the previous part, so the total time is linear in the
+//! number of funds. With missing or old statistics the server would scan its tables for each part. The subqueries with
+//! `OFFSET 0` are therefore planned for one fund or page at a time, and the writer's session avoids table scans.
 
 use std::collections::BTreeMap;
 
@@ -20,21 +20,21 @@ use super::super::funds::read_code;
 use super::market::KnownPages;
 use super::{Answered, FUNDS_A_PART, FundState, ListingState, NewestNav, PlanningState};
 
-/// Where the reading of the funds stands.
+/// The position in the reading of the funds.
 pub(super) struct Parts {
     known: KnownPages,
-    /// The last code that was read; every code comes after the empty one.
+    /// The last code that was read. It is empty at the start, because every code sorts after the empty one.
     after: String,
 }
 
-/// The funds of a part, and the place of each by its id.
+/// The funds of a part, and the index of each by its id.
 struct Part {
     funds: Vec<FundState>,
     places: BTreeMap<i64, usize>,
 }
 
 impl Parts {
-    /// Begins before the first fund.
+    /// Starts before the first fund.
     pub const fn new(known: KnownPages) -> Self {
         Self {
             known,
@@ -42,13 +42,13 @@ impl Parts {
         }
     }
 
-    /// Reads the next part into the state, in the place of the one before.
+    /// Reads the next part into the state and replaces the previous one.
     pub async fn read_next(
         &mut self,
         tx: &Transaction<'_>,
         state: &mut PlanningState,
     ) -> Result<(), StoreError> {
-        // What was held of the part before is let go first.
+        // Free the previous part first.
         state.funds = Vec::new();
         let rows = read_rows(tx, &state.cycle, &self.after).await?;
         state.last_part = rows.len() < FUNDS_A_PART;
@@ -64,7 +64,7 @@ impl Parts {
         Ok(())
     }
 
-    /// Reads the funds' entries in the sources' lists, and their links to factsheets.
+    /// Reads the funds' entries in the sources' lists, and the URLs of their factsheets.
     async fn read_listings(&self, tx: &Transaction<'_>, part: &mut Part) -> Result<(), StoreError> {
         let ids: Vec<i64> = part.places.keys().copied().collect();
         let rows = tx
@@ -97,7 +97,7 @@ impl Parts {
         Ok(())
     }
 
-    /// Reads what is known of the pages of the funds, of which `last` has the last code.
+    /// Reads what is known about the pages of the funds. `last` is the last code of the part.
     async fn read_answered(
         &self,
         tx: &Transaction<'_>,
@@ -175,7 +175,7 @@ impl Part {
         self.funds.get_mut(*self.places.get(&id)?)
     }
 
-    /// The codes are read in the order of their bytes.
+    /// Binary search works because the codes are read in byte order.
     fn by_code(&mut self, code: &str) -> Option<&mut FundState> {
         let place = self
             .funds
@@ -233,7 +233,7 @@ fn read_newest_nav(row: &Row) -> Result<Option<NewestNav>, StoreError> {
     }))
 }
 
-/// What was told in two ways has no value, and is no news that anybody could go by.
+/// Returns a fund's news. Contradictory news is stored without a value and is ignored.
 fn read_news(row: &Row) -> Result<Option<News>, StoreError> {
     let source_key: Option<String> = row.try_get(6)?;
     let nav_date: Option<Date> = row.try_get(7)?;
