@@ -1,4 +1,4 @@
-//! D1, D6, O2, O7: one transaction holds rows and acknowledgement; a value the database refuses costs one task.
+//! D1, D6, O2, O7: one transaction writes rows and acknowledgement; a value that the database refuses fails one task.
 
 use std::time::Duration;
 
@@ -242,7 +242,7 @@ async fn a_payload_is_recognised_only_after_a_whole_reading() {
     }
 }
 
-/// The beginning of a history that is known of a page after its next answer.
+/// A known prefix is stored and deleted together with the payload hash.
 #[tokio::test]
 async fn a_beginning_is_remembered_and_forgotten_with_the_payload() {
     let mut world = World::new().await;
@@ -279,7 +279,7 @@ async fn a_beginning_is_remembered_and_forgotten_with_the_payload() {
         world.commit(vec![answer.clone()]).await;
         assert_eq!(known_beginning(&mut world, &answer).await, expected);
     }
-    // One that no column can hold is none.
+    // A prefix that is too long for the column is not stored.
     world.next_cycle(TODAY, CycleKind::Daily).await;
     let too_long = Beginning {
         bytes: u32::MAX,
@@ -300,7 +300,7 @@ async fn a_beginning_is_remembered_and_forgotten_with_the_payload() {
     assert_eq!(known_beginning(&mut world, &answer).await, None);
 }
 
-/// Plans the answer's page in one more cycle and looks at what is handed out.
+/// Plans the answer's page in one more cycle and returns its known prefix.
 async fn known_beginning(world: &mut World, answer: &TaskAnswer) -> Option<Beginning> {
     world.next_cycle(TODAY, CycleKind::Daily).await;
     world.plan(std::slice::from_ref(answer)).await;

@@ -1,4 +1,4 @@
-//! An older `funds_db` is taken over in place; what cannot be taken over is named and nothing is changed.
+//! An older `funds_db` is adopted in place. What cannot be adopted is named in the error, and nothing is changed.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use store::{ChangeRequest, StoreError, Writer};
 use crate::server::{connect, fresh_database};
 use crate::world::{World, days, fees, list_of, master, number, portfolio};
 
-/// Column types as the older pipeline made them: bounded text, four decimals, times without zone, cascading
-/// references, surrogate keys or none.
+/// Column types of the older pipeline: bounded text, four decimals, times without zone, cascading foreign keys, and
+/// surrogate keys or no keys.
 const OLDER: &str = "
     CREATE TABLE funds_master_info (
         fund_code VARCHAR(50) PRIMARY KEY, full_name_th VARCHAR(255), full_name_en VARCHAR(255), amc VARCHAR(255),

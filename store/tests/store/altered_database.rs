@@ -1,5 +1,5 @@
-//! A database that others altered: triggers and rules that drop rows, columns renamed, tables dropped, constraints and
-//! settings added, rights taken away.
+//! Databases that others altered: triggers and rules that drop rows, renamed columns, dropped tables, added constraints
+//! and settings, and revoked rights.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn fee(amount: &str) -> FeeFields {
     }
 }
 
-/// The list, a master record, fees and two days of the fund A.
+/// The list, and a master record, fees and two days of the fund A.
 fn answers(amount: &str, nav: &str) -> Vec<TaskAnswer> {
     let named = MasterFields {
         amc: Some(format!("AMC {amount}")),
@@ -52,7 +52,8 @@ async fn commit(world: &mut World, answers: Vec<TaskAnswer>) -> StoreError {
 const DROPS_ROWS: &str =
     "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'";
 
-/// `schema/tables.txt` is what the migrations make: `UPDATE_TABLES=1 cargo test -p store tables_txt` writes it again.
+/// `schema/tables.txt` lists what the migrations create. `UPDATE_TABLES=1 cargo test -p store tables_txt` regenerates
+/// it.
 #[tokio::test]
 async fn tables_txt_lists_what_the_migrations_make() {
     let database = fresh_database().await;
@@ -84,7 +85,7 @@ async fn tables_txt_lists_what_the_migrations_make() {
     assert_eq!(TableShape::expected().text(), found);
 }
 
-/// D12: rows that a trigger drops end the batch with the table's name; nothing is acknowledged.
+/// D12: a trigger that drops rows ends the batch with the table's name in the error. Nothing is acknowledged.
 #[tokio::test]
 async fn a_trigger_that_drops_rows_ends_the_batch_with_the_tables_name() {
     for (table, when) in [
@@ -143,7 +144,7 @@ async fn a_trigger_that_drops_rows_ends_the_batch_with_the_tables_name() {
     }
 }
 
-/// D12: a rule that turns a statement into nothing is noticed as a trigger is.
+/// D12: a rule that replaces a statement by nothing is detected like a trigger.
 #[tokio::test]
 async fn a_rule_that_drops_rows_ends_the_batch() {
     for (table, rule) in [
@@ -188,7 +189,7 @@ async fn a_rule_that_drops_rows_ends_the_batch() {
     }
 }
 
-/// A2: what waiting cannot mend is no outage; the error names statement, SQLSTATE and the next step.
+/// A2: an error that waiting cannot fix is not an outage. It names the statement, the SQLSTATE and the next step.
 #[tokio::test]
 async fn an_altered_table_ends_the_run_and_is_named_at_the_next_start() {
     for (alteration, sqlstate, at_the_start) in [
@@ -258,7 +259,7 @@ async fn an_altered_table_ends_the_run_and_is_named_at_the_next_start() {
     }
 }
 
-/// A2: a trigger that raises ends the run; the error names where.
+/// A2: a trigger that raises an error ends the run. The error names the place.
 #[tokio::test]
 async fn a_raising_trigger_ends_the_run() {
     for table in ["public.funds_fee", "public.funds_daily", "runner.task"] {
@@ -287,7 +288,7 @@ async fn a_raising_trigger_ends_the_run() {
     }
 }
 
-/// A further column is the user's own affair, unless no row can be added without it.
+/// An additional column is allowed unless no row can be inserted without it.
 #[tokio::test]
 async fn a_further_column_is_refused_only_where_rows_cannot_leave_it_out() {
     for (alteration, fits) in [
@@ -305,7 +306,7 @@ async fn a_further_column_is_refused_only_where_rows_cannot_leave_it_out() {
             false,
         ),
         ("CREATE TABLE public.mine (a int)", true),
-        // A unique index over the key's columns serves as well: adopted tables keep their own primary key.
+        // A unique index over the key's columns is enough, because adopted tables keep their own primary key.
         (
             "ALTER TABLE public.funds_holding DROP CONSTRAINT funds_holding_pkey, ADD COLUMN id serial PRIMARY KEY,
                  ADD UNIQUE (fund_code, source, holding_type, row_no)",
@@ -325,8 +326,8 @@ async fn a_further_column_is_refused_only_where_rows_cannot_leave_it_out() {
     }
 }
 
-/// D6: a constraint that was added is named with its table; its task ends failed, the others are stored, and it is not
-/// asked again while the constraint exists.
+/// D6: the error names an added constraint and its table. Its task ends failed and the others are stored. The task is
+/// not requested again while the constraint exists.
 #[tokio::test]
 async fn a_constraint_that_was_added_is_named_and_its_tasks_are_not_asked_twice() {
     for (added, named, removed) in [
@@ -394,7 +395,7 @@ async fn a_constraint_that_was_added_is_named_and_its_tasks_are_not_asked_twice(
     }
 }
 
-/// D1: what role or database have set does not weaken the writer's session.
+/// D1: settings of the role or the database do not weaken the writer's session.
 #[tokio::test]
 async fn settings_of_the_database_do_not_weaken_the_writer() {
     let database = fresh_database().await;
@@ -450,7 +451,7 @@ async fn settings_of_the_database_do_not_weaken_the_writer() {
     reader.status(None).await.unwrap();
 }
 
-/// O9: a database that cannot hold Thai text is refused with the line that makes one that can.
+/// O9: a database that cannot store Thai text is refused with the statement that creates one that can.
 #[tokio::test]
 async fn an_encoding_other_than_utf8_is_refused() {
     let database = fresh_database().await;
@@ -478,7 +479,7 @@ async fn an_encoding_other_than_utf8_is_refused() {
     }
 }
 
-/// O9: a role without the rights it needs is refused with the statements that give them, and with them it works.
+/// O9: a role without the required rights is refused with the statements that grant them. With these it is accepted.
 #[tokio::test]
 async fn missing_rights_are_named_and_the_named_lines_mend_them() {
     for (at, prepare) in [

@@ -1,4 +1,4 @@
-//! Lists, histories and days are believed as far as they reach; what a cycle changed is counted.
+//! Credibility checks of lists, histories and days, and the counts of what a cycle changed.
 
 use jiff::civil::{Date, date};
 use std::ops::ControlFlow;
@@ -20,7 +20,7 @@ async fn list_of_first(world: &mut World, codes: &[String], count: usize) -> usi
     world.commit(vec![list_of(&names)]).await.breaches.len()
 }
 
-/// D7: many small losses add up to a breach, and an old list is no yard-stick.
+/// D7: many small losses add up to a breach. A list is not compared with lists older than 30 days.
 #[tokio::test]
 async fn a_list_is_compared_with_the_largest_of_thirty_days() {
     let mut world = World::new().await;
@@ -41,7 +41,7 @@ async fn a_list_is_compared_with_the_largest_of_thirty_days() {
     assert_eq!(list_of_first(&mut world, &codes, 82).await, 0);
 }
 
-/// D8: a company that disappears in one night is a breach; one that is renamed or small is none.
+/// D8: a company that disappears in one night is a breach. A renamed or small company is not.
 #[tokio::test]
 async fn a_company_that_disappears_is_a_breach() {
     let mut world = World::new().await;
@@ -103,7 +103,8 @@ async fn a_company_that_disappears_is_a_breach() {
     assert!(world.commit(vec![list(&entries)]).await.breaches.is_empty());
 }
 
-/// Commits the answer to the question for the whole history; whether it was ticked off, and whether it is remembered.
+/// Commits an answer to a request for the whole history. Returns whether it counts as read, and whether its hash is
+/// kept.
 async fn whole(world: &mut World, mut answer: TaskAnswer, first_day: Date) -> (bool, bool) {
     answer.whole_history = Some(WholeHistory {
         first_day: Some(first_day),
@@ -133,7 +134,7 @@ async fn whole(world: &mut World, mut answer: TaskAnswer, first_day: Date) -> (b
     }
 }
 
-/// D12: `range=MAX` answered with one month is loaded, is not the whole history, and is asked again.
+/// D12: one month in answer to `range=MAX` is loaded, does not count as the whole history, and is requested again.
 #[tokio::test]
 async fn a_whole_history_counts_only_if_it_reaches_back() {
     let mut world = World::new().await;
@@ -153,10 +154,10 @@ async fn a_whole_history_counts_only_if_it_reaches_back() {
     };
     for (day, first_day, ticked) in [
         (1, date(2026, 10, 1), false),
-        // A month, again: the repetition proves nothing.
+        // One month again: a repetition of the shortest range proves nothing.
         (2, date(2026, 10, 1), false),
         (3, date(2010, 5, 4), true),
-        // Shorter than the time before.
+        // Shorter than the previous answer.
         (4, date(2026, 10, 10), false),
     ] {
         world
@@ -168,7 +169,7 @@ async fn a_whole_history_counts_only_if_it_reaches_back() {
             "{day}"
         );
     }
-    // Older than every known day.
+    // Begins before every known day.
     world
         .next_cycle(date(2026, 11, 5), CycleKind::Monthly)
         .await;
@@ -185,7 +186,7 @@ async fn marks(world: &World) -> Vec<String> {
         .await
 }
 
-/// D2, D3: a day that its source leaves out stays and is marked once, until it is reported again.
+/// D2, D3: a day that its source leaves out stays, and is recorded once until it is reported again.
 #[tokio::test]
 async fn a_day_that_is_left_out_stays_and_is_marked() {
     let mut world = World::new().await;
@@ -201,7 +202,8 @@ async fn a_day_that_is_left_out_stays_and_is_marked() {
         world
             .commit(vec![days("A", Finnomena, &[nav(1), nav(5), nav(6)])])
             .await;
-        // Since the first cycle that left it out, and beyond its first and last day an answer covers nothing.
+        // The record names the first cycle that left the day out. Outside its first and last day an answer covers
+        // nothing.
         assert_eq!(
             marks(&world).await,
             ["A 2026-10-02 finnomena 2026-11-01 10"]
@@ -212,7 +214,7 @@ async fn a_day_that_is_left_out_stays_and_is_marked() {
         .commit(vec![days("A", Finnomena, &[nav(5), nav(6)])])
         .await;
     assert_eq!(marks(&world).await.len(), 1);
-    // One that a parser lost may have been there.
+    // A day that the parser rejected may be the missing one.
     let mut lost = days("A", Finnomena, &[nav(1), nav(6)]);
     lost.rejects.push(schema::Reject {
         fund_code: None,

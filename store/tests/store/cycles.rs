@@ -1,4 +1,4 @@
-//! Cycles: resumed, round 2, closed, reopened for their failures.
+//! Cycles: resuming, round 2, closing, and reopening for failed tasks.
 
 use jiff::civil::date;
 use schema::task::{Reject, Severity};
@@ -146,7 +146,7 @@ async fn a_closed_cycle_with_failures_asks_just_these_once_more() {
     );
 }
 
-/// A cycle that was closed while the clock was fast does not hide the ones before it.
+/// A cycle that was closed while the clock was fast does not hide earlier cycles.
 #[tokio::test]
 async fn a_cycle_closed_in_the_future_can_be_left_out_of_the_schedule() {
     let mut world = World::new().await;

@@ -1,4 +1,4 @@
-//! `funds_daily`: precedence, dissent, revision, history (D3, D4, D10).
+//! `funds_daily`: precedence, dissents, revisions and history (D3, D4, D10).
 
 use schema::SourceName::{Finnomena, Wealthmagik};
 

@@ -1,4 +1,4 @@
-//! `docs/data-model.md` documents exactly the columns that the migrations make.
+//! `docs/data-model.md` documents exactly the columns that the migrations create.
 //!
 //! A heading `### schema.table` starts a table or view. Each row that follows documents one column:
 //! "| `column` | type | unit | meaning | source |".
@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use crate::world::World;
 
 const DOCUMENT: &str = include_str!("../../../docs/data-model.md");
-/// The cells of a row: column, type, unit, meaning, source.
+/// The number of cells in a row: column, type, unit, meaning, source.
 const CELLS: usize = 5;
 
-/// The rows of columns in the document: the table, and the cells.
+/// The documented columns: the table and the cells of each row.
 fn documented() -> Vec<(&'static str, Vec<&'static str>)> {
     let mut table = None;
     let mut rows = Vec::new();
@@ -26,7 +26,7 @@ fn documented() -> Vec<(&'static str, Vec<&'static str>)> {
     rows
 }
 
-/// One line a column, `schema.table column type`, as the database has them. An array's type has its element's name.
+/// Returns `schema.table column type` for each column of the database. An array has the name of its element type.
 async fn existing(world: &World) -> Vec<String> {
     world
         .text(

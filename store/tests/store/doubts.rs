@@ -1,4 +1,4 @@
-//! D11: a whole market does not change at one stroke.
+//! D11: mass changes are not applied at once.
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
@@ -20,7 +20,7 @@ fn funds() -> Vec<String> {
     (0..FUNDS).map(fund).collect()
 }
 
-/// The whole list, `inactive` of them at its beginning.
+/// The whole list, with the first `inactive` funds inactive.
 fn list_with(inactive: usize) -> TaskAnswer {
     let codes = funds();
     let keys: Vec<String> = codes.iter().map(|code| format!("id-{code}")).collect();
@@ -30,7 +30,7 @@ fn list_with(inactive: usize) -> TaskAnswer {
     list(&entries)
 }
 
-/// Days 1 to `last` of a fund: a NAV of its own on each, times `factor` before day 4.
+/// Days 1 to `last` of a fund. Each day has its own NAV, multiplied by `factor` before day 4.
 fn series(at: usize, last: i8, factor: i64) -> TaskAnswer {
     let navs: Vec<(i8, String)> = (1..=last)
         .map(|day| {
@@ -64,7 +64,7 @@ fn absent(source: SourceName, page: &str, at: usize) -> TaskAnswer {
     TaskAnswer::empty(task(source, page, &fund(at)), Outcome::Absent, 1)
 }
 
-/// A market that was loaded: days 1 to 10 and statistics of every fund.
+/// A loaded market: days 1 to 10 and statistics of every fund.
 async fn loaded() -> World {
     let mut world = World::new().await;
     let mut answers = vec![list_with(0)];
@@ -76,7 +76,7 @@ async fn loaded() -> World {
     world
 }
 
-/// Everything a cycle may not have touched.
+/// Everything that a cycle must not have changed.
 async fn untouched(world: &World) -> Vec<String> {
     world
         .text(
@@ -151,10 +151,11 @@ async fn settled_values_of_a_quarter_of_the_market_are_not_rewritten_and_new_day
     assert_eq!(totals.breaches.len(), 1);
 }
 
-/// D12: rows of a judgement that a trigger drops end it with the table's name, whichever statement had to write them.
+/// D12: if a trigger drops rows of a judgement, the judgement ends with the table's name in the error, for every
+/// statement.
 #[tokio::test]
 async fn a_trigger_that_drops_rows_of_a_judgement_ends_it_with_the_tables_name() {
-    // Ten of forty funds are a breach, five are believed when the round is judged.
+    // Ten of forty funds are a breach; five are believed when the round is judged.
     for (revised, table, when) in [
         (10, "runner.doubt", "INSERT"),
         (10, "runner.change_share", "INSERT"),
@@ -357,7 +358,7 @@ async fn absences_of_a_few_funds_are_answers() {
         outcomes(&world, "statistics").await,
         ["absent 5 0", "done 35 0"]
     );
-    // They have no values now: another absence is no change.
+    // They have no values now, so another absence is no change.
     world.next_cycle(TODAY, CycleKind::Daily).await;
     world
         .commit(
@@ -463,7 +464,7 @@ async fn the_same_change_in_cycles_of_three_dates_is_accepted() {
             next_date(&mut world).await;
         }
     }
-    // Round 2 asks for what was held back, and takes it.
+    // Round 2 requests what was held back, and applies it.
     world
         .writer
         .begin_round_two(&mut world.cycle)
@@ -481,7 +482,7 @@ async fn the_same_change_in_cycles_of_three_dates_is_accepted() {
     );
     let (_, totals) = next_date(&mut world).await;
     assert_eq!(totals.breaches, []);
-    // It was this change that was accepted: the next one is doubted again.
+    // Only this change was accepted: the next one is doubted again.
     world
         .commit(
             (0..FUNDS)

@@ -1,4 +1,4 @@
-//! D7, D8: who is active, who has rows, and which list is no answer.
+//! D7, D8: which funds are active, which have rows, and which lists are not accepted.
 
 use jiff::civil::date;
 use schema::Outcome;
@@ -86,7 +86,7 @@ async fn absence_makes_inactive_only_after_three_closed_cycles_of_three_dates() 
         (3, 2, "active"),
         (4, 3, "inactive"),
     ] {
-        // The cycle that closes here carries the date it was begun with.
+        // The cycle that closes here has the date with which it was begun.
         world
             .next_cycle(date(2026, 11, listed_day), CycleKind::Daily)
             .await;
@@ -120,7 +120,7 @@ async fn a_shrunken_list_is_no_answer() {
     let master = report.tables["funds_master_info"].records;
     assert_eq!((master.observed, master.rejected), (2, 2));
     assert_eq!(status(&world).await, ["A active", "B active", "C active"]);
-    // A yard-stick is only what a closed cycle took whole.
+    // Lists are compared only with those that a closed cycle accepted.
     let report = next_list(&mut world, 2, &[("A", true, "a"), ("B", true, "b")]).await;
     assert_eq!(report.breaches.len(), 1);
     let reset = ChangeRequest::ResetSource(schema::SourceName::Finnomena);
@@ -151,7 +151,7 @@ async fn a_partial_cycle_never_changes_status() {
     world.commit(vec![answer]).await;
     world.writer.close_cycle(&world.cycle, "").await.unwrap();
     assert_eq!(status(&world).await, ["A active", "B active"]);
-    // The next full cycle reads the list again: its payload was not remembered.
+    // The next full cycle reads the list again, because its payload hash was not stored.
     world.next_cycle(date(2026, 11, 2), CycleKind::Daily).await;
     world.plan(&[list(&[])]).await;
     let left = world

@@ -1,4 +1,4 @@
-//! The promises of the store, against the real PostgreSQL.
+//! Integration tests of the store against a real PostgreSQL server.
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on says so by panicking"

@@ -1,4 +1,4 @@
-//! `runner.news`: who has news is known in the cycle in which it was told, fills no table and moves no date.
+//! `runner.news`: news counts only in the cycle that reported it, fills no table and changes no date.
 
 use jiff::civil::date;
 use schema::SourceName::{Finnomena, Wealthmagik};
@@ -17,7 +17,7 @@ fn told(key: &str, day: i8, nav: &str) -> News {
     }
 }
 
-/// A page of news: its number, and what it tells of whom.
+/// A page of news with its number, and the news of each fund.
 fn page(page: &str, funds: &[(&str, News)]) -> TaskAnswer {
     let says = funds
         .iter()
@@ -75,7 +75,7 @@ async fn d1_what_was_told_is_known_in_its_own_cycle_and_fills_no_table() {
         (newest.nav_date, newest.nav, newest.has_aum),
         (date(2026, 10, 14), number("10.5"), true)
     );
-    // A page number is not the fund that is called so.
+    // The key `1` of a page is not the fund with the code `1`.
     let named_like_a_page = of(&known, "1");
     assert_eq!(named_like_a_page.answered.len(), 1);
     assert!(!named_like_a_page.newest_nav.unwrap().has_aum);
@@ -95,7 +95,7 @@ async fn d1_what_was_told_is_known_in_its_own_cycle_and_fills_no_table() {
         ["1 nav done", "A filter done", "A nav done"]
     );
 
-    // The next cycle knows how the page was answered, and not what it told.
+    // The next cycle knows how the page was answered, but not its news.
     let first = world.cycle.id;
     world.next_cycle(date(2026, 10, 16), CycleKind::Daily).await;
     let absent = TaskAnswer::empty(task(Finnomena, TaskId::PIECES, "2"), Outcome::Absent, 1);
@@ -136,7 +136,7 @@ async fn what_is_told_in_two_ways_in_one_cycle_is_nothing_to_go_by_in_any_order(
             world.commit(answers.collect()).await;
         }
         assert_eq!(of(&state(&mut world).await, "A").news, None);
-        // Tomorrow it is told in one way again.
+        // In the next cycle all pages agree again.
         world.next_cycle(date(2026, 10, 16), CycleKind::Daily).await;
         for number in ["1", "2", "3"] {
             world
@@ -147,7 +147,7 @@ async fn what_is_told_in_two_ways_in_one_cycle_is_nothing_to_go_by_in_any_order(
     }
 }
 
-/// Only what Finnomena itself said of a day is what its news can repeat.
+/// Only a NAV that Finnomena itself reported is compared with its news.
 #[tokio::test]
 async fn the_newest_nav_is_the_one_that_finnomena_said() {
     let mut world = World::new().await;
@@ -176,7 +176,7 @@ async fn the_newest_nav_is_the_one_that_finnomena_said() {
     );
 }
 
-/// D8: news say nothing of who is active.
+/// D8: news does not change the status of a fund.
 #[tokio::test]
 async fn d8_news_change_no_status() {
     let mut world = World::new().await;
@@ -208,7 +208,7 @@ async fn a_source_that_is_reset_forgets_how_many_pages_there_were() {
     assert_eq!(piece, PieceState::default());
 }
 
-/// O7: a database of the version before is brought to this one with all that stands in it.
+/// O7: a database of the first version is migrated and keeps all its rows.
 #[tokio::test]
 async fn o7_a_database_of_the_first_version_is_migrated_and_keeps_its_rows() {
     let database = fresh_database().await;

@@ -1,4 +1,4 @@
-//! D2, D4: the tables are a function of what was observed, not of order or batching; a repetition writes nothing.
+//! D2, D4: the tables depend on the observations only, not on order or batches. A repetition writes nothing.
 
 use jiff::civil::date;
 use proptest::prelude::*;

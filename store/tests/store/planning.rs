@@ -1,4 +1,4 @@
-//! A5: a market of any size is planned part by part, all of it and in one transaction.
+//! A5: a market of any size is planned completely, in parts and in one transaction.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -17,7 +17,7 @@ fn page_of(fund: &FundState) -> NewTask {
     }
 }
 
-/// Codes in the order of their bytes, of which a collation of words would make another.
+/// Codes in byte order, which differs from the order of a language collation.
 fn codes(funds: usize) -> Vec<String> {
     let words = ["A-", "B", "a", "b", "ก"];
     let mut codes: Vec<String> = (0..funds)
@@ -35,7 +35,8 @@ async fn with_funds(funds: usize) -> (World, Vec<String>) {
     (world, codes)
 }
 
-/// Plans a page of every fund; returns how many were new, and the parts: their number of funds, and whether it was the last.
+/// Plans one page of every fund. Returns the number of new tasks, and for each part its number of funds and whether it
+/// was the last.
 async fn plan_all(world: &mut World) -> (usize, Vec<(usize, bool)>) {
     let mut parts = Vec::new();
     let planned = world
@@ -116,7 +117,8 @@ async fn a5_the_funds_of_every_part_are_known_alike() {
     }
 }
 
-/// Time linear in the funds: a part costs what its own funds cost. What is known of the market is read once a plan.
+/// The time is linear in the number of funds: a part costs only what its own funds cost. Market data is read once per
+/// plan.
 #[tokio::test]
 async fn a5_no_part_reads_a_whole_table() {
     let (mut world, codes) = with_funds(3 * FUNDS_A_PART).await;
@@ -147,8 +149,8 @@ async fn a5_no_part_reads_a_whole_table() {
     );
 }
 
-/// How many rows were read by scanning a whole table, of those that grow with the market. A session tells it at its end at
-/// the latest.
+/// Counts the rows read by sequential scans of tables that grow with the market. A session reports its statistics at
+/// its end at the latest.
 async fn rows_scanned(world: World) -> (World, i64) {
     let world = world.reopened().await;
     let scanned = world
@@ -199,7 +201,7 @@ async fn a_planner_that_has_enough_is_told_of_no_more_funds() {
     );
 }
 
-/// A code listed under two keys is one code, and one that is in nobody's universe was listed, too.
+/// A code listed under two keys is counted once. A code outside the universe is counted as well.
 #[tokio::test]
 async fn the_planner_learns_how_many_codes_each_source_ever_listed() {
     let mut world = World::new().await;
@@ -216,7 +218,7 @@ async fn the_planner_learns_how_many_codes_each_source_ever_listed() {
     assert_eq!(known.funds[0].listings[&Finnomena].source_key, "id-new");
 }
 
-/// D7: whoever is asked for by name and is no active fund can be told so.
+/// D7: the store reports which of the requested codes are active funds.
 #[tokio::test]
 async fn d7_it_is_known_who_of_the_market_is_active() {
     let mut world = World::new().await;

@@ -9,7 +9,7 @@ use store::{HolderWatch, Reader, StoreError, Writer};
 use crate::server::{as_owner, fresh_database};
 
 const PROGRAM: &str = "/usr/sbin/pgbouncer";
-/// It lives until its standard input is closed.
+/// PgBouncer runs until its standard input is closed.
 const RUN: &str = r#""$0" -q "$1" & cat >/dev/null; kill -KILL $!; wait $!"#;
 
 struct PgBouncer {
@@ -19,7 +19,7 @@ struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// One before a fresh database.
+    /// Starts a PgBouncer in front of a new database.
     async fn start(settings: &str) -> Self {
         let database = fresh_database().await;
         let directory = tempfile::Builder::new()
@@ -76,7 +76,7 @@ impl Drop for PgBouncer {
     }
 }
 
-/// Whoever writes, checks or waits is told; what is behind the pooler stays as it was.
+/// Writer, check and standby refuse the pooler, and the database behind it is not changed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pooler_that_shares_sessions_is_refused_with_what_to_use() {
     for settings in [
@@ -115,7 +115,7 @@ async fn a_pooler_that_shares_sessions_is_refused_with_what_to_use() {
     }
 }
 
-/// With sessions of their own, the runner and who watches it work, and a second runner is kept out.
+/// In session mode, the runner and a reader work, and a second runner is refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pooler_in_session_mode_is_accepted() {
     let pooler = PgBouncer::start("pool_mode = session").await;

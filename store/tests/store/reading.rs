@@ -1,4 +1,4 @@
-//! `status` and `explain`: read beside the writer.
+//! `status` and `explain`, read concurrently with the writer.
 
 use schema::Dataset;
 use schema::SourceName::{Finnomena, Wealthmagik};

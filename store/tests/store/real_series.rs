@@ -1,4 +1,4 @@
-//! The real NAV histories, where they are at hand: every row ends in the table exactly.
+//! The real NAV histories, if they are available: every row is stored exactly.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Requests of commands: applied once by the session that holds the lock, and answered.
+//! Requests of commands: the session that holds the lock applies each of them once and answers it.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ async fn a_request_is_applied_by_the_holder_and_read_by_who_placed_it() {
     assert!(desk.holder().await.unwrap().is_some());
     let id = desk.place(&ChangeRequest::Remerge, "me").await.unwrap();
     let id = id.unwrap();
-    // Once for each process, however often a lost connection makes it try.
+    // Placed once per process, even if a lost connection makes it retry.
     let again = desk.place(&ChangeRequest::Remerge, "me").await.unwrap();
     assert_eq!(again, Some(id));
     assert_eq!(desk.answer(id).await.unwrap(), None);
@@ -71,7 +71,7 @@ async fn a_request_is_applied_by_the_holder_and_read_by_who_placed_it() {
     assert_eq!(amc(&world).await, ["FN"]);
     assert_eq!(requests(&world).await, ["remerge done t"]);
 
-    // What is answered is not applied again.
+    // An answered request is not applied again.
     damage(&world).await;
     assert_eq!(world.writer.answer_requests().await.unwrap(), []);
     assert_eq!(
@@ -105,7 +105,7 @@ async fn requests_of_several_commands_are_answered_in_their_order() {
     assert!(answered.iter().all(|one| one.answer.is_done));
 }
 
-/// Anybody may write a row: what the holder cannot read it refuses, and goes on.
+/// Any user may write a row. The holder refuses a request that it cannot parse, and continues.
 #[tokio::test]
 async fn a_request_that_is_not_known_is_refused_and_stops_no_other() {
     let mut world = a_world_with_a_damaged_row().await;
@@ -139,7 +139,7 @@ async fn a_request_that_is_not_known_is_refused_and_stops_no_other() {
     );
 }
 
-/// A change that the database refuses is answered, with nothing of it done; else the holder would meet it again for ever.
+/// A change that the database refuses is answered and undone. Otherwise the holder would retry it forever.
 #[tokio::test]
 async fn a_change_that_the_database_refuses_is_answered_and_undone() {
     let mut world = a_world_with_a_damaged_row().await;
@@ -160,7 +160,7 @@ async fn a_change_that_the_database_refuses_is_answered_and_undone() {
     assert_eq!(amc(&world).await, ["by hand"]);
 }
 
-/// The holder's session ends in the middle of a request: nothing of it is there, and the next holder applies it once.
+/// The holder's session ends in the middle of a request: nothing of it is stored, and the next holder applies it once.
 #[tokio::test]
 async fn a_holder_that_dies_in_a_request_leaves_it_to_the_next_one() {
     let mut world = a_world_with_a_damaged_row().await;
@@ -187,7 +187,7 @@ async fn a_holder_that_dies_in_a_request_leaves_it_to_the_next_one() {
     assert_eq!(next.answer_requests().await.unwrap(), []);
 }
 
-/// An open cycle keeps what it has planned by: which lists were answered in it, and how large they were.
+/// An open cycle keeps the data it was planned with: which lists were answered in it, and how large they were.
 #[tokio::test]
 async fn a_reset_in_an_open_cycle_takes_effect_when_it_has_closed() {
     let mut world = World::new().await;
@@ -216,7 +216,7 @@ async fn a_reset_in_an_open_cycle_takes_effect_when_it_has_closed() {
     );
 }
 
-/// O6: answered requests do not pile up; those that wait are kept.
+/// O6: old answered requests are deleted; waiting ones are kept.
 #[tokio::test]
 async fn old_answered_requests_are_deleted_when_a_cycle_closes() {
     let mut world = World::new().await;
@@ -238,7 +238,7 @@ async fn old_answered_requests_are_deleted_when_a_cycle_closes() {
     );
 }
 
-/// A holder of a version before there were requests has no table for them.
+/// A holder whose version is older than the requests has no table for them.
 #[tokio::test]
 async fn a_holder_without_requests_is_told_apart() {
     let world = World::new().await;

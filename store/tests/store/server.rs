@@ -1,4 +1,4 @@
-//! One private PostgreSQL server for the test binary, and a fresh database for each test.
+//! One private PostgreSQL server for the test binary, and a new database for each test.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 static SERVER: OnceLock<PathBuf> = OnceLock::new();
 static NEXT_DATABASE: AtomicU32 = AtomicU32::new(1);
 
-/// The server lives as long as this process: it ends when the pipe to its standard input closes.
+/// The server runs as long as this process: it ends when the pipe to its standard input closes.
 const RUN: &str = r#"
     cd "$1" && "$2/initdb" -D data -U runner -A trust -E UTF8 --locale=C.UTF-8 -N >initdb.log 2>&1 || exit 1
     "$2/postgres" -D data -F -k "$1" -c listen_addresses= -c max_connections=200 -c full_page_writes=off >server.log 2>&1 &
@@ -21,7 +21,7 @@ const RUN: &str = r#"
     cd / && rm -rf "$1"
 "#;
 
-/// The directory of the server's socket.
+/// Returns the directory of the server's socket.
 fn server() -> &'static Path {
     SERVER.get_or_init(|| {
         let directory = tempfile::Builder::new()
@@ -58,7 +58,8 @@ fn server() -> &'static Path {
     })
 }
 
-/// The program as a user that servers allow: they do not start as root. The directory becomes that user's.
+/// Returns a command that runs the program as a user other than root, because PostgreSQL refuses to start as root. If
+/// this process is root, the directory is given to the user `postgres`.
 pub fn as_owner(directory: &Path, program: &str) -> Command {
     if output("id", &["-u"]).trim() != "0" {
         return Command::new(program);
@@ -92,7 +93,7 @@ pub fn binaries() -> PathBuf {
         .1
 }
 
-/// A new, empty database: its connection string.
+/// Creates a new, empty database and returns its connection string.
 pub async fn fresh_database() -> String {
     let socket = server().display().to_string();
     let name = format!("test_{}", NEXT_DATABASE.fetch_add(1, Ordering::Relaxed));

@@ -1,4 +1,4 @@
-//! The small tables: precedence, holes, portfolios, codes (D3, D4, D10).
+//! The small tables: precedence, missing values, portfolios and codes (D3, D4, D10).
 
 use jiff::civil::date;
 use schema::SourceName::{Finnomena, SecFundcheck, Wealthmagik};

@@ -1,4 +1,4 @@
-//! Who counts as frozen, by what a real server shows of its sessions (docs/decisions/0004).
+//! Which holders count as frozen, judged by what a real server reports about their sessions (docs/decisions/0004).
 
 use std::time::{Duration, Instant};
 
@@ -19,12 +19,12 @@ enum Holder {
     ByHand,
 }
 
-/// How long each of them is watched.
+/// How long each holder is watched.
 const WATCHED: Duration = Duration::from_secs(8);
 
 async fn watched(holder: Holder) -> Look {
     let database = fresh_database().await;
-    // The tables, and nobody who holds them.
+    // Creates the tables; the writer is dropped, so that no session holds the lock.
     drop(Writer::open(&database, Duration::ZERO).await.unwrap());
     let name = match holder {
         Holder::ByHand => "psql",
@@ -87,7 +87,7 @@ async fn act(holder: Holder, mut session: Client, mut other: Client) {
             session.batch_execute("SELECT 1").await.unwrap();
             tokio::time::sleep(Duration::from_secs(1)).await;
         },
-        // Whether it comes to its end is not asked.
+        // The result of the statement does not matter.
         Holder::LongStatement => {
             let _ = session.batch_execute("SELECT pg_sleep(60)").await;
         }

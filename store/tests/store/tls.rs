@@ -1,12 +1,13 @@
-//! Encrypted connections to a real server with a certificate authority of the test's own.
+//! TLS connections to a real server, with the test's own certificate authority.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use store::{Reader, StoreError, Writer};
 
-/// Makes the authority `ca`, a stranger `other`, a server certificate for `localhost` and a client's for `runner`, then a
-/// server that lets only encrypted sessions in: by password, by certificate, or by either for anyone else.
+/// Creates the authority `ca`, an unrelated authority `other`, a server certificate for `localhost` and a client
+/// certificate for `bycert`. Then starts a server that requires TLS over TCP. The role `bycert` must present its
+/// certificate, `bypassword` its password, and other roles neither.
 const SET_UP: &str = r#"
     set -e; cd "$1"
     for name in ca other; do
@@ -44,7 +45,7 @@ impl Server {
             .port();
         let server = Self { directory, port };
         server.shell(SET_UP);
-        // The test's own user reads the client's key as well.
+        // The user of the test must also be able to read the client's key.
         server.shell(
             r#"cp "$1/client.key" "$1/readable.key"; chmod 644 "$1/readable.key"; chmod 755 "$1""#,
         );

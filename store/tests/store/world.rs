@@ -1,4 +1,4 @@
-//! A database, a writer and a cycle in one line; answers in a few words.
+//! Test fixture: creates a database, a writer and a cycle in one line, and answers in a few words.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ impl World {
         }
     }
 
-    /// The same world with another writer, once the session of the one before is over and has told all it counted.
+    /// The same world with another writer, after the previous session has ended and reported its statistics.
     pub async fn reopened(self) -> Self {
         let Self {
             database,
@@ -77,7 +77,7 @@ impl World {
         }
     }
 
-    /// Applies a request that a command makes; returns its answer.
+    /// Applies a request of a command and returns its answer.
     pub async fn request(&mut self, change: ChangeRequest) -> String {
         let name = format!("a test, {:?}", Instant::now());
         let answered = self.writer.apply_request(&change, &name).await.unwrap();
@@ -94,7 +94,7 @@ impl World {
             .unwrap()
     }
 
-    /// Ends the round: what waits is applied or refused.
+    /// Judges the round: applies or refuses what was set aside.
     pub async fn judge(&mut self) -> Vec<BreachReport> {
         self.writer.judge(&self.cycle).await.unwrap()
     }
@@ -114,7 +114,7 @@ impl World {
             .unwrap()
     }
 
-    /// What a planner is told now, of all parts.
+    /// What a planner receives now, over all parts.
     pub async fn told_to_planner(&mut self) -> PlanningState {
         let mut told: Option<PlanningState> = None;
         self.writer
@@ -146,7 +146,7 @@ impl World {
         totals
     }
 
-    /// A table as text, one line a row, without the columns that tell when and in which cycle.
+    /// A table as text, one line per row, without the columns for time and cycle.
     pub async fn table(&self, table: &str) -> Vec<String> {
         self.text(&format!(
             "SELECT (to_jsonb(t) - 'scraped_at' - 'cycle_id')::text FROM public.{table} t ORDER BY 1"
@@ -154,7 +154,7 @@ impl World {
         .await
     }
 
-    /// Every row version of everything that a pass over unchanged sources leaves alone (D2).
+    /// All row versions that a cycle over unchanged sources must not change (D2).
     pub async fn versions(&self) -> Vec<String> {
         let mut versions = Vec::new();
         for table in TABLES
@@ -300,7 +300,7 @@ pub fn portfolio(
     )
 }
 
-/// NAV, AUM, bid, offer on days of October 2026; an empty text is nothing said.
+/// NAV, AUM, bid and offer on days of October 2026. An empty text is a missing value.
 pub fn days(fund: &str, source: SourceName, points: &[(i8, [&str; 4])]) -> TaskAnswer {
     let points = points.iter().map(|(day, values)| {
         let [nav, aum, bid, offer] = values.map(|value| (!value.is_empty()).then(|| number(value)));
