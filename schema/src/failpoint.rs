@@ -1,5 +1,5 @@
 //! Failpoints: places at which tests inject a fault. There is one before and after each step of a task from its plan to
-//! its acknowledgement, and at the steps of the cycle, the supervisor and the shutdown.
+//! its acknowledgement. The steps of the cycle, the supervisor and the shutdown have failpoints as well.
 //!
 //! They are active only with the feature `failpoints`, which only tests enable. In every other build reaching a
 //! failpoint does nothing, and the crate `fail` is not linked. All failpoints are listed here. The tests check that

@@ -31,8 +31,8 @@ const READABLE_FOR_ONE_UNREADABLE: usize = 4;
 /// Applies D3 to a new portfolio:
 /// * An empty page changes nothing.
 /// * A first portfolio is accepted whatever its share of unreadable rows.
-/// * Another portfolio is accepted only if at most 20 % of its rows are unreadable, and if it is newer, or has the same
-///   date and other rows.
+/// * Another portfolio is accepted only if at most 20 % of its rows are unreadable. It must also be newer, or have the
+///   same date and other rows. Values that are only missing or unreadable are not other rows.
 /// * A portfolio without a date is accepted only if the stored one has no date either.
 #[must_use]
 pub fn accept_portfolio(

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Dataset, Observation, SourceName};
 
-/// The identity of a task: (source, page, key). The key is a fund code, `*` for a page about the whole market, or a
-/// number for a page that returns a part of the market.
+/// The identity of a task: (source, page, key). The key is a fund code, `*` for a page about the whole market, or the
+/// page number of a piece of the market.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskId {
     /// The source to request from.
@@ -22,7 +22,7 @@ pub struct TaskId {
 impl TaskId {
     /// The key of a page about the whole market.
     pub const WHOLE_MARKET: &str = "*";
-    /// The page that returns the market in numbered parts. Its keys are always page numbers, never fund codes.
+    /// The page that returns the market in numbered pieces. Its keys are always page numbers, never fund codes.
     pub const PIECES: &str = "filter";
     /// The page with the NAV series of one fund, at the source that has [`Self::PIECES`].
     pub const SERIES: &str = "nav";

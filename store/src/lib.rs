@@ -1,8 +1,8 @@
 //! The warehouse in PostgreSQL: one writer with one transaction per batch, and concurrent readers.
 //!
 //! Path of the data: the loader passes a [`Batch`] of task answers to [`Writer::commit`]. One transaction folds the
-//! observations over what the same source reported before, derives the touched rows of the seven tables, writes
-//! replaced values to `history`, and acknowledges the tasks (D1, D4). Progress is recorded nowhere else:
+//! observations over what the same source reported before and derives the touched rows of the seven tables. It also
+//! writes replaced values to `history` and acknowledges the tasks (D1, D4). Progress is recorded nowhere else:
 //! [`Writer::checkpoint`] returns what is left of a cycle.
 
 mod address;

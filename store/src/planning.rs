@@ -36,7 +36,7 @@ pub struct PlanningState {
     pub last_part: bool,
     /// Every task with the key `*`, by source and page.
     pub lists: BTreeMap<(SourceName, String), ListState>,
-    /// The pages that return the market in numbered parts, by source and page, then by number.
+    /// The pages that return the market in numbered pieces, by source and page, then by number.
     pub pieces: BTreeMap<(SourceName, String), BTreeMap<u32, PieceState>>,
     /// How many codes each source ever listed, including those outside the universe.
     pub listed: BTreeMap<SourceName, usize>,
@@ -47,7 +47,7 @@ pub struct PlanningState {
     pub news_doubted: bool,
 }
 
-/// What is known about one numbered part of the market.
+/// What is known about one numbered piece of the market.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PieceState {
     /// The cycle in which it was last answered.

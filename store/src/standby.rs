@@ -213,7 +213,7 @@ struct Seen {
 }
 
 /// How long the holder has been silent. Pure. A sign is compared only with the sign of the previous look, never with a
-/// clock, so a clock that jumps or differs from another one causes no false alarm.
+/// clock. A clock that jumps or differs from another one therefore causes no false alarm.
 #[derive(Debug, Default)]
 struct Vigil {
     last: Option<Seen>,

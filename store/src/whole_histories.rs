@@ -72,9 +72,9 @@ pub(super) async fn read<'batch>(
     Ok(known)
 }
 
-/// Records how far the histories reach. A history that is short, or does not reach back by what is known now, waits for
-/// the end of the round, when the funds' own pages have reported the inception dates. To be called after the tasks were
-/// acknowledged.
+/// Records how far the histories reach. A history waits for the end of the round if it is short, or does not reach back
+/// by what is known now. By then the funds' own pages have reported the inception dates. To be called after the tasks
+/// were acknowledged.
 pub(super) async fn record(
     tx: &Transaction<'_>,
     cycle: &Cycle,

@@ -197,8 +197,8 @@ impl Writer {
         Ok(report)
     }
 
-    /// Begins round 2: removes the acknowledgements of the cycle's failed and deferred tasks and sets their attempts to
-    /// 0. Returns the number of tasks to request in round 2.
+    /// Begins round 2: removes the acknowledgements of the cycle's failed and deferred tasks and sets their attempts
+    /// to zero. Returns the number of tasks to request in round 2.
     ///
     /// # Errors
     /// Outages.

@@ -1,8 +1,9 @@
 //! Reads what a planner knows about the funds, in parts and in the order of their codes.
 //!
-//! Each part is found by index, starting after the last code of the previous part, so the total time is linear in the
-//! number of funds. With missing or old statistics the server would scan its tables for each part. The subqueries with
-//! `OFFSET 0` are therefore planned for one fund or page at a time, and the writer's session avoids table scans.
+//! Each part is found by index, starting after the last code of the previous part. The total time is therefore linear
+//! in the number of funds. With missing or old statistics the server would scan its tables for each part. To prevent
+//! this, the subqueries with `OFFSET 0` are planned for one fund or page at a time, and the writer's session avoids
+//! table scans.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A first load of real size.
+//! A first load of the size of the real market.
 
 use std::time::Instant;
 
