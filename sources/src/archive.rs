@@ -1,5 +1,6 @@
-//! Payloads kept for whoever repairs a parser (O6): each that was rejected or in breach, and the first few of each
-//! page a month; gzip-compressed, named by hash, bounded in total, the oldest going first.
+//! The archive: payloads kept for the repair of a parser (O6). It keeps every payload that was rejected or in breach,
+//! and the first few of each page in a month. Files are compressed with gzip and named by the hash of the payload.
+//! Their total size is limited; the oldest are deleted first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -15,10 +16,10 @@ use sha2::{Digest, Sha256};
 
 use crate::transport::lock;
 
-/// Good payloads kept of each (source, page) in a month.
+/// Number of successfully parsed payloads kept of each (source, page) in a month.
 pub const SAMPLES_A_MONTH: usize = 5;
 
-/// The archive of a run; shared by all sources. Its calls block.
+/// The archive of a run, shared by all sources. Its calls block.
 #[derive(Debug)]
 pub struct Archive {
     directory: PathBuf,
@@ -26,7 +27,7 @@ pub struct Archive {
     shelf: Mutex<Shelf>,
 }
 
-/// What lies in the archive.
+/// The index of the archived files.
 #[derive(Debug, Default)]
 struct Shelf {
     /// By age and path: the first is the oldest.
@@ -38,30 +39,30 @@ struct Shelf {
 /// Why a payload is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
-    /// The page was not what its contract says, or a record of it could not be read.
+    /// The page did not meet its contract, or one of its records could not be parsed.
     Rejected,
-    /// It was read well: one of the month's first.
+    /// The page was parsed successfully and is one of the first of its month.
     Sample,
 }
 
-/// Whose payload it is.
+/// Where a payload came from.
 #[derive(Debug, Clone, Copy)]
 pub struct Provenance<'task> {
-    /// The source asked.
+    /// The requested source.
     pub source: SourceName,
     /// The page's name.
     pub page: &'task str,
-    /// The URL asked: written into the file's header.
+    /// The requested URL, stored in the header of the file.
     pub url: &'task str,
-    /// The cycle's date: names the month.
+    /// The cycle date: it determines the month.
     pub cycle_date: Date,
 }
 
 impl Archive {
-    /// Opens or makes the archive; what lies there counts against `limit_bytes`.
+    /// Opens or creates the archive. Files already in it count against `limit_bytes`.
     ///
     /// # Errors
-    /// The directory cannot be made or read.
+    /// The directory cannot be created or read.
     pub fn open(directory: &Path, limit_bytes: u64) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         let mut shelf = Shelf::default();
@@ -75,8 +76,8 @@ impl Archive {
         Ok(archive)
     }
 
-    /// Keeps `body`, and says where it lies; `None` if it is not wanted: a sample beyond the month's first, or larger
-    /// than the whole archive may be. The same payload is kept once.
+    /// Stores `body` and returns its path. Returns `None` for a sample beyond [`SAMPLES_A_MONTH`], and for a payload
+    /// larger than the whole archive. The same payload is stored once.
     ///
     /// # Errors
     /// The disk is full or not writable.
@@ -102,7 +103,7 @@ impl Archive {
         }
         self.make_room(&mut shelf, size);
         fs::create_dir_all(&folder)?;
-        // Whole or not at all, whatever happens in between.
+        // Rename a finished temporary file, so that an interrupted write leaves no partial payload.
         let mut file = tempfile::Builder::new()
             .prefix(".writing-")
             .tempfile_in(&folder)?;
@@ -112,8 +113,8 @@ impl Archive {
         Ok(Some(path))
     }
 
-    /// Whether [`Archive::keep`] is worth a thread of its own: not for a sample of a page of which the month has enough. Never
-    /// waits.
+    /// Whether [`Archive::keep`] is worth a blocking thread: `false` for a sample if the page already has enough in
+    /// this month. Never blocks.
     #[must_use]
     pub fn may_want(&self, kept: Kept, of: &Provenance<'_>) -> bool {
         match (kept, self.shelf.try_lock()) {
@@ -150,7 +151,7 @@ impl Archive {
 }
 
 impl Shelf {
-    /// Counts what lies in `directory`; the archive is three levels deep.
+    /// Adds the files below `directory` to the index. The archive is three levels deep.
     fn take_stock(&mut self, directory: &Path, depth: usize) -> io::Result<()> {
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
@@ -197,10 +198,10 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Reads an archived payload back.
+/// Reads an archived payload.
 ///
 /// # Errors
-/// It is not there or not gzip.
+/// The file does not exist or is not gzip.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     io::copy(

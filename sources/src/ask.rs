@@ -1,16 +1,16 @@
-//! From tasks to their answers: asked, recognised or read, judged. One call drives one group of tasks of one page; it
-//! belongs to no actor and remembers nothing itself ([`CycleMemory`] does, for all incarnations of a source).
+//! Requests tasks and turns the answers into outcomes. One call drives one group of tasks of one page. The [`Asker`]
+//! belongs to no actor and keeps no state of its own: [`CycleMemory`] keeps it for all incarnations of a source.
 //!
-//! | what comes back | what happens |
+//! | answer | consequence |
 //! |---|---|
-//! | a body | recognised by its hash, or read in a blocking thread; a history only beyond the beginning that is known |
-//! | absent | an answer; for a list of the whole market a breach (D7) |
-//! | one bad code spoils the batch | each half is asked by itself |
+//! | a body | unchanged if its hash is known; otherwise parsed in a blocking thread, a history only after its known prefix |
+//! | absent | an outcome; for a list of the whole market a breach (D7) |
+//! | one bad code fails a batch | each half is requested separately |
 //! | refused, or JavaScript needed | slower; once more by HTTP; then in the browser (`Auto`), or failed |
-//! | nothing shown in the browser | once more after all other tasks of the source, then as a broken page |
-//! | refused by the browser, too | the source stops for the round |
-//! | a broken page, a panic in its parser | the task failed; the payload is kept; too many are a breach (D6) |
-//! | nothing | failed, or deferred where the host is down |
+//! | the browser shows nothing | once more after all other tasks of the source, then a broken page |
+//! | refused in the browser, too | the source stops for the round |
+//! | a broken page, or a panic in its parser | the task fails and the payload is archived; too many are a breach (D6) |
+//! | none | failed, or deferred if the host is down |
 
 mod by_browser;
 mod history;
@@ -30,21 +30,21 @@ use crate::transport::{
     Call, FailureKind, FetchFailure, Fetched, RedirectScope, Transport, WaitingOn,
 };
 
-/// Tries by HTTP for an answer that calls for the browser, and tries in the browser for one it fails to render.
+/// Attempts by HTTP while the answers require the browser, and attempts in the browser while it renders nothing.
 const TRIES_EACH_WAY: u32 = 2;
 
-/// How a source's pages are asked: the word in `runner.ron`.
+/// How the pages of a source are requested: a value of `runner.ron`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 pub enum TransportMode {
-    /// By HTTP; a page goes over to the browser after two answers that need JavaScript or are refused.
+    /// By HTTP. A page changes to the browser after two answers that need JavaScript or are refused.
     Auto,
     /// Never in the browser.
     Http,
-    /// Always in the browser, where the page makes sense there.
+    /// In the browser, for every page that a browser can show.
     Browser,
 }
 
-/// Drives groups of tasks of one site; cheap to clone.
+/// Requests groups of tasks of one site. Cheap to clone.
 #[derive(Clone)]
 pub struct Asker {
     site: Arc<dyn Site>,
@@ -54,19 +54,20 @@ pub struct Asker {
     memory: Arc<CycleMemory>,
 }
 
-/// What a group of tasks came to.
+/// The result of a group of tasks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// One answer for each task that has one, in no particular order.
+    /// The answers, one for each task that is finished, in no particular order.
     pub answers: Vec<TaskAnswer>,
-    /// Tasks whose page came to nothing in the browser, for the first time in this round: to be asked once more after all
-    /// others, when whatever kept the page from being built may be over.
+    /// Tasks whose page showed nothing in the browser for the first time in this round. They are requested again after
+    /// all other tasks; the cause may have passed by then.
     pub later: Vec<PlannedTask>,
-    /// `Some`: the source is to be stopped for this round; why, in full (D6). From then on its tasks are deferred unasked.
+    /// `Some`: the full reason why the source must stop for this round (D6). Its remaining tasks are deferred without a
+    /// request.
     pub breach: Option<String>,
 }
 
-/// Tasks that go on the wire together, and what they have been through.
+/// Tasks that share one request, and the attempts made so far.
 struct Turn {
     tasks: Vec<PlannedTask>,
     tries_by_http: u32,
@@ -79,7 +80,7 @@ enum TurnEnd {
     Failed(FetchFailure),
 }
 
-/// The circumstances of one call of [`Asker::ask`].
+/// The state of one call of [`Asker::ask`].
 struct Round<'call> {
     page: PageSpec,
     context: ReadContext,
@@ -117,7 +118,7 @@ impl Asker {
         }
     }
 
-    /// Counts `tasks` as those that will be asked: the limits of the contract are shares of them (D6).
+    /// Counts `tasks` as planned for this cycle. The limits of the contract are shares of this number (D6).
     pub fn expect(&self, tasks: &[PlannedTask]) {
         for page in self.site.pages() {
             let of_page: Vec<&PlannedTask> = tasks
@@ -128,8 +129,8 @@ impl Asker {
         }
     }
 
-    /// Asks `tasks`, all of `page`, and answers each of them or hands it back for later; `waiting` shows what the call
-    /// waits on. Dropping the future abandons it: nothing has been acknowledged then.
+    /// Requests `tasks`, all of `page`. Each task is either answered or returned in [`Asked::later`]. `waiting` shows
+    /// what the call waits for. Dropping the future cancels the call; no task is acknowledged by then.
     pub async fn ask(
         &self,
         page: &PageSpec,
@@ -175,7 +176,7 @@ impl Asker {
         };
         match visit {
             Some(visit) if self.goes_by_browser(&page) => {
-                // A tab shows one page: what is left of a batch waits its turn.
+                // A tab shows one page, so the other tasks of a batch become requests of their own.
                 let mut tasks = turn.tasks.into_iter();
                 let first = tasks.next();
                 for task in tasks.rev() {
@@ -198,14 +199,14 @@ impl Asker {
         match self.mode {
             TransportMode::Http => false,
             TransportMode::Browser => true,
-            // Without a browser plain HTTP may still bring some of the pages.
+            // Without a browser, plain HTTP may still fetch some of the pages.
             TransportMode::Auto => {
                 self.memory.is_for_browser(page.name) && self.transport.no_browser().is_none()
             }
         }
     }
 
-    /// How the first of the tasks is seen in the browser, if it can be and the mode allows it.
+    /// The browser visit for the first of the tasks, if the page has one and the mode allows it.
     fn visit_of(
         &self,
         page: &PageSpec,
@@ -261,7 +262,7 @@ impl Asker {
         }
     }
 
-    /// What to change when the answer to these tasks is refused.
+    /// The advice to the operator if the site refuses the answer to these tasks.
     fn advice(&self, page: &PageSpec, tasks: &[PlannedTask]) -> String {
         let has_browser_way = tasks
             .first()
@@ -276,7 +277,7 @@ impl Asker {
         Ok(fetched)
     }
 
-    /// An answer by HTTP that calls for the browser: once more by HTTP, then in the browser, or else failed.
+    /// Handles an answer by HTTP that requires the browser: once more by HTTP, then in the browser, otherwise failed.
     async fn call_for_browser(
         &self,
         turn: Turn,
@@ -322,7 +323,7 @@ impl Asker {
         }
     }
 
-    /// Ends tasks whose answer is its status alone.
+    /// Ends tasks whose status alone decides the outcome.
     async fn end_by_status(
         &self,
         tasks: Vec<PlannedTask>,
@@ -371,7 +372,7 @@ fn into_end(result: Result<Fetched, FetchFailure>) -> TurnEnd {
     }
 }
 
-/// The answer, with the attempts it took written on the tasks; without one the tasks are ended here.
+/// Returns the answer and writes the number of attempts into the tasks. If the request failed, ends the tasks here.
 fn answered(turn: &mut Turn, end: TurnEnd, round: &mut Round<'_>) -> Option<Answer> {
     let attempts = match &end {
         TurnEnd::Answered(_, attempts) => *attempts,
@@ -393,7 +394,7 @@ fn answered(turn: &mut Turn, end: TurnEnd, round: &mut Round<'_>) -> Option<Answ
     }
 }
 
-/// The breach of an answer that the site refuses, with what the operator can change.
+/// The breach of a refused answer, with advice to the operator.
 fn refusal(answer: &Answer, advice: &str) -> Breach {
     let way = match answer.via {
         Via::Http => "plain HTTP",
@@ -403,7 +404,7 @@ fn refusal(answer: &Answer, advice: &str) -> Breach {
     Breach::new("HTTP status", &format!("200 by {way}"), &found)
 }
 
-/// What the operator can change about a refusal: only keys that the source has, and that would change something.
+/// The advice on a refusal. It names only keys that the source has and that would change something.
 fn refusal_advice(source: SourceName, mode: TransportMode, has_browser_way: bool) -> String {
     let slower = format!(
         "lower sources.{source}.requests_per_sec, or run from another network if the site refuses this one"

@@ -1,7 +1,7 @@
-//! When a source is in breach of its contract (D6, D7): pure counting over one cycle.
+//! Decides when a source breaches its contract (D6, D7): pure counting over one cycle.
 //!
-//! The limits count funds. A fund whose page lost a hundred days counts once, and the share is taken of the funds that the
-//! page is asked for, so neither the order of the funds nor one odd page stops a source.
+//! The limits count funds. A fund whose page lost a hundred days counts once. The share is taken of the funds that the
+//! page is planned for. So neither the order of the funds nor one bad page can stop a source.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -9,28 +9,27 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use schema::task::Severity;
 use schema::{Dataset, Observation, Reject, TaskId};
 
-/// A source may lose the records of this many funds, or break this many pages, whatever the share.
+/// A source may always lose the records of fewer funds than this, or break fewer pages than this, whatever the share.
 const TOLERATED: usize = 20;
-/// Beyond [`TOLERATED`], the tolerated share of the funds asked, in percent.
+/// The tolerated share of the planned funds, in percent. It applies from [`TOLERATED`] on.
 const TOLERATED_PERCENT: usize = 30;
 
-/// What a source's pages came to in this cycle.
+/// The counts of a source's pages in this cycle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ContractTally {
     pages: BTreeMap<&'static str, PageTally>,
 }
 
-/// What one kind of page came to. Funds are held as hashes of their codes: eight bytes each.
+/// The counts of one kind of page. A fund is stored as the hash of its code, in eight bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct PageTally {
-    /// Every fund the page is asked for in this cycle, those that have not been answered yet too.
+    /// All funds that the page is planned for in this cycle, answered or not.
     asked: HashSet<u64>,
     /// Funds whose page was broken in this round.
     broken: HashSet<u64>,
     /// Funds whose page lost a record in this round, by dataset.
     lost: BTreeMap<Dataset, HashSet<u64>>,
-    /// Entries of the last list of the whole market: all of them, and those that were lost. One answer speaks for all
-    /// funds there.
+    /// For the last list of the whole market: the number of entries and of lost entries. That answer covers all funds.
     entries: BTreeMap<Dataset, (usize, usize)>,
 }
 
@@ -46,7 +45,7 @@ fn fund(key: &str) -> u64 {
 }
 
 impl ContractTally {
-    /// Begins the second round: its breaches are judged by its own answers, against all funds asked in the cycle.
+    /// Begins the second round. Its breaches count its own answers against all funds planned in the cycle.
     pub fn begin_round(&mut self) {
         for page in self.pages.values_mut() {
             page.broken.clear();
@@ -55,12 +54,12 @@ impl ContractTally {
         }
     }
 
-    /// A task of `page` that is to be asked.
+    /// Counts a planned task of `page`.
     pub fn page_asked(&mut self, page: &'static str, key: &str) {
         self.pages.entry(page).or_default().asked.insert(fund(key));
     }
 
-    /// A page that was read, with what it said and what of it could not be taken. Notes and missing values are not lost.
+    /// Counts a parsed page, its observations and its rejects. Notes and missing values are not losses.
     pub fn page_read(
         &mut self,
         page: &'static str,
@@ -93,14 +92,14 @@ impl ContractTally {
         }
     }
 
-    /// A page that was not what its contract says.
+    /// Counts a page that does not meet its contract.
     pub fn page_broken(&mut self, page: &'static str, key: &str) {
         let tally = self.pages.entry(page).or_default();
         tally.asked.insert(fund(key));
         tally.broken.insert(fund(key));
     }
 
-    /// The dataset of which too many funds lost records: a sentence part with its counts.
+    /// The first dataset of which too many funds lost records, as a clause with its counts.
     #[must_use]
     pub fn breached_dataset(&self) -> Option<String> {
         self.pages.iter().find_map(|(page, tally)| {
@@ -123,7 +122,7 @@ impl ContractTally {
         })
     }
 
-    /// Whether too many answers of `page` were broken: a sentence part with their counts.
+    /// If too many answers of `page` were broken: a clause with their counts.
     #[must_use]
     pub fn breached_page(&self, page: &str) -> Option<String> {
         let tally = self.pages.get(page)?;
@@ -161,7 +160,7 @@ mod tests {
         tally
     }
 
-    /// D6: more than 30 % of the funds asked, and at least 20.
+    /// D6: more than 30 % of the planned funds, and at least 20.
     #[test]
     fn broken_pages_are_counted_against_the_funds_asked() {
         for (asked_for, broken, breach) in [
@@ -186,7 +185,7 @@ mod tests {
         }
     }
 
-    /// D6: one fund counts once, however many of its records are lost and whenever it is asked.
+    /// D6: a fund counts once, however many of its records are lost and however often it is requested.
     #[test]
     fn one_fund_that_loses_every_day_is_one_fund() {
         let days: Vec<Reject> = vec![lost(Dataset::Daily); 5_000];
@@ -201,7 +200,7 @@ mod tests {
         assert!(breach.contains("20 of the 20 funds"), "{breach}");
     }
 
-    /// D6: the funds that sort first may all be odd.
+    /// D6: the funds that sort first may all be unusual.
     #[test]
     fn the_first_funds_of_a_large_market_stop_no_source() {
         let mut tally = asked("fee", 2_000);
@@ -213,7 +212,7 @@ mod tests {
         assert!(tally.breached_dataset().is_some());
     }
 
-    /// D6: a note is no lost record, and each dataset is judged by itself.
+    /// D6: a note is not a lost record, and each dataset is judged separately.
     #[test]
     fn notes_do_not_count_and_datasets_are_apart() {
         let mut tally = asked("fee", 100);
@@ -242,7 +241,7 @@ mod tests {
         );
     }
 
-    /// D6: round 2 asks only what failed, so its few answers are judged against the whole cycle.
+    /// D6: round 2 requests only what failed, so its few answers are compared with the whole cycle.
     #[test]
     fn the_few_tasks_of_round_two_are_judged_against_the_cycle() {
         let mut tally = asked("nav", 1_000);
@@ -254,7 +253,7 @@ mod tests {
             tally.page_broken("nav", &at.to_string());
         }
         assert_eq!(tally.breached_page("nav"), None);
-        // A page that is read after all is no broken one.
+        // A page that is parsed in the end does not count as broken.
         let mut tally = asked("nav", 20);
         for at in 0..19 {
             tally.page_broken("nav", &at.to_string());

@@ -1,5 +1,5 @@
-//! What a source has learnt in a cycle: shared by all incarnations of its actor, so that a restart neither forgets a
-//! breach nor asks a page by HTTP again that answers only browsers.
+//! The state of a source during a cycle, shared by all incarnations of its actor. A restart thus forgets no breach, and
+//! requests no page by HTTP again that needs the browser.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -9,9 +9,10 @@ use schema::{Observation, PlannedTask, Reject, TaskId};
 use crate::contract_tally::ContractTally;
 use crate::transport::lock;
 
-/// Answers that need JavaScript or are refused after which a page is seen in the browser for the rest of the cycle.
+/// After this many answers that need JavaScript or are refused, a page is requested in the browser for the rest of the
+/// cycle.
 pub const ANSWERS_UNTIL_BROWSER: u32 = 2;
-/// Refusals in the browser after which the page's host counts as down.
+/// After this many refusals in the browser, the page's host counts as down.
 pub const BROWSER_REFUSALS_UNTIL_DOWN: u32 = 2;
 
 /// The memory of one source for one cycle.
@@ -29,12 +30,13 @@ struct Memory {
 }
 
 impl CycleMemory {
-    /// Forgets everything: a new cycle begins.
+    /// Resets everything at the beginning of a cycle.
     pub fn begin_cycle(&self) {
         *lock(&self.0) = Memory::default();
     }
 
-    /// Forgets what holds for one round only: losses and breach. Pages that went over to the browser stay there.
+    /// Resets what is valid for one round only, such as losses and the breach. Pages that changed to the browser stay
+    /// there.
     pub fn begin_round(&self) {
         let mut memory = lock(&self.0);
         memory.tally.begin_round();
@@ -43,32 +45,32 @@ impl CycleMemory {
         memory.nothing_in_browser.clear();
     }
 
-    /// The breach that stopped the source for this round, in full.
+    /// The full text of the breach that stopped the source for this round.
     #[must_use]
     pub fn breach(&self) -> Option<String> {
         lock(&self.0).breach.clone()
     }
 
-    /// The first breach of this cycle by records that could not be read. They are lost to the cycle whatever round 2
-    /// brings, for their pages count as read.
+    /// The first breach of this cycle by records that could not be parsed. Round 2 does not request them again, because
+    /// their pages count as read.
     #[must_use]
     pub fn lost_records(&self) -> Option<String> {
         lock(&self.0).lost_records.clone()
     }
 
-    /// Notes a breach by lost records; the first one is kept.
+    /// Stores a breach by lost records; the first one is kept.
     pub(crate) fn note_lost_records(&self, text: &str) {
         lock(&self.0)
             .lost_records
             .get_or_insert_with(|| text.to_owned());
     }
 
-    /// Notes a breach; the first one is kept.
+    /// Stores a breach; the first one is kept.
     pub(crate) fn note_breach(&self, text: &str) {
         lock(&self.0).breach.get_or_insert_with(|| text.to_owned());
     }
 
-    /// Whether `page` has gone over to the browser.
+    /// Whether `page` has changed to the browser.
     #[must_use]
     pub fn is_for_browser(&self, page: &str) -> bool {
         let memory = lock(&self.0);
@@ -76,7 +78,8 @@ impl CycleMemory {
         calls.is_some_and(|calls| *calls >= ANSWERS_UNTIL_BROWSER)
     }
 
-    /// One more answer of `page` that needs JavaScript or was refused. `true` for the one that moves the page over.
+    /// Counts an answer of `page` that needs JavaScript or was refused. Returns `true` for the answer that changes the
+    /// page to the browser.
     pub(crate) fn calls_for_browser(&self, page: &'static str) -> bool {
         let mut memory = lock(&self.0);
         let calls = memory.calls_for_browser.entry(page).or_default();
@@ -84,7 +87,7 @@ impl CycleMemory {
         *calls == ANSWERS_UNTIL_BROWSER
     }
 
-    /// One more refusal of `page` in the browser. `true` if its host now counts as down.
+    /// Counts a refusal of `page` in the browser. Returns `true` if its host now counts as down.
     pub(crate) fn refused_in_browser(&self, page: &'static str) -> bool {
         let mut memory = lock(&self.0);
         let refusals = memory.browser_refusals.entry(page).or_default();
@@ -92,17 +95,18 @@ impl CycleMemory {
         *refusals >= BROWSER_REFUSALS_UNTIL_DOWN
     }
 
-    /// The page of `task` came to nothing in the browser. Whether that had happened before in this round.
+    /// Records that the page of `task` showed nothing in the browser. Returns whether this happened before in the
+    /// round.
     pub(crate) fn came_to_nothing(&self, task: &TaskId) -> bool {
         !lock(&self.0).nothing_in_browser.insert(task.clone())
     }
 
-    /// A page was seen in the browser.
+    /// Resets the refusals of a page after a successful visit in the browser.
     pub(crate) fn seen_in_browser(&self, page: &'static str) {
         lock(&self.0).browser_refusals.remove(page);
     }
 
-    /// Counts the funds that `page` is to be asked for.
+    /// Counts the funds that `page` is planned for.
     pub(crate) fn page_asked(&self, page: &'static str, tasks: &[&PlannedTask]) {
         let mut memory = lock(&self.0);
         for task in tasks {
@@ -110,7 +114,7 @@ impl CycleMemory {
         }
     }
 
-    /// Counts a page that was read. What it is in breach of, if that is so now.
+    /// Counts a parsed page. Returns the breach that exists now, if any.
     pub(crate) fn page_read(
         &self,
         page: &'static str,
@@ -123,7 +127,7 @@ impl CycleMemory {
         memory.tally.breached_dataset()
     }
 
-    /// Counts a broken page. What it is in breach of, if that is so now.
+    /// Counts a broken page. Returns the breach that exists now, if any.
     pub(crate) fn page_broken(&self, page: &'static str, key: &str) -> Option<String> {
         let mut memory = lock(&self.0);
         memory.tally.page_broken(page, key);

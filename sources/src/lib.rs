@@ -1,9 +1,9 @@
-//! What each site says.
+//! The sites: how the program requests, fetches and parses their pages.
 //!
-//! The path of the data: a planned task becomes a [`Request`] ([`Site::request`], pure), the transport brings its
-//! [`Answer`] politely (rate, robots.txt, retries, host health, HTTP or a real browser), and the answer is read into
-//! observations ([`Site::read`], pure). `ask` drives one group of tasks through these steps. What a new site needs is
-//! listed in [`sites`].
+//! The data takes this path. A planned task becomes a [`Request`] ([`Site::request`], pure). The transport fetches its
+//! [`Answer`] within the limits of the host: rate, robots.txt, retries, host health. It uses HTTP or a real browser. A
+//! parser turns the answer into observations ([`Site::read`], pure). The module [`ask`] drives one group of tasks
+//! through these steps. The module [`sites`] lists what a new site needs.
 
 pub mod archive;
 pub mod ask;

@@ -1,4 +1,4 @@
-//! Which pages a site has, and when they are due: declared by each site, read by the cycle's planner.
+//! The pages of a site and when they are due: declared by each site, used by the cycle's planner.
 
 use std::num::NonZeroUsize;
 
@@ -7,45 +7,47 @@ use std::num::NonZeroUsize;
 pub struct PageSpec {
     /// The name in `runner.task.page`, such as `nav`.
     pub name: &'static str,
-    /// When in a cycle it can be planned.
+    /// The stage of a cycle in which it can be planned.
     pub stage: Stage,
-    /// Whether it belongs to the critical pages (lists, NAV, bid and offer), which Sequential and Hybrid ask first of each source.
+    /// Whether the page is critical (lists, NAV, bid and offer). In the modes Sequential and Hybrid a source requests
+    /// critical pages first.
     pub critical: bool,
-    /// Whether it tells where factsheets lie: these are planned once it is acknowledged.
+    /// Whether the page contains links to factsheets. These are planned after it is acknowledged.
     pub tells_factsheets: bool,
-    /// How often it is due.
+    /// How often the page is due.
     pub cadence: Cadence,
-    /// How many tasks go on the wire together (SEC: one request for several codes).
+    /// How many tasks share one request (SEC: one request for several codes).
     pub tasks_per_request: NonZeroUsize,
-    /// Raised whenever the parser reads something new from the same payload: old hashes, of payloads and of their beginnings, are then no longer valid (P2).
+    /// The parser version. Raise it whenever the parser reads something new from the same payload: older payload hashes
+    /// and known prefixes are then not used (P2).
     pub parser_version: i32,
-    /// How much of the page can be asked for, smallest first, everything last; empty where there is only one way.
+    /// How much of the page can be requested, smallest first, the whole last; empty if there is no choice.
     pub extents: &'static [Extent],
 }
 
-/// A part of a history that a page can be asked for.
+/// A part of a history that can be requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     /// The page's own word for it, such as `1M`.
     pub word: &'static str,
-    /// How many days back it surely reaches; `None` for everything.
+    /// How many days back it reaches at least; `None` for the whole history.
     pub days: Option<u16>,
 }
 
-/// How many funds a page of [`Stage::News`] is asked for.
+/// The number of funds on each page of [`Stage::News`].
 pub const FUNDS_A_PIECE: usize = 100;
 
-/// The stages of a cycle: each is planned in one transaction after the stage before it has been acknowledged.
+/// The stages of a cycle. Each is planned in one transaction after the stage before it is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
-    /// One page for the whole market: tells which funds there are.
+    /// One page for the whole market: the list of its funds.
     Lists,
-    /// Numbered pages of [`FUNDS_A_PIECE`] funds each: tell of which funds there is something new. They fill no table and only
-    /// save requests, so nothing that is wrong with them may cost more than the requests they would have saved.
+    /// Numbered pages of [`FUNDS_A_PIECE`] funds each. They report which funds have new data, and fill no table. They
+    /// only save requests, so an error in them must not cost more than the requests they would have saved.
     News,
-    /// One task a fund.
+    /// One task per fund.
     Funds,
-    /// What a fund's page led to: factsheets.
+    /// Documents that a fund's page links to: factsheets.
     Factsheets,
 }
 
@@ -53,7 +55,7 @@ impl Stage {
     /// The stages in order.
     pub const ALL: [Self; 4] = [Self::Lists, Self::News, Self::Funds, Self::Factsheets];
 
-    /// Whether too many of its pages or records that cannot be read put the source in breach of its contract (D6).
+    /// Whether too many broken pages or rejected records of this stage are a breach of contract (D6).
     #[must_use]
     pub const fn is_under_contract(self) -> bool {
         !matches!(self, Self::News)
@@ -65,10 +67,10 @@ impl Stage {
 pub enum Cadence {
     /// In every cycle.
     EveryCycle,
-    /// In daily cycles: a monthly one asks for every history anyway.
+    /// In daily cycles; a monthly cycle requests every history in any case.
     Daily,
-    /// In monthly cycles, and in a daily one for funds of which the source has not told, in that cycle, that there is nothing
-    /// new ([`Stage::News`]).
+    /// In monthly cycles. In a daily cycle for every fund, except those for which the source reported in that cycle
+    /// that nothing is new ([`Stage::News`]).
     MonthlyOrNews,
     /// In monthly cycles, and in a daily one for funds that have never had an answer to it.
     MonthlyOrNew,

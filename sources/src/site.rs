@@ -1,4 +1,5 @@
-//! What a site is to the rest of the program: pages to ask, how to ask them, how to read the answers. All pure.
+//! The interface of a site to the rest of the program: its pages, their requests, and the parsers of their answers. All
+//! functions are pure.
 
 use std::time::Duration;
 
@@ -9,32 +10,35 @@ use url::Url;
 
 use crate::page::PageSpec;
 
-/// A site: three pure functions over plain data. Everything that moves is in the transport.
+/// A site: pure functions over plain data. All input and output happens in the transport.
 pub trait Site: Send + Sync + 'static {
     /// The source's name in tables and logs.
     fn name(&self) -> SourceName;
 
-    /// The kinds of page it has.
+    /// The kinds of page that the site has.
     fn pages(&self) -> &'static [PageSpec];
 
-    /// How to ask `tasks` (at most `page.tasks_per_request` of them, all of `page`) over HTTP.
+    /// Builds the HTTP request for `tasks`: at most `page.tasks_per_request` of them, all of `page`.
     ///
     /// # Errors
-    /// The task lacks what the page needs (a locator), or its locator leads to a host that is not allowed: a sentence for the reader.
+    /// A sentence for the operator, if a task lacks what the page needs (a locator), or if its locator leads to a host
+    /// that is not allowed.
     fn request(&self, page: &PageSpec, tasks: &[PlannedTask]) -> Result<Request, String>;
 
-    /// How to see the same in a real browser; `None` where that makes no sense (Finnomena answers JSON, PDFs).
+    /// Describes the visit of the same page in a real browser. `None` where a browser is of no use: Finnomena answers
+    /// with JSON, and factsheets are PDFs.
     ///
     /// # Errors
     /// As [`Site::request`].
     fn visit(&self, page: &PageSpec, task: &PlannedTask) -> Result<Option<BrowserVisit>, String>;
 
-    /// What an HTTP status means here.
+    /// The meaning of an HTTP status on this site.
     fn meaning(&self, _page: &PageSpec, status: u16, tasks: usize) -> StatusMeaning {
         StatusMeaning::usual(status, tasks)
     }
 
-    /// The part of a payload that the parser reads, for the payload hash (P2); the whole body unless a site knows better.
+    /// The part of a payload that the parser reads. The payload hash covers this part only (P2). The default is the
+    /// whole body.
     fn hashed_part<'answer>(
         &self,
         _page: &PageSpec,
@@ -43,10 +47,12 @@ pub trait Site: Send + Sync + 'static {
         std::borrow::Cow::Borrowed(&answer.body)
     }
 
-    /// Reads the answer to a page whose payload grows at its end, a history, without what ends within the first `known`
-    /// bytes (0: the whole). These are a beginning that was read before, byte for byte. `None`: the page has no such part,
-    /// or the payload cannot be taken apart there. Such a page is asked by one task a request, and hashed whole. Runs where
-    /// [`Site::read`] does, and comes to the same as it where nothing is known.
+    /// Parses the answer to a history, a page whose payload grows at its end, and skips the elements that end within
+    /// the first `known` bytes. These bytes equal a prefix that was parsed before; 0 parses the whole payload.
+    ///
+    /// Returns `None` if the page is not a history, or if the payload cannot be split there. A request for a history
+    /// has exactly one task, and the payload hash covers the whole body. Runs in the same thread as [`Site::read`], and
+    /// with `known` = 0 gives the same result.
     fn read_history(
         &self,
         _page: &PageSpec,
@@ -58,7 +64,8 @@ pub trait Site: Send + Sync + 'static {
         None
     }
 
-    /// Reads an answer: exactly one [`Reading`] for each of `tasks`, in their order. Runs in a blocking thread; a panic here is the tasks' failure.
+    /// Parses an answer: exactly one [`Reading`] for each of `tasks`, in their order. Runs in a blocking thread; a
+    /// panic fails the tasks.
     fn read(
         &self,
         page: &PageSpec,
@@ -68,94 +75,97 @@ pub trait Site: Send + Sync + 'static {
     ) -> Vec<Reading>;
 }
 
-/// What a parser may know beside the payload.
+/// What a parser may use besides the payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadContext {
-    /// The cycle's Bangkok date; no row's date ever comes from it, it only bounds what can be believed (a NAV of 2099).
+    /// The cycle's date in Bangkok. No row takes its date from it; it only limits which dates are plausible (a NAV of
+    /// 2099 is not).
     pub cycle_date: Date,
 }
 
 /// One HTTP request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Where.
+    /// The URL to request.
     pub url: Url,
-    /// `None`: GET. `Some(json)`: POST of this JSON text.
+    /// `None`: GET. `Some(json)`: POST with this JSON text as the body.
     pub post_json: Option<String>,
-    /// Further headers (`Accept`, `Referer`, `Origin`); User-Agent belongs to the transport.
+    /// Further headers (`Accept`, `Referer`, `Origin`). The transport sets User-Agent.
     pub headers: Vec<(&'static str, String)>,
-    /// Most decompressed bytes taken; more is a failure.
+    /// The largest decompressed body, in bytes. A larger one is a failure.
     pub max_body_bytes: usize,
-    /// Whether the body must end in `</html>` to be whole: else it was cut, a failed fetch.
+    /// Whether a whole body ends in `</html>`. If so, a body without it was cut off, and the fetch has failed.
     pub must_end_in_html: bool,
 }
 
 /// A page to open in a real browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrowserVisit {
-    /// Where.
+    /// The URL to open.
     pub url: Url,
     /// The page is ready when any of these CSS selectors matches.
     pub ready_css: Vec<&'static str>,
-    /// An overlay that must be clicked away before anything else.
+    /// An overlay that the browser must click away first.
     pub overlay_css: Option<&'static str>,
-    /// A lazy list: items to scroll to the end of (until their number no longer grows).
+    /// The items of a list that loads as it is scrolled. The browser scrolls to the last item until their number stops
+    /// growing.
     pub lazy_items_css: Option<&'static str>,
-    /// A lazy list is at its end when it has not grown for so long.
+    /// The list counts as complete when it has not grown for this long.
     pub lazy_rest: Duration,
     /// How long the page may take to become ready.
     pub patience: Duration,
-    /// What names, in the URL of a request that the page makes, the thing it is about: a fund code, or a path that begins
-    /// with `/`. Where the page comes to nothing, the status of such a request counts as the page's own.
+    /// Strings that identify, in the URL of a request made by the page, the fund or document that the page shows: a
+    /// fund code, or a path that begins with `/`. If the page shows nothing, the status of such a request counts as the
+    /// status of the page.
     pub api_names: Vec<String>,
 }
 
-/// How an answer came.
+/// How an answer was fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Via {
-    /// Plain HTTP.
+    /// By plain HTTP.
     Http,
-    /// The real browser: the body is the document after its scripts ran, as UTF-8 HTML.
+    /// By a real browser: the body is the document after its scripts ran, as UTF-8 HTML.
     Browser,
 }
 
-/// What came back: a whole body, within its bounds.
+/// A fetched answer: the body is whole and within its size limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The URL that was asked: what `source_url` shows.
+    /// The URL that was requested; the tables show it as `source_url`.
     pub url: Url,
     /// HTTP status (200 for a browser visit).
     pub status: u16,
-    /// `Content-Type`, if said.
+    /// The header `Content-Type`, if present.
     pub content_type: Option<String>,
     /// The decompressed body.
     pub body: Bytes,
-    /// How it came.
+    /// How the answer was fetched.
     pub via: Via,
 }
 
-/// What an HTTP status means.
+/// The meaning of an HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusMeaning {
-    /// A body to read.
+    /// The body can be parsed.
     Answer,
-    /// The source says that it does not have this.
+    /// The source reports that it does not have this page.
     Absent,
-    /// One of several tasks spoils the request: ask each half by itself.
+    /// One of several tasks makes the whole request fail: request each half separately.
     Split,
-    /// Too fast: slow down, wait, ask again. Not a failure.
+    /// The requests are too fast: slow down, wait, request again. Not a failure.
     Throttled,
-    /// The site does not want to answer this client: reason to slow down, then to change to the browser.
+    /// The site refuses this client: slow down first, then change to the browser.
     Refused,
     /// The server failed: retry.
     ServerError,
-    /// Anything else: the task fails.
+    /// Any other status: the task fails.
     Unexpected,
 }
 
 impl StatusMeaning {
-    /// The usual reading: 2xx answer, 404 and 410 absent, 403 and 401 refused, 421 and 429 throttled, 5xx server error
-    /// (503 with `Retry-After` is throttling, which the transport sees).
+    /// The usual meaning: 2xx answer, 404 and 410 absent, 401 and 403 refused, 421 and 429 throttled, 408 and 5xx
+    /// server error. The transport treats a 503 with `Retry-After` as throttling.
     #[must_use]
     pub const fn usual(status: u16, _tasks: usize) -> Self {
         match status {
@@ -169,60 +179,60 @@ impl StatusMeaning {
     }
 }
 
-/// What one task's part of an answer says.
+/// The parsed part of an answer that belongs to one task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
-    /// The page was read. With no observations and no rejects the page itself must have said that there is nothing
-    /// (an empty `navs`, an `.emptyData`); silence is a [`Reading::Broken`] (D7).
+    /// The page was parsed. If there are no observations and no rejects, the page itself stated that it has no data (an
+    /// empty `navs`, an `.emptyData`). A page without such a statement is a [`Reading::Broken`] (D7).
     Said {
-        /// What was said.
+        /// The observations.
         observations: Vec<Observation>,
-        /// What could not be read, and what is worth noting.
+        /// Records that could not be parsed, and notes.
         rejects: Vec<Reject>,
-        /// Whether a date was refused because it lies too far after the cycle's date. A later cycle may take the same
-        /// payload whole, so this one must not be remembered (P2).
+        /// Whether a date was rejected because it lies too far after the cycle date. A later cycle may accept the same
+        /// payload in full, so its hash must not be stored (P2).
         refused_by_cycle_date: bool,
     },
-    /// The source says that it does not have this.
+    /// The source reports that it does not have this page.
     Absent,
-    /// The page exists only after JavaScript, or its render failed: worth a retry, then the browser (`Auto`).
+    /// The page exists only after JavaScript, or its rendering failed: retry, then use the browser (`Auto`).
     NeedsBrowser(Breach),
-    /// The page is not what its contract says.
+    /// The page does not meet its contract.
     Broken(Breach),
 }
 
-/// A history as it was read.
+/// A parsed history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
-    /// What it says, beyond what was known.
+    /// What was parsed beyond the known prefix.
     pub reading: Reading,
-    /// How much of it will be old enough next time; `None`: no more than what was known.
+    /// The prefix that need not be parsed next time; `None`: it is no longer than the known prefix.
     pub settled: Option<Settled>,
 }
 
-/// A beginning of a payload: every element in it speaks of an earlier day than every element beyond.
+/// A prefix of a payload. All its elements have earlier dates than the elements after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settled {
-    /// How many bytes it has: up to the end of an element.
+    /// Its length in bytes; it ends at the end of an element.
     pub bytes: usize,
-    /// The last day it speaks of.
+    /// The last date in it.
     pub until: Date,
 }
 
-/// What a page's contract expected and what was found: the words of D6's error.
+/// What the contract of a page expected and what was found: the text of an error about a breach (D6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breach {
-    /// Field, selector or key.
+    /// The field, selector or key.
     pub field: String,
     /// What was expected there.
     pub expected: String,
-    /// What was found, bounded.
+    /// What was found, shortened.
     pub found: String,
 }
 
 impl Breach {
-    /// A breach from what was expected and what was found there. `found` may be a reader's own sentence, `expected A, found
-    /// B` or `expected A: B`, which says it more exactly.
+    /// A breach. If `found` is itself a sentence of a parser, `expected A, found B` or `expected A: B`, its parts
+    /// replace `expected` and `found`, because they are more exact.
     #[must_use]
     pub fn new(field: &str, expected: &str, found: &str) -> Self {
         let inner = found.strip_prefix("expected ").and_then(|reason| {
@@ -238,8 +248,8 @@ impl Breach {
         }
     }
 
-    /// The breach that a rejected record stands for. Its reason is a reader's sentence, `expected A, found B`, or another
-    /// one, which then explains the record shown.
+    /// The breach that a rejected record is an example of. If its reason is a sentence of a parser, `expected A, found
+    /// B`, the breach uses that sentence. Any other reason is added to the sample of the record.
     #[must_use]
     pub fn of_reject(reject: &Reject) -> Self {
         let field = format!("{} {}", reject.dataset, reject.field);

@@ -1,4 +1,4 @@
-//! A turn in the real browser: one page at a time.
+//! Requests in the real browser, one page at a time.
 
 use schema::Outcome;
 
@@ -7,7 +7,7 @@ use crate::site::{BrowserVisit, StatusMeaning};
 use super::{Asker, Round, TRIES_EACH_WAY, Turn, answered, into_end, refusal};
 
 impl Asker {
-    /// Sees the page of the turn's one task, and ends the task or gives it another turn.
+    /// Visits the page of the turn's only task. Ends the task or queues it again.
     pub(super) async fn take_by_browser(
         &self,
         mut turn: Turn,

@@ -1,5 +1,5 @@
-//! A history that begins as it did when it was read before is read beyond that beginning alone (P2). What comes of it is
-//! what reading the whole would have come to, and where that is in any doubt the whole is read.
+//! Incremental parsing of histories (P2). If a history begins with its known prefix, only the part after the prefix is
+//! parsed. The result equals that of parsing the whole payload; in any case of doubt the whole payload is parsed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,19 +11,19 @@ use sha2::{Digest, Sha256};
 use crate::page::PageSpec;
 use crate::site::{Answer, History, ReadContext, Reading, Settled, Site};
 
-/// What a task's answer came to.
+/// The parsed answer to a task.
 #[derive(Clone)]
 pub(super) struct Read {
-    /// What it says.
+    /// The parsed statements.
     pub reading: Reading,
-    /// The beginning that need not be read next time.
+    /// The prefix that need not be parsed next time.
     pub beginning: Option<Beginning>,
-    /// How far back it reaches, where the whole was asked for and read.
+    /// How far back the history reaches, if the whole was requested and parsed.
     pub whole: Option<WholeHistory>,
 }
 
 impl Read {
-    /// A page without history.
+    /// The result for a page that is not a history.
     pub const fn plain(reading: Reading) -> Self {
         Self {
             reading,
@@ -33,7 +33,7 @@ impl Read {
     }
 }
 
-/// Reads the answer to a page with a history; `None` where the page has none.
+/// Parses the answer to a history; `None` if the page is not a history.
 pub(super) fn read(
     site: &dyn Site,
     page: &PageSpec,
@@ -44,7 +44,8 @@ pub(super) fn read(
     let known = task.known_beginning;
     if !asks_for_everything(page, task) {
         let history = site.read_history(page, task, answer, 0, context)?;
-        // What was said until then is said anew, or not: the next whole history is compared with what is said now.
+        // A short history may change values within the known prefix. The prefix stays known only if all dates of this
+        // answer lie after it; the next whole history is then compared with both.
         let stays = known.filter(|known| speaks_beyond(&history.reading, *known));
         return Some(Read {
             reading: history.reading,
@@ -81,7 +82,7 @@ pub(super) fn read(
     })
 }
 
-/// The first day a reading speaks of; `None` where the page was not read.
+/// The first date in a reading; `None` if the page was not parsed.
 fn first_day(reading: &Reading) -> Option<Option<Date>> {
     let Reading::Said { observations, .. } = reading else {
         return None;
@@ -95,14 +96,16 @@ fn first_day(reading: &Reading) -> Option<Option<Date>> {
     Some(days.min())
 }
 
-/// Whether the task asks for all that the page can be asked for: a part that moves at both ends has no beginning to know.
+/// Whether the task requests the largest extent of the page. A smaller extent moves at both ends and so has no stable
+/// prefix.
 fn asks_for_everything(page: &PageSpec, task: &PlannedTask) -> bool {
     page.extents
         .last()
         .is_some_and(|everything| task.extent.as_deref() == Some(everything.word))
 }
 
-/// What lies beyond a known beginning, where nothing about it is odd. A parser that falls over is asked for the whole.
+/// Parses what follows a known prefix. `None` if the result is doubtful or the parser panics; the caller then parses
+/// the whole payload.
 fn read_beyond(
     site: &dyn Site,
     page: &PageSpec,
@@ -119,8 +122,8 @@ fn read_beyond(
         .filter(|history| says_days(&history.reading))
 }
 
-/// Whether nothing was rejected, and each day that is spoken of lies beyond the known ones: where one does not, two entries
-/// of it may have to be told apart, or the beginning no longer holds what the source says.
+/// Whether no record was rejected and every date lies after the known prefix. A date within the prefix may be a
+/// duplicate entry that needs resolving, or a correction that makes the prefix obsolete.
 fn speaks_beyond(reading: &Reading, known: Beginning) -> bool {
     let Reading::Said {
         observations,
@@ -146,15 +149,15 @@ fn says_days(reading: &Reading) -> bool {
     matches!(reading, Reading::Said { observations, .. } if !observations.is_empty())
 }
 
-/// The first bytes of an answer, hashed once however far is gone on.
+/// The hash state of the first bytes of an answer. A longer prefix continues it, so each byte is hashed once.
 struct Hashed {
     bytes: usize,
     state: Sha256,
 }
 
 impl Hashed {
-    /// No byte yet, but all else that must be the same, so that a beginning crosses neither codes nor pages, extents or
-    /// parsers (P2).
+    /// The state before the first byte of the payload. It covers page, code, locator, extent and parser version, so
+    /// that a known prefix is valid only for the same of each (P2).
     fn begin(page: &PageSpec, task: &PlannedTask) -> Self {
         let mut state = Sha256::new();
         let version = page.parser_version.to_le_bytes();
@@ -171,7 +174,8 @@ impl Hashed {
         Self { bytes: 0, state }
     }
 
-    /// On to the first `bytes` of an answer; `None` where it is shorter, or so far has been gone already.
+    /// Continues to the first `bytes` of an answer. `None` if the answer is shorter, or if the state already covers
+    /// more.
     fn on(mut self, answer: &Answer, bytes: u32) -> Option<Self> {
         let bytes = usize::try_from(bytes).ok()?;
         self.state.update(answer.body.get(self.bytes..bytes)?);
@@ -182,7 +186,7 @@ impl Hashed {
         PayloadHash(self.state.clone().finalize().into())
     }
 
-    /// The beginning that is known next time.
+    /// The known prefix for the next request.
     fn beginning(self, answer: &Answer, settled: Settled) -> Option<Beginning> {
         let bytes = u32::try_from(settled.bytes).ok()?;
         Some(Beginning {

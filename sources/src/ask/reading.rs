@@ -1,5 +1,5 @@
-//! What a body comes to: recognised, read, judged, kept. Hashing, reading and archiving run in blocking threads; a
-//! panic of a parser is caught there and is the failure of its tasks alone (D6).
+//! Turns a body into outcomes: compares its hash, parses it, checks it against the contract, archives it. Hashing,
+//! parsing and archiving run in blocking threads. A panic of a parser is caught there and fails only its tasks (D6).
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,22 +18,22 @@ use crate::site::{Answer, Breach, ReadContext, Reading, Site, Via};
 
 use super::{Asker, Round, history};
 
-/// Room for readers: two answers are read at once for each core of the machine, of which one may wait for a program that
-/// reads for it. More would be read no sooner, and each holds memory. Whoever is given up while it is read makes room.
+/// Permits for parsing: two answers per core, because one of the two may wait for an external program that parses for
+/// it. More would not finish sooner, and each one uses memory. A cancelled call returns its permit.
 static READERS: LazyLock<Semaphore> = LazyLock::new(|| {
     Semaphore::new(2 * std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
 });
 
-/// A task that was recognised or read.
+/// A task whose answer was recognised by its hash or parsed.
 struct ReadTask {
     task: PlannedTask,
     hash: PayloadHash,
-    /// `None`: the payload is the one that was read before.
+    /// `None`: the payload equals the one parsed before.
     read: Option<history::Read>,
 }
 
 impl Asker {
-    /// Reads an answer and ends its tasks; hands back those whose page calls for the browser, with the reason.
+    /// Parses an answer and ends its tasks. Returns the tasks whose page requires the browser, with the reason.
     pub(super) async fn read(
         &self,
         tasks: Vec<PlannedTask>,
@@ -42,7 +42,7 @@ impl Asker {
     ) -> Vec<(PlannedTask, Breach)> {
         let (page, context) = (round.page, round.context);
         let (site, body, unread) = (Arc::clone(&self.site), answer.clone(), tasks.clone());
-        // Never closed.
+        // The semaphore is never closed.
         let room = READERS.acquire().await;
         let reading = tokio::task::spawn_blocking(move || {
             recognise_or_read(site.as_ref(), &page, unread, &body, context)
@@ -50,7 +50,8 @@ impl Asker {
         let read = reading.await;
         drop(room);
         let Ok(read) = read else {
-            // The runtime is shutting down; a panic of the parser never comes this way.
+            // The runtime is shutting down. A panic of the parser is caught inside the closure and does not arrive
+            // here.
             let why = "reading was cut short".to_owned();
             round.end(tasks, &Outcome::Failed(why));
             return Vec::new();
@@ -110,7 +111,7 @@ impl Asker {
                             self.memory.note_lost_records(&text);
                         }
                     }
-                    // What is news must be said in its own cycle: it is never recognised as said before.
+                    // News counts only in its own cycle, so its hash is not stored.
                     let may_be_recognised = lost.is_none()
                         && !refused_by_cycle_date
                         && page.stage != Stage::News
@@ -135,8 +136,8 @@ impl Asker {
         calling
     }
 
-    /// Ends a task whose page is not what its contract says: failed, payload kept, counted; a list of the whole
-    /// market, or too many pages, stop the source.
+    /// Ends a task whose page does not meet its contract: the task fails, the payload is archived, the page is counted.
+    /// The source stops if the page is a list of the whole market or if too many pages are broken.
     pub(super) async fn broken(
         &self,
         task: PlannedTask,
@@ -162,7 +163,7 @@ impl Asker {
         round.end(vec![task], &Outcome::Failed(text));
     }
 
-    /// Stops the source for this round, with one line.
+    /// Stops the source for this round and logs the first reason.
     pub(super) fn stop_source(&self, text: &str) {
         if self.memory.breach().is_none() {
             tracing::error!(source = %self.site.name(), "{text}");
@@ -170,7 +171,7 @@ impl Asker {
         self.memory.note_breach(text);
     }
 
-    /// Keeps a payload; that it could not be kept is said, and costs nothing else.
+    /// Archives a payload. A failure is logged and has no other effect.
     async fn keep(&self, kept: Kept, answer: &Answer, round: &Round<'_>) -> Option<PathBuf> {
         let archive = Arc::clone(self.archive.as_ref()?);
         let (source, page) = (self.site.name(), round.page.name);
@@ -208,7 +209,7 @@ impl Asker {
     }
 }
 
-/// In a blocking thread: hashes, compares, reads what is new.
+/// Hashes the payload, compares it with the known hashes and parses what is new. Runs in a blocking thread.
 fn recognise_or_read(
     site: &dyn Site,
     page: &PageSpec,
@@ -219,7 +220,7 @@ fn recognise_or_read(
     let hashed = catch_unwind(AssertUnwindSafe(|| {
         Sha256::digest(site.hashed_part(page, answer))
     }));
-    // Where the part that counts cannot be told, the whole body counts.
+    // If the relevant part cannot be determined, hash the whole body.
     let digest = hashed.unwrap_or_else(|_| Sha256::digest(&answer.body));
     let mut read = Vec::with_capacity(tasks.len());
     let mut unread = Vec::new();
@@ -266,7 +267,7 @@ fn recognise_or_read(
     read
 }
 
-/// Reads the answer to tasks: a history beyond what is known of it, anything else as it is.
+/// Parses the answer to tasks: a history after its known prefix, any other page in full.
 fn read_tasks(
     site: &dyn Site,
     page: &PageSpec,
@@ -283,9 +284,9 @@ fn read_tasks(
     readings.into_iter().map(history::Read::plain).collect()
 }
 
-/// A payload's hash for one task. All that decides what is taken of the payload goes in beside it (P2): page and key, so
-/// that it never crosses codes; the locator, by which an answer about another fund is refused; the extent; and the way it
-/// came, because a page that is empty by plain HTTP may only lack its scripts. The parser version is kept beside the hash.
+/// The payload hash of one task. It covers everything that affects the result of parsing (P2). Page and key: a hash is
+/// never valid for another code. Locator: an answer about another fund is rejected by it. Extent. Transport: a page
+/// that is empty by plain HTTP may only lack its scripts. The parser version is stored beside the hash.
 fn payload_hash(task: &PlannedTask, answer: &Answer, digest: &[u8]) -> PayloadHash {
     let mut hash = Sha256::new();
     let via: &[u8] = match answer.via {
@@ -319,7 +320,7 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
     Reject::sample_of(words.unwrap_or("without words"))
 }
 
-/// D6: URL, field, expected, found, and where the payload lies; what is safe and what to do next.
+/// The text of a breach (D6): URL, field, expected, found, path of the payload, what is safe and what to do next.
 fn in_full(counts: &str, answer: &Answer, breach: &Breach, kept: Option<&PathBuf>) -> String {
     format!(
         "contract breach: {counts}; last {}: {breach}{}. What was loaded before is safe; if the site has changed, `master_runner probe` shows what its parser makes of a page",

@@ -1,4 +1,4 @@
-//! A site of three pages, written for these tests, over real HTTP.
+//! A small site, written for these tests, over real HTTP.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -44,7 +44,7 @@ static PAGES: [PageSpec; 4] = [
     page("filter", Stage::News, 1),
 ];
 
-/// Its pages say how they are to be read.
+/// A site whose payloads state how they are to be parsed.
 struct PlainSite(Url);
 
 impl Site for PlainSite {
@@ -144,7 +144,7 @@ impl Site for PlainSite {
 /// Status and body by path.
 type Answering = fn(&str) -> (u16, &'static str);
 
-/// A served site, an asker of it, and what was asked.
+/// A server for the site, an asker, and the list of requested paths.
 struct World {
     asker: Asker,
     asked: Arc<Mutex<Vec<String>>>,
@@ -153,7 +153,7 @@ struct World {
 }
 
 impl World {
-    /// A world whose server answers as `answer` says, by path.
+    /// A world whose server answers each path with `answer`.
     async fn new(answer: Answering) -> Self {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&asked);
@@ -248,7 +248,7 @@ fn task(page: usize, key: &str) -> PlannedTask {
     }
 }
 
-/// The last part of a path, as status and body.
+/// Status and body by the last part of a path.
 fn by_key(path: &str) -> (u16, &'static str) {
     match path.rsplit('/').next() {
         Some("panic") => (200, "panic"),
@@ -321,7 +321,7 @@ async fn p2_an_unchanged_payload_is_recognised_only_by_the_same_task_and_parser(
     );
     let older = known.map(|(hash, version)| (hash, version - 1));
     assert_eq!(outcome(ask_with("A", older)).await, Outcome::Done);
-    // D12: what is taken of a payload also depends on the locator and on the extent.
+    // D12: the result of parsing also depends on the locator and on the extent.
     for other in [
         PlannedTask {
             locator: Some("another".to_owned()),
@@ -336,7 +336,7 @@ async fn p2_an_unchanged_payload_is_recognised_only_by_the_same_task_and_parser(
     }
 }
 
-/// What a page of news says counts in the cycle in which it is said: none is ever taken for said before.
+/// News counts in the cycle that fetched it, so its payload is never recognised as unchanged.
 #[tokio::test]
 async fn p2_a_page_of_news_is_never_recognised() {
     let world = World::new(by_key).await;
@@ -344,7 +344,7 @@ async fn p2_a_page_of_news_is_never_recognised() {
     assert!(world.ask_one(1, "A").await.payload.is_some());
 }
 
-/// D6: it only saves requests, so whatever is wrong with it costs no more than these.
+/// D6: news only saves requests, so an error in it costs no more than these requests.
 #[tokio::test]
 async fn d6_no_number_of_broken_pages_of_news_stops_the_source() {
     for key in ["rubbish", "reject", "panic"] {
@@ -593,7 +593,7 @@ fn a_refusal_advises_only_keys_that_the_source_has() {
         (SourceName::Finnomena, TransportMode::Auto, false, false),
         (SourceName::Wealthmagik, TransportMode::Http, true, true),
         (SourceName::SecFundcheck, TransportMode::Http, true, true),
-        // A factsheet, which no browser shows; a browser that is tried already.
+        // A factsheet, which a browser cannot show; a browser that is already in use.
         (SourceName::Wealthmagik, TransportMode::Http, false, false),
         (SourceName::Wealthmagik, TransportMode::Auto, true, false),
         (

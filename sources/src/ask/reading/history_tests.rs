@@ -1,4 +1,4 @@
-//! A history that is read beyond its known beginning comes to what reading it whole comes to, whatever became of it.
+//! Parsing a history after its known prefix gives the same result as parsing it whole, whatever changed in the list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::site::Via;
 use crate::sites::asked;
 use crate::sites::finnomena::Finnomena;
 
-/// One day as the list has it.
+/// One entry of the list.
 #[derive(Debug, Clone)]
 struct Day {
     date: Date,
@@ -34,7 +34,7 @@ impl Day {
     }
 }
 
-/// `count` days from the beginning of 2024, each of them a working day more or less.
+/// `count` dates from the beginning of 2024, two of every three calendar days.
 fn days(count: i64) -> Vec<Day> {
     (0..count)
         .map(|at| {
@@ -51,7 +51,7 @@ fn newest(days: &[Day]) -> Date {
         .unwrap_or(date(2024, 1, 1))
 }
 
-/// The days of the list's last month.
+/// The entries of the list's last month.
 fn last_month(days: &[Day]) -> Vec<Day> {
     last(31, days)
 }
@@ -79,18 +79,18 @@ fn body(days: &[Day]) -> Bytes {
     Bytes::from(text)
 }
 
-/// What a warehouse knows of one page, and holds of one fund.
+/// What a warehouse knows of one page, and stores of one fund.
 #[derive(Debug, Default)]
 struct Books {
     remembers: bool,
     known_payload: Option<(PayloadHash, i32)>,
     known_beginning: Option<Beginning>,
     rows: BTreeMap<Date, DailyPoint>,
-    /// Everything that was ever noted, each once.
+    /// All notes so far, without duplicates.
     noted: BTreeSet<(String, String)>,
-    /// What was lost of the last answer.
+    /// The rejects of the last answer.
     lost: Vec<Reject>,
-    /// How many days the last answer said; `None`: it was recognised as a whole.
+    /// The number of days in the last answer; `None`: the payload hash was known.
     said: Option<usize>,
 }
 
@@ -114,7 +114,7 @@ impl Books {
         self.take_task(self.task(extent), body, cycle_date, 1);
     }
 
-    /// Reads an answer and keeps what the store would keep.
+    /// Parses an answer and keeps what the store would keep.
     fn take_task(&mut self, task: PlannedTask, body: Bytes, cycle_date: Date, version: i32) {
         let root = Url::parse("https://www.finnomena.com").expect("a URL");
         let site = Finnomena::new(&root, Vec::new());
@@ -174,7 +174,7 @@ impl Books {
     }
 }
 
-/// What becomes of a list between two cycles. Places are told in thousandths of its length.
+/// A change of the list between two cycles. Positions are in thousandths of its length.
 #[derive(Debug, Clone)]
 enum Change {
     Appended(i64),
@@ -189,7 +189,7 @@ enum Change {
     CutAtItsBeginning(usize),
     CutAtItsEnd(usize),
     Ahead(i64),
-    /// What was told in the last whole history is told so again.
+    /// The list is again as it was in the last whole history.
     AsTold,
 }
 
@@ -203,7 +203,7 @@ fn change() -> impl Strategy<Value = Change> {
         1 => at().prop_map(Change::Silent),
         1 => at().prop_map(Change::Unreadable),
         1 => (at(), at()).prop_map(|(one, other)| Change::Swapped(one, other)),
-        // Also near the end, where seams are.
+        // More often near the end, where known prefixes end.
         1 => (700_usize..1000, 700_usize..1000).prop_map(|(one, other)| Change::Swapped(one, other)),
         1 => (at(), at(), 0_u32..9).prop_map(|(of, to, value)| Change::Doubled(of, to, value)),
         1 => (at(), Just(999), 0_u32..9).prop_map(|(of, to, value)| Change::Doubled(of, to, value)),
@@ -252,7 +252,7 @@ fn changed(list: &mut Vec<Day>, told: &[Day], change: &Change) {
         Change::Doubled(of, to, value) => {
             let (of, to) = (place(of), place(to));
             let again = Day::new(list[of].date, &value, &"null");
-            // Behind the last one, too.
+            // The position after the last entry is possible, too.
             list.insert(to + usize::from(to + 1 == list.len()), again);
         }
         Change::Dropped(at) => {
@@ -279,8 +279,8 @@ fn changed(list: &mut Vec<Day>, told: &[Day], change: &Change) {
     }
 }
 
-/// A cycle: what became of the list until then, which extent was asked for, and how many days before or after the
-/// newest of all days so far it lies.
+/// A cycle: the changes of the list before it, the requested extent, and the distance in days of the cycle date from
+/// the newest date so far.
 type Step = (Vec<Change>, &'static str, i64);
 
 fn step() -> impl Strategy<Value = Step> {
@@ -294,7 +294,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// The same rows, notes and rejects, in every cycle.
+    /// D4: rows, notes and rejects are equal in every cycle.
     #[test]
     fn d4_a_history_read_beyond_its_beginning_comes_to_what_the_whole_comes_to(
         count in 0_i64..150,
@@ -321,7 +321,7 @@ proptest! {
             }
             prop_assert_eq!(&beyond.rows, &whole.rows, "cycle {}", at);
             prop_assert_eq!(&beyond.noted, &whole.noted, "cycle {}", at);
-            // Where the whole payload is recognised nothing is lost, whatever the cycle's date.
+            // If the payload hash is known, nothing is parsed and nothing rejected, whatever the cycle date.
             if beyond.said.is_some() {
                 prop_assert_eq!(&beyond.lost, &whole.lost, "cycle {}", at);
             }
@@ -329,7 +329,7 @@ proptest! {
     }
 }
 
-/// What was known after a first whole history of `count` days, its end being the day of the cycle.
+/// The state after a first whole history, with the newest date of the list as the cycle date.
 fn known(list: &[Day]) -> Books {
     let mut books = Books {
         remembers: true,
@@ -340,7 +340,8 @@ fn known(list: &[Day]) -> Books {
     books
 }
 
-/// The seam lies more than a month before the end: with three days in two, 24 of them are read once more.
+/// The known prefix ends more than a month before the newest date: with two dates in three days, about 24 entries are
+/// parsed again.
 #[test]
 fn p2_only_what_lies_beyond_the_beginning_is_read() {
     let mut list = days(1_000);
@@ -444,7 +445,7 @@ fn p2_a_beginning_crosses_neither_codes_nor_extents_nor_parsers() {
         },
     ];
     for (at, spoil) in spoilt.into_iter().enumerate() {
-        // An answer about `a` names no other fund: neither its key nor its id is said.
+        // This answer about `a` contains neither key nor id, so it does not name another fund.
         let mut books = known(&list);
         let mut task = books.task("MAX");
         let version = spoil(&mut task);
@@ -455,7 +456,8 @@ fn p2_a_beginning_crosses_neither_codes_nor_extents_nor_parsers() {
     }
 }
 
-/// A short history says the days of the last month anew; what it says of older ones is not in the known beginning.
+/// A short history reports the last month again. If it also reports dates within the known prefix, the prefix is
+/// discarded.
 #[test]
 fn a_short_history_that_speaks_of_settled_days_makes_them_be_forgotten() {
     let mut list = days(300);
@@ -469,7 +471,7 @@ fn a_short_history_that_speaks_of_settled_days_makes_them_be_forgotten() {
         "a month on it is there still"
     );
 
-    // An old day is another, and as before again a cycle later.
+    // An old value changes, and changes back a cycle later.
     let mut revised = list.clone();
     changed(&mut revised, &[], &Change::Corrected(500, 3));
     books.take("1Y", body(&revised[100..]), newest(&list));
@@ -478,13 +480,13 @@ fn a_short_history_that_speaks_of_settled_days_makes_them_be_forgotten() {
     assert_eq!(books.said, Some(list.len()));
     assert!(books.known_beginning.is_some());
 
-    // After a reject nothing is known.
+    // After a reject neither hash nor prefix is known.
     changed(&mut list, &[], &Change::Unreadable(999));
     books.take("1M", body(&last_month(&list)), newest(&list));
     assert_eq!((books.known_beginning, books.known_payload), (None, None));
 }
 
-/// Reads the days as the answer to a task with this extent, on this cycle date.
+/// Parses the entries as the answer to a task with this extent on this cycle date.
 fn read_whole(
     books: &Books,
     extent: &str,
@@ -493,7 +495,7 @@ fn read_whole(
 ) -> (Option<Option<Date>>, bool) {
     let root = Url::parse("https://www.finnomena.com").expect("a URL");
     let site = Finnomena::new(&root, Vec::new());
-    // The version with which `Books::take` reads.
+    // The version that `Books::take` uses.
     let page = PageSpec {
         parser_version: 1,
         ..asked::page(&site, "nav")
@@ -538,14 +540,14 @@ fn only_a_history_read_from_its_first_day_tells_how_far_it_reaches() {
     );
     assert_eq!(read_whole(&books, "MAX", &[], today).0, Some(None));
     assert_eq!(read_whole(&books, "1M", &month, today).0, None);
-    // Beyond a known beginning its first day is not read again.
+    // With a known prefix the first date is not parsed again.
     books.take("MAX", body(&list), today);
     let mut longer = list.clone();
     longer.push(Day::new(today + 1.days(), &"9.5", &1));
     assert_eq!(read_whole(&books, "MAX", &longer, today + 1.days()).0, None);
 }
 
-/// D12: a history of which the cycle's date refused a day is not remembered, whatever part of it is settled.
+/// D12: a history with a date rejected because of the cycle date is not remembered, however much of it is settled.
 #[test]
 fn a_day_after_the_cycle_date_is_marked_in_a_history() {
     let list = days(300);
