@@ -1,4 +1,4 @@
-//! `Content-Encoding`: which codings an answer names, in every lawful spelling, and the body without them. Pure.
+//! `Content-Encoding`: parses the codings of an answer in every valid spelling, and decodes the body. Pure.
 
 use std::io::Read;
 
@@ -6,17 +6,17 @@ use bytes::Bytes;
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
-/// What is asked for in `Accept-Encoding`.
+/// The value of `Accept-Encoding`.
 pub(super) const ACCEPTED: &str = "gzip, deflate, br";
 
-/// Most codings of one body; real answers have one.
+/// The maximum number of codings of one body; real answers have one.
 const MAX_CODINGS: usize = 3;
-/// What a gzip stream begins with.
+/// The first bytes of a gzip stream.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// The buffer of the Brotli decoder, in bytes.
 const BROTLI_BUFFER: usize = 16 * 1024;
 
-/// A coding that can be undone.
+/// A coding that can be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Coding {
     Gzip,
@@ -34,7 +34,7 @@ impl Coding {
     }
 }
 
-/// The codings of a body in the order in which they were applied, and the header that names them.
+/// The codings of a body in the order in which they were applied, and the header that lists them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Codings {
     codings: Vec<Coding>,
@@ -44,18 +44,18 @@ pub(super) struct Codings {
 /// Why a body could not be decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Undecodable {
-    /// It is larger than a page may be, decoded or between two codings.
+    /// It exceeds the size limit of the page, decoded or between two codings.
     TooLarge,
-    /// The header does not describe the body, or the body is damaged: a sentence.
+    /// The header does not match the body, or the body is damaged: a sentence.
     Wrong(String),
 }
 
 impl Codings {
-    /// The codings that an answer names. Names count in any case; `x-gzip` is gzip, `identity` is none; several lines or a
-    /// list are several codings (RFC 9110, sections 5.3 and 8.4).
+    /// Parses the codings of an answer. Names are case-insensitive; `x-gzip` is gzip; `identity` is no coding; several
+    /// lines or a list are several codings (RFC 9110, sections 5.3 and 8.4).
     ///
     /// # Errors
-    /// A coding that was not asked for and cannot be undone, or too many: a sentence.
+    /// A coding that was not requested and cannot be decoded, or too many codings: a sentence.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, String> {
         let header = headers
             .get_all(CONTENT_ENCODING)
@@ -87,12 +87,12 @@ impl Codings {
         Ok(Self { codings, header })
     }
 
-    /// Whether the body is coded at all.
+    /// Whether the body has no coding.
     pub(super) const fn is_empty(&self) -> bool {
         self.codings.is_empty()
     }
 
-    /// The body as it was before it was coded, of at most `most` bytes after each step.
+    /// Decodes the body; each step may yield at most `most` bytes.
     pub(super) fn undo(&self, body: &Bytes, most: usize) -> Result<Bytes, Undecodable> {
         let mut decoded = body.clone();
         for coding in self.codings.iter().rev() {
@@ -108,7 +108,7 @@ impl Codings {
         Ok(decoded)
     }
 
-    /// As much of the body as can be had: for an error page, which is shown and not read.
+    /// Decodes as much of the body as possible: for an error page, which is shown but not parsed.
     pub(super) fn undo_what_can_be(&self, body: &[u8], most: usize) -> Vec<u8> {
         self.codings
             .iter()
@@ -129,7 +129,7 @@ impl Codings {
         match decode(coding, body, most) {
             (decoded, Ok(())) if decoded.len() > most => Err(Undecodable::TooLarge),
             (decoded, Ok(())) => Ok(decoded),
-            // Only gzip is known by its first bytes: other data that yields nothing may be none of its coding.
+            // Only gzip has magic bytes. If another coding yields no data, the body may be in a different coding.
             (decoded, Err(_)) if decoded.is_empty() && coding != Coding::Gzip => {
                 Err(Undecodable::Wrong(self.lie(coding.name(), &shown(body))))
             }
@@ -148,7 +148,7 @@ impl Codings {
         }
     }
 
-    /// The sentence about a header that does not describe its body.
+    /// The error text for a header that does not match its body.
     fn lie(&self, expected: &str, found: &str) -> String {
         let header = if self.header.is_empty() {
             "no Content-Encoding".to_owned()
@@ -161,17 +161,17 @@ impl Codings {
     }
 }
 
-/// The first characters of a body that is no data of its coding.
+/// The first characters of a body that does not match its coding.
 fn shown(body: &[u8]) -> String {
     let start = &body[..body.len().min(40)];
     format!("`{}`", String::from_utf8_lossy(start).escape_debug())
 }
 
-/// Decodes up to one byte more than `most`: what came, and how it ended.
+/// Decodes at most `most` + 1 bytes. Returns the data and how decoding ended.
 fn decode(coding: Coding, body: &[u8], most: usize) -> (Vec<u8>, std::io::Result<()>) {
     match coding {
         Coding::Gzip => read_up_to(MultiGzDecoder::new(body), most),
-        // By the standard zlib data; some servers send it without its frame.
+        // By the standard, deflate is zlib data; some servers send it without the zlib header.
         Coding::Deflate if is_zlib(body) => read_up_to(ZlibDecoder::new(body), most),
         Coding::Deflate => read_up_to(DeflateDecoder::new(body), most),
         Coding::Brotli => read_up_to(
@@ -188,7 +188,7 @@ fn read_up_to(decoder: impl Read, most: usize) -> (Vec<u8>, std::io::Result<()>)
     (decoded, ended.map(|_| ()))
 }
 
-/// Whether a body begins with the two bytes of a zlib frame (RFC 1950).
+/// Whether a body begins with a zlib header (RFC 1950).
 fn is_zlib(body: &[u8]) -> bool {
     match body {
         [method, flags, ..] => {

@@ -1,4 +1,5 @@
-//! One question, until there is a whole answer or none to be had: waiting, throttling, redirects, attempts (P1, P3).
+//! Drives one request until there is a whole answer or a final failure: waits, throttling, redirects, attempts (P1,
+//! P3).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,42 +18,43 @@ use super::retry::{self, MAX_ATTEMPTS};
 use super::waiting::{Waiting, WaitingOn};
 use super::wire::{Blame, Incoming, Outgoing, WireFailure};
 
-/// Waiting for a tab of a browser for longer than this moves the start.
+/// If a browser tab is ready only after a longer wait than this, the request waits for the pace again.
 const PROMPT: Duration = Duration::from_millis(20);
 
-/// The circumstances of a question.
+/// The parameters of a request besides its URL.
 #[derive(Clone, Copy)]
 pub struct Call<'call> {
-    /// Who asks.
+    /// The source that sends it.
     pub source: SourceName,
-    /// What an HTTP status means to the site: `ServerError` is tried again, `Throttled` waited out, all else handed back.
+    /// The meaning of an HTTP status for the site: `ServerError` is retried, `Throttled` is waited out, any other is
+    /// returned.
     pub meaning: &'call (dyn Fn(u16) -> StatusMeaning + Send + Sync),
-    /// Attempts this round has already spent on it.
+    /// Attempts already made in this round.
     pub attempts_before: u32,
     /// Where redirects may lead.
     pub redirects: RedirectScope,
-    /// Shows what the call waits on.
+    /// Shows what the call waits for.
     pub waiting: &'call WaitingOn,
 }
 
-/// An answer, and what it took.
+/// An answer and its cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
     /// The answer, of whatever status.
     pub answer: Answer,
-    /// Attempts this round has spent on it, earlier ones included.
+    /// All attempts made in this round so far.
     pub attempts: u32,
 }
 
-/// No answer.
+/// The failure of a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct FetchFailure {
-    /// What that means for the tasks.
+    /// The consequence for the tasks.
     pub kind: FailureKind,
-    /// What happened and what it was asked of, for the reader.
+    /// What happened, and at which URL or host.
     pub text: String,
-    /// Attempts this round has spent on it, earlier ones included.
+    /// All attempts made in this round so far.
     pub attempts: u32,
 }
 
@@ -66,35 +68,35 @@ impl From<schema::failpoint::Injected> for FetchFailure {
     }
 }
 
-/// What a failure means for the tasks that asked.
+/// The consequence of a failure for its tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// They failed.
     Failed,
-    /// They were not to be had now: the host is down, or the browser out of order. Round 2 asks.
+    /// They cannot be fetched now: the host is down, or the browser is out of order. Round 2 requests them.
     Deferred,
 }
 
-/// How one attempt ended, redirects followed.
+/// How one attempt ended, after its redirects.
 enum Attempt {
     Answered(Incoming),
     Throttled,
     Nothing(Nothing),
 }
 
-/// Why an attempt brought nothing.
+/// Why an attempt brought no answer.
 pub(super) enum Nothing {
     /// Worth another attempt.
     Failed(String),
     /// Another attempt would end the same.
     Final(String),
-    /// It may not be asked at all.
+    /// robots.txt disallows it.
     Forbidden(String),
     /// The host has been down for too long, or the browser is out of order.
     GivenUp(String),
 }
 
-/// A page on its way through the browser, for those who look.
+/// Counts a page as in the browser, for the progress display.
 struct InBrowser<'transport> {
     transport: &'transport Transport,
     source: SourceName,
@@ -115,22 +117,23 @@ impl Drop for InBrowser<'_> {
 }
 
 impl Transport {
-    /// Asks over HTTP. Dropping the future cancels it: no slot is kept, nothing is counted against the host.
+    /// Fetches a page over HTTP. Dropping the future cancels the request: it frees its slot and does not count against
+    /// the host.
     ///
     /// # Errors
-    /// After the round's attempts, or at once where another attempt would end the same (robots.txt forbids it, too
-    /// large, a redirect to a foreign host): [`FailureKind::Failed`]. The host has been down for longer than the
-    /// configured patience: [`FailureKind::Deferred`].
+    /// [`FailureKind::Failed`] after all attempts of the round, or at once if another attempt would end the same:
+    /// robots.txt disallows the URL, the body is too large, a redirect leads to another host. [`FailureKind::Deferred`]
+    /// if the host has been down for longer than the configured patience.
     pub async fn fetch(&self, request: &Request, call: &Call<'_>) -> Result<Fetched, FetchFailure> {
         self.ask(Outgoing::http(request), call).await
     }
 
-    /// Opens a page in the real browser, under the same rules; the answer is the document after its scripts ran.
+    /// Opens a page in the real browser, under the same rules. The answer is the document after its scripts ran.
     ///
     /// # Errors
-    /// As [`Transport::fetch`], and [`FailureKind::Failed`] where no browser can be had; where none is installed, the host
-    /// is not asked, and the text is the same for every page; likewise, but [`FailureKind::Deferred`], while the browser
-    /// is out of order.
+    /// As [`Transport::fetch`]. [`FailureKind::Failed`] if no browser starts; if none is installed, no request is sent
+    /// and the text is the same for every page. [`FailureKind::Deferred`], also without a request, while the browser is
+    /// out of order.
     pub async fn visit(
         &self,
         visit: &BrowserVisit,
@@ -157,7 +160,7 @@ impl Transport {
         let failure = |kind, text: String, attempts| FetchFailure {
             text: match kind {
                 FailureKind::Failed => format!("{asked}: {text}"),
-                // It is the host's or the browser's: one sentence for all of its tasks.
+                // The cause is the host or the browser, so all of its tasks get the same sentence.
                 FailureKind::Deferred => text,
             },
             kind,
@@ -229,7 +232,7 @@ impl Transport {
         waiting.clear();
     }
 
-    /// One attempt: a request, and those its redirects lead to, each at its host's gate.
+    /// Makes one attempt: a request and those of its redirects, each through the gate of its host.
     async fn attempt(&self, mut outgoing: Outgoing, call: &Call<'_>) -> Attempt {
         for _ in 0..=MAX_REDIRECTS {
             let gate = match self.gate(call.source, &outgoing.url) {
@@ -285,7 +288,8 @@ impl Transport {
         )))
     }
 
-    /// One exchange at a gate. A failure has been told to the gate; an answer has not, because only its status tells.
+    /// Makes one exchange through a gate. It reports a failure to the gate; the caller reports an answer, because that
+    /// depends on its status.
     pub(super) async fn exchange(
         &self,
         gate: &Arc<HostGate>,
@@ -296,7 +300,7 @@ impl Transport {
             Via::Http => &self.0.http,
             Via::Browser => &self.0.browser,
         };
-        // Asked before the host is: it has nothing to do with it.
+        // Check the browser before waiting for the host: its state does not depend on the host.
         if let Some(text) = wire.out_of_order() {
             return Err(Nothing::GivenUp(text));
         }
@@ -312,7 +316,8 @@ impl Transport {
         if asked_at.elapsed() > PROMPT {
             gate.pace_again(&mut started, waiting).await;
         }
-        // Last of all: whatever came before may have taken long, and a process may have been asleep in it.
+        // Check the lease last: the steps before may have taken long, and the process may have been suspended
+        // meanwhile.
         while !self.0.lease.is_fresh() {
             self.0.lease.granted(waiting).await;
             gate.pace_again(&mut started, waiting).await;

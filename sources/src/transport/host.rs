@@ -1,4 +1,4 @@
-//! What a host is to the politeness rules: a scheme, a name and a port (P1). Each such triple has its own pace,
+//! The identity of a host for the politeness rules: scheme, name and port (P1). Each such triple has its own pace,
 //! concurrency limit, robots.txt and health.
 
 use std::fmt;
@@ -14,7 +14,7 @@ pub struct HostKey {
 }
 
 impl HostKey {
-    /// The host a URL is asked of; `None` unless the URL is `http` or `https` with a host name.
+    /// The host of a URL; `None` unless the URL is `http` or `https` with a host name.
     #[must_use]
     pub fn of(url: &Url) -> Option<Self> {
         if !matches!(url.scheme(), "http" | "https") {
@@ -33,13 +33,13 @@ impl HostKey {
         &self.name
     }
 
-    /// Whether it is asked over TLS.
+    /// Whether requests to it use TLS.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.scheme == "https"
     }
 
-    /// Whether it is this very machine, which no proxy may stand in front of.
+    /// Whether it is this machine. Requests to it never use a proxy.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let bare = self.name.trim_matches(['[', ']']);
@@ -50,7 +50,7 @@ impl HostKey {
                 .is_ok_and(|address| address.is_loopback())
     }
 
-    /// Whether `entry` of a list of allowed hosts names it: a host name, a name with port, or a whole URL of it.
+    /// Whether `entry` of a list of allowed hosts matches: a host name, a name with port, or a URL of the host.
     #[must_use]
     pub fn is_named_by(&self, entry: &str) -> bool {
         let entry = entry.trim();

@@ -1,9 +1,9 @@
-//! The gate before one host: whatever is asked of it, by HTTP or by browser, by whichever source, goes through here,
-//! one at a time, in the order of arrival (P1, P3).
+//! The gate of one host. All requests to the host pass through it one at a time, in the order of arrival, from every
+//! source and by HTTP or browser (P1, P3).
 //!
-//! A request waits in a fair queue. Its head waits until the host's health, a free slot and the pace all allow a start,
-//! and starts. So there is one place where waiting is decided, a cancelled wait has nothing to give back, and a
-//! waiting retry holds nothing.
+//! Requests wait in a fair queue. Only the first one waits for the host's health, a free slot and the pace, and then
+//! starts. This puts every decision to wait in one place. A cancelled wait has nothing to release, and a retry that
+//! waits occupies no slot.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,10 +18,10 @@ use super::robots::RobotsRules;
 use super::waiting::{Waiting, WaitingOn, lock};
 use super::{HostLimits, HostSnapshot, HostState};
 
-/// The least time for which a host that throttles every request is waited for.
+/// The minimum time to wait for a host that throttles every request.
 const THROTTLED_PATIENCE: Duration = Duration::from_secs(1_800);
 
-/// One host's gate.
+/// The gate of one host.
 pub struct HostGate {
     /// Scheme, name and port.
     pub host: HostKey,
@@ -29,9 +29,9 @@ pub struct HostGate {
     state: Mutex<GateState>,
     /// Fair: first come, first served.
     turnstile: Turnstile<()>,
-    /// Told whenever the head of the queue may have less to wait for.
+    /// Notified when the first request of the queue may have less to wait for.
     changed: Notify,
-    /// The rules of its robots.txt with the instant they were read; the lock is held while they are.
+    /// The rules of its robots.txt and the time they were read. The lock is held while they are read.
     pub robots: Turnstile<Option<(RobotsRules, Instant)>>,
 }
 
@@ -42,23 +42,23 @@ struct GateState {
     in_flight: usize,
     waiting: usize,
     reading_robots: bool,
-    /// Whether it has been said that the host is given up; said once for each outage.
+    /// Whether it was logged that the host is given up: once per outage.
     told_given_up: bool,
     counts: GateCounts,
 }
 
-/// What a gate has let through.
+/// The counts of a gate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GateCounts {
-    /// Requests sent, those for robots.txt and redirects included.
+    /// Requests sent, including those for robots.txt and redirects.
     pub requests: u64,
-    /// Further attempts after a failed one.
+    /// Attempts after a failed one.
     pub retries: u64,
     /// Throttled answers.
     pub throttled: u64,
 }
 
-/// The host has been down, or has throttled everything, for longer than anybody waits: a sentence for the reader.
+/// The host has been down, or has throttled every request, for longer than requests wait: a sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostGivenUp(pub String);
 
@@ -69,7 +69,7 @@ enum Decision {
 }
 
 impl HostGate {
-    /// A gate for a host of which nothing is known yet.
+    /// A gate for a host of unknown health.
     pub fn new(host: HostKey, limits: HostLimits, patience: HostPatience) -> Self {
         Self {
             host,
@@ -90,16 +90,16 @@ impl HostGate {
         }
     }
 
-    /// A host that several sources ask is asked by the slowest one's limits.
+    /// Lowers the limits to `limits` if these are lower, for a host that several sources request.
     pub fn lower_to(&self, limits: HostLimits) {
         let mut state = lock(&self.state);
         state.pace.lower_to(limits.requests_per_sec);
         state.slots = state.slots.min(limits.concurrent_requests.get());
     }
 
-    /// Waits until a request may start, and starts it: the caller sends it at once and tells the [`Started`] what came
-    /// back. Dropping the future gives up the place in the queue and nothing else.
-    /// `question` is the hash of what it asks: failures of one question alone say nothing about the host.
+    /// Waits until a request may start. The caller then sends it at once and reports the result to the [`Started`].
+    /// Dropping the future only gives up the place in the queue. `question` is the hash of the request: failures of a
+    /// single request are no evidence about the host.
     pub async fn start(
         self: &Arc<Self>,
         question: u64,
@@ -140,12 +140,12 @@ impl HostGate {
         }
     }
 
-    /// Waits for the pace once more, for a request that has started but not been sent because what it needed took
-    /// long (a browser session): the host sees requests when they are sent.
+    /// Waits for the pace again, for a started request that was not sent because its preparation took long (a browser
+    /// session). The host sees the time at which requests are sent.
     pub async fn pace_again(&self, started: &mut Started, waiting: &WaitingOn) {
         waiting.set(Waiting::Pace);
         let mut clock = StartClock::new();
-        // Not in the queue: its head may be waiting for the very slot that is held here.
+        // Bypass the queue: its first request may be waiting for the slot that this request occupies.
         loop {
             let until = {
                 let now = Instant::now();
@@ -209,8 +209,8 @@ impl HostGate {
         Decision::Go { probe }
     }
 
-    /// Says once for each outage, in full, that the host is given up. What its tasks end with is the same sentence for
-    /// all of them, so that they are one line in a summary (P3).
+    /// Logs in full, once per outage, that the host is given up. The returned sentence is the same for all its tasks,
+    /// so a summary shows them in one line (P3).
     fn given_up(&self, state: &mut GateState, now: Instant) -> String {
         let HostHealth::Down(outage) = &state.health else {
             return format!("host down: {}", self.host);
@@ -226,8 +226,8 @@ impl HostGate {
         format!("host down: {}: {}", self.host, outage.first_failure)
     }
 
-    /// A host that throttles is at work and says when it will answer: it gets half an hour however short the patience
-    /// with one that is down.
+    /// How long to wait for a host that throttles. Such a host works and states when it will answer, so it gets at
+    /// least half an hour, even if the patience with a host that is down is shorter.
     fn throttled_patience(&self) -> Duration {
         self.patience.give_up_after.max(THROTTLED_PATIENCE)
     }
@@ -243,7 +243,7 @@ impl HostGate {
         )
     }
 
-    /// Whether every request has been throttled for longer than anybody waits.
+    /// The failure to report if every request has been throttled for too long.
     pub fn throttled_out(&self) -> Option<HostGivenUp> {
         let now = Instant::now();
         let state = lock(&self.state);
@@ -252,13 +252,13 @@ impl HostGate {
             .then(|| HostGivenUp(self.throttled_too_long(&state.pace, now)))
     }
 
-    /// Halves the rate: the host refused a request (P4).
+    /// Halves the rate, because the host refused a request (P4).
     pub fn slow_down(&self) {
         let now = Instant::now();
         lock(&self.state).pace.slow_down(now, now);
     }
 
-    /// Takes the host down, whatever the count of failures.
+    /// Marks the host as down, whatever the count of failures.
     pub fn declare_down(&self, why: &str) {
         let change = lock(&self.state)
             .health
@@ -266,12 +266,12 @@ impl HostGate {
         self.tell(change, why);
     }
 
-    /// Counts a further attempt.
+    /// Counts a retry.
     pub fn count_retry(&self) {
         lock(&self.state).counts.retries += 1;
     }
 
-    /// Says whether robots.txt is being read, for those who look.
+    /// Sets whether robots.txt is being read, for the snapshot.
     pub fn reading_robots(&self, reading: bool) {
         lock(&self.state).reading_robots = reading;
     }
@@ -293,7 +293,7 @@ impl HostGate {
         self.changed.notify_one();
     }
 
-    /// How it stands.
+    /// The current state.
     pub fn snapshot(&self) -> HostSnapshot {
         let now = Instant::now();
         let state = lock(&self.state);
@@ -321,8 +321,8 @@ impl HostGate {
     }
 }
 
-/// What stays the same while the head of the queue waits: its place in the jitter, and since when only the pace was
-/// in its way.
+/// What stays constant while the first request of the queue waits: its random part of the jitter, and the time from
+/// which only the pace delays it.
 struct StartClock {
     fraction: f64,
     ready: Option<Instant>,
@@ -356,8 +356,8 @@ impl Drop for CountedWait<'_> {
     }
 }
 
-/// A request in flight: holds one slot until it is dropped. Dropped untold, it was cancelled, which says nothing about
-/// the host.
+/// A request in flight. It occupies a slot until it is dropped. If it is dropped without a report, it was cancelled,
+/// which is no evidence about the host.
 pub struct Started {
     gate: Arc<HostGate>,
     at: Instant,
@@ -367,7 +367,7 @@ pub struct Started {
 }
 
 impl Started {
-    /// The host is at work: any answer but a server error or a throttled one.
+    /// Reports that the host works: any answer except a server error or a throttled one.
     pub fn succeeded(mut self) {
         self.told = true;
         let change = {
@@ -378,7 +378,7 @@ impl Started {
         self.gate.tell(change, "");
     }
 
-    /// No whole answer came, by the host's doing.
+    /// Reports that the host sent no whole answer.
     pub fn failed(mut self, why: &str) {
         self.told = true;
         let change = lock(&self.gate.state).health.failed(
@@ -391,7 +391,8 @@ impl Started {
         self.gate.tell(change, why);
     }
 
-    /// The host throttled it: alive, not to be asked before `retry_after`, and slower from now on.
+    /// Reports a throttled request. The host is up, but gets no request before `retry_after` has passed, and fewer per
+    /// second from now on.
     pub fn throttled(mut self, retry_after: Option<Duration>) {
         self.told = true;
         let now = Instant::now();

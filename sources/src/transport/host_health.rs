@@ -1,19 +1,19 @@
-//! The second level of retry (P3): whether a host is up, and who may ask it while it is not. Pure.
+//! The second level of retry (P3): whether a host is up, and which requests may go to it while it is down. Pure.
 //!
 //! | state | event | next |
 //! |---|---|---|
 //! | up | good answer | up, no failures |
-//! | up | 5th failure in a row, not all of one question | down, probe after the first back-off |
-//! | down | back-off over | one request goes as the probe |
+//! | up | 5th failure in a row, of at least two different requests | down, probe after the first back-off |
+//! | down | back-off over | one request is sent as the probe |
 //! | down | probe failed | down, back-off doubled up to the longest |
 //! | down | any good answer | up |
-//! | down for longer than the patience | - | requests are given up, except the probe once its time has come |
+//! | down for longer than the patience | - | requests are given up, except the probe when it is due |
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Failed requests in a row after which a host counts as down.
+/// Number of failed requests in a row after which a host counts as down.
 pub const FAILURES_UNTIL_DOWN: u32 = 5;
 
 /// How long to wait for a host that is down.
@@ -23,7 +23,7 @@ pub struct HostPatience {
     pub first_back_off: Duration,
     /// Longest wait between probes; the wait doubles up to it.
     pub longest_back_off: Duration,
-    /// Down for so long: requests are deferred instead of waiting on.
+    /// After this downtime, requests are deferred and no longer wait.
     pub give_up_after: Duration,
 }
 
@@ -38,29 +38,29 @@ impl Default for HostPatience {
     }
 }
 
-/// Whether a host answers.
+/// Whether a host is up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostHealth {
-    /// It does, or nobody has asked yet.
+    /// It answers, or no request has been sent yet.
     Up {
         /// Failed requests since the last good answer.
         failures_in_a_row: u32,
-        /// What they asked.
+        /// The requests that failed.
         asked: FailedQuestions,
     },
-    /// It does not.
+    /// The host is down.
     Down(Outage),
 }
 
-/// What failed in a row: one question again and again says something about that page, not about its host. Were it not so,
-/// one page that never comes would have its host waited for in every round that ends with it.
+/// Which requests failed in a row. Repeated failures of one request point to its page and not to the host. Without this
+/// distinction, one page that always fails would make each round wait for its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailedQuestions {
-    /// Nothing has failed.
+    /// No request failed.
     None,
-    /// This one question, by its hash.
+    /// A single request, by its hash.
     One(u64),
-    /// More than one.
+    /// Two or more different requests.
     Several,
 }
 
@@ -74,55 +74,55 @@ impl FailedQuestions {
     }
 }
 
-/// A host that does not answer.
+/// The outage of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outage {
-    /// Since when.
+    /// When it began.
     pub since: Instant,
-    /// When the next probe may go.
+    /// The earliest time of the next probe.
     pub next_probe: Instant,
-    /// What it went down with: the same for everybody who waits, however long.
+    /// The failure that began the outage. It stays the same, so all waiting requests report the same text.
     pub first_failure: String,
-    /// What the last failure was.
+    /// The text of the last failure.
     pub last_failure: String,
     back_off: Duration,
     probe_in_flight: bool,
 }
 
-/// Whether a request may go to the host.
+/// Whether a request may be sent to the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// As far as health is concerned.
+    /// Yes, as far as the health is concerned.
     Open,
-    /// As the one probe.
+    /// Yes, as the one probe.
     Probe,
     /// Not before this instant.
     WaitUntil(Instant),
-    /// Not before the probe in flight has come back.
+    /// Not before the probe in flight has ended.
     WaitForProbe,
-    /// Not at all: the host has been down for too long.
+    /// No: the host has been down for too long.
     GivenUp,
 }
 
-/// What an event changed.
+/// The change of state that an event caused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing of note.
+    /// No change.
     None,
-    /// The host is down from now on.
+    /// The host went down.
     WentDown,
-    /// The host answers again.
+    /// The host came back up.
     CameBack,
 }
 
 impl HostHealth {
-    /// A host of which nothing is known yet.
+    /// A host that has had no request yet.
     pub const UNKNOWN: Self = Self::Up {
         failures_in_a_row: 0,
         asked: FailedQuestions::None,
     };
 
-    /// Whether a request may go at `now`.
+    /// Whether a request may be sent at `now`.
     #[must_use]
     pub fn admission(&self, now: Instant, patience: &HostPatience) -> Admission {
         let Self::Down(outage) = self else {
@@ -140,21 +140,21 @@ impl HostHealth {
         }
     }
 
-    /// The probe starts.
+    /// Records that the probe was sent.
     pub const fn probe_started(&mut self) {
         if let Self::Down(outage) = self {
             outage.probe_in_flight = true;
         }
     }
 
-    /// The probe was cancelled before it came back: another may go at once.
+    /// Records that the probe was cancelled. Another may be sent at once.
     pub const fn probe_abandoned(&mut self) {
         if let Self::Down(outage) = self {
             outage.probe_in_flight = false;
         }
     }
 
-    /// A good answer came: any that shows the host at work, 404 and 429 included.
+    /// Records a good answer: any that shows that the host works, including 404 and 429.
     pub fn succeeded(&mut self) -> Change {
         let before = std::mem::replace(self, Self::UNKNOWN);
         match before {
@@ -163,7 +163,8 @@ impl HostHealth {
         }
     }
 
-    /// A request failed by the host's doing; `question` is the hash of what it asked. What was in flight when the host went down says nothing new.
+    /// Records a request that failed because of the host; `question` is the hash of the request. Failures of requests
+    /// that were in flight when the host went down change nothing.
     pub fn failed(
         &mut self,
         now: Instant,
@@ -195,7 +196,7 @@ impl HostHealth {
         }
     }
 
-    /// The host counts as down whatever the count: its robots.txt cannot be had.
+    /// Marks the host as down whatever the count, because its robots.txt cannot be fetched.
     pub fn declare_down(&mut self, now: Instant, why: &str, patience: &HostPatience) -> Change {
         if matches!(self, Self::Down(_)) {
             return Change::None;
@@ -297,7 +298,7 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(health.failed(now, false, 7, "502", &patience), Change::None);
         }
-        // Nor is it forgotten when another one fails, too.
+        // The count is kept, so the first failure of another request takes the host down.
         assert_eq!(
             health.failed(now, false, 8, "502", &patience),
             Change::WentDown

@@ -1,4 +1,4 @@
-//! One HTTP exchange: bounded in time, header size, body size and decompressed size; no redirect is followed here.
+//! One HTTP exchange, with limits on time, header size, body size and decompressed size. It follows no redirect.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,35 +18,35 @@ use super::site_clock::SiteClocks;
 use super::waiting::WaitingOn;
 use super::wire::{Blame, Incoming, Outgoing, Prepared, Wire, WireFailure};
 
-/// Most bytes of response headers taken.
+/// The maximum size of the response headers, in bytes.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
-/// Most header lines taken.
+/// The maximum number of header lines.
 const MAX_HEADERS: usize = 200;
-/// A coded body above this size is decoded in a blocking thread: at some 300 MB/s it would hold up the others.
+/// A coded body above this size is decoded in a blocking thread. At about 300 MB/s it would delay the other tasks.
 const LARGE_CODED_BODY: usize = 64 * 1024;
-/// Most bytes kept of the body of an error answer: it is shown, not read.
+/// The maximum number of bytes kept of an error body, which is shown but not parsed.
 const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
 
-/// A client for every host: keeps connections, follows no redirects, keeps no cookies.
+/// The HTTP client for all hosts: keeps connections open, follows no redirects, keeps no cookies.
 pub struct HttpWire(Arc<Clients>);
 
 struct Clients {
     direct: reqwest::Client,
-    /// A client for each proxy of the environment.
+    /// One client per proxy of the environment.
     proxied: Vec<(ProxyServer, reqwest::Client)>,
     proxies: Proxies,
     clocks: SiteClocks,
     request_timeout: Duration,
-    /// Whether it has been reported that this machine has too few file descriptors.
+    /// Whether the lack of file descriptors has been reported.
     told_too_few_descriptors: AtomicBool,
 }
 
 impl HttpWire {
-    /// A client with this User-Agent; `request_timeout` bounds each request from connecting to its last byte. `clocks`
-    /// hears what the answers say about the time.
+    /// A client with this User-Agent. `request_timeout` limits each request from connecting to its last byte. `clocks`
+    /// receives the dates of the answers.
     ///
     /// # Errors
-    /// The TLS roots cannot be loaded or the User-Agent is not a header value.
+    /// The TLS roots cannot be loaded, or the User-Agent is not a valid header value.
     pub fn new(
         user_agent: &str,
         request_timeout: Duration,
@@ -61,12 +61,13 @@ impl HttpWire {
                 .http1_max_headers(MAX_HEADERS)
                 .http2_max_header_list_size(MAX_HEADER_BYTES as u32)
                 .pool_idle_timeout(Duration::from_secs(30))
-                // Decoded here: reqwest knows each coding in one spelling, and hands back what it does not know as it is.
+                // Bodies are decoded in this module: reqwest accepts only one spelling of each coding and passes
+                // unknown codings through.
                 .no_gzip()
                 .no_brotli()
                 .no_deflate()
                 .referer(false)
-                // The environment is read in one place, for the browser too: see `proxy`.
+                // The module `proxy` reads the environment, for HTTP and for the browser.
                 .no_proxy()
         };
         let proxied = proxies
@@ -198,20 +199,20 @@ struct ConnectionFault {
     text: String,
 }
 
-/// Whose fault it was.
+/// The cause of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FaultKind {
-    /// This machine has no file descriptor left.
+    /// This machine has no free file descriptor.
     Descriptors,
-    /// This machine's clock, perhaps: the certificate is out of date by it.
+    /// Possibly this machine's clock: by it, the certificate is not valid.
     Clock,
     /// The proxy of the environment.
     Proxy,
-    /// The site, or the way to it.
+    /// The site, or the network.
     Site,
 }
 
-/// Faults of this machine are named as what they are, not as the site's.
+/// Classifies a connection error, so that faults of this machine are not blamed on the site.
 fn connection_fault(
     causes: &str,
     while_connecting: bool,
@@ -219,7 +220,7 @@ fn connection_fault(
     now: SystemTime,
 ) -> ConnectionFault {
     let lower = causes.to_ascii_lowercase();
-    // Linux names EMFILE and ENFILE so.
+    // The text of EMFILE and ENFILE on Linux.
     if lower.contains("too many open files") {
         return ConnectionFault {
             kind: FaultKind::Descriptors,
@@ -306,7 +307,7 @@ fn bounded_headers(headers: &HeaderMap) -> Result<(), WireFailure> {
     })
 }
 
-/// The body of a good answer as it was sent, or why it is not one.
+/// Reads the body of a good answer as it was sent.
 async fn whole_body(response: &mut reqwest::Response, most: usize) -> Result<Bytes, WireFailure> {
     let mut body = BytesMut::new();
     loop {
@@ -326,7 +327,7 @@ async fn whole_body(response: &mut reqwest::Response, most: usize) -> Result<Byt
     Ok(body.freeze())
 }
 
-/// The body without its codings, bounded as it unfolds, so that a small answer cannot become a large one.
+/// Decodes the body. The size limit is applied while decoding, so that a small answer cannot expand without limit.
 async fn decoded(coded: Bytes, codings: Codings, most: usize) -> Result<Bytes, WireFailure> {
     let undone = if !codings.is_empty() && coded.len() > LARGE_CODED_BODY {
         tokio::task::spawn_blocking(move || codings.undo(&coded, most))
@@ -348,7 +349,7 @@ fn too_large(most: usize) -> WireFailure {
     }
 }
 
-/// The first bytes of an error's body; what cannot be had of it is not missed.
+/// Reads the first bytes of an error body; a failure while reading it is ignored.
 async fn start_of_body(response: &mut reqwest::Response, most: usize) -> Bytes {
     let mut body = BytesMut::new();
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -377,7 +378,7 @@ fn host_failure(text: &str) -> WireFailure {
     }
 }
 
-/// An error with its causes; reqwest's own text names the URL again and not the reason.
+/// The causes of an error. The text of reqwest's outermost error repeats the URL and lacks the reason.
 pub(super) fn chain(error: &reqwest::Error) -> String {
     let mut causes = Vec::new();
     let mut cause = std::error::Error::source(error);
@@ -396,7 +397,7 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
 mod tests {
     use super::*;
 
-    /// Faults of this machine are named as what they are.
+    /// Faults of this machine are named as such.
     #[test]
     fn a_local_fault_is_not_reported_as_the_sites() {
         let proxies = Proxies::from_variables(|name| {

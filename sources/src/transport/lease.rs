@@ -1,7 +1,7 @@
-//! Whether this process may ask the sites at all: only while it has shown that it is the one runner.
+//! The lease: this process may request pages only while it has shown that it is the only runner.
 //!
-//! A process that is stopped (SIGSTOP, a paused machine) does not know when it goes on that another one has taken its place
-//! meanwhile. So the permission is never taken back: it runs out, and is renewed by whoever holds the runner's lock.
+//! A suspended process (SIGSTOP, a paused machine) does not notice that another runner took its place. So the lease
+//! cannot be revoked: it expires, and the holder of the runner's lock renews it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,11 +11,11 @@ use tokio::time::Instant;
 
 use super::waiting::{Waiting, WaitingOn, lock};
 
-/// For how long a sign of life that reached the database permits to ask. Shorter than what another runner waits for before
-/// it takes over: at no instant do two of them ask.
+/// How long the lease lasts after a heartbeat that reached the database was sent. Shorter than the wait of another
+/// runner before it takes over, so that two runners never request pages at the same time.
 pub const LEASE: Duration = Duration::from_secs(4);
 
-/// The permission; cheap to clone. Nobody demands it until [`AskingLease::demand`] is called.
+/// The lease; cheap to clone. It has no effect until [`AskingLease::demand`] is called.
 #[derive(Debug, Clone, Default)]
 pub struct AskingLease(Arc<Inner>);
 
@@ -28,38 +28,38 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     demanded: bool,
-    /// When the last sign of life that arrived was sent.
+    /// When the last heartbeat that reached the database was sent.
     shown_at: Option<Instant>,
-    /// Until when the permission of the runner before this one may still hold.
+    /// When the lease of the previous runner expires at the latest.
     not_before: Option<Instant>,
 }
 
 impl AskingLease {
-    /// From now on nobody is asked without a fresh sign of life.
+    /// From now on requests need a fresh lease.
     pub fn demand(&self) {
         lock(&self.0.state).demanded = true;
     }
 
-    /// The runner before this one was seen alive at `seen_at`: it may not know yet that it has lost the lock, and goes on
-    /// asking until its own permission has run out.
+    /// Makes requests wait for the lease of the previous runner, which was seen alive at `seen_at`. It may not know yet
+    /// that it lost the lock, and sends requests until its own lease expires.
     pub fn wait_out(&self, seen_at: Instant) {
         lock(&self.0.state).not_before = Some(seen_at + LEASE);
     }
 
-    /// A sign of life, sent at `shown_at`, has reached the database on the session that holds the lock.
+    /// Records that a heartbeat, sent at `shown_at`, reached the database on the session that holds the lock.
     pub fn renew(&self, shown_at: Instant) {
         lock(&self.0.state).shown_at = Some(shown_at);
         self.0.renewed.notify_waiters();
     }
 
-    /// Whether a sign of life was sent within this time.
+    /// Whether a heartbeat was sent within this time.
     #[must_use]
     pub fn was_shown_within(&self, time: Duration) -> bool {
         let shown_at = lock(&self.0.state).shown_at;
         shown_at.is_some_and(|shown_at| shown_at.elapsed() < time)
     }
 
-    /// Whether the sites may be asked now.
+    /// Whether requests may be sent now.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         let state = lock(&self.0.state);
@@ -72,7 +72,7 @@ impl AskingLease {
         !state.demanded || (is_ours() && is_nobody_elses())
     }
 
-    /// Ends when the sites may be asked.
+    /// Waits until requests may be sent.
     pub(super) async fn granted(&self, waiting: &WaitingOn) {
         loop {
             let renewed = self.0.renewed.notified();
@@ -104,7 +104,7 @@ mod tests {
         while waiting.current() != Some(Waiting::Lease) {
             tokio::task::yield_now().await;
         }
-        // A sign that was sent too long ago, however late its answer was read, is none.
+        // A heartbeat sent too long ago does not count, however late its answer arrives.
         let long_ago = Instant::now()
             .checked_sub(LEASE)
             .expect("a clock that runs");
@@ -114,7 +114,7 @@ mod tests {
         lease.renew(Instant::now());
         asking.await.expect("granted");
         assert!(lease.is_fresh());
-        // Nor while the one before may still believe that it is its turn.
+        // The lease is also not fresh while the previous runner may still send requests.
         lease.wait_out(Instant::now());
         assert!(!lease.is_fresh());
         lease.wait_out(long_ago);

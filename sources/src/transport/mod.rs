@@ -1,9 +1,10 @@
-//! How a site is asked: politely (P1-P4), whoever asks, by HTTP or by the real browser.
+//! Fetches pages within the limits of politeness (P1-P4), by HTTP or in a real browser.
 //!
-//! The path of a request: [`Transport::fetch`] (or [`Transport::visit`]) reads the host's robots.txt first, waits at
-//! the host's gate (health, slot, pace), makes one exchange, follows redirects by hand, waits out throttling, and
-//! retries what failed. The rules are pure and stand by themselves: `pacing`, `retry`, `retry_after`, `host_health`,
-//! `robots`, `redirect`; what moves is in `host_gate`, `fetch`, `http` and `browser`.
+//! [`Transport::fetch`] and [`Transport::visit`] take these steps. They read the host's robots.txt first. They wait at
+//! the host's gate (health, slot, pace), make one exchange and follow redirects themselves. They wait while the host
+//! throttles, and retry failed attempts. The rules are pure and independent of each other: `pacing`, `retry`,
+//! `retry_after`, `host_health`, `robots`, `redirect`. Input and output happen in `host_gate`, `fetch`, `http` and
+//! `browser`.
 
 mod bidi;
 mod browser;
@@ -65,53 +66,53 @@ use site_clock::SiteClocks;
 pub(crate) use waiting::lock;
 use wire::Wire;
 
-/// How fast a host may be asked.
+/// The limits of requests to a host.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HostLimits {
-    /// Starts per second; greater than 0.
+    /// Request starts per second; greater than 0.
     pub requests_per_sec: f64,
-    /// Requests in flight at once.
+    /// The maximum number of requests in flight.
     pub concurrent_requests: NonZeroUsize,
 }
 
-/// What the configuration says about a source, as far as the transport needs it.
+/// The part of a source's configuration that the transport needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceConfig {
-    /// Applied to each host the source asks; a host that several sources ask gets the slowest limits.
+    /// Limits of each host that the source requests. A host that several sources request gets the lowest limits.
     pub limits: HostLimits,
-    /// The hosts of the source itself, by any URL of them: the browser loads from these and no others.
+    /// The source's own hosts, each given by any of its URLs. The browser loads from these hosts only.
     pub own_hosts: Vec<Url>,
-    /// Other hosts a factsheet link may lead to: names, `name:port`, or URLs.
+    /// Other hosts that a factsheet link may lead to: names, `name:port`, or URLs.
     pub factsheet_hosts: Vec<String>,
 }
 
-/// All that the transport needs to know.
+/// The configuration of the transport.
 #[derive(Debug, Clone)]
 pub struct TransportConfig {
-    /// The sources by name; only these can be asked.
+    /// The sources by name. Requests for any other source fail.
     pub sources: BTreeMap<SourceName, SourceConfig>,
-    /// Whom a site's owner can turn to, such as a URL or an address; part of the User-Agent.
+    /// The contact for the owner of a site, such as a URL or an address; part of the User-Agent.
     pub contact: String,
-    /// Bounds each request from connecting to its last byte.
+    /// The time limit of each request, from connecting to the last byte.
     pub request_timeout: Duration,
-    /// How long a host that is down is waited for.
+    /// How long requests wait for a host that is down.
     pub patience: HostPatience,
-    /// The browser.
+    /// The browser's configuration.
     pub browser: BrowserConfig,
 }
 
-/// Why there is no transport.
+/// Why the transport cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// A rate that is no rate.
+    /// A rate that is not a finite number greater than 0.
     #[error("sources.{source_name}.requests_per_sec is {rate}; it must be greater than 0")]
     Rate {
-        /// Whose.
+        /// The source of the rate.
         source_name: SourceName,
         /// The value found.
         rate: f64,
     },
-    /// A proxy variable of the environment.
+    /// An invalid proxy variable in the environment.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
     /// The HTTP client cannot be built.
@@ -121,13 +122,13 @@ pub enum TransportError {
     Client {
         /// The contact as configured.
         contact: String,
-        /// What the client says.
+        /// The client's error.
         cause: reqwest::Error,
     },
 }
 
-/// The one way to every host; made once for the whole run, cheap to clone, outlives the actors that use it, so that a
-/// restarted one meets the same pace and the same health.
+/// The only access to the hosts. One transport is created for the whole run and is cheap to clone. It outlives the
+/// actors that use it, so a restarted actor meets the same pace and the same health.
 #[derive(Clone)]
 pub struct Transport(Arc<Shared>);
 
@@ -137,20 +138,20 @@ struct Shared {
     counts: Mutex<BTreeMap<SourceName, SourceCounts>>,
     http: Arc<dyn Wire>,
     browser: Arc<dyn Wire>,
-    /// The same browser, to be closed.
+    /// The same browser, needed to close its sessions.
     sessions: BrowserWire,
-    /// Whether this process may ask anybody.
+    /// Whether this process may request pages.
     lease: AskingLease,
-    /// Whether it has been said that there is none.
+    /// Whether the missing browser has been reported.
     told_no_browser: AtomicBool,
-    /// What the answers say about the time.
+    /// What the answers show about the time.
     clocks: SiteClocks,
 }
 
-/// What a source has asked so far.
+/// The requests of a source so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SourceCounts {
-    /// Further attempts after a failed one.
+    /// Attempts after a failed one.
     pub retries: u64,
     /// Throttled answers.
     pub throttled: u64,
@@ -158,62 +159,62 @@ pub struct SourceCounts {
     pub pages_by_http: u64,
     /// Pages answered in the browser.
     pub pages_by_browser: u64,
-    /// Pages that are open in the browser now, or wait for their turn, a tab or another attempt.
+    /// Pages that are open in the browser now, or that wait for their turn, a tab or another attempt.
     pub in_browser: usize,
 }
 
-/// How one host stands.
+/// The state of one host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostSnapshot {
-    /// Which.
+    /// The host.
     pub host: HostKey,
-    /// Requests per second by configuration.
+    /// Configured requests per second.
     pub configured_rate: f64,
-    /// Requests per second now allowed.
+    /// Requests per second allowed now.
     pub rate_now: f64,
-    /// What its requests wait on, if on more than their turn.
+    /// Whether its requests can start now.
     pub state: HostState,
     /// Requests in flight.
     pub in_flight: usize,
     /// Requests that wait to start.
     pub waiting: usize,
-    /// Requests sent so far, for robots.txt and redirects too.
+    /// Requests sent so far, including those for robots.txt and redirects.
     pub requests: u64,
-    /// Further attempts after a failed one.
+    /// Attempts after a failed one.
     pub retries: u64,
     /// Throttled answers.
     pub throttled: u64,
 }
 
-/// Whether a host can be asked.
+/// Whether requests to a host can start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostState {
     /// Yes, at its rate.
     Open,
     /// Not yet: its robots.txt is being read.
     ReadingRobots,
-    /// It asked to be left alone.
+    /// Not yet: it throttles requests.
     Throttled {
-        /// Until when.
+        /// The end of the wait.
         until: Instant,
     },
-    /// It does not answer.
+    /// No: it is down.
     Down {
-        /// Since when.
+        /// When it went down.
         since: Instant,
-        /// When the next probe goes.
+        /// When the next probe is sent.
         next_probe: Instant,
-        /// What the last failure was.
+        /// The text of the last failure.
         last_failure: String,
     },
 }
 
-/// How everything stands: for progress bars, `Progress` messages and the summary.
+/// The state of the transport: for progress bars, `Progress` messages and the summary.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TransportSnapshot {
-    /// Each host asked so far.
+    /// Each host requested so far.
     pub hosts: Vec<HostSnapshot>,
-    /// Each source that has asked so far.
+    /// Each source that has sent requests so far.
     pub sources: BTreeMap<SourceName, SourceCounts>,
 }
 
@@ -228,7 +229,7 @@ pub fn user_agent(contact: &str) -> String {
 }
 
 impl Transport {
-    /// A transport for these sources. Nothing is asked and no browser started before the first request.
+    /// A transport for these sources. It sends no request and starts no browser before the first call.
     ///
     /// # Errors
     /// A rate is not greater than 0, a proxy variable cannot be read, or the HTTP client cannot be built.
@@ -290,7 +291,7 @@ impl Transport {
         })))
     }
 
-    /// How everything stands.
+    /// The state of all hosts and sources.
     #[must_use]
     pub fn snapshot(&self) -> TransportSnapshot {
         let gates: Vec<_> = lock(&self.0.gates).values().cloned().collect();
@@ -300,35 +301,35 @@ impl Transport {
         }
     }
 
-    /// The permission without which nobody is asked, once it is demanded.
+    /// The lease. Once it is demanded, requests are sent only while it is fresh.
     #[must_use]
     pub fn lease(&self) -> AskingLease {
         self.0.lease.clone()
     }
 
-    /// Halves the rate of `url`'s host: it refused to answer (P4).
+    /// Halves the rate of `url`'s host, because it refused a request (P4).
     pub fn slow_down(&self, source: SourceName, url: &Url) {
         if let Ok(gate) = self.gate(source, url) {
             gate.slow_down();
         }
     }
 
-    /// Starts a browser and closes it again; no site is asked.
+    /// Starts a browser and closes it again, without a request to any site.
     ///
     /// # Errors
-    /// Why there is none, with what is missing.
+    /// The reason why no browser starts, with what is missing.
     pub async fn try_browser(&self) -> Result<(), String> {
         self.0.sessions.try_out().await
     }
 
-    /// Why no page can be seen in a browser on this machine, and what brings one; `None`: it can be tried.
+    /// Why this machine has no usable browser, and how to install one. `None`: a visit can be tried.
     #[must_use]
     pub fn no_browser(&self) -> Option<String> {
         self.0.browser.missing()
     }
 
-    /// Closes every browser session and waits for that, at most some seconds each; a later visit starts anew. To be
-    /// called at the end of a cycle and before the program ends.
+    /// Closes every browser session and waits for that, at most some seconds each. A later visit starts a new session.
+    /// Call it at the end of a cycle and before the program ends.
     pub async fn close_browsers(&self) {
         self.0.sessions.close().await;
     }

@@ -1,20 +1,19 @@
-//! When the next request to a host may start (P1): pure arithmetic over instants.
+//! Computes when the next request to a host may start (P1): pure arithmetic over instants.
 //!
-//! Starts stand on an even grid, one gap (1 / rate) apart; each is then delayed by a random part of the gap. Because
-//! the grid itself is not moved by the delay, the mean rate is kept; because nothing is saved up while nobody asks,
-//! there is no burst.
+//! The starts form an even grid with a gap of 1 / rate. A random part of the gap delays each start. The delay does not
+//! move the grid, so the mean rate is kept. Idle time earns no credit, so there is no burst.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Largest part of the gap by which a start is delayed.
+/// Largest delay of a start, as a fraction of the gap.
 const JITTER: f64 = 0.1;
-/// The rate never falls below this part of the configured one, and rises by it again.
+/// The lowest rate, and the size of each later rise, as a fraction of the configured rate.
 const STEP: f64 = 1.0 / 8.0;
-/// How long without throttling raises the rate by one step.
+/// The rate rises by one step after this time without throttling.
 const RISE_EVERY: Duration = Duration::from_secs(10);
-/// First wait after a throttled answer that does not say how long; doubles with each further one in a row.
+/// First wait after a throttled answer without `Retry-After`. It doubles with each further one in a row.
 const UNSAID_WAIT: Duration = Duration::from_secs(1);
 /// Longest such wait.
 const LONGEST_UNSAID_WAIT: Duration = Duration::from_secs(60);
@@ -22,13 +21,13 @@ const LONGEST_UNSAID_WAIT: Duration = Duration::from_secs(60);
 /// The pace of one host.
 #[derive(Debug, Clone)]
 pub struct Pace {
-    /// Requests per second by configuration; greater than 0.
+    /// Configured requests per second; greater than 0.
     configured: f64,
-    /// Since the last slowing-down: the rate it left, and when.
+    /// The rate after the last slowing-down, and its time.
     slowed: Option<(f64, Instant)>,
-    /// The last start's place on the even grid.
+    /// The grid position of the last start.
     last_place: Option<Instant>,
-    /// No start before this, because the host said so.
+    /// No request starts before this instant, because the host throttles.
     closed_until: Option<Instant>,
     /// Throttled answers since the last accepted one.
     throttled_in_a_row: u32,
@@ -36,16 +35,17 @@ pub struct Pace {
     throttled_since: Option<Instant>,
 }
 
-/// A start that is allowed: its place on the grid, and when to start at the earliest.
+/// An allowed start: its grid position, and the earliest time to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
     place: Instant,
-    /// The instant from which on the request may start.
+    /// The earliest time at which the request may start.
     pub at: Instant,
 }
 
 impl Pace {
-    /// A pace of `requests_per_sec`, which must be finite and greater than 0 (checked by the transport's configuration).
+    /// A pace of `requests_per_sec`, which must be finite and greater than 0 (checked by the transport's
+    /// configuration).
     #[must_use]
     pub const fn new(requests_per_sec: f64) -> Self {
         Self {
@@ -64,12 +64,12 @@ impl Pace {
         self.configured
     }
 
-    /// Lowers the configured rate to that of another source asking the same host, if that is slower.
+    /// Lowers the configured rate to that of another source of the same host, if that is lower.
     pub const fn lower_to(&mut self, requests_per_sec: f64) {
         self.configured = self.configured.min(requests_per_sec);
     }
 
-    /// The rate allowed at `now`: after a slowing-down one eighth of the configured rate more for each 10 s since.
+    /// The rate allowed at `now`. After a slowing-down it rises by one eighth of the configured rate every 10 s.
     #[must_use]
     pub fn rate(&self, now: Instant) -> f64 {
         let Some((rate, since)) = self.slowed else {
@@ -77,19 +77,20 @@ impl Pace {
         };
         let elapsed = now.saturating_duration_since(since);
         let steps = elapsed.as_secs() / RISE_EVERY.as_secs();
-        // Eight steps are back at the configured rate from anywhere.
+        // Eight steps always reach the configured rate.
         let steps = u8::try_from(steps).map_or(8.0, f64::from);
         (rate + steps * STEP * self.configured).min(self.configured)
     }
 
-    /// The longest random delay of a start. Ten per cent of the gap at the configured rate, and less where a rate just
-    /// below a whole number would otherwise let one request too many into some second.
+    /// The longest random delay of a start, in seconds: ten per cent of the gap at the configured rate. It is shorter
+    /// if the rate is just below a whole number, because the jitter could then put one request too many into a second.
     fn longest_jitter(&self) -> f64 {
         let to_next_whole = 1.0 - self.configured.fract();
         JITTER.min(to_next_whole) / self.configured
     }
 
-    /// When a request that has been waiting since `ready` may start; `fraction` (0 to 1) places it in the jitter.
+    /// When a request that has been waiting since `ready` may start; `fraction` (0 to 1) selects its delay within the
+    /// jitter.
     #[must_use]
     pub fn next_start(&self, ready: Instant, now: Instant, fraction: f64) -> Start {
         let gap = Duration::from_secs_f64(1.0 / self.rate(now));
@@ -104,17 +105,17 @@ impl Pace {
         }
     }
 
-    /// A request started at `now`, as `start` allowed. One that came later than jitter explains moves the grid, so that
-    /// nothing is caught up afterwards.
+    /// Records a start at `now`, as allowed by `start`. If it is later than the jitter explains, the grid moves, so
+    /// that later starts do not catch up.
     pub fn started(&mut self, start: Start, now: Instant) {
         let jitter = Duration::from_secs_f64(self.longest_jitter());
         let earliest_place = now.checked_sub(jitter).unwrap_or(start.place);
         self.last_place = Some(start.place.max(earliest_place));
     }
 
-    /// The host throttled a request that had started at `started`: nothing starts before `retry_after` is over (where
-    /// the host does not say, 1 s, doubling to 60 s), and the rate is halved. Several requests in flight that are
-    /// throttled together halve it once: the later ones say nothing about the new rate.
+    /// Records that the host throttled a request started at `started`. No request starts before `retry_after` has
+    /// passed (if absent: 1 s, doubling to 60 s), and the rate is halved. If several requests in flight are throttled
+    /// together, the rate is halved once, because the others were sent at the old rate.
     pub fn throttled(&mut self, started: Instant, now: Instant, retry_after: Option<Duration>) {
         let doublings = self.throttled_in_a_row.min(16);
         let unsaid = UNSAID_WAIT
@@ -127,8 +128,8 @@ impl Pace {
         self.slow_down(started, now);
     }
 
-    /// Halves the rate, not below one eighth of the configured one, unless that has happened since `started`; either
-    /// way the 10 s without throttling begin anew.
+    /// Halves the rate, but not below one eighth of the configured rate, and not if it was lowered after `started`. In
+    /// both cases the 10 s without throttling begin again.
     pub fn slow_down(&mut self, started: Instant, now: Instant) {
         let lowest = self.configured * STEP;
         let rate = self.rate(now);
@@ -139,19 +140,19 @@ impl Pace {
         self.slowed = Some((slower, now));
     }
 
-    /// The host accepted a request.
+    /// Records that the host accepted a request.
     pub const fn accepted(&mut self) {
         self.throttled_in_a_row = 0;
         self.throttled_since = None;
     }
 
-    /// Until when the host asked to be left alone, if that is still to come.
+    /// The end of the throttling, if it is in the future.
     #[must_use]
     pub fn closed_until(&self, now: Instant) -> Option<Instant> {
         self.closed_until.filter(|until| *until > now)
     }
 
-    /// Since when every request has been throttled.
+    /// When the throttling began, if every request since then was throttled.
     #[must_use]
     pub const fn throttled_since(&self) -> Option<Instant> {
         self.throttled_since
@@ -217,7 +218,8 @@ mod tests {
         assert_eq!(pace.throttled_since(), None);
     }
 
-    /// One event of a simulated run: how long until somebody asks, how late the start comes, what the host answers.
+    /// One event of a simulated run: the time until the next request, the delay of its start, and the answer of the
+    /// host.
     fn events() -> impl Strategy<Value = Vec<(u64, u64, Option<u64>, f64)>> {
         prop::collection::vec(
             (

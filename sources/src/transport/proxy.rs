@@ -1,7 +1,7 @@
-//! The proxies of the environment: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, in either case.
+//! The proxies of the environment: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, in upper or lower case.
 //!
-//! They are read here once for plain HTTP and for the browser, so that both take the same way. A variable that cannot be
-//! read is an error: a direct connection in its place would go where the operator does not want it.
+//! They are read once for HTTP and the browser, so that both take the same route. A variable that cannot be read is an
+//! error, because a direct connection instead would ignore the operator's intention.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -11,7 +11,7 @@ use url::Url;
 
 use super::host::HostKey;
 
-/// A port on which no program listens: where the browser is led instead of a foreign host.
+/// A port on which no program listens. The browser is sent there instead of to a foreign host.
 pub const NOWHERE: &str = "PROXY 127.0.0.1:9";
 
 /// A proxy variable that cannot be used. Never shows a password.
@@ -29,7 +29,7 @@ pub struct ProxyError {
 /// One proxy. Its text form has neither user name nor password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyServer {
-    /// The variable that names it.
+    /// The variable that sets it.
     pub variable: &'static str,
     url: Url,
     host: String,
@@ -49,25 +49,25 @@ impl fmt::Debug for ProxyServer {
 }
 
 impl ProxyServer {
-    /// With its password, for the client that connects; never for a log.
+    /// The URL with its password, for the client that connects; never log it.
     #[must_use]
     pub fn expose(&self) -> &Url {
         &self.url
     }
 
-    /// Where it listens.
+    /// Host and port of the proxy.
     #[must_use]
     pub fn address(&self) -> (String, u16) {
         (self.host.trim_matches(['[', ']']).to_owned(), self.port)
     }
 
-    /// Whether it takes a user name or password.
+    /// Whether the URL has a user name or password.
     #[must_use]
     pub fn has_credentials(&self) -> bool {
         !self.url.username().is_empty() || self.url.password().is_some()
     }
 
-    /// As a proxy script returns it.
+    /// The proxy as a proxy auto-config (PAC) script returns it.
     fn as_pac(&self) -> String {
         let kind = match self.url.scheme() {
             "http" => "PROXY",
@@ -79,16 +79,16 @@ impl ProxyServer {
     }
 }
 
-/// Hosts that are asked without a proxy.
+/// Hosts that are requested without a proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Bypass {
     All,
     Network(IpAddr, u8),
-    /// The name and all below it, on this port or on any.
+    /// The name and all its subdomains, on this port or on any.
     Name(String, Option<u16>),
 }
 
-/// What the environment says about proxies.
+/// The proxy settings of the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
     http: Option<ProxyServer>,
@@ -98,7 +98,7 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// Of this process.
+    /// The settings of this process.
     ///
     /// # Errors
     /// A variable that cannot be read.
@@ -106,12 +106,13 @@ impl Proxies {
         Self::from_variables(|name| std::env::var_os(name))
     }
 
-    /// Of these variables. Of two spellings the upper-case one counts; an empty variable counts as unset.
+    /// The settings in these variables. If both spellings are set, the upper-case one is used. An empty variable counts
+    /// as unset.
     ///
     /// # Errors
     /// A variable that cannot be read.
     pub fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, ProxyError> {
-        // A CGI server sets HTTP_PROXY from a header of whoever asks it (CVE-2016-5385).
+        // A CGI server sets HTTP_PROXY from a header of the client (CVE-2016-5385).
         let in_cgi = variable("REQUEST_METHOD").is_some();
         let text = |names: [&'static str; 2]| {
             for name in names {
@@ -155,12 +156,12 @@ impl Proxies {
         })
     }
 
-    /// Every proxy, once.
+    /// The proxies that are set.
     pub fn servers(&self) -> impl Iterator<Item = &ProxyServer> {
         [&self.http, &self.https, &self.all].into_iter().flatten()
     }
 
-    /// The proxy through which `url` is asked; `None`: directly. This machine itself is never asked through a proxy.
+    /// The proxy for `url`; `None`: a direct connection. Requests to this machine never use a proxy.
     #[must_use]
     pub fn route(&self, url: &Url) -> Option<&ProxyServer> {
         let host = HostKey::of(url)?;
@@ -175,7 +176,7 @@ impl Proxies {
         own.as_ref().or(self.all.as_ref())
     }
 
-    /// The way to `url` as a proxy script returns it.
+    /// The route to `url` as a PAC script returns it.
     #[must_use]
     pub fn pac(&self, url: &Url) -> String {
         self.route(url)
@@ -211,7 +212,7 @@ fn server(variable: &'static str, value: &str) -> Result<ProxyServer, String> {
     } else {
         format!("http://{value}")
     };
-    // The parser's own words may quote the password: they are dropped on purpose.
+    // Drop the parser's own error text, because it may contain the password.
     let url = Url::parse(&with_scheme)
         .map_err(|_| format!("expected scheme://host:port with {ALLOWED}, found something else"))?;
     let usual_port = match url.scheme() {

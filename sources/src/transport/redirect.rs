@@ -1,10 +1,10 @@
-//! Where a redirect may lead (P1): followed by hand, bounded, never to a host that nobody allowed. Pure.
+//! Decides where a redirect may lead (P1): a limited number, and only to allowed hosts. Pure.
 
 use url::Url;
 
 use super::host::HostKey;
 
-/// Most redirects followed for one request.
+/// The maximum number of redirects of one request.
 pub const MAX_REDIRECTS: usize = 5;
 
 /// Which other hosts a redirect may lead to.
@@ -14,14 +14,15 @@ pub enum RedirectScope {
     SameHost,
     /// The source's `factsheet_hosts` as well.
     FactsheetHosts,
-    /// Any: robots.txt alone (RFC 9309 section 2.3.1.2).
+    /// Any: robots.txt only (RFC 9309 section 2.3.1.2).
     AnyHost,
 }
 
-/// Where `location`, said by `from` with a redirecting `status`, leads.
+/// Resolves `location`, the target of a redirect that `from` answered with `status`.
 ///
 /// # Errors
-/// It leads nowhere or to a host that is not allowed, or it would turn a POST into a GET: a sentence for the reader.
+/// The target is missing or invalid, its host is not allowed, or the redirect would turn a POST into a GET: a sentence
+/// for the operator.
 pub fn target(
     from: &Url,
     status: u16,
@@ -30,7 +31,7 @@ pub fn target(
     scope: RedirectScope,
     factsheet_hosts: &[String],
 ) -> Result<Url, String> {
-    // It may itself be where another redirect has led.
+    // `from` may itself be the target of an earlier redirect.
     let said_by = shown(from);
     let Some(location) = location else {
         return Err(format!(
@@ -38,7 +39,7 @@ pub fn target(
         ));
     };
     let to = from.join(location).map_err(|error| {
-        // Cut when it is spelt out: a control character takes six places.
+        // Shorten after escaping: an escaped control character has six characters.
         let spelt = shown(format_args!("{location:?}"));
         format!("{said_by} redirects to {spelt}, which is no URL: {error}")
     })?;
@@ -80,7 +81,7 @@ pub fn target(
     })
 }
 
-/// What a host said, bounded: a `Location` may be as long as all headers together.
+/// Shortens text from a host: a `Location` may be as long as all headers together.
 fn shown(said: impl std::fmt::Display) -> String {
     said.to_string().chars().take(200).collect()
 }

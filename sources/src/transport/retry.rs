@@ -1,4 +1,4 @@
-//! The first level of retry (P3): how often one request is asked, and how long it waits in between.
+//! The first level of retry (P3): the number of attempts of one request and the waits between them.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use std::time::Duration;
 pub const MAX_ATTEMPTS: u32 = 4;
 /// The longest wait after the first failed attempt; it doubles with each further one.
 pub const FIRST_DELAY: Duration = Duration::from_millis(500);
-/// The longest wait of all.
+/// The upper limit of all waits.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(30);
 
-/// How long to wait after `failed` failed attempts, with full jitter: `fraction` (0 to 1, drawn anew each time) of
-/// 0.5 s doubled for each failure after the first, at most 30 s.
+/// The wait after `failed` failed attempts, with full jitter. It is `fraction` (0 to 1, a new random number each time)
+/// of 0.5 s, doubled for each failure after the first, at most 30 s.
 #[must_use]
 pub fn delay(failed: u32, fraction: f64) -> Duration {
     let doublings = failed.saturating_sub(1).min(16);

@@ -2,16 +2,16 @@
 
 use std::time::{Duration, SystemTime};
 
-/// Longest wait that is believed; whoever asks for more is asked again after this.
+/// The longest wait that is obeyed. After a longer `Retry-After`, the host is requested again after this time.
 pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long a `Retry-After` value asks to wait; `None` if it is neither form. A date is read against the server's own
-/// clock (its `Date` header) where it says one, else against ours, because clocks differ.
+/// The wait that a `Retry-After` value requests; `None` if it has neither form. A date is compared with the server's
+/// own clock (its `Date` header) if that is present, because clocks differ; otherwise with `our_now`.
 #[must_use]
 pub fn delay(value: &str, server_date: Option<&str>, our_now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than an u64 holds still mean "long".
+        // More digits than fit into a u64 still mean a long wait.
         let seconds = value.parse().unwrap_or(u64::MAX);
         return Some(Duration::from_secs(seconds).min(LONGEST));
     }
@@ -19,7 +19,7 @@ pub fn delay(value: &str, server_date: Option<&str>, our_now: SystemTime) -> Opt
     let now = server_date
         .and_then(|date| httpdate::parse_http_date(date.trim()).ok())
         .unwrap_or(our_now);
-    // A date that has passed asks for no wait.
+    // A date in the past means no wait.
     let wait = until.duration_since(now).unwrap_or(Duration::ZERO);
     Some(wait.min(LONGEST))
 }

@@ -1,43 +1,43 @@
-//! What a call waits on, for whoever watches it (A2): a wait is visible, and no reason to think that somebody is stuck.
+//! What a call waits for, shown to its observers (A2): a visible wait is no sign of a stuck call.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-/// What a request waits on before it goes, or goes again.
+/// What a request waits for before it is sent or sent again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Waiting {
-    /// This process must first show that it still is the one runner.
+    /// This process must first show that it is still the only runner.
     Lease,
-    /// Other requests to the same host are first.
+    /// Earlier requests to the same host.
     Turn,
-    /// All the requests allowed at once are in flight.
+    /// A free slot: the maximum number of requests is in flight.
     Slot,
     /// The host's rate.
     Pace,
-    /// The host asked to be left alone.
+    /// The end of the host's throttling.
     Throttled {
-        /// Until when.
+        /// When that is.
         until: Instant,
     },
-    /// The host is down; one probe at a time finds out whether it is back.
+    /// The host is down; one probe at a time tests whether it is back.
     HostDown {
-        /// When the next probe goes; `None` while one is in flight.
+        /// When the next probe is sent; `None` while one is in flight.
         next_probe: Option<Instant>,
     },
-    /// The host's robots.txt is being read.
+    /// The host's robots.txt, which is being read.
     Robots,
-    /// An attempt failed; the next one comes later.
+    /// The next attempt after a failed one.
     Retry {
-        /// When.
+        /// When that is.
         at: Instant,
     },
-    /// All browser sessions are in use, or one is being started.
+    /// A browser session: all are in use, or one is being started.
     BrowserSession,
-    /// A request is in flight, or a page is being built in the browser; a time limit bounds it.
+    /// The answer to a request in flight, or a page that the browser is loading; both have a time limit.
     Answer {
-        /// Since when.
+        /// When it began.
         since: Instant,
     },
 }
@@ -70,13 +70,13 @@ impl fmt::Display for Waiting {
     }
 }
 
-/// What one call waits on at this moment; cheap to clone, shared between the call and whoever watches it.
+/// What one call waits for at this moment. Cheap to clone; shared between the call and its observers.
 #[derive(Debug, Clone, Default)]
 pub struct WaitingOn(Arc<Mutex<Option<Waiting>>>);
 
 impl WaitingOn {
-    /// What the call waits on; `None` while it waits on nobody: before it asks, and while an answer is being read. A call
-    /// that stays there is stuck.
+    /// What the call waits for. `None` before it waits for the first time and while an answer is parsed. A call that
+    /// stays in that state is stuck.
     #[must_use]
     pub fn current(&self) -> Option<Waiting> {
         lock(&self.0).clone()
@@ -91,7 +91,7 @@ impl WaitingOn {
     }
 }
 
-/// Locks plain data that stays valid whatever panicked while holding it.
+/// Locks a mutex, also a poisoned one: only for plain data that stays valid if its holder panics.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
