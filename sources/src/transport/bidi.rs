@@ -1,7 +1,7 @@
-//! WebDriver BiDi: commands to one browser that do not wait for one another, and the browser's events, over a WebSocket.
+//! WebDriver BiDi: concurrent commands to one browser, and the browser's events, over a WebSocket.
 //!
-//! Classic WebDriver makes one command at a time for a whole session: a page whose script never ends would hold up the
-//! pages beside it. Here each tab answers for itself, and the browser tells which requests each page has in flight.
+//! Classic WebDriver runs one command at a time in a session, so a page with an endless script would block all other
+//! pages. With BiDi each tab answers independently, and the browser reports which requests each page has in flight.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,9 +21,9 @@ use super::waiting::lock;
 
 /// How long the WebSocket may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Largest message: a document of the largest size, escaped twice.
+/// The largest message, in bytes: a document of the largest size, escaped twice.
 const MAX_MESSAGE_BYTES: usize = 256 << 20;
-/// What the browser is to report.
+/// The events to subscribe to.
 const EVENTS: [&str; 5] = [
     "network.beforeRequestSent",
     "network.responseCompleted",
@@ -31,26 +31,26 @@ const EVENTS: [&str; 5] = [
     "browsingContext.downloadWillBegin",
     "browsingContext.userPromptOpened",
 ];
-/// Requests that build no page: nothing waits for their answers.
+/// Kinds of requests that do not contribute to the page's content; a page is not kept waiting for them.
 const BESIDE: [&str; 4] = ["image", "audio", "video", "track"];
 
-/// Why a command brought nothing.
+/// Why a command failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BidiError {
-    /// The connection is gone.
+    /// The connection is closed.
     #[error("the browser closed its connection")]
     Closed,
     /// The browser refused the command.
     #[error("{error}: {message}")]
     Refused {
-        /// BiDi's word for the reason, such as `no such frame`.
+        /// BiDi's error code, such as `no such frame`.
         error: String,
-        /// The browser's sentence.
+        /// The browser's error text.
         message: String,
     },
 }
 
-/// A connection to one browser; dropped, it is closed.
+/// A connection to one browser. Dropping it closes it.
 pub struct Bidi {
     shared: Arc<Shared>,
     outbox: mpsc::UnboundedSender<Message>,
@@ -67,7 +67,7 @@ struct Shared {
 struct State {
     closed: bool,
     waiting: HashMap<u64, oneshot::Sender<Result<Value, BidiError>>>,
-    /// Of the tabs that are watched, by their contexts.
+    /// The requests of each watched tab, by its context.
     pages: BTreeMap<String, PageRequests>,
 }
 
@@ -75,7 +75,7 @@ impl Bidi {
     /// Connects to `url` and subscribes to the events.
     ///
     /// # Errors
-    /// Nothing answers there, or something that is no BiDi: a sentence for the reader.
+    /// No server answers there, or it does not support BiDi: a sentence for the operator.
     pub async fn connect(url: &str) -> Result<Self, String> {
         let config = WebSocketConfig::default()
             .max_message_size(Some(MAX_MESSAGE_BYTES))
@@ -106,7 +106,7 @@ impl Bidi {
                             if let Some(answer) = heard.hear(text.as_str())
                                 && let Some(outbox) = answering.upgrade()
                             {
-                                // The browser may be gone by now.
+                                // The browser may have closed the connection by now.
                                 let _ = outbox.send(answer);
                             }
                         }
@@ -125,7 +125,7 @@ impl Bidi {
         bidi.command("session.subscribe", json!({"events": EVENTS}))
             .await
             .map_err(|error| error.to_string())?;
-        // A browser that does not know this yet announces downloads all the same.
+        // A browser without this command still reports downloads.
         bidi.tell(
             "browser.setDownloadBehavior",
             &json!({"downloadBehavior": {"type": "denied"}}),
@@ -133,7 +133,7 @@ impl Bidi {
         Ok(bidi)
     }
 
-    /// Makes a command and waits for what it came to. Dropping the future does not undo it.
+    /// Sends a command and waits for its result. Dropping the future does not undo the command.
     pub async fn command(&self, method: &str, params: Value) -> Result<Value, BidiError> {
         let (hand_over, handed_over) = oneshot::channel();
         let id = self.shared.next_id();
@@ -149,9 +149,9 @@ impl Bidi {
         handed_over.await.unwrap_or(Err(BidiError::Closed))
     }
 
-    /// Makes a command without waiting for it.
+    /// Sends a command without waiting for its result.
     pub fn tell(&self, method: &str, params: &Value) {
-        // A browser that is gone needs no command.
+        // A closed browser needs no command.
         let _ = self.send(self.shared.next_id(), method, params);
     }
 
@@ -162,26 +162,26 @@ impl Bidi {
             .map_err(|_| BidiError::Closed)
     }
 
-    /// From now on the requests of this tab are followed, from nothing.
+    /// Starts to track the requests of this tab, with none so far.
     pub fn watch(&self, context: &str) {
         lock(&self.shared.state)
             .pages
             .insert(context.to_owned(), PageRequests::default());
     }
 
-    /// The requests of this tab are no longer followed.
+    /// Stops tracking the requests of this tab.
     pub fn unwatch(&self, context: &str) {
         lock(&self.shared.state).pages.remove(context);
     }
 
-    /// How busy the page of a watched tab is.
+    /// The requests of a watched tab: how many are in flight, and how long they have been quiet.
     pub fn traffic(&self, context: &str, since: Instant) -> Option<Traffic> {
         let state = lock(&self.shared.state);
         let page = state.pages.get(context)?;
         Some(page.traffic(since, Instant::now()))
     }
 
-    /// The status by which the page's API speaks; see [`PageRequests::api_status`].
+    /// The status by which the page's API answered; see [`PageRequests::api_status`].
     pub fn api_status(&self, context: &str, names: &[String]) -> Option<u16> {
         let state = lock(&self.shared.state);
         state.pages.get(context)?.api_status(names)
@@ -200,7 +200,7 @@ impl Drop for Bidi {
     }
 }
 
-/// Nothing waits for this answer any more.
+/// Removes the waiting entry of a command when its call ends.
 struct Forgotten<'shared>(&'shared Shared, u64);
 
 impl Drop for Forgotten<'_> {
@@ -229,7 +229,7 @@ enum Heard {
     },
 }
 
-/// Of an event, what is used of any of [`EVENTS`].
+/// The used fields of all [`EVENTS`].
 #[derive(Deserialize)]
 struct Event {
     context: Option<String>,
@@ -264,7 +264,7 @@ impl Shared {
         self.last_id.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Takes a message in; `Some`: what is to be sent because of it.
+    /// Handles a message. Returns the message to send in response, if any.
     fn hear(&self, text: &str) -> Option<Message> {
         let (id, outcome) = match serde_json::from_str(text) {
             Ok(Heard::Success { id, result }) => (id, Ok(result)),
@@ -274,7 +274,7 @@ impl Shared {
                 message,
             }) => (id, Err(BidiError::Refused { error, message })),
             Ok(Heard::Event { method, params }) => return self.happened(&method, params),
-            // Not to a command of ours, or not of the protocol: nothing waits for it.
+            // An error without a command id, or a message outside the protocol: no call waits for it.
             Ok(Heard::Error { id: None, .. }) | Err(_) => return None,
         };
         let waiting = lock(&self.state).waiting.remove(&id);
@@ -288,7 +288,7 @@ impl Shared {
     fn happened(&self, method: &str, event: Event) -> Option<Message> {
         let context = event.context?;
         if method == "browsingContext.userPromptOpened" {
-            // Leaving a page is never prevented; every other prompt is dismissed.
+            // Accept the prompt that delays leaving a page; dismiss every other prompt.
             let accept = event.prompt.as_deref() == Some("beforeunload");
             let params = json!({"context": context, "accept": accept});
             let command = json!({"id": self.next_id(), "method": "browsingContext.handleUserPrompt", "params": params});
@@ -325,7 +325,7 @@ impl Shared {
     fn close(&self) {
         let mut state = lock(&self.state);
         state.closed = true;
-        // Dropped, they tell their callers.
+        // Dropping the senders ends the waiting calls with an error.
         state.waiting.clear();
     }
 }

@@ -1,5 +1,5 @@
-//! The pool of real browsers: at most so many sessions, several pages at once in each, each recycled after so many pages,
-//! none left behind.
+//! The pool of real browsers. It limits the number of sessions and of pages open at once in each, replaces a session
+//! after a number of pages, and leaves no browser behind.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -27,38 +27,38 @@ use super::waiting::{Waiting, WaitingOn, lock};
 use super::webdriver_session::{Tab, WebdriverSession};
 use super::wire::{Blame, Incoming, Outgoing, Prepared, Wire, WireFailure};
 
-/// Most bytes of a document taken from the browser.
+/// The maximum size of a document from the browser, in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 32 * 1024 * 1024;
 /// How long a session may take to start: Firefox on a busy machine needs several seconds.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// Memory that must be free before another tab is opened: its process, and the page in it.
+/// Free memory required before another tab is opened: for its process and its page.
 const TAB_MEMORY_BYTES: u64 = 512 << 20;
-/// How long sessions that calls have abandoned are waited for at the end.
+/// How long the end of the run waits for sessions of dropped calls.
 const ABANDONED_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// Where browsers come from.
+/// The origin of the browsers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Webdriver {
-    /// geckodriver and Firefox of this machine, started and ended here.
+    /// geckodriver and Firefox of this machine, started and ended by this program.
     Managed,
-    /// A WebDriver server that is already there, such as a grid.
+    /// A WebDriver server that is already running, such as a grid.
     Url(Url),
 }
 
-/// What the configuration says about browsers.
+/// The configuration of the browsers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrowserConfig {
-    /// Where they come from.
+    /// The origin of the browsers.
     pub webdriver: Webdriver,
-    /// Most sessions at once.
+    /// The maximum number of sessions.
     pub sessions: std::num::NonZeroUsize,
-    /// Most pages at once in one session.
+    /// The maximum number of pages open at once in one session.
     pub tabs_per_session: std::num::NonZeroUsize,
-    /// Without a window.
+    /// Whether Firefox runs without a window.
     pub headless: bool,
-    /// A session is closed and a fresh one started after so many pages.
+    /// The number of pages after which a session is replaced.
     pub pages_per_session: std::num::NonZeroUsize,
-    /// Where profiles are made; `None`: the system's directory for temporary files.
+    /// The directory of the profiles; `None`: the system's directory for temporary files.
     pub profile_dir: Option<PathBuf>,
 }
 
@@ -72,24 +72,24 @@ struct Pool {
     own_hosts: Vec<Url>,
     page_timeout: Duration,
     book: Mutex<Book<Arc<Session>, Tab>>,
-    /// Told whenever the book may have something for a page that waits.
+    /// Notified when the book may have a tab for a waiting page.
     changed: Notify,
     health: Mutex<BrowserHealth>,
-    /// Pages that were in a session when it was lost, by URL: one of them may be the reason.
+    /// URLs of pages that were open when their session was lost: one of them may be the cause.
     suspects: Mutex<BTreeSet<String>>,
-    /// Held alone by the visit of a suspect, so that it costs no other page its browser, and shared by all others.
+    /// Held exclusively while a suspect is visited, so that it takes down no other page. All other visits share it.
     company: Arc<RwLock<()>>,
-    /// Made when the first browser is needed; sweeps what a killed run left behind.
+    /// Created when the first browser is needed; creating it removes profiles that killed runs left behind.
     profiles: Mutex<Option<Arc<ProfileRoot>>>,
 }
 
-/// Held for the time of a visit; see [`Pool::company`].
+/// Held during a visit; see [`Pool::company`].
 enum Company {
     Shared(#[expect(dead_code, reason = "held for its drop")] OwnedRwLockReadGuard<()>),
     Alone(#[expect(dead_code, reason = "held for its drop")] OwnedRwLockWriteGuard<()>),
 }
 
-/// A session on its way in or out: counts for its place until it is there or gone.
+/// A session that is being started or closed. It occupies its place until that is done.
 struct Moving<'pool>(&'pool Pool);
 
 impl Drop for Moving<'_> {
@@ -100,7 +100,7 @@ impl Drop for Moving<'_> {
 }
 
 impl BrowserWire {
-    /// A pool without sessions. `own_hosts`: the only hosts pages may load from; `page_timeout` bounds a navigation.
+    /// A pool without sessions. Pages may load only from `own_hosts`; `page_timeout` limits a navigation.
     pub fn new(
         config: BrowserConfig,
         user_agent: String,
@@ -121,10 +121,10 @@ impl BrowserWire {
         }))
     }
 
-    /// Starts a session, an empty page in it, and closes it again: whether there is a browser at all.
+    /// Starts a session with an empty page and closes it again, to test whether a browser is available.
     ///
     /// # Errors
-    /// Why not, with what is missing.
+    /// The reason why not, with what is missing.
     pub async fn try_out(&self) -> Result<(), String> {
         let (session, _) = self.0.start().await.map_err(|failure| failure.text)?;
         session.close().await;
@@ -132,8 +132,8 @@ impl BrowserWire {
         Ok(())
     }
 
-    /// Closes the idle sessions, all at once, and waits for that and for those that dropped calls have abandoned.
-    /// Sessions in use belong to calls; a call that is dropped kills its own.
+    /// Closes all idle sessions in parallel, and waits for them and for sessions of dropped calls. Sessions in use
+    /// belong to their calls; a dropped call kills its own session.
     pub async fn close(&self) {
         let idle = lock(&self.0.book).take_idle();
         join_all(idle.iter().map(|session| session.close())).await;
@@ -202,7 +202,7 @@ impl Pool {
     }
 
     async fn start_if_in_order(&self) -> Result<(Session, Tab), WireFailure> {
-        // It may have gone out of order while the call waited for its turn.
+        // The browser may have gone out of order while the call waited for its turn.
         if let Some(text) = lock(&self.health).out_of_order(Instant::now()) {
             let blame = Blame::OutOfOrder;
             return Err(WireFailure { text, blame });
@@ -216,7 +216,7 @@ impl Pool {
         started
     }
 
-    /// A tab for the next page: an idle one, another one, or that of a new session.
+    /// A tab for the next page: an idle tab, a new tab, or the tab of a new session.
     async fn tab(&self) -> Result<(u64, Arc<Session>, Tab), WireFailure> {
         let limits = Limits {
             sessions: self.config.sessions.get(),
@@ -229,7 +229,7 @@ impl Pool {
         };
         loop {
             let changed = self.changed.notified();
-            // The guard must not live through the match.
+            // Release the lock before the match: a guard in the match expression would live until its end.
             let next = lock(&self.book).next(&limits, has_memory);
             match next {
                 Next::Tab(id, session, tab) => return Ok((id, session, tab)),
@@ -260,7 +260,7 @@ impl Pool {
         }
     }
 
-    /// A session is lost: killed with whatever it shows, and counted once. All pages it had in hand are suspects.
+    /// Kills a lost session with all its pages and counts the loss once. All its pages become suspects.
     fn lost(&self, id: u64, over: &str, why: &str) {
         let lost = lock(&self.book).lose_session(id);
         if let Some(session) = lost {
@@ -269,14 +269,14 @@ impl Pool {
             if !session.is_managed
                 && let Ok(runtime) = tokio::runtime::Handle::try_current()
             {
-                // The server that started it is told to end it.
+                // Ask the server that started the session to end it.
                 runtime.spawn(async move { session.close().await });
             }
         }
         self.changed.notify_waiters();
     }
 
-    /// Alone, where this page was in a session that was lost; else beside others.
+    /// Waits until `url` may be visited: alone if it is a suspect, otherwise beside other pages.
     async fn company(&self, url: &Url) -> Company {
         let is_suspect = lock(&self.suspects).contains(url.as_str());
         if is_suspect {
@@ -303,7 +303,7 @@ impl Pool {
     }
 }
 
-/// A tab that is being opened. Dropped, because its call was, its session is not used for further pages.
+/// A tab that is being opened. If it is dropped, because its call was, its session gets no further pages.
 struct Opening<'pool> {
     pool: &'pool Pool,
     id: u64,
@@ -346,8 +346,8 @@ impl Wire for BrowserWire {
     }
 }
 
-/// A tab in the hands of one call. Dropped in the middle of a visit, it takes the tab with it, and the browser as soon as no
-/// other page is in it.
+/// A tab in use by one call. If it is dropped during a visit, it closes the tab, and ends the browser as soon as no
+/// other page uses it.
 struct Lease {
     pool: Arc<Pool>,
     held: Option<Held>,
@@ -361,7 +361,7 @@ struct Held {
 }
 
 impl Lease {
-    /// Back into the pool, once it has left the page.
+    /// Returns the tab to the pool after it has left the page.
     async fn give_back(&mut self) {
         let is_fit = match &self.held {
             Some(held) => held.session.is_fit(&held.tab).await,
@@ -375,7 +375,7 @@ impl Lease {
         }
     }
 
-    /// The tab cannot be used again, nor its session for further pages.
+    /// Gives up the tab; its session gets no further pages.
     fn give_up(&mut self) {
         if let Some(Held { id, session, tab }) = self.held.take() {
             session.webdriver.abandon_tab(&tab);
@@ -385,7 +385,7 @@ impl Lease {
         }
     }
 
-    /// The session is gone.
+    /// Gives up the session, which is lost.
     fn lose(&mut self, visit: &BrowserVisit, why: &str) {
         lock(&self.pool.suspects).insert(visit.url.to_string());
         if let Some(held) = self.held.take() {
@@ -393,7 +393,7 @@ impl Lease {
         }
     }
 
-    /// The tab is gone by the doing of its page.
+    /// Gives up the tab, which its page made unusable.
     fn lose_tab(&mut self, visit: &BrowserVisit, why: &str) {
         lock(&self.pool.health).lost(Instant::now(), visit.url.as_str(), why);
         self.give_up();
@@ -407,8 +407,8 @@ impl Drop for Lease {
 }
 
 impl Pool {
-    /// Ends a session that has no page in hand any more: one of ours is killed by being dropped, the server that started
-    /// another is told to end it.
+    /// Ends a session that has no page left. A managed session is killed when it is dropped; for any other, the server
+    /// that started it is asked to end it.
     fn end(self: &Arc<Self>, ended: Option<Arc<Session>>) {
         if let Some(session) = ended
             && !session.is_managed
@@ -435,7 +435,7 @@ impl Prepared for Lease {
                 outgoing.url
             )));
         };
-        // A redirect followed by hand has moved the URL.
+        // A followed redirect may have changed the URL.
         let visit = BrowserVisit {
             url: outgoing.url.clone(),
             ..visit.clone()
@@ -463,7 +463,8 @@ impl Prepared for Lease {
             }
             Err(VisitFailure::Host(text)) => (text, Blame::Host),
             Err(VisitFailure::Page(text)) => (text, Blame::Final),
-            // Its cookies may have expired: the next session begins without them. The browser did its part.
+            // Cookies may have expired, so the session is ended and the next one starts without them. The browser
+            // itself works.
             Err(VisitFailure::CutShort(text)) => {
                 self.give_up();
                 lock(&self.pool.health).succeeded();

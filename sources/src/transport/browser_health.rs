@@ -1,31 +1,31 @@
-//! Whether the browser itself works: a browser that dies on every page, or does not start at all, is not started for
-//! each of ten thousand pages. Pure; what [`super::host_health`] is for a host.
+//! Decides whether the browser itself works. A browser that dies on every page, or does not start, is not started again
+//! for each of ten thousand pages. Pure; the counterpart of [`super::host_health`].
 //!
 //! | state | event | next |
 //! |---|---|---|
-//! | in order | a page was seen | in order, nothing held against it |
-//! | in order | lost over a page for the first time, or not started | one more failure; the 5th: out of order |
-//! | in order | lost over the same page again | unchanged: that is the page's doing |
+//! | in order | a visit succeeded | in order, count reset |
+//! | in order | lost on a page for the first time, or not started | one more failure; the 5th: out of order |
+//! | in order | lost on the same page again | unchanged: the page is the cause |
 //! | out of order | the pause is over | it is tried again |
 //! | out of order | failed again | out of order, the pause doubled up to the longest |
-//! | out of order | a page was seen | in order |
+//! | out of order | a visit succeeded | in order |
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Failures without a good page in between after which the browser counts as out of order.
+/// Failures without a successful visit in between after which the browser counts as out of order.
 pub const FAILURES_UNTIL_OUT_OF_ORDER: usize = 5;
 /// The first pause; it doubles with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
-/// What has been held against the browser since it last showed a page.
+/// The failures of the browser since its last successful visit.
 #[derive(Debug, Default)]
 pub struct BrowserHealth {
-    /// Pages over which it was lost.
+    /// Pages on which it was lost.
     lost_over: BTreeSet<String>,
     /// Starts that failed.
     not_started: usize,
@@ -34,31 +34,31 @@ pub struct BrowserHealth {
 
 #[derive(Debug)]
 struct Outage {
-    /// The same sentence for every page that waits, so that they are one line in a summary.
+    /// The same sentence for every waiting page, so that a summary shows them in one line.
     text: String,
     retry_at: Instant,
     pause: Duration,
 }
 
 impl BrowserHealth {
-    /// Why no browser is to be had at `now`; `None`: it may be tried.
+    /// Why no browser is available at `now`; `None`: it may be tried.
     pub fn out_of_order(&self, now: Instant) -> Option<String> {
         let outage = self.outage.as_ref()?;
         (now < outage.retry_at).then(|| outage.text.clone())
     }
 
-    /// A page was seen, whatever its status.
+    /// Records a successful visit, whatever the status of the page.
     pub fn succeeded(&mut self) {
         *self = Self::default();
     }
 
-    /// It hung or died over the page `over`.
+    /// Records that the browser hung or died on the page `over`.
     pub fn lost(&mut self, now: Instant, over: &str, why: &str) {
         self.lost_over.insert(over.to_owned());
         self.judge(now, why);
     }
 
-    /// It did not start.
+    /// Records that the browser did not start.
     pub fn not_started(&mut self, now: Instant, why: &str) {
         self.not_started += 1;
         self.judge(now, why);
@@ -66,7 +66,7 @@ impl BrowserHealth {
 
     fn judge(&mut self, now: Instant, why: &str) {
         if let Some(outage) = &mut self.outage {
-            // What was in flight when it went out of order says nothing new.
+            // Failures of visits in flight when it went out of order change nothing.
             if now >= outage.retry_at {
                 outage.pause = (outage.pause * 2).min(LONGEST_PAUSE);
                 outage.retry_at = now + outage.pause;

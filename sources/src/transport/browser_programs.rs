@@ -1,8 +1,8 @@
-//! Where geckodriver and Firefox are on this machine.
+//! Finds geckodriver and Firefox on this machine.
 
 use std::path::{Path, PathBuf};
 
-/// Where the programs are.
+/// The paths of the programs.
 pub struct Programs {
     /// geckodriver.
     pub geckodriver: PathBuf,
@@ -11,11 +11,11 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// geckodriver from PATH, then from cargo's bin folder; firefox or firefox-esr from PATH. Snap packages are passed
-    /// over: their confinement hides the profile directory from them.
+    /// Finds geckodriver in PATH, then in cargo's bin folder; firefox or firefox-esr in PATH. Snap packages are
+    /// skipped: their confinement hides the profile directory from them.
     ///
     /// # Errors
-    /// One of them is not there: which, and the command that brings it.
+    /// A program is missing: its name, and the command that installs it.
     pub fn find() -> Result<Self, String> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -44,7 +44,7 @@ impl Programs {
     }
 }
 
-/// What PATH has.
+/// The result of a search in PATH.
 enum Found {
     Usable(PathBuf),
     SnapOnly(PathBuf),
@@ -76,7 +76,8 @@ fn snap_only(program: &Path) -> String {
     )
 }
 
-/// A link into a snap's folders or to `snap` itself, or the small script by which distributions call the snap.
+/// Whether a program is a snap: a link into a snap's folders or to `snap` itself, or the small script by which
+/// distributions start the snap.
 fn is_snap(program: &Path) -> bool {
     use std::io::Read as _;
     const SCRIPT_BYTES: u64 = 8 * 1024;
@@ -125,7 +126,7 @@ mod tests {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("set");
     }
 
-    /// O9: a snap of Firefox or geckodriver is named as such; a usable program beside it is taken.
+    /// O9: a snap of Firefox or geckodriver is reported as such; a usable program beside it is used.
     #[test]
     fn a_snap_is_named_and_passed_over() {
         let base = tempfile::tempdir().expect("a directory");

@@ -1,4 +1,4 @@
-//! A running browser in the hands of the pool: a WebDriver session, and the programs behind it where they are ours.
+//! A running browser of the pool: a WebDriver session, and its programs if this program started them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -11,18 +11,18 @@ use super::visit_failure::VisitFailure;
 use super::waiting::lock;
 use super::webdriver_session::{Page, Tab, WebdriverSession};
 
-/// How often a browser that does not announce downloads is checked for one.
+/// How often the download directory is checked, for a browser that does not report downloads.
 const LOOK_FOR_DOWNLOADS: Duration = Duration::from_millis(100);
 
-/// A running browser. Dropped, it is killed where its programs are ours.
+/// A running browser. Dropping it kills its programs if this program started them.
 pub struct Session {
     /// The session.
     pub webdriver: WebdriverSession,
-    /// Whether its programs are ours.
+    /// Whether this program started the browser.
     pub is_managed: bool,
-    /// Its programs; `None`: those of a WebDriver server that was there before, or killed.
+    /// Its programs; `None`: they belong to a WebDriver server, or were killed.
     driver: Mutex<Option<Geckodriver>>,
-    /// Where its downloads would go.
+    /// The directory of its downloads.
     downloads: Option<PathBuf>,
 }
 
@@ -46,12 +46,12 @@ impl Session {
         }
     }
 
-    /// Kills it at once, with whatever it shows; one of another server's is left to its time-outs.
+    /// Kills it at once with all its pages. A browser of a WebDriver server is left to the server's time-outs.
     pub fn kill(&self) {
         lock(&self.driver).take();
     }
 
-    /// Sees a page, unless it starts a download: pages are read, files are not taken, whatever their size.
+    /// Visits a page. Fails if the page starts a download: files are never downloaded, whatever their size.
     pub async fn see(
         &self,
         tab: &Tab,
@@ -59,7 +59,7 @@ impl Session {
         max_bytes: usize,
     ) -> Result<Page, VisitFailure> {
         let seen = self.webdriver.visit(tab, visit, max_bytes);
-        // With several tabs a file does not say whose it is; the browser does.
+        // With several tabs, a file does not show which page started it; the browser's events do.
         if self.webdriver.most_tabs() > 1 {
             return seen.await;
         }
@@ -71,13 +71,13 @@ impl Session {
         }
     }
 
-    /// Whether a download was started: it would go on whatever page comes next.
+    /// Whether a download was started. It would continue during the next pages.
     fn is_downloading(&self) -> bool {
         let file = self.downloads.as_deref().and_then(file_in);
         file.is_some()
     }
 
-    /// Whether the tab can be used for another page, once it has left this one.
+    /// Whether the tab can be used for another page. Leaves the current page first.
     pub async fn is_fit(&self, tab: &Tab) -> bool {
         if self.is_downloading() {
             tracing::debug!("a page started a download: its browser is ended");
@@ -87,7 +87,7 @@ impl Session {
     }
 }
 
-/// The name of the first file in the directory, as soon as there is one.
+/// Waits for the first file in the directory and returns its name.
 async fn first_file(directory: Option<&Path>) -> String {
     let Some(directory) = directory else {
         return std::future::pending().await;

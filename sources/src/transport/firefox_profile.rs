@@ -1,5 +1,5 @@
-//! Firefox as a guest behaves: truthful User-Agent, no images, nothing from other hosts, no telemetry, no downloads;
-//! and the directory in which its profiles live and die.
+//! The Firefox settings that make it a polite client: truthful User-Agent, no images, nothing from other hosts, no
+//! telemetry, no downloads. Also the directory of its profiles.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,21 +13,21 @@ use url::Url;
 use super::processes;
 use super::proxy::{NOWHERE, Proxies};
 
-/// Every profile directory is named so; only these are ever swept.
+/// The prefix of every profile directory. Only directories with it are ever swept.
 const PREFIX: &str = "master_runner-firefox-";
 const LOCK_FILE: &str = "in-use";
-/// The lock file until it is locked.
+/// The name of the lock file until it is locked.
 const NEW_LOCK_FILE: &str = "in-use.new";
-/// A directory without a lock file is swept only when it is older than this: its owner may be about to write it.
+/// A directory without a lock file is swept only if it is older than this: its owner may be about to create the file.
 const UNLOCKED_AGE: Duration = Duration::from_secs(600);
 
-/// What a session is asked to be.
+/// The capabilities to request for a session.
 pub struct Capabilities {
     firefox: Map<String, Value>,
     page_timeout: Duration,
 }
 
-/// The capabilities of a session. `own_hosts` are the only hosts it may load from.
+/// The capabilities of a session. It may load only from `own_hosts`.
 pub fn capabilities(
     user_agent: &str,
     own_hosts: &[Url],
@@ -49,7 +49,7 @@ pub fn capabilities(
 }
 
 impl Capabilities {
-    /// The Firefox to start.
+    /// Sets the Firefox program to start.
     pub fn with_binary(mut self, firefox: &Path) -> Self {
         let path = firefox.to_string_lossy().into_owned();
         self.firefox
@@ -57,7 +57,7 @@ impl Capabilities {
         self
     }
 
-    /// Where downloads go: watched, and nothing of it stays.
+    /// Sets the download directory. It is watched, and its content is deleted.
     pub fn with_downloads(mut self, directory: &Path) -> Self {
         if let Some(Value::Object(preferences)) = self.firefox.get_mut("prefs") {
             let path = directory.to_string_lossy().into_owned();
@@ -66,14 +66,14 @@ impl Capabilities {
         self
     }
 
-    /// In WebDriver's words.
+    /// The capabilities in the form of the WebDriver protocol.
     pub fn into_map(self) -> Map<String, Value> {
         let millis = u64::try_from(self.page_timeout.as_millis()).unwrap_or(u64::MAX);
         let mut map = Map::new();
         map.insert("browserName".to_owned(), json!("firefox"));
         map.insert("acceptInsecureCerts".to_owned(), json!(false));
         map.insert("webSocketUrl".to_owned(), json!(true));
-        // Readiness is judged by the page's own content, not by its last image.
+        // The page's content decides when it is ready, not the last image.
         map.insert("pageLoadStrategy".to_owned(), json!("eager"));
         map.insert("unhandledPromptBehavior".to_owned(), json!("dismiss"));
         map.insert(
@@ -85,8 +85,8 @@ impl Capabilities {
     }
 }
 
-/// Switched off: what a page load would fetch beside the page, what Firefox fetches or tells for itself, and printing,
-/// whose dialog no later page of the session gets past.
+/// Preferences that are switched off: what Firefox loads besides the page itself, its own requests and reports, and
+/// printing, whose dialog would block all later pages of the session.
 const OFF: [&str; 32] = [
     "print.enabled",
     "gfx.downloadable_fonts.enabled",
@@ -112,7 +112,7 @@ const OFF: [&str; 32] = [
     "dom.webnotifications.enabled",
     "geo.enabled",
     "browser.download.always_ask_before_handling_new_types",
-    // What is read is what the site says now.
+    // Caches are off, so every answer is the current one.
     "browser.cache.disk.enable",
     "browser.cache.memory.enable",
     "browser.sessionstore.resume_from_crash",
@@ -123,10 +123,11 @@ const OFF: [&str; 32] = [
     "media.gmp-manager.updateEnabled",
 ];
 
-/// Switched on. A download lands beside the profile, unasked, where it is seen and ends the visit.
+/// Preferences that are switched on. A download is saved without a prompt into the download directory, where it is
+/// detected and ends the visit.
 const ON: [&str; 7] = [
     "network.proxy.allow_hijacking_localhost",
-    // A SOCKS proxy resolves the sites' names: this machine may not be able to.
+    // A SOCKS proxy resolves the sites' names, because this machine may not be able to.
     "network.proxy.socks_remote_dns",
     "network.proxy.socks5_remote_dns",
     "network.dns.disablePrefetch",
@@ -135,9 +136,11 @@ const ON: [&str; 7] = [
     "pdfjs.disabled",
 ];
 
-/// 2 as image permission: none. 5 as autoplay: nothing. 2 as proxy type: by script. 2 as folder list: as configured.
-/// Each tab has a process of its own: one that hangs, crashes or runs out of memory costs none of its neighbours. A tab
-/// that shows the empty page leaves its process to the next page of the host: starting one takes longer than many a page.
+/// Numeric preferences. Image permission 2: no images. Autoplay 5: none. Proxy type 2: by script. Folder list 2: the
+/// configured directory.
+///
+/// Each tab has its own process, so a tab that hangs, crashes or runs out of memory affects no other. A tab with the
+/// empty page keeps its process for the next page of the host, because starting a process takes longer than many pages.
 const NUMBERS: [(&str, i32); 8] = [
     ("dom.ipc.keepProcessesAlive.webIsolated.perOrigin", 16),
     ("dom.ipc.processCount", 32),
@@ -173,13 +176,13 @@ fn preferences(user_agent: &str, own_hosts: &[Url]) -> Value {
     Value::Object(preferences)
 }
 
-/// A proxy script that leads every foreign host to a port where nobody listens, and the own hosts the way that plain
-/// HTTP takes to them.
+/// A PAC script. It routes every foreign host to a port on which no program listens, and the own hosts as for plain
+/// HTTP.
 fn proxy_rules(own_hosts: &[Url]) -> String {
     rules_through(own_hosts, Proxies::from_environment().ok().as_ref())
 }
 
-/// Without readable proxy variables no host is reached: never a direct connection in their place.
+/// Without readable proxy variables no host is reachable; it never falls back to a direct connection.
 fn rules_through(own_hosts: &[Url], proxies: Option<&Proxies>) -> String {
     let ways: BTreeMap<String, String> = own_hosts
         .iter()
@@ -198,18 +201,18 @@ fn rules_through(own_hosts: &[Url], proxies: Option<&Proxies>) -> String {
     format!("data:application/x-ns-proxy-autoconfig,{encoded}")
 }
 
-/// The directory of all profiles of one run; gone when it is dropped.
+/// The directory of all profiles of one run. Dropping it deletes it.
 pub struct ProfileRoot {
     directory: TempDir,
-    /// Locked as long as this run lives, even if it is killed: the sweep of a later run looks at it.
+    /// Locked until this run ends, even if it is killed. The sweep of a later run checks the lock.
     _in_use: File,
 }
 
 impl ProfileRoot {
-    /// Makes it under `base`, readable by this user alone.
+    /// Creates it under `base`, readable only by this user.
     ///
     /// # Errors
-    /// `base` is not writable: a sentence for the reader.
+    /// `base` is not writable: a sentence for the operator.
     pub fn create(base: &Path) -> Result<Self, String> {
         let failed = |error: std::io::Error| {
             format!(
@@ -221,7 +224,7 @@ impl ProfileRoot {
             .prefix(PREFIX)
             .tempdir_in(base)
             .map_err(failed)?;
-        // Locked before it has its name: a sweep by another runner never meets it unlocked.
+        // Lock the file before renaming it, so that a sweep by another runner never sees it unlocked.
         let unlocked = directory.path().join(NEW_LOCK_FILE);
         let in_use = File::create(&unlocked).map_err(failed)?;
         in_use.lock().map_err(failed)?;
@@ -232,7 +235,7 @@ impl ProfileRoot {
         })
     }
 
-    /// A new directory in it for one session.
+    /// Creates a directory in it for one session.
     ///
     /// # Errors
     /// The disk is full or not writable.
@@ -243,8 +246,8 @@ impl ProfileRoot {
     }
 }
 
-/// Removes the profiles of this user's runs that are no more, and ends the browsers that still use them. Profiles of
-/// other users, of living runs and of other programs are left alone.
+/// Removes the profiles of this user's runs that have ended, and kills the browsers that still use them. It leaves
+/// profiles of other users, of active runs and of other programs alone.
 pub fn sweep(base: &Path) {
     let Ok(entries) = fs::read_dir(base) else {
         return;
@@ -262,7 +265,7 @@ pub fn sweep(base: &Path) {
     }
 }
 
-/// A directory, not a link to one, that this user made.
+/// Whether `path` is a directory of this user and not a link to one.
 fn is_own_directory(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     fs::symlink_metadata(path).is_ok_and(|metadata| {
@@ -296,9 +299,9 @@ mod tests {
         File::create(abandoned.join(LOCK_FILE)).expect("created");
         let brand_new = base.path().join(format!("{PREFIX}brand-new"));
         fs::create_dir(&brand_new).expect("created");
-        // About to be used: its lock file has not got its name yet.
+        // A run that is starting: its lock file has no final name yet.
         File::create(brand_new.join(NEW_LOCK_FILE)).expect("created");
-        // Made by this user, but no directory: whoever owns what it leads to has not asked.
+        // A link of this user, not a directory: its target belongs to another owner.
         let linked = base.path().join(format!("{PREFIX}link"));
         File::create(foreign.join(LOCK_FILE)).expect("created");
         std::os::unix::fs::symlink(&foreign, &linked).expect("linked");

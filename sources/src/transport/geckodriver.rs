@@ -1,8 +1,9 @@
-//! geckodriver and the Firefox it starts, as processes: found, started in a group of their own, ended with certainty.
+//! The processes of geckodriver and its Firefox. They are started in a process group of their own and ended reliably.
 //!
-//! Three nets, because a killed geckodriver orphans its Firefox: an orderly end (SIGTERM to the group, then SIGKILL);
-//! a watchdog process that holds the reading end of a pipe and ends the group when the runner, however it died, no
-//! longer holds the writing end; and the sweep of abandoned profiles when the next run needs a browser.
+//! A killed geckodriver orphans its Firefox, so three mechanisms end the group. First, an orderly end: SIGTERM to the
+//! group, then SIGKILL. Second, a watchdog process that reads from a pipe: it ends the group when the runner no longer
+//! holds the writing end, however the runner died. Third, the sweep of abandoned profiles when the next run needs a
+//! browser.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -22,16 +23,17 @@ use super::firefox_profile::ProfileRoot;
 use super::processes::{end_processes_at_home_in, group_lives};
 use super::waiting::lock;
 
-/// Where a session's downloads go, in its home.
+/// The directory of a session's downloads, in its home.
 const DOWNLOADS: &str = "downloads";
-/// How long geckodriver may take to say where it listens.
+/// How long geckodriver may take to print its address.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the group may take to end after SIGTERM.
 const TERM_TIMEOUT: Duration = Duration::from_secs(3);
 /// Lines of geckodriver's output kept for error texts.
 const KEPT_LINES: usize = 5;
 
-/// Waits for the group's id, then for the end of its input; a last word `done` means that the group has been ended.
+/// The watchdog. It reads the group's id and then waits for the next line or the end of its input. The line `done`
+/// means that the group has been ended.
 const WATCHDOG: &str = r#"read -r group || exit 0
 read -r word
 [ "$word" = done ] && exit 0
@@ -40,17 +42,17 @@ sleep 1
 kill -KILL "-$group" 2>/dev/null
 rm -rf -- "$1""#;
 
-/// Becomes geckodriver, with what its Firefox inherits: no core files, and a bound on the memory of each of its
-/// processes, so that a page that allocates without end loses its tab, and no other program its memory. Where the
-/// system allows less, that stays.
+/// Sets the limits that Firefox inherits, then becomes geckodriver: no core files, and a memory limit per process. A
+/// page that allocates without end thus loses its tab and takes no memory from other programs. Lower limits of the
+/// system stay in force.
 const LAUNCH: &str = r#"ulimit -c 0 2>/dev/null
 ulimit -d "$1" 2>/dev/null
 shift
 exec "$@""#;
-/// Private memory of each process in KiB. A page of the largest document that is taken needs a fourth of it.
+/// Memory limit of each process in KiB. The largest accepted document needs a fourth of it.
 const MEMORY_KIB: &str = "2097152";
 
-/// A running geckodriver with its Firefox, its profile directory and its watchdog. Dropped, the whole group is killed.
+/// A running geckodriver with its Firefox, its profile directory and its watchdog. Dropping it kills the whole group.
 pub struct Geckodriver {
     url: Url,
     group: Pid,
@@ -63,7 +65,7 @@ pub struct Geckodriver {
 }
 
 impl Geckodriver {
-    /// Starts it on a port of the system's choice.
+    /// Starts it on a port that it chooses itself.
     pub async fn start(programs: &Programs, profiles: Arc<ProfileRoot>) -> Result<Self, String> {
         let home = profiles
             .session_dir()
@@ -93,7 +95,7 @@ impl Geckodriver {
                 "--profile-root",
             ])
             .arg(home.path())
-            // Firefox started as root needs a home that is root's, and nothing of it may stay.
+            // Firefox as root needs a home owned by root. All files in this home are deleted afterwards.
             .env("HOME", home.path())
             .env("XDG_CACHE_HOME", home.path())
             .env("XDG_CONFIG_HOME", home.path())
@@ -125,7 +127,7 @@ impl Geckodriver {
         }
         let stdout = process.stdout.take();
         let last_lines = Arc::new(Mutex::new(VecDeque::new()));
-        // From here on dropping it ends the group.
+        // From here on, dropping `driver` ends the group.
         let mut driver = Self {
             url: Url::parse("http://127.0.0.1/").map_err(|error| error.to_string())?,
             group,
@@ -141,12 +143,12 @@ impl Geckodriver {
         Ok(driver)
     }
 
-    /// Where it listens.
+    /// The address of its WebDriver server.
     pub const fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Where its Firefox puts downloads.
+    /// The download directory of its Firefox.
     pub fn downloads(&self) -> Option<PathBuf> {
         self.home.as_ref().map(|home| home.path().join(DOWNLOADS))
     }
@@ -159,16 +161,16 @@ impl Geckodriver {
 
     /// Ends the group in order: SIGTERM, some seconds, SIGKILL; then removes its directory.
     pub async fn end(mut self) {
-        // The group may be gone already.
+        // The group may have ended already.
         let _ = killpg(self.group, Signal::SIGTERM);
         let gone = async {
-            // The leader is our child and must be reaped; then the group ends with its last process.
+            // The group leader is a child of this process and must be reaped; the group ends with its last process.
             let _ = self.process.wait().await;
             while group_lives(self.group) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        // Only where something is left: once the group is gone its id may be another's.
+        // Only if a process is left: the id of an ended group may already belong to another group.
         if tokio::time::timeout(TERM_TIMEOUT, gone).await.is_err() {
             let _ = killpg(self.group, Signal::SIGKILL);
         }
@@ -178,14 +180,14 @@ impl Geckodriver {
         self.clean_up();
     }
 
-    /// Tells the watchdog that the group has been ended: it must not end it again a second later, when the id may
-    /// already be another's.
+    /// Tells the watchdog that the group has ended. Otherwise it would kill the group a second later, when the id may
+    /// already belong to another group.
     fn dismiss_watchdog(&mut self) {
         use std::io::Write as _;
         if let Some(stdin) = self.watchdog.stdin.take()
             && let Ok(pipe) = stdin.into_owned_fd()
         {
-            // One that was killed does not listen.
+            // A killed watchdog does not read the line.
             let _ = std::fs::File::from(pipe).write_all(b"done\n");
         }
     }
@@ -195,7 +197,7 @@ impl Geckodriver {
             end_processes_at_home_in(home.path());
             let path = home.path().to_owned();
             if home.close().is_err() {
-                // A dying process may still have written something.
+                // A dying process may have written another file.
                 let _ = std::fs::remove_dir_all(path);
             }
         }
@@ -205,7 +207,7 @@ impl Geckodriver {
 impl Drop for Geckodriver {
     fn drop(&mut self) {
         if !self.ended {
-            // Not reaped before, the leader still holds the group's id.
+            // The leader has not been reaped, so the group's id is still in use.
             let _ = killpg(self.group, Signal::SIGKILL);
             self.dismiss_watchdog();
             self.clean_up();
@@ -214,7 +216,7 @@ impl Drop for Geckodriver {
     }
 }
 
-/// Reads geckodriver's output until it says where it listens, and keeps its last lines from then on.
+/// Reads geckodriver's output until it prints its address; keeps its last lines.
 async fn listening_at(
     stdout: tokio::process::ChildStdout,
     last_lines: Arc<Mutex<VecDeque<String>>>,
@@ -228,7 +230,7 @@ async fn listening_at(
             if let Some(address) = line.split("Listening on ").nth(1)
                 && let Some(told) = told.take()
             {
-                // Nobody may be waiting any more.
+                // The receiver may be gone after a time-out.
                 let _ = told.send(address.trim().to_owned());
             }
             let mut kept = lock(&kept);
@@ -272,7 +274,7 @@ mod tests {
             .expect("started");
         let home = driver.home.as_ref().expect("a home").path().to_owned();
         assert!(group_lives(driver.group) && home.exists());
-        // What the end of the process does, by whatever signal: the pipe closes.
+        // Closes the pipe, as the end of this process would, whatever the signal.
         driver.watchdog.stdin.take();
         let watched = tokio::time::timeout(Duration::from_secs(10), driver.watchdog.wait());
         watched.await.expect("in time").expect("ended");

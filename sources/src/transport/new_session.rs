@@ -1,8 +1,8 @@
-//! A new session at a WebDriver server, asked for with the very capabilities it should have and nothing else.
+//! Creates a session at a WebDriver server with exactly the given capabilities.
 //!
-//! The WebDriver library adds options of another browser to every session it makes itself. A Selenium server splits what
-//! is asked for by browser, and its driver takes the part that is not ours: a browser without our User-Agent that loads
-//! whatever a page asks for.
+//! The WebDriver library adds options of another browser to every session that it creates. A Selenium server splits the
+//! capabilities by browser, and its driver uses the part for the other browser. The result is a browser without our
+//! User-Agent that loads every resource of a page.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use url::Url;
 
 use super::http::chain;
 
-/// What a server may answer, at most; an answer holds one session's capabilities.
+/// The maximum size of a server's answer, in bytes; it contains the capabilities of one session.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
-/// A server's complaint is shown up to so many characters: Selenium's hold a stack trace.
+/// The maximum length of a server's error text, in characters: Selenium's texts contain a stack trace.
 const MAX_COMPLAINT_CHARS: usize = 300;
-/// Longest wait for a server that starts a browser, whoever still waits for it.
+/// The longest wait for a server to start a browser, independent of the callers.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The server's address as a folder, in which a session's paths lie: without the slash at its end, those of a server
-/// below a path (`http://grid:4444/wd/hub`) would take the place of its last part.
+/// The server's URL with a slash at its end, so that the paths of a session are appended to it. Without the slash they
+/// would replace the last part of a server's path (`http://grid:4444/wd/hub`).
 pub fn as_folder(server: &Url) -> Url {
     let mut folder = server.clone();
     if !folder.path().ends_with('/') {
@@ -33,14 +33,14 @@ pub fn as_folder(server: &Url) -> Url {
 
 /// A session that has started.
 pub struct Started {
-    /// Its classic commands.
+    /// The client for its classic commands.
     pub client: Client,
-    /// Where its WebSocket is, if it has one without TLS.
+    /// The URL of its WebSocket, if it has one without TLS.
     pub bidi_url: Option<String>,
 }
 
-/// Starts a session. Dropping the future ends the session as soon as the server has made it: a browser that nobody waits
-/// for any more does not stay with a server that is not ours.
+/// Starts a session. If the future is dropped, the session is ended as soon as the server has created it, so that no
+/// unused browser stays on a remote server.
 pub async fn start(server: &Url, capabilities: Map<String, Value>) -> Result<Started, String> {
     let server = as_folder(server);
     let (hand_over, handed_over) = tokio::sync::oneshot::channel();
@@ -97,7 +97,7 @@ async fn make(server: &Url, capabilities: Map<String, Value>) -> Result<Started,
     })
 }
 
-/// An answer in WebDriver's words.
+/// An answer of the WebDriver protocol.
 #[derive(Deserialize)]
 struct Answer {
     value: Outcome,
@@ -117,21 +117,21 @@ enum Outcome {
     },
 }
 
-/// The capabilities that the session has; servers put what they like there.
+/// The capabilities of the session, as far as they are used.
 #[derive(Default, Deserialize)]
 struct Matched {
     #[serde(rename = "webSocketUrl", default)]
     web_socket_url: Value,
 }
 
-/// A session by its names.
+/// The identifiers of a session.
 #[derive(Debug, PartialEq, Eq)]
 struct Made {
     id: String,
     bidi_url: Option<String>,
 }
 
-/// The session that was made, or why there is none.
+/// Parses the created session, or returns the reason why there is none.
 fn session_of(body: &[u8]) -> Result<Made, String> {
     match serde_json::from_slice::<Answer>(body) {
         Ok(Answer {

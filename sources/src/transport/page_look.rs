@@ -1,11 +1,11 @@
-//! What is looked at in a page, by scripts that run in it, and what that means. The rules are pure.
+//! The scripts that inspect a page, and the interpretation of their results. The rules are pure.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::visit_failure::VisitFailure;
 
-/// Looks at the page without touching more of it than the overlay.
+/// Inspects the page; changes it only by clicking the overlay.
 pub const LOOK: &str = r"
 const [ready, overlay, items, since] = arguments;
 let clicked = false;
@@ -60,47 +60,47 @@ if (last) {
 window.scrollTo(0, document.documentElement.scrollHeight);
 return null;";
 
-/// The document, or, where it is longer than may be taken, its length alone: it does not leave the browser then. With
-/// when it came to be.
+/// Returns the creation time of the document, and the document itself. If it is longer than the limit, returns only its
+/// length, so that it need not leave the browser.
 pub const DOCUMENT: &str = r"
 const html = document.documentElement.outerHTML;
 return [performance.timeOrigin, html.length > arguments[0] ? html.length : html];";
 
-/// Answers as soon as the page lets any script run.
+/// Returns as soon as the page lets any script run.
 pub const PULSE: &str = "return null;";
 
-/// What [`LOOK`] tells.
+/// The result of [`LOOK`].
 #[derive(Debug, Clone, Deserialize)]
 pub struct Look {
-    /// The document is read and a ready selector matches.
+    /// The document is parsed and a ready selector matches.
     pub ready: bool,
-    /// The document is still being read.
+    /// The document is still loading.
     pub loading: bool,
-    /// The document and all that it embeds are read.
+    /// The document and everything that it embeds are loaded.
     pub complete: bool,
     /// The application's root shows some text.
     pub rendered: bool,
-    /// The overlay was there and was clicked.
+    /// The overlay was present and was clicked.
     pub clicked: bool,
-    /// Letters of the document.
+    /// The length of the document, in characters.
     pub size: u64,
-    /// Items of the list.
+    /// The number of items of the list.
     pub items: u64,
     /// HTTP status of the document; 0: unknown.
     pub status: u16,
-    /// What the browser shows.
+    /// The URL that the browser shows.
     pub url: String,
-    /// A password is asked for.
+    /// The page shows a password field.
     pub login: bool,
-    /// What a script asked of the page's own host in vain while the list was scrolled.
+    /// A failed request of a script to the page's own host while the list was scrolled.
     pub lost: Option<String>,
     /// The page's clock, in milliseconds.
     pub now: f64,
-    /// When the document came to be: another one, another time. For comparison alone.
+    /// When the document was created. Used only to recognise a different document.
     pub born: serde_json::Number,
 }
 
-/// What [`DOCUMENT`] brought, if it is the document that was looked at, and no longer than `max_bytes`.
+/// Returns the document of [`DOCUMENT`] if it is the one that was looked at and is at most `max_bytes` long.
 pub fn taken(document: Value, looked_at: &Look, max_bytes: usize) -> Result<String, VisitFailure> {
     let too_large =
         |size: String| format!("the document has {size}; at most {max_bytes} bytes are taken");
@@ -116,14 +116,14 @@ pub fn taken(document: Value, looked_at: &Look, max_bytes: usize) -> Result<Stri
     Err(VisitFailure::Page(why))
 }
 
-/// Why a list that showed `count` items has not come to its end, by the page as it was when it was ready and as it is now.
+/// Why a list that showed `count` items is incomplete: compares the page when it became ready with the page now.
 pub fn cut_short(first: &Look, now: &Look, count: u64) -> Option<String> {
     let shown = |text: &str| text.chars().take(200).collect::<String>();
     let without_fragment = |url: &str| url.split('#').next().map(str::to_owned);
     if without_fragment(&first.url) != without_fragment(&now.url) {
         return Some(format!("the page went on to {}", shown(&now.url)));
     }
-    // Another document of the same name: its list begins anew, and its clock too.
+    // Another document with the same URL: its list and its clock start again.
     if first.born != now.born {
         return Some("the page loaded itself anew".to_owned());
     }
@@ -194,7 +194,7 @@ mod tests {
                 "{words:?}"
             );
         }
-        // A page that always shows a login form says nothing by it.
+        // A login form that the page always shows is no evidence.
         let always = Look {
             login: true,
             ..look("https://a.th/port", 20)

@@ -1,5 +1,5 @@
-//! What one page asks of its hosts, from the browser's network events: what is in flight, since when nothing moves, and
-//! how the requests that speak for the page were answered. Pure.
+//! Tracks the requests of one page by the browser's network events: how many are in flight, how long they have been
+//! quiet, and how the API requests of the page were answered. Pure.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 use url::Url;
 
-/// Answers that are remembered for one page; a page that asks more often is not decided by its answers.
+/// The maximum number of answers stored for one page; later answers are ignored.
 const MOST_ANSWERS: usize = 500;
-/// A body of at most so many bytes (`[]`, `{}`, `null`) describes nothing.
+/// A body of at most this many bytes (`[]`, `{}`, `null`) contains no data.
 const EMPTY_BODY_BYTES: u64 = 4;
-/// What stands between the parts of a URL that can hold a fund code.
+/// Separators between the parts of a URL that can contain a fund code.
 const SEPARATORS: [char; 8] = ['/', '?', '&', '=', ';', ',', '#', '|'];
 
-/// How one request of a page was answered; status 0: not at all.
+/// The answer to one request of a page; status 0: no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct PageAnswer {
     url: String,
@@ -27,7 +27,7 @@ struct PageAnswer {
 #[derive(Debug, Default)]
 pub struct PageRequests {
     open: BTreeSet<String>,
-    /// The request for the document itself: its answer is the page's own and speaks elsewhere.
+    /// The request for the document itself. Its status is the page's own and is not an API answer.
     document: Option<String>,
     moved_at: Option<Instant>,
     answers: Vec<PageAnswer>,
@@ -44,7 +44,7 @@ pub struct Traffic {
 }
 
 impl PageRequests {
-    /// A request was sent. One for the page's document begins a new page.
+    /// Records a request. A request for the page's document begins a new page.
     pub fn started(&mut self, id: &str, is_document: bool, at: Instant) {
         if is_document {
             self.open.clear();
@@ -55,7 +55,7 @@ impl PageRequests {
         self.moved_at = Some(at);
     }
 
-    /// A request was answered with `status`; 0: it failed. `body_bytes`: as they were sent.
+    /// Records the answer to a request; `status` 0: it failed. `body_bytes`: the size as sent.
     pub fn ended(
         &mut self,
         id: &str,
@@ -78,7 +78,7 @@ impl PageRequests {
         }
     }
 
-    /// A download began.
+    /// Records that a download began.
     pub fn downloads(&mut self, file: &str) {
         self.download = Some(file.chars().take(100).collect());
     }
@@ -96,10 +96,10 @@ impl PageRequests {
         }
     }
 
-    /// The status by which the API of a page that shows nothing speaks, where it speaks of what `names` name: a fund code
-    /// that stands in the request's URL, or a path that begins with `/`. A throttled, failed or refused request speaks
-    /// before one that says that there is nothing; an empty body counts as 204. `None`: the API says that there is
-    /// something, or was not asked.
+    /// The status by which the API of a page without content answered. Only requests that match one of `names` count: a
+    /// fund code in the request's URL, or a path that begins with `/`. A throttled, failed or refused request takes
+    /// precedence over an answer without data. An empty body counts as 204. `None`: the API returned data, or was not
+    /// requested.
     pub fn api_status(&self, names: &[String]) -> Option<u16> {
         let speaking: Vec<u16> = self
             .answers
@@ -125,7 +125,8 @@ impl PageRequests {
     }
 }
 
-/// Whether the URL of a request names `name`. A code may be encoded once or twice, as in a path that is a parameter.
+/// Whether the URL of a request contains `name`. A code may be percent-encoded once or twice, as in a path that is
+/// itself a parameter.
 fn speaks_of(url: &str, name: &str) -> bool {
     if name.starts_with('/') {
         return Url::parse(url).is_ok_and(|url| url.path() == name);

@@ -1,16 +1,16 @@
-//! What a page in the browser has come to, from one look at it after another. Pure.
+//! Decides the state of a page in the browser from a sequence of looks. Pure.
 //!
 //! | state | observation | next |
 //! |---|---|---|
-//! | loading | still the empty page, or a document that is being read, after the page time-out | failed: the host |
+//! | loading | still the empty page, or a document that is loading, after the page time-out | failed: the host |
 //! | loading | another host, or the browser's own error page | failed: the page or the host |
 //! | loading | another document for the ninth time | failed: the page |
-//! | loading | a ready selector matches, and the document rests | ready |
-//! | loading | an error status, and the document rests | ready: the reader judges the status |
-//! | loading | complete, no request in flight, nothing moves for a short while | nothing |
-//! | loading | the visit's patience is over | nothing |
+//! | loading | a ready selector matches, and the document is at rest | ready |
+//! | loading | an error status, and the document is at rest | ready: the caller judges the status |
+//! | loading | complete, no request in flight, no change for a short while | nothing |
+//! | loading | the visit's patience is over | nothing, or ready if a ready selector matches |
 //!
-//! "Nothing" is handed to the page's reader like a ready page: it may be the site's way to say that there is nothing.
+//! A page with the verdict "nothing" is parsed like a ready page: it may state that there is no data.
 
 use std::time::Duration;
 
@@ -23,64 +23,64 @@ use super::page_look::Look;
 use super::page_requests::Traffic;
 use super::visit_failure::{VisitFailure, error_page, led_away};
 
-/// A ready document is at rest when it has not changed for so long, where the page's requests are not known …
+/// If the page's requests are not known, a ready document is at rest when it has not changed for this long.
 const AT_REST: Duration = Duration::from_millis(300);
-/// … and where they are, when none is in flight and nothing has moved for so long.
+/// If they are known, it is at rest when none is in flight and neither has changed for this long.
 const AT_REST_IDLE: Duration = Duration::from_millis(150);
-/// Longest wait for that, once it is ready.
+/// The longest wait for a ready document to come to rest.
 pub const AT_REST_PATIENCE: Duration = Duration::from_secs(3);
-/// A page whose root is rendered comes to nothing when neither document nor requests have moved for so long.
+/// A page with a rendered root shows nothing if neither its document nor its requests have changed for this long.
 const IDLE_RENDERED: Duration = Duration::from_secs(1);
-/// Likewise where the root is still empty: its script may wait for something else than a request.
+/// The same for an empty root: its script may wait for something other than a request.
 const IDLE_UNRENDERED: Duration = Duration::from_secs(3);
-/// Likewise where the page's requests are not known: one may be in flight.
+/// The same if the page's requests are not known: one may be in flight.
 const IDLE_UNWATCHED: Duration = Duration::from_secs(10);
-/// So many looks in a row must have seen nothing move, however long they took: on a machine that stalls, much time passes
-/// between two looks, and none of it is the page's.
+/// Number of looks in a row without a change that are required, however long they took. On a machine that stalls, much
+/// time may pass between two looks in which the page does not run either.
 const STILL_LOOKS_READY: u32 = 2;
-/// Likewise, before a page comes to nothing.
+/// The same, before the verdict "nothing".
 const STILL_LOOKS_NOTHING: u32 = 6;
-/// Most times a page may be seen to go over to another document in one visit; one that goes on loading itself asks its
-/// host at no pace (P1).
+/// How often a page may change to another document in one visit. A page that keeps reloading requests its host without
+/// regard to the pace (P1).
 const MAX_CHANGES: u32 = 8;
-/// Most clicks at an overlay; one that survives them is no overlay.
+/// The maximum number of clicks on an overlay; one that stays after them is not an overlay.
 pub const MAX_OVERLAY_CLICKS: u32 = 5;
-/// What a tab shows between two visits.
+/// The page that a tab shows between two visits.
 pub const EMPTY_PAGE: &str = "about:blank";
 
 /// One look at a page.
 #[derive(Debug)]
 pub struct Observation {
-    /// When.
+    /// The time of the look.
     pub at: Instant,
-    /// What the page shows; `None`: its document was on its way out.
+    /// What the page shows; `None`: its document was being replaced.
     pub look: Option<Look>,
-    /// What it asks; `None`: not known in this browser.
+    /// Its requests; `None`: not known in this browser.
     pub traffic: Option<Traffic>,
 }
 
-/// What a visit has come to.
+/// The state of a visit.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It goes on.
+    /// The visit continues.
     Loading,
-    /// The page shows what it was visited for, or its error.
+    /// The page shows the expected content, or its error.
     Ready(Look),
-    /// The page is done, and does not show it.
+    /// The page is finished, and does not show the expected content.
     Nothing(Look),
-    /// There is no page.
+    /// The page could not be loaded.
     Failed(VisitFailure),
 }
 
-/// A visit under way.
+/// A visit in progress.
 pub struct PageVisit<'visit> {
     url: &'visit Url,
     patience: Duration,
     page_timeout: Duration,
     began: Instant,
-    /// Since when a document other than the empty page has been read in full.
+    /// When a document other than the empty page was first loaded.
     readable_since: Option<Instant>,
-    /// The document that was seen last.
+    /// The last document.
     born: Option<serde_json::Number>,
     changes: u32,
     clicks: u32,
@@ -88,7 +88,7 @@ pub struct PageVisit<'visit> {
     changed_at: Instant,
     ready_since: Option<Instant>,
     looked_at: Instant,
-    /// Looks in a row that saw nothing move.
+    /// Looks in a row without a change.
     still_looks: u32,
 }
 
@@ -112,12 +112,12 @@ impl<'visit> PageVisit<'visit> {
         }
     }
 
-    /// Whether an overlay may still be clicked away.
+    /// Whether the overlay may still be clicked.
     pub const fn may_click(&self) -> bool {
         self.clicks < MAX_OVERLAY_CLICKS
     }
 
-    /// Takes one more look into account.
+    /// Evaluates one more look.
     pub fn observe(&mut self, seen: Observation) -> Verdict {
         let now = seen.at;
         let Some(look) = seen.look else {
@@ -194,7 +194,7 @@ impl<'visit> PageVisit<'visit> {
         look.complete && rests && unchanged >= idle && self.still_looks >= STILL_LOOKS_NOTHING
     }
 
-    /// The page went over to another document; `None`: it may go on.
+    /// Records a change to another document; `None`: the visit may continue.
     fn changes_document(&mut self, look: Option<&Look>, now: Instant) -> Option<Verdict> {
         self.changes += 1;
         self.born = look.map(|look| look.born.clone()).or(self.born.take());
@@ -271,8 +271,8 @@ mod tests {
         }
     }
 
-    /// Looks every 50 ms at a page that shows `look(ms)` and asks `in_flight(ms)`; requests move when that count changes.
-    /// What it comes to, and after how many milliseconds.
+    /// Looks every 50 ms at a page that shows `look(ms)` and has `in_flight(ms)` requests; a change of that number
+    /// counts as a change of the requests. Returns the verdict and the time in milliseconds.
     fn comes_to(
         look: impl Fn(u64) -> Option<Look>,
         in_flight: impl Fn(u64) -> Option<usize>,
@@ -336,7 +336,7 @@ mod tests {
             ("ready".to_owned(), 700),
             "where requests are not known"
         );
-        // A page that never rests is taken after the patience for that.
+        // A page that never comes to rest is taken when the patience for that is over.
         let restless = |millis| {
             let mut look = of(|look| look.ready = true);
             look.size = millis;
@@ -370,7 +370,7 @@ mod tests {
             ("nothing".to_owned(), 30_000)
         );
         assert_eq!(comes_to(same, |_| Some(1)), ("nothing".to_owned(), 30_000));
-        // Values that come late, but while something moves, are not missed.
+        // Values that arrive late, while the page still changes, are not missed.
         let late = |millis: u64| {
             let mut look = document();
             look.size = millis / 900;
@@ -385,7 +385,7 @@ mod tests {
         let visit = visit();
         let zero = Instant::now();
         let mut page = PageVisit::new(&visit, TIMEOUT, zero);
-        // Five looks, each after 3 s in which neither the page nor the runner got any processor time.
+        // Five looks, each after 3 s in which neither the page nor this program got processor time.
         for look in 0..5 {
             let verdict = page.observe(Observation {
                 at: zero + Duration::from_secs(look * 3),

@@ -1,4 +1,4 @@
-//! The processes of a browser, as the system tells of them: by their group, and by the home they were given.
+//! The processes of a browser, found in /proc by their group or by their home directory.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,11 +6,10 @@ use std::path::Path;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Passes over the processes of a directory: while one is ended it may start another.
+/// The number of passes over the processes of a directory: a process may start another before it is killed.
 const KILL_PASSES: usize = 5;
 
-/// Memory that programs can still take on this machine, or in the container this process runs in, in bytes; `None`: not
-/// known.
+/// Memory available on this machine, or in the container of this process, in bytes; `None`: not known.
 pub fn available_memory() -> Option<u64> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     memory_left(
@@ -20,7 +19,7 @@ pub fn available_memory() -> Option<u64> {
     )
 }
 
-/// The machine's `MemAvailable`, or less where a container has a limit.
+/// The machine's `MemAvailable`, or less if the container has a limit.
 fn memory_left(meminfo: &str, limit: Option<&str>, used: Option<&str>) -> Option<u64> {
     let line = meminfo
         .lines()
@@ -33,7 +32,7 @@ fn memory_left(meminfo: &str, limit: Option<&str>, used: Option<&str>) -> Option
     Some((kib * 1024).min(in_container.unwrap_or(u64::MAX)))
 }
 
-/// Whether a process of the group still runs. Zombies do not: in a container nobody may reap orphans.
+/// Whether a process of the group still runs. Zombies do not count: in a container, orphans may never be reaped.
 pub fn group_lives(group: Pid) -> bool {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return false;
@@ -42,7 +41,7 @@ pub fn group_lives(group: Pid) -> bool {
         let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
             return false;
         };
-        // After the name in brackets, which may hold anything: state, parent, group.
+        // The fields after the name in brackets, which may contain any character: state, parent, group.
         let mut fields = stat
             .rsplit_once(')')
             .map_or("", |(_, rest)| rest)
@@ -53,8 +52,8 @@ pub fn group_lives(group: Pid) -> bool {
     })
 }
 
-/// Kills the processes whose home is `directory` or in it, and says how many they were. Only geckodriver is started
-/// with such a home, and all that it starts inherits it; who merely looks at the directory is left alone.
+/// Kills the processes whose home is `directory` or is inside it, and returns their number. Only geckodriver is started
+/// with such a home, and its children inherit it. Programs that only read the directory are not affected.
 pub fn end_processes_at_home_in(directory: &Path) -> usize {
     let mut ended = BTreeSet::new();
     for _ in 0..KILL_PASSES {

@@ -1,16 +1,16 @@
-//! robots.txt by RFC 9309: what its answer means, and whether it allows a URL. Pure.
+//! robots.txt by RFC 9309: interprets the answer to its request, and decides whether it allows a URL. Pure.
 //!
-//! Written out here because the well-known crates compare patterns and paths without the percent-encoding rules of
-//! section 2.2.2, or apply rules that stand before any `user-agent` line.
+//! Implemented here because the well-known crates compare patterns and paths without the percent-encoding rules of
+//! section 2.2.2, or apply rules that precede every `user-agent` line.
 
 use url::Url;
 
-/// The product token this program obeys (section 2.2.1).
+/// The product token of this program (section 2.2.1).
 pub const PRODUCT_TOKEN: &str = "master_runner";
-/// How much of a robots.txt is read; the RFC asks for at least 500 KiB (section 2.5).
+/// How many bytes of a robots.txt are parsed; the RFC requires at least 500 KiB (section 2.5).
 pub const MAX_BYTES: usize = 512 * 1024;
 
-/// What a host's robots.txt says to this program.
+/// The rules of a host's robots.txt that apply to this program.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RobotsRules {
     rules: Vec<Rule>,
@@ -22,16 +22,16 @@ struct Rule {
     pattern: String,
 }
 
-/// What the answer to a request for robots.txt means (section 2.3.1).
+/// The meaning of the answer to a request for robots.txt (section 2.3.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RobotsAnswer {
-    /// These rules hold; 4xx or a body that is not text means none.
+    /// These rules apply; a 4xx status or a body that is not text means no rules.
     Rules(RobotsRules),
-    /// The server failed: nothing may be asked until it answers.
+    /// The server failed: no other request is allowed until it answers.
     ServerFailed,
 }
 
-/// Reads the final answer (redirects followed, throttling waited out) to a request for robots.txt.
+/// Interprets the final answer to a request for robots.txt, after redirects and throttling.
 #[must_use]
 pub fn answer(status: u16, content_type: Option<&str>, body: &[u8]) -> RobotsAnswer {
     match status {
@@ -46,20 +46,20 @@ fn is_text(content_type: Option<&str>, body: &[u8]) -> bool {
         let kind = kind.trim_start().to_ascii_lowercase();
         kind.starts_with("text/")
     });
-    // Applications that answer every path with their start page do so for this one, too.
+    // Applications that answer every path with their start page also do so for robots.txt.
     let is_markup = body.trim_ascii_start().starts_with(b"<");
     declared && !is_markup && !body.contains(&0)
 }
 
 impl RobotsRules {
-    /// Reads a robots.txt: all groups that name this program, or else the `*` groups.
+    /// Parses a robots.txt: all groups that name this program; if there are none, the `*` groups.
     #[must_use]
     pub fn parse(body: &[u8]) -> Self {
         let body = &body[..body.len().min(MAX_BYTES)];
         let text = String::from_utf8_lossy(body);
         let text = text.trim_start_matches('\u{feff}');
         let (mut own, mut general) = (Group::default(), Group::default());
-        // Consecutive user-agent lines open one group; a rule closes the list of agents.
+        // Consecutive user-agent lines open one group; the first rule ends its list of agents.
         let (mut names_us, mut names_all, mut in_rules) = (false, false, false);
         for line in text.split(['\r', '\n']) {
             let line = line.split_once('#').map_or(line, |(before, _)| before);
@@ -105,8 +105,8 @@ impl RobotsRules {
         }
     }
 
-    /// Whether `url` may be asked: the longest matching pattern decides, `Allow` wins a tie, robots.txt itself is
-    /// always allowed (section 2.2.2).
+    /// Whether `url` may be requested. The longest matching pattern decides, `Allow` wins a tie, and robots.txt itself
+    /// is always allowed (section 2.2.2).
     #[must_use]
     pub fn allow(&self, url: &Url) -> bool {
         let mut path = url.path().to_owned();
@@ -139,8 +139,8 @@ fn product_token(value: &str) -> &str {
     &value[..end]
 }
 
-/// Percent-encoding made comparable: unreserved characters plain, everything else that is encoded in upper-case hex,
-/// non-ASCII encoded.
+/// Normalises percent-encoding for comparison: unreserved characters plain, all other encoded bytes in upper-case hex,
+/// non-ASCII bytes encoded.
 fn normalised(path: &str) -> String {
     let bytes = path.as_bytes();
     let mut out = String::with_capacity(bytes.len());
@@ -171,8 +171,9 @@ fn push_encoded(out: &mut String, byte: u8) {
     out.push(char::from(HEX[usize::from(byte & 15)]));
 }
 
-/// Whether `pattern` (`*` = any run of characters, a final `$` = the end) matches `path` from its start. Each part
-/// between stars is searched once, leftmost, so the time is bounded by the product of the lengths.
+/// Whether `pattern` matches the beginning of `path`. `*` matches any sequence of characters, a final `$` the end of
+/// the path. Each part between stars is searched once, leftmost, so the time is at most proportional to the product of
+/// the lengths.
 fn matches(pattern: &str, path: &str) -> bool {
     let (pattern, anchored) = match pattern.strip_suffix('$') {
         Some(pattern) => (pattern, true),

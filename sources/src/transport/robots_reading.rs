@@ -1,4 +1,4 @@
-//! Robots.txt before anything else (P1): read once a day for each host, by one call, while the others wait.
+//! Reads robots.txt before any other request to a host (P1): once a day, by one call, while the other calls wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use super::robots::{self, RobotsAnswer, RobotsRules};
 use super::waiting::Waiting;
 use super::wire::Outgoing;
 
-/// How long the rules of a robots.txt are believed (RFC 9309 section 2.4).
+/// How long the rules of a robots.txt are valid (RFC 9309 section 2.4).
 const ROBOTS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 impl Transport {
-    /// Whether the host's robots.txt allows `url`; it is read first where that has not been done within a day. One
-    /// call reads it, the others wait for that.
+    /// Whether the host's robots.txt allows `url`. Reads robots.txt first, unless its rules are less than a day old.
+    /// One call reads it, the others wait.
     pub(super) async fn allowed_by_robots(
         &self,
         gate: &Arc<HostGate>,
@@ -41,8 +41,9 @@ impl Transport {
         Ok(allowed)
     }
 
-    /// Asks for robots.txt until it is answered: what fails is retried like any request, then the host counts as down,
-    /// and the request for robots.txt is its probe. Ends when the host has been given up.
+    /// Requests robots.txt until it is answered. Failures are retried like those of any request. After the last attempt
+    /// the host counts as down, and the next request for robots.txt is its probe. Returns an error when the host is
+    /// given up.
     async fn read_robots(
         &self,
         gate: &Arc<HostGate>,
@@ -81,7 +82,7 @@ impl Transport {
                     let scope = RedirectScope::AnyHost;
                     match self.redirected(&outgoing, &incoming, scope, call.source) {
                         Ok(to) if redirects <= MAX_REDIRECTS => at = to,
-                        // Section 2.3.1.2: too many redirects, or one to nowhere, count as "unavailable": no rules.
+                        // Section 2.3.1.2: too many redirects, or an invalid one, count as "unavailable": no rules.
                         _ => return Ok(RobotsRules::default()),
                     }
                     continue;
@@ -101,7 +102,7 @@ impl Transport {
                     }
                 }
                 Err(Nothing::GivenUp(text)) => return Err(HostGivenUp(text)),
-                // Beyond any size: no robots.txt.
+                // Larger than any robots.txt: no rules.
                 Err(Nothing::Final(_) | Nothing::Forbidden(_)) => return Ok(RobotsRules::default()),
                 Err(Nothing::Failed(text)) => format!("{at}: {text}"),
             };

@@ -1,23 +1,23 @@
-//! Which session and which tab the next page gets. Pure.
+//! Chooses the session and tab for the next page. Pure.
 //!
-//! | what there is | next |
+//! | state | next |
 //! |---|---|
-//! | a session that has seen all its pages, or is to end, and has none in hand | it is closed |
-//! | a session with an idle tab | that tab, of the busiest such session |
-//! | a session with room for another tab, and memory for it | another tab |
-//! | room for another session, none being started or closed | a session is started |
+//! | a session without pages is ending or has shown its maximum of pages | it is closed |
+//! | a session has an idle tab | that tab, of the busiest such session |
+//! | a session may open another tab, and memory is free | another tab |
+//! | another session is allowed, and none is being started or closed | a session is started |
 //! | none of these | wait |
 //!
-//! A busy session comes first, so that few sessions, each some 500 MB, do the work.
+//! Busy sessions are preferred, so that few sessions, each of about 500 MB, do the work.
 
-/// How much there may be.
+/// The limits of the pool.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Sessions at once.
+    /// The maximum number of sessions.
     pub sessions: usize,
-    /// Tabs of one session.
+    /// The maximum number of tabs in one session.
     pub tabs: usize,
-    /// Pages of one session.
+    /// The maximum number of pages of one session.
     pub pages: usize,
 }
 
@@ -47,18 +47,18 @@ impl<S, T> Entry<S, T> {
     }
 }
 
-/// What a page gets.
+/// What the next page gets.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next<S, T> {
     /// This tab of this session.
     Tab(u64, S, T),
-    /// Another tab of this session, to be opened.
+    /// A new tab of this session, which the caller opens.
     OpenTab(u64, S),
-    /// Nothing yet: this session is to be closed, then [`Book::moved`].
+    /// Nothing yet: the caller closes this session and then calls [`Book::moved`].
     Close(S),
-    /// Nothing yet: a session is to be started, then [`Book::moved`].
+    /// Nothing yet: the caller starts a session and then calls [`Book::moved`].
     Start,
-    /// Nothing yet: something else must end first.
+    /// Nothing yet: the caller waits until the book changes.
     Wait,
 }
 
@@ -73,7 +73,7 @@ impl<S, T> Default for Book<S, T> {
 }
 
 impl<S: Clone, T> Book<S, T> {
-    /// What the next page gets. `has_memory`: whether there is memory for another tab.
+    /// Chooses what the next page gets. `has_memory`: whether there is memory for another tab.
     pub fn next(&mut self, limits: &Limits, has_memory: impl FnOnce() -> bool) -> Next<S, T> {
         let ended = |entry: &Entry<S, T>| entry.is_worn(limits) && entry.in_hand == 0;
         if let Some(place) = self.entries.iter().position(ended) {
@@ -107,12 +107,12 @@ impl<S: Clone, T> Book<S, T> {
         Next::Wait
     }
 
-    /// A session was started or closed, or its start was given up.
+    /// Records that a session was started or closed, or that its start was cancelled.
     pub const fn moved(&mut self) {
         self.moving = self.moving.saturating_sub(1);
     }
 
-    /// A session that can have `most_tabs` tabs is there, with its first tab.
+    /// Adds a session that can have `most_tabs` tabs, with its first tab.
     pub fn add(&mut self, session: S, most_tabs: usize, tab: T) {
         self.last_id += 1;
         self.entries.push(Entry {
@@ -126,8 +126,8 @@ impl<S: Clone, T> Book<S, T> {
         });
     }
 
-    /// A page is done with its tab, which shows the empty page. A session that is to end and has no other page in hand
-    /// comes back: dropped, it ends.
+    /// Returns a tab that shows the empty page. Also returns its session if that is ending and has no other page:
+    /// dropping it ends it.
     pub fn give_back(&mut self, id: u64, tab: T) -> Option<S> {
         let entry = self.entries.iter_mut().find(|entry| entry.id == id)?;
         entry.in_hand -= 1;
@@ -135,7 +135,8 @@ impl<S: Clone, T> Book<S, T> {
         self.ended(id)
     }
 
-    /// A page's tab cannot be used again, nor its session for further pages; likewise.
+    /// Records that a tab cannot be used again; its session gets no further pages. Returns the session as
+    /// [`Book::give_back`] does.
     pub fn lose_tab(&mut self, id: u64) -> Option<S> {
         let entry = self.entries.iter_mut().find(|entry| entry.id == id)?;
         entry.in_hand -= 1;
@@ -143,7 +144,7 @@ impl<S: Clone, T> Book<S, T> {
         self.ended(id)
     }
 
-    /// A session is gone; `None`: that is known already.
+    /// Removes a lost session; `None`: it was removed before.
     pub fn lose_session(&mut self, id: u64) -> Option<S> {
         let place = self.entries.iter().position(|entry| entry.id == id)?;
         Some(self.entries.remove(place).session)
@@ -155,7 +156,7 @@ impl<S: Clone, T> Book<S, T> {
         Some(self.entries.remove(place).session)
     }
 
-    /// All sessions that have no page in hand; they are out of the book.
+    /// Removes and returns all sessions that have no page.
     pub fn take_idle(&mut self) -> Vec<S> {
         let (idle, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.entries)
             .into_iter()
@@ -164,12 +165,12 @@ impl<S: Clone, T> Book<S, T> {
         idle.into_iter().map(|entry| entry.session).collect()
     }
 
-    /// Whether there is no session, not even one on its way.
+    /// Whether there is no session, including sessions being started or closed.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.moving == 0
     }
 
-    /// A session is being closed outside [`Book::next`].
+    /// Records that a session is being closed outside [`Book::next`].
     pub const fn closing(&mut self) {
         self.moving += 1;
     }
@@ -209,7 +210,7 @@ mod tests {
         assert_eq!(next(&mut book, &limits), Next::Tab(2, "b", 0));
         book.give_back(1, 7);
         book.give_back(2, 8);
-        // Session a has still a page in hand: it goes on.
+        // Session a still has a page, so it continues.
         assert_eq!(next(&mut book, &limits), Next::Tab(1, "a", 7));
         assert!(!book.is_empty());
     }

@@ -1,5 +1,5 @@
-//! What the sites' answers say about the time: their `Date` headers, and certificates that this machine's clock calls
-//! out of date. Compared with the system clock, they show whether that can be believed.
+//! Collects what the sites' answers show about the time: their `Date` headers, and certificates that are not valid by
+//! this machine's clock. The comparison with the system clock shows whether that clock is plausible.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -16,16 +16,16 @@ use super::redirect::RedirectScope;
 use super::waiting::{WaitingOn, lock};
 use crate::site::StatusMeaning;
 
-/// What one host says.
+/// The time by one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteClock {
     /// The host.
     pub host: String,
-    /// The time there now; `None`: its certificate is out of date by this machine's clock.
+    /// The current time there; `None`: its certificate is not valid by this machine's clock.
     pub shows: Option<SystemTime>,
 }
 
-/// The newest word of each host; cheap to clone.
+/// The newest observation of each host. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct SiteClocks(Arc<Mutex<BTreeMap<HostKey, Heard>>>);
 
@@ -36,14 +36,14 @@ struct Heard {
 }
 
 impl SiteClocks {
-    /// An answer of `url` carried this `Date`; one that cannot be read says nothing.
+    /// Records the `Date` of an answer from `url`. A date that cannot be parsed is ignored.
     pub(super) fn answered(&self, url: &Url, date: &str) {
         if let Ok(date) = httpdate::parse_http_date(date) {
             self.hear(url, Some(date));
         }
     }
 
-    /// The certificate of `url` is out of date by this machine's clock.
+    /// Records that the certificate of `url` is not valid by this machine's clock.
     pub(super) fn certificate_out_of_date(&self, url: &Url) {
         self.hear(url, None);
     }
@@ -65,8 +65,9 @@ impl SiteClocks {
 }
 
 impl Transport {
-    /// What the own hosts of these sources say about the time. A host whose robots.txt is not known is asked for it, as
-    /// every fetch does first; `again`: every host is. What does not come within `limit` is not known.
+    /// The time by the own hosts of these sources. If the robots.txt of a host is not known, it is requested, as before
+    /// every fetch; with `again`, it is requested from every host. Hosts that do not answer within `limit` are left
+    /// out, unless an earlier answer is known.
     pub async fn site_clocks(
         &self,
         sources: &[SourceName],
@@ -82,7 +83,7 @@ impl Transport {
                 }
             }
         }
-        // One host after the other, as the gentlest mode promises; together they take no longer than `limit`.
+        // One host after the other, as in the sequential mode; `limit` applies to all of them together.
         let give_up = Instant::now() + limit;
         for (source, url) in hosts.values() {
             let waiting = WaitingOn::default();

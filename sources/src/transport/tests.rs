@@ -1,4 +1,4 @@
-//! The whole way of a question, over a scripted wire with simulated time, and over real sockets.
+//! The whole path of a request, over a scripted wire with simulated time, and over real sockets.
 
 mod held_up;
 mod in_browser;

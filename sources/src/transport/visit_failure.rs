@@ -1,35 +1,35 @@
-//! Why a page was not seen in the browser, and whose doing that is.
+//! Why a visit in the browser failed, and which side is the cause.
 
 use fantoccini::error::CmdError;
 use url::Url;
 
 use super::host::HostKey;
 
-/// How the browser's own page begins that stands in the place of one that could not be loaded.
+/// The beginning of the URL of the page that the browser shows for a page that could not be loaded.
 const ERROR_PAGE: &str = "about:neterror";
-/// Likewise where the host's certificate is refused.
+/// The same for a host whose certificate is refused.
 const CERTIFICATE_PAGE: &str = "about:certerror";
 
-/// Why there is no page.
+/// The failure of a visit.
 #[derive(Debug)]
 pub enum VisitFailure {
-    /// The host did not answer; the session is well.
+    /// The host did not answer; the session still works.
     Host(String),
-    /// The page is not what may be taken; the session is well.
+    /// The page is not acceptable; the session still works.
     Page(String),
-    /// The page's list did not come to its end: perhaps the session's cookies have expired.
+    /// The page's list is incomplete; the session's cookies may have expired.
     CutShort(String),
-    /// The page keeps its browser busy without end. The session is of no more use, nor is another attempt.
+    /// The page keeps its browser busy without end. The session cannot be used again, and another attempt would fail.
     Busy(String),
-    /// The browser hangs, or the page in it. The session is of no more use.
+    /// The browser hangs, or the page in it. The session cannot be used again.
     Hung(String),
-    /// The session is gone.
+    /// The session is lost.
     Lost(String),
-    /// The tab is gone; the session still answers.
+    /// The tab is lost; the session still answers.
     TabLost(String),
 }
 
-/// A navigation to `visited` that failed: Firefox shows `about:neterror` where a host does not answer.
+/// The failure of a navigation to `visited`: Firefox shows `about:neterror` if a host does not answer.
 pub fn navigation_failure(error: &CmdError, visited: &Url) -> VisitFailure {
     match error {
         CmdError::Standard(standard) if standard.message.contains(ERROR_PAGE) => {
@@ -45,7 +45,7 @@ pub fn navigation_failure(error: &CmdError, visited: &Url) -> VisitFailure {
     }
 }
 
-/// Why the browser shows its own error page in place of `visited`, if it does: that page becomes nothing else.
+/// The failure if the browser shows its own error page instead of `visited`. An error page never changes.
 pub fn error_page(shown: &str, visited: &Url) -> Option<VisitFailure> {
     if let Some(page) = shown.strip_prefix(CERTIFICATE_PAGE) {
         return Some(led_away(shown, visited).unwrap_or_else(|| {
@@ -59,8 +59,8 @@ pub fn error_page(shown: &str, visited: &Url) -> Option<VisitFailure> {
     })
 }
 
-/// Where the browser shows another host than that of `visited`, or an error page because that one was not let be asked:
-/// the page led it there, and its host has done its part.
+/// The failure if the browser shows another host than that of `visited`, or an error page because that other host is
+/// blocked. The cause is the page, not its host.
 pub fn led_away(shown: &str, visited: &Url) -> Option<VisitFailure> {
     let wanted = wanted_url(shown);
     let arrived = Url::parse(&wanted).ok();
@@ -80,7 +80,7 @@ fn reason(error_page: &str) -> &str {
         .unwrap_or("unknown reason")
 }
 
-/// The URL that the browser shows; of its own error page, the one it was to show.
+/// The URL that the browser shows. For the browser's own error page, the URL that failed.
 fn wanted_url(shown: &str) -> String {
     let wanted = Url::parse(shown)
         .ok()
@@ -129,7 +129,7 @@ mod tests {
         }
     }
 
-    /// P3: the host did its part, where its page led the browser elsewhere before it had loaded.
+    /// P3: the host is not at fault if its page sent the browser elsewhere while loading.
     #[test]
     fn a_navigation_that_failed_is_the_doing_of_the_host_or_of_the_page() {
         let visited = Url::parse("http://a.th/page").expect("a URL");

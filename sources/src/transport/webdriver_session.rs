@@ -1,8 +1,8 @@
-//! A session with one browser: its tabs, and the pages that are seen in them. A page is opened, its overlay closed, its
-//! lazy list scrolled to the end, its document taken.
+//! A session with one browser: its tabs, and the visits of pages in them. A visit opens the page, closes its overlay,
+//! scrolls its lazy list to the end, and returns the document.
 //!
-//! Over WebDriver BiDi a session has several tabs, each a window of its own: a page in a hidden tab gets no frames and
-//! slow timers. A WebDriver server without BiDi shows one page at a time.
+//! Over WebDriver BiDi a session has several tabs, each in its own window, because a page in a hidden tab gets no
+//! frames and slow timers. A WebDriver server without BiDi shows one page at a time.
 
 use std::time::Duration;
 
@@ -22,21 +22,21 @@ use super::page_visit::{
 };
 use super::visit_failure::{VisitFailure, navigation_failure};
 
-/// How often a page is looked at while it becomes ready.
+/// The interval between two looks at a page that becomes ready.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long a tab may refuse to be looked at, as it does while it changes to another process.
+/// How long a tab may refuse scripts, as it does while it changes to another process.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(2);
-/// Longest time for scrolling a list to its end.
+/// The longest time for scrolling a list to its end.
 const LIST_PATIENCE: Duration = Duration::from_secs(300);
-/// Most items of a lazy list.
+/// The maximum number of items of a lazy list.
 const MAX_ITEMS: u64 = 20_000;
-/// The browser bounds each command itself, unless it hangs: so much later nothing is expected of it any more.
+/// The browser itself limits each command. If it has not answered this long after that limit, it hangs.
 const GRACE: Duration = Duration::from_secs(3);
 /// How long closing a session, or leaving a page, may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// What a browser tells sites that it is.
+/// The script that returns the User-Agent that the browser sends to sites.
 const INTRODUCTION: &str = "return navigator.userAgent";
-/// The realm of the runner's scripts in a page: the page cannot change what they see.
+/// The realm of this program's scripts in a page: the page cannot change what they see.
 const SANDBOX: &str = "master_runner";
 
 /// A session with one browser.
@@ -47,21 +47,21 @@ pub struct WebdriverSession {
     page_timeout: Duration,
 }
 
-/// A tab of a session: its BiDi context, or the only one.
+/// A tab of a session: its BiDi context, or `None` for the only tab.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Tab(Option<String>);
 
 /// A page after its scripts ran.
 pub struct Page {
-    /// HTTP status of the document; of a page that came to nothing, that of the API answer it would be made of.
+    /// HTTP status of the document. For a page that shows nothing, the status of the API answer that it needs.
     pub status: u16,
     /// The document.
     pub html: String,
 }
 
 impl WebdriverSession {
-    /// Starts a session at a WebDriver server, with its first tab. A browser that does not introduce itself as
-    /// `user_agent` ignores the capabilities it was given: it requests nothing from any site (P4).
+    /// Starts a session at a WebDriver server, with its first tab. A browser whose User-Agent is not `user_agent`
+    /// ignores its capabilities, so the session is closed before it requests anything from a site (P4).
     pub async fn connect(
         server: &Url,
         capabilities: Map<String, Value>,
@@ -107,7 +107,7 @@ impl WebdriverSession {
         Ok(Tab(Some(first.to_owned())))
     }
 
-    /// How many tabs it can have.
+    /// The maximum number of tabs.
     pub const fn most_tabs(&self) -> usize {
         if self.bidi.is_some() { usize::MAX } else { 1 }
     }
@@ -129,7 +129,7 @@ impl WebdriverSession {
         Ok(Tab(Some(context.to_owned())))
     }
 
-    /// Closes a tab whose page was given up, without waiting for it: what the page still runs requests nothing more.
+    /// Closes the tab of an abandoned page without waiting, so that the page sends no further requests.
     pub fn abandon_tab(&self, tab: &Tab) {
         if let (Some(bidi), Some(context)) = (&self.bidi, &tab.0) {
             bidi.tell("browsingContext.close", &json!({"context": context}));
@@ -146,8 +146,8 @@ impl WebdriverSession {
         }
     }
 
-    /// Sees a page. Each command is bounded by the page time-out, the whole by that, the visit's patience and, for a list,
-    /// the list's.
+    /// Visits a page. The page time-out limits each command. The whole visit is limited by the sum of the time-outs,
+    /// the visit's patience and, for a list, [`LIST_PATIENCE`].
     pub async fn visit(
         &self,
         tab: &Tab,
@@ -159,7 +159,7 @@ impl WebdriverSession {
         } else {
             Duration::ZERO
         };
-        // The script that takes the document gets a page time-out of its own.
+        // The script that returns the document has a page time-out of its own.
         let bound = (self.page_timeout + GRACE) * 3 + visit.patience + AT_REST_PATIENCE + list;
         let seen = tokio::time::timeout(bound, self.see(tab, visit, max_bytes)).await;
         seen.unwrap_or_else(|_| {
@@ -171,8 +171,8 @@ impl WebdriverSession {
         })
     }
 
-    /// Leaves the page for an empty one: an idle tab must neither make requests nor hold memory. Whether that went well;
-    /// if not, the tab cannot be used again.
+    /// Replaces the page by the empty page: an idle tab must neither send requests nor use memory. Returns whether that
+    /// succeeded; if not, the tab cannot be used again.
     pub async fn leave(&self, tab: &Tab) -> bool {
         let leaving = async {
             match (&self.bidi, &tab.0) {
@@ -231,7 +231,7 @@ impl WebdriverSession {
             let params = json!({"context": context, "url": url.as_str(), "wait": "none"});
             let navigating = bidi.command("browsingContext.navigate", params);
             return match tokio::time::timeout(self.page_timeout, navigating).await {
-                // A navigation that failed at once shows the browser's error page, which is looked at.
+                // If a navigation fails at once, the browser shows its error page, and the next look detects that.
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(error)) => refused(error).map_or(Ok(()), Err),
                 Err(_) => Err(self.whose_silence(bidi).await),
@@ -247,8 +247,8 @@ impl WebdriverSession {
         }
     }
 
-    /// A page that did not load in time waits for its host, unless it lets no script run: then it keeps its browser busy
-    /// itself, and its host has done its part.
+    /// The cause of a page load time-out. If the page runs scripts, it waits for its host. If not, the page itself
+    /// keeps the browser busy, and the host is not at fault.
     async fn whose_time_out(&self) -> VisitFailure {
         let waited = self.page_timeout.as_secs();
         let pulse = self.client.execute(PULSE, Vec::new());
@@ -261,7 +261,7 @@ impl WebdriverSession {
         }
     }
 
-    /// Why a tab gives no answer: its page keeps it busy, where the browser itself still answers.
+    /// The cause of a missing answer from a tab. If the browser itself still answers, the page keeps the tab busy.
     async fn whose_silence(&self, bidi: &Bidi) -> VisitFailure {
         let waited = self.page_timeout.as_secs();
         match tokio::time::timeout(GRACE, bidi.command("session.status", json!({}))).await {
@@ -280,7 +280,7 @@ impl WebdriverSession {
         ))
     }
 
-    /// Looks until the page is ready, or is done without what it was visited for; whether it is ready.
+    /// Looks at the page until it is ready or finished without the expected content. Returns whether it is ready.
     async fn until_decided(
         &self,
         tab: &Tab,
@@ -318,7 +318,7 @@ impl WebdriverSession {
         }
     }
 
-    /// A page that offers a file is not read: pages are read, files are not taken, whatever their size.
+    /// Fails if the page starts a download: files are never downloaded, whatever their size.
     fn offers_download(&self, tab: &Tab) -> Result<(), VisitFailure> {
         let file = match (&self.bidi, &tab.0) {
             (Some(bidi), Some(context)) => bidi.download(context),
@@ -332,12 +332,12 @@ impl WebdriverSession {
         }
     }
 
-    /// Scrolls a lazy list until it no longer grows. A list whose next part was requested in vain, that lost rows, or
-    /// that gave way to a login has not come to its end: what is there is a part of it (D3).
+    /// Scrolls a lazy list until it stops growing. The list is incomplete (D3), and the visit fails, if a request for
+    /// its next part failed, if it lost rows, or if a login replaced it.
     ///
-    /// It is scrolled when it has grown, and once more in the middle of each rest: a page that waits for the end of the
-    /// scrolling before it requests the next part would wait for ever if it were scrolled at each look. Where the page's
-    /// requests are known and none is in flight, half the rest is enough.
+    /// The list is scrolled when it has grown, and once more in the middle of each pause. Some pages request the next
+    /// part only after scrolling has stopped, so scrolling at each look would block them. If the page's requests are
+    /// known and none is in flight, half the pause is enough.
     async fn scroll_to_the_end(
         &self,
         tab: &Tab,
@@ -363,7 +363,7 @@ impl WebdriverSession {
             };
             let is_idle =
                 traffic.is_none_or(|traffic| traffic.in_flight == 0 && traffic.quiet >= rest);
-            // A page that never stops its requests is not waited for beyond its rest.
+            // A page that never stops its requests gets at most twice the pause.
             let rested = rests_since.elapsed();
             if (rested >= rest && is_idle) || rested >= visit.lazy_rest * 2 {
                 return Ok(());
@@ -397,7 +397,7 @@ impl WebdriverSession {
         }
     }
 
-    /// `None`: the document was on its way out.
+    /// Takes one look at the page. `None`: the document was being replaced.
     async fn look(
         &self,
         tab: &Tab,
@@ -481,7 +481,7 @@ impl WebdriverSession {
         }
     }
 
-    /// What a command came to. A browser that hangs does not bound its commands.
+    /// Waits for a command, with a time limit. A browser that hangs does not apply its own limit.
     async fn in_time<T>(
         &self,
         what: &str,
@@ -502,7 +502,7 @@ fn broken_script(why: &str) -> VisitFailure {
     VisitFailure::Page(format!("the page breaks scripts: {why}"))
 }
 
-/// What a refused command says of its tab; `None`: nothing, the page shows what became of it.
+/// The meaning of a refused command for its tab. `None`: the next look shows the state of the page.
 fn refused(error: BidiError) -> Option<VisitFailure> {
     match error {
         BidiError::Closed => Some(VisitFailure::Lost(error.to_string())),

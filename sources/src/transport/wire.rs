@@ -1,4 +1,4 @@
-//! One exchange with a host, whoever makes it: plain HTTP, the real browser, or a script in a test.
+//! The interface of one exchange with a host: implemented by plain HTTP, by the real browser, and by a script in tests.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
@@ -11,20 +11,20 @@ use crate::site::{BrowserVisit, Request, Via};
 
 use super::waiting::WaitingOn;
 
-/// One thing to ask.
+/// One request.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
-    /// Where; redirects change it.
+    /// The URL to request; redirects change it.
     pub url: Url,
-    /// `Some`: POST of this JSON text.
+    /// `Some`: POST with this JSON text as the body.
     pub post_json: Option<String>,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
-    /// Most decompressed bytes taken.
+    /// The maximum size of the decompressed body, in bytes.
     pub max_body_bytes: usize,
     /// Whether a good body must end in `</html>`.
     pub must_end_in_html: bool,
-    /// `Some`: to be seen in the browser.
+    /// `Some`: a visit in the browser.
     pub visit: Option<BrowserVisit>,
 }
 
@@ -56,14 +56,14 @@ impl Outgoing {
             url,
             post_json: None,
             headers: vec![("accept", "text/plain, */*;q=0.1".to_owned())],
-            // The reader cuts it; what is longer than this is no robots.txt.
+            // The parser uses only the first bytes; a longer body is not a robots.txt.
             max_body_bytes: 8 * super::robots::MAX_BYTES,
             must_end_in_html: false,
             visit: None,
         }
     }
 
-    /// A hash of what is asked, whichever way.
+    /// A hash of the request, equal for HTTP and browser.
     pub(super) fn question(&self) -> u64 {
         let mut hash = DefaultHasher::new();
         (self.url.as_str(), &self.post_json).hash(&mut hash);
@@ -79,7 +79,7 @@ impl Outgoing {
     }
 }
 
-/// What came back, whole.
+/// A whole answer.
 #[derive(Debug, Clone)]
 pub struct Incoming {
     /// HTTP status; in the browser that of the document.
@@ -88,60 +88,60 @@ pub struct Incoming {
     pub content_type: Option<String>,
     /// `Location`.
     pub location: Option<String>,
-    /// `Retry-After`, read.
+    /// The parsed `Retry-After`.
     pub retry_after: Option<Duration>,
     /// The decompressed body.
     pub body: Bytes,
 }
 
-/// Why nothing whole came back.
+/// Why there is no whole answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireFailure {
-    /// What happened, for the reader.
+    /// What happened, for the operator.
     pub text: String,
-    /// Whose doing it was.
+    /// The cause.
     pub blame: Blame,
 }
 
-/// Whose doing a failed exchange was.
+/// The cause of a failed exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
-    /// The host's: no answer, time-out, cut body. Counts for its health; worth another attempt.
+    /// The host: no answer, time-out, cut body. Counts for its health; worth another attempt.
     Host,
-    /// The browser's own: it hung or died and is built anew. Worth another attempt; says nothing about the host.
+    /// The browser: it hung or died and is replaced. Worth another attempt; no evidence about the host.
     Browser,
-    /// This machine's: too few file descriptors. Worth another attempt; says nothing about the host.
+    /// This machine: too few file descriptors. Worth another attempt; no evidence about the host.
     Machine,
-    /// The browser's, and it is out of order: no use in another attempt now, nor for other pages.
+    /// The browser, which is out of order: another attempt now would fail for every page.
     OutOfOrder,
-    /// The page's (too large), or ours (no browser installed): another attempt would end the same.
+    /// The page (too large), or this machine (no browser installed): another attempt would end the same.
     Final,
 }
 
-/// Something that can make exchanges.
+/// Makes exchanges with hosts.
 #[async_trait]
 pub trait Wire: Send + Sync {
-    /// Waits for what the exchange of `outgoing` needs beside the host's leave, such as a tab of a browser.
+    /// Acquires what the exchange of `outgoing` needs besides the host's permission, such as a tab of a browser.
     async fn prepare(
         &self,
         outgoing: &Outgoing,
         waiting: &WaitingOn,
     ) -> Result<Box<dyn Prepared>, WireFailure>;
 
-    /// Why there is no use in asking at all: a program that is not installed. `None`: it can be tried.
+    /// Why no exchange is possible on this machine, such as a program that is not installed. `None`: it can be tried.
     fn missing(&self) -> Option<String> {
         None
     }
 
-    /// Why nothing is to be had for some time: what exchanges are made with is out of order. `None`: it can be tried.
+    /// Why no exchange is possible for some time, because the browser is out of order. `None`: it can be tried.
     fn out_of_order(&self) -> Option<String> {
         None
     }
 }
 
-/// All that one exchange needs, in hand.
+/// Everything that one exchange needs.
 #[async_trait]
 pub trait Prepared: Send {
-    /// Asks once. Dropping the future abandons the exchange and frees what it held.
+    /// Makes the exchange. Dropping the future cancels it and frees its resources.
     async fn exchange(self: Box<Self>, outgoing: &Outgoing) -> Result<Incoming, WireFailure>;
 }

@@ -1,4 +1,4 @@
-//! Pages that would hold the browser up without end: bounded, and left when they have been seen.
+//! Pages that would occupy the browser without end: visits are limited, and the page is left afterwards.
 
 use axum::Router;
 use axum::response::Html;
@@ -9,22 +9,22 @@ use crate::site::BrowserVisit;
 
 use super::super::*;
 
-/// A list whose rows keep coming as long as anybody looks.
+/// A list that grows without end.
 const ENDLESS_LIST: &str = r"<!doctype html><html><body><div id=list></div><script>
 setInterval(() => {
   for (let i = 0; i < 2000; i++) { const item = document.createElement('p'); item.className = 'item'; document.getElementById('list').append(item); }
 }, 50);
 </script></body></html>";
 
-/// A list that begins anew when it is scrolled for the first time, under the same URL.
+/// A list that starts again when it is first scrolled, under the same URL.
 const ANEW: &str = r"<!doctype html><html><body><p class=item>x</p><p style='height: 5000px'></p><script>
 window.onscroll = () => { if (!sessionStorage.anew) { sessionStorage.anew = 1; location.reload(); } };
 </script></body></html>";
 
-/// Asks its host for ever.
+/// Polls its host without end.
 const POLLING: &str = "<!doctype html><html><body><p class=value>x</p><script>setInterval(() => fetch('/tick'), 50);</script></body></html>";
 
-/// Allocates without end, a little at a time.
+/// Allocates memory without end, a little at a time.
 const GREEDY: &str = "<!doctype html><html><body><p class=value>x</p><script>const kept = []; for (;;) { kept.push(new Uint8Array(32 << 20).fill(1)); }</script></body></html>";
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn an_endless_list_is_bounded_and_a_page_is_left_once_it_has_been_seen() {
             .filter(|(path, _)| path == "/tick")
             .count()
     };
-    // What was on its way arrives.
+    // Requests already sent arrive.
     tokio::time::sleep(Duration::from_millis(200)).await;
     let seen = ticks();
     assert!(seen > 0, "it polls while it is looked at");
@@ -81,7 +81,7 @@ async fn an_endless_list_is_bounded_and_a_page_is_left_once_it_has_been_seen() {
         "P1: a page that nobody looks at asks nothing"
     );
     if std::env::var_os("MASTER_RUNNER_SOAK_SECS").is_some() {
-        // Two gigabytes: whatever becomes of the tab, the transport goes on.
+        // Two gigabytes: whatever happens to the tab, the transport continues.
         let greedy = see(&transport, &visit(&base, "/greedy", ".value")).await;
         tracing::info!(?greedy, "a greedy page");
         see(&transport, &visit(&base, "/polling", ".value"))

@@ -1,4 +1,4 @@
-//! The real Firefox through the real geckodriver, on pages that exist only after their scripts ran.
+//! The real Firefox with the real geckodriver, on pages that exist only after their scripts ran.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::site::{BrowserVisit, StatusMeaning, Via};
 
 use super::super::*;
 
-/// An overlay covers a lazy list in a box that scrolls; both are built by script, the list grows while it is scrolled.
+/// An overlay covers a lazy list in a scrollable box. A script creates both; the list grows while it is scrolled.
 const LAZY: &str = r#"<!doctype html><html><body><script>
 const box = document.createElement('div');
 box.style = 'height:200px;overflow-y:auto';
@@ -45,14 +45,14 @@ setTimeout(() => {
 }, 300);
 </script><img src="/image.png"></body></html>"#;
 
-/// Prompts as soon as it is seen, then says what it has computed.
+/// Opens prompts as soon as it loads, then shows a computed value.
 const PROMPTING: &str = r"<!doctype html><html><body><script>
 setTimeout(() => { alert('hello'); confirm('sure?'); const p = document.createElement('p'); p.className = 'value'; p.textContent = 6 * 7; document.body.append(p); }, 100);
 </script></body></html>";
 
 const HANGING: &str = "<!doctype html><html><body><p class=value>x</p><script>setTimeout(() => { while (true) {} }, 0);</script></body></html>";
 
-/// What a server was asked: path and User-Agent.
+/// The requests to a server: path and User-Agent.
 pub type Log = Arc<Mutex<Vec<(String, String)>>>;
 
 pub async fn serve(routes: Router) -> (Url, Log) {
@@ -129,7 +129,7 @@ pub async fn see(transport: &Transport, visit: &BrowserVisit) -> Result<Fetched,
     transport.visit(visit, &call).await
 }
 
-/// Processes, other than watchdogs on their way out, whose command line names `directory`.
+/// The number of processes whose command line contains `directory`, except watchdogs that are ending.
 fn processes_of(directory: &Path) -> usize {
     let wanted = directory.to_string_lossy().into_owned();
     std::fs::read_dir("/proc")
@@ -252,7 +252,7 @@ async fn a_hung_page_costs_its_session_and_no_more() {
         .expect("a new session");
     assert!(String::from_utf8_lossy(&fine.answer.body).contains("fine"));
 
-    // A cancelled visit takes its browser with it.
+    // A cancelled visit ends its browser.
     let cancelled = see(&transport, &patient);
     assert!(
         tokio::time::timeout(Duration::from_millis(700), cancelled)

@@ -1,4 +1,4 @@
-//! Real HTTP against a small server in this process: what no script can imitate.
+//! Real HTTP against a small server in this process, for what a scripted wire cannot simulate.
 
 use std::io::Write as _;
 use std::num::NonZeroUsize;
@@ -16,7 +16,7 @@ use crate::site::{Request, StatusMeaning};
 
 use super::super::*;
 
-/// A server on a port of the system's choice; ends with the test's runtime.
+/// A server on a port that the system chooses; it ends with the test's runtime.
 async fn serve(routes: Router) -> Url {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -207,7 +207,7 @@ async fn p3_a_cut_or_stalled_body_is_the_hosts_failure_and_tried_again() {
             "{failure}"
         );
     }
-    // A body shorter than its Content-Length, by hand.
+    // A body shorter than its Content-Length, written by hand.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let short = Url::parse(&format!(
         "http://{}/",

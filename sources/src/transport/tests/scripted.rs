@@ -1,4 +1,4 @@
-//! Simulated time, a host that answers from a script.
+//! Simulated time, and a host that answers from a script.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -11,7 +11,7 @@ use crate::site::{Request, StatusMeaning};
 use super::super::wire::{Blame, Incoming, Outgoing, Prepared, WireFailure};
 use super::super::*;
 
-/// What the scripted host does with the next request.
+/// The reaction of the scripted host to the next request.
 #[derive(Debug, Clone, Copy)]
 pub enum Act {
     Status(u16),
@@ -23,7 +23,7 @@ pub enum Act {
 #[derive(Default)]
 pub struct Script {
     acts: Mutex<VecDeque<Act>>,
-    /// What is done when the script has come to its end.
+    /// The reaction after the end of the script.
     then: Mutex<Option<Act>>,
     robots: Mutex<VecDeque<Act>>,
     takes: Duration,
@@ -305,7 +305,7 @@ async fn a_probe_that_is_cancelled_makes_room_for_the_next() {
         let transport = transport.clone();
         async move { ask_many(&transport, 4).await }
     });
-    // Whichever of the five calls is the probe hangs; the first call is ended while the host is down.
+    // One of the five calls is the probe and hangs; the first call is aborted while the host is down.
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(pages_seen(&script).len(), 6, "only the probe was sent");
     hanging.abort();
@@ -338,7 +338,7 @@ async fn p3_a_host_that_refuses_for_an_hour_is_given_up_after_half_of_it_and_had
         waited < Duration::from_secs(1_900),
         "a round waits for half an hour, not for {waited:?}"
     );
-    // Round 2 comes at once with `--once`: one probe, and what it finds is all that is asked.
+    // With `--once`, round 2 starts at once: it sends one probe, and its result decides for all tasks.
     let asked = pages_seen(&script).len();
     let again = ask_many(&transport, 30).await;
     assert!(

@@ -1,4 +1,4 @@
-//! Several pages at once in one Firefox, and pages that have nothing to show.
+//! Several pages at once in one Firefox, and pages that have no content.
 
 use axum::Router;
 use axum::extract::Query;
@@ -11,7 +11,7 @@ use crate::site::BrowserVisit;
 
 use super::super::*;
 
-/// An application: it requests its values for the code in its address, and builds itself of them 150 ms later.
+/// An application: it requests the values of the code in its URL, and shows them 150 ms later.
 const APPLICATION: &str = r"<!doctype html><html><body><app-root></app-root><script>
 const code = location.pathname.split('/')[2];
 const root = document.querySelector('app-root');
@@ -26,7 +26,7 @@ fetch('/api/fund?code=' + code).then(async (answer) => {
 const HANGING: &str =
     "<html><body><script>setTimeout(() => { while (true) {} }, 100);</script></body></html>";
 
-/// What the API answers for a code: slow ones take two seconds.
+/// The API's answer for a code; slow ones take two seconds.
 async fn api(Query(asked): Query<BTreeMap<String, String>>) -> (StatusCode, String) {
     let code = asked.get("code").map_or("", String::as_str);
     if code.starts_with("SLOW") {
@@ -72,7 +72,7 @@ fn text(fetched: &Fetched) -> String {
     String::from_utf8_lossy(&fetched.answer.body).into_owned()
 }
 
-/// A page that has nothing to show is decided by what it does, in seconds, and its API's word is its status.
+/// A page without content is recognised by its behaviour within seconds, and its API's status counts as its own.
 #[tokio::test]
 async fn a_page_without_values_is_decided_in_seconds_by_its_api_or_its_silence() {
     let profiles = tempfile::tempdir().expect("a directory");
@@ -154,7 +154,7 @@ async fn one_session_shows_several_pages_at_once() {
     assert!(is_empty(profiles.path()), "profiles are gone");
 }
 
-/// A page whose script never ends costs itself, and not the pages beside it.
+/// A page whose script never ends fails alone; the pages beside it do not.
 #[tokio::test]
 async fn a_page_that_hangs_costs_no_page_beside_it() {
     let profiles = tempfile::tempdir().expect("a directory");
