@@ -1,4 +1,4 @@
-//! For tests: ask a site for a page and read a body, in one line.
+//! Test helpers that build a request to a site and parse a body in one line.
 
 use bytes::Bytes;
 use jiff::civil::{Date, date};
@@ -8,10 +8,10 @@ use schema::{Observation, PlannedTask, Reject, TaskId};
 use crate::page::PageSpec;
 use crate::site::{Answer, ReadContext, Reading, Site, Via};
 
-/// The cycle's date in all tests of parsers.
+/// The cycle date in all tests of parsers.
 pub const CYCLE_DATE: Date = date(2026, 2, 16);
 
-/// The page of this name.
+/// The page with this name.
 pub fn page(site: &dyn Site, name: &str) -> PageSpec {
     *site
         .pages()
@@ -36,7 +36,7 @@ pub fn task(site: &dyn Site, page: &str, key: &str, locator: Option<&str>) -> Pl
     }
 }
 
-/// Reads `body` as the answer to `tasks`.
+/// Parses `body` as the answer to `tasks`.
 pub fn read_all(
     site: &dyn Site,
     page_name: &str,
@@ -66,7 +66,7 @@ pub fn read_all(
     readings
 }
 
-/// What was said, and each reject as `severity field`.
+/// The observations, and each reject as `severity field`.
 pub fn said(reading: Reading) -> (Vec<Observation>, Vec<String>) {
     match reading {
         Reading::Said {
@@ -89,7 +89,7 @@ fn short(reject: &Reject) -> String {
     format!("{severity} {}", reject.field)
 }
 
-/// The present values of an observation as `field=value`, in the order of the fields' names.
+/// The present values of an observation as `field=value`, in the order of the field names.
 pub fn fields(said: schema::Said) -> Vec<String> {
     use schema::Said;
     use schema::columns::Record;

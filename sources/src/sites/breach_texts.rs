@@ -1,4 +1,4 @@
-//! The texts of breaches, over every kind of them: one line each, as an operator reads it.
+//! Snapshot of the texts of all kinds of breaches, one line each, as an operator reads them.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use crate::sites::finnomena::Finnomena;
 use crate::sites::sec_fundcheck::SecFundcheck;
 use crate::sites::wealthmagik::Wealthmagik;
 
-/// Answers of Finnomena that are not read: page and data.
+/// Answers of Finnomena that cannot be parsed: page and data.
 const FINNOMENA: [(&str, &str); 24] = [
     ("list", "{}"),
     ("list", "5"),
@@ -49,7 +49,7 @@ const FINNOMENA: [(&str, &str); 24] = [
     ("portfolio", r#"{"top_holdings":null}"#),
 ];
 
-/// Pages of WealthMagik that are not read: page and body.
+/// Pages of WealthMagik that cannot be parsed: page and body.
 const WEALTHMAGIK: [(&str, &str); 14] = [
     ("list", "{}"),
     ("list", r#"{"data":5}"#),
@@ -79,7 +79,7 @@ const WEALTHMAGIK: [(&str, &str); 14] = [
     ),
 ];
 
-/// Answers of FundCheck that are not read: by which way, and the body.
+/// Answers of FundCheck that cannot be parsed: transport and body.
 const FUNDCHECK: [(Via, &str); 8] = [
     (Via::Http, ""),
     (Via::Http, "["),
@@ -91,7 +91,7 @@ const FUNDCHECK: [(Via, &str); 8] = [
     (Via::Browser, "<div class='card-body'>x</div>"),
 ];
 
-/// Reasons of rejected records, as the readers give them, with what was found.
+/// Reasons of rejected records, as the parsers write them, with what was found.
 const REJECTS: [(&str, &str); 8] = [
     (
         "expected a number, a missing-value word or nothing, found `abc`",
@@ -116,7 +116,7 @@ fn breach(reading: Reading) -> Breach {
     }
 }
 
-/// Every kind of breach, a line each.
+/// Every kind of breach, one line each.
 fn lines() -> String {
     let url = |text: &str| Url::parse(text).expect("a URL");
     let finnomena = Finnomena::new(&url("https://www.finnomena.com"), Vec::new());

@@ -1,4 +1,4 @@
-//! What a parser gathers from one page for one fund: observations, and what could not be read.
+//! Collects what a parser finds on one page: observations, rejects and notes.
 
 use jiff::civil::Date;
 use schema::task::Severity;
@@ -10,16 +10,16 @@ use crate::sites::plausible::{self, Believed, FeeColumn, FeeValue};
 use crate::text::number::{FeeCell, Quantity, Unit};
 use crate::text::stated_date::{PageDates, StatedDate};
 
-/// Most notes kept of one page; the rest is counted in one more.
+/// The maximum number of notes kept per page. One more note counts the rest.
 const MAX_NOTES: usize = 1_000;
-/// Most records of one page that may be lost. Each of them is kept, since by their number the contract is judged (D6); a
-/// page that loses more is no page of its kind. The longest real one, a NAV history, has some 6,000 days.
+/// The maximum number of lost records per page. Each is kept, because the contract is judged by their number (D6). A
+/// page that loses more is broken. The longest real page, a NAV history, has about 6,000 days.
 const MAX_LOST: usize = 10_000;
-/// Most funds that a list of the market may have: ten times what there are. A longer one is broken or hostile, and each
-/// of its entries would be some pages to ask.
+/// The maximum number of funds in a list of the market: ten times the real number. A longer list is broken or hostile,
+/// and each of its entries would cause several requests.
 pub const MAX_LISTED: usize = 50_000;
 
-/// A list beyond [`MAX_LISTED`].
+/// The breach of a list longer than [`MAX_LISTED`].
 pub fn too_many_funds(field: &str, found: usize) -> Breach {
     breach(
         field,
@@ -28,7 +28,7 @@ pub fn too_many_funds(field: &str, found: usize) -> Breach {
     )
 }
 
-/// A page whose dates cannot be told apart from instants.
+/// The breach of a page whose calendar dates and instants cannot be distinguished.
 pub fn mixed_dates(mixture: &str) -> Breach {
     breach(
         "dates",
@@ -37,7 +37,7 @@ pub fn mixed_dates(mixture: &str) -> Breach {
     )
 }
 
-/// Gathers what a page says of one fund.
+/// Collects the content of a page.
 pub struct Findings {
     source: SourceName,
     fund_code: Option<FundCode>,
@@ -46,16 +46,16 @@ pub struct Findings {
     dates: PageDates,
     observations: Vec<Observation>,
     rejects: Vec<Reject>,
-    /// Records lost, those beyond [`MAX_LOST`] too.
+    /// Number of lost records, including those beyond [`MAX_LOST`].
     lost: usize,
-    /// Notes, those beyond [`MAX_NOTES`] too.
+    /// Number of notes, including those beyond [`MAX_NOTES`].
     notes: usize,
-    /// The cycle's date refused something that a later cycle may take (D12).
+    /// Whether a date was rejected that a later cycle may accept (D12).
     refused_by_cycle_date: bool,
 }
 
 impl Findings {
-    /// For one fund; `url` is what `source_url` will show.
+    /// For a page about one fund; `url` becomes its `source_url`.
     pub fn of_fund(
         source: SourceName,
         fund_code: FundCode,
@@ -68,7 +68,7 @@ impl Findings {
         }
     }
 
-    /// For a page that speaks for the whole market.
+    /// For a page about the whole market.
     pub fn of_market(source: SourceName, url: String, context: &ReadContext) -> Self {
         Self {
             source,
@@ -84,19 +84,19 @@ impl Findings {
         }
     }
 
-    /// The fund the page is about.
+    /// The fund of the page.
     pub const fn fund_code(&self) -> Option<&FundCode> {
         self.fund_code.as_ref()
     }
 
-    /// Takes a statement about the page's fund.
+    /// Adds a statement about the page's fund.
     pub fn say(&mut self, as_of_date: Option<Date>, said: Said) {
         if let Some(fund_code) = self.fund_code.clone() {
             self.say_of(fund_code, as_of_date, said);
         }
     }
 
-    /// Takes a statement about a fund.
+    /// Adds a statement about a fund.
     pub fn say_of(&mut self, fund_code: FundCode, as_of_date: Option<Date>, said: Said) {
         self.observations.push(Observation {
             fund_code,
@@ -107,7 +107,7 @@ impl Findings {
         });
     }
 
-    /// Notes that a record or field was not taken.
+    /// Adds a reject: a record or field that is not stored.
     pub fn reject(
         &mut self,
         dataset: Dataset,
@@ -126,7 +126,7 @@ impl Findings {
         );
     }
 
-    /// Notes something worth knowing about what was taken.
+    /// Adds a note: a remark about a stored record.
     pub fn note(&mut self, dataset: Dataset, field: &str, reason: impl Into<String>, sample: &str) {
         let fund_code = self.fund_code.as_ref().map(ToString::to_string);
         self.push(
@@ -139,7 +139,7 @@ impl Findings {
         );
     }
 
-    /// As [`Findings::reject`] or [`Findings::note`], of another fund than the page's.
+    /// As [`Findings::reject`] or [`Findings::note`], about another fund than the page's.
     pub fn push(
         &mut self,
         fund_code: Option<String>,
@@ -167,7 +167,7 @@ impl Findings {
         });
     }
 
-    /// The value of a field, or a reject in its place: one bad field costs itself (D6).
+    /// The value of a field. If it cannot be parsed, adds a reject: one bad field costs only itself (D6).
     pub fn field<T, E: ToString>(
         &mut self,
         dataset: Dataset,
@@ -184,7 +184,7 @@ impl Findings {
         }
     }
 
-    /// A price or an amount of money, or a reject in its place.
+    /// A price or an amount of money. If it is not plausible, adds a reject.
     pub fn money(
         &mut self,
         dataset: Dataset,
@@ -220,7 +220,7 @@ impl Findings {
         }
     }
 
-    /// The day of a NAV or of prices, or a reject in its place.
+    /// The date of a NAV or of prices. If it is not plausible, adds a reject.
     pub fn nav_day(
         &mut self,
         dataset: Dataset,
@@ -232,10 +232,10 @@ impl Findings {
         self.field(dataset, field, read, sample)
     }
 
-    /// The day of a NAV, for a page that names the record's fund in its rejects.
+    /// The date of a NAV, for a page whose rejects name the fund of the record.
     ///
     /// # Errors
-    /// The reason why the day cannot be.
+    /// The reason why the date is not plausible.
     pub fn believed_nav_day(&mut self, stated: Option<StatedDate>) -> Result<Option<Date>, String> {
         let Some(stated) = stated else {
             return Ok(None);
@@ -246,7 +246,7 @@ impl Findings {
         day.map(Some)
     }
 
-    /// An as-of date: an unreadable or unbelievable one is noted and left out, the record stays.
+    /// An as-of date. If it cannot be parsed or is not plausible, it is left out with a note; the record is kept.
     pub fn as_of<E: ToString>(
         &mut self,
         dataset: Dataset,
@@ -278,7 +278,7 @@ impl Findings {
         }
     }
 
-    /// A fund's first day: one that cannot be is rejected, so that it overwrites no good one.
+    /// The inception date of a fund. If it is not plausible, it is rejected, so that it replaces no good one.
     pub fn inception<E: ToString>(
         &mut self,
         field: &str,
@@ -298,17 +298,17 @@ impl Findings {
         self.field(Dataset::Master, field, read, sample)
     }
 
-    /// Marks a refusal that the cycle's date decides: a later cycle may take the same date.
+    /// Records whether a rejection depends on the cycle date: a later cycle may accept the same date.
     fn mark(&mut self, stated: StatedDate, day: &Result<Date, String>) {
         self.refused_by_cycle_date |= day.is_err() && self.believed.depends_on_cycle(stated);
     }
 
-    /// Takes a date that was read before on the same page, so that a mixture with later ones is seen.
+    /// Adds a date parsed earlier on the same page, so that a mixture with later ones is detected.
     pub fn seen_before(&mut self, stated: StatedDate) {
         self.dates.take(stated);
     }
 
-    /// The page as read.
+    /// The parsed page.
     pub fn said(mut self) -> Reading {
         if let Some(mixture) = self.dates.mixture() {
             return Reading::Broken(mixed_dates(&mixture));
@@ -343,7 +343,7 @@ impl Findings {
         }
     }
 
-    /// The page as read, unless it came to nothing at all: silence is not success (D7).
+    /// The parsed page; broken with `silence` if it contains nothing at all (D7).
     pub fn said_unless_silent(self, silence: Breach) -> Reading {
         if self.observations.is_empty() && self.rejects.is_empty() {
             Reading::Broken(silence)
@@ -393,7 +393,8 @@ mod tests {
         assert!(matches!(read(MAX_LOST, 0), Reading::Said { .. }));
         assert!(matches!(read(MAX_LOST + 1, 0), Reading::Broken(_)));
     }
-    /// D12: what the cycle's date refused is marked, because a later cycle takes it; what the payload alone decides is not.
+    /// D12: a rejection that depends on the cycle date is marked, because a later cycle accepts the date. A rejection
+    /// that depends only on the payload is not.
     #[test]
     fn only_a_refusal_by_the_cycle_date_is_marked() {
         let context = ReadContext {

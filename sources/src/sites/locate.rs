@@ -1,4 +1,4 @@
-//! URLs: a site's root, fund codes as path segments, and which hosts a link may lead to.
+//! URLs: the root of a site, fund codes as path segments, and the paths of links.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use schema::{FundCode, PlannedTask};
@@ -6,14 +6,14 @@ use url::Url;
 
 use crate::text::{excerpt, name};
 
-/// All but `A-Z a-z 0-9 - _ . ~`: a code may hold `/`, `#`, `%`, `&`, spaces.
+/// All characters except `A-Z a-z 0-9 - _ . ~`: a code may contain `/`, `#`, `%`, `&`, spaces.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
     .remove(b'.')
     .remove(b'~');
 
-/// The root of a site without a slash at its end; it may carry a path.
+/// The root of a site without a slash at its end. It may include a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root {
     text: String,
@@ -22,7 +22,7 @@ pub struct Root {
 }
 
 impl Root {
-    /// From the configuration's URL.
+    /// The root for a configured URL.
     pub fn new(base: &Url) -> Self {
         let mut base = base.clone();
         base.set_query(None);
@@ -39,25 +39,25 @@ impl Root {
         &self.text
     }
 
-    /// The scheme, host and port, as an `Origin` header wants it.
+    /// Scheme, host and port, in the form of an `Origin` header.
     pub fn origin(&self) -> &str {
         self.text
             .strip_suffix(self.path.as_str())
             .unwrap_or(&self.text)
     }
 
-    /// The URL of a path that begins with a slash and is percent-encoded already.
+    /// The URL of a path that begins with a slash and is already percent-encoded.
     ///
     /// # Errors
-    /// The result is no URL.
+    /// The result is not a URL.
     pub fn url(&self, path: &str) -> Result<Url, String> {
         let text = format!("{}{path}", self.text);
         Url::parse(&text).map_err(|error| format!("`{}` is not a URL: {error}", excerpt(&text)))
     }
 
-    /// The path below this root to which a link of the site leads: `link` may begin with `http`, `//`, `/`, the host's
-    /// name or none of these. `None` where it leads to another host or nowhere. What would not survive in a URL (`#`,
-    /// a bare `%`, spaces, Thai) is percent-encoded; what is encoded already stays as the site wrote it.
+    /// The path below this root for a link of the site. `link` may begin with `http`, `//`, `/`, the host's name or
+    /// none of these. `None` if it leads to another host. Characters that are not allowed in a path (`#`, a bare `%`,
+    /// spaces, Thai) are percent-encoded; existing encoding is kept as the site wrote it.
     pub fn path_of(&self, link: &str) -> Option<String> {
         let link = name::normalise(link);
         let below = match split_host(&link) {
@@ -87,10 +87,10 @@ impl Root {
     }
 }
 
-/// A text as one path segment.
+/// Encodes a text as one path segment.
 ///
 /// # Errors
-/// Blank or only dots: such a segment would lead elsewhere.
+/// The text is blank or only dots: such a segment would change the path.
 pub fn segment(text: &str) -> Result<String, String> {
     if text.chars().all(|c| c == '.' || c.is_whitespace()) {
         return Err(format!("`{}` cannot stand in a URL", excerpt(text)));
@@ -101,7 +101,7 @@ pub fn segment(text: &str) -> Result<String, String> {
 /// The task's key as a fund code.
 ///
 /// # Errors
-/// It is none.
+/// The key is not a fund code.
 pub fn fund_code(task: &PlannedTask) -> Result<FundCode, String> {
     name::fund_code(&task.id.key)
         .map_err(|error| format!("{}: the key is no fund code: {error}", task.id))
@@ -110,7 +110,7 @@ pub fn fund_code(task: &PlannedTask) -> Result<FundCode, String> {
 /// The task's locator.
 ///
 /// # Errors
-/// It has none.
+/// The task has none.
 pub fn locator(task: &PlannedTask) -> Result<&str, String> {
     task.locator.as_deref().ok_or_else(|| {
         format!(
@@ -142,7 +142,7 @@ fn bare_host(host: &str) -> String {
     host.to_ascii_lowercase()
 }
 
-/// Percent-encodes what may not stand in a path, and nothing else.
+/// Percent-encodes the characters that are not allowed in a path, and nothing else.
 fn lawful_path(path: &str) -> String {
     let mut lawful = String::with_capacity(path.len());
     let bytes = path.as_bytes();
@@ -184,7 +184,7 @@ mod tests {
         ] {
             assert_eq!(segment(code).as_deref(), Ok(encoded));
         }
-        // Two codes never share an address.
+        // Two codes never share a URL.
         assert_ne!(segment("A/B"), segment("A:B"));
         assert!(segment("..").is_err());
     }

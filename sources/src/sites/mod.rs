@@ -1,4 +1,4 @@
-//! The sites, one folder each: which pages it has, how to ask them, how to read the answers.
+//! The sites, one folder each: their pages, requests and parsers.
 //!
 //! A new site needs:
 //!
@@ -7,7 +7,7 @@
 //! | its code: pages and their contract, requests, parsers | a folder here that implements [`Site`] |
 //! | its name in tables, options and logs, and its number | [`SourceName`] (`schema/src/source_name.rs`) |
 //! | its rank for each field | `schema/src/precedence.rs` |
-//! | how the name leads to the code | a variant of [`SiteAddress`] and an arm of [`pages`], in this file |
+//! | the mapping from its name to its code | a variant of [`SiteAddress`] and an arm of [`pages`], in this file |
 //! | its keys in `runner.ron`, and their check | `src/runner_config.rs`, `src/runner_settings.rs`, `src/runner_settings/check.rs` |
 //! | its address, hosts and limits from the settings | `entries` in `src/sites.rs` |
 //! | its properties under fuzzing | `fuzz/properties/src/pages.rs` |
@@ -34,21 +34,21 @@ mod portfolio_rows;
 pub mod sec_fundcheck;
 pub mod wealthmagik;
 
-/// The longest link or page path of a site that is kept, in characters; what is longer leads nowhere.
+/// The maximum length of a link or page path of a site, in characters. Longer ones are not used.
 pub const MAX_LINK_CHARS: usize = 2_000;
 
 pub use finnomena::Finnomena;
 pub use sec_fundcheck::SecFundcheck;
 pub use wealthmagik::Wealthmagik;
 
-/// Where a site lies: what the configuration says of it.
+/// The configured address of a site.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SiteAddress {
     /// Finnomena.
     Finnomena {
         /// Its root, such as `https://www.finnomena.com`.
         base_url: Url,
-        /// Hosts (`name` or `name:port`) to which factsheet links may lead, besides its own.
+        /// Hosts (`name` or `name:port`) that factsheet links may lead to, besides its own.
         factsheet_hosts: Vec<String>,
     },
     /// WealthMagik.
@@ -68,7 +68,7 @@ pub enum SiteAddress {
 }
 
 impl SiteAddress {
-    /// The source that lies there.
+    /// The source at this address.
     #[must_use]
     pub const fn source(&self) -> SourceName {
         match self {
@@ -97,7 +97,7 @@ impl SiteAddress {
     }
 }
 
-/// The pages of a source, for the planner; empty for a source that is asked nothing.
+/// The pages of a source, for the planner; empty for a source without requests.
 #[must_use]
 pub const fn pages(source: SourceName) -> &'static [PageSpec] {
     match source {

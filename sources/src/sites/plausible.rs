@@ -1,5 +1,5 @@
-//! Which values can be what a page states them to be. Pure: a value, or the reason why it is not taken. A value that
-//! cannot be would overwrite a good one.
+//! Decides which values are plausible for a field. Pure: returns the value, or the reason for rejecting it. An
+//! implausible value would replace a good one.
 
 use jiff::civil::{Date, date};
 use schema::Number;
@@ -7,17 +7,17 @@ use schema::Number;
 use crate::text::number::{FeeCell, Quantity, Unit};
 use crate::text::stated_date::StatedDate;
 
-/// No day of a NAV or of a portfolio is older.
+/// The earliest plausible date of a NAV or of a portfolio.
 const EARLIEST_DAY: Date = date(1970, 1, 1);
-/// No Thai fund is older.
+/// The earliest plausible inception date: no Thai fund is older.
 const EARLIEST_INCEPTION: Date = date(1960, 1, 1);
-/// Largest fee, in percent.
+/// Largest plausible fee, in percent.
 const LARGEST_FEE: i32 = 100;
 
-/// A price or an amount of money: a NAV, a bid, an offer, the assets of a fund.
+/// Checks a price or an amount of money: a NAV, a bid, an offer, the assets of a fund.
 ///
 /// # Errors
-/// Below 0, or a percent.
+/// It is below 0, or a percentage.
 pub fn money(quantity: Quantity) -> Result<Number, String> {
     let Quantity { value, unit } = quantity;
     if unit == Some(Unit::Percent) {
@@ -34,7 +34,7 @@ fn at_least_zero(value: Number) -> Result<Number, String> {
     }
 }
 
-/// What a fee cell is asked for.
+/// The meaning of a fee column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FeeColumn {
     /// The highest rate that may be charged, in percent.
@@ -45,16 +45,16 @@ pub enum FeeColumn {
     Minimum,
 }
 
-/// What a fee cell comes to.
+/// The result of a fee cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FeeValue {
     /// A value of the column.
     Is(Number),
-    /// No value, and the site says so.
+    /// No value, as the site states.
     NotSaid,
-    /// No value; the reason is worth a note and no loss.
+    /// No value; the reason becomes a note, not a reject.
     Noted(String),
-    /// A value that cannot be.
+    /// An implausible value, with the reason.
     Refused(String),
 }
 
@@ -99,37 +99,37 @@ pub fn fee(cell: FeeCell, column: FeeColumn, written_beside: &[Option<Unit>]) ->
     }
 }
 
-/// The dates that a cycle believes.
+/// The dates that are plausible in a cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Believed {
     cycle_date: Date,
 }
 
 impl Believed {
-    /// Those of the cycle of this date.
+    /// Those of the cycle with this date.
     #[must_use]
     pub const fn in_cycle_of(cycle_date: Date) -> Self {
         Self { cycle_date }
     }
 
-    /// Whether a refusal of this date may be another cycle's acceptance.
+    /// Whether another cycle may accept this date if this one rejects it.
     #[must_use]
     pub fn depends_on_cycle(self, stated: StatedDate) -> bool {
         stated.date() > self.cycle_date || stated.ambiguous_year(self.cycle_date.year()).is_some()
     }
 
-    /// The day of a NAV: not after the cycle's own date.
+    /// Checks the date of a NAV: not after the cycle date.
     ///
     /// # Errors
-    /// The reason why it cannot be.
+    /// The reason why it is not plausible.
     pub fn nav_day(self, stated: StatedDate) -> Result<Date, String> {
         self.day(stated, 0, "a NAV date")
     }
 
-    /// The day that a portfolio or a statistic speaks of: at most a month ahead.
+    /// Checks the as-of date of a portfolio or a statistic: at most 31 days after the cycle date.
     ///
     /// # Errors
-    /// The reason why it cannot be.
+    /// The reason why it is not plausible.
     pub fn as_of_day(self, stated: StatedDate) -> Result<Date, String> {
         self.day(stated, 31, "an as-of date")
     }
@@ -153,10 +153,10 @@ impl Believed {
         Ok(day)
     }
 
-    /// A fund's first day: at most a year ahead.
+    /// Checks an inception date: at most 365 days after the cycle date.
     ///
     /// # Errors
-    /// The reason why it cannot be.
+    /// The reason why it is not plausible.
     pub fn inception(self, stated: StatedDate) -> Result<Date, String> {
         self.year_is_clear(stated)?;
         let day = stated.date();
@@ -181,7 +181,7 @@ impl Believed {
     }
 }
 
-/// So many days later; `None` beyond the end of the calendar, which bounds nothing.
+/// The date `days` days later; `None` beyond the end of the calendar, which means no limit.
 fn later(day: Date, days: i32) -> Option<Date> {
     use jiff::ToSpan;
     day.checked_add(days.days()).ok()

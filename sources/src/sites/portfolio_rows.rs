@@ -1,4 +1,4 @@
-//! Rows of a portfolio, gathered the same way from JSON and HTML (D3, D6).
+//! The rows of a portfolio, collected the same way from JSON and HTML (D3, D6).
 
 use jiff::civil::Date;
 use schema::observation::{Portfolio, PortfolioKind, PortfolioRow};
@@ -7,19 +7,19 @@ use schema::{Dataset, Number, Said};
 use crate::sites::findings::Findings;
 use crate::text::name;
 
-/// Most rows of one portfolio; a real one has at most a few thousand.
+/// The maximum number of rows of one portfolio; a real one has at most a few thousand.
 const MAX_ROWS: usize = 20_000;
 
-/// Gathers the rows of one portfolio in page order.
+/// Collects the rows of one portfolio in page order.
 pub struct PortfolioRows {
     dataset: Dataset,
     portfolio: Portfolio,
-    /// Beyond [`MAX_ROWS`] it is no portfolio.
+    /// Whether there are more than [`MAX_ROWS`] rows; then the portfolio is not stored.
     too_many: bool,
 }
 
 impl PortfolioRows {
-    /// No rows yet.
+    /// Starts without rows.
     pub fn new(kind: PortfolioKind) -> Self {
         let none_yet = || Portfolio {
             kind,
@@ -33,8 +33,8 @@ impl PortfolioRows {
         }
     }
 
-    /// Takes one row: without a name it is lost, with an unreadable percent it stays with `None`; both count as
-    /// unreadable, a missing-value word does not.
+    /// Adds one row. A row without a name is rejected; a row with an unreadable percentage is kept with `None`. Both
+    /// count as unreadable. A missing-value word does not.
     pub fn take<E: ToString>(
         &mut self,
         findings: &mut Findings,
@@ -90,14 +90,14 @@ impl PortfolioRows {
         });
     }
 
-    /// States the portfolio, if there is a row of it, and not more of them than a portfolio has.
+    /// Adds the portfolio to the findings if it has at least one row and not too many.
     pub fn state(self, findings: &mut Findings, as_of_date: Option<Date>) {
         if !self.portfolio.rows.is_empty() && !self.too_many {
             findings.say(as_of_date, Said::Portfolio(self.portfolio));
         }
     }
 
-    /// The dataset these rows belong to.
+    /// The dataset of these rows.
     pub const fn dataset(&self) -> Dataset {
         self.dataset
     }

@@ -1,5 +1,5 @@
-//! Which ISIN and Bloomberg code a factsheet's text gives for one fund. Pure over the text of `pdftotext -layout`, in
-//! which columns stand apart by runs of spaces. Thai words in it are unreliable; Latin codes are safe.
+//! Finds the ISIN and Bloomberg code of one fund in a factsheet's text. Pure over the text of `pdftotext -layout`,
+//! which separates columns by several spaces. Its Thai words are unreliable; Latin codes are reliable.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +10,9 @@ use super::isin;
 use crate::sites::findings::Findings;
 use crate::text::name;
 
-/// The longest line that is read, in bytes: longer ones are no text.
+/// The maximum length of a line, in bytes: longer lines are not text and are skipped.
 const MAX_LINE: usize = 4_096;
-/// Words that name the fund that a feeder invests in. Its codes are never the feeder's own.
+/// Words for the fund that a feeder fund invests in. The codes of that fund are never the feeder's own.
 const MASTER: [&str; 7] = [
     "master fund",
     "masterfund",
@@ -23,15 +23,15 @@ const MASTER: [&str; 7] = [
     "กองทุนปลายทาง",
 ];
 
-/// Words of labels, which are no names of classes.
+/// Words of labels, which are not names of classes.
 const LABELS: [&str; 5] = ["code", "isin", "bloomberg", "ticker", "name"];
 
-/// Whose code it is, by what the factsheet prints beside it.
+/// Whose code it is, by the text beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Owner {
     /// The label names the fund's own class, or the line names the fund.
     ThisClass,
-    /// A label that names no class.
+    /// A label without a class.
     Unnamed,
     /// No label of its own.
     Unlabelled,
@@ -47,8 +47,9 @@ struct Found {
     owner: Owner,
 }
 
-/// The codes of `fund` on the factsheet. A label that names the fund's class, or a line that names the fund, decides;
-/// else a label that names no class; else a code without a label. Several of the deciding kind: none, with a reject.
+/// The codes of `fund` on the factsheet. A label with the fund's class, or a line with the fund's code, takes
+/// precedence. Then follow a label without a class, and a code without a label. If one of the last two decides and has
+/// several codes, none is used, and a reject is added.
 pub fn on_factsheet(text: &str, fund: &FundCode, findings: &mut Findings) -> Vec<SecurityCode> {
     let sheet = Sheet::new(text, fund);
     let (mut isins, mut tickers) = (Vec::new(), Vec::new());
@@ -89,7 +90,7 @@ pub fn on_factsheet(text: &str, fund: &FundCode, findings: &mut Findings) -> Vec
                     code: one.text.to_owned(),
                     owner,
                 }),
-                // The end of a label, and no code of a Thai fund.
+                // It ends a label, but is not the code of a Thai fund.
                 Kind::ForeignTicker => {}
                 Kind::Ticker(code) => tickers.push(Found {
                     code: code.clone(),
@@ -114,8 +115,8 @@ pub fn on_factsheet(text: &str, fund: &FundCode, findings: &mut Findings) -> Vec
     codes.into_iter().collect()
 }
 
-/// The ISINs that can be a Thai fund's: those that begin with `TH`. Foreign ones belong to a master fund or a holding;
-/// where no Thai one is printed, they are noted.
+/// The ISINs that a Thai fund can have: those that begin with `TH`. Foreign ones belong to a master fund or a holding;
+/// they are noted if no Thai one is present.
 fn thai_only(isins: Vec<Found>, findings: &mut Findings) -> Vec<Found> {
     let (thai, foreign): (Vec<Found>, Vec<Found>) = isins
         .into_iter()
@@ -148,7 +149,7 @@ fn chosen(code_type: CodeType, found: &[Found], findings: &mut Findings) -> BTre
     }
     let others = of(Owner::OtherClass);
     for owner in [Owner::Unnamed, Owner::Unlabelled] {
-        // A code that a label gives to another class is that class's, wherever else it is printed.
+        // A code that a label assigns to another class belongs to that class, wherever else it is printed.
         let codes: BTreeSet<String> = of(owner).difference(&others).cloned().collect();
         if codes.len() > 1 {
             let sample = codes.into_iter().collect::<Vec<_>>().join(", ");
@@ -168,7 +169,7 @@ fn chosen(code_type: CodeType, found: &[Found], findings: &mut Findings) -> BTre
     BTreeSet::new()
 }
 
-/// A factsheet and the fund whose codes are wanted.
+/// A factsheet and the fund whose codes are searched.
 struct Sheet<'text> {
     text: &'text str,
     fund: &'text FundCode,
@@ -183,7 +184,7 @@ impl<'text> Sheet<'text> {
         self.text.lines().filter(|line| line.len() <= MAX_LINE)
     }
 
-    /// Whose code it is, by its label (the text since the code before it) and the text behind it.
+    /// Whose code it is, by its label (the text since the previous code) and the text after it.
     fn owner(&self, line: &str, label: &str, behind: &str) -> Owner {
         let lower = label.to_lowercase();
         if MASTER.iter().any(|word| lower.contains(word)) {
@@ -207,8 +208,8 @@ impl<'text> Sheet<'text> {
         }
     }
 
-    /// Whether a class that a label names is the fund's own: the whole code, or its last part (`D` of `X-D`, `X(D)` and
-    /// `X D`). A class without a separator (`XD`) is its own only where the sheet names the project, `X`, as well.
+    /// Whether the class in a label is the fund's own: the whole code, or its last part (`D` of `X-D`, `X(D)` and `X
+    /// D`). A class without a separator (`XD`) is its own only if the sheet also names the project, `X`.
     fn is_own_class(&self, class: &str) -> bool {
         let code = self.fund.as_str();
         if code == class {
@@ -229,19 +230,19 @@ impl<'text> Sheet<'text> {
     }
 }
 
-/// What a code on a line is.
+/// The kind of a code on a line.
 enum Kind {
-    /// An ISIN with a right check digit.
+    /// An ISIN with a correct check digit.
     Isin,
-    /// What has the shape of an ISIN and a wrong check digit.
+    /// A text in the form of an ISIN with a wrong check digit.
     WrongIsin,
-    /// A Bloomberg code of the Thai market, as it is stored.
+    /// A Bloomberg code of the Thai market, in its stored form.
     Ticker(String),
     /// A Bloomberg code of another market.
     ForeignTicker,
 }
 
-/// A code and its place on a line.
+/// A code and its position on a line.
 struct OnLine<'line> {
     start: usize,
     end: usize,
@@ -249,7 +250,8 @@ struct OnLine<'line> {
     kind: Kind,
 }
 
-/// The ISINs of a line, and its Bloomberg codes where a label or the table around it says that they are such; by place.
+/// The ISINs of a line, and its Bloomberg codes if a label or the table around it marks them as such; sorted by
+/// position.
 fn codes_on(line: &str, in_bloomberg_table: bool) -> Vec<OnLine<'_>> {
     let mut found = Vec::new();
     for (start, token) in tokens(line, |c| c.is_ascii_alphanumeric()) {
@@ -268,7 +270,7 @@ fn codes_on(line: &str, in_bloomberg_table: bool) -> Vec<OnLine<'_>> {
             });
         }
     }
-    // Lower-casing ASCII keeps the places of bytes.
+    // Lower-casing ASCII keeps the byte positions.
     let labelled_from = line.to_ascii_lowercase().find("bloomberg");
     for (start, end, code) in tickers(line) {
         let is_labelled = labelled_from.is_some_and(|from| from < start);
@@ -308,7 +310,7 @@ fn without_overlaps(found: Vec<OnLine<'_>>) -> Vec<OnLine<'_>> {
     kept
 }
 
-/// The longest runs of characters that are `part` of a word, with their places.
+/// The longest runs of characters for which `part` is true, with their positions.
 fn tokens(line: &str, part: fn(char) -> bool) -> impl Iterator<Item = (usize, &str)> {
     let mut rest = 0;
     std::iter::from_fn(move || {
@@ -321,8 +323,8 @@ fn tokens(line: &str, part: fn(char) -> bool) -> impl Iterator<Item = (usize, &s
     })
 }
 
-/// The Bloomberg codes that a line could hold, `SYMBOL TB`, `SYMBOL:TB` or either with ` Equity` behind it: start, end
-/// and, for the Thai market, the code as it is stored, `SYMBOL TB`.
+/// The possible Bloomberg codes of a line: `SYMBOL TB`, `SYMBOL:TB`, or either followed by ` Equity`. Returns start,
+/// end and, for the Thai market, the code in its stored form, `SYMBOL TB`.
 fn tickers(line: &str) -> Vec<(usize, usize, Option<String>)> {
     let mut found = Vec::new();
     let mut before: Option<(usize, &str)> = None;
@@ -351,12 +353,12 @@ fn tickers(line: &str) -> Vec<(usize, usize, Option<String>)> {
     found
 }
 
-/// Whether what is between a symbol and its market joins them: one blank, or a colon.
+/// Whether the text between a symbol and its market joins them: one space, or a colon.
 fn joins(between: &str) -> bool {
     between == " " || between.trim() == ":"
 }
 
-/// Whether a word can be a symbol: not a word of a label.
+/// Whether a word can be a symbol and is not a word of a label.
 fn is_symbol(word: &str) -> bool {
     let word = word.trim_start_matches('(');
     let is_label = ["code", "ticker", "(ticker)", "bloomberg", "isin", "-"]
@@ -367,7 +369,7 @@ fn is_symbol(word: &str) -> bool {
         && word.bytes().any(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Whether a part of a line is a cell of its own: two blanks, a tab, `|` or the line's end on either side.
+/// Whether a part of a line is a separate cell: two spaces, a tab, `|` or the end of the line on either side.
 fn is_whole_cell(line: &str, start: usize, end: usize) -> bool {
     let (before, behind) = (&line[..start], &line[end..]);
     let opens = before.trim().is_empty() || before.ends_with("  ") || before.ends_with(['\t', '|']);
@@ -376,7 +378,7 @@ fn is_whole_cell(line: &str, start: usize, end: usize) -> bool {
     opens && closes
 }
 
-/// Whether a line says that there is no Bloomberg code: a lone dash or N/A behind the word.
+/// Whether a line states that there is no Bloomberg code: a lone dash or N/A after the word.
 fn says_no_ticker(line: &str) -> bool {
     let lower = line.to_ascii_lowercase();
     let Some((_, behind)) = lower.rsplit_once("bloomberg") else {
@@ -387,7 +389,7 @@ fn says_no_ticker(line: &str) -> bool {
         .any(|word| matches!(word, "-" | "–" | "n/a"))
 }
 
-/// Whether a line is the heading of a section about the master fund, and nothing else.
+/// Whether a line is only the heading of a section about the master fund.
 fn is_master_heading(line: &str) -> bool {
     let mut rest = line.trim().to_lowercase();
     if !MASTER.iter().any(|word| rest.contains(word)) {
@@ -403,7 +405,7 @@ fn is_master_heading(line: &str) -> bool {
     rest.chars().all(|c| !c.is_alphanumeric())
 }
 
-/// The class that a label names: what follows the word class, or stands alone in parentheses.
+/// The class in a label: the word after "class", or a text alone in parentheses.
 fn class_in(label: &str) -> Option<&str> {
     let lower = label.to_ascii_lowercase();
     let words = ["class", "ชนิดหน่วยลงทุน", "ชนิด", "ประเภท"];
@@ -417,7 +419,7 @@ fn class_in(label: &str) -> Option<&str> {
     behind_word.or_else(|| {
         let (before, inside) = label.rsplit_once('(')?;
         let (inside, _) = inside.split_once(')')?;
-        // Attached to another word than a label it is a part of that word: `K-USA-A(A)`.
+        // If the parenthesis is attached to a word other than a label, it is part of that word: `K-USA-A(A)`.
         let last = before.split_whitespace().next_back().unwrap_or_default();
         let is_apart = before.is_empty() || before.ends_with(char::is_whitespace);
         if !is_apart && !LABELS.iter().any(|word| last.eq_ignore_ascii_case(word)) {
@@ -432,21 +434,21 @@ fn class_in(label: &str) -> Option<&str> {
     })
 }
 
-/// The class named in parentheses right behind a code.
+/// The class in parentheses directly after a code.
 fn class_behind(behind: &str) -> Option<&str> {
     let inside = behind.trim_start().strip_prefix('(')?;
     let (inside, _) = inside.split_once(')')?;
     class_in(inside)
 }
 
-/// The class name that a text begins with; `None` where it begins with other words, such as Thai ones.
+/// The class name at the beginning of a text; `None` if it begins with other words, such as Thai ones.
 fn class_name(text: &str) -> Option<&str> {
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '-' | '"'));
     let end = text
         .find(|c: char| c.is_whitespace() || matches!(c, ':' | '=' | ',' | ';' | '|' | '"'))
         .unwrap_or(text.len());
     let mut name = &text[..end];
-    // A parenthesis that the name does not open belongs to the label around it.
+    // A closing parenthesis without an opening one belongs to the text around the name.
     while name.ends_with(')') && name.matches(')').count() > name.matches('(').count() {
         name = &name[..name.len() - 1];
     }
@@ -459,8 +461,8 @@ fn class_name(text: &str) -> Option<&str> {
     is_name.then_some(name)
 }
 
-/// Whether a line names the fund's code exactly: as a cell of its own, or among words that are no part of a code
-/// (`SSF` is not named by `SSFE`, nor `TERF` by `TERF #1`).
+/// Whether a line contains exactly the fund's code: as a separate cell, or among words that are not part of a code
+/// (`SSFE` does not match `SSF`, `TERF #1` does not match `TERF`).
 fn names(line: &str, fund: &FundCode) -> bool {
     let code = fund.as_str();
     cells(line).any(|cell| {
@@ -473,7 +475,7 @@ fn names(line: &str, fund: &FundCode) -> bool {
     })
 }
 
-/// Whether what stands before a code is not part of it.
+/// Whether the text before a code is not part of it.
 fn ends_before(before: &str) -> bool {
     let Some(last) = before.chars().next_back() else {
         return true;
@@ -486,7 +488,7 @@ fn ends_before(before: &str) -> bool {
     }
 }
 
-/// Whether what stands behind a code is not part of it.
+/// Whether the text after a code is not part of it.
 fn begins_after(behind: &str) -> bool {
     let Some(first) = behind.chars().next() else {
         return true;
@@ -499,7 +501,7 @@ fn begins_after(behind: &str) -> bool {
     }
 }
 
-/// Whether a word beside a code is a label, Thai text or an ISIN rather than a piece of a longer code.
+/// Whether a word beside a code is a label, Thai text or an ISIN, and not a piece of a longer code.
 fn is_no_code(word: &str) -> bool {
     const WORDS: [&str; 9] = [
         "class",
@@ -523,7 +525,7 @@ fn is_no_code(word: &str) -> bool {
         || WORDS.contains(&plain.as_str())
 }
 
-/// The cells of a line: what stands apart by two or more spaces, a tab, `|` or `:`.
+/// The cells of a line, separated by two or more spaces, a tab, `|` or `:`.
 fn cells(line: &str) -> impl Iterator<Item = &str> {
     line.split(['\t', '|', ':'])
         .flat_map(|part| part.split("  "))
@@ -627,7 +629,7 @@ mod tests {
             ("KKP EQ(D)", B),
             ("KKP EQ D", B),
             ("K-USA-A(D)", B),
-            // A name that ends in the letter is not the class.
+            // A name that merely ends in the letter is not the class.
             ("KFGOLD", A),
             ("FUND", A),
             ("KKP EQ-A", A),
@@ -639,7 +641,7 @@ mod tests {
                 "{fund}"
             );
         }
-        // Without a separator the sheet has to name the project.
+        // Without a separator the sheet must name the project.
         assert_eq!(codes(&format!("Fund : KKPEQ\n{both}"), "KKPEQD").0, [B]);
         for text in [
             format!("ISIN code : {A}   ISIN code (Class D) : {B}"),

@@ -1,6 +1,6 @@
 //! International Securities Identification Numbers: ISO 6166, two letters, nine letters or digits, one check digit.
 
-/// Whether `text` has the shape of an ISIN.
+/// Whether `text` has the form of an ISIN.
 #[must_use]
 pub fn has_shape(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -12,7 +12,7 @@ pub fn has_shape(text: &str) -> bool {
         && bytes[11].is_ascii_digit()
 }
 
-/// Whether `text` is an ISIN: its shape, and its check digit (letters count as 10 to 35, then Luhn from the right).
+/// Whether `text` is an ISIN: its form, and its check digit (letters count as 10 to 35, then Luhn from the right).
 #[must_use]
 pub fn is_valid(text: &str) -> bool {
     if !has_shape(text) {

@@ -1,4 +1,4 @@
-//! Factsheet PDFs, which several sources link to: how they are asked, and the codes printed in them.
+//! Factsheet PDFs, which several sources link to: their requests, and the codes printed in them.
 
 mod codes;
 mod isin;
@@ -31,10 +31,10 @@ impl Factsheets {
         }
     }
 
-    /// How to ask for the PDF at the task's locator.
+    /// The request for the PDF at the task's locator.
     ///
     /// # Errors
-    /// No locator, no URL, or a host that the configuration does not list.
+    /// The task has no locator, the locator is not a URL, or the configuration does not list its host.
     pub fn request(&self, task: &PlannedTask) -> Result<Request, String> {
         let link = locate::locator(task)?;
         let url = Url::parse(link)
@@ -71,7 +71,7 @@ impl Factsheets {
             })
     }
 
-    /// Reads the codes of a PDF. What is no PDF is an answer: the factsheet is absent (D6).
+    /// Parses the codes of a PDF. A body that is not a PDF is an answer: the factsheet is absent (D6).
     #[must_use]
     pub fn read(&self, task: &PlannedTask, answer: &Answer, context: &ReadContext) -> Reading {
         let fund_code = match locate::fund_code(task) {
@@ -81,14 +81,14 @@ impl Factsheets {
         if !pdf_text::is_pdf(&answer.body) {
             return Reading::Absent;
         }
-        // The link as the source wrote it, not as it was asked: it is what `factsheet_url` shows.
+        // Use the link as the source wrote it, not the requested URL: it becomes `factsheet_url`.
         let link = task
             .locator
             .clone()
             .unwrap_or_else(|| answer.url.to_string());
         match pdf_text::of(&answer.body) {
             Ok(text) => self.read_text(&text, &fund_code, link, context),
-            // One unreadable PDF costs itself, and is not fetched again for ever.
+            // One unreadable PDF costs only itself, and is not fetched again in every cycle.
             Err(error @ PdfTextError::Unreadable(_)) => {
                 let mut findings = Findings::of_fund(self.source, fund_code, link, context);
                 findings.reject(Dataset::Codes, "*", error.to_string(), "");
@@ -102,7 +102,7 @@ impl Factsheets {
         }
     }
 
-    /// Reads the codes of `fund_code` from the text of a PDF; `link` is where it lies.
+    /// Parses the codes of `fund_code` in the text of a PDF; `link` is its URL.
     #[must_use]
     pub fn read_text(
         &self,
@@ -182,7 +182,7 @@ mod tests {
         assert!(sheets.request(&task(None)).is_err());
     }
 
-    /// A PDF of one page with these lines of Latin text, as small as one can be.
+    /// The smallest possible PDF of one page with these lines of Latin text.
     fn pdf(lines: &[&str]) -> Vec<u8> {
         let text: String = lines
             .iter()

@@ -1,5 +1,5 @@
-//! Finnomena's real answers, read as they stand: values read off by hand. Run where the folder of captures is present
-//! (`REAL_DIR`, or `../shared/real` beside the workspace).
+//! Tests on real answers of Finnomena, with values read by hand. They run if the folder of captures exists (`REAL_DIR`,
+//! or `../shared/real` beside the workspace).
 
 use schema::Said;
 
@@ -7,7 +7,7 @@ use super::tests::{broken, site};
 use crate::site::Via;
 use crate::sites::asked::{fields, read_all, said, task};
 
-/// The captured answers, where the folder is present.
+/// A captured answer, if the folder exists.
 fn capture(name: &str) -> Option<String> {
     let folder = std::env::var_os("REAL_DIR").map_or_else(
         || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/real"),
@@ -20,7 +20,7 @@ fn capture(name: &str) -> Option<String> {
     read
 }
 
-/// Reads a capture of the fund (key, fund_id).
+/// Parses a capture of the fund (key, fund_id).
 fn read_capture(
     name: &str,
     page: &str,

@@ -1,4 +1,4 @@
-//! Finnomena's pages: when they are due, how large an answer may be, what must stand in it.
+//! Finnomena's pages: when they are due and how large an answer may be.
 
 use std::num::NonZeroUsize;
 
@@ -12,7 +12,7 @@ pub const LIST: &str = "list";
 pub const FILTER: &str = TaskId::PIECES;
 /// NAV and AUM of one fund.
 pub const NAV: &str = "nav";
-/// What the fund is.
+/// Master data of one fund.
 pub const FUND: &str = "fund";
 /// Fee rates.
 pub const FEE: &str = "fee";
@@ -39,8 +39,8 @@ const fn extent(word: &'static str, days: Option<u16>) -> Extent {
     Extent { word, days }
 }
 
-/// The ranges of a NAV history that a planner can choose from. The days are what a range surely reaches, a little less
-/// than its name says (a month may have 28 days); 1D, 1W and YTD are too short or too uneven to be relied on.
+/// The ranges of a NAV history for the planner. The days are what a range reaches at least, slightly less than its name
+/// says (a month may have 28 days). 1D, 1W and YTD are too short or too uneven to rely on.
 const NAV_EXTENTS: [Extent; 7] = [
     extent("1M", Some(28)),
     extent("3M", Some(88)),
@@ -51,7 +51,7 @@ const NAV_EXTENTS: [Extent; 7] = [
     extent("MAX", None),
 ];
 
-/// The pages in the order in which they are worth asking.
+/// The pages in the order of their priority.
 pub const PAGES: [PageSpec; 7] = [
     page(LIST, Stage::Lists, true, Cadence::EveryCycle),
     page(FILTER, Stage::News, true, Cadence::Daily),
@@ -76,7 +76,7 @@ pub const PAGES: [PageSpec; 7] = [
 /// The values that the query parameter `range` accepts.
 pub const RANGES: [&str; 10] = ["1D", "1W", "1M", "3M", "6M", "YTD", "1Y", "3Y", "5Y", "MAX"];
 
-/// Most bytes of an answer: the list is some 5 MB, a history since 1992 some 1 MB.
+/// The maximum size of an answer, in bytes: the list has about 5 MB, a history since 1992 about 1 MB.
 pub const fn max_body_bytes(page: &str) -> usize {
     match page.as_bytes() {
         b"list" => 64 * 1024 * 1024,

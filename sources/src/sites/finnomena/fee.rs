@@ -1,4 +1,4 @@
-//! `/funds/{fund_id}/fee`: fee rates of the right share class.
+//! Parser of `/funds/{fund_id}/fee`: the fee rates of the fund's own share class.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -18,7 +18,7 @@ use crate::text::name;
 use crate::text::number::Unit;
 use crate::text::stated_date::StatedDate;
 
-/// The cap and the rate charged, and when the source says so.
+/// The maximum rate, the charged rate, and the date of the last update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Rates {
     cap: Option<Number>,
@@ -26,7 +26,7 @@ struct Rates {
     last_update: Option<Date>,
 }
 
-/// Reads the page.
+/// Parses the page.
 pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     let list: FeeList<'_> = match data.required("data", "an object with `fees`") {
         Ok(list) => list,
@@ -73,7 +73,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
         }
     }
     if !fees.iter().any(|(fee, _)| fee.class_abbr_name.is_present()) {
-        // Without it nobody knows whose fees they are, and every class's would pass for the fund's own.
+        // Without this key the owner of a fee is unknown, and the fees of all classes would count as the fund's own.
         return Reading::Broken(
             elements[0].breach("data.fees[].class_abbr_name", "the key in each fee"),
         );
@@ -108,8 +108,8 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     findings.said()
 }
 
-/// The rows of the fund's own class; if there is none, those of `main`, `-` or no class; never another class's.
-/// `None` where all rows belong to other classes.
+/// The rows of the fund's own class; if there is none, those of `main`, `-` or no class; never those of another class.
+/// `None` if all rows belong to other classes.
 fn of_own_class<'json>(
     fees: Vec<(Fee<'json>, Field<'json>)>,
     findings: &mut Findings,
@@ -164,7 +164,7 @@ fn rates(fee: &Fee<'_>, element: Field<'_>, findings: &mut Findings) -> Option<(
     let unit_of_both = unit("unit", fee.unit);
     let cap_unit = unit("rate_unit", fee.rate_unit);
     let actual_unit = unit("actual_value_unit", fee.actual_value_unit);
-    // When the row was last written, not a calendar day of the fund: it only puts two rows in order.
+    // The time of the last update of the row, not a calendar date of the fund: it only orders two rows.
     let last_update = match fee.last_update.date() {
         Ok(stated) => stated.map(StatedDate::date),
         Err(reason) => {
@@ -189,7 +189,7 @@ fn rates(fee: &Fee<'_>, element: Field<'_>, findings: &mut Findings) -> Option<(
     Some((kind, rates))
 }
 
-/// Two rows for one fee: the one updated later counts, else the first.
+/// Resolves two rows for one fee: the one updated later takes precedence, otherwise the first.
 fn take(
     by_kind: &mut BTreeMap<FeeKind, Rates>,
     kind: FeeKind,
@@ -248,7 +248,7 @@ fn unit_of(text: &str) -> Option<Unit> {
     let text = text.to_lowercase();
     let text = text.trim();
     if text.starts_with('%') {
-        // "% ของ … บาท" is a percent whatever follows.
+        // "% ของ … บาท" is a percentage, whatever follows.
         return Some(Unit::Percent);
     }
     ["บาท", "thb", "baht", "฿"]

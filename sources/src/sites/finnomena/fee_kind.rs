@@ -1,4 +1,4 @@
-//! Which fee a description names.
+//! Maps fee descriptions to fees.
 
 use crate::text::name;
 
@@ -19,7 +19,7 @@ pub enum FeeKind {
     SwitchingOut,
 }
 
-/// What a fee description says.
+/// The meaning of a fee description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Description {
     /// A column of `funds_fee`.
@@ -30,7 +30,7 @@ pub enum Description {
     Unclear,
 }
 
-/// Which fee a Thai or English description names: by its letters alone, whatever the case, white space, brackets.
+/// The fee for a Thai or English description. Case, white space and punctuation are ignored.
 pub fn kind_of(description: &str) -> Description {
     let plain: String = name::normalise(description)
         .to_lowercase()
@@ -39,7 +39,7 @@ pub fn kind_of(description: &str) -> Description {
         .collect();
     let says = |words: &[&str]| words.iter().any(|word| plain.contains(word));
     if says(&["สับเปลี่ยน", "switching"]) {
-        // "switchING out" holds the letters of "in": only the word behind "switching" tells.
+        // "switchING out" contains the letters of "in", so only the word after "switching" counts.
         let inward = says(&["เข้า", "switchingin"]);
         let outward = says(&["ออก", "switchingout"]);
         return match (inward, outward) {

@@ -1,5 +1,6 @@
-//! `/filter?page=&limit=100`: the newest NAV of many funds. It carries no AUM and fills no table: by it the planner knows
-//! whose own page has nothing new. A row that is not taken costs its fund one request.
+//! Parser of `/filter?page=&limit=100`: the newest NAV of many funds. It contains no AUM and fills no table. The
+//! planner uses it to skip funds whose own page has nothing new. A row that cannot be used costs one request for its
+//! fund.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,13 +17,14 @@ use crate::sites::finnomena::wire::{FilterPage, FilterRow};
 use crate::sites::plausible;
 use crate::text::{missing, name};
 
-/// Most rows of a page that are taken: ten times what is asked for.
+/// The maximum number of rows used of a page: ten times the requested number.
 pub const MAX_ROWS: usize = 1_000;
 
-/// A row as read: `None` for the news of a fund that has no NAV yet.
+/// A parsed row: `None` for the news of a fund that has no NAV yet.
 type Row = (FundCode, Option<News>);
 
-/// Reads one page. No funds on it: the source has no such page. A code that stands on it in two ways is not taken.
+/// Parses one page. A page without funds does not exist at the source. A code that occurs with two different rows is
+/// not used.
 pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     let page: FilterPage<'_> = match data.required("data", "an object with `funds`") {
         Ok(page) => page,
@@ -118,7 +120,7 @@ fn read_row(row: &FilterRow<'_>, element: Field<'_>, findings: &mut Findings) ->
         .date()
         .map_err(|reason| reject(Some(&code), "nav_date", reason))
         .ok()?;
-    // As on the fund's own page, 0 is no NAV.
+    // As on the fund's own page, 0 is not a NAV.
     let Some((nav, stated)) = nav.filter(|nav| !Number::is_zero(*nav)).zip(stated) else {
         return Some((code, None));
     };

@@ -1,4 +1,5 @@
-//! What a page of news promises: a row that cannot be read costs itself, and nothing is told that was not said.
+//! Tests of news pages: a row that cannot be parsed costs only itself, and no row yields a value that the page does not
+//! contain.
 
 use proptest::prelude::*;
 use schema::{Number, Said};
@@ -16,7 +17,7 @@ fn row(fund_id: &str, code: &str, nav: &str, nav_date: &str) -> String {
     format!(r#"{{"fund_id":{fund_id},"short_code":{code},"nav":{nav},"nav_date":{nav_date}}}"#)
 }
 
-/// A row that can be read.
+/// A valid row.
 fn good(code: &str) -> String {
     row(
         r#""F0""#,
@@ -168,7 +169,7 @@ fn no_more_rows_are_taken_than_a_page_may_have() {
 const SAMPLE: &str = r#"{"status":true,"data":{"funds":[{"fund_id":"F0","short_code":"A","nav":8.6713,"nav_date":"2026-02-12T00:00:00Z"},{"fund_id":"F1","short_code":"ก B","nav":"1,0","nav_date":null}]}}"#;
 
 proptest! {
-    /// D5, D6: no bytes and no mutation of a page panic, and what is told is a NAV that may be believed.
+    /// D5, D6: no bytes and no mutation of a page cause a panic, and every reported NAV is plausible.
     #[test]
     fn no_mutation_of_a_page_tells_what_cannot_be(
         bytes in proptest::collection::vec(any::<u8>(), 0..60),
@@ -195,7 +196,7 @@ proptest! {
         }
     }
 
-    /// D5: a NAV is told as it would be on the fund's own page, digit by digit.
+    /// D5: a NAV equals that of the fund's own page, digit by digit.
     #[test]
     fn a_nav_is_told_as_the_funds_own_page_tells_it(units in 1_i64..1_000_000_000, decimals in 0_u32..12) {
         let text = with_decimals(units, decimals);
@@ -209,7 +210,7 @@ proptest! {
     }
 }
 
-/// `units` with so many digits behind the point.
+/// `units` with `decimals` digits after the point.
 fn with_decimals(units: i64, decimals: u32) -> String {
     let decimals = decimals as usize;
     let digits = format!("{units:0width$}", width = decimals + 1);

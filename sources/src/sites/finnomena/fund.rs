@@ -1,4 +1,4 @@
-//! `/funds/{fund_id}`: names, AMC, category, risk, dividend policy, minimum purchases, where the factsheet lies.
+//! Parser of `/funds/{fund_id}`: names, AMC, category, risk, dividend policy, minimum purchases, link to the factsheet.
 
 use schema::columns::{FactsheetLink, FeeFields, MasterFields};
 use schema::{Dataset, Said};
@@ -12,7 +12,7 @@ use crate::sites::finnomena::wire::Fund;
 use crate::sites::plausible::FeeColumn;
 use crate::text::{missing, name, with_arabic_digits};
 
-/// Reads the page.
+/// Parses the page.
 pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     let fund: Fund<'_> = match data.required("data", "an object that describes a fund") {
         Ok(fund) => fund,
@@ -90,7 +90,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     findings.said_unless_silent(silence)
 }
 
-/// The words of `is_dividend`: `ไม่จ่าย` only where the source says so; any other policy that is said is `จ่าย`.
+/// The word of `is_dividend`: `ไม่จ่าย` only if the source states it; any other stated policy is `จ่าย`.
 fn dividend_word(policy: &str) -> String {
     if policy.starts_with("ไม่จ่าย") || policy.starts_with("ไม่มี") {
         "ไม่จ่าย".to_owned()
@@ -121,7 +121,7 @@ fn text(
     Some(said)
 }
 
-/// `risk_level`, else the number that `risk_spectrum` ("6 - …") begins with.
+/// `risk_level`, or else the number at the beginning of `risk_spectrum` ("6 - …").
 fn risk_level(fund: &Fund<'_>, findings: &mut Findings) -> Option<i32> {
     let level = findings
         .field(
@@ -160,7 +160,7 @@ fn risk_level(fund: &Fund<'_>, findings: &mut Findings) -> Option<i32> {
     level
 }
 
-/// The risk level, 1 to 8, with which a text begins; `8+` is 8. Behind it may stand a remark, not another digit.
+/// The risk level, 1 to 8, at the beginning of a text; `8+` is 8. A remark may follow, but not another digit.
 #[must_use]
 pub fn leading_risk(text: &str) -> Option<i32> {
     let text = with_arabic_digits(text.trim());
@@ -168,7 +168,7 @@ pub fn leading_risk(text: &str) -> Option<i32> {
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());
     let (digits, behind) = text.split_at(end);
-    // `6.0` is a whole number that a program wrote as a fraction; `6.5` is no level.
+    // `6.0` is an integer in decimal notation; `6.5` is not a level.
     if let Some(decimals) = behind.strip_prefix('.')
         && decimals
             .chars()

@@ -1,4 +1,4 @@
-//! `/funds`: which funds there are, and which of them are active (D8).
+//! Parser of `/funds`: the list of funds and their status (D8).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -14,9 +14,10 @@ use crate::sites::findings::{Findings, MAX_LISTED, too_many_funds};
 use crate::sites::finnomena::wire::ListedFund;
 use crate::text::{missing, name};
 
-/// Reads the whole list.
+/// Parses the whole list.
 ///
-/// A code listed twice: an active entry beats another; of two active ones the first counts; the loser is noted.
+/// If a code is listed twice, an active entry takes precedence over an inactive one; of two active entries the first is
+/// used. The other entry is noted.
 pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     let elements = match data.elements() {
         Ok(Some(elements)) if !elements.is_empty() => elements,

@@ -1,4 +1,4 @@
-//! Finnomena: JSON over HTTP, one request a page and fund (docs/sites.md, "Finnomena").
+//! Finnomena: JSON over HTTP, one request per page and fund (docs/sites.md, "Finnomena").
 
 #[cfg(test)]
 mod captured_tests;
@@ -34,7 +34,7 @@ const API: &str = "/fn3/api/fund/v2/public/funds";
 /// The path to the newest NAVs of many funds.
 const FILTER_API: &str = "/fn3/api/fund/v2/public/filter";
 
-/// Finnomena.
+/// The site Finnomena.
 #[derive(Debug, Clone)]
 pub struct Finnomena {
     root: Root,
@@ -115,12 +115,13 @@ impl Finnomena {
     }
 }
 
-/// Where the days of a NAV history lie.
+/// The path of the days in a NAV history.
 const NAVS: [&str; 2] = ["data", "navs"];
-/// No day that can be read is shorter. A payload that could hold more than are believed is always read whole.
+/// The shortest valid element, in bytes. A payload that is long enough to exceed [`json::MAX_ELEMENTS`] is always
+/// parsed whole.
 const SHORTEST_DAY: usize = 16;
 
-/// The answer without the days that end within its first `known` bytes, and by how much it is shorter.
+/// The answer without the elements that end within its first `known` bytes, and the number of bytes removed.
 fn beyond(answer: &Answer, known: usize) -> Option<(Answer, usize)> {
     let body = &answer.body;
     if body.len() > SHORTEST_DAY * json::MAX_ELEMENTS {
@@ -136,8 +137,8 @@ fn beyond(answer: &Answer, known: usize) -> Option<(Answer, usize)> {
     Some((answer, by))
 }
 
-/// The date of a history's first element. A beginning that is not read again writes its dates as this one, so days beyond
-/// it that are written in another way make a mixture.
+/// The date of a history's first element. A known prefix uses its date format, so later dates in another format make a
+/// mixture.
 fn first_day(answer: &Answer) -> Option<StatedDate> {
     let open = elements::array_at(&answer.body, &NAVS)?;
     let end = elements::end_of_elements(&answer.body, open, 1)?;
@@ -147,18 +148,20 @@ fn first_day(answer: &Answer) -> Option<StatedDate> {
     day.date.date().ok()?
 }
 
-/// The last word about which bytes are settled: `count` elements of a history that was made shorter `by` so many bytes.
+/// The length of the settled prefix in the whole payload: the end of the first `count` elements of the shortened
+/// answer, plus the `by` bytes removed.
 fn settled_bytes(answer: &Answer, count: usize, by: usize) -> Option<usize> {
     let open = elements::array_at(&answer.body, &NAVS)?;
     let end = elements::end_of_elements(&answer.body, open, count)?;
     Some(end + by)
 }
 
-/// An answer that names another fund than the one asked for. The `fund_id` decides where it is said; without it the code.
+/// The breach of an answer about another fund than the requested one. The `fund_id` decides if it is present, otherwise
+/// the code.
 fn wrong_fund(data: json::Field<'_>, task: &PlannedTask) -> Option<crate::site::Breach> {
     let of = match data.record::<wire::AnswerOf<'_>>() {
         Ok(Some(of)) => of,
-        // An answer that names two funds names neither.
+        // An answer that names two funds cannot be assigned to either.
         Err(reason) if data.raw().starts_with('{') => {
             return Some(breach("data.fund_id", "one fund's id and code", &reason));
         }
@@ -221,7 +224,7 @@ impl Site for Finnomena {
         let fund = format!("{API}/{}", locate::segment(locate::locator(task)?)?);
         match page.name {
             contract::NAV => {
-                // Without a word about the extent everything is asked: nothing can be missed.
+                // Without an extent, request the whole history, so that nothing is missed.
                 let range = task.extent.as_deref().unwrap_or("MAX");
                 if !contract::RANGES.contains(&range) {
                     return Err(format!("{}: finnomena knows no range `{range}`", task.id));

@@ -1,4 +1,4 @@
-//! `/funds/{fund_id}/nav/q`: NAV and AUM by day.
+//! Parser of `/funds/{fund_id}/nav/q`: NAV and AUM by date.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -14,25 +14,25 @@ use crate::site::Reading;
 use crate::sites::findings::Findings;
 use crate::sites::finnomena::wire::{NavDay, NavHistory};
 
-/// How many days before the newest one a history is taken as settled. A daily cycle asks for a month, and what it says of
-/// a day that is settled makes the beginning be forgotten; so these days are a month and some.
+/// A history is settled up to this many days before its newest date. A daily cycle requests a month, and a date within
+/// the known prefix discards the prefix; so this is a little more than a month.
 const SETTLED_AFTER_DAYS: i64 = 35;
 
-/// What was read, and how many of the first elements are settled, until which day.
+/// The reading, the number of settled elements at the beginning, and the last date in them.
 pub type Navs = (Reading, Option<(usize, Date)>);
 
-/// Reads a history. An empty or null `navs` is an answer; two entries of one day: the later in the list wins where it
-/// says something, and the pair is noted.
+/// Parses a history. An empty or null `navs` is an answer. Of two entries for one date, the later in the list takes
+/// precedence where it has values, and the pair is noted.
 pub fn read(data: Field<'_>, findings: Findings) -> Navs {
     let mut days = Vec::new();
     let reading = read_days(data, findings, &mut days);
     (reading, settled(&days))
 }
 
-/// How many of the first elements speak of days that all lie before those of the rest, and long before the newest one; and
-/// the last of these days. The most there are; `None` where there are none.
+/// The longest prefix of elements whose dates are all earlier than those after it and at least [`SETTLED_AFTER_DAYS`]
+/// older than the newest one. Returns its number of elements and its last date; `None` if it is empty.
 fn settled(days: &[Option<Date>]) -> Option<(usize, Date)> {
-    // An element of which no day is known could speak of any.
+    // An element without a known date could have any date.
     let days: Vec<Date> = days.iter().copied().collect::<Option<_>>()?;
     let newest = days.iter().max()?;
     let last = newest.checked_sub(SETTLED_AFTER_DAYS.days()).ok()?;
@@ -105,7 +105,7 @@ fn read_days(data: Field<'_>, mut findings: Findings, seen: &mut Vec<Option<Date
             );
         }
     }
-    // What the other days and fields say is not lost, but a renamed field must not pass as silence (D7).
+    // The other dates and fields are kept, but a renamed field must not count as an answer without data (D7).
     if values < elements.len() {
         let reason = format!(
             "expected the key in each of {} days, found it in {values}",
@@ -212,7 +212,7 @@ mod tests {
             (vec![old(1), old(2), new(20)], Some((2, date(2026, 1, 2)))),
             (vec![old(1), old(25), new(1)], Some((2, date(2026, 1, 25)))),
             (vec![old(1), old(26), new(1)], Some((1, date(2026, 1, 1)))),
-            // Out of order, each way; a day twice across the seam; one that cannot be read.
+            // Out of order, each way; a date on both sides of the boundary; a date that cannot be parsed.
             (vec![old(2), old(1), new(20)], Some((2, date(2026, 1, 2)))),
             (
                 vec![old(2), new(19), old(3), new(20)],

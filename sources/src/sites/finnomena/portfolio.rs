@@ -1,5 +1,5 @@
-//! `/funds/{fund_id}/portfolio`: top holdings, allocation by asset class and by sector, each with its own date.
-//! The regional exposure is two views in one list and not stored.
+//! Parser of `/funds/{fund_id}/portfolio`: top holdings, allocation by asset class and by sector, each with its own
+//! date. The regional exposure is two views in one list and is not stored.
 
 use schema::observation::PortfolioKind;
 
@@ -11,7 +11,7 @@ use crate::sites::finnomena::wire::{PortfolioBlock, PortfolioBlocks, PortfolioEl
 use crate::sites::portfolio_rows::PortfolioRows;
 use crate::text::number;
 
-/// Reads the page. An empty or null block says nothing.
+/// Parses the page. An empty or null block yields no observation.
 pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     let expected = "an object with top_holdings and allocations";
     let blocks: PortfolioBlocks<'_> = match data.required("data", expected) {
@@ -35,7 +35,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
             &format!("no {}", lacking.join(", no ")),
         ));
     }
-    // The newer name first; the older one where the newer says nothing.
+    // The newer name first; the older one if the newer block is empty.
     let newer_sector_says = matches!(blocks.global_stock_sector.record::<PortfolioBlock<'_>>(), Ok(Some(block))
         if matches!(block.elements.elements(), Ok(Some(elements)) if !elements.is_empty()));
     let sector = if newer_sector_says || !blocks.sector_allocation.is_present() {

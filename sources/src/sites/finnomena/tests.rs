@@ -1,4 +1,4 @@
-//! Finnomena's promises, page by page, on hand-written answers and on the real captures where they are present.
+//! Tests of Finnomena's parsers, page by page, on hand-written answers.
 
 use proptest::prelude::*;
 use schema::Said;
@@ -21,7 +21,7 @@ pub fn read(page: &str, key: &str, body: &str) -> Reading {
     read_all(&site, page, &tasks, body.as_bytes(), Via::Http).remove(0)
 }
 
-/// What the page says, one line a value, and its rejects.
+/// The values of the page, one per line, and its rejects.
 pub fn read_lines(page: &str, key: &str, data: &str) -> (Vec<String>, Vec<String>) {
     let (observations, rejects) = said(read(
         page,
@@ -417,7 +417,8 @@ fn each_block_of_a_portfolio_has_its_own_date_and_an_unreadable_percent_costs_on
     assert_eq!(read_lines("portfolio", "A", nothing), (vec![], vec![]));
 }
 
-/// D13: a timestamp with a zone is converted to Bangkok; midnight UTC is the date as written; a page with both is broken.
+/// D13: a timestamp with a zone is converted to Bangkok; midnight UTC is the date as written; a page with both is
+/// broken.
 #[test]
 fn a_nav_dated_by_an_instant_belongs_to_the_day_in_bangkok() {
     let navs = |dates: &[&str]| {
@@ -514,7 +515,7 @@ fn a_value_that_cannot_be_costs_itself_and_not_its_record() {
     }
 }
 
-/// D6: a word that is not known is a missing value and one note, and no lost record.
+/// D6: an unknown word is a missing value and one note, not a lost record.
 #[test]
 fn a_fee_word_is_a_value_a_missing_value_or_a_note() {
     for (word, value, note) in [
@@ -572,7 +573,7 @@ fn a_page_without_a_required_key_is_not_read() {
         let body = format!(r#"{{"status":true,"data":{data}}}"#);
         assert!(broken(&read(page, "A", &body)), "{page} {body}");
     }
-    // Of a key that some records lack, what the others say is kept, and the page is not taken as wholly read.
+    // If some records lack a key, the others are kept, and a reject marks the page as incomplete.
     let (lines, rejects) = read_lines(
         "nav",
         "A",

@@ -1,4 +1,5 @@
-//! What Finnomena answers (docs/sites.md, "Finnomena"). Every field keeps the text it was sent as; unknown fields are ignored.
+//! The JSON of Finnomena's answers (docs/sites.md, "Finnomena"). Every field keeps its original text; unknown fields
+//! are ignored.
 
 use serde::Deserialize;
 
@@ -18,12 +19,12 @@ pub struct Envelope<'json> {
 /// The `data` of an answer.
 ///
 /// # Errors
-/// The reading that the answer comes to without data: [`Reading::Absent`] for `"data":null`, else broken.
+/// The reading of an answer without data: [`Reading::Absent`] for `"data":null`, otherwise broken.
 pub fn data(document: &str) -> Result<Field<'_>, Box<Reading>> {
     let broken = |breach: Breach| Box::new(Reading::Broken(breach));
     let root = json::root(document).map_err(broken)?;
     if root.raw().starts_with('[') {
-        // The bare array without its envelope says the same.
+        // A bare array without the envelope is accepted as the data.
         return Ok(root);
     }
     let expected = r#"{"status":true,…,"data":…}"#;
@@ -53,7 +54,7 @@ pub struct ListedFund<'json> {
     pub sec_is_active: Field<'json>,
 }
 
-/// Whom an answer about one fund is about.
+/// The fund of an answer about one fund.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct AnswerOf<'json> {
@@ -88,7 +89,7 @@ pub struct FilterPage<'json> {
     pub funds: Field<'json>,
 }
 
-/// One fund of it.
+/// One fund of `/filter`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct FilterRow<'json> {
@@ -161,7 +162,7 @@ pub struct PortfolioBlock<'json> {
     pub elements: Field<'json>,
 }
 
-/// One line of a block.
+/// One row of a block.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PortfolioElement<'json> {
