@@ -1,4 +1,4 @@
-//! What reading one answer costs, page by page: the payloads are those of the replica's market.
+//! Measures the cost of parsing one answer, page by page. The payloads are those of the replica's market.
 
 use std::hint::black_box;
 
@@ -17,7 +17,7 @@ const CONTEXT: ReadContext = ReadContext {
     cycle_date: date(2026, 10, 15),
 };
 
-/// Tasks with the answer to them.
+/// Tasks and the answer to them.
 struct Asked {
     site: Box<dyn Site>,
     page: PageSpec,
@@ -80,7 +80,7 @@ impl Asked {
             .read(&self.page, &self.tasks, &self.answer, &CONTEXT)
     }
 
-    /// Codes and the site's own keys of them, from a list.
+    /// The codes of a list with the site's own keys.
     fn listed(&self) -> Vec<(String, Option<String>)> {
         let Some(Reading::Said { observations, .. }) = self.read().pop() else {
             panic!("the list of {} is not read", self.site.name());

@@ -1,10 +1,10 @@
-//! JSON as some programs write it: bare `NaN` and `Infinity`, raw control characters inside strings. Made lawful before
-//! parsing, so that one such value does not cost the document (Finnomena sends them, D6).
+//! Repairs JSON with bare `NaN` and `Infinity`, or with raw control characters in strings, before it is parsed.
+//! Finnomena sends such values; one of them must not cost the whole document (D6).
 
 use std::borrow::Cow;
 
-/// `text` with every `NaN`, `Infinity`, `-Infinity` and `+Infinity` outside strings as `null`, and every raw control character
-/// inside a string as a space. Borrowed where there is nothing to change; one pass, no allocation for lawful JSON.
+/// Replaces every `NaN`, `Infinity`, `-Infinity` and `+Infinity` outside strings by `null`, and every raw control
+/// character in a string by a space. Takes one pass; returns valid JSON borrowed, without allocation.
 #[must_use]
 pub fn made_lawful(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
@@ -48,7 +48,7 @@ pub fn made_lawful(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The length of the word for a number that is not finite at the start of `bytes`.
+/// The length of the word for a non-finite number at the start of `bytes`.
 fn not_finite(bytes: &[u8]) -> Option<usize> {
     [
         &b"NaN"[..],
@@ -62,7 +62,7 @@ fn not_finite(bytes: &[u8]) -> Option<usize> {
     .map(<[u8]>::len)
 }
 
-/// Whether the word is a whole token: `NaNa` and `xNaN` stay and are refused by the JSON parser.
+/// Whether the word is a whole token. `NaNa` and `xNaN` are kept, and the JSON parser rejects them.
 fn stands_alone(bytes: &[u8], at: usize, length: usize) -> bool {
     let part_of_word = |byte: Option<&u8>| {
         byte.is_some_and(|byte| {

@@ -1,9 +1,9 @@
-//! A page's tree within bounds (D6): how deep, how many nodes, how much work its building may take.
+//! Builds the tree of an HTML page within limits on its depth, its number of nodes and the work of building it (D6).
 //!
-//! An HTML parser repairs what it is given, and what it is given decides how much that costs: a million nested elements
-//! make each closing tag a walk over all of them, and a few thousand unclosed formatting elements are opened again in
-//! every paragraph that follows. Some megabytes of that are hours of work, or all of the memory. The text is therefore
-//! fed piece by piece, and the parser is stopped as soon as a bound is passed.
+//! An HTML parser repairs its input, and hostile input makes that expensive. With a million nested elements, each
+//! closing tag walks over all of them. A few thousand unclosed formatting elements are opened again in every later
+//! paragraph. Some megabytes of such input take hours, or all memory. The text is therefore fed in pieces, and parsing
+//! stops as soon as a limit is exceeded.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -17,24 +17,25 @@ use kuchikiki::{NodeRef, Sink};
 use crate::payload::breach;
 use crate::site::Breach;
 
-/// Deepest nesting of elements; browsers build no deeper tree than this either. Pages of the sites have some 40 levels.
+/// The maximum nesting of elements; browsers build no deeper tree either. Pages of the sites have about 40 levels.
 const MAX_DEPTH: usize = 512;
-/// Most nodes of one page; the largest real ones, full holdings, have some 20,000.
+/// The maximum number of nodes of one page; the largest real ones, full holdings, have about 20,000.
 const MAX_NODES: usize = 200_000;
-/// Most questions that the parser may ask about its open elements. Real pages take some hundred for each element.
+/// The maximum number of queries by the parser about its open elements. Real pages need about a hundred per element.
 const MAX_STEPS: usize = 60_000_000;
-/// Longest `class` of an element, in bytes: it is looked through for each row below the element.
+/// The maximum length of an element's `class`, in bytes: it is searched for each row below the element.
 const MAX_CLASS: usize = 10_000;
-/// Most separators (white space, `/`) in a stretch of text of which the tree learns nothing, such as one tag: the
-/// tokenizer compares each attribute of a tag with all before it. A comment or a value with more is refused as well.
+/// The maximum number of separators (white space, `/`) in a stretch of text that adds nothing to the tree, such as one
+/// tag. The tokenizer compares each attribute of a tag with all attributes before it. A comment or a value with more
+/// separators is refused as well.
 const MAX_SILENT_SEPARATORS: usize = 10_000;
-/// How much text is fed before the bounds are looked at again.
+/// The size of a piece of text, in bytes; the limits are checked after each piece.
 const PIECE: usize = 1_024;
 
 /// Builds the tree of `text`.
 ///
 /// # Errors
-/// It would be too deep, too large or too laborious.
+/// The tree is too deep or too large, or building it takes too much work.
 pub fn build(text: &str) -> Result<NodeRef, Breach> {
     let counted = CountedSink {
         inner: Sink::default(),
@@ -117,18 +118,18 @@ fn is_deeper_than(document: &NodeRef, most: usize) -> bool {
     false
 }
 
-/// The tree's builder, with a count of what it is asked for.
+/// The tree builder with counters of the parser's calls.
 struct CountedSink {
     inner: Sink,
     nodes: Cell<usize>,
     steps: Cell<usize>,
     longest_class: Cell<usize>,
-    /// Into what something was put last.
+    /// The node that was appended to last.
     built_at: RefCell<Option<NodeRef>>,
 }
 
 impl CountedSink {
-    /// Whether what is being built now lies too deep: seen long before the whole tree is.
+    /// Whether the node being built is too deep. This detects it long before the whole tree is built.
     fn is_deep(&self) -> bool {
         let built_at = self.built_at.borrow();
         built_at
@@ -136,7 +137,7 @@ impl CountedSink {
             .is_some_and(|node| node.ancestors().nth(MAX_DEPTH).is_some())
     }
 
-    /// Grows with everything that the tree learns.
+    /// A counter that grows with every change of the tree.
     fn heard(&self) -> usize {
         self.nodes.get() + self.steps.get()
     }
@@ -145,7 +146,7 @@ impl CountedSink {
         self.nodes.set(self.nodes.get() + 1);
     }
 
-    /// Text is a node once it is put into its place; elements were counted when they were made.
+    /// Counts a text node when it is appended; elements are counted when they are created.
     fn text(&self, child: &NodeOrText<NodeRef>) {
         if matches!(child, NodeOrText::AppendText(_)) {
             self.node();
@@ -289,7 +290,7 @@ mod tests {
         refused(&"<div>".repeat(1_000_000), "inside one another");
         refused(&"<span>".repeat(1_000_000), "inside one another");
         refused(&"<table><tr><td>".repeat(400_000), "inside one another");
-        // What stands in a table and not in a cell is built before the table.
+        // Content of a table outside its cells is placed before the table.
         let fostered = format!("<table>{}", "<div>".repeat(400_000));
         refused(&fostered, "inside one another");
         refused(&"<p>x</p>".repeat(400_000), "nodes");

@@ -1,12 +1,13 @@
-//! Where the elements of an array lie in the bytes of a JSON document, without parsing it: so much of it as is known need
-//! not be read. Sound for documents that a parser has taken; of others it says something or nothing, and never panics.
+//! Locates the elements of an array in the bytes of a JSON document without parsing it, so that known elements can be
+//! skipped. Correct for documents that a parser has accepted. For others the result is arbitrary, but no function
+//! panics.
 
-/// Where the array under these keys (`["data", "navs"]`) opens: the offset behind its `[`.
+/// Locates the array under these keys (`["data", "navs"]`): returns the offset after its `[`.
 #[must_use]
 pub fn array_at(body: &[u8], path: &[&str]) -> Option<usize> {
-    // How many brackets are open, and how many keys of the path the innermost known container lies under.
+    // The number of open brackets, and the number of keys of the path that the current container matches.
     let (mut depth, mut found) = (0_usize, 0_usize);
-    // The last text, and the key that the next value belongs to.
+    // The last string, and the key of the next value.
     let (mut text, mut key): (Option<&[u8]>, Option<&[u8]>) = (None, None);
     let mut at = 0;
     while let Some(byte) = body.get(at) {
@@ -31,7 +32,7 @@ pub fn array_at(body: &[u8], path: &[&str]) -> Option<usize> {
             }
             b'}' | b']' => {
                 depth = depth.checked_sub(1)?;
-                // A lawful object has each key once: what was not found in it is nowhere.
+                // A valid object has each key once, so a key not found in it does not exist.
                 if depth == found {
                     return None;
                 }
@@ -43,8 +44,8 @@ pub fn array_at(body: &[u8], path: &[&str]) -> Option<usize> {
     None
 }
 
-/// Where the first `count` elements of the array that opens before `open` end: the offset of the comma behind the last of
-/// them. `None` where the array has no more elements than these.
+/// Locates the end of the first `count` elements of the array that opens before `open`: the offset of the comma after
+/// the last of them. `None` if the array has no further elements.
 #[must_use]
 pub fn end_of_elements(body: &[u8], open: usize, count: usize) -> Option<usize> {
     let (mut depth, mut ended) = (0_usize, 0_usize);
@@ -70,7 +71,7 @@ pub fn end_of_elements(body: &[u8], open: usize, count: usize) -> Option<usize> 
     None
 }
 
-/// The document without the elements that end at `end`; the array opens before `open`. `None` where no element follows.
+/// The document without the elements that end at `end`; the array opens before `open`. `None` if no element follows.
 #[must_use]
 pub fn without(body: &[u8], open: usize, end: usize) -> Option<Vec<u8>> {
     let (head, rest) = (body.get(..open)?, body.get(end.max(open)..)?);
@@ -78,7 +79,7 @@ pub fn without(body: &[u8], open: usize, end: usize) -> Option<Vec<u8>> {
     Some([head, rest].concat())
 }
 
-/// The offset behind the text that begins at `at`.
+/// The offset after the string that begins at `at`.
 fn end_of_text(body: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
     loop {
@@ -153,7 +154,7 @@ mod tests {
         for (end, expected) in [
             (8, Some(r#"{"n":[{"a":1},2],"m":0}"#)),
             (17, Some(r#"{"n":[2],"m":0}"#)),
-            // No comma there: the last element, the middle of one, beyond the body.
+            // No comma at these offsets: the last element, the middle of an element, beyond the body.
             (19, None),
             (12, None),
             (99, None),

@@ -1,6 +1,6 @@
-//! HTML pages: the tree, and the few questions that every reconstructed page is asked.
+//! HTML pages: the tree, and the queries that the parsers of all sites use.
 //!
-//! The nodes are `!Send`: a page is parsed, asked and dropped within one call.
+//! The nodes are `!Send`: a page is parsed, queried and dropped within one call.
 
 use kuchikiki::NodeRef;
 
@@ -8,8 +8,8 @@ use crate::payload::{bounded_tree, text_of};
 use crate::site::Breach;
 use crate::text::name;
 
-/// Most bytes of text taken from one element. No cell, name or heading comes near it, and all that is read from such a
-/// text is bounded far below.
+/// The maximum size of the text of one element, in bytes. No cell, name or heading is nearly as long, and all parsers
+/// of such texts have much lower limits.
 const MAX_TEXT_BYTES: usize = 32 * 1024;
 
 /// A parsed page.
@@ -21,7 +21,7 @@ impl HtmlPage {
     /// Parses a body.
     ///
     /// # Errors
-    /// Not UTF-8, or a tree beyond any page: too deep, too large, too laborious to build.
+    /// The body is not UTF-8, or its tree is too deep, too large or too expensive to build.
     pub fn parse(body: &[u8]) -> Result<Self, Breach> {
         let document = bounded_tree::build(text_of(body)?)?;
         Ok(Self { document })
@@ -33,7 +33,7 @@ impl HtmlPage {
         &self.document
     }
 
-    /// The elements that match, in page order.
+    /// The matching elements, in page order.
     #[must_use]
     pub fn all(&self, css: &str) -> Vec<NodeRef> {
         all_in(&self.document, css)
@@ -46,8 +46,8 @@ impl HtmlPage {
             .filter_map(|node| attribute(&node, "id").map(|id| (id, node)))
     }
 
-    /// What stands behind `prefix` in the first id that begins with it and has something there; an id may hold anything
-    /// (dots, spaces, Thai). `None` where no id begins so; `Some("")` where all that do say nothing.
+    /// The text after `prefix` in the first id that begins with it and continues after it. An id may contain any
+    /// character (dots, spaces, Thai). `None` if no id begins with `prefix`; `Some("")` if every such id ends there.
     #[must_use]
     pub fn rest_of_id(&self, prefix: &str) -> Option<String> {
         let mut empty = None;
@@ -63,7 +63,7 @@ impl HtmlPage {
         empty
     }
 
-    /// The heading of an error page: sites send them with status 200.
+    /// The heading of an error page: sites send such pages with status 200.
     #[must_use]
     pub fn error_heading(&self) -> Option<String> {
         const WORDS: [&str; 7] = [
@@ -75,7 +75,7 @@ impl HtmlPage {
             "ขออภัย",
             "ผิดพลาด",
         ];
-        // As words of their own: a fund may be called after the S&P 500.
+        // As separate words: a fund may be named after the S&P 500.
         const STATUSES: [&str; 6] = ["400", "403", "404", "500", "502", "503"];
         self.all("h1, h2, h3").iter().map(text).find(|heading| {
             let lower = heading.to_lowercase();
@@ -87,10 +87,11 @@ impl HtmlPage {
     }
 }
 
-/// The elements inside `node` that match, in page order.
+/// The matching elements inside `node`, in page order.
 #[must_use]
 pub fn all_in(node: &NodeRef, css: &str) -> Vec<NodeRef> {
-    // The selectors are constants of the sites, each covered by a test; a wrong one would match nothing and fail it.
+    // The selectors are constants of the sites, each covered by a test; an invalid one would match nothing and fail its
+    // test.
     match node.select(css) {
         Ok(found) => found.map(|element| element.as_node().clone()).collect(),
         Err(()) => Vec::new(),
@@ -116,21 +117,21 @@ pub fn has_class(node: &NodeRef, class: &str) -> bool {
         .is_some_and(|classes| classes.split_whitespace().any(|one| one == class))
 }
 
-/// The nearest ancestor with one of the classes, as the place in `classes` of the class it has.
+/// The nearest ancestor with one of the classes, as the index of its class in `classes`.
 #[must_use]
 pub fn nearest_ancestor_class(node: &NodeRef, classes: &[&str]) -> Option<usize> {
     node.ancestors()
         .find_map(|ancestor| classes.iter().position(|class| has_class(&ancestor, class)))
 }
 
-/// The visible text of a node, normalised as a name; line breaks count as white space, scripts and styles not at all. Cut
-/// where it is longer than any text that is read.
+/// The visible text of a node, normalised as a name. Line breaks count as white space; scripts and styles are left out.
+/// The text is cut at `MAX_TEXT_BYTES`.
 #[must_use]
 pub fn text(node: &NodeRef) -> String {
     name::normalise(&raw_text(node))
 }
 
-/// The visible words of a node, every piece of text apart from the next: for finding a phrase across elements.
+/// The visible words of a node, with a space between all text nodes: for finding a phrase across elements.
 #[must_use]
 pub fn words(node: &NodeRef) -> String {
     let pieces: Vec<String> = node
@@ -165,21 +166,22 @@ fn raw_text(node: &NodeRef) -> String {
     all
 }
 
-/// The text of a script element, as it stands.
+/// The unchanged text of a script element.
 #[must_use]
 pub fn script_text(node: &NodeRef) -> String {
     node.text_contents()
 }
 
-/// Whether a node is an element of this name.
+/// Whether a node is an element with this tag name.
 #[must_use]
 pub fn is_tag(node: &NodeRef, tag: &str) -> bool {
     node.as_element()
         .is_some_and(|element| &*element.name.local == tag)
 }
 
-/// The part of an HTML body that parsers read: all but scripts other than the embedded state, which change with each
-/// request (nonces, tokens) and say nothing. `kept_ids` are the ids of that state. Works on bytes and never fails: what it does not understand it keeps.
+/// The part of an HTML body that parsers read. Scripts are removed, because they change with each request (nonces,
+/// tokens) and contain no data. Only the embedded state is kept: the scripts with one of `kept_ids`. Works on bytes and
+/// never fails; unrecognised content is kept.
 #[must_use]
 pub fn without_foreign_scripts(body: &[u8], kept_ids: &[&str]) -> Vec<u8> {
     let lower = body.to_ascii_lowercase();
@@ -198,7 +200,7 @@ pub fn without_foreign_scripts(body: &[u8], kept_ids: &[&str]) -> Vec<u8> {
             .iter()
             .any(|id| find(tag, id.as_bytes(), 0).is_some())
         {
-            // The state itself, without its tag's nonce.
+            // Keep the state itself without its tag, which may contain a nonce.
             kept.extend_from_slice(&body[at..start]);
             kept.extend_from_slice(&body[open_end..close]);
         } else {

@@ -1,5 +1,5 @@
-//! JSON read by its text (D5): every value stays the text it was sent as until a field's own rule reads it, and every
-//! element of an array is parsed by itself, so that one bad record costs one record (D6).
+//! Access to JSON by its text (D5). Every value keeps its original text until the rule of its field parses it. Every
+//! element of an array is parsed separately, so that one bad record costs one record (D6).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,13 +15,13 @@ use crate::text::number::{self, FeeCell, Quantity};
 use crate::text::stated_date::StatedDate;
 use crate::text::{excerpt, thai_date};
 
-/// Most elements of one array that are believed; more is a hostile or broken answer.
+/// The maximum number of elements of one array; more means a hostile or broken answer.
 pub const MAX_ELEMENTS: usize = 500_000;
 
-/// The text of a JSON body, made lawful.
+/// The text of a JSON body, repaired by [`bare_nan::made_lawful`].
 ///
 /// # Errors
-/// Not UTF-8.
+/// The body is not UTF-8.
 pub fn document(body: &[u8]) -> Result<Cow<'_, str>, Breach> {
     text_of(body).map(bare_nan::made_lawful)
 }
@@ -40,7 +40,7 @@ pub fn root(document: &str) -> Result<Field<'_>, Breach> {
         })
 }
 
-/// One field of a record by the text it was sent as; the default is a key that was not there.
+/// One field of a record as its original text. The default is a missing key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Field<'json>(Option<&'json str>);
 
@@ -83,33 +83,33 @@ impl<'de: 'json, 'json> Deserialize<'de> for Elements<'json> {
 }
 
 impl<'json> Field<'json> {
-    /// Whether the key was there at all, whatever its value.
+    /// Whether the key is present, whatever its value.
     #[must_use]
     pub const fn is_present(self) -> bool {
         self.0.is_some()
     }
 
-    /// Whether the key was there with `null`.
+    /// Whether the key is present with the value `null`.
     #[must_use]
     pub fn is_null(self) -> bool {
         self.0 == Some("null")
     }
 
-    /// The text as sent, for samples; empty for a key that was not there.
+    /// The original text, for samples; empty for a missing key.
     #[must_use]
     pub fn raw(self) -> &'json str {
         self.0.unwrap_or("")
     }
 
-    /// The value's text, `None` for `null` and for a key that was not there.
+    /// The text of the value; `None` for `null` and for a missing key.
     fn said(self) -> Option<&'json str> {
         self.0.filter(|raw| *raw != "null")
     }
 
-    /// A text; a number counts as the text it was sent as.
+    /// A string. A number is accepted as its original text.
     ///
     /// # Errors
-    /// Any other type, or escapes that are no characters.
+    /// Any other type, or invalid escapes.
     pub fn text(self) -> Result<Option<String>, String> {
         let Some(raw) = self.said() else {
             return Ok(None);
@@ -123,10 +123,10 @@ impl<'json> Field<'json> {
         }
     }
 
-    /// A number, or a text that holds one.
+    /// A number, or a string that contains one.
     ///
     /// # Errors
-    /// Any other type, or a text that is no number.
+    /// Any other type, or a string that is not a number.
     pub fn quantity(self) -> Result<Option<Quantity>, String> {
         let Some(raw) = self.said() else {
             return Ok(None);
@@ -162,7 +162,7 @@ impl<'json> Field<'json> {
         Ok(self.quantity()?.map(|quantity| quantity.value))
     }
 
-    /// Yes or no; 0 and 1, as number or text, count.
+    /// A boolean; 0 and 1, as number or string, are accepted.
     ///
     /// # Errors
     /// Anything else.
@@ -185,7 +185,7 @@ impl<'json> Field<'json> {
     /// A calendar date.
     ///
     /// # Errors
-    /// Not a date.
+    /// The value is not a date.
     pub fn date(self) -> Result<Option<StatedDate>, String> {
         let read = |text: &str| thai_date::read(text).map_err(|error| error.to_string());
         if let Some(text) = self.said().and_then(as_it_stands) {
@@ -197,10 +197,10 @@ impl<'json> Field<'json> {
         }
     }
 
-    /// The elements of an array, each by itself; `None` for `null` and for a key that was not there.
+    /// The elements of an array, each as a separate field; `None` for `null` and for a missing key.
     ///
     /// # Errors
-    /// Not an array, or more than [`MAX_ELEMENTS`]; those beyond are not even gathered.
+    /// Not an array, or more than [`MAX_ELEMENTS`] elements; further elements are not collected.
     pub fn elements(self) -> Result<Option<Vec<Field<'json>>>, String> {
         let Some(raw) = self.said() else {
             return Ok(None);
@@ -213,10 +213,10 @@ impl<'json> Field<'json> {
             .map_err(|error| error.to_string())
     }
 
-    /// A record that must be there.
+    /// A required record.
     ///
     /// # Errors
-    /// The breach of `field`: where it is no record, or one with a key twice, with what is wrong about it.
+    /// The breach of `field`, with the reason: the value is not an object, or it contains a key twice.
     pub fn required<T: Deserialize<'json>>(self, field: &str, expected: &str) -> Result<T, Breach> {
         match self.record() {
             Ok(Some(record)) => Ok(record),
@@ -225,15 +225,15 @@ impl<'json> Field<'json> {
         }
     }
 
-    /// A record; `None` for `null` and for a key that was not there.
+    /// A record; `None` for `null` and for a missing key.
     ///
     /// # Errors
-    /// Not an object, or a key that stands in it twice.
+    /// The value is not an object, or it contains a key twice.
     pub fn record<T: Deserialize<'json>>(self) -> Result<Option<T>, String> {
         let Some(raw) = self.said() else {
             return Ok(None);
         };
-        // Without this an array would be read as a record by position.
+        // Without this check an array would be parsed as a record by position.
         if !raw.starts_with('{') {
             return Err(format!("expected an object, found `{}`", excerpt(raw)));
         }
@@ -242,7 +242,7 @@ impl<'json> Field<'json> {
             .map_err(|error| error.to_string())
     }
 
-    /// As a breach of `field`: what was expected there, and what stands there.
+    /// The breach of `field`, with what was expected and the field's text.
     #[must_use]
     pub fn breach(self, field: &str, expected: &str) -> Breach {
         if self.is_present() {
@@ -253,7 +253,7 @@ impl<'json> Field<'json> {
     }
 }
 
-/// The text of a JSON string that should hold a number.
+/// The text of a JSON string that should contain a number.
 fn unquoted(raw: &str) -> Result<String, String> {
     serde_json::from_str(raw).map_err(|error| format!("expected a number: {error}"))
 }
@@ -262,7 +262,7 @@ fn not_a_number(raw: &str) -> String {
     format!("expected a number, found `{}`", excerpt(raw))
 }
 
-/// The text of a JSON string in which nothing is escaped.
+/// The text of a JSON string without escapes.
 fn as_it_stands(raw: &str) -> Option<&str> {
     let text = raw.strip_prefix('"')?.strip_suffix('"')?;
     (!text.contains('\\')).then_some(text)

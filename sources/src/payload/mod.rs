@@ -1,4 +1,4 @@
-//! What every payload of a kind needs before a site's own rules begin: JSON, HTML, PDF text.
+//! Access to the formats of payloads, shared by all sites: JSON, HTML, PDF text.
 
 pub mod bare_nan;
 mod bounded_tree;
@@ -10,10 +10,10 @@ pub mod pdf_text;
 use crate::site::Breach;
 use crate::text::excerpt;
 
-/// The body as text: UTF-8 (never read lossily), a byte order mark tolerated.
+/// The body as text: strict UTF-8, with an optional byte order mark.
 ///
 /// # Errors
-/// Bytes that are not UTF-8, with their place.
+/// Bytes that are not UTF-8, with their offset.
 pub fn text_of(body: &[u8]) -> Result<&str, Breach> {
     let text = std::str::from_utf8(body).map_err(|error| Breach {
         field: "body".to_owned(),
@@ -27,7 +27,7 @@ pub fn text_of(body: &[u8]) -> Result<&str, Breach> {
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
-/// A breach, its words bounded.
+/// A breach whose `found` is shortened.
 #[must_use]
 pub fn breach(field: &str, expected: &str, found: &str) -> Breach {
     let found = if found.trim().is_empty() {

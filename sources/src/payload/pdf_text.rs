@@ -1,29 +1,30 @@
-//! The text of a PDF, by `pdftotext -layout` (package poppler-utils): the most exact reader of Thai factsheets.
+//! Extracts the text of a PDF with `pdftotext -layout` (package poppler-utils), the most exact tool for Thai
+//! factsheets.
 //!
-//! It runs as a child process on hostile input: no shell, a clean environment, bounded input, output and time, killed
-//! when time is up. Called from the blocking thread in which answers are read.
+//! It runs as a child process on hostile input, without a shell and with a clean environment. Input, output and time
+//! are limited, and it is killed when the time is over. The caller is the blocking thread that parses answers.
 
 use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// Most bytes of a PDF that are read.
+/// The maximum size of a PDF, in bytes.
 pub const MAX_PDF_BYTES: usize = 30 * 1024 * 1024;
-/// Most bytes of text that are taken from one PDF.
+/// The maximum size of the text of one PDF, in bytes.
 const MAX_TEXT_BYTES: u64 = 4 * 1024 * 1024;
-/// Most pages that are read; a factsheet has two to six.
+/// The maximum number of pages that are read; a factsheet has two to six.
 const MAX_PAGES: &str = "40";
 /// How long one PDF may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Why a PDF gave no text.
+/// Why no text could be extracted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PdfTextError {
     /// The program is not installed.
     #[error("pdftotext is not installed; factsheets need it: apt-get install poppler-utils")]
     NotInstalled,
-    /// The operating system refused.
+    /// The operating system refused to run it.
     #[error("pdftotext could not be run: {0}")]
     NotRun(String),
     /// It took too long and was killed.
@@ -34,17 +35,17 @@ pub enum PdfTextError {
     Unreadable(String),
 }
 
-/// Whether a body is a PDF at all; white space may stand before the mark.
+/// Whether a body is a PDF; white space may precede the marker.
 #[must_use]
 pub fn is_pdf(body: &[u8]) -> bool {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     body.trim_ascii_start().starts_with(b"%PDF")
 }
 
-/// The text of a PDF in its layout: columns apart by runs of spaces.
+/// The text of a PDF in its layout, with columns separated by several spaces.
 ///
 /// # Errors
-/// See [`PdfTextError`]; the first three are the machine's fault, the last the document's.
+/// See [`PdfTextError`]; the first three are faults of this machine, the last of the document.
 pub fn of(pdf: &[u8]) -> Result<String, PdfTextError> {
     of_by("pdftotext", pdf, PATIENCE)
 }
@@ -71,13 +72,13 @@ fn of_by(program: &str, pdf: &[u8], patience: Duration) -> Result<String, PdfTex
         _ => PdfTextError::NotRun(error.to_string()),
     })?;
     let text = talk(&mut child, pdf, patience);
-    // Ended or not, it is ended and reaped now; killing what has ended already is no error worth telling.
+    // Kill and reap the child in every case; an error only means that it has ended already.
     let _ = child.kill();
     let status = child
         .wait()
         .map_err(|error| PdfTextError::NotRun(error.to_string()))?;
     let text = text?;
-    // Killed by us after its output was complete counts as success: everything it said was read to the end.
+    // A child killed after its output was complete counts as successful: all of its output was read.
     match status.code() {
         Some(0) | None => Ok(String::from_utf8_lossy(&text).into_owned()),
         Some(code) => Err(PdfTextError::Unreadable(format!(
@@ -86,7 +87,8 @@ fn of_by(program: &str, pdf: &[u8], patience: Duration) -> Result<String, PdfTex
     }
 }
 
-/// Feeds the child and reads it to its end, both at once (a full pipe in one direction must not block the other).
+/// Writes to the child and reads from it at the same time, so that a full pipe in one direction does not block the
+/// other.
 fn talk(child: &mut Child, pdf: &[u8], patience: Duration) -> Result<Vec<u8>, PdfTextError> {
     let missing_pipe = || PdfTextError::NotRun("it has no pipes".to_owned());
     let mut stdin = child.stdin.take().ok_or_else(missing_pipe)?;
@@ -94,7 +96,7 @@ fn talk(child: &mut Child, pdf: &[u8], patience: Duration) -> Result<Vec<u8>, Pd
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            // A child that closes its input early has seen enough; its output and exit code tell the rest.
+            // A child may close its input early; its output and exit code decide.
             let _ = stdin.write_all(pdf);
         });
         scope.spawn(move || {
@@ -108,7 +110,7 @@ fn talk(child: &mut Child, pdf: &[u8], patience: Duration) -> Result<Vec<u8>, Pd
                 "its text is longer than 4 MB".to_owned(),
             )),
             Ok(Ok(text)) => {
-                // Its output has ended: it is about to end by itself, with the exit code that tells damage.
+                // The output has ended, so the child is about to exit; its exit code shows whether the PDF is damaged.
                 for _ in 0..200 {
                     if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
                         break;
@@ -120,7 +122,7 @@ fn talk(child: &mut Child, pdf: &[u8], patience: Duration) -> Result<Vec<u8>, Pd
             Ok(Err(error)) => Err(PdfTextError::NotRun(error.to_string())),
             Err(_) => Err(PdfTextError::TooSlow),
         };
-        // Both threads hold a pipe of the child: they end when it does.
+        // Both threads use a pipe of the child, so they end when it does.
         let _ = child.kill();
         outcome
     })

@@ -1,4 +1,4 @@
-//! The words that say "there is no value here".
+//! The words that sites write for a missing value.
 
 /// Lower-case words that mean a missing value in a cell for a number, a date or a descriptive text.
 const WORDS: [&str; 17] = [
@@ -21,10 +21,10 @@ const WORDS: [&str; 17] = [
     "ไม่กำหนด",
 ];
 
-/// Whether `text` (already normalised by [`crate::text::name::normalise`]) says that there is no value.
+/// Whether `text` (already normalised by [`crate::text::name::normalise`]) means a missing value.
 #[must_use]
 pub fn is_missing(text: &str) -> bool {
-    // The longest word decides how much of a hostile text is ever copied.
+    // Check the length first, so that a long hostile text is not copied.
     text.len() <= 64 && WORDS.contains(&text.to_lowercase().as_str())
 }
 

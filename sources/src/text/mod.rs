@@ -1,6 +1,6 @@
-//! How Thai sites write numbers, dates, periods and names: pure functions from text to values.
+//! Parsers of numbers, dates, periods and names as Thai sites write them: pure functions from text to values.
 //!
-//! Each reader knows three answers: a value, "not said" (a missing-value word), or an error that names what was found.
+//! Each parser returns a value, `None` for a missing-value word, or an error that contains the text.
 
 pub mod missing;
 pub mod name;
@@ -9,7 +9,7 @@ pub mod period;
 pub mod stated_date;
 pub mod thai_date;
 
-/// Arabic digits for Thai ones (๐ to ๙); everything else stays.
+/// Replaces Thai digits (๐ to ๙) by Arabic ones and keeps everything else.
 #[must_use]
 pub fn with_arabic_digits(text: &str) -> String {
     text.chars()
@@ -22,7 +22,7 @@ pub fn with_arabic_digits(text: &str) -> String {
 
 /// The value of a Thai digit.
 const fn thai_digit(c: char) -> u8 {
-    // The ten digits stand in a row from U+0E50, so the difference is at most 9 for the characters passed in.
+    // The ten digits are consecutive from U+0E50, so the difference is at most 9 for the characters passed in.
     ((c as u32) - ('๐' as u32)) as u8
 }
 

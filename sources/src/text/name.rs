@@ -1,14 +1,15 @@
-//! Names: what is folded away and what must survive (D5).
+//! Normalises names without losing meaning (D5).
 
 use schema::FundCode;
 use schema::fund_code::{FundCodeError, is_zero_width};
 use unicode_normalization::UnicodeNormalization;
 
-/// The longest name kept, in characters. Real ones have some 300; more is a broken page.
+/// The maximum length of a name, in characters. Real ones have up to about 300; a longer one means a broken page.
 pub const MAX_CHARS: usize = 2_000;
 
-/// A name as the warehouse keeps it: NFC, decomposed sara am composed, zero-width characters gone, runs of white space
-/// and control characters one space, trimmed. `%`, `'` and everything else that carries meaning stay.
+/// A name in the form in which the warehouse stores it: NFC, decomposed sara am composed, no zero-width characters,
+/// trimmed, with each run of white space and control characters replaced by one space. `%`, `'` and all other
+/// characters with a meaning are kept.
 #[must_use]
 pub fn normalise(text: &str) -> String {
     let visible: String = text
@@ -23,7 +24,7 @@ pub fn normalise(text: &str) -> String {
         }
         folded.push_str(word);
     }
-    // Sara am first: NFC leaves its compatibility decomposition (nikhahit, sara aa) as it stands.
+    // Compose sara am first: NFC does not compose its compatibility decomposition (nikhahit, sara aa).
     compose_sara_am(&folded).nfc().collect()
 }
 
@@ -35,7 +36,7 @@ pub fn fund_code(text: &str) -> Result<FundCode, FundCodeError> {
     FundCode::parse(text)
 }
 
-/// Nikhahit and sara aa, with or without a tone mark between them, are the letter sara am.
+/// Replaces nikhahit and sara aa, with or without a tone mark between them, by the letter sara am.
 fn compose_sara_am(text: &str) -> String {
     const NIKHAHIT: char = '\u{0E4D}';
     const SARA_AA: char = '\u{0E32}';

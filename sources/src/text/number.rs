@@ -1,19 +1,19 @@
-//! Numbers as sites write them: separators, signs, units and words, exact to [`Number`] (D5).
+//! Numbers as sites write them, with separators, signs, units and words; parsed exactly to [`Number`] (D5).
 
 use schema::Number;
 
 use crate::text::{excerpt, missing, name, with_arabic_digits};
 
-/// A number with the unit it was written with.
+/// A number with its written unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quantity {
     /// The value without its unit.
     pub value: Number,
-    /// The unit, where one was written.
+    /// The unit, if one was written.
     pub unit: Option<Unit>,
 }
 
-/// A unit written behind a number.
+/// A unit written after a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// `%`, `% ต่อปี`.
@@ -27,10 +27,10 @@ pub enum Unit {
 #[error("expected a number, a missing-value word or nothing, found `{0}`")]
 pub struct UnreadableNumber(pub String);
 
-/// Reads a number; `Ok(None)` for a missing-value word.
+/// Parses a number; `Ok(None)` for a missing-value word.
 ///
 /// # Errors
-/// Anything else, or a number that [`Number`] cannot hold.
+/// Anything else, or a number that does not fit into [`Number`].
 pub fn read(text: &str) -> Result<Option<Quantity>, UnreadableNumber> {
     let unreadable = || UnreadableNumber(excerpt(text));
     // No cell is longer; a longer text is not worth normalising.
@@ -42,7 +42,7 @@ pub fn read(text: &str) -> Result<Option<Quantity>, UnreadableNumber> {
         return Ok(None);
     }
     if let Some(opened) = text.strip_prefix('(') {
-        // Accounting: parentheses mean minus.
+        // Accounting notation: parentheses mean minus.
         let (inner, behind) = opened.split_once(')').ok_or_else(unreadable)?;
         let (digits, unit_inside) = split_unsigned(inner.trim()).ok_or_else(unreadable)?;
         let unit = match (read_unit(unit_inside), read_unit(behind)) {
@@ -70,9 +70,9 @@ pub enum FeeCell {
     NotSaid,
     /// A number, or a word for 0.
     Value(Quantity),
-    /// "At most" a number: a cap.
+    /// "At most" a number: a maximum.
     AtMost(Quantity),
-    /// Words that are not known, bounded.
+    /// Unknown words, shortened.
     UnknownWords(String),
 }
 
@@ -86,14 +86,14 @@ const AS_CHARGED: [&str; 5] = [
     "ดูหมายเหตุ",
     "ไม่กำหนด",
 ];
-/// The word before a cap: at most.
+/// The word before a maximum: at most.
 const AT_MOST: &str = "ไม่เกิน";
 
-/// Reads a cell of a fee or a minimum purchase: as [`read`], and the words that occur in such cells, and the marker
-/// 999999, which means "no cap, as charged" and is no value.
+/// Parses a cell of a fee or a minimum purchase. In addition to [`read`] it accepts the words that occur in such cells,
+/// and the marker 999999, which means "no cap, as charged" and is not a value.
 ///
 /// # Errors
-/// A cell without words that is no number.
+/// A cell without letters that is not a number.
 pub fn read_fee(text: &str) -> Result<FeeCell, UnreadableNumber> {
     // No cell is longer; a longer text is not worth normalising.
     if text.len() > 4_096 {
@@ -123,19 +123,19 @@ pub fn read_fee(text: &str) -> Result<FeeCell, UnreadableNumber> {
     }
 }
 
-/// The quantity unless it is the marker 999999 for "no cap".
+/// The quantity, or `None` for the marker 999999, which means "no cap".
 fn without_no_cap_marker(quantity: Option<Quantity>) -> Option<Quantity> {
     quantity.filter(|quantity| quantity.value != Number::from(999_999))
 }
 
-/// Largest percent or ratio that is believed, either way; the wildest real ones, turnover ratios and gross positions,
-/// stay below a hundredth of it. What is larger is an error of the site, and would overwrite a good value.
+/// The largest plausible absolute value of a percentage or ratio. The largest real ones, turnover ratios and gross
+/// positions, stay below a hundredth of it. A larger value is an error of the site and would replace a good value.
 const MAX_RATE: i64 = 1_000_000;
 
-/// The quantity, if as a percent or ratio it can be.
+/// Checks that the quantity is plausible as a percentage or ratio.
 ///
 /// # Errors
-/// It is absurdly large.
+/// Its absolute value is larger than `MAX_RATE`.
 pub fn believed(quantity: Option<Quantity>) -> Result<Option<Quantity>, String> {
     match quantity {
         Some(Quantity { value, .. }) if value.decimal().abs() > MAX_RATE.into() => Err(format!(
@@ -145,8 +145,8 @@ pub fn believed(quantity: Option<Quantity>) -> Result<Option<Quantity>, String> 
     }
 }
 
-/// Splits an unsigned number from what follows it, its thousands separators removed. `None` if there is no number, or
-/// its commas do not separate thousands (`1,5` may be a decimal comma: nobody can know).
+/// Splits an unsigned number from the text after it and removes its thousands separators. `None` if there is no number,
+/// or if its commas do not separate thousands (`1,5` may contain a decimal comma).
 fn split_unsigned(text: &str) -> Option<(String, &str)> {
     let mantissa_end = text
         .find(|c: char| !(c.is_ascii_digit() || c == ',' || c == '.'))
@@ -178,7 +178,7 @@ fn split_unsigned(text: &str) -> Option<(String, &str)> {
     Some((digits, behind))
 }
 
-/// Splits an exponent (`E-7`) from what follows it.
+/// Splits an exponent (`E-7`) from the text after it.
 fn split_exponent(text: &str) -> (&str, &str) {
     let Some(rest) = text.strip_prefix(['e', 'E']) else {
         return ("", text);
@@ -194,7 +194,8 @@ fn split_exponent(text: &str) -> (&str, &str) {
     text.split_at(text.len() - unsigned.len() + digits)
 }
 
-/// What stands behind a number: `Some(None)` nothing, `Some(Some(unit))` a unit, `None` something else.
+/// Parses the text after a number: `Some(None)` if it is empty, `Some(Some(unit))` for a unit, `None` for anything
+/// else.
 fn read_unit(behind: &str) -> Option<Option<Unit>> {
     let behind = behind.trim().to_lowercase();
     if behind.is_empty() {
@@ -345,7 +346,7 @@ mod tests {
                 "{text}"
             );
         }
-        // A number that cannot be read is no word.
+        // An unreadable number is not a word.
         for text in ["1,5", "12.3.4", "--", "1/2", "%"] {
             assert!(
                 !matches!(read_fee(text), Ok(FeeCell::UnknownWords(_))),

@@ -7,10 +7,11 @@ use crate::text::{excerpt, missing, name, with_arabic_digits};
 #[error("expected a period such as `1 ปี 2 เดือน 3 วัน`, found `{0}`")]
 pub struct UnreadablePeriod(pub String);
 
-/// The most years, months or days that are believed.
+/// The largest plausible number of years, months or days.
 const MAX_COUNT: i32 = 100_000;
 
-/// 365 days a year, 30 a month; 0 days in all is "not said". `None` if a count is negative or absurd.
+/// Converts with 365 days per year and 30 per month; 0 days in total is a missing value. `None` if a number is negative
+/// or too large.
 #[must_use]
 pub fn days(years: i32, months: i32, days: i32) -> Option<Option<i32>> {
     let all = [years, months, days];
@@ -19,7 +20,7 @@ pub fn days(years: i32, months: i32, days: i32) -> Option<Option<i32>> {
         .then(|| Some(365 * years + 30 * months + days).filter(|total| *total != 0))
 }
 
-/// Reads a period in Thai or English words; `Ok(None)` for a missing-value word and for 0 days.
+/// Parses a period in Thai or English words; `Ok(None)` for a missing-value word and for 0 days.
 ///
 /// # Errors
 /// A number without a unit, a unit without a number, a unit twice, or anything else.

@@ -1,23 +1,23 @@
-//! A date as a site wrote it: the calendar day in Bangkok, and how the site came to it. Every source reads its dates
-//! through this type, so one rule decides what a time of day behind a date means.
+//! A date as a site wrote it: the calendar date in Bangkok, and the rule that led to it. Every source parses its dates
+//! through this type, so one rule decides the meaning of a time of day after a date.
 //!
 //! - A date alone, a time without a zone, or a time at Bangkok's own offset: the date as written.
-//! - Midnight UTC: the date as written, because the sites write calendar dates so.
+//! - Midnight UTC: the date as written, because the sites write calendar dates in this form.
 //! - Any other time with a zone: an instant, converted to Bangkok before its date is taken.
 
 use jiff::civil::Date;
 use jiff::{Span, ToSpan};
 
-/// Bangkok's offset from UTC, in minutes. It has had no other since 1920.
+/// Bangkok's offset from UTC, in minutes; unchanged since 1920.
 const BANGKOK: i32 = 7 * 60;
-/// Minutes of a day.
+/// Minutes per day.
 const DAY: i32 = 24 * 60;
-/// The largest offset from UTC that any zone has, in minutes.
+/// The largest offset from UTC of any zone, in minutes.
 const LARGEST_OFFSET: i32 = 14 * 60;
-/// How far a two-digit Buddhist year lies before the Gregorian year with the same two digits.
+/// Number of years by which a two-digit Buddhist year precedes the Gregorian year with the same two digits.
 const SHORT_YEAR_GAP: i16 = 43;
 
-/// A calendar day in Bangkok, as a site stated it.
+/// A calendar date in Bangkok, as a site stated it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatedDate {
     date: Date,
@@ -25,7 +25,7 @@ pub struct StatedDate {
     has_short_year: bool,
 }
 
-/// What stood behind a date, and so which rule led to its day.
+/// The kind of text after a date, and so the rule for its date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
     /// No zone, or Bangkok's own: the date as written.
@@ -37,8 +37,8 @@ pub enum Clock {
 }
 
 impl StatedDate {
-    /// A written date and what stood behind it. `None`: what stands there is no time of day, or the day lies outside
-    /// the calendar.
+    /// A date from its written date and the text after it. `None` if that text is not a time of day, or if the date is
+    /// outside the calendar.
     pub(crate) fn new(written: Date, behind: &str, has_short_year: bool) -> Option<Self> {
         let (clock, days) = TimeOfDay::read(behind)?.clock();
         let shift: Span = days.days();
@@ -49,7 +49,7 @@ impl StatedDate {
         })
     }
 
-    /// A date with four digits of year and a clock that does not move it.
+    /// A date with a four-digit year and a clock that does not change the date.
     pub(crate) const fn as_written(date: Date, clock: Clock) -> Self {
         Self {
             date,
@@ -58,20 +58,20 @@ impl StatedDate {
         }
     }
 
-    /// The day in Bangkok.
+    /// The date in Bangkok.
     #[must_use]
     pub const fn date(self) -> Date {
         self.date
     }
 
-    /// Which rule led to the day.
+    /// The rule that led to the date.
     #[must_use]
     pub const fn clock(self) -> Clock {
         self.clock
     }
 
-    /// The Gregorian year that a two-digit year may have meant instead of the Buddhist one, where that year is not
-    /// later than `latest`: `12/02/26` is 1983 in the Buddhist calendar and 2026 in the Gregorian one.
+    /// The Gregorian year that a two-digit year may mean instead of the Buddhist one, if that year is not later than
+    /// `latest`. `12/02/26` is 1983 in the Buddhist calendar and 2026 in the Gregorian one.
     #[must_use]
     pub fn ambiguous_year(self, latest: i16) -> Option<i16> {
         let gregorian = self.date.year() + SHORT_YEAR_GAP;
@@ -79,8 +79,8 @@ impl StatedDate {
     }
 }
 
-/// The dates of one page: whether it writes midnight UTC for a calendar day and instants as well. On such a page a
-/// midnight can be either, so none of its dates can be trusted.
+/// The dates of one page, to detect a page that writes both calendar dates as midnight UTC and instants. On such a page
+/// a midnight can be either, so none of its dates is reliable.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PageDates {
     midnight_utc: Option<Date>,
@@ -88,7 +88,7 @@ pub struct PageDates {
 }
 
 impl PageDates {
-    /// The day of a date on the page.
+    /// Adds a date of the page and returns its calendar date.
     pub fn take(&mut self, stated: StatedDate) -> Date {
         let seen = match stated.clock {
             Clock::Local => None,
@@ -101,7 +101,7 @@ impl PageDates {
         stated.date
     }
 
-    /// What the page mixes, if it does.
+    /// The mixture of date forms on the page, if there is one.
     #[must_use]
     pub fn mixture(&self) -> Option<String> {
         let (midnight, instant) = self.midnight_utc.zip(self.instant)?;
@@ -111,12 +111,12 @@ impl PageDates {
     }
 }
 
-/// A time of day behind a date, to the minute; smaller parts only decide whether it is midnight.
+/// A time of day after a date, in minutes. Smaller parts only decide whether it is midnight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct TimeOfDay {
     minutes: i32,
     is_midnight: bool,
-    /// Minutes east of UTC; `None` where no zone is written.
+    /// Minutes east of UTC; `None` if no zone is written.
     offset: Option<i32>,
 }
 
@@ -128,14 +128,14 @@ impl TimeOfDay {
         offset: None,
     };
 
-    /// Reads what stands behind a date, in lower case: nothing, `t17:30:00.000z`, ` 17:30 น.`, ` 5:30 pm utc+07:00`.
+    /// Parses the lower-case text after a date: nothing, `t17:30:00.000z`, ` 17:30 น.`, ` 5:30 pm utc+07:00`.
     fn read(behind: &str) -> Option<Self> {
         let rest = behind.trim_end_matches(['.', ',']).trim_end();
         if rest.is_empty() {
             return Some(Self::NONE);
         }
         if let Some(offset) = offset(rest) {
-            // A date with a zone and no time is a calendar day, not an instant.
+            // A date with a zone and no time is a calendar date, not an instant.
             return (offset.abs() <= LARGEST_OFFSET).then_some(Self::NONE);
         }
         let time = rest
@@ -217,7 +217,7 @@ impl TimeOfDay {
         })
     }
 
-    /// The rule that applies, and by how many days it moves the date.
+    /// The rule that applies, and the number of days by which it moves the date.
     const fn clock(self) -> (Clock, i32) {
         match self.offset {
             None | Some(BANGKOK) => (Clock::Local, 0),
@@ -230,7 +230,7 @@ impl TimeOfDay {
     }
 }
 
-/// The digits that a text begins with, at least one, and what follows them.
+/// Splits the digits at the beginning of a text, at least one, from the text after them.
 fn digits(text: &str) -> Option<(&str, &str)> {
     let end = text
         .find(|c: char| !c.is_ascii_digit())

@@ -1,4 +1,4 @@
-//! Dates as Thai sites write them, to the Gregorian calendar.
+//! Parser of dates as Thai sites write them, to the Gregorian calendar.
 
 use jiff::civil::Date;
 
@@ -26,17 +26,17 @@ const MONTHS: [[&str; 4]; 12] = [
     ["ธค", "ธันวาคม", "dec", "december"],
 ];
 
-/// Words that may stand before a date.
+/// Words that may precede a date.
 const PREFIXES: [&str; 7] = ["ข้อมูล", "ณ", "วันที่", "as of", "as at", "date", ":"];
 
-/// Reads a date; `Ok(None)` for a missing-value word and for the year 0001, which sites write for "no date".
+/// Parses a date; `Ok(None)` for a missing-value word and for the year 0001, which sites write for "no date".
 ///
-/// Understood: `2026-02-12`, `20260212`, `12/02/2569`, `12-2-69`, `12 ก.พ. 2569`, `12กุมภาพันธ์2569`, `Feb 12, 2026`,
-/// Thai digits, words such as `ณ วันที่` before the date, and a time of day behind it, which [`StatedDate`] judges. A
-/// year above 2400 is Buddhist (minus 543); two digits are Buddhist (plus 1957).
+/// Accepted forms: `2026-02-12`, `20260212`, `12/02/2569`, `12-2-69`, `12 ก.พ. 2569`, `12กุมภาพันธ์2569`, `Feb 12,
+/// 2026`, Thai digits, words such as `ณ วันที่` before the date, and a time of day after it, which [`StatedDate`]
+/// interprets. A year above 2400 is Buddhist (minus 543); a two-digit year is Buddhist (plus 1957).
 ///
 /// # Errors
-/// Anything else, and days that no calendar has.
+/// Anything else, and dates that do not exist.
 pub fn read(text: &str) -> Result<Option<StatedDate>, UnreadableDate> {
     match midnight(text) {
         Some(stated) => Ok(Some(stated)),
@@ -44,7 +44,7 @@ pub fn read(text: &str) -> Result<Option<StatedDate>, UnreadableDate> {
     }
 }
 
-/// [`read`], the long way: by everything that may stand in and around a date.
+/// The general case of [`read`]: handles all accepted forms.
 fn read_written(text: &str) -> Result<Option<StatedDate>, UnreadableDate> {
     let unreadable = || UnreadableDate(excerpt(text));
     if text.len() > 1_024 {
@@ -93,8 +93,8 @@ fn read_written(text: &str) -> Result<Option<StatedDate>, UnreadableDate> {
     }
 }
 
-/// The usual date of a long history: `2026-02-12` or `2026-02-12T00:00:00Z`, with a year of this or the last century.
-/// `None` is no error: the long way reads every other date, and reads these the same.
+/// The fast path for the usual dates of a long history: `2026-02-12` or `2026-02-12T00:00:00Z`, with a year from 1900
+/// to 2199. `None` for every other text; the general case parses these, and gives the same result for the usual dates.
 fn midnight(text: &str) -> Option<StatedDate> {
     let (date, clock) = match text.strip_suffix("T00:00:00Z") {
         Some(date) => (date, Clock::MidnightUtc),
@@ -117,10 +117,10 @@ fn midnight(text: &str) -> Option<StatedDate> {
     Some(StatedDate::as_written(date, clock))
 }
 
-/// Finds the date that a longer text gives after "ณ วันที่" or "as of": other words may stand between.
+/// Finds the date after "ณ วันที่" or "as of" in a longer text. Other words may be between them.
 ///
 /// # Errors
-/// The phrase stands there, but no date behind it within `80` characters.
+/// The phrase is present, but no date follows within 80 characters.
 pub fn find_as_of(text: &str) -> Result<Option<StatedDate>, UnreadableDate> {
     let plain = name::normalise(text);
     let lower = plain.to_lowercase();
@@ -132,7 +132,7 @@ pub fn find_as_of(text: &str) -> Result<Option<StatedDate>, UnreadableDate> {
     };
     let near: String = behind.chars().take(80).collect();
     let words: Vec<&str> = near.split(' ').filter(|word| !word.is_empty()).collect();
-    // The date may take one word (31/01/2569) or three (31 ม.ค. 2569), anywhere in the words that follow.
+    // The date may be one word (31/01/2569) or three (31 ม.ค. 2569), anywhere in the following words.
     for start in 0..words.len() {
         for length in (1..=3_usize).rev() {
             let Some(candidate) = words.get(start..start + length) else {
@@ -170,7 +170,8 @@ fn without_prefixes(text: &str) -> &str {
     rest
 }
 
-/// The first three groups of digits or words (words between two numbers are one), and what follows the last of them.
+/// The first three groups of digits or words (words between two numbers form one group), and the text after the last
+/// group.
 fn split_parts(text: &str) -> (Vec<Part<'_>>, &str) {
     let mut parts = Vec::new();
     let mut digits_seen = 0;
@@ -203,7 +204,7 @@ fn split_parts(text: &str) -> (Vec<Part<'_>>, &str) {
             .chars()
             .filter(|c| !c.is_whitespace() && *c != '.')
             .collect();
-        // The era words add nothing: the size of the year tells the calendar.
+        // The words for the era are ignored: the size of the year determines the calendar.
         let word = word
             .strip_suffix("พศ")
             .or_else(|| word.strip_suffix("คศ"))
@@ -237,7 +238,7 @@ fn gregorian_year(digits: &str) -> Option<Year> {
     };
     match (digits.len(), year) {
         (2, short) => Some(Year::Gregorian(short + 1957)),
-        // 544 is the year 1 in the Buddhist calendar.
+        // 544 is the Gregorian year 1 in the Buddhist calendar.
         (_, 0 | 1 | 544) => Some(Year::NoDate),
         (_, buddhist @ 2401..=2800) => Some(Year::Gregorian(buddhist - 543)),
         (_, gregorian @ 1800..=2400) => Some(Year::Gregorian(gregorian)),
@@ -377,7 +378,7 @@ mod tests {
         ] {
             assert!(read(text).is_err(), "{text}");
         }
-        // 2567 is a leap year only after it has become 2024.
+        // 2567 is a leap year only after conversion to 2024.
         assert_eq!(day(read("29/02/2567")), Some(date(2024, 2, 29)));
     }
 

@@ -1,4 +1,4 @@
-//! International Securities Identification Numbers: ISO 6166, two letters, nine letters or digits, one check digit.
+//! International Securities Identification Numbers (ISO 6166): two letters, nine letters or digits, one check digit.
 
 /// Whether `text` has the form of an ISIN.
 #[must_use]

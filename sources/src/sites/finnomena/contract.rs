@@ -29,7 +29,7 @@ const fn page(name: &'static str, stage: Stage, critical: bool, cadence: Cadence
         tells_factsheets: false,
         cadence,
         tasks_per_request: NonZeroUsize::MIN,
-        // 2: times of day in dates, bounds of plausibility, fee words, required fields.
+        // Version 2: times of day in dates, plausible ranges, fee words, required fields.
         parser_version: 2,
         extents: &[],
     }

@@ -1,4 +1,5 @@
-//! `POST /api/funds`: statistics of several codes in one answer, in any order, only of those the SEC knows.
+//! Parser of `POST /api/funds`: statistics of several codes in one answer, in any order. Codes that the SEC does not
+//! know are missing.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +15,10 @@ use crate::sites::sec_fundcheck::wire::{FundStatistics, RecoveringPeriod, Wrappe
 use crate::text::stated_date::{PageDates, StatedDate};
 use crate::text::{name, number, period};
 
-/// An answer, its elements by the code they name.
+/// An answer with its elements by code.
 pub struct ApiAnswer<'json> {
     by_code: BTreeMap<FundCode, Vec<Field<'json>>>,
-    /// Elements that name no code.
+    /// Elements without a code.
     nameless: Vec<Field<'json>>,
 }
 
@@ -25,7 +26,7 @@ impl<'json> ApiAnswer<'json> {
     /// Sorts the elements of a document by code.
     ///
     /// # Errors
-    /// No array, elements of which none names a code, or dates written in two ways.
+    /// The document is not an array, none of its elements has a code, or it mixes two forms of dates.
     pub fn read(document: &'json str) -> Result<Self, Breach> {
         let root = json::root(document)?;
         let array = if root.raw().starts_with('{') {
@@ -64,10 +65,10 @@ impl<'json> ApiAnswer<'json> {
         }
     }
 
-    /// What the answer says of one fund. A code that is missing is absent: the SEC does not know it.
+    /// The reading for one fund. A code that is missing in the answer is absent: the SEC does not know it.
     pub fn of_fund(&self, code: &FundCode, mut findings: Findings) -> Reading {
         let Some(elements) = self.by_code.get(code) else {
-            // An element that cannot be assigned may have been this one: then nobody knows.
+            // An element without a code may be this fund, so the fund cannot be called absent.
             return match self.nameless.first() {
                 None => Reading::Absent,
                 Some(nameless) => {
@@ -136,13 +137,13 @@ impl<'json> ApiAnswer<'json> {
     }
 }
 
-/// The date that an element states, to compare the way it is written with that of the others.
+/// The date of an element, to detect a mixture of date forms in the answer.
 fn date_of(element: Field<'_>) -> Option<StatedDate> {
     let fund = element.record::<FundStatistics<'_>>().ok()??;
     fund.represent_date.date().ok()?
 }
 
-/// The code that an element names; `None` where it names none that can be read.
+/// The code of an element; `None` if it has none or an invalid one.
 fn code_of(element: Field<'_>) -> Option<FundCode> {
     let Ok(Some(fund)) = element.record::<FundStatistics<'_>>() else {
         return None;
@@ -153,7 +154,7 @@ fn code_of(element: Field<'_>) -> Option<FundCode> {
     }
 }
 
-/// A recovering period in days: `{year, month, day}`, or the words that the page shows.
+/// A recovering period in days: from `{year, month, day}`, or from the text that the page shows.
 fn recovering_days(field: Field<'_>) -> Result<Option<i32>, String> {
     if field.raw().starts_with('{') {
         let Some(parts) = field.record::<RecoveringPeriod<'_>>()? else {
@@ -175,7 +176,7 @@ fn recovering_days(field: Field<'_>) -> Result<Option<i32>, String> {
     }
 }
 
-/// A whole number; nothing said counts as 0 beside the other parts.
+/// An integer; a missing part counts as 0.
 fn count(field: Field<'_>) -> Result<i32, String> {
     match field.number()? {
         None => Ok(0),

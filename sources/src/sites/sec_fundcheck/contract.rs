@@ -1,4 +1,4 @@
-//! FundCheck's one page: when it is due, how many codes go into a request, how large an answer may be.
+//! FundCheck's one page: when it is due, the number of codes per request, the size of an answer, and its required keys.
 
 use std::num::NonZeroUsize;
 
@@ -7,7 +7,7 @@ use crate::page::{Cadence, PageSpec, Stage};
 /// Risk statistics.
 pub const STATISTICS: &str = "statistics";
 
-/// Codes in one request: as many as a client is known to have sent unharmed.
+/// Codes per request: the largest number known to have caused no problem for a client.
 const CODES_PER_REQUEST: NonZeroUsize = match NonZeroUsize::new(2) {
     Some(two) => two,
     None => NonZeroUsize::MIN,
@@ -21,16 +21,16 @@ pub const PAGES: [PageSpec; 1] = [PageSpec {
     tells_factsheets: false,
     cadence: Cadence::MonthlyOrNew,
     tasks_per_request: CODES_PER_REQUEST,
-    // 2: times of day in dates, bounds of plausibility, fee words, required fields.
+    // Version 2: times of day in dates, plausible ranges, fee words, required fields.
     parser_version: 2,
     extents: &[],
 }];
 
-/// The keys that the answer about a fund must have, null where there is no value. Another documented key that is not
-/// there is noted.
+/// The keys that the answer about a fund must have, null if there is no value. A missing key of the other documented
+/// ones is noted.
 pub const REQUIRED: [&str; 3] = ["representDate", "sharpRatio", "maximumDrawdown"];
-/// The ids of the page's labels that stand for them: sharpe ratio and maximum drawdown.
+/// The ids of the corresponding labels on the page: sharpe ratio and maximum drawdown.
 pub const REQUIRED_LABELS: [&str; 2] = ["sharpe-ratio", "max-drawdown"];
 
-/// Most bytes of an answer.
+/// The maximum size of an answer, in bytes.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;

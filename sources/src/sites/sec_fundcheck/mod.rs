@@ -23,10 +23,10 @@ use api::ApiAnswer;
 /// How long the page may take to be ready in a browser.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The API's path: the site's own page requests it, too.
+/// The API's path, which the site's own page requests, too.
 const API_PATH: &str = "/api/funds";
 
-/// FundCheck.
+/// The site FundCheck.
 #[derive(Debug, Clone)]
 pub struct SecFundcheck {
     page_root: Root,
@@ -34,7 +34,7 @@ pub struct SecFundcheck {
 }
 
 impl SecFundcheck {
-    /// The pages at `page_url`, the API at `api_url`.
+    /// The site with its pages at `page_url` and its API at `api_url`.
     #[must_use]
     pub fn new(page_url: &Url, api_url: &Url) -> Self {
         Self {
@@ -43,7 +43,7 @@ impl SecFundcheck {
         }
     }
 
-    /// The page that shows a fund: what `sec_url` shows, however the statistics came.
+    /// The page of a fund. It becomes `sec_url`, even if the statistics come from the API.
     fn fund_page(&self, task: &PlannedTask) -> Result<Url, String> {
         let code = locate::fund_code(task)?;
         self.page_root.url(&format!(
@@ -108,12 +108,13 @@ impl Site for SecFundcheck {
         }))
     }
 
-    /// 400 and 404 for one code: the SEC does not know it; for several: one of them spoils the batch.
+    /// 400 and 404 for one code mean that the SEC does not know it; for several codes, that one of them makes the batch
+    /// fail.
     fn meaning(&self, _page: &PageSpec, status: u16, tasks: usize) -> StatusMeaning {
         match (status, tasks) {
             (400 | 404, 0 | 1) => StatusMeaning::Absent,
             (400 | 404, _) => StatusMeaning::Split,
-            // No body: the SEC knows none of them.
+            // No body: the SEC knows none of the codes.
             (204, _) => StatusMeaning::Absent,
             _ => StatusMeaning::usual(status, tasks),
         }
@@ -146,7 +147,7 @@ impl Site for SecFundcheck {
             Err(breach) => return for_all(Reading::Broken(breach)),
         };
         if text_of(&answer.body).is_ok_and(|text| text.trim_start().starts_with('<')) {
-            // A page in place of JSON: a guard that lets only browsers pass.
+            // An HTML page instead of JSON: a protection that accepts only browsers.
             return for_all(Reading::NeedsBrowser(breach(
                 "body",
                 "an array of funds in JSON",

@@ -1,4 +1,4 @@
-//! `/fund-detail;funds=<code>`: the same statistics as a browser shows them.
+//! Parser of `/fund-detail;funds=<code>`: the same statistics as shown in a browser.
 
 use kuchikiki::NodeRef;
 use schema::columns::StatisticsFields;
@@ -11,13 +11,13 @@ use crate::sites::findings::Findings;
 use crate::sites::sec_fundcheck::contract::REQUIRED_LABELS;
 use crate::text::{missing, number, period, thai_date};
 
-/// What is there when the page's script has done its work.
+/// An element that exists after the page's script has run.
 pub const READY: &str = ".card-body";
 
-/// How the page says that the SEC does not know the fund.
+/// The texts that the page shows if the SEC does not know the fund.
 const UNKNOWN: [&str; 2] = ["ไม่พบข้อมูล", "ไม่พบกองทุน"];
 
-/// Reads the page.
+/// Parses the page.
 pub fn read(body: &[u8], mut findings: Findings) -> Reading {
     let page = match HtmlPage::parse(body) {
         Ok(page) => page,
@@ -106,7 +106,7 @@ pub fn read(body: &[u8], mut findings: Findings) -> Reading {
     findings.said()
 }
 
-/// A number that can be what the page says it is.
+/// A number within the plausible range.
 fn believed(cell: &str) -> Result<Option<Number>, String> {
     number::read(cell)
         .map_err(|error| error.to_string())
@@ -114,7 +114,7 @@ fn believed(cell: &str) -> Result<Option<Number>, String> {
         .map(|quantity| quantity.map(|quantity| quantity.value))
 }
 
-/// The text of the next sibling of the element with this id: of the next element, or of bare text before it.
+/// The text of the next sibling of the element with this id: of the next element, or of plain text before it.
 fn labelled(page: &HtmlPage, id: &str) -> Option<String> {
     let label = page.all(&format!(r#"[id="{id}"]"#)).into_iter().next()?;
     let mut last = String::new();
@@ -130,7 +130,7 @@ fn labelled(page: &HtmlPage, id: &str) -> Option<String> {
 }
 
 /// The text of `.progress-bar` in the block after the label 'FX Hedging': the label's next sibling, or that of the
-/// nearest element around it that has one. A later block's bar is another number's.
+/// nearest ancestor that has one. The bar of a later block belongs to another number.
 fn fx_hedging(page: &HtmlPage) -> Option<String> {
     let label = page
         .root()

@@ -1,4 +1,4 @@
-//! FundCheck's promises, on hand-written answers of its API and its page.
+//! Tests of FundCheck's parsers, on hand-written answers of its API and its page.
 
 use proptest::prelude::*;
 use schema::PlannedTask;
@@ -122,7 +122,7 @@ fn every_spelling_of_a_statistic_is_read_and_zero_is_a_value() {
     assert_eq!(lines(b), (vec![], vec![]));
 }
 
-/// The shortest answer that is read: the required keys, and one value.
+/// The shortest valid answer: the required keys, and one value.
 const ALPHA: &str = r#"[{"abbrName":"A","representDate":null,"sharpRatio":null,"maximumDrawdown":null,"alpha":"1"}]"#;
 
 #[test]
@@ -131,7 +131,7 @@ fn a_code_missing_in_the_answer_is_absent_and_the_other_is_kept() {
     assert!(matches!(readings[0], Reading::Said { .. }));
     assert_eq!(readings[1], Reading::Absent);
     assert_eq!(ask(&["A"], "[]"), [Reading::Absent]);
-    // Case matters: another case is another code.
+    // Codes are case-sensitive.
     assert_eq!(ask(&["a"], ALPHA), [Reading::Absent]);
 }
 
@@ -238,7 +238,7 @@ fn a_later_blocks_bar_is_not_the_hedging() {
     assert_eq!(lines(look(html)).0, ["A None", "alpha=1"]);
 }
 
-/// D13: one date rule for every source; an answer that mixes its two forms is broken for all of its funds.
+/// D13: the date rule is the same for every source; an answer that mixes both date forms is broken for all its funds.
 #[test]
 fn a_statistics_date_may_be_an_instant_but_not_in_two_ways() {
     let fund = |code: &str, date: &str| {

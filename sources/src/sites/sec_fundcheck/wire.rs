@@ -1,4 +1,5 @@
-//! What the API answers (docs/sites.md, "SEC FundCheck"): an array with one object for each code that the SEC knows.
+//! The JSON of the API's answers (docs/sites.md, "SEC FundCheck"): an array with one object for each code that the SEC
+//! knows.
 
 use serde::Deserialize;
 
@@ -22,7 +23,7 @@ pub struct FundStatistics<'json> {
 }
 
 impl<'json> FundStatistics<'json> {
-    /// The fields that carry a value, by their keys.
+    /// The fields with a value, by their keys.
     pub const fn values(&self) -> [(&'static str, Field<'json>); 9] {
         [
             ("representDate", self.represent_date),
@@ -37,7 +38,7 @@ impl<'json> FundStatistics<'json> {
         ]
     }
 
-    /// The documented keys that the answer does not have at all.
+    /// The documented keys that are missing in the answer.
     pub fn missing_keys(&self) -> Vec<&'static str> {
         self.values()
             .into_iter()
@@ -47,7 +48,7 @@ impl<'json> FundStatistics<'json> {
     }
 }
 
-/// A recovering period in its parts.
+/// A recovering period as years, months and days.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct RecoveringPeriod<'json> {
@@ -57,7 +58,7 @@ pub struct RecoveringPeriod<'json> {
     pub day: Field<'json>,
 }
 
-/// The array inside an object, where the API wraps it.
+/// The object around the array, if the API wraps it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Wrapped<'json> {

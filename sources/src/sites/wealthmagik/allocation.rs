@@ -1,4 +1,4 @@
-//! `/funds/<code>/allocation`: by asset class and by country.
+//! Parser of `/funds/<code>/allocation`: allocation by asset class and by country.
 
 use kuchikiki::NodeRef;
 use schema::observation::PortfolioKind;
@@ -12,12 +12,12 @@ use crate::sites::wealthmagik::page::{Names, incomplete, names, unrendered};
 use crate::sites::wealthmagik::port::percent;
 use crate::text::thai_date;
 
-/// The containers and what they hold, in the order of [`KINDS`].
+/// The classes of the containers, in the order of [`KINDS`].
 const CONTAINERS: [&str; 2] = [
     "investmentAllocationByAsset",
     "investmentAllocationByCountry",
 ];
-/// What the containers hold.
+/// The kinds of portfolio in the containers.
 const KINDS: [PortfolioKind; 2] = [
     PortfolioKind::AssetAllocation,
     PortfolioKind::CountryAllocation,
@@ -26,7 +26,7 @@ const KINDS: [PortfolioKind; 2] = [
 /// The cells of a row: its name and its ratio.
 const CELLS: [&str; 2] = [".cdk-column-name", ".cdk-column-ratio"];
 
-/// What a container shows.
+/// The content of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     /// The page has no such container.
@@ -39,7 +39,8 @@ enum Shown {
     Nothing,
 }
 
-/// Reads the page. Each container has rows or its own `.emptyData`; an `.emptyData` outside both speaks for the page.
+/// Parses the page. Each container has rows or its own `.emptyData`; an `.emptyData` outside both applies to the whole
+/// page.
 pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     let page = match HtmlPage::parse(&answer.body) {
         Ok(page) => page,
@@ -83,7 +84,7 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
         if answer.via == Via::Http || !has_rows {
             return unrendered(&page, what);
         }
-        // A browser has shown all there is: the other container's rows are not lost for it.
+        // A browser has run all scripts, so the rows of the other container are kept.
         let dataset = PortfolioRows::new(KINDS[place]).dataset();
         findings.reject(dataset, CONTAINERS[place], what.to_string(), "");
     }
@@ -95,7 +96,7 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
         .enumerate()
         .filter(|(_, shown)| **shown == Shown::Rows)
     {
-        // Rows of which none has a cell of one kind are a page whose classes have changed.
+        // If no row has a cell of one kind, the classes of the page have changed.
         let rows = rows_of(&page, place);
         if let Some(css) = CELLS
             .iter()
@@ -108,7 +109,7 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     }
     for (place, shown) in shown.iter().enumerate() {
         if *shown == Shown::NoContainer {
-            // Not said for this fund, or the site's word for it has changed: worth knowing.
+            // The fund has no such data, or the site has renamed the container: note it.
             let dataset = PortfolioRows::new(KINDS[place]).dataset();
             findings.note(
                 dataset,
@@ -141,7 +142,7 @@ fn shown_in(page: &HtmlPage, place: usize, empties: &[NodeRef]) -> Shown {
     }
 }
 
-/// The rows whose nearest container is this one, with a text in them.
+/// The rows whose nearest container is this one and that contain text.
 fn rows_of(page: &HtmlPage, place: usize) -> Vec<NodeRef> {
     page.all("tr.mat-row, tr.mat-mdc-row")
         .into_iter()

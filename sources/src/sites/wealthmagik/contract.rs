@@ -1,4 +1,4 @@
-//! WealthMagik's pages: when they are due, how large an answer may be, what must stand in it.
+//! WealthMagik's pages: when they are due, the size of an answer, and its required content.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::page::{Cadence, PageSpec, Stage};
 
 /// The list of all funds.
 pub const LIST: &str = "list";
-/// Bid, offer, NAV, AUM and what the fund is.
+/// Bid, offer, NAV, AUM and master data.
 pub const PROFILE: &str = "profile";
 /// Full holdings.
 pub const PORT: &str = "port";
@@ -26,13 +26,13 @@ const fn page(name: &'static str, stage: Stage, critical: bool, cadence: Cadence
         tells_factsheets: false,
         cadence,
         tasks_per_request: NonZeroUsize::MIN,
-        // 2: times of day in dates, bounds of plausibility, fee words, required fields, either embedded state.
+        // Version 2: times of day in dates, plausible ranges, fee words, required fields, either embedded state.
         parser_version: 2,
         extents: &[],
     }
 }
 
-/// The pages in the order in which they are worth asking.
+/// The pages in the order of their priority.
 pub const PAGES: [PageSpec; 6] = [
     page(LIST, Stage::Lists, true, Cadence::EveryCycle),
     PageSpec {
@@ -50,15 +50,15 @@ pub const PAGES: [PageSpec; 6] = [
     ),
 ];
 
-/// The fields that a profile must have, in its state or as ids; without them a page is not read, whatever else it has.
-/// Each may say that there is no value.
+/// The fields that a profile must have, in its state or as ids. Without them the page is not accepted. Each may state
+/// that there is no value.
 pub const PROFILE_REQUIRED: [&str; 3] = ["tnaclassDate", "bidPrice", "offerPrice"];
-/// The fields that a profile must have where it shows that its fund has no price yet.
+/// The fields that a profile must have if it shows that its fund has no price yet.
 pub const PROFILE_WITHOUT_PRICES: [&str; 3] = ["riskSpectrum", "aimcCategories", "inceptionDate"];
-/// The fee cells that every fund's page has; a cell may say that there is no value.
+/// The fee cells that every fund's page has; a cell may state that there is no value.
 pub const FEE_REQUIRED: [&str; 3] = ["frontEndFee-ffs", "backEndFee-ffs", "managementFee-ffs"];
 
-/// Most bytes of an answer.
+/// The maximum size of an answer, in bytes.
 pub const fn max_body_bytes(page: &str) -> usize {
     match page.as_bytes() {
         b"list" => 32 * 1024 * 1024,
@@ -73,13 +73,14 @@ pub const LIST_ITEMS: &str = ".fundCode";
 /// A holding in the list of a fund's full holdings.
 pub const PORT_ROWS: &str = ".portallocation-list";
 
-/// How long a list may rest between two of its parts. The fund list is one page a cycle, full holdings are thousands.
+/// How long a list may pause between two of its parts. The fund list is one page per cycle, full holdings are
+/// thousands.
 pub fn lazy_rest(page: &str) -> Duration {
     Duration::from_secs(if page == LIST { 2 } else { 1 })
 }
 
-/// What a browser has to scroll to the end of. Full holdings may come in parts like the fund list does: their first part
-/// must never stand for the whole (D3).
+/// The items that a browser must scroll to the end of. Full holdings may load in parts like the fund list, and a first
+/// part must never be stored as the whole portfolio (D3).
 pub fn lazy_items_css(page: &str) -> Option<&'static str> {
     match page {
         LIST => Some(LIST_ITEMS),
@@ -88,7 +89,7 @@ pub fn lazy_items_css(page: &str) -> Option<&'static str> {
     }
 }
 
-/// What makes a page ready in a browser: any of these is there.
+/// The selectors that show that a page is ready in a browser: any of them must match.
 pub fn ready_css(page: &str) -> Vec<&'static str> {
     match page {
         LIST => vec![LIST_ITEMS],

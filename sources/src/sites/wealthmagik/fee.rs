@@ -1,4 +1,4 @@
-//! `/funds/<code>/fee`: fees and minimum purchases; `ffs` is the cap, `actual` what is charged.
+//! Parser of `/funds/<code>/fee`: fees and minimum purchases; `ffs` is the maximum rate, `actual` the charged rate.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::sites::wealthmagik::contract::FEE_REQUIRED;
 use crate::sites::wealthmagik::page::{incomplete, names, unrendered};
 use crate::text::number;
 
-/// What stands before the field in an id.
+/// The prefix of an id before its field.
 const ID: &str = "wmg.funddetailfee.text.";
 /// The fields in percent.
 const PERCENT: [&str; 12] = [
@@ -31,12 +31,12 @@ const PERCENT: [&str; 12] = [
     "totalExpenseRatio-ffs",
     ACTUAL_TER,
 ];
-/// The one field of a rate charged whose id ends in `-ffs`.
+/// The only field of a charged rate whose id ends in `-ffs`.
 const ACTUAL_TER: &str = "totalExpenseRatioActual-ffs";
 /// The fields in baht.
 const BAHT: [&str; 2] = ["initialPurchase-ffs", "additionalPurchase-ffs"];
 
-/// Reads the page.
+/// Parses the page.
 pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     let page = match HtmlPage::parse(&answer.body) {
         Ok(page) => page,
@@ -50,11 +50,11 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     }
     let mut cells: BTreeMap<String, String> = BTreeMap::new();
     for (id, element) in page.ids() {
-        // The total expense ratio's ids are irregular: with or without the prefix.
+        // The ids of the total expense ratio are irregular: with or without the prefix.
         let field = id.strip_prefix(ID).unwrap_or(&id);
         if PERCENT.contains(&field) || BAHT.contains(&field) {
             let cell = text(&element);
-            // Of two elements with one id the first that says something counts.
+            // Of two elements with one id, the first that is not empty is used.
             let place = cells.entry(field.to_owned()).or_default();
             if place.is_empty() {
                 *place = cell;

@@ -1,4 +1,4 @@
-//! The fund list: `/json-search/fundSearch.json`, or the lazy list of the page `/funds` as a browser shows it.
+//! Parser of the fund list: `/json-search/fundSearch.json`, or the lazy list of the page `/funds` in a browser.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,7 +16,7 @@ use crate::sites::wealthmagik::contract::LIST_ITEMS;
 use crate::sites::wealthmagik::wire::{FoundFund, FundSearch};
 use crate::text::{excerpt, name};
 
-/// What stands before the code in the id of a list item.
+/// The prefix of a list item's id before the code.
 const ITEM_ID: &str = "wmg.fundscreenerdetail.button.fundcode.";
 
 /// The funds found so far: page path by code.
@@ -26,7 +26,7 @@ struct Listed<'root> {
     findings: Findings,
 }
 
-/// Reads the list, whichever form it has.
+/// Parses the list in either form.
 pub fn read(answer: &Answer, root: &Root, findings: Findings) -> Reading {
     let is_html = match text_of(&answer.body) {
         Ok(text) => text.trim_start().starts_with('<'),
@@ -139,7 +139,7 @@ impl Listed<'_> {
         Ok(())
     }
 
-    /// Takes one entry; the first of a code counts, another page for the same code is noted.
+    /// Adds one entry. The first entry of a code is used; a different page for the same code is noted.
     fn take(&mut self, code: &str, link: Option<&str>, sample: &str) {
         let code = match name::fund_code(code) {
             Ok(code) => code,
@@ -182,7 +182,8 @@ impl Listed<'_> {
         }
     }
 
-    /// The page's path without `/profile`; by the code where the link leads to another host or nowhere.
+    /// The page's path without `/profile`. If the link leads to another host or is invalid, the path is derived from
+    /// the code.
     fn path(&self, code: &FundCode, link: Option<&str>) -> Result<String, String> {
         let linked = link
             .filter(|link| !link.trim().is_empty())

@@ -27,7 +27,7 @@ use crate::sites::locate::{self, Root};
 /// How long a page may take to be ready in a browser.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// WealthMagik.
+/// The site WealthMagik.
 #[derive(Debug, Clone)]
 pub struct Wealthmagik {
     root: Root,
@@ -44,7 +44,7 @@ impl Wealthmagik {
         }
     }
 
-    /// The URL of a fund's page: the list's path, or the one its code gives.
+    /// The URL of a fund's page: from the path in the list, or derived from the code.
     fn fund_page(&self, page: &PageSpec, task: &PlannedTask) -> Result<Url, String> {
         let path = match task.locator.as_deref() {
             Some(path) if path.starts_with('/') => path.to_owned(),

@@ -1,4 +1,5 @@
-//! What every fund page of WealthMagik is asked first: is it a page at all, and is it about the fund asked for?
+//! Checks common to all fund pages of WealthMagik: whether it is a fund page, and whether it is about the requested
+//! fund.
 
 use schema::FundCode;
 
@@ -8,19 +9,19 @@ use crate::site::{Breach, Reading, Via};
 use crate::sites::wealthmagik::wire::FundDetail;
 use crate::text::name;
 
-/// Whether a page says whom it is about.
+/// Whether a page names its fund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
-    /// It names the fund asked for.
+    /// It names the requested fund.
     TheFund,
-    /// It names none.
+    /// It names no fund.
     Nobody,
 }
 
-/// Whom the page is about.
+/// Whether the page names the requested fund.
 ///
 /// # Errors
-/// It is about another fund, or an error page.
+/// The page is about another fund, or is an error page.
 pub fn names(
     page: &HtmlPage,
     detail: Option<&FundDetail<'_>>,
@@ -45,13 +46,13 @@ pub fn names(
         ));
     }
     let is_asked = |code: &str| name::fund_code(code).as_ref() == Ok(asked);
-    // One text at a time: headings may stand inside one another.
+    // Compare each text separately, because headings may be nested.
     let mut other: Option<String> = None;
     for heading in &headings {
         let titles = all_in(heading, "h1");
         if titles.is_empty() {
             let whole = text(heading);
-            // Without a heading of its own the code is what the text begins with.
+            // Without an `h1` inside, the text begins with the code.
             let begins = whole
                 .strip_prefix(asked.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
@@ -87,7 +88,7 @@ pub fn names(
     }
 }
 
-/// A page that shows nothing of what it is about. Unless it is an error page, its script has not built it, or not yet:
+/// The reading of a page without any content. Unless it is an error page, its script has not built it, or not yet:
 /// another visit in the browser may find it built.
 pub fn unrendered(page: &HtmlPage, what: Breach) -> Reading {
     if page.error_heading().is_none() {
@@ -97,8 +98,8 @@ pub fn unrendered(page: &HtmlPage, what: Breach) -> Reading {
     }
 }
 
-/// A page that shows something, but not what its contract requires. Over HTTP a script may still add the rest; in the
-/// browser all scripts have run, so the page has changed.
+/// The reading of a page with some content but without the content that its contract requires. Over HTTP a script may
+/// still add the rest. In the browser all scripts have run, so the page has changed.
 pub fn incomplete(page: &HtmlPage, via: Via, what: Breach) -> Reading {
     match via {
         Via::Http => unrendered(page, what),

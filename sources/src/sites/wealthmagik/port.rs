@@ -1,4 +1,4 @@
-//! `/funds/<code>/port`: the full holdings.
+//! Parser of `/funds/<code>/port`: the full holdings.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ const LIST: &str = "portallocation-list";
 /// The cells of a holding: its name and its ratio.
 const CELLS: [&str; 2] = [".name-text", ".ratio-text"];
 
-/// Reads the page. `.emptyData` without rows: truly no holdings; neither: a failed render.
+/// Parses the page. `.emptyData` without rows means no holdings; neither of them means a failed rendering.
 pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     let page = match HtmlPage::parse(&answer.body) {
         Ok(page) => page,
@@ -35,7 +35,7 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     let mut rows = PortfolioRows::new(PortfolioKind::FullHoldings);
     let mut shown = 0_usize;
     for line in &lines {
-        // A list element that holds several lines pairs them in order.
+        // If a list element contains several lines, names and ratios are paired in order.
         let [line_names, ratios] = line;
         for place in 0..line_names.len().max(ratios.len()) {
             let row_name = line_names.get(place).map(text);
@@ -77,7 +77,7 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
             ),
         );
     }
-    // Rows of which none has a cell of one kind are a page whose classes have changed.
+    // If no row has a cell of one kind, the classes of the page have changed.
     for (kind, css) in CELLS.iter().enumerate() {
         if lines.iter().all(|line| line[kind].is_empty()) {
             let what = breach(css, "a cell in the rows of holdings", "none");
@@ -102,8 +102,8 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     findings.said()
 }
 
-/// The names and the ratios of each list element. What stands in a list inside a list belongs to the inner one alone: read
-/// for the outer one as well, it would be a second holding.
+/// The names and ratios of each list element. A cell in a nested list belongs only to the inner list, otherwise it
+/// would count as two holdings.
 fn lines_of(page: &HtmlPage) -> Vec<[Vec<NodeRef>; 2]> {
     let lists = page.all(&format!(".{LIST}"));
     let places: BTreeMap<*const Node, usize> = (0..)
@@ -124,7 +124,7 @@ fn lines_of(page: &HtmlPage) -> Vec<[Vec<NodeRef>; 2]> {
     lines
 }
 
-/// A cell with a percent.
+/// Parses a cell with a percentage.
 pub fn percent(cell: Option<&str>) -> Result<Option<schema::Number>, String> {
     match cell {
         None => Err("no cell with a percent".to_owned()),

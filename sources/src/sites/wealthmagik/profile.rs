@@ -1,5 +1,5 @@
-//! `/funds/<code>/profile`: bid, offer, NAV and AUM of the date the page names, what the fund is, where its factsheet lies.
-//! The state embedded in the page speaks before the page's elements; a disagreement is noted.
+//! Parser of `/funds/<code>/profile`: bid, offer, NAV and AUM of the date on the page, master data, and the link to the
+//! factsheet. The state embedded in the page takes precedence over the page's elements; a difference is noted.
 
 use jiff::civil::Date;
 use schema::columns::{FactsheetLink, MasterFields, StatisticsFields};
@@ -19,18 +19,18 @@ use crate::sites::wealthmagik::wire::{self, FundDetail};
 use crate::text::number::{self, Quantity};
 use crate::text::{missing, name, thai_date};
 
-/// What stands before the field in an id that carries a value.
+/// The prefix of an id that contains a value, before its field.
 const TEXT_ID: &str = "wmg.funddetailinfo.text.";
-/// What stands before the URL in the id of the factsheet's button.
+/// The prefix of the id of the factsheet's button, before the URL.
 const FACTSHEET_ID: &str = "wmg.funddetailinfo.button.factSheetPath.";
 
-/// Most elements with the class `nav` that are looked at for a number: menus have some dozens.
+/// The maximum number of elements with the class `nav` that are searched for a number: menus have some dozens.
 const MAX_NAV_ELEMENTS: usize = 200;
 
-/// The field of the assets under management.
+/// The field of the AUM.
 const AUM: &str = "totalnetAsset";
 
-/// Reads the page.
+/// Parses the page.
 pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     let page = match HtmlPage::parse(&answer.body) {
         Ok(page) => page,
@@ -55,7 +55,7 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     if named == Names::Nobody {
         return unrendered(&page, breach(".fundName h1", "the fund's code", "none"));
     }
-    // An id whose value a script is still to write ends in its dot.
+    // An id that ends in a dot is still waiting for a script to write its value.
     let has_fields = page
         .ids()
         .any(|(id, _)| id.starts_with(TEXT_ID) && !id.ends_with('.'));
@@ -97,7 +97,7 @@ struct Profile<'page> {
 
 impl Profile<'_> {
     /// The required fields that the page has neither in its state nor as an id. A script writes the values into the
-    /// ids, so over HTTP an id that ends in its dot is still to be filled; a browser has run the scripts.
+    /// ids, so over HTTP an id that ends in a dot will still be filled. In a browser the scripts have run.
     fn lacking(&self, via: Via) -> Vec<&'static str> {
         let is_lacking = |field: &&'static str| {
             let in_state = self
@@ -108,7 +108,7 @@ impl Profile<'_> {
         };
         let prices: Vec<&str> = PROFILE_REQUIRED.into_iter().filter(is_lacking).collect();
         if prices.len() == PROFILE_REQUIRED.len() && self.says_no_nav() {
-            // A fund that has no price yet: the page describes it and shows a missing-value word for its NAV.
+            // A fund without a price so far: the page has its master data and a missing-value word as its NAV.
             return PROFILE_WITHOUT_PRICES
                 .into_iter()
                 .filter(is_lacking)
@@ -117,7 +117,7 @@ impl Profile<'_> {
         prices
     }
 
-    /// Whether the page shows a missing-value word in the place of its NAV.
+    /// Whether the page shows a missing-value word as its NAV.
     fn says_no_nav(&self) -> bool {
         let shown: Vec<String> = self
             .page
@@ -130,14 +130,14 @@ impl Profile<'_> {
         shown.iter().any(is_word) && self.shown_nav().is_none()
     }
 
-    /// The value in the id of a field; a missing-value word is not said.
+    /// The value in the id of a field; `None` for a missing-value word.
     fn in_id(&self, field: &str) -> Option<String> {
         self.page
             .rest_of_id(&format!("{TEXT_ID}{field}."))
             .filter(|value| !missing::is_missing(value))
     }
 
-    /// Whether the page says any number that would need a date.
+    /// Whether the page contains a price or an AUM, which needs a date.
     fn says_a_price(&self) -> bool {
         let stated = self.detail.is_some_and(|detail| {
             [detail.nav, detail.bid_price, detail.offer_price]
@@ -163,7 +163,7 @@ impl Profile<'_> {
         };
         let mut price =
             |field: &str, in_state: Result<Option<Quantity>, String>, in_page: Option<String>| {
-                // A price of 0 is missing; assets of 0 are a value.
+                // A price of 0 is missing; an AUM of 0 is a value.
                 let is_value = |value: &Number| field == AUM || !value.is_zero();
                 let stated = findings
                     .money(Dataset::Daily, field, in_state, field)
@@ -211,7 +211,7 @@ impl Profile<'_> {
         }
     }
 
-    /// The date of the prices, as the page itself names it.
+    /// The date of the prices on the page.
     fn date(&self, findings: &mut Findings) -> Option<Date> {
         let field = "tnaclassDate";
         let in_state = self.detail.map(|detail| detail.tnaclass_date);
@@ -231,7 +231,7 @@ impl Profile<'_> {
         stated.or(shown)
     }
 
-    /// The text of `.nav` that is a number: menus have that class too.
+    /// The text of `.nav` that is a number: menus have that class, too.
     fn shown_nav(&self) -> Option<String> {
         self.page
             .all(".nav")
@@ -281,7 +281,8 @@ impl Profile<'_> {
         }
     }
 
-    /// Kept to be explained, never for `funds_statistics`: the sites define these numbers differently.
+    /// Statistics that are kept only as observations for the command `explain`. They never fill `funds_statistics`,
+    /// because the sites define these numbers differently.
     fn read_statistics(&self, findings: &mut Findings) {
         let mut statistics = StatisticsFields::default();
         for group in self.page.all("div.groupDetail") {
@@ -303,7 +304,7 @@ impl Profile<'_> {
                     number::read(&shown).map(|quantity| quantity.map(|quantity| quantity.value));
                 match read {
                     Ok(value) => *place = place.or(value),
-                    // No column depends on it: worth knowing, not a loss.
+                    // No column depends on this value: a note, not a reject.
                     Err(reason) => {
                         findings.note(
                             Dataset::Statistics,

@@ -1,4 +1,4 @@
-//! WealthMagik's promises, page by page, on hand-written pages.
+//! Tests of WealthMagik's parsers, page by page, on hand-written pages.
 
 use proptest::prelude::*;
 use schema::Said;
@@ -308,7 +308,7 @@ fn each_container_of_the_allocation_speaks_for_itself() {
         (found.as_slice(), rejects.len()),
         (&[both[0].to_owned()][..], 1)
     );
-    // An empty mark of one container says nothing of the other.
+    // The `.emptyData` of one container does not apply to the other.
     let bare_asset = "<div class='investmentAllocationByAsset'></div>";
     assert!(matches!(
         read("allocation", &of_fund(&format!("{bare_asset}{own_empty}"))),
@@ -467,7 +467,7 @@ fn a_profile_without_its_prices_is_not_read() {
     let (found, rejects) = lines(read("profile", &of_fund(&whole_state)));
     assert_eq!(found[0], "daily 2026-02-12 11 - 10.15 10.2");
     assert!(rejects.is_empty(), "{rejects:?}");
-    // A fund that has no price yet says so.
+    // A fund without a price so far.
     let without = format!("<div class='nav'> - </div>{describing}");
     let (found, rejects) = lines(read("profile", &of_fund(&without)));
     assert!(found[0].starts_with("master"), "{found:?}");
@@ -501,7 +501,7 @@ fn a_page_whose_cells_have_other_names_is_not_read() {
     }
 }
 
-/// D13, and the bounds of what a price can be.
+/// D13, and the plausible range of a price.
 #[test]
 fn prices_are_judged_by_their_date_and_value() {
     let with = |field: &str, value: &str| {

@@ -1,4 +1,4 @@
-//! What WealthMagik answers in JSON: its fund list, and the state embedded in its pages (docs/sites.md, "WealthMagik").
+//! The JSON of WealthMagik: its fund list, and the state embedded in its pages (docs/sites.md, "WealthMagik").
 
 use serde::Deserialize;
 
@@ -6,7 +6,7 @@ use crate::payload::bare_nan;
 use crate::payload::html::{HtmlPage, attribute, script_text};
 use crate::payload::json::{self, Field};
 
-/// The ids of the embedded state's script: Angular's older one, and its newer one.
+/// The ids of the script with the embedded state: Angular's older one, and its newer one.
 pub const STATE_IDS: [&str; 2] = ["serverApp-state", "ng-state"];
 
 /// `/json-search/fundSearch.json`.
@@ -40,14 +40,14 @@ pub struct FundDetail<'json> {
     pub offer_price: Field<'json>,
     #[serde(rename = "NAV")]
     pub nav: Field<'json>,
-    /// Where the detail lies one level deeper.
+    /// The keys below which the detail may be nested.
     body: Field<'json>,
     data: Field<'json>,
     b: Field<'json>,
 }
 
 impl<'json> FundDetail<'json> {
-    /// A field that the page's contract names as required.
+    /// A required field of the page's contract.
     pub fn required(&self, field: &str) -> Field<'json> {
         match field {
             "tnaclassDate" => self.tnaclass_date,
@@ -65,8 +65,8 @@ struct State<'json> {
     fund_detail: Field<'json>,
 }
 
-/// The texts of the page's embedded states, in page order, each as plain JSON. A page has one; where a second script has
-/// the same id, either may hold the fund.
+/// The texts of the page's embedded states, in page order, each as plain JSON. A page normally has one. If a second
+/// script has one of the ids, either may contain the fund.
 #[must_use]
 pub fn embedded_states(page: &HtmlPage) -> Vec<String> {
     page.all("script")
@@ -85,10 +85,10 @@ pub fn embedded_states(page: &HtmlPage) -> Vec<String> {
         .collect()
 }
 
-/// The fund's detail in the first state that holds one.
+/// The fund's detail in the first state that contains one.
 ///
 /// # Errors
-/// No state holds one, and one of them cannot be read: the first reason.
+/// No state contains one, and at least one state cannot be parsed: the first reason.
 pub fn fund_detail_of(states: &[String]) -> Result<Option<FundDetail<'_>>, String> {
     let mut unreadable = None;
     for state in states {
@@ -103,7 +103,7 @@ pub fn fund_detail_of(states: &[String]) -> Result<Option<FundDetail<'_>>, Strin
     unreadable.map_or(Ok(None), Err)
 }
 
-/// Undoes `&q;` `"`, `&a;` `&`, `&s;` `'`, `&l;` `<`, `&g;` `>`, each once.
+/// Replaces `&q;` by `"`, `&a;` by `&`, `&s;` by `'`, `&l;` by `<`, `&g;` by `>`, each once.
 fn unescaped(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
@@ -124,17 +124,17 @@ fn unescaped(text: &str) -> String {
     plain
 }
 
-/// The fund's detail in the state's text.
+/// The fund's detail in the text of a state.
 ///
 /// # Errors
-/// The state is no JSON, or its `fund-detail` no object.
+/// The state is not JSON, or its `fund-detail` is not an object.
 fn fund_detail(state: &str) -> Result<Option<FundDetail<'_>>, String> {
     let root = json::root(state).map_err(|breach| breach.to_string())?;
     let Some(state) = root.record::<State<'_>>()? else {
         return Ok(None);
     };
     let mut field = state.fund_detail;
-    // The detail itself, or inside `body`, `data` or `b`.
+    // The detail itself, or nested in `body`, `data` or `b`.
     for _ in 0..3 {
         let Some(detail) = field.record::<FundDetail<'_>>()? else {
             return Ok(None);
@@ -175,7 +175,7 @@ mod tests {
         assert!(fund_detail("{}").is_ok_and(|detail| detail.is_none()));
     }
 
-    /// The bid of the page's state, or why there is none.
+    /// The bid in the page's state, or the reason why there is none.
     fn bid(scripts: &str) -> Result<Option<String>, String> {
         let page = HtmlPage::parse(scripts.as_bytes()).expect("UTF-8");
         let states = embedded_states(&page);
@@ -203,7 +203,7 @@ mod tests {
             (format!("{new}{no_json}"), "2"),
             (format!("{no_detail}{old}"), "1"),
             (format!("<div id='ng-state'>{{</div>{new}"), "2"),
-            // Both: the first one.
+            // Both states are present: the first is used.
             (format!("{new}{old}"), "2"),
         ] {
             assert_eq!(bid(&page), Ok(Some(expected.to_owned())), "{page}");
