@@ -3,7 +3,7 @@
 //!
 //! | answer | consequence |
 //! |---|---|
-//! | a body | unchanged if its hash is known; otherwise parsed in a blocking thread, a history only after its known prefix |
+//! | a body | unchanged if its hash is known; otherwise parsed in a blocking thread, a history after its known prefix |
 //! | absent | an outcome; for a list of the whole market a breach (D7) |
 //! | one bad code fails a batch | each half is requested separately |
 //! | refused, or JavaScript needed | slower; once more by HTTP; then in the browser (`Auto`), or failed |
@@ -30,7 +30,7 @@ use crate::transport::{
     Call, FailureKind, FetchFailure, Fetched, RedirectScope, Transport, WaitingOn,
 };
 
-/// Attempts by HTTP while the answers require the browser, and attempts in the browser while it renders nothing.
+/// Attempts by HTTP while the answers require the browser, and attempts in the browser while the site refuses them.
 const TRIES_EACH_WAY: u32 = 2;
 
 /// How the pages of a source are requested: a value of `runner.ron`.

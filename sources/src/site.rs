@@ -206,7 +206,7 @@ pub enum Reading {
 pub struct History {
     /// What was parsed beyond the known prefix.
     pub reading: Reading,
-    /// The prefix that need not be parsed next time; `None`: it is no longer than the known prefix.
+    /// The prefix that need not be parsed next time; `None`: only the known prefix, if there is one.
     pub settled: Option<Settled>,
 }
 
@@ -248,8 +248,8 @@ impl Breach {
         }
     }
 
-    /// The breach that a rejected record is an example of. If its reason is a sentence of a parser, `expected A, found
-    /// B`, the breach uses that sentence. Any other reason is added to the sample of the record.
+    /// The breach that a rejected record is an example of. If its reason is a sentence of a parser,
+    /// `expected A, found B`, the breach uses that sentence. Any other reason is added to the sample of the record.
     #[must_use]
     pub fn of_reject(reject: &Reject) -> Self {
         let field = format!("{} {}", reject.dataset, reject.field);

@@ -44,8 +44,8 @@ pub(super) fn read(
     let known = task.known_beginning;
     if !asks_for_everything(page, task) {
         let history = site.read_history(page, task, answer, 0, context)?;
-        // A short history may change values within the known prefix. The prefix stays known only if all dates of this
-        // answer lie after it; the next whole history is then compared with both.
+        // If a short history contains dates within the known prefix, the stored values may no longer match the prefix.
+        // The prefix is then discarded, and the next whole history is parsed in full.
         let stays = known.filter(|known| speaks_beyond(&history.reading, *known));
         return Some(Read {
             reading: history.reading,

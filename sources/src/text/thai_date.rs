@@ -31,9 +31,9 @@ const PREFIXES: [&str; 7] = ["ข้อมูล", "ณ", "วันที่", 
 
 /// Parses a date; `Ok(None)` for a missing-value word and for the year 0001, which sites write for "no date".
 ///
-/// Accepted forms: `2026-02-12`, `20260212`, `12/02/2569`, `12-2-69`, `12 ก.พ. 2569`, `12กุมภาพันธ์2569`, `Feb 12,
-/// 2026`, Thai digits, words such as `ณ วันที่` before the date, and a time of day after it, which [`StatedDate`]
-/// interprets. A year above 2400 is Buddhist (minus 543); a two-digit year is Buddhist (plus 1957).
+/// Accepted forms: `2026-02-12`, `20260212`, `12/02/2569`, `12-2-69`, `12 ก.พ. 2569`, `12กุมภาพันธ์2569`,
+/// `Feb 12, 2026`, Thai digits, words such as `ณ วันที่` before the date, and a time of day after it, which
+/// [`StatedDate`] interprets. A year above 2400 is Buddhist (minus 543); a two-digit year is Buddhist (plus 1957).
 ///
 /// # Errors
 /// Anything else, and dates that do not exist.

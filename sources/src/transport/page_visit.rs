@@ -25,7 +25,8 @@ use super::visit_failure::{VisitFailure, error_page, led_away};
 
 /// If the page's requests are not known, a ready document is at rest when it has not changed for this long.
 const AT_REST: Duration = Duration::from_millis(300);
-/// If they are known, it is at rest when none is in flight and neither has changed for this long.
+/// If they are known, it is at rest when none is in flight and neither document nor requests have changed for this
+/// long.
 const AT_REST_IDLE: Duration = Duration::from_millis(150);
 /// The longest wait for a ready document to come to rest.
 pub const AT_REST_PATIENCE: Duration = Duration::from_secs(3);

@@ -2,7 +2,7 @@
 //!
 //! | state | next |
 //! |---|---|
-//! | a session without pages is ending or has shown its maximum of pages | it is closed |
+//! | a session has no open page, and is ending or has shown its maximum of pages | it is closed |
 //! | a session has an idle tab | that tab, of the busiest such session |
 //! | a session may open another tab, and memory is free | another tab |
 //! | another session is allowed, and none is being started or closed | a session is started |
@@ -126,8 +126,8 @@ impl<S: Clone, T> Book<S, T> {
         });
     }
 
-    /// Returns a tab that shows the empty page. Also returns its session if that is ending and has no other page:
-    /// dropping it ends it.
+    /// Puts back a tab that shows the empty page. Returns its session if that is ending and has no other page; the
+    /// caller ends it.
     pub fn give_back(&mut self, id: u64, tab: T) -> Option<S> {
         let entry = self.entries.iter_mut().find(|entry| entry.id == id)?;
         entry.in_hand -= 1;

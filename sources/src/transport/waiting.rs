@@ -1,4 +1,4 @@
-//! What a call waits for, shown to its observers (A2): a visible wait is no sign of a stuck call.
+//! What a call waits for, shown to its observers (A2): a call that shows what it waits for is not stuck.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -146,8 +146,8 @@ impl WebdriverSession {
         }
     }
 
-    /// Visits a page. The page time-out limits each command. The whole visit is limited by the sum of the time-outs,
-    /// the visit's patience and, for a list, [`LIST_PATIENCE`].
+    /// Visits a page. The page time-out limits each command. The limit of the whole visit is the sum of several such
+    /// time-outs, the visit's patience and, for a list, [`LIST_PATIENCE`].
     pub async fn visit(
         &self,
         tab: &Tab,

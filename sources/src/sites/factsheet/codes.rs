@@ -208,8 +208,8 @@ impl<'text> Sheet<'text> {
         }
     }
 
-    /// Whether the class in a label is the fund's own: the whole code, or its last part (`D` of `X-D`, `X(D)` and `X
-    /// D`). A class without a separator (`XD`) is its own only if the sheet also names the project, `X`.
+    /// Whether the class in a label is the fund's own: the whole code, or its last part (`D` of `X-D`, `X(D)` and
+    /// `X D`). A class without a separator (`XD`) is its own only if the sheet also names the project, `X`.
     fn is_own_class(&self, class: &str) -> bool {
         let code = self.fund.as_str();
         if code == class {
