@@ -1,7 +1,7 @@
-//! Every awkward value the generator deals out, as data: its name and what is awkward about it.
+//! Every awkward value that the generator deals out, as data: its name and a description.
 //!
-//! A fund carries the entries that were dealt to it, so a test can pick "a fund with an unquoted NaN in its NAV list" by name,
-//! and the coverage test can show that a large market holds each of them.
+//! A fund records the entries that were dealt to it. A test can pick "a fund with an unquoted NaN in its NAV list" by
+//! name, and the coverage test can show that a large market contains each entry.
 
 macro_rules! awkward {
     ($($name:ident, $what:literal;)+) => {
@@ -15,7 +15,7 @@ macro_rules! awkward {
             /// Every entry, in the order of this file.
             pub const ALL: &'static [Awkward] = &[$(Awkward::$name,)+];
 
-            /// What is awkward, in one phrase.
+            /// A one-phrase description.
             pub fn what(self) -> &'static str {
                 match self { $(Awkward::$name => $what,)+ }
             }
@@ -161,8 +161,8 @@ awkward! {
     IsinMissing, "a factsheet without an ISIN";
 }
 
-/// Awkward codes as the list spells them, what they are once read, and why they are awkward. Twins stand side by side so that
-/// both of a pair are in the market.
+/// Awkward codes: the list's spelling, the code after parsing, and the kind. The two codes of a pair are neighbours, so
+/// that a market contains both.
 pub(crate) const CODES: &[(&str, &str, Awkward)] = {
     use Awkward::*;
     &[

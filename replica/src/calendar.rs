@@ -1,4 +1,4 @@
-//! Which days are business days: every weekday, or the weekdays that are not a holiday of the Thai exchange.
+//! Business days: all weekdays, or the weekdays that are not a holiday of the Thai exchange.
 
 use jiff::ToSpan;
 use jiff::civil::{Date, Weekday};
@@ -21,7 +21,7 @@ const FIXED: [(i8, i8); 15] = [
     (12, 10),
     (12, 31),
 ];
-/// Holidays that follow the moon (Makha Bucha, Visakha Bucha, Asarnha Bucha), as (year, month, day).
+/// Holidays that follow the lunar calendar (Makha Bucha, Visakha Bucha, Asarnha Bucha), as (year, month, day).
 const LUNAR: [(i16, i8, i8); 12] = [
     (2025, 2, 12),
     (2025, 5, 11),
@@ -37,7 +37,7 @@ const LUNAR: [(i16, i8, i8); 12] = [
     (2028, 7, 6),
 ];
 
-/// Which days have a NAV.
+/// The rule for the days that have a NAV.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Calendar {
     /// Monday to Friday.
@@ -84,7 +84,7 @@ fn is_named_holiday(date: Date) -> bool {
         || LUNAR.contains(&(date.year(), date.month(), date.day()))
 }
 
-/// A holiday on a weekend moves to the Monday after it.
+/// Whether the date is a Thai holiday. A holiday on a weekend moves to the Monday after it.
 fn is_thai_holiday(date: Date) -> bool {
     let on_the_weekend_before = || {
         (1..=2)

@@ -1,6 +1,7 @@
-//! What happens in the market while the replica runs: days pass, values are revised, funds end, change their names, move documents.
+//! Changes of the market while the replica runs: days pass, values are revised, funds close, change their codes, move
+//! documents.
 //!
-//! Each change is one of the market itself, so the truth and what the sites say change together.
+//! Each change is applied to the market itself, so the truth and the sites' answers change together.
 
 use jiff::ToSpan;
 use jiff::civil::Date;

@@ -1,4 +1,5 @@
-//! `/__replica/…`: the beacon of the pages on every host, and on the documents host what steers a replica that runs as another process.
+//! `/__replica/…`: the beacon of the pages on every host, and on the documents host the control API for a replica in
+//! another process.
 //!
 //! `GET stats` · `GET log` · `GET truth` · `GET|POST|DELETE faults` (a `Fault` as JSON) · `POST advance?days=N` ·
 //! `POST revise?code=…&date=…&nav=…` · `POST active?code=…&active=true|false` · `POST listed?code=…&listed=true|false` ·

@@ -1,4 +1,4 @@
-//! Factsheets: real PDFs, written object by object.
+//! Factsheets: valid PDFs, written object by object.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -61,7 +61,7 @@ fn lines(fund: &Fund) -> Vec<String> {
             .as_ref()
             .map(|code| bloomberg_line(code, fund.code.len())),
     );
-    // A master fund's codes are printed beside the feeder's own, and another class's code under that class's name.
+    // Real factsheets also print a master fund's codes, and another class's code under that class's name.
     if fund.code.len().is_multiple_of(2) {
         lines.push(
             "Master Fund's Bloomberg Ticker QQQ:US   Master Fund ISIN : US0378331005".to_owned(),
@@ -72,7 +72,7 @@ fn lines(fund: &Fund) -> Vec<String> {
     lines
 }
 
-/// A Bloomberg code in the ways in which asset managers print it.
+/// The line of a Bloomberg code, in one of the forms that asset managers print.
 fn bloomberg_line(code: &str, kind: usize) -> String {
     match kind % 3 {
         0 => format!("Bloomberg Code : {code}"),
@@ -81,7 +81,7 @@ fn bloomberg_line(code: &str, kind: usize) -> String {
     }
 }
 
-/// A page of text lines in Helvetica, the content stream compressed.
+/// A one-page PDF with lines of text in Helvetica and a compressed content stream.
 fn pdf(lines: &[String]) -> Vec<u8> {
     let mut text = String::from("BT /F1 11 Tf 16 TL 56 780 Td\n");
     for line in lines {
@@ -122,7 +122,7 @@ fn pdf(lines: &[String]) -> Vec<u8> {
     file
 }
 
-/// A PDF string: parentheses and backslashes escaped, what Helvetica lacks replaced.
+/// A PDF string: parentheses and backslashes are escaped, characters that Helvetica lacks are replaced.
 fn literal(line: &str) -> String {
     line.chars()
         .map(|letter| match letter {

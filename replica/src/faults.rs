@@ -1,4 +1,4 @@
-//! What goes wrong on purpose: faults that are set and cleared while the replica runs.
+//! Faults that are set and cleared while the replica runs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -37,7 +37,7 @@ impl Site {
         Site::Documents,
     ];
 
-    /// The host's name as people write it.
+    /// The host's name in log output and messages.
     pub fn name(self) -> &'static str {
         match self {
             Site::Finnomena => "finnomena",
@@ -56,63 +56,63 @@ impl Site {
     }
 }
 
-/// How a `Retry-After` is written.
+/// The form of a `Retry-After` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryAfter {
     /// As a number of seconds.
     Seconds(u64),
-    /// As the HTTP date that many seconds from now.
+    /// As the HTTP date that is this many seconds in the future.
     DateInSeconds(u64),
     /// No such header.
     Unsaid,
 }
 
-/// What goes wrong.
+/// The effect of a fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
-    /// This status with an HTML error page: 500, 502, 403 …
+    /// Answers with this status and an HTML error page: 500, 502, 403 …
     Status(u16),
-    /// A throttling status (429, 421, 503) with a `Retry-After`.
+    /// Answers with a throttling status (429, 421, 503) and a `Retry-After`.
     Throttle {
         /// The status.
         status: u16,
         /// The header.
         retry_after: RetryAfter,
     },
-    /// The answer comes this many milliseconds later.
+    /// Delays the answer by this many milliseconds.
     Slow(u64),
-    /// Headers, then nothing.
+    /// Sends the headers and then nothing.
     Stalled,
-    /// `Content-Length` is larger than what is sent before the connection ends.
+    /// Sends a `Content-Length` that is larger than the body, then closes the connection.
     CutBody,
-    /// The body ends early and says so: a whole answer without its end (`</html>` or the closing brackets).
+    /// Sends a complete HTTP answer whose body lacks its end (`</html>` or the closing brackets).
     CutText,
-    /// An HTML page with status 200 whatever was asked for.
+    /// Answers every request with an HTML page and status 200.
     HtmlInsteadOfJson,
-    /// The first number of the JSON is a bare `NaN`.
+    /// Replaces the first number of the JSON with a bare `NaN`.
     BareNan,
-    /// A JSON key, or an element's id or class, has another name.
+    /// Renames a JSON key, or an element's id or class.
     RenamedField {
-        /// The name it should have.
+        /// The correct name.
         from: String,
-        /// The name it has.
+        /// The name that is sent instead.
         to: String,
     },
-    /// Connections are reset.
+    /// Resets all connections.
     Down,
-    /// Status 200 and the site's frame without any value: neither rows nor a word that there are none.
+    /// Answers with status 200 and the site's frame without any value: neither rows nor a text that there are none.
     EmptyPage,
-    /// Status 200, a heading that something went wrong, and no `.fundName`.
+    /// Answers with status 200 and an error heading, without `.fundName`.
     ErrorPage,
-    /// Lists of funds have a third of their entries.
+    /// Shortens lists of funds to a third of their entries.
     ShrunkList,
-    /// Status 302 to this address.
+    /// Redirects to this address with status 302.
     Redirect(String),
-    /// Status 302 to the same page with `hop=N` behind it, so many times, then the page.
+    /// Redirects this many times, with status 302, to the same page with `hop=N` in the query, then serves the page.
     RedirectChain(u32),
-    /// This answer, whatever was asked for.
+    /// Sends this answer to every request.
     Body {
         /// The status.
         status: u16,
@@ -121,65 +121,65 @@ pub enum FaultKind {
         /// The body.
         body: String,
     },
-    /// The first value of a JSON key is this text: a number, `"text"`, `null`.
+    /// Replaces the first value of a JSON key with this text: a number, `"text"`, `null`.
     FirstValue {
         /// The key.
         key: String,
-        /// What stands behind it.
+        /// The new value.
         value: String,
     },
-    /// The text of the first element with exactly this class attribute is another.
+    /// Replaces the text of the first element whose class attribute equals `class`.
     FirstText {
-        /// The attribute.
+        /// The whole class attribute.
         class: String,
-        /// The text, as HTML.
+        /// The new text, as HTML.
         text: String,
     },
-    /// This text stands before the answer.
+    /// Sends this text before the body.
     Before(String),
-    /// Another `Content-Type`; the body stays.
+    /// Replaces the `Content-Type`; the body stays.
     ContentType(String),
-    /// Thai letters take one byte each, and the `Content-Type` says so.
+    /// Encodes Thai letters in one byte each; the `Content-Type` names that encoding.
     Tis620,
-    /// So many mebibytes of white space stand before the answer.
+    /// Sends this many mebibytes of white space before the body.
     Huge {
         /// How many.
         mebibytes: usize,
         /// Whether there is a `Content-Length`.
         says_length: bool,
     },
-    /// A hundred mebibytes of white space in some kilobytes.
+    /// Sends a hundred mebibytes of white space, compressed to some kilobytes.
     Bomb(Packing),
-    /// One byte of the body each so many milliseconds.
+    /// Sends one byte of the body each time this many milliseconds have passed.
     Dripping(u64),
-    /// WealthMagik's full holdings show so many rows; scrolling brings the next ones.
+    /// Shows only this many rows of WealthMagik's full holdings; scrolling loads the next ones.
     LazyRows(usize),
-    /// What happens to the connection before there is any HTTP answer, or in place of one.
+    /// Disturbs the connection before there is an HTTP answer, or in place of one.
     Strange(Strangeness),
-    /// This HTML stands first in the body of the page: a script that never ends, an alert, a `meta` that leads elsewhere.
+    /// Inserts this HTML at the start of the page's body: an endless script, an alert, a `meta` redirect.
     Insert(String),
-    /// `Content-Disposition: attachment`: a file for download instead of a page.
+    /// Adds `Content-Disposition: attachment`: a browser downloads the file instead of showing the page.
     Attachment,
-    /// The `Date` header is so many days off; the answer stays.
+    /// Shifts the `Date` header by this many days; the answer stays.
     ClockOff(i32),
 }
 
-/// A fault: where, how often, what.
+/// A fault: the requests that it matches, how often it hits them, and its effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
-    /// The host; None = all.
+    /// The host; None = all hosts.
     #[serde(default)]
     pub site: Option<Site>,
-    /// Only for requests whose path and query contain this.
+    /// Matches only requests whose path and query contain this.
     #[serde(default)]
     pub path_contains: Option<String>,
-    /// Only this many times; None = until cleared.
+    /// How many more times it hits; None = until cleared.
     #[serde(default)]
     pub times: Option<u64>,
-    /// How likely a matching request is hit, 0 to 1; drawn from the replica's seed.
+    /// The probability that a matching request is hit, 0 to 1; drawn from the replica's seed.
     #[serde(default = "always")]
     pub probability: f64,
-    /// What goes wrong.
+    /// The effect.
     pub kind: FaultKind,
 }
 
@@ -188,7 +188,7 @@ fn always() -> f64 {
 }
 
 impl Fault {
-    /// A fault of the whole host, until cleared.
+    /// A fault of every request of the host, until cleared.
     pub fn of(site: Site, kind: FaultKind) -> Self {
         Fault {
             site: Some(site),
@@ -199,19 +199,19 @@ impl Fault {
         }
     }
 
-    /// Only where path and query contain `part`.
+    /// Restricts the fault to requests whose path and query contain `part`.
     pub fn on_path(mut self, part: &str) -> Self {
         self.path_contains = Some(part.to_owned());
         self
     }
 
-    /// Only this many times.
+    /// Restricts the fault to this many hits.
     pub fn times(mut self, times: u64) -> Self {
         self.times = Some(times);
         self
     }
 
-    /// Only with this probability.
+    /// Sets the probability that a matching request is hit.
     pub fn with_probability(mut self, probability: f64) -> Self {
         self.probability = probability;
         self
@@ -231,7 +231,7 @@ impl Fault {
 #[derive(Clone, Debug)]
 pub struct Faults {
     state: Arc<Mutex<State>>,
-    /// Read at each read and write of a connection, so it is not behind the lock.
+    /// A copy outside the lock, because each read and write of a connection checks it.
     down: Arc<[AtomicBool; 5]>,
 }
 
@@ -253,7 +253,7 @@ impl Faults {
         }
     }
 
-    /// Sets one more fault.
+    /// Adds a fault.
     pub fn set(&self, fault: Fault) {
         let mut state = self.lock();
         state.faults.push(fault);
@@ -267,12 +267,12 @@ impl Faults {
         self.note_who_is_down(&state);
     }
 
-    /// The faults that are set, with the times they have left.
+    /// The faults that are set, with their remaining counts.
     pub fn list(&self) -> Vec<Fault> {
         self.lock().faults.clone()
     }
 
-    /// The kinds that hit this request. Each counts once.
+    /// The effects that hit this request. Each one uses up one of its fault's counts.
     pub(crate) fn hit(&self, site: Site, path_and_query: &str) -> Vec<FaultKind> {
         let mut state = self.lock();
         let State { faults, random } = &mut *state;
@@ -289,7 +289,10 @@ impl Faults {
         kinds
     }
 
-    /// What happens to a connection on which this is asked; `None` for the path: before anything is asked. Each counts once.
+    /// The connection fault that hits a connection, or `None`.
+    ///
+    /// `path_and_query` is that of the request; it is `None` before a request has been read. A hit uses up one of the
+    /// fault's counts.
     pub(crate) fn strangeness(
         &self,
         site: Site,
@@ -309,7 +312,7 @@ impl Faults {
         })
     }
 
-    /// May something strange happen to connections of this host?
+    /// Whether any connection fault of this host is set.
     pub(crate) fn is_strange(&self, site: Site) -> bool {
         self.lock().faults.iter().any(|fault| {
             matches!(fault.kind, FaultKind::Strange(_))
@@ -318,7 +321,7 @@ impl Faults {
         })
     }
 
-    /// Is a new connection to this host to be reset? Each reset counts.
+    /// Whether to reset a new connection to this host. Each reset uses up one of the fault's counts.
     pub(crate) fn refuse_connection(&self, site: Site) -> bool {
         if !self.is_down(site) {
             return false;
@@ -335,7 +338,7 @@ impl Faults {
         true
     }
 
-    /// Are the connections of this host dead?
+    /// Whether open connections of this host are to be closed.
     pub(crate) fn is_down(&self, site: Site) -> bool {
         self.down[site.place()].load(Ordering::Relaxed)
     }
@@ -355,7 +358,7 @@ impl Faults {
     }
 }
 
-/// Spoils a body in the way of a fault that leaves status and headers alone.
+/// The body as a fault changes it, for the faults that leave status and headers alone.
 pub(crate) fn spoil(kind: &FaultKind, body: &str) -> Option<String> {
     match kind {
         FaultKind::CutText => {
@@ -377,7 +380,7 @@ pub(crate) fn spoil(kind: &FaultKind, body: &str) -> Option<String> {
     }
 }
 
-/// Where the first bare number of a JSON text stands.
+/// The range of the first bare number of a JSON text.
 fn first_number(body: &str) -> Option<std::ops::Range<usize>> {
     let starts_number =
         |rest: &str| rest.starts_with(|first: char| first.is_ascii_digit() || first == '-');

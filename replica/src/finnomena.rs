@@ -1,4 +1,5 @@
-//! Finnomena's JSON API. Key sets, types and order of the captured answers; bare `NaN` where it was dealt.
+//! Finnomena's JSON API, with the key sets, types and key order of the captured answers, and a bare `NaN` where it was
+//! dealt.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -18,10 +19,10 @@ use crate::mass_changes::PageKind;
 use crate::nav_series::range_start;
 use crate::site::{Answer, Asked, View, World};
 
-/// The path before everything.
+/// The common prefix of all paths.
 pub(crate) const BASE: &str = "/fn3/api/fund/v2/public";
 
-/// The answer for a fund that is not known.
+/// The answer for an unknown fund.
 pub(crate) fn not_found() -> Answer {
     Answer::json(
         404,
@@ -189,7 +190,7 @@ fn fund_page(world: &World, market: &Market, fund: &Fund) -> Option<Json> {
             },
         ),
         ("net_expense_ratio", Json::Null),
-        // Another page tells the fees; these are of another date and are not used.
+        // The fee page has the fees; these figures are of another date and are not used.
         ("real_front_end_fee", Json::text("9.99")),
         ("maximum_front_end_fee", Json::text("9.99")),
         ("real_back_end_fee", Json::text("9.99")),
@@ -247,7 +248,7 @@ fn nav(market: &Market, fund: &Fund, range: &str) -> Option<Answer> {
     Some(envelope(&data))
 }
 
-/// The entries from a date on. Dates are compared as text: some of them are none.
+/// The entries from a date on. Dates are compared as text because some of them are not valid dates.
 fn nav_list(fund: &Fund, today: Date, start: Option<Date>) -> String {
     let start = start.map(rfc3339).unwrap_or_default();
     let mut list = String::from("[");
@@ -271,8 +272,8 @@ fn nav_list(fund: &Fund, today: Date, start: Option<Date>) -> String {
     list
 }
 
-/// A date as the fund's page writes it: midnight UTC of the Thai calendar day, or on the page of one fund of a large market the instant at
-/// which that day begins in Bangkok, which is 17:00 UTC of the day before.
+/// A date in the fund page's spelling: midnight UTC of the Thai calendar date. For ids that end in 25 it is the instant
+/// at which that day begins in Bangkok, 17:00 UTC of the day before.
 fn shown_date(fund: &Fund, date: &str) -> String {
     let begins_in_bangkok = fund.fund_id.ends_with("25");
     let day = date
@@ -310,7 +311,7 @@ fn dividend(market: &Market, fund: &Fund) -> Json {
     ])
 }
 
-/// The whole market, a page at a time: who has news, without AUM.
+/// The filter pages: the newest NAV of each fund of the market, without AUM.
 fn filter(market: &Market, asked: &Asked, view: View) -> Answer {
     let number = |key: &str, otherwise: usize| {
         asked

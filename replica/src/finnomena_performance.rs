@@ -1,4 +1,4 @@
-//! Finnomena's performance answer: figures that no table holds, in the captured answer's key order.
+//! Finnomena's performance answer: figures that belong to no table, in the captured answer's key order.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -7,7 +7,7 @@ use crate::generator::spelling::{random_number, rfc3339};
 use crate::json::Json;
 use crate::market::{Fund, Market};
 
-/// Figures that no table holds; their spelling and nulls are those of the captured answer.
+/// Builds the answer; spelling and nulls follow the captured answer.
 pub(crate) fn performance(market: &Market, fund: &Fund) -> Json {
     let mut random = ChaCha8Rng::seed_from_u64(fund.nav.seed ^ 1);
     let mut members = vec![

@@ -3,7 +3,7 @@
 use crate::json::Json;
 use crate::market::{Block, Emptiness, FeeAnswer, FeeRow, FinnomenaPortfolio, Fund, Market};
 
-/// Colours as the charts of the site use them.
+/// Colours of the site's charts.
 const COLOURS: [&str; 5] = ["#005125", "#007f3b", "#00ad50", "#00e76b", "#80f3b5"];
 
 pub(crate) fn fees(market: &Market, fund: &Fund) -> Option<Json> {
@@ -72,7 +72,7 @@ pub(crate) fn portfolio(fund: &Fund, said: &FinnomenaPortfolio) -> Json {
     ])
 }
 
-/// A block, its elements with these members behind name and percent.
+/// A block as JSON; its elements have the members `more` after name and percent.
 fn block(block: &Block, more: &[&'static str]) -> Json {
     if block.rows.is_empty() && block.emptiness == Emptiness::Null {
         return Json::Null;

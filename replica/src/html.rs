@@ -1,11 +1,11 @@
-//! The frame of the pages: head, navigation, overlay and scripts as an Angular application has them, and pages that say nothing.
+//! The frame of the pages: head, navigation, overlay and scripts as in an Angular application, and error pages.
 
 use crate::json::Json;
 
-/// The cookie by which a browser session is told from another.
+/// The cookie that identifies a browser session.
 pub(crate) const SESSION_COOKIE: &str = "replica_session=";
 
-/// Text as it stands in HTML, in an attribute too.
+/// Escapes text for HTML content and attributes.
 pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -21,7 +21,7 @@ pub(crate) fn escaped(text: &str) -> String {
     out
 }
 
-/// Reports the session, and whether a driver steers it, to the host the page came from.
+/// Reports the browser session, and whether a driver controls it, to the host of the page.
 const BEACON: &str = r#"
 (function () {
   var kept = document.cookie.match(/replica_session=([^;]+)/);
@@ -35,7 +35,7 @@ const BEACON: &str = r#"
   if (close) { close.addEventListener('click', function () { document.getElementById('popupAds').remove(); }); }
 })();"#;
 
-/// Decodes an encoded answer of the host and builds the page of it.
+/// Fetches and decodes an encoded answer of the host and builds the page from it.
 const BUILD: &str = r#"
 function replicaBuild(address, afterMillis, done) {
   fetch(address).then(function (answer) { return answer.ok ? answer.json() : Promise.reject(answer.status); }).then(function (packed) {
@@ -52,20 +52,21 @@ function replicaBuild(address, afterMillis, done) {
 
 const OVERLAY: &str = r#"<div id="popupAds" class="popupAds" style="position:fixed;top:0;left:0;width:100%;height:100%;z-index:9999;background:rgba(0,0,0,.6)"><div class="popupAds-content"><button id="popupAdsClose" type="button" aria-label="close">&times;</button><span>โปรโมชั่น</span></div></div>"#;
 
-/// A whole page around what stands in `app-root`.
+/// A whole page; `root` is the content of `app-root`.
 pub(crate) struct Page<'a> {
     pub(crate) title: &'a str,
     pub(crate) root: &'a str,
     /// The embedded state as JSON.
     pub(crate) state: Option<Json>,
     pub(crate) overlay: bool,
-    /// More script.
+    /// Additional script.
     pub(crate) script: &'a str,
 }
 
 impl Page<'_> {
     pub(crate) fn html(&self) -> String {
-        // Both of Angular's ways to embed a state, told apart by the title so that a page stays the same.
+        // Angular has two ways to embed a state. The title's length selects one, so that a page always uses the same
+        // way.
         let state = self.state.as_ref().map(|state| {
             let json = state.to_string();
             if self.title.len().is_multiple_of(2) {
@@ -99,11 +100,11 @@ impl Page<'_> {
     }
 }
 
-/// How long a script takes to build a page once it has the values.
+/// How long a script takes to build a page after it has fetched the values.
 const BUILD_MILLIS: u32 = 150;
 
-/// A page whose root is empty until its script has fetched and decoded it from `address`, a JavaScript expression, and has called
-/// `done`, a function of `more_script` or `null`.
+/// A page whose root is empty until its script has fetched and decoded the content from `address`, a JavaScript
+/// expression. The script then calls `done`, a function of `more_script` or `null`.
 pub(crate) fn scripted_page(title: &str, address: &str, done: &str, more_script: &str) -> String {
     let root = "<noscript>You need to enable JavaScript to run this app.</noscript><div class=\"loading-spinner\"></div>";
     let script = format!("{more_script}\nreplicaBuild({address}, {BUILD_MILLIS}, {done});");
@@ -117,7 +118,7 @@ pub(crate) fn scripted_page(title: &str, address: &str, done: &str, more_script:
     .html()
 }
 
-/// What `replicaBuild` decodes: base64 of the UTF-8 bytes, each changed by its place.
+/// Encodes a root for `replicaBuild`: base64 of the UTF-8 bytes, each changed by its position.
 pub(crate) fn packed(root: &str) -> Json {
     let key = root.len() % 251;
     let bytes: Vec<u8> = root
@@ -150,7 +151,7 @@ fn base64(bytes: &[u8]) -> String {
     out
 }
 
-/// Angular's escapes of the embedded state.
+/// Applies Angular's escapes to an embedded state.
 fn state_escaped(json: &str) -> String {
     json.replace('&', "&a;")
         .replace('"', "&q;")
@@ -159,7 +160,7 @@ fn state_escaped(json: &str) -> String {
         .replace('>', "&g;")
 }
 
-/// Navigation and footer around the content of a page.
+/// Puts navigation and footer around a page's content.
 pub(crate) fn with_navigation(content: &str) -> String {
     format!(
         concat!(
@@ -172,7 +173,7 @@ pub(crate) fn with_navigation(content: &str) -> String {
     )
 }
 
-/// A page that says that something went wrong: a heading and no fund.
+/// An error page: a heading and no fund.
 pub(crate) fn error_page(status: u16) -> String {
     let heading = if status == 404 {
         "404 ไม่พบหน้าที่ต้องการ"
@@ -192,7 +193,8 @@ pub(crate) fn error_page(status: u16) -> String {
     .html()
 }
 
-/// What a client that is not a browser gets with its 403. In a browser the script sets the session cookie, and the page loads again.
+/// The 403 page for clients that are not a browser. In a browser, its script sets the session cookie and reloads the
+/// page.
 pub(crate) fn challenge_page() -> String {
     let root = "<h1>Checking your browser</h1><noscript>Enable JavaScript and cookies to continue</noscript>";
     Page {

@@ -1,11 +1,11 @@
-//! JSON as the sites write it: keys in a fixed order, numbers as the exact text that was decided, bare `NaN` possible.
+//! JSON in the sites' spelling: keys in a fixed order, numbers as an exact text, bare `NaN` possible.
 
 use std::fmt::{self, Display, Formatter};
 
-/// A JSON value whose spelling is ours to choose.
+/// A JSON value whose spelling the replica controls.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json {
-    /// Written as it stands: a number in any spelling, `NaN`, `true`.
+    /// Written unchanged: a number in any spelling, `NaN`, `true`.
     Raw(String),
     Text(String),
     Null,

@@ -1,9 +1,13 @@
-//! A stand-in of the three sites: one market that is made up from a seed (or around real NAV histories), five hosts on 127.0.0.1 that
-//! answer like Finnomena, WealthMagik, the SEC and a document storage, the truth that a loader should arrive at, faults on demand, and
-//! a log of who asked what.
+//! A local replica of the three sites, for tests and measurements.
 //!
-//! It is written from the description of the sites (docs/sites.md) and shares no code with the rest of the workspace, so that a
-//! parser and its test data do not share an error.
+//! It generates one market from a seed, or around real NAV histories. Five hosts on 127.0.0.1 serve that market the way
+//! Finnomena, WealthMagik, the SEC and a document storage do. The replica also provides:
+//! - the truth: the rows that a loader should have stored after a full load,
+//! - faults that a test sets and clears at run time,
+//! - a log of every request.
+//!
+//! The code follows the description of the sites in docs/sites.md and shares no code with the rest of the workspace. An
+//! error in a parser can therefore not repeat itself in the parser's test data.
 
 pub mod awkward;
 mod calendar;

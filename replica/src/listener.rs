@@ -1,5 +1,6 @@
-//! A listener whose host can go down: connections are reset, new ones and those that are open. Where something strange may
-//! happen to a connection, it is read first, beside the others.
+//! A listener whose host can go down: it then resets new and open connections.
+//!
+//! While a connection fault is set, a task of its own reads the beginning of each connection before it is served.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,10 +18,10 @@ use crate::faults::{Faults, Site};
 use crate::site::World;
 use crate::strange_connections::{Admitted, admit};
 
-/// Connections that were read first and are ordinary, waiting to be served.
+/// The capacity of the queue of connections that were read first and wait to be served.
 const MOST_ADMITTED: usize = 64;
 
-/// Listens for one host.
+/// The listener of one host.
 pub(crate) struct HostListener {
     pub(crate) listener: TcpListener,
     pub(crate) site: Site,
@@ -41,13 +42,13 @@ impl HostListener {
         }
     }
 
-    /// Reads the connection beside the others.
+    /// Reads the beginning of the connection in a task of its own, so that other connections do not wait.
     fn read_first(&self, stream: TcpStream, peer: SocketAddr) {
         let (world, site, admitted) = (Arc::clone(&self.world), self.site, self.admit.clone());
         tokio::spawn(async move {
             if let Admitted::Ordinary(stream, read_already) = admit(&world, site, stream).await {
                 let stream = HostStream::new(&world, site, stream, read_already);
-                // The listener is gone when the replica is.
+                // Sending fails only when the replica has stopped and the listener is gone.
                 let _ = admitted.send((stream, peer)).await;
             }
         });
@@ -66,11 +67,11 @@ impl Listener for HostListener {
             };
             if self.world.faults.refuse_connection(self.site) {
                 self.world.log.refuse(self.site);
-                // Lingering for no time makes the close a reset.
+                // A linger time of zero makes the close a reset.
                 let _ = stream.set_zero_linger();
                 continue;
             }
-            // Answers are written whole; waiting for more to send only delays them.
+            // Answers are written in one piece, so Nagle's algorithm would only delay them.
             let _ = stream.set_nodelay(true);
             if self.world.faults.is_strange(self.site) {
                 self.read_first(stream, peer);
@@ -86,10 +87,10 @@ impl Listener for HostListener {
     }
 }
 
-/// A connection that dies when its host goes down or the replica stops.
+/// A connection that ends when its host goes down or the replica stops.
 pub(crate) struct HostStream {
     stream: TcpStream,
-    /// What was read of it before it was served.
+    /// The bytes that were read before the connection was served.
     read_already: Vec<u8>,
     site: Site,
     faults: Faults,

@@ -1,11 +1,12 @@
-//! A market that lives: what changes in it by itself from one day to the next, drawn from the market's seed.
+//! A living market: daily changes, drawn from the market's seed.
 //!
-//! Every change is one that a cycle a day can see on that day, so the truth is exact after each cycle (the first one of a month
-//! is monthly):
-//! - A fund is closed or renamed on the morning after a cycle saw it alive under its code.
-//! - A revision of a recent day comes together with the fund's next NAV, within the look-back of seven days.
-//! - A name changes in Finnomena's list as well, which a daily cycle reads.
-//! - Fees, risk, statistics, portfolios and old NAVs, which only a monthly cycle reads, change on the first day of a month.
+//! A cycle a day can see every change on the day of the change. The truth is therefore exact after each cycle, if the
+//! first cycle of a month is monthly:
+//! - A fund is closed or renamed on the morning after a cycle read it as active under its code.
+//! - A revision of a recent day is published together with the fund's next NAV, within the look-back of seven days.
+//! - A changed name also appears in Finnomena's list, which a daily cycle reads.
+//! - Fees, risk, statistics, portfolios and old NAVs, which only a monthly cycle reads, change on the first day of a
+//!   month.
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -20,36 +21,36 @@ use crate::generator::{fees, portfolio, statistics};
 use crate::json::Json;
 use crate::market::{Fund, Market, Standing};
 
-/// How likely a day brings one of these.
+/// The probability that a day brings one such event.
 const LAUNCH_A_DAY: f64 = 0.1;
 const CLOSURE_A_DAY: f64 = 0.06;
 const RENAME_A_DAY: f64 = 0.08;
 const NEW_NAME_A_DAY: f64 = 0.1;
-/// How likely a fund's new NAV comes with a revision of a recent one.
+/// The probability that a fund's new NAV comes with a revision of a recent one.
 const REVISION_A_NAV: f64 = 0.04;
-/// How likely a month brings this to a fund.
+/// The probability that a fund gets this change in a month.
 const NEW_FEE_A_MONTH: f64 = 0.06;
 const NEW_RISK_A_MONTH: f64 = 0.03;
 const SETTLED_REVISION_A_MONTH: f64 = 0.03;
 const STATISTICS_A_MONTH: f64 = 0.85;
 const PORTFOLIO_A_MONTH: f64 = 0.7;
 
-/// A revised recent day is at most this old.
+/// The largest age of a revised recent day.
 const LOOK_BACK_DAYS: i64 = 7;
-/// A settled day is at least this old.
+/// The smallest age of a settled day.
 const SETTLED_DAYS: i64 = 40;
-/// A market of fewer active funds loses none.
+/// No fund is closed unless the market has more active funds than this.
 const FEWEST_ACTIVE: usize = 10;
-/// Business days that a launched fund has had a NAV before it is listed.
+/// A launched fund has NAVs of this many business days before the sites list it.
 const DAYS_BEFORE_THE_LISTING: u32 = 5;
 
-/// What drives a living market.
+/// The state of a living market.
 #[derive(Clone, Debug)]
 pub(crate) struct Life {
     random: ChaCha8Rng,
-    /// Funds that will be launched, the next one last.
+    /// Funds that will be launched; the next one is the last.
     unborn: Vec<Fund>,
-    /// How many funds got another name or code so far: makes each a new one.
+    /// The number of funds that got another name or code so far. It makes each new name unique.
     named: usize,
 }
 
@@ -64,7 +65,7 @@ impl Life {
     }
 }
 
-/// Something that happened in a living market.
+/// An event in a living market.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names of the variants and fields say it")]
 pub enum MarketEvent {
@@ -80,19 +81,20 @@ pub enum MarketEvent {
     PortfoliosPublished { code: String },
 }
 
-/// A day of a living market.
+/// One day of a living market.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MarketDay {
     /// The day that has begun.
     pub date: Date,
-    /// Active funds of which Finnomena shows a newer NAV than on the day before.
+    /// The number of active funds for which Finnomena shows a newer NAV than on the day before.
     pub funds_with_news: usize,
-    /// What else happened.
+    /// The other events of the day.
     pub events: Vec<MarketEvent>,
 }
 
 impl Market {
-    /// Moves the calendar on by a day, with all that the day brings. A cycle has read the day that ends.
+    /// Moves the calendar to the next day and applies the changes of that day. Assumes that a cycle has read the day
+    /// that ends.
     pub(crate) fn next_day(&mut self) -> MarketDay {
         let mut life = std::mem::replace(&mut self.life, Life::new(0, Vec::new()));
         let ended = self.today;
@@ -119,7 +121,7 @@ impl Market {
             .filter(|fund| fund.standing == Standing::Active && !fund.unlisted)
     }
 
-    /// An active fund that a cycle has seen.
+    /// The code of a random active fund that a cycle has read.
     fn draw_active(&self, life: &mut Life) -> Option<String> {
         self.active_funds()
             .filter(|fund| fund.nav.newest(self.today).is_some())
@@ -180,7 +182,7 @@ impl Market {
         }
     }
 
-    /// Returns how many active funds have a newer NAV than they had on the day that ended.
+    /// Revises recent NAVs. Returns how many active funds have a newer NAV than on the day that ended.
     fn revise_recent(
         &mut self,
         ended: Date,
@@ -268,7 +270,7 @@ impl Market {
 }
 
 impl Fund {
-    /// The series of a fund of a living market begins with the fund: none of them less than half of the configured days ago.
+    /// Sets the start of a fund in a living market: its inception date, at least half of the configured days ago.
     pub(crate) fn begin_in_time(&mut self, config: &MarketConfig, place: u32) {
         let days = u32::try_from(config.days).unwrap_or(u32::MAX);
         let shorter = place % (days / 2).max(1);
@@ -276,7 +278,7 @@ impl Fund {
         self.begin_on(self.nav.start);
     }
 
-    /// All sites say that the fund began on this day.
+    /// Sets the inception date in the truth and on all sites.
     fn begin_on(&mut self, day: Date) {
         let Some(truth) = self.master.get_mut("inception_date") else {
             return;
@@ -299,7 +301,7 @@ impl Fund {
         }
     }
 
-    /// Every site shows longer names. Returns false where one of the names is not said by all of them.
+    /// Appends a suffix to the fund's names on every site. Returns false if some site does not report one of the names.
     pub(crate) fn append_to_names(&mut self, suffix: &str) -> bool {
         let differs = [Awkward::MasterDisagreement, Awkward::MasterFromWealthMagik]
             .iter()
@@ -331,7 +333,7 @@ impl Fund {
         true
     }
 
-    /// The risk becomes another one of 1 to 8, where Finnomena says it plainly.
+    /// Changes the risk level to another one of 1 to 8. Returns false if Finnomena does not write it plainly.
     pub(crate) fn change_risk(&mut self) -> bool {
         let Some(Ok(old)) = self.master.get("risk_level").map(|risk| risk.parse::<u8>()) else {
             return false;
@@ -360,7 +362,8 @@ impl Fund {
         true
     }
 
-    /// Finnomena corrects one of the days that `may_be` holds of, by less than a hundredth. None where there is no such day.
+    /// Makes Finnomena correct one of the days that `may_be` accepts, by less than a hundredth. None if there is no
+    /// such day.
     fn revise(
         &mut self,
         today: Date,
@@ -381,7 +384,7 @@ impl Fund {
     }
 }
 
-/// A number of at most four decimals in units of 1/10,000.
+/// Parses a number of at most four decimals into units of 1/10,000.
 fn units_of(number: &str) -> Option<i64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     (fraction.len() <= 4)

@@ -1,4 +1,4 @@
-//! The replica as a program: starts the five hosts, says where they are, and ends on a signal.
+//! The replica as a program: starts the five hosts, prints their URLs, and ends on a signal.
 
 use std::fs;
 use std::io::{self, Write};
@@ -112,7 +112,8 @@ async fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Read on a thread of its own: a blocked read would keep the runtime from ending.
+/// Waits until standard input closes. It reads on its own thread because a blocked read would keep the runtime from
+/// ending.
 async fn stdin_closes() {
     let (closed, closes) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
@@ -139,7 +140,7 @@ fn runner_config(urls: &Urls) -> String {
     )
 }
 
-/// Whoever waits for the file never reads half of it.
+/// Writes the file under another name and renames it, so that a reader never sees half of it.
 fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
     if let Some(folder) = path
         .parent()

@@ -1,7 +1,7 @@
-//! What is true: the funds of the market, what each site says about them, and the calendar.
+//! The market: the true values of each fund, what each site reports about it, and the calendar.
 //!
-//! The generator decides the truth first and derives from it what each site says, in the site's spelling. Where two sites disagree the
-//! generator has decided that the lower-ranked one is off, so nothing here ranks sources.
+//! The generator decides the truth first and derives each site's values from it, in the site's spelling. Where two
+//! sites disagree, the generator made the lower-ranked site wrong. Nothing in this crate ranks sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,50 +13,50 @@ use crate::json::Json;
 use crate::living::Life;
 use crate::nav_series::{NavPlan, TrueDay};
 
-/// Cells of one row by column; a column that is not there is NULL.
+/// The cells of one row by column; a missing column is NULL.
 pub(crate) type Cells = BTreeMap<&'static str, String>;
 
-/// Who knows a fund.
+/// Which sites know a fund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// Finnomena lists it as active.
     Active,
-    /// Finnomena lists it as inactive; a code that was active before keeps the rows it had on that day.
+    /// Finnomena lists it as inactive. A code that was active before keeps the rows that it had on that day.
     Inactive { active_until: Option<Date> },
     /// No Finnomena entry, only a WealthMagik one.
     WealthMagikOnly,
-    /// The code a fund had before it was renamed on that day: no site knows it any more, its rows stay.
+    /// The code of a fund before it was renamed on that day: no site lists it any more, its rows stay.
     RenamedOn(Date),
 }
 
-/// One share class, true values and what is said about it.
+/// One share class: its true values and what each site reports about it.
 #[derive(Clone, Debug)]
 pub(crate) struct Fund {
     pub(crate) code: String,
-    /// The code as the lists spell it.
+    /// The code in the lists' spelling.
     pub(crate) code_spelt: String,
     pub(crate) fund_id: String,
     pub(crate) proj_id: String,
     pub(crate) standing: Standing,
     pub(crate) master: Cells,
     pub(crate) fees: Cells,
-    /// None where the SEC does not answer for the code with anything.
+    /// None if the SEC has no values for the code.
     pub(crate) statistics: Option<Cells>,
     pub(crate) finnomena: FinnomenaSays,
     pub(crate) wealthmagik: Option<WealthMagikSays>,
     pub(crate) sec: SecSays,
     pub(crate) factsheet: Factsheet,
     pub(crate) nav: NavPlan,
-    /// Where `fees` come from.
+    /// The page that `fees` come from.
     pub(crate) fee_page: FeePage,
     pub(crate) awkward: BTreeSet<Awkward>,
     /// Dates of the quotes that WealthMagik's profile page has served.
     pub(crate) quotes_served: BTreeSet<Date>,
-    /// Finnomena leaves the fund out of its list, without a word.
+    /// Finnomena omits the fund from its list.
     pub(crate) unlisted: bool,
 }
 
-/// The page that said a fund's fees.
+/// The page that reports a fund's fees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FeePage {
     FinnomenaFee,
@@ -81,9 +81,9 @@ pub(crate) struct FinnomenaSays {
 pub(crate) enum FeeAnswer {
     Absent,
     Null,
-    /// This class's rows and other classes' beside them.
+    /// Rows of this class, beside rows of other classes.
     Rows(Vec<FeeRow>),
-    /// The rows of every class of the project, in one answer that all of them share.
+    /// The rows of every class of the project, in one answer that all classes share.
     Shared(Vec<FeeRow>),
 }
 
@@ -95,7 +95,7 @@ pub(crate) struct FeeRow {
     pub(crate) rate: Json,
     pub(crate) actual: Json,
     pub(crate) rate_unit: &'static str,
-    /// `other_description`.
+    /// The member `other_description`.
     pub(crate) note: &'static str,
     pub(crate) unit: &'static str,
 }
@@ -105,25 +105,25 @@ pub(crate) struct FeeRow {
 pub(crate) struct FinnomenaPortfolio {
     pub(crate) top_holdings: Block,
     pub(crate) sectors: Block,
-    /// The sector block stands under its older name.
+    /// The sector block has its older name.
     pub(crate) sectors_old_name: bool,
     pub(crate) assets: Block,
     pub(crate) regions: Block,
 }
 
-/// A list of names and percents with a date of its own.
+/// A list of names and percents with its own date.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Block {
     /// The true date.
     pub(crate) as_of: Option<Date>,
-    /// The date as the site writes it; None = left out.
+    /// The date in the site's spelling; None = left out.
     pub(crate) as_of_spelt: Option<String>,
     pub(crate) rows: Vec<BlockRow>,
-    /// How a block without rows is told.
+    /// How the site shows a block without rows.
     pub(crate) emptiness: Emptiness,
 }
 
-/// How a site says that a block has no rows.
+/// How a site shows that a block has no rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Emptiness {
     /// A null block; `.emptyData` on a page.
@@ -138,11 +138,11 @@ pub(crate) enum Emptiness {
 pub(crate) struct BlockRow {
     pub(crate) name: Name,
     pub(crate) percent: Option<String>,
-    /// As written: bare JSON at Finnomena, text at WealthMagik.
+    /// In the site's spelling: bare JSON at Finnomena, text at WealthMagik.
     pub(crate) percent_spelt: String,
 }
 
-/// How WealthMagik's list writes its link.
+/// The form of the link in WealthMagik's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LinkStyle {
     Rooted,
@@ -152,7 +152,7 @@ pub(crate) enum LinkStyle {
     WithProfile,
 }
 
-/// Where a WealthMagik page carries its embedded state.
+/// How much of its embedded state a WealthMagik page contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StateScript {
     Whole,
@@ -160,7 +160,7 @@ pub(crate) enum StateScript {
     Missing,
 }
 
-/// WealthMagik's pages about a fund.
+/// WealthMagik's pages of a fund.
 #[derive(Clone, Debug)]
 pub(crate) struct WealthMagikSays {
     pub(crate) link: LinkStyle,
@@ -168,12 +168,12 @@ pub(crate) struct WealthMagikSays {
     pub(crate) state: StateScript,
     /// The text of `.fundName span.categoryTH`.
     pub(crate) name_th: String,
-    /// `wmg.funddetailinfo.text.<field>.<value>` without the quote's fields.
+    /// The values of `wmg.funddetailinfo.text.<field>.<value>`, without the quote's fields.
     pub(crate) info: Vec<(&'static str, String)>,
     /// FX hedging and turnover as this site shows them.
     pub(crate) details: [String; 2],
     pub(crate) port: Block,
-    /// The older place of the port page's date.
+    /// The port page shows its date in the older place.
     pub(crate) port_old_date: bool,
     pub(crate) by_asset: Block,
     pub(crate) by_country: Block,
@@ -181,29 +181,29 @@ pub(crate) struct WealthMagikSays {
     pub(crate) fees: Vec<(&'static str, String)>,
 }
 
-/// Whether and how the SEC knows a code.
+/// Whether the SEC has values for a code.
 #[derive(Clone, Debug)]
 pub(crate) enum SecSays {
-    /// Left out of a 200 answer.
+    /// The API omits the code from its 200 answer.
     Unknown,
-    /// Makes its batch a 400.
+    /// The API answers 400 to each batch that contains the code.
     SpoilsBatch,
     Knows(SecAnswer),
 }
 
-/// The SEC's values of a code, spelt for the API and for the page.
+/// The SEC's values of a code, in the spelling of the API and of the page.
 #[derive(Clone, Debug)]
 pub(crate) struct SecAnswer {
     pub(crate) as_of: Option<Date>,
     /// `representDate` as JSON.
     pub(crate) as_of_json: Json,
-    /// API member, page element id, JSON, text.
+    /// One entry for each value that the SEC reports.
     pub(crate) values: Vec<SecValue>,
-    /// Year, month and day as the API gives them.
+    /// Year, month and day as the API reports them.
     pub(crate) recovering: [Option<u32>; 3],
 }
 
-/// One number of the SEC.
+/// One number of the SEC: its API member, its element id on the page, its JSON and its text.
 #[derive(Clone, Debug)]
 pub(crate) struct SecValue {
     pub(crate) member: &'static str,
@@ -212,14 +212,14 @@ pub(crate) struct SecValue {
     pub(crate) text: String,
 }
 
-/// A fund's factsheet: where the sites say it is and what is printed on it.
+/// A fund's factsheet: its paths on the sites and what is printed on it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Factsheet {
-    /// Path on the documents host that Finnomena names.
+    /// The path on the documents host in Finnomena's link.
     pub(crate) finnomena_path: Option<String>,
-    /// Path on the documents host that WealthMagik names.
+    /// The path on the documents host in WealthMagik's link.
     pub(crate) wealthmagik_path: Option<String>,
-    /// The path that the tables should name.
+    /// The expected path in the tables.
     pub(crate) true_path: Option<String>,
     pub(crate) answer: FactsheetAnswer,
     pub(crate) isin: Option<String>,
@@ -228,7 +228,7 @@ pub(crate) struct Factsheet {
     pub(crate) bloomberg: Option<String>,
 }
 
-/// What the documents host answers for a factsheet.
+/// The documents host's answer to a request for a factsheet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum FactsheetAnswer {
     #[default]
@@ -237,15 +237,15 @@ pub(crate) enum FactsheetAnswer {
     Html,
 }
 
-/// The market: every fund and the date on the calendar.
+/// The market: every fund, and the date on the calendar.
 #[derive(Clone, Debug)]
 pub struct Market {
     pub(crate) seed: u64,
     pub(crate) today: Date,
     pub(crate) funds: Vec<Fund>,
-    /// List entries of Finnomena without a code to key them by: the spelling of the blank.
+    /// The blank codes, as JSON, of Finnomena's list entries that have no code.
     pub(crate) blank_entries: Vec<Json>,
-    /// What happens in the market by itself from one day to the next.
+    /// The state that drives the daily changes of a living market.
     pub(crate) life: Life,
 }
 
@@ -255,7 +255,7 @@ impl Market {
         self.today
     }
 
-    /// The codes that have rows: those that are or once were active, in order.
+    /// The codes that have rows, sorted: those that are or were active.
     pub fn codes(&self) -> Vec<&str> {
         let mut codes: Vec<&str> = self
             .funds
@@ -267,7 +267,7 @@ impl Market {
         codes
     }
 
-    /// The codes that were dealt an awkward value, rows or not.
+    /// The codes that an awkward value was dealt to, with or without rows.
     pub fn codes_with(&self, awkward: Awkward) -> Vec<&str> {
         self.funds
             .iter()
@@ -276,7 +276,7 @@ impl Market {
             .collect()
     }
 
-    /// Was this awkward value dealt to anything in the market?
+    /// Whether this awkward value was dealt to anything in the market.
     pub fn holds(&self, awkward: Awkward) -> bool {
         match awkward {
             Awkward::BlankShortCode => !self.blank_entries.is_empty(),
@@ -303,7 +303,7 @@ impl Market {
 }
 
 impl Fund {
-    /// Has this code rows in the seven tables?
+    /// Whether this code has rows in the seven tables.
     pub(crate) fn has_rows(&self) -> bool {
         matches!(
             self.standing,
@@ -315,17 +315,17 @@ impl Fund {
         )
     }
 
-    /// Does Finnomena know the code?
+    /// Whether Finnomena lists the code.
     pub(crate) fn on_finnomena(&self) -> bool {
         matches!(self.standing, Standing::Active | Standing::Inactive { .. })
     }
 
-    /// Does any site know the code?
+    /// Whether any site lists the code.
     pub(crate) fn is_known(&self) -> bool {
         !matches!(self.standing, Standing::RenamedOn(_))
     }
 
-    /// The last day that this code's series knows of.
+    /// The last day of this code's series.
     pub(crate) fn known_until(&self, today: Date) -> Date {
         match self.standing {
             Standing::RenamedOn(day)
@@ -336,8 +336,8 @@ impl Fund {
         }
     }
 
-    /// What is true of every day up to `today`: of what Finnomena's list says then, of the quotes that were served, and of the one that is
-    /// shown then.
+    /// The true values of every day up to `today`: from Finnomena's list on that date, from the quotes that were
+    /// served, and from the quote that is shown on that date.
     pub(crate) fn true_days(&self, today: Date) -> Vec<TrueDay> {
         let mut quoted = BTreeSet::new();
         if self.wealthmagik.is_some() {

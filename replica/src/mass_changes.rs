@@ -1,7 +1,7 @@
-//! A site that changes its mind about the whole market at one stroke: what it says of many funds at once is wrong, while the
-//! truth and the other sites go on.
+//! Mass changes: a site reports wrong values for many funds at once, while the truth and the other sites stay as they
+//! are.
 //!
-//! A mass change is made of the market as it is: the site answers from a copy of it that the change has distorted.
+//! The site answers from a copy of the present market that the change has distorted.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,13 +17,13 @@ use crate::faults::Site;
 use crate::json::Json;
 use crate::market::{Block, Emptiness, FeeAnswer, Fund, Market, SecSays, Standing};
 
-/// A kind of page of the sites.
+/// A kind of page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PageKind {
-    /// The list of all funds: Finnomena's, WealthMagik's.
+    /// The list of all funds, at Finnomena and WealthMagik.
     List,
-    /// Finnomena's pages with the newest NAV of a hundred funds.
+    /// Finnomena's filter pages: each has the newest NAV of a hundred funds.
     Filter,
     /// Finnomena's NAV history.
     Nav,
@@ -39,14 +39,14 @@ pub enum PageKind {
     Port,
     /// WealthMagik's allocations.
     Allocation,
-    /// The SEC's statistics, on the page and by the API.
+    /// The SEC's statistics, on the page and from the API.
     Statistics,
     /// A PDF of the document storage.
     Factsheet,
 }
 
 impl PageKind {
-    /// The page that a request asks for; None for what belongs to no fund and no list.
+    /// The kind of page that a request is for; None if it belongs to neither a fund nor a list.
     pub(crate) fn of(site: Site, segments: &[&str]) -> Option<Self> {
         Some(match (site, segments) {
             (Site::Finnomena, ["fn3", "api", "fund", "v2", "public", rest @ ..]) => match rest {
@@ -73,64 +73,63 @@ impl PageKind {
         })
     }
 
-    /// Does the page speak of the whole market?
+    /// Whether the page covers the whole market.
     pub(crate) const fn is_market_wide(self) -> bool {
         matches!(self, PageKind::List | PageKind::Filter)
     }
 }
 
-/// How a page says that it has nothing.
+/// How a page reports that it has no content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Absence {
-    /// Status 404, as the site answers for a fund that it does not know.
+    /// Status 404, as the site answers for an unknown fund.
     NotFound,
     /// Status 204.
     NoContent,
     /// `[]`.
     EmptyArray,
-    /// `{"data":[]}`, in the site's envelope where it has one.
+    /// `{"data":[]}`, in the site's envelope if it has one.
     EmptyData,
     /// The site's own frame without values: `navs: []`, `fees: []`, blocks without elements, `.emptyData`, dashes.
     EmptyFrame,
 }
 
-/// What changes at one stroke.
+/// What the site reports wrongly.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MassKind {
-    /// The page has nothing of any fund.
+    /// The page has no content for any fund.
     Absent {
         /// The page.
         page: PageKind,
-        /// How it says so.
+        /// How the page reports it.
         how: Absence,
     },
-    /// Lists and pages of news stay as they were when the change was set; the funds' own pages go on.
+    /// Lists and pages of news stay as they were when the change was set; the funds' own pages stay current.
     ListsFrozen,
-    /// Lists lose this share of the entries that they had the night before, each night; active funds or not.
+    /// Each night, lists lose this share of their remaining entries. Inactive funds are removed as well as active ones.
     ListShrinks {
-        /// 0.09 is 9 % a night.
+        /// 0.09 means 9 % a night.
         each_night: f64,
     },
     /// Funds are listed as not active.
     Inactive,
-    /// NAVs older than this are others than they were.
+    /// NAVs older than this differ from the values that the site reported before.
     SettledNavsRewritten {
-        /// In days before the replica's date.
+        /// The age in days, counted from the replica's date.
         older_than_days: u32,
     },
     /// Every AUM is 0.
     AumZero,
-    /// Every fund is answered with what is true of a fund of another project. The fund's own id is in it where `with_own_id`,
-    /// else none.
+    /// The answer for every fund has the values of a fund of another project.
     AnswersSwapped {
         /// The page.
         page: PageKind,
-        /// Whether the answer names the fund that was asked for.
+        /// Whether the answer contains the id of the requested fund; otherwise it contains no id.
         with_own_id: bool,
     },
-    /// Every fund is answered with what is true of one and the same fund, and no id is in it.
+    /// The answer for every fund has the values of the same one fund and contains no id.
     OneAnswer {
         /// The page.
         page: PageKind,
@@ -139,27 +138,27 @@ pub enum MassKind {
     StatisticsZero,
     /// All fees are 0.
     FeesZero,
-    /// All percents of newer portfolios are 0.
+    /// All percents of the portfolios are 0.
     PortfoliosZero,
-    /// A whole history is answered with its last month.
+    /// A request for a whole history is answered with its last month.
     HistoryShort,
-    /// Names are others.
+    /// Names differ from before.
     NamesChanged,
-    /// Codes are others; ids stay.
+    /// Codes differ from before; ids stay.
     CodesChanged,
-    /// Risk levels are others.
+    /// Risk levels differ from before.
     RisksChanged,
 }
 
 /// A mass change of a site.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MassChange {
-    /// The site that changes its mind.
+    /// The site that reports wrong values.
     pub site: Site,
-    /// What it says.
+    /// What it reports wrongly.
     pub kind: MassKind,
-    /// The share of the active funds that it concerns, 0 to 1; the same funds on every day. A page that is absent is so for
-    /// all of them.
+    /// The share of the active funds that is affected, 0 to 1; the same funds on every day. An `Absent` page is missing
+    /// for all funds, except with `Absence::EmptyFrame`.
     #[serde(default = "all")]
     pub share: f64,
 }
@@ -169,7 +168,7 @@ fn all() -> f64 {
 }
 
 impl MassChange {
-    /// A change of every fund.
+    /// A change that affects every fund.
     pub fn of(site: Site, kind: MassKind) -> Self {
         MassChange {
             site,
@@ -178,14 +177,14 @@ impl MassChange {
         }
     }
 
-    /// Only of this share of the active funds.
+    /// Restricts the change to this share of the active funds.
     pub fn for_share(mut self, share: f64) -> Self {
         self.share = share;
         self
     }
 }
 
-/// A change, the market of the day when it was set, and that day.
+/// A change, and the market (with its date) when it was set.
 #[derive(Clone, Debug)]
 struct Set {
     change: MassChange,
@@ -201,7 +200,8 @@ pub(crate) struct MassChanges {
 #[derive(Debug, Default)]
 struct State {
     set: Vec<Set>,
-    /// Distorted copies of the market, for the market of this version.
+    /// Distorted copies of the market: the site, whether the copy is for market-wide pages, the market's version, the
+    /// copy.
     made: Vec<(Site, bool, u64, Arc<Market>)>,
 }
 
@@ -223,7 +223,8 @@ impl MassChanges {
         self.lock().set.iter().map(|set| set.change).collect()
     }
 
-    /// What the site says on its market-wide pages, or on the funds' own; None where it says the truth.
+    /// The market that the site answers from, for its market-wide pages or for the funds' own pages. None if no change
+    /// is set for the site.
     pub(crate) fn distorted(
         &self,
         site: Site,
@@ -264,7 +265,7 @@ impl MassChanges {
         Some(copy)
     }
 
-    /// How this page says that it has nothing, where it does.
+    /// How this page reports that it has no content; None if it has content.
     pub(crate) fn absence(&self, site: Site, page: PageKind) -> Option<Absence> {
         self.of_site(site).find_map(|kind| match kind {
             MassKind::Absent { page: absent, how } if absent == page => Some(how),
@@ -272,13 +273,13 @@ impl MassChanges {
         })
     }
 
-    /// Is a whole history answered with a month?
+    /// Whether the site answers a request for a whole history with one month.
     pub(crate) fn shortens_histories(&self, site: Site) -> bool {
         self.of_site(site)
             .any(|kind| kind == MassKind::HistoryShort)
     }
 
-    /// Does this page's answer name no fund?
+    /// Whether this page's answer omits the fund's id.
     pub(crate) fn hides_ids(&self, site: Site, page: PageKind) -> bool {
         let swapped = MassKind::AnswersSwapped {
             page,
@@ -304,13 +305,13 @@ impl MassChanges {
     }
 }
 
-/// The SEC's two hosts say the same.
+/// Whether two hosts serve the same source: the SEC's two hosts do.
 fn same_source(one: Site, other: Site) -> bool {
     let is_sec = |site| matches!(site, Site::SecApi | Site::SecPage);
     one == other || (is_sec(one) && is_sec(other))
 }
 
-/// The ids of the funds that a change concerns: the same funds, and more of them with a larger share.
+/// The ids of the funds that a change affects. A larger share affects the same funds and more.
 fn concerned(market_then: &Market, share: f64, may_be: impl Fn(&Fund) -> bool) -> Vec<String> {
     let mut ids: Vec<String> = market_then
         .funds
@@ -356,7 +357,7 @@ fn distort(market: &mut Market, set: &Set, site: Site, market_wide: bool) {
         }
         return;
     }
-    // A fund that was launched since is concerned where all are.
+    // A change of all funds also affects funds that were launched since it was set.
     let ids = concerned(&set.market_then, set.change.share, is_active);
     let every = set.change.share >= 1.0;
     let seed = market.seed;
@@ -433,7 +434,7 @@ fn distort_fund(fund: &mut Fund, kind: MassKind, site: Site, today: Date, seed: 
     }
 }
 
-/// The blocks of rows of a page, or of all.
+/// The blocks of rows of one page, or of all pages if `page` is None.
 fn blocks(fund: &mut Fund, page: Option<PageKind>) -> Vec<&mut Block> {
     let is = |of: PageKind| page.is_none_or(|page| page == of);
     let mut blocks = Vec::new();
@@ -491,7 +492,8 @@ fn empty_frame(fund: &mut Fund, page: PageKind) {
     }
 }
 
-/// Every concerned fund gets the contents of the page of the next one that is of another project, or all of them of the first.
+/// Gives every affected fund the page content of the next affected fund of another project, or gives all of them the
+/// content of the first one.
 fn swap_answers(market: &mut Market, page: PageKind, ids: &[String], all_alike: bool) {
     let places: Vec<usize> = (0..market.funds.len())
         .filter(|place| ids.contains(&market.funds[*place].fund_id))

@@ -1,5 +1,7 @@
-//! The daily truth of one fund: its NAV and AUM series, and the price page's quote. Nothing is stored: a series is walked again from
-//! its seed on each request, so a large market needs no memory and moving the clock on only lengthens the walk.
+//! The daily truth of one fund: its NAV and AUM series, and the quote of the price page.
+//!
+//! No series is stored. Each request computes it again from its seed, so a large market needs no memory, and a later
+//! date only makes the series longer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,11 +18,11 @@ use crate::generator::spelling::{
 };
 use crate::real::RealDay;
 
-/// How often the recurring awkward values come back in a series, and where they stand first.
+/// A recurring awkward value appears every `QUIRK_EVERY` entries, first at index `QUIRK_AT`.
 const QUIRK_EVERY: usize = 40;
 const QUIRK_AT: usize = 3;
 
-/// What decides a fund's series.
+/// The inputs that determine a fund's series.
 #[derive(Clone, Debug)]
 pub(crate) struct NavPlan {
     pub(crate) seed: u64,
@@ -29,14 +31,14 @@ pub(crate) struct NavPlan {
     pub(crate) lag: Lag,
     pub(crate) quirk: Option<Awkward>,
     pub(crate) quote_quirk: Option<Awkward>,
-    /// Real rows take the place of the walk.
+    /// Real rows, used in place of the generated ones.
     pub(crate) real: Option<Arc<[RealDay]>>,
-    /// Values that Finnomena revised later, by date.
+    /// The values that Finnomena revised later, by date.
     pub(crate) revisions: BTreeMap<Date, String>,
     pub(crate) distortion: Distortion,
 }
 
-/// One entry of Finnomena's NAV list, as spelt.
+/// One entry of Finnomena's NAV list, in the site's spelling.
 #[derive(Clone, Debug)]
 pub(crate) struct NavEntry {
     pub(crate) date: String,
@@ -44,7 +46,7 @@ pub(crate) struct NavEntry {
     pub(crate) amount: String,
 }
 
-/// What Finnomena truly says about one day.
+/// The true values that Finnomena reports for one day.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Day {
     pub(crate) date: Date,
@@ -52,14 +54,14 @@ pub(crate) struct Day {
     pub(crate) aum: Option<String>,
 }
 
-/// A fund's series up to a day: what the list spells and what it means.
+/// A fund's series up to a day: the entries as the list spells them, and their true values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Series {
     pub(crate) entries: Vec<NavEntry>,
     pub(crate) days: Vec<Day>,
 }
 
-/// The price page's quote: true values, None = the page says 0.
+/// The quote of the price page. The values are the true ones; None = the page shows 0.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Quote {
     pub(crate) date: Date,
@@ -69,11 +71,11 @@ pub(crate) struct Quote {
     pub(crate) aum: String,
 }
 
-/// The source names of the daily table.
+/// The source names in the daily table.
 pub(crate) const FINNOMENA: &str = "finnomena";
 pub(crate) const WEALTHMAGIK: &str = "wealthmagik";
 
-/// All that is true of one day.
+/// All true values of one day.
 #[derive(Clone, Debug)]
 pub(crate) struct TrueDay {
     pub(crate) date: Date,
@@ -81,11 +83,11 @@ pub(crate) struct TrueDay {
     pub(crate) bid: Option<String>,
     pub(crate) offer: Option<String>,
     pub(crate) aum: Option<String>,
-    /// Who said the NAV; without one, who said the prices; else who said the AUM.
+    /// The source of the NAV; without a NAV, the source of the prices; without prices, the source of the AUM.
     pub(crate) source: &'static str,
 }
 
-/// One day of the walk, before anybody says anything about it. NAV in units of 1/10,000 baht, AUM in satang.
+/// One generated day, before any site reports it. NAV in units of 1/10,000 baht, AUM in satang.
 #[derive(Clone, Copy)]
 struct Step {
     date: Date,
@@ -93,32 +95,32 @@ struct Step {
     aum: i64,
 }
 
-/// How far Finnomena's latest NAV lies behind the calendar, in business days: 1 is yesterday's.
+/// The age of Finnomena's latest NAV in business days: 1 is yesterday's NAV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lag {
     /// The same on every day.
     Fixed(u32),
-    /// Drawn for each business day, so that on a morning about 43 % of the funds show yesterday's NAV, 44 % the one before and
-    /// 12 % an older one. What a site has shown it goes on showing.
+    /// Drawn for each business day. On a morning, about 43 % of the funds show yesterday's NAV, 44 % the one before and
+    /// 12 % an older one. A NAV that a site has shown stays visible.
     Drawn,
 }
 
-/// Of a hundred draws these are a lag of 1, and of 1 or 2. A day that was shown once stays shown, so fewer funds lag than are
-/// drawn to.
+/// Of a hundred draws, this many give a lag of 1, and this many a lag of at most 2. A NAV that was shown once stays
+/// visible, so fewer funds lag than the draws alone would give.
 const LAG_OF_A_HUNDRED: [u64; 2] = [43, 79];
 const LONGEST_LAG: u32 = 3;
 
-/// What the site says wrongly of the whole series, as a mass change makes it.
+/// The site's wrong values for the whole series, set by a mass change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Distortion {
-    /// Days before this date have another NAV: so many per mille of the true one.
+    /// Days before this date have another NAV: this many per mille of the true one.
     pub(crate) rewritten: Option<(Date, i64)>,
     /// Every AUM is 0.
     pub(crate) no_aum: bool,
 }
 
 impl NavPlan {
-    /// Does Finnomena answer this fund's NAV list with days at all?
+    /// Whether Finnomena's NAV list of this fund has any days.
     fn finnomena_has_days(&self) -> bool {
         !matches!(
             self.quirk,
@@ -126,7 +128,7 @@ impl NavPlan {
         )
     }
 
-    /// The walk up to and including `last`, on the days of this fund's frequency.
+    /// Computes the days up to and including `last`, at this fund's frequency.
     fn walk(&self, last: Date) -> Vec<Step> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         let mut nav = random.random_range(40_000..400_000_i64);
@@ -175,7 +177,7 @@ impl NavPlan {
         steps
     }
 
-    /// The last date that Finnomena shows when the calendar says `today`.
+    /// The last date that Finnomena shows on the date `today`.
     pub(crate) fn last_shown(&self, today: Date) -> Date {
         let before = |date, count| self.calendar.before(date, count);
         match self.lag {
@@ -188,7 +190,7 @@ impl NavPlan {
         }
     }
 
-    /// The lag on the mornings between this business day and the next.
+    /// The lag on the mornings from this business day until the next one.
     fn drawn_lag(&self, business_day: Date) -> u32 {
         let day = business_day
             .since(Date::ZERO)
@@ -199,7 +201,7 @@ impl NavPlan {
         beyond.zip(2..).map(|(_, lag)| lag).last().unwrap_or(1)
     }
 
-    /// What Finnomena's list says when the calendar says `today`.
+    /// Finnomena's list on the date `today`.
     pub(crate) fn series(&self, today: Date) -> Series {
         if let Some(real) = &self.real {
             return real_series(real);
@@ -228,7 +230,7 @@ impl NavPlan {
         series
     }
 
-    /// Decides what is true of one day and how it is spelt.
+    /// Appends one day to the series: decides its true values and their spelling.
     fn say(&self, place: usize, step: Step, series: &mut Series) {
         let quirk = self.quirk.filter(|_| place % QUIRK_EVERY == QUIRK_AT);
         let two_wrong_days =
@@ -284,12 +286,12 @@ impl NavPlan {
         });
     }
 
-    /// The newest day that Finnomena shows when the calendar says `today`.
+    /// The newest day that Finnomena shows on the date `today`.
     pub(crate) fn newest(&self, today: Date) -> Option<Date> {
         self.series(today).days.last().map(|day| day.date)
     }
 
-    /// The date of the quote that WealthMagik shows when the calendar says `today`.
+    /// The date of the quote that WealthMagik shows on the date `today`.
     pub(crate) fn quote_date(&self, today: Date) -> Option<Date> {
         if let Some(real) = &self.real {
             return real.last().map(|day| day.date);
@@ -305,7 +307,8 @@ impl NavPlan {
         Some(steps[place].date)
     }
 
-    /// The quote of one of this fund's NAV dates. It depends on the date alone, so a quote served twice is the same twice.
+    /// The quote of one of this fund's NAV dates. It depends on the date alone, so each request for a date gets the
+    /// same quote.
     pub(crate) fn quote_on(&self, date: Date) -> Option<Quote> {
         if let Some(real) = &self.real {
             return real
@@ -324,7 +327,7 @@ impl NavPlan {
         };
         let nav = match self.quote_quirk {
             Some(Awkward::WealthMagikNavZero) => None,
-            // Only where Finnomena names the true value may the lower-ranked site be off.
+            // WealthMagik may be wrong only where Finnomena reports the true value, because WealthMagik ranks lower.
             Some(Awkward::NavDisagreement) if self.finnomena_names_nav(date) => {
                 Some(scaled(step.nav + 321, 4))
             }
@@ -343,8 +346,10 @@ impl NavPlan {
         })
     }
 
-    /// The days that anybody says something about, with the quotes of the dates in `quoted`. Where Finnomena names a number it is the true
-    /// one, by decision: `quote_on` and the awkward days of `say` make WealthMagik the one that is off.
+    /// The days that any site reports, with the quotes of the dates in `quoted`.
+    ///
+    /// A number that Finnomena reports is the true one by definition: `quote_on` and the awkward days of `say` make
+    /// WealthMagik wrong.
     pub(crate) fn true_days(&self, today: Date, quoted: &BTreeSet<Date>) -> Vec<TrueDay> {
         let mut days: BTreeMap<Date, TrueDay> = BTreeMap::new();
         for Day { date, nav, aum } in self.series(today).days {
@@ -399,7 +404,7 @@ impl NavPlan {
     }
 }
 
-/// Is `next`, the business day after `day`, in another week?
+/// Whether `next`, the business day after `day`, is in another week.
 fn is_last_of_its_week(day: Date, next: Date) -> bool {
     let into_week = |date: Date| date.weekday().to_monday_zero_offset();
     into_week(next) <= into_week(day) || (next - day).get_days() >= 7
@@ -426,7 +431,7 @@ fn real_series(real: &[RealDay]) -> Series {
     }
 }
 
-/// The first date of a range of Finnomena's NAV list (`1D` … `5Y`), None for `MAX` and for a word that is not a range.
+/// The first date of a range of Finnomena's NAV list (`1D` … `5Y`). None for `MAX` and for an unknown range.
 pub(crate) fn range_start(range: &str, today: Date) -> Option<Date> {
     let span = match range {
         "1D" => 1.day(),

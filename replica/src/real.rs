@@ -1,8 +1,12 @@
-//! The real NAV histories (`--real DIR`).
+//! Real NAV histories (`--real DIR`).
 //!
-//! Real are: the class codes, and of every class the dates, NAV (`last_val`) and AUM (`net_asset`) of all its rows, and of its latest
-//! row offer (`sell_price`) and bid (`buy_price`), spelt as in the file. Invented are all names, fees, portfolios, statistics,
-//! factsheets, ids and everything else. All classes of the file are served as active funds whatever `funds` and `days` say.
+//! Real values:
+//! - the class codes,
+//! - date, NAV (`last_val`) and AUM (`net_asset`) of every row of a class,
+//! - offer (`sell_price`) and bid (`buy_price`) of its latest row, in the file's spelling.
+//!
+//! Everything else is generated: names, fees, portfolios, statistics, factsheets, ids. All classes of the file are
+//! served as active funds; `funds` and `days` have no effect.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -26,12 +30,12 @@ pub(crate) struct RealDay {
 }
 
 impl RealDay {
-    /// The NAV, None where the file says 0.
+    /// The NAV; None if the file has 0.
     pub(crate) fn nav(&self) -> Option<String> {
         unless_zero(&self.last_val)
     }
 
-    /// What WealthMagik says about this day.
+    /// WealthMagik's quote of this day.
     pub(crate) fn quote(&self) -> Quote {
         Quote {
             date: self.date,
@@ -47,7 +51,7 @@ fn unless_zero(number: &str) -> Option<String> {
     Some(canonical(number)).filter(|number| number != "0")
 }
 
-/// The number without needless zeros.
+/// The number without needless zeros at its end.
 pub(crate) fn canonical(number: &str) -> String {
     let short = if number.contains('.') {
         number.trim_end_matches('0').trim_end_matches('.')
@@ -57,7 +61,7 @@ pub(crate) fn canonical(number: &str) -> String {
     short.to_owned()
 }
 
-/// The history of one class, and the class code as the file spells it.
+/// The history of one class, and the class code in the file's spelling.
 #[derive(Clone, Debug)]
 pub(crate) struct RealClass {
     pub(crate) code: String,

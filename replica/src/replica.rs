@@ -1,4 +1,4 @@
-//! The replica as a whole: five hosts on one market.
+//! The running replica: five hosts that serve one market.
 
 use std::io;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::serve::serve;
 use crate::site::{Robots, World};
 use crate::truth::{Row, Truth};
 
-/// Where the hosts listen: `http://127.0.0.1:PORT`, without a slash behind.
+/// The base URLs of the hosts: `http://127.0.0.1:PORT`, without a trailing slash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Urls {
     /// Finnomena.
@@ -40,7 +40,7 @@ pub struct Urls {
     pub documents: String,
 }
 
-/// Why something could not be steered.
+/// The error for a code that is not in the market.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownCode(pub String);
 
@@ -52,14 +52,16 @@ impl std::fmt::Display for UnknownCode {
 
 impl std::error::Error for UnknownCode {}
 
-/// A running stand-in of the three sites. It stops when it is dropped.
+/// A running replica of the three sites. Dropping it stops the hosts.
 pub struct Replica {
     world: Arc<World>,
     servers: Vec<JoinHandle<io::Result<()>>>,
 }
 
 impl Replica {
-    /// Makes the market up and starts the hosts. Fails where a port is taken or the real histories cannot be read.
+    /// Generates the market and starts the hosts.
+    ///
+    /// Fails if a port is taken or the real histories cannot be read.
     pub async fn start(config: MarketConfig) -> io::Result<Replica> {
         let market = generate(&config)?;
         let world = Arc::new(World::new(
@@ -106,53 +108,55 @@ impl Replica {
         Ok(Replica { world, servers })
     }
 
-    /// Where the hosts listen.
+    /// The base URLs of the hosts.
     pub fn urls(&self) -> Urls {
         self.world.urls().clone()
     }
 
-    /// The handle to set and clear faults.
+    /// The handle that sets and clears faults.
     pub fn faults(&self) -> Faults {
         self.world.faults.clone()
     }
 
-    /// What was asked so far.
+    /// A snapshot of the request log.
     pub fn log(&self) -> RequestLog {
         self.world.log.snapshot()
     }
 
-    /// The wall-clock time from which the log's times count.
+    /// The wall-clock time that the log's times are counted from.
     pub fn began_at(&self) -> std::time::SystemTime {
         self.world.log.began_at()
     }
 
-    /// How long the log's times have been counting: the clock by which a test or a measurement compares its own instants with theirs.
+    /// The time since the log's zero. A test or a measurement uses it to compare its own instants with the log's times.
     pub fn elapsed(&self) -> Duration {
         self.world.log.elapsed()
     }
 
-    /// The market as it is now. Answers wait while this is held.
+    /// Locks the market for reading. The guard can delay answers: a request that records a served quote needs the write
+    /// lock, and later readers wait behind it.
     pub fn market(&self) -> RwLockReadGuard<'_, Market> {
         self.world.market()
     }
 
-    /// Moves the calendar on: new NAV rows for the new business days and another date of prices.
+    /// Moves the calendar forward by `days`: new business days get NAV rows and the quotes get a new date.
     pub fn advance_days(&self, days: u32) {
         self.world.market_mut().advance_days(days);
     }
 
-    /// Moves a living market on by a day, with all that the day brings. A cycle has read the day that ends; the first cycle of a
-    /// month is monthly.
+    /// Moves a living market to the next day and applies the changes of that day.
+    ///
+    /// The truth is exact if a cycle has read the day that ends, and if the first cycle of each month is monthly.
     pub fn next_day(&self) -> MarketDay {
         self.world.market_mut().next_day()
     }
 
-    /// Makes the market again what it was: a clone of `market()` of an earlier moment.
+    /// Replaces the market with an earlier clone of `market()`.
     pub fn restore(&self, market: Market) {
         *self.world.market_mut() = market;
     }
 
-    /// From now on a site says this of many funds at once. The truth does not change by it.
+    /// Makes a site report wrong values for many funds at once. The truth does not change.
     pub fn set_mass_change(&self, change: MassChange) {
         self.world.set_mass_change(change);
     }
@@ -162,69 +166,71 @@ impl Replica {
         self.world.mass_changes.list()
     }
 
-    /// The sites say the truth again.
+    /// Clears all mass changes: the sites report the true values again.
     pub fn clear_mass_changes(&self) {
         self.world.mass_changes.clear();
     }
 
-    /// Finnomena corrects the NAV of a day, however long ago.
+    /// Makes Finnomena correct the NAV of a day of any age.
     pub fn revise_nav(&self, code: &str, date: Date, nav: &str) -> Result<(), UnknownCode> {
         self.world.market_mut().revise_nav(code, date, nav)
     }
 
-    /// Finnomena lists the code as active, or as not active any more. What it has up to today counts as loaded and stays.
+    /// Makes Finnomena list the code as active or as inactive. The rows that an inactive code has up to today count as
+    /// loaded and stay in the truth.
     pub fn set_active(&self, code: &str, active: bool) -> Result<(), UnknownCode> {
         self.world.market_mut().set_active(code, active)
     }
 
-    /// Finnomena leaves the code out of its list without a word, or lists it again. The truth does not change by it: what follows
-    /// depends on the cycles that see it.
+    /// Makes Finnomena omit the code from its list, or list it again. The truth does not change: the expected result
+    /// depends on the cycles that read the list.
     pub fn set_listed(&self, code: &str, listed: bool) -> Result<(), UnknownCode> {
         self.world.market_mut().set_listed(code, listed)
     }
 
-    /// All sites show the fund under another code from now on; its `fund_id` and its history stay. The old code keeps the rows it has
-    /// today, as an inactive one.
+    /// Changes the code of a fund on all sites. Its `fund_id` and its history stay. The old code keeps its present rows
+    /// and becomes inactive.
     pub fn rename(&self, code: &str, new_code: &str) -> Result<(), UnknownCode> {
         self.world.market_mut().rename(code, new_code)
     }
 
-    /// Both sites name another URL for the same factsheet.
+    /// Changes the factsheet's URL on both sites; the document stays the same.
     pub fn move_factsheet(&self, code: &str) -> Result<(), UnknownCode> {
         self.world.market_mut().move_factsheet(code)
     }
 
-    /// WealthMagik shows newer full holdings, as of the end of last month: other rows in another order. A fund without holdings keeps none.
+    /// Publishes newer full holdings on WealthMagik, as of the end of last month, with other rows in another order. A
+    /// fund without holdings keeps none.
     pub fn publish_holdings(&self, code: &str) -> Result<(), UnknownCode> {
         self.world.market_mut().publish_holdings(code)
     }
 
-    /// What the host answers for robots.txt from now on.
+    /// Sets the host's answer to requests for robots.txt.
     pub fn set_robots(&self, site: Site, robots: Robots) {
         self.world.set_robots(site, robots);
     }
 
-    /// Whether the host answers 403 to clients that are not a browser.
+    /// Sets whether the host answers 403 to clients that are not a browser.
     pub fn set_browser_only(&self, site: Site, only: bool) {
         self.world.set_browser_only(site, only);
     }
 
-    /// What the seven tables should hold after a full load of the present state.
+    /// The expected content of the seven tables after a full load of the present state.
     pub fn truth(&self) -> Truth {
         Truth::of(&self.market(), self.world.urls())
     }
 
-    /// Hands over the true rows of `funds_daily` one after another, in the order of the table, without holding them all.
+    /// Calls `visit` with each true row of `funds_daily`, in the table's order, without building all of them in memory.
     pub fn for_each_daily_row(&self, visit: impl FnMut(Row)) {
         Truth::for_each_daily_row(&self.market(), self.world.urls(), visit);
     }
 
-    /// Writes the truth as text, the daily table fund by fund.
+    /// Writes the truth as text. The daily table is written fund by fund.
     pub fn write_truth(&self, out: &mut impl io::Write) -> io::Result<()> {
         Truth::write(&self.market(), self.world.urls(), out)
     }
 
-    /// Writes the truth of a market without serving it; the URLs in it are those of the configured ports.
+    /// Writes the truth of a market without serving it. Its URLs use the configured ports.
     pub fn write_truth_of(config: &MarketConfig, out: &mut impl io::Write) -> io::Result<()> {
         let url = |port: u16| format!("http://127.0.0.1:{port}");
         let ports = config.ports;
@@ -238,7 +244,7 @@ impl Replica {
         Truth::write(&generate(config)?, &urls, out)
     }
 
-    /// Stops listening and ends the open connections, as dropping the replica does.
+    /// Stops listening and closes the open connections, as dropping the replica does.
     pub fn stop(self) {
         drop(self);
     }

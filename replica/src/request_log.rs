@@ -1,4 +1,4 @@
-//! What was asked of the replica, when, and by whom: what the end-to-end tests assert on.
+//! The log of the requests to the replica, with times and clients. End-to-end tests assert on it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
@@ -8,57 +8,58 @@ use serde::Serialize;
 
 use crate::faults::Site;
 
-/// A request that was on its way while a `Retry-After` was handed out to another is not a breach of it.
+/// A request that starts this soon after a `Retry-After` was sent is not counted as inside its window: it may have been
+/// on its way already.
 const ON_ITS_WAY: Duration = Duration::from_millis(50);
 
-/// What a request's body asks for is kept up to so many characters.
+/// The log keeps at most this many characters of a request's body.
 const MOST_ASKED_CHARS: usize = 8_192;
 
-/// One request. Times are since the replica's start.
+/// One request. Times are counted from the replica's start.
 #[derive(Clone, Debug, Serialize)]
 pub struct LoggedRequest {
     /// The host.
     pub site: Site,
     /// The method.
     pub method: String,
-    /// Path and query as they came.
+    /// Path and query as received.
     pub path: String,
-    /// What the body asks for, as it came and cut at a bound; empty for a GET.
+    /// The request's body as text, cut at `MOST_ASKED_CHARS`; empty for a GET.
     pub asked: String,
-    /// When the head was read.
+    /// When the request's head was read.
     pub started: Duration,
-    /// When the last of the answer was handed to the connection, or the client left; None = not yet.
+    /// When the end of the answer was handed to the connection, or the client left; None = still open.
     pub ended: Option<Duration>,
-    /// The status, 0 before the answer.
+    /// The status; 0 before the answer.
     pub status: u16,
-    /// The User-Agent, empty if none.
+    /// The User-Agent; empty if the request has none.
     pub user_agent: String,
-    /// Did a browser ask?
+    /// Whether a browser sent the request.
     pub from_browser: bool,
-    /// Did it fall inside a `Retry-After` window that was handed out before?
+    /// Whether the request started inside the window of a `Retry-After` that was sent before.
     pub inside_retry_after: bool,
 }
 
 /// A snapshot of the log.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct RequestLog {
-    /// All requests in the order of their starts.
+    /// All requests in the order of their start.
     pub requests: Vec<LoggedRequest>,
-    /// Connections that were reset because the host was down, by the time since the start.
+    /// Connections that a fault reset or disturbed before a request was read, with the time since the start.
     pub refused_connections: Vec<(Site, Duration)>,
-    /// Browser sessions that reported themselves, and whether `navigator.webdriver` was true.
+    /// The browser sessions that the pages' script reported, and whether `navigator.webdriver` was true.
     pub browser_sessions: BTreeMap<String, bool>,
 }
 
 impl RequestLog {
-    /// Requests of one host.
+    /// The requests to one host.
     pub fn of(&self, site: Site) -> impl Iterator<Item = &LoggedRequest> {
         self.requests
             .iter()
             .filter(move |request| request.site == site)
     }
 
-    /// How often each URL of each host was asked.
+    /// The number of requests for each URL of each host.
     pub fn counts(&self) -> BTreeMap<(Site, &str), usize> {
         let mut counts = BTreeMap::new();
         for request in &self.requests {
@@ -69,14 +70,14 @@ impl RequestLog {
         counts
     }
 
-    /// Requests of one host whose path and query contain `part`.
+    /// The number of requests to one host whose path and query contain `part`.
     pub fn count(&self, site: Site, part: &str) -> usize {
         self.of(site)
             .filter(|request| request.path.contains(part))
             .count()
     }
 
-    /// The most requests that started within any sliding second.
+    /// The largest number of requests to one host that started within any sliding second.
     pub fn most_in_a_second(&self, site: Site) -> usize {
         let starts: Vec<Duration> = self.of(site).map(|request| request.started).collect();
         let mut first = 0;
@@ -90,7 +91,7 @@ impl RequestLog {
         most
     }
 
-    /// The most requests of one host that were in flight at one instant.
+    /// The largest number of requests to one host that were in flight at one instant.
     pub fn most_at_once(&self, site: Site) -> usize {
         most_overlapping(
             self.of(site)
@@ -98,7 +99,7 @@ impl RequestLog {
         )
     }
 
-    /// From the first request of a host to the end of its last.
+    /// The time from the start of a host's first request to the end of its last.
     pub fn span(&self, site: Site) -> Option<(Duration, Duration)> {
         let first = self.of(site).map(|request| request.started).min()?;
         let last = self
@@ -108,19 +109,20 @@ impl RequestLog {
         Some((first, last))
     }
 
-    /// The most of these hosts whose spans share an instant: 1 when they were asked strictly one after another.
+    /// The largest number of these hosts whose spans overlap at one instant. It is 1 if the runner requested them
+    /// strictly one after another.
     pub fn sites_alive_at_once(&self, sites: &[Site]) -> usize {
         most_overlapping(sites.iter().filter_map(|site| self.span(*site)))
     }
 
-    /// Requests that came although a `Retry-After` asked to wait.
+    /// The number of requests that started inside the window of a `Retry-After`.
     pub fn inside_retry_after(&self, site: Site) -> usize {
         self.of(site)
             .filter(|request| request.inside_retry_after)
             .count()
     }
 
-    /// Distinct browser sessions that a driver steers.
+    /// The number of distinct browser sessions under the control of a driver.
     pub fn webdriver_sessions(&self) -> usize {
         self.browser_sessions
             .values()
@@ -128,7 +130,7 @@ impl RequestLog {
             .count()
     }
 
-    /// Every User-Agent that was seen.
+    /// The distinct User-Agents.
     pub fn user_agents(&self) -> BTreeSet<&str> {
         self.requests
             .iter()
@@ -141,7 +143,7 @@ fn most_overlapping(spans: impl Iterator<Item = (Duration, Duration)>) -> usize 
     let mut edges: Vec<(Duration, bool)> = spans
         .flat_map(|(start, end)| [(start, true), (end, false)])
         .collect();
-    // At one instant ends come before starts: what only touches does not overlap.
+    // At one instant, ends sort before starts: intervals that only touch do not overlap.
     edges.sort_unstable();
     let (mut alive, mut most) = (0_usize, 0);
     for (_, opens) in edges {
@@ -155,7 +157,7 @@ fn most_overlapping(spans: impl Iterator<Item = (Duration, Duration)>) -> usize 
     most
 }
 
-/// The log while it is written.
+/// The log that the running hosts write to.
 #[derive(Debug)]
 pub(crate) struct LogBook {
     began: Instant,
@@ -166,7 +168,7 @@ pub(crate) struct LogBook {
 #[derive(Debug, Default)]
 struct Book {
     log: RequestLog,
-    /// Since when and until when each host asked to be left alone.
+    /// The `Retry-After` windows of each host: start and end.
     windows: HashMap<Site, Vec<(Duration, Duration)>>,
 }
 
@@ -179,7 +181,7 @@ impl LogBook {
         }
     }
 
-    /// Notes the start of a request; the number it returns names it.
+    /// Records the start of a request and returns its number.
     pub(crate) fn start(
         &self,
         site: Site,
@@ -210,7 +212,7 @@ impl LogBook {
         book.log.requests.len() - 1
     }
 
-    /// The wall-clock time from which the log's times count.
+    /// The wall-clock time that the log's times are counted from.
     pub(crate) fn began_at(&self) -> SystemTime {
         self.began_at
     }
@@ -247,7 +249,8 @@ impl LogBook {
         self.lock().log.refused_connections.push((site, now));
     }
 
-    /// A page reports the browser session it is shown in.
+    /// Records a browser session that a page's script reported, and marks the page's latest request as sent by a
+    /// browser.
     pub(crate) fn beacon(&self, site: Site, path: &str, session: &str, webdriver: bool) {
         let mut book = self.lock();
         book.log

@@ -1,4 +1,4 @@
-//! SEC FundCheck: the page, which is a JavaScript application, and the API behind another host.
+//! SEC FundCheck: the page, which is a JavaScript application, and the API on another host.
 
 use std::fmt::Write;
 
@@ -31,7 +31,7 @@ pub(crate) fn page_answer(world: &World, asked: &Asked, view: View) -> Answer {
             };
             Answer::json(200, &packed(&with_navigation(&content)))
         }
-        // The application is the same for every code: what there is its API alone knows.
+        // The application is the same for every code; only its API knows which codes exist.
         [page] if page.starts_with("fund-detail;funds=") => {
             Answer::html(200, scripted_page("SEC Fund Check", DETAIL, "null", ""))
         }
@@ -91,7 +91,7 @@ fn cards(fund: &Fund, said: &SecAnswer) -> String {
     )
 }
 
-/// "1 ปี 2 เดือน 3 วัน", without the parts that are not known; "-" without any.
+/// "1 ปี 2 เดือน 3 วัน", without the unknown parts; "-" if all are unknown.
 fn recovering_text(parts: [Option<u32>; 3]) -> String {
     let said: Vec<String> = parts
         .into_iter()
@@ -127,7 +127,7 @@ pub(crate) fn api_answer(world: &World, asked: &Asked, view: View) -> Answer {
     if view.empty {
         return Answer::json(200, "[]");
     }
-    // The order of the answer is not that of the question.
+    // The answer's order differs from the request's.
     let mut found: Vec<Json> = codes
         .iter()
         .rev()

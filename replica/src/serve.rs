@@ -1,4 +1,5 @@
-//! Answering one request: the log, faults, robots.txt, clients that are not a browser, and sending the answer.
+//! Answers one request: logs it, applies faults, serves robots.txt, refuses clients that are not a browser, sends the
+//! answer.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -21,15 +22,15 @@ use crate::site::{Answer, Asked, View, World};
 use crate::strange_answers::{behind_spaces, drops, in_tis_620, next_hop};
 use crate::{control, documents, finnomena, html, sec, wealthmagik};
 
-/// A larger request body than any of the sites expects.
+/// Larger than any request body that the sites expect.
 const MOST_BODY_BYTES: usize = 1 << 20;
 /// Shorter bodies are not worth compressing.
 const LEAST_COMPRESSED_BYTES: usize = 1_024;
 
-/// How long the first half of a cut body has to arrive.
+/// The delay before a cut connection ends, so that the first half of the body arrives.
 const CUT_AFTER: Duration = Duration::from_millis(20);
 
-/// Notes the end of a request when the answer is sent or the client has left.
+/// Records the end of a request when it is dropped: the answer is sent or the client has left.
 struct Ending {
     world: Arc<World>,
     number: usize,
@@ -117,7 +118,8 @@ pub(crate) async fn serve(world: Arc<World>, site: Site, request: Request) -> Re
         .is_some_and(|value| value.to_str().is_ok_and(|value| value.contains("gzip")));
     let mut response = send(answer, extra_header, &kinds, gzip, ending);
     if one_request_a_connection {
-        // The next request may be one to which something strange happens, and that is seen where a connection begins.
+        // A connection fault may match the next request, and connection faults are only applied where a connection
+        // begins.
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -143,7 +145,7 @@ fn site_answer(world: &World, site: Site, asked: &Asked, kinds: &[FaultKind]) ->
     answer
 }
 
-/// The answer of a site that has nothing on any of its pages of a kind; None where that is said within the page.
+/// The answer of a site whose pages of a kind have no content. None if the page itself shows it (`EmptyFrame`).
 fn absence(site: Site, how: Absence) -> Option<Answer> {
     let empty_data = match site {
         Site::Finnomena => "{\"status\":true,\"service_code\":\"51\",\"data\":[]}",
@@ -160,7 +162,7 @@ fn absence(site: Site, how: Absence) -> Option<Answer> {
     })
 }
 
-/// An answer of Finnomena's that does not say which fund it is about.
+/// Removes the fund's id and code from an answer of Finnomena.
 fn without_ids(body: &str) -> String {
     let mut rest = body.to_owned();
     for key in ["fund_id", "short_code"] {
@@ -212,10 +214,10 @@ fn page_answer(world: &World, site: Site, asked: &Asked, kinds: &[FaultKind]) ->
     }
 }
 
-/// A header that goes with the answer of a fault.
+/// A header that belongs to the answer of a fault.
 type ExtraHeader = Option<(HeaderName, String)>;
 
-/// The answer of a fault that needs no page, with its `Retry-After` or `Location`.
+/// The answer of a fault that needs no page content, with its `Retry-After` or `Location`.
 fn refusal(
     world: &World,
     site: Site,
@@ -273,7 +275,7 @@ fn http_date(seconds_from_now: i64) -> String {
     then.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-/// The answer after the faults that only spoil its text.
+/// Applies the faults that only change the answer's text.
 fn spoilt(mut answer: Answer, kinds: &[FaultKind]) -> Answer {
     for kind in kinds {
         if kind == &FaultKind::Tis620
@@ -362,7 +364,7 @@ fn send(
         until_sent(stream::pending(), ending)
     } else if kinds.contains(&FaultKind::CutBody) {
         bytes.truncate(whole_length / 2);
-        // The first half is on its way before the connection ends: else not even the head would arrive.
+        // The first half is sent before the connection ends; otherwise not even the head would arrive.
         let cut = stream::once(async {
             tokio::time::sleep(CUT_AFTER).await;
             Err(io::ErrorKind::ConnectionReset.into())
@@ -386,7 +388,7 @@ fn send(
         .expect("status and headers are valid")
 }
 
-/// A body that holds the request's ending: it drops when the body is sent or given up.
+/// A body that owns the request's `Ending`, which is dropped when the body is sent or abandoned.
 fn until_sent(
     chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     ending: Ending,
@@ -412,7 +414,8 @@ fn compressed(bytes: &[u8]) -> Vec<u8> {
         .expect("writing into memory succeeds")
 }
 
-/// A browser says in which mode it fetches, and carries the session cookie that the pages' script sets.
+/// Whether a browser sent the request: it has a `Sec-Fetch-Mode` header, or the session cookie that the pages' script
+/// sets.
 fn is_browser(headers: &HeaderMap) -> bool {
     headers.contains_key("sec-fetch-mode")
         || headers.get(header::COOKIE).is_some_and(|value| {

@@ -1,4 +1,4 @@
-//! What all five hosts share: the world they look at, what a request is and what an answer.
+//! What all five hosts share: the state that they serve, the request and the answer.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -16,7 +16,7 @@ use crate::nav_series::Quote;
 use crate::replica::Urls;
 use crate::request_log::LogBook;
 
-/// What a host answers for robots.txt.
+/// A host's answer to requests for robots.txt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Robots {
     /// This text.
@@ -38,10 +38,10 @@ impl Robots {
     }
 }
 
-/// Everything the five hosts look at while they answer.
+/// The state that the five hosts read while they answer.
 pub(crate) struct World {
     market: RwLock<Market>,
-    /// Counts what may have changed the market.
+    /// Raised whenever the market may have changed.
     version: AtomicU64,
     pub(crate) mass_changes: MassChanges,
     pub(crate) faults: Faults,
@@ -83,7 +83,7 @@ impl World {
         market
     }
 
-    /// What a page of this kind shows: the market, or what a mass change makes of it.
+    /// The market that a page of this kind shows: the true one, or the copy that a mass change distorted.
     pub(crate) fn shown(&self, site: Site, page: Option<PageKind>) -> Shown<'_> {
         let market = self.market();
         let version = self.version.load(Ordering::Relaxed);
@@ -101,7 +101,7 @@ impl World {
         self.mass_changes.set(change, &self.market());
     }
 
-    /// WealthMagik showed this fund's quote of this date, and it was the true one.
+    /// Records that WealthMagik served this fund's quote of this date, if the quote is the true one.
     pub(crate) fn note_quote(&self, code: &str, shown: &Quote) {
         let mut market = self.market.write().expect("no holder of the market panics");
         let today = market.today;
@@ -161,7 +161,7 @@ impl World {
     }
 }
 
-/// The market as a page shows it.
+/// The market that a page shows.
 pub(crate) enum Shown<'world> {
     True(RwLockReadGuard<'world, Market>),
     Distorted(Arc<Market>),
@@ -178,12 +178,12 @@ impl Deref for Shown<'_> {
     }
 }
 
-/// A request as the sites see it.
+/// A request as the sites process it.
 pub(crate) struct Asked {
     pub(crate) method: String,
-    /// Path and query as they came.
+    /// Path and query as received.
     pub(crate) path_and_query: String,
-    /// The path's segments, percent-decoded one by one: a code may hold an encoded slash.
+    /// The path's segments, each percent-decoded on its own because a code may contain an encoded slash.
     pub(crate) segments: Vec<String>,
     pub(crate) query: HashMap<String, String>,
     pub(crate) body: Bytes,
@@ -195,16 +195,16 @@ impl Asked {
     }
 }
 
-/// How a fault wants an answer to look.
+/// How a fault changes the content of an answer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct View {
-    /// Lists have a third of their entries.
+    /// Lists are shortened to a third of their entries.
     pub(crate) shrunk: bool,
-    /// The frame without any value.
+    /// The frame is sent without any value.
     pub(crate) empty: bool,
-    /// Full holdings show so many rows; scrolling brings the next ones.
+    /// Full holdings show only this many rows; scrolling loads the next ones.
     pub(crate) rows: Option<usize>,
-    /// The answer will not arrive as it is made.
+    /// The client will not receive the answer as it was built.
     pub(crate) spoilt: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Answers that are lawful HTTP and yet no answer anyone can want: huge bodies, bombs, drips, endless redirects.
+//! Answers that are valid HTTP and still unusable: huge bodies, compression bombs, slow bodies, endless redirects.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 use futures_util::stream::{self, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 
-/// How a bomb is packed.
+/// The compression of a bomb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Packing {
@@ -23,11 +23,12 @@ pub enum Packing {
     GzipTwice,
 }
 
-/// What a bomb unfolds into.
+/// The size of a bomb after decompression.
 const UNFOLDED_BYTES: usize = 100 << 20;
 const MEBIBYTE: usize = 1 << 20;
 
-/// As many spaces as [`UNFOLDED_BYTES`], packed by Brotli; no encoder of it is among the dependencies.
+/// As many spaces as [`UNFOLDED_BYTES`], compressed with Brotli. They are a constant because no dependency encodes
+/// Brotli.
 const BROTLI_SPACES: &[u8] = &[
     203, 255, 255, 63, 248, 37, 64, 226, 177, 64, 32, 247, 254, 143, 255, 255, 127, 240, 75, 0,
     196, 97, 17, 128, 238, 253, 31, 255, 255, 255, 224, 151, 0, 136, 195, 2, 0, 221, 251, 63, 254,
@@ -51,7 +52,7 @@ impl Packing {
         }
     }
 
-    /// A hundred mebibytes of spaces, packed.
+    /// A hundred mebibytes of spaces, compressed.
     pub(crate) fn bomb(self) -> Vec<u8> {
         match self {
             Packing::Brotli => BROTLI_SPACES.to_vec(),
@@ -83,7 +84,7 @@ fn write_spaces(out: &mut impl Write) {
     }
 }
 
-/// So many mebibytes of spaces, and then the answer.
+/// This many mebibytes of spaces, followed by the answer.
 pub(crate) fn behind_spaces(
     mebibytes: usize,
     answer: Vec<u8>,
@@ -93,7 +94,7 @@ pub(crate) fn behind_spaces(
         .chain(stream::iter([Ok(Bytes::from(answer))]))
 }
 
-/// A byte each `millis`.
+/// Sends one byte every `millis` milliseconds.
 pub(crate) fn drops(answer: Vec<u8>, millis: u64) -> impl Stream<Item = io::Result<Bytes>> + Send {
     stream::iter(answer).then(move |byte| async move {
         tokio::time::sleep(Duration::from_millis(millis)).await;
@@ -101,7 +102,7 @@ pub(crate) fn drops(answer: Vec<u8>, millis: u64) -> impl Stream<Item = io::Resu
     })
 }
 
-/// Where the next redirect of a chain leads; `None` at its end.
+/// The target of the next redirect of a chain; `None` at its end.
 pub(crate) fn next_hop(path_and_query: &str, hops: u32) -> Option<String> {
     const HOP: &str = "hop=";
     let (path, taken) = match path_and_query.rsplit_once(HOP) {
@@ -116,7 +117,8 @@ pub(crate) fn next_hop(path_and_query: &str, hops: u32) -> Option<String> {
     Some(format!("{path}{joint}{HOP}{}", taken + 1))
 }
 
-/// `text` in the one-byte encoding of Thai pages of old (TIS-620, which is within windows-874); other characters are `?`.
+/// Encodes `text` in TIS-620, the one-byte encoding of old Thai pages (a subset of windows-874). Other characters
+/// become `?`.
 pub(crate) fn in_tis_620(text: &str) -> Vec<u8> {
     text.chars()
         .map(|letter| match u32::from(letter) {
@@ -127,7 +129,7 @@ pub(crate) fn in_tis_620(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// `body` with another value for the first `"key":` of it.
+/// `body` with another value for its first `"key":`.
 pub(crate) fn with_first_value(body: &str, key: &str, value: &str) -> Option<String> {
     let label = format!("\"{key}\":");
     let start = body.find(&label)? + label.len();
@@ -155,7 +157,7 @@ fn length_of_scalar(rest: &str) -> Option<usize> {
     rest.find([',', '}', ']'])
 }
 
-/// `body` with another text in the first element that has exactly this class attribute.
+/// `body` with another text in the first element whose class attribute equals `class`.
 pub(crate) fn with_first_text(body: &str, class: &str, text: &str) -> Option<String> {
     let label = format!("class=\"{class}\"");
     let tag = body.find(&label)? + label.len();

@@ -1,5 +1,7 @@
-//! What can happen to a connection before there is an HTTP answer, or in place of one: TLS that fails, heads that never end,
-//! first lines that are none. It happens below HTTP, so a request's head is read here to see whether it is meant.
+//! Connection faults that act before there is an HTTP answer, or in place of one: failing TLS, endless headers, first
+//! lines that are not HTTP.
+//!
+//! They act below HTTP. This module therefore reads the request's head itself to decide whether a fault matches it.
 
 use std::io;
 use std::time::Duration;
@@ -16,54 +18,54 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::faults::Site;
 use crate::site::World;
 
-/// What happens to a connection.
+/// A connection fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strangeness {
-    /// The host speaks TLS with a certificate that nobody signed.
+    /// The host speaks TLS with a self-signed certificate.
     SelfSigned,
-    /// The connection ends as soon as the client has said its first word: in the handshake, if it wants TLS.
+    /// The connection ends after the client's first byte: during the handshake, if the client uses TLS.
     HangsUpAtOnce,
     /// The connection ends where the answer should begin.
     HangsUp,
-    /// Header lines without end.
+    /// The host sends header lines without end.
     EndlessHead,
-    /// One header line of eight mebibytes, then a body.
+    /// The host sends one header line of eight mebibytes, then a body.
     GiantHeader,
-    /// A first line that is no HTTP.
+    /// The first line of the answer is not HTTP.
     NoStatusLine,
-    /// A status that is no number.
+    /// The status is not a number.
     NonsenseStatus,
 }
 
 impl Strangeness {
-    /// Happens to the connection, whatever is asked.
+    /// Whether the fault acts before a request is read, for every path.
     pub(crate) const fn is_before_the_request(self) -> bool {
         matches!(self, Strangeness::SelfSigned | Strangeness::HangsUpAtOnce)
     }
 }
 
-/// No head of a request is longer.
+/// The largest request head that is read.
 const MOST_HEAD_BYTES: usize = 64 << 10;
-/// A client that has not said more by then wants nothing.
+/// A client that has not sent its request by then is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// No endless answer is written for longer than any client reads.
+/// The longest time that an answer is written: longer than any client reads.
 const ENDLESS: Duration = Duration::from_secs(120);
 
-/// What became of a connection.
+/// The result of reading a new connection.
 pub(crate) enum Admitted {
-    /// It is an ordinary one, of which so much has been read.
+    /// No fault matches; the bytes are what has been read already.
     Ordinary(TcpStream, Vec<u8>),
-    /// It is over.
+    /// The connection has ended.
     Over,
 }
 
-/// Reads what the client says first and does what is strange about it.
+/// Reads the beginning of a connection and applies the fault that matches it, if any.
 pub(crate) async fn admit(world: &World, site: Site, mut stream: TcpStream) -> Admitted {
     match world.faults.strangeness(site, None) {
         Some(Strangeness::SelfSigned) => {
             world.log.refuse(site);
-            // The client ends the handshake; if it did not, there would be nothing to read behind it.
+            // The client ends the handshake. If it does not, nothing is served after it.
             let _ = tokio::time::timeout(PATIENCE, self_signed().accept(stream)).await;
             return Admitted::Over;
         }
@@ -90,13 +92,13 @@ pub(crate) async fn admit(world: &World, site: Site, mut stream: TcpStream) -> A
         .find(|(name, _)| name.eq_ignore_ascii_case("user-agent"))
         .map_or("", |(_, value)| value);
     let number = world.log.start(site, method, path, user_agent, false);
-    // However the client takes it.
+    // The result does not matter: the client may close the connection at any point.
     let _ = tokio::time::timeout(ENDLESS, answer(strangeness, &mut stream)).await;
     world.log.ended(number);
     Admitted::Over
 }
 
-/// What has been read when the head of a request has come, or the client has said its last word.
+/// Reads until the request's head is complete, the client stops sending, or the bytes are TLS or too many.
 async fn head_of(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     loop {

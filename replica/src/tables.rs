@@ -1,6 +1,6 @@
 //! The seven tables and their columns, without `scraped_at`.
 
-/// Each table's name and columns.
+/// The name and the columns of each table.
 pub const TABLES: [(&str, &[&str]); 7] = [
     (
         "funds_master_info",
@@ -101,5 +101,5 @@ pub const TABLES: [(&str, &[&str]); 7] = [
     ),
 ];
 
-/// The daily series, the one large table.
+/// The daily series, the only large table.
 pub(crate) const DAILY: &str = "funds_daily";

@@ -1,5 +1,7 @@
-//! What the seven tables should hold after a full load: straight from the generator's own numbers. Nothing that was served is read back,
-//! and no source is ranked here: who is right was decided when the market was made.
+//! The expected content of the seven tables after a full load.
+//!
+//! It comes directly from the generator's values. No served answer is read back, and no source is ranked here: the
+//! generator decided which value is true.
 
 use std::fmt::{self, Display, Formatter};
 use std::io;
@@ -35,7 +37,7 @@ pub struct Truth {
 }
 
 impl Truth {
-    /// The rows of a table by its name.
+    /// The table of this name.
     pub fn table(&self, name: &str) -> Option<&TruthTable> {
         self.tables.iter().find(|table| table.name == name)
     }
@@ -58,7 +60,7 @@ impl Truth {
         Truth { tables }
     }
 
-    /// One fund at a time: codes are in order and so are the dates within one.
+    /// Visits one fund at a time: codes are sorted, and so are the dates within one.
     pub(crate) fn for_each_daily_row(market: &Market, urls: &Urls, mut visit: impl FnMut(Row)) {
         let columns = TABLES
             .into_iter()
@@ -71,7 +73,7 @@ impl Truth {
         }
     }
 
-    /// Writes what `Display` prints without holding the daily table in memory.
+    /// Writes the same text as `Display`, without holding the daily table in memory.
     pub(crate) fn write(market: &Market, urls: &Urls, out: &mut impl io::Write) -> io::Result<()> {
         for (name, columns) in TABLES {
             writeln!(out, "{}", heading(name, columns))?;
@@ -125,7 +127,7 @@ fn line(row: &Row) -> String {
     cells.join("\t")
 }
 
-/// The funds that have rows, by code.
+/// The funds that have rows, sorted by code.
 fn funds(market: &Market) -> Vec<&Fund> {
     let mut funds: Vec<&Fund> = market.funds.iter().filter(|fund| fund.has_rows()).collect();
     funds.sort_unstable_by(|one, other| one.code.cmp(&other.code));

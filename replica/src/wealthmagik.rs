@@ -14,10 +14,10 @@ use crate::replica::Urls;
 use crate::site::{Answer, Asked, View, World};
 use crate::wealthmagik_pages::{more_rows, quote, root, state};
 
-/// Entries of the lazy list that one scroll brings.
+/// The number of entries that one scroll of the lazy list loads.
 const LIST_STEP: usize = 20;
 
-/// Everything but the unreserved characters of RFC 3986 is encoded.
+/// Encodes everything but the unreserved characters of RFC 3986.
 const CODE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -53,7 +53,7 @@ pub(crate) fn answer(world: &World, asked: &Asked, view: View) -> Answer {
 /// The address of the encoded page, as the script computes it.
 const PAGE_CONTENT: &str = "'/api/page-content?path=' + encodeURIComponent(location.pathname)";
 
-/// Brings more entries when the list's own scroll container is at its end.
+/// Loads more entries when the list's own scroll container reaches its end.
 const LIST_SCRIPT: &str = r#"
 function replicaList() {
   var box = document.querySelector('.fund-scroll'), busy = false;
@@ -75,8 +75,8 @@ function replicaList() {
   more();
 }"#;
 
-/// Brings more holdings when the end of those that are shown is reached. As such applications do, it shows a login where the
-/// session has expired (401), and goes to the login page where it is told to (403).
+/// Loads more holdings when the end of the visible ones is reached. Like such applications, it shows a login if the
+/// session has expired (401), and goes to the login page if access is forbidden (403).
 const HOLDINGS_SCRIPT: &str = r#"
 function replicaHoldings(step) {
   var box = document.querySelector('.port .list'), busy = false;
@@ -131,7 +131,7 @@ fn more_holdings(market: &Market, asked: &Asked) -> Answer {
     }
 }
 
-/// Funds in the list: those with pages, and those whose pages are gone.
+/// The funds in the list: those with pages, and those whose pages were removed.
 fn listed(market: &Market, view: View) -> Vec<&Fund> {
     let mut funds: Vec<&Fund> = market
         .funds

@@ -10,7 +10,7 @@ use crate::nav_series::Quote;
 use crate::replica::Urls;
 use crate::site::View;
 
-/// A number or, where there is none, the 0 that the site writes.
+/// The number, or the 0 that the site shows in place of a missing one.
 fn or_zero(number: Option<&String>) -> &str {
     number.map_or("0", String::as_str)
 }
@@ -45,7 +45,7 @@ pub(crate) fn state(market: &Market, fund: &Fund) -> Option<Json> {
     Some(Json::Object(members))
 }
 
-/// What stands in `app-root` of one of a fund's pages.
+/// The content of `app-root` of one of a fund's pages.
 pub(crate) fn root(
     market: &Market,
     urls: &Urls,
@@ -156,7 +156,7 @@ fn port(said: &WealthMagikSays, at_first: Option<usize>) -> String {
     )
 }
 
-/// More of the full holdings, from a place on.
+/// The next rows of the full holdings, from an index on.
 pub(crate) fn more_rows(said: &WealthMagikSays, from: usize, count: usize) -> Json {
     let rows = said.port.rows.iter().skip(from).take(count);
     let items = rows.map(|row| {

@@ -1,16 +1,17 @@
-//! Dealing kinds of values so that each kind occurs early and often: a shuffled deck, shuffled again when it is empty.
+//! Decks that deal kinds of values so that each kind occurs early and often. An empty deck is filled and shuffled
+//! again.
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// Cards that are dealt in random order, every card once before any card twice.
+/// Deals its cards in random order: every card once before any card a second time.
 pub(crate) struct Deck<T> {
     cards: Vec<T>,
     left: Vec<T>,
 }
 
 impl<T: Copy> Deck<T> {
-    /// A deck of `special` cards and `plain` copies of the plain card. An awkward market holds the special cards too.
+    /// A deck of `plain` copies of the plain card (at least one), plus the `special` cards if the market is awkward.
     pub(crate) fn new(awkward: bool, plain_card: T, plain: usize, special: &[T]) -> Self {
         let mut cards = vec![plain_card; plain.max(1)];
         if awkward {
@@ -22,7 +23,7 @@ impl<T: Copy> Deck<T> {
         }
     }
 
-    /// The next card.
+    /// Deals the next card.
     pub(crate) fn deal(&mut self, random: &mut ChaCha8Rng) -> T {
         if self.left.is_empty() {
             self.left.clone_from(&self.cards);

@@ -1,4 +1,4 @@
-//! One fee cell: its true value, which sites show it, and how each of them writes it.
+//! One fee cell: its true value, the sites that show it, and each site's spelling.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -9,7 +9,7 @@ use super::spelling::{scaled, trailing_zeros, with_commas};
 use crate::awkward::Awkward;
 use crate::json::Json;
 
-/// Who says a cell. "Off" is a WealthMagik that says another value than Finnomena does.
+/// The sites that report a cell. With `WealthMagikOff`, WealthMagik reports another value than Finnomena.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Who {
     Both,
@@ -23,13 +23,13 @@ pub(super) struct FeeDecks {
     pub(super) shape: Deck<Option<Awkward>>,
     pub(super) trap: Deck<Option<Awkward>>,
     pub(super) who: Deck<Who>,
-    /// How a value is written.
+    /// The spelling of a value.
     pub(super) value: Deck<Option<Awkward>>,
-    /// How the lack of a value is written.
+    /// The spelling of a missing value.
     pub(super) missing: Deck<&'static str>,
-    /// Which pair of words for "none is charged" comes next.
+    /// The index of the next pair of words for "none is charged".
     waived: usize,
-    /// Which word for "as charged" comes next.
+    /// The index of the next word for "as charged".
     as_charged: usize,
 }
 
@@ -49,7 +49,7 @@ const MISSING: [&str; 13] = [
     "#null",
 ];
 
-/// Words for "as charged"; the last is one that no list of words holds.
+/// Words for "as charged". The last one is in no word list of the parsers.
 const AS_CHARGED: [&str; 5] = [
     "ตามที่เก็บจริง",
     "ตามที่จ่ายจริง",
@@ -110,7 +110,7 @@ impl FeeDecks {
         }
     }
 
-    /// A spelling of "no value"; a leading # marks a bare JSON value.
+    /// Deals a spelling of "no value". A leading # marks a bare JSON value.
     fn missing(&mut self, sketch: &mut Sketch<'_>, random: &mut ChaCha8Rng) -> &'static str {
         let mut text = self.missing.deal(random);
         if text == AS_CHARGED[0] {
@@ -127,7 +127,7 @@ impl FeeDecks {
     }
 }
 
-/// One cell: its true value, and what each site writes into it.
+/// One cell: its true value and each site's spelling of it.
 pub(super) struct Cell {
     pub(super) truth: Option<String>,
     pub(super) finnomena: Json,
@@ -210,7 +210,7 @@ impl Cell {
         cell
     }
 
-    /// `value` is the truth, its spelling, and what a WealthMagik that is off says.
+    /// Builds a cell from the true value, its spelling, and the value that a wrong WealthMagik reports.
     fn said(
         decks: &mut FeeDecks,
         sketch: &mut Sketch<'_>,

@@ -1,4 +1,4 @@
-//! The fee row: its cells, and whose rows stand in Finnomena's fee answer.
+//! The fee row: its cells, and the rows of Finnomena's fee answer.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -72,7 +72,7 @@ const FEES: [Fee; 6] = [
     },
 ];
 
-/// Rows that are no column of ours, in every answer: description, rate, unit.
+/// Rows that belong to no column of the tables, in every answer: description, rate, unit.
 const OTHER_ROWS: [(&str, &str, &str); 3] = [
     ("ค่าใช้จ่ายอื่นๆ", "1.10", "%"),
     ("ค่าธรรมเนียมนายทะเบียนหน่วย", "0.40", "%"),
@@ -87,7 +87,7 @@ const ODD_SWITCHING: [&str; 3] = [
     "ค่าธรรมเนียมการสับเปลี่ยนหน่วยลงทุนออก(SWITCHING\u{a0}OUT)",
 ];
 
-/// The fee row and who says what of it.
+/// The fee row and what each site reports about it.
 pub(super) struct Fees {
     pub(super) truth: Cells,
     pub(super) page: FeePage,
@@ -126,7 +126,7 @@ pub(super) fn decide(
     let mut wealthmagik = Vec::new();
     let (mut finnomena_said, mut wealthmagik_said) = (false, false);
     for (place, fee) in FEES.iter().enumerate() {
-        // A class that has rows of its own has only these, whatever main says beside it.
+        // If a class has rows of its own, only these count; rows of `main` beside them are ignored.
         let finnomena_may = finnomena_answers && (shape != Some(FeesOwnBeatsMain) || place < 2);
         let mut written = Vec::new();
         for (column, id) in [(fee.max, fee.ffs_id), (fee.actual, fee.actual_id)] {
@@ -203,7 +203,7 @@ pub(super) fn decide(
     }
 }
 
-/// Finnomena's answer: the fund's rows, those that are no column of ours, and other classes' rows, which are not this fund's.
+/// Finnomena's answer: the fund's rows, rows that belong to no column of the tables, and rows of other classes.
 fn answer(
     shape: Option<Awkward>,
     trap: Option<Awkward>,
@@ -264,7 +264,7 @@ fn answer(
     }
 }
 
-/// One fee that Finnomena says plainly becomes another, on both sites. Returns its column; None where the fund has no such fee.
+/// Changes one fee that Finnomena writes plainly, on both sites. Returns its column; None if the fund has no such fee.
 pub(crate) fn change_one(fund: &mut Fund, random: &mut ChaCha8Rng) -> Option<&'static str> {
     if fund.fee_page != FeePage::FinnomenaFee {
         return None;

@@ -1,4 +1,4 @@
-//! Which funds there are: codes, standing, projects, and how the lists write them.
+//! The funds of a market: codes, standing, projects, and the lists' spelling of them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::awkward::{Awkward, CODES};
 use crate::market::{LinkStyle, Standing, StateScript};
 use crate::real::{RealClass, RealDay};
 
-/// A fund before anything is said about it.
+/// A fund before the generator decides its values.
 pub(super) struct Candidate {
     pub(super) code: String,
     pub(super) code_spelt: String,
@@ -37,14 +37,14 @@ const THEMES: [&str; 14] = [
     "EQUITY", "GOLD", "TECH", "CHINA", "INDIA", "VIETNAM", "FIXED", "MONEY", "HEALTH", "JPX",
     "EUROPE", "SET50", "REIT", "GLOBAL",
 ];
-/// "SSF" is a substring of "SSFE": class names are to be matched whole.
+/// "SSF" is a substring of "SSFE", so a parser must compare class names as a whole.
 const CLASSES: [&str; 4] = ["SSF", "SSFE", "A", "D"];
-/// Codes and projects of launched funds count from here, so that they equal none of the others.
+/// Numbers of launched funds start here, so that their codes and projects differ from all others.
 const FIRST_LAUNCH: usize = 9_000;
-/// Of a hundred listed funds this many are inactive: 61 % of the codes that Finnomena lists are active.
+/// This many of a hundred listed funds are inactive: 61 % of the codes that Finnomena lists are active.
 const INACTIVE_PER_HUNDRED: usize = 39;
 
-/// The candidates of a made-up market: `count` that Finnomena lists, and a few that only WealthMagik knows.
+/// The candidates of a generated market: `count` that Finnomena lists, and a few that only WealthMagik lists.
 pub(super) fn candidates(count: usize, awkward: bool, random: &mut ChaCha8Rng) -> Vec<Candidate> {
     let mut made = Vec::with_capacity(count);
     let mut special = CODES.iter().filter(|_| awkward);
@@ -88,7 +88,7 @@ pub(super) fn candidates(count: usize, awkward: bool, random: &mut ChaCha8Rng) -
     made
 }
 
-/// Funds that a living market launches one after another: active, plain, each a project of its own.
+/// The funds that a living market launches one after another: active, plain, each with its own project.
 pub(super) fn launches(count: usize, random: &mut ChaCha8Rng) -> Vec<Candidate> {
     (0..count)
         .map(|place| plain(FIRST_LAUNCH + place, Standing::Active, random))
@@ -131,7 +131,7 @@ fn plain(place: usize, standing: Standing, random: &mut ChaCha8Rng) -> Candidate
     }
 }
 
-/// Makes classes of one project out of neighbouring plain funds, about a third of the active ones.
+/// Groups neighbouring plain funds into classes of one project, about a third of the active ones.
 fn group_classes(made: &mut [Candidate]) {
     let mut plain: Vec<&mut Candidate> = made
         .iter_mut()
@@ -153,7 +153,7 @@ fn group_classes(made: &mut [Candidate]) {
     }
 }
 
-/// An id of Morningstar's shape; every tenth of the other shape that occurs.
+/// An id in Morningstar's form; every tenth id has the other form that occurs.
 pub(super) fn fund_id(place: usize) -> String {
     let digits: Vec<char> =
         std::iter::successors(Some(place), |rest| (*rest >= 36).then_some(rest / 36))

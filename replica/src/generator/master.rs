@@ -38,7 +38,7 @@ impl MasterDecks {
     }
 }
 
-/// The master row and who says what of it.
+/// The master row and what each site reports about it.
 pub(super) struct Master {
     pub(super) truth: Cells,
     pub(super) list_name_th: Json,
@@ -75,7 +75,7 @@ const WORDS: [(&str, &str); 5] = [
 const PAYS: &str = "จ่าย";
 const PAYS_NOT: &str = "ไม่จ่าย";
 
-/// What a WealthMagik id ends in where the site has no value.
+/// The last part of a WealthMagik state id if the site has no value.
 const NO_VALUE: [&str; 4] = ["-", "", "null", "N/A"];
 
 pub(super) fn decide(
@@ -85,7 +85,7 @@ pub(super) fn decide(
 ) -> Master {
     let kind = decks.kind.deal(random);
     let name_kind = decks.name.deal(random);
-    // Without any site that names the field the kind would say nothing.
+    // These kinds have no effect unless WealthMagik has pages for the fund.
     let kind = kind.filter(|kind| {
         sketch.on_wealthmagik
             || !matches!(
@@ -200,7 +200,7 @@ pub(super) fn decide(
         ]
     });
 
-    // Only where a site that ranks higher says the field may WealthMagik be off.
+    // WealthMagik may be wrong only where a higher-ranked site reports the field.
     let off = is(Awkward::MasterDisagreement);
     let info_value = |said: bool,
                       may_be_off: bool,
@@ -271,7 +271,7 @@ pub(super) fn decide(
     }
 }
 
-/// The fields that WealthMagik says.
+/// The fields that WealthMagik reports.
 struct WebSays {
     name: bool,
     category: bool,

@@ -1,4 +1,4 @@
-//! Makes a market up from a seed: first what is true, then what each site says about it, in the site's spelling.
+//! Generates a market from a seed: first the true values, then each site's answers in the site's spelling.
 
 mod deck;
 mod fee_cell;
@@ -30,10 +30,10 @@ use crate::real::read_classes;
 use deck::Deck;
 use listing::{Candidate, candidates, real_candidates};
 
-/// Funds that a living market holds back for its launches.
+/// The number of funds that a living market holds back for its launches.
 const LAUNCHES: usize = 60;
 
-/// The market that a configuration describes.
+/// Generates the market of a configuration.
 pub(crate) fn generate(config: &MarketConfig) -> io::Result<Market> {
     let mut random = ChaCha8Rng::seed_from_u64(config.seed);
     let candidates = match &config.real {
@@ -75,7 +75,7 @@ pub(crate) fn generate(config: &MarketConfig) -> io::Result<Market> {
     })
 }
 
-/// What makes one fund after another: a deck for each kind of choice.
+/// Builds the funds one after another, with a deck for each kind of choice.
 struct Dealer {
     start: Date,
     calendar: Calendar,
@@ -92,7 +92,7 @@ struct Dealer {
     statistics: statistics::StatisticsDecks,
 }
 
-/// What later steps want to know of a fund that is being made.
+/// The facts about a fund under construction that later steps need.
 pub(super) struct Sketch<'a> {
     code: &'a str,
     code_spelt: &'a str,
@@ -153,7 +153,7 @@ impl Dealer {
             lives: config.lives,
             today: config.today,
             nav: if config.lives && !awkward {
-                // Not every fund has a NAV a day, however plain the market is otherwise.
+                // Even in a plain market, not every fund has a NAV each day.
                 Deck::new(true, None, 8, &[WeeklyNav, MonthlyNav].map(Some))
             } else {
                 Deck::new(awkward, None, nav_kinds.len(), &nav_kinds)
@@ -363,7 +363,8 @@ impl Dealer {
         Factsheet {
             finnomena_path: (!nowhere && kind != Some(FactsheetMissing))
                 .then(|| format!("/fundfactsheet/{place}/{proj_id}.pdf")),
-            // Where Finnomena's own link is broken, WealthMagik names none: whether the second link would be followed is left open.
+            // If Finnomena's link is broken, WealthMagik has none. The truth therefore does not depend on whether a
+            // loader follows a second link.
             wealthmagik_path: (!nowhere && sketch.on_wealthmagik && answer == FactsheetAnswer::Pdf)
                 .then(|| format!("/wealthmagik/{place}/{proj_id}.pdf")),
             true_path: None,
@@ -375,7 +376,7 @@ impl Dealer {
     }
 }
 
-/// A portfolio's date: the end of the month before the last, or nearer.
+/// A portfolio's date: the last day of a month, one to three months ago.
 fn portfolio_date(today: Date, random: &mut ChaCha8Rng) -> Date {
     let months = random.random_range(1..=3_i64);
     today
@@ -384,7 +385,7 @@ fn portfolio_date(today: Date, random: &mut ChaCha8Rng) -> Date {
         .last_of_month()
 }
 
-/// The check digit of ISO 6166: letters become two digits, every second digit from the right is doubled.
+/// The check digit of ISO 6166: letters become two digits, and every second digit from the right is doubled.
 fn isin_check_digit(body: &str) -> u32 {
     let digits: Vec<u32> = body
         .chars()

@@ -1,4 +1,4 @@
-//! Holdings and allocations of both sites. Each site's portfolio stands for itself, so there is nothing to agree on.
+//! Holdings and allocations of both sites. The portfolios of two sites are independent, so the sites cannot disagree.
 
 use jiff::civil::Date;
 use rand::RngExt;
@@ -14,7 +14,7 @@ use super::{Sketch, portfolio_date};
 use crate::awkward::Awkward;
 use crate::market::{Block, BlockRow, Emptiness, FinnomenaPortfolio, Fund};
 
-/// Which site writes a block.
+/// The site that a block belongs to.
 #[derive(Clone, Copy, PartialEq)]
 enum Site {
     Finnomena,
@@ -99,7 +99,7 @@ impl PortfolioDecks {
     }
 }
 
-/// What the sites say about a fund's portfolio.
+/// The portfolios of a fund on both sites.
 pub(super) struct Portfolios {
     pub(super) finnomena: Option<FinnomenaPortfolio>,
     pub(super) port: Block,
@@ -201,7 +201,7 @@ pub(super) fn decide(
     }
 }
 
-/// Two views in one list; not stored, so there is no truth to them.
+/// The block of regions: one view, or two views in one list. The tables do not store it, so the truth does not contain it.
 fn regions(two_views: bool, sketch: &Sketch<'_>, random: &mut ChaCha8Rng) -> Block {
     let names: &[&str] = if two_views {
         &["Asia - Emerging", "Emerging Market"]
@@ -310,8 +310,8 @@ impl PortfolioDecks {
     }
 }
 
-/// Both sites publish the fund's portfolios as of a later date: other rows in another order. Returns whether any is new: one
-/// without rows stays so, one without a date too.
+/// Publishes the fund's portfolios on both sites as of a later date, with other rows in another order. Returns whether
+/// any block changed. A block with fewer than two rows or without a date stays as it is.
 pub(crate) fn publish(fund: &mut Fund, as_of: Date, random: &mut ChaCha8Rng) -> bool {
     let mut published = false;
     let mut renew = |block: &mut Block, spelt: String| {
@@ -345,7 +345,7 @@ pub(crate) fn publish(fund: &mut Fund, as_of: Date, random: &mut ChaCha8Rng) -> 
     published
 }
 
-/// WealthMagik writes its ratios with a percent sign, within the parentheses if there are any.
+/// Adds WealthMagik's percent sign, within the parentheses if there are any.
 fn with_percent_sign(row: &BlockRow) -> String {
     let text = &row.percent_spelt;
     match (&row.percent, text.strip_suffix(')')) {

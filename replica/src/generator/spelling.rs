@@ -1,4 +1,5 @@
-//! How true values are spelt: numbers, dates and names in the forms the sites use. The truth is decided first, the spelling after it.
+//! Spellings of true values: numbers, dates and names in the sites' forms. The truth is decided first, the spelling
+//! after it.
 
 use jiff::civil::Date;
 use rand::RngExt;
@@ -24,7 +25,7 @@ pub(crate) fn scaled(units: i64, places: u32) -> String {
     }
 }
 
-/// The number with zeros behind it that say nothing.
+/// Appends zeros that do not change the number.
 pub(crate) fn trailing_zeros(number: &str) -> String {
     if number.contains('.') {
         format!("{number}00")
@@ -33,7 +34,7 @@ pub(crate) fn trailing_zeros(number: &str) -> String {
     }
 }
 
-/// The number as mantissa and exponent: `1.2345E1`.
+/// The number in exponent form: `1.2345E1`.
 pub(crate) fn exponent(number: &str) -> String {
     let (sign, magnitude) = number
         .strip_prefix('-')
@@ -60,7 +61,8 @@ pub(crate) fn exponent(number: &str) -> String {
     format!("{sign}{first}.{rest}E{power}")
 }
 
-/// A number of exactly ten decimals near `number`, and a longer spelling that rounds to it half-even: a tie on an even last digit.
+/// A number of exactly ten decimals near `number`, and a longer spelling that rounds half-even to it: a tie on an even
+/// last digit.
 pub(crate) fn more_than_ten_decimals(number: &str) -> (String, String) {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let truth = format!("{whole}.{fraction:1<9}4");
@@ -68,7 +70,7 @@ pub(crate) fn more_than_ten_decimals(number: &str) -> (String, String) {
     (truth, spelt)
 }
 
-/// Commas between thousands.
+/// The number with commas between thousands.
 pub(crate) fn with_commas(number: &str) -> String {
     let (whole, fraction) = number
         .split_once('.')
@@ -146,7 +148,7 @@ fn buddhist(date: Date) -> i16 {
     date.year() + 543
 }
 
-/// A date as a Thai page shows it, in the kind that was dealt.
+/// A date in the dealt form of a Thai page.
 pub(crate) fn page_date(date: Date, kind: Option<Awkward>) -> String {
     let month = usize::from(date.month().unsigned_abs()) - 1;
     let day = date.day();
@@ -171,7 +173,7 @@ pub(crate) fn page_date(date: Date, kind: Option<Awkward>) -> String {
     }
 }
 
-/// ASCII digits written as Thai ones.
+/// Replaces ASCII digits by Thai digits.
 pub(crate) fn thai_digits(text: &str) -> String {
     text.chars()
         .map(|letter| {
@@ -183,7 +185,7 @@ pub(crate) fn thai_digits(text: &str) -> String {
         .collect()
 }
 
-/// A name as the tables hold it and as a site writes it.
+/// A name in the tables' form and in a site's spelling.
 #[derive(Clone, Debug)]
 pub(crate) struct Name {
     pub(crate) truth: String,
@@ -214,7 +216,7 @@ pub(crate) const NAME_KINDS: &[Option<Awkward>] = &[
     Some(Awkward::NameMarkup),
 ];
 
-/// A name of the given kind, made from two plain words.
+/// A name of the given kind, built from two plain words.
 pub(crate) fn awkward_name(kind: Option<Awkward>, first: &str, second: &str) -> Name {
     let Some(kind) = kind else {
         return Name::plain(format!("{first} {second}"));
@@ -246,7 +248,7 @@ pub(crate) fn awkward_name(kind: Option<Awkward>, first: &str, second: &str) -> 
     }
 }
 
-/// A random number of `places` decimals between two bounds in units, never with a needless zero.
+/// A random number of at most `places` decimals between two bounds in units, without trailing zeros.
 pub(crate) fn random_number(random: &mut ChaCha8Rng, low: i64, high: i64, places: u32) -> String {
     scaled(random.random_range(low..=high), places)
 }

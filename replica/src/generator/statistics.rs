@@ -1,4 +1,4 @@
-//! The risk statistics, which the SEC alone says.
+//! The risk statistics. Only the SEC reports them.
 
 use jiff::civil::Date;
 use rand::RngExt;
@@ -11,7 +11,7 @@ use crate::awkward::Awkward;
 use crate::json::Json;
 use crate::market::{Cells, Fund, SecAnswer, SecSays, SecValue};
 
-/// Column, API member, page element, bounds in hundredths.
+/// Column, API member, page element, lower and upper bound in hundredths.
 const VALUES: [(&str, &str, &str, i64, i64); 7] = [
     ("sharpe_ratio", "sharpRatio", "sharpe-ratio", -150, 300),
     ("alpha", "alpha", "alpha", -900, 900),
@@ -81,7 +81,7 @@ impl StatisticsDecks {
     }
 }
 
-/// The true row, None where there is none, and what the SEC says.
+/// The true row (None if the fund has none) and the SEC's answer.
 pub(super) fn decide(
     decks: &mut StatisticsDecks,
     sketch: &mut Sketch<'_>,
@@ -106,7 +106,7 @@ pub(super) fn decide(
             };
             let (value, json, text) =
                 value(kind, scaled(random.random_range(low..=high), 2), random);
-            // Some kinds cannot be seen on some numbers.
+            // Some kinds leave no trace in some numbers.
             let visible = |kind: &Awkward| match kind {
                 Awkward::SecComma => text.contains(','),
                 Awkward::SecPlusSign => text.starts_with('+'),
@@ -175,8 +175,8 @@ pub(super) fn decide(
     )
 }
 
-/// The SEC publishes the statistics of a later date, all of them plainly written. Returns whether it does so for this fund: not
-/// where it gives no date.
+/// Publishes the SEC's statistics of a later date, all written plainly. Returns whether the fund changed: it does not
+/// if the SEC gives no date for it.
 pub(crate) fn publish(fund: &mut Fund, as_of: Date, random: &mut ChaCha8Rng) -> bool {
     let (Some(truth), SecSays::Knows(said)) = (&mut fund.statistics, &mut fund.sec) else {
         return false;
@@ -203,7 +203,7 @@ pub(crate) fn publish(fund: &mut Fund, as_of: Date, random: &mut ChaCha8Rng) -> 
     true
 }
 
-/// A value in one of its spellings: truth, the API's JSON, the page's text.
+/// A value in one of its spellings: the truth, the API's JSON, the page's text.
 fn value(
     kind: Option<Awkward>,
     number: String,

@@ -1,9 +1,9 @@
-//! Awkward values are not only noted, they stand in the answers.
+//! Tests that awkward values appear in the answers, not only in the funds' records.
 
 use crate::support::{get, post};
 use replica::{MarketConfig, Replica};
 
-/// Spellings that a large market's answers hold somewhere, by host.
+/// Spellings that occur somewhere in a large market's answers, by host.
 const FINNOMENA: &[&str] = &[
     "\"short_code\":\"\"",
     "\"short_code\":\" SCBGLOW\"",

@@ -1,5 +1,5 @@
-//! The replica's answers have the key sets, types, nulls and spelling of the captured ones, and the real histories come out as they
-//! went in. Where the folder of real samples is absent the tests say so and pass.
+//! Tests that the replica's answers have the key sets, types, nulls and spelling of the captured ones, and that it
+//! serves the real histories unchanged. If the folder of real samples is absent, the tests print that and pass.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -11,7 +11,7 @@ use flate2::read::MultiGzDecoder;
 use replica::{MarketConfig, Replica};
 use serde_json::Value;
 
-/// How a value is spelt: its JSON type, and for texts what they hold.
+/// The form of a value: its JSON type, and for texts the kind of their content.
 fn kind(value: &Value) -> &'static str {
     let is_number = |text: &str| {
         !text.is_empty()
@@ -33,7 +33,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Per path: the kinds of its values, and the key sets of its objects.
+/// For each path: the kinds of its values, and the key sets of its objects.
 #[derive(Default)]
 struct Shape {
     kinds: BTreeMap<String, BTreeSet<&'static str>>,
@@ -64,7 +64,7 @@ impl Shape {
     }
 }
 
-/// Every answer of one page, of every fund Finnomena lists.
+/// The shape of all answers of one page, for every fund that Finnomena lists.
 async fn answers(replica: &Replica, page: &str) -> Shape {
     let base = format!("{}/fn3/api/fund/v2/public/funds", replica.urls().finnomena);
     let list = get(&base).await.json();
@@ -110,7 +110,7 @@ async fn answers_have_the_shape_of_the_captured_ones() {
         captured.add("", &serde_json::from_str(&text).expect("JSON"));
         let ours = answers(&replica, page).await;
         for (path, keys) in &captured.keys {
-            // The one other key set has the older name of the sector block.
+            // The only other key set has the older name of the sector block.
             let renamed = |keys: &&Vec<String>| !keys.iter().any(|key| key == "sector_allocation");
             let ours: BTreeSet<_> = ours.keys[path].iter().filter(renamed).cloned().collect();
             assert_eq!(ours, *keys, "{file} {path}");
@@ -134,7 +134,7 @@ async fn answers_have_the_shape_of_the_captured_ones() {
     }
 }
 
-/// Code, date, NAV and AUM of every row of the file, read here by other code than the replica's.
+/// Code, date, NAV and AUM of every row of the file, parsed here by other code than the replica's.
 fn rows_of_the_file(folder: &Path) -> Vec<[String; 4]> {
     let mut text = String::new();
     MultiGzDecoder::new(File::open(folder.join("nav_history.csv.gz")).expect("the file"))

@@ -1,4 +1,4 @@
-//! What the hosts answer: every page of every site, faults, the log, and factsheets that a PDF reader reads.
+//! Tests of the hosts' answers: every page of every site, faults, the log, and factsheets that a PDF reader accepts.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -1,4 +1,5 @@
-//! What the replica answers, in one test binary: each is linked with everything, and one is linked in a quarter of the time.
+//! Tests of the replica's answers. They share one test binary because linking takes most of the time: one binary links
+//! in a quarter of the time that four would need.
 
 mod awkward;
 mod captures;

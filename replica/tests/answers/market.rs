@@ -1,4 +1,4 @@
-//! The market and its truth, read without any parser.
+//! Tests of the market and its truth that use no parser.
 
 use std::collections::BTreeSet;
 

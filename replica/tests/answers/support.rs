@@ -1,4 +1,4 @@
-//! The smallest HTTP client that can ask the replica, and the real samples' folder.
+//! A minimal HTTP client for the replica, and the folder of real samples.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// An answer, body as text (lossy).
+/// An answer: status, head and body bytes.
 pub struct Answer {
     pub status: u16,
     pub head: String,
@@ -26,7 +26,7 @@ impl Answer {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
-    /// Fewer bytes came than the head promised.
+    /// Whether the body is shorter than the announced `Content-Length`.
     pub fn is_cut(&self) -> bool {
         let promised = self.head.lines().find_map(|line| {
             line.to_lowercase()
@@ -79,7 +79,7 @@ pub async fn post(url: &str, body: &str) -> Answer {
         .unwrap_or_else(|error| panic!("{url}: {error}"))
 }
 
-/// The folder of real samples, or a printed line that there is none.
+/// The folder of real samples. If there is none, prints that and returns None.
 pub fn real_folder() -> Option<PathBuf> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/real");
     let folder = std::env::var_os("REAL_DIR").map_or_else(|| PathBuf::from(beside), PathBuf::from);
