@@ -1,5 +1,5 @@
-//! The real Firefox, end to end: pages that exist only after JavaScript, sites that refuse other clients, and nothing
-//! of a browser left behind, however a run ends.
+//! End-to-end tests with the real Firefox: pages that exist only after JavaScript, sites that refuse other clients, and
+//! the removal of all browser processes and files, however a run ends.
 
 mod ended_processes;
 mod grid;

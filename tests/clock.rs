@@ -1,4 +1,4 @@
-//! A system clock that cannot be believed opens no cycle (O9). The sites' clocks are moved in place of this machine's.
+//! O9: a run whose system clock is wrong opens no cycle. The tests shift the sites' clocks instead of this machine's.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn cycles(world: &World) -> i64 {
     world.one("SELECT count(*) FROM runner.cycle").await
 }
 
-/// O9: slow and fast clocks; a given `--date` is not compared with the sites.
+/// O9: covers slow and fast clocks. A given `--date` is not compared with the sites' clocks.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_the_sites_contradict_opens_no_cycle() {
     for days in [60, 14, -60] {
@@ -45,7 +45,7 @@ async fn a_clock_that_the_sites_contradict_opens_no_cycle() {
     }
 }
 
-/// O9: the scheduled runner waits, visibly, and works as soon as the clock is right.
+/// O9: the scheduled runner reports that it waits, and starts the cycle as soon as the clock is right.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scheduled_runner_waits_for_the_clock_to_be_set() {
     let world = World::plain(3).await;
@@ -66,7 +66,7 @@ async fn a_scheduled_runner_waits_for_the_clock_to_be_set() {
     world.assert_truth().await;
 }
 
-/// O9: a cycle that was closed while the clock was fast does not suppress the one that is due now.
+/// O9: a cycle that was closed while the clock was fast does not suppress the cycle that is due now.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cycle_closed_in_the_future_does_not_suppress_the_one_due_now() {
     let world = World::plain(3).await;
@@ -91,7 +91,7 @@ async fn a_cycle_closed_in_the_future_does_not_suppress_the_one_due_now() {
     world.assert_truth().await;
 }
 
-/// A given `--date` is compared with its range alone: 2000-01-01 to tomorrow.
+/// A given `--date` is only checked against its range: 2000-01-01 to tomorrow.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_date_outside_its_range_is_a_wrong_command_line() {
     let world = World::plain(3).await;
@@ -102,7 +102,7 @@ async fn a_date_outside_its_range_is_a_wrong_command_line() {
     assert_eq!(world.replica.log().requests.len(), 0);
 }
 
-/// O9: too few file descriptors are named at once, and no site is asked.
+/// O9: a file descriptor limit that is too low is reported at the start, before any request.
 #[tokio::test(flavor = "multi_thread")]
 async fn too_few_file_descriptors_are_named_at_the_start() {
     let world = World::plain(3).await;

@@ -1,4 +1,5 @@
-//! The commands beside `run`: what they say is true, what they should leave alone they leave alone, no password is said.
+//! Tests of the commands beside `run`: their output is correct, they write only what they should, and they print no
+//! password.
 
 use std::time::{Duration, Instant};
 
@@ -17,14 +18,14 @@ fn market() -> MarketConfig {
     }
 }
 
-/// A warehouse that a whole cycle has filled.
+/// A world whose database one complete cycle has filled.
 async fn loaded() -> World {
     let world = World::new(market()).await;
     world.run(&["--once", "--cycle", "monthly"]).await.exits(0);
     world
 }
 
-/// Runs a command with a password in `DATABASE_URL`; nothing it says may hold it (O5).
+/// Runs a command with a password in `DATABASE_URL` and asserts that its output does not contain the password (O5).
 async fn said_by(world: &World, args: &[&str]) -> Run {
     said_at(world, args, &world.database.url()).await
 }
@@ -41,7 +42,8 @@ async fn said_at(world: &World, args: &[&str], database: &str) -> Run {
     run
 }
 
-/// Every row of every table, by transaction and place: equal only if nobody wrote anything.
+/// A fingerprint of every row of every table, from its transaction and its position. It is equal only if no row was
+/// written.
 async fn everything(world: &World) -> Vec<(String, Option<String>)> {
     let client = world.database.connect().await;
     let tables = client
@@ -101,7 +103,7 @@ async fn status_explain_psql_probe_and_check_tell_and_change_nothing() {
     .await;
     let funds: i64 = world.one("SELECT count(*) FROM funds_master_info").await;
     run.exits(0).says(&format!("funds: {funds}"));
-    // psql's own status: 1 for an error of its own, 3 for a failed script.
+    // psql's own exit status: 1 for an error of psql itself, 3 for a failed script.
     said_by(
         &world,
         &[
@@ -118,7 +120,7 @@ async fn status_explain_psql_probe_and_check_tell_and_change_nothing() {
 
     probe_saves_what_it_reads(&world).await;
 
-    // The real browser is started and closed by `check` alone.
+    // `check` alone starts the real browser and closes it again.
     world.settings.transport = "Auto";
     said_by(&world, &["check"])
         .await
@@ -140,7 +142,7 @@ async fn status_explain_psql_probe_and_check_tell_and_change_nothing() {
     );
 }
 
-/// `explain`, for a fund where the sites disagree, tells what stands and what the other says.
+/// For a fund whose sites disagree, `explain` shows the stored value and the other site's value.
 async fn explain_shows_both_sides(world: &World) {
     let client = world.database.connect().await;
     let conflict = client
@@ -204,7 +206,7 @@ async fn probe_saves_what_it_reads(world: &World) {
         .exits(1)
         .says("the pages are: list, filter, nav");
 
-    // One polite fetch a page: robots.txt and the page, nothing else.
+    // `probe` sends two requests: robots.txt and the page.
     let asked = world.replica.log().requests.len();
     let listed: String = world
         .one("SELECT f.fund_code FROM runner.alias a JOIN runner.fund f USING (fund_id) JOIN funds_master_info m USING (fund_code) WHERE a.source = 'wealthmagik' AND m.fund_status = 'active' ORDER BY f.fund_code ~ '[^A-Za-z0-9-]', 1 LIMIT 1")
@@ -275,7 +277,7 @@ async fn reset_source_reads_everything_anew_and_remerge_finds_every_row_right() 
         .says("nothing was written");
     assert_eq!(world.written().await, before, "remerge wrote rows (D2)");
 
-    // A row that is not what the observations say is corrected.
+    // `remerge` corrects a row that differs from the observations.
     world
         .database
         .connect()
@@ -324,11 +326,11 @@ async fn without_a_database_each_command_says_so_in_one_sentence() {
                 .says("master_runner check");
             assert_eq!(run.said.trim().lines().count(), 1, "{}", run.said);
         }
-        // psql speaks for itself.
+        // psql prints its own error message.
         said_at(&world, &["psql", "--", "-c", "SELECT 1"], &nowhere)
             .await
             .exits(2);
-        // A probe needs no database: it asks the list for the fund's key.
+        // A probe needs no database: it requests the list to find the fund's key.
         let code = world.replica.truth().tables[0].rows[0][0]
             .clone()
             .expect("a code");
@@ -355,7 +357,7 @@ async fn without_a_database_each_command_says_so_in_one_sentence() {
         .says("1 of 6 things do not work");
     assert!(began.elapsed() < Duration::from_secs(60));
 
-    // A database without a warehouse stays without one.
+    // These commands do not create a warehouse in an empty database.
     for args in [&["status"][..], &["explain", "A"]] {
         said_by(&world, args)
             .await
@@ -382,7 +384,7 @@ async fn check_names_the_source_that_does_not_work_and_the_next_step() {
         .says("1 of 6 things do not work");
 }
 
-/// The number of the newest migration: they are numbered without gaps.
+/// The number of the newest migration; migrations are numbered without gaps.
 fn newest_migration() -> u32 {
     std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/migrations"))
         .expect("the migrations")

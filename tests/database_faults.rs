@@ -1,6 +1,7 @@
-//! The database's faults: whatever happens to the server or to the connection, at whatever statement, the tables come to
-//! what they would have been, nothing is doubled, nothing that was acknowledged is asked again (D1), no actor is blamed
-//! (A2), nothing waits for ever, and what is said is true.
+//! Database faults: failures of the server or the connection at any statement.
+//!
+//! After each fault, the tables equal those of an undisturbed run and no row is doubled. No acknowledged page is
+//! requested again (D1), no actor is restarted (A2), no wait is endless, and the messages are correct.
 
 mod altered;
 mod disk_full;
@@ -18,7 +19,7 @@ use std::io::Write as _;
 
 use replica::MarketConfig;
 
-/// A small market with everything in it.
+/// A small market with awkward values.
 fn market() -> MarketConfig {
     MarketConfig {
         funds: 6,
@@ -29,12 +30,13 @@ fn market() -> MarketConfig {
 
 const ONCE: [&str; 5] = ["--once", "--mode", "sequential", "--cycle", "monthly"];
 
-/// Says that a test did nothing, past the test harness, which keeps to itself what a test prints that does not fail.
+/// Reports a skipped test on standard error, because the test harness hides the output of tests that pass.
 fn skipped(test: &str, why: &str) {
     writeln!(std::io::stderr(), "SKIPPED database_faults::{test}: {why}").expect("it is said");
 }
 
-/// The time that was given for what takes long, if any, in seconds; says that the test is skipped where there is none.
+/// The seconds that long tests may take, from the environment; None, and a report that the test is skipped, if they are
+/// not set.
 fn soak_secs(test: &str) -> Option<u64> {
     let name = "MASTER_RUNNER_SOAK_SECS";
     let seconds = number(name);
@@ -44,7 +46,7 @@ fn soak_secs(test: &str) -> Option<u64> {
     seconds
 }
 
-/// A number from the environment.
+/// A whole number from the environment.
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| {
         text.parse()

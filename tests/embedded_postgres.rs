@@ -1,5 +1,5 @@
-//! The private server keeps its promises with the real PostgreSQL: as root below a closed home, as an ordinary user, after
-//! kill -9 of the runner, after kill -9 of the postmaster.
+//! The private server with the real PostgreSQL: as root below a closed home directory, as an ordinary user, after kill
+//! -9 of the runner, and after kill -9 of the postmaster.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use tokio_postgres::{Client, NoTls};
 
-/// Where a stand-in runner, a child process of a test, works; unset in an ordinary run of these tests.
+/// The data folder for a stand-in runner, a child process of a test. Unset in an ordinary run of these tests.
 const STAND_IN: &str = "MASTER_RUNNER_TEST_STAND_IN";
 
 fn at(data_dir: &Path) -> EmbeddedSettings {
@@ -45,7 +45,7 @@ async fn count(server: &EmbeddedPostgres) -> i64 {
     row.expect("counted").get(0)
 }
 
-/// Whether a process is there and no zombie.
+/// Whether a process exists and is not a zombie.
 fn alive(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
@@ -54,7 +54,7 @@ fn signal(pid: u32, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(pid).expect("a pid")), signal).expect("signalled");
 }
 
-/// This test program again, in the part of a runner that is alive until it is killed.
+/// Starts this test program again as a stand-in for a runner that lives until it is killed.
 fn stand_in(program: &Path, data_dir: &Path, uid: Option<(u32, u32)>) -> Child {
     let mut command = Command::new(program);
     command
@@ -80,7 +80,8 @@ fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
     }
 }
 
-/// Does nothing in an ordinary run. As a child: starts the server, writes a row, says so in a file, and waits for its end.
+/// Does nothing in an ordinary run. As a child process it starts the server, writes a row, reports that in a file, and
+/// waits to be killed.
 #[tokio::test]
 async fn stand_in_runner() {
     let Some(data_dir) = std::env::var_os(STAND_IN).map(PathBuf::from) else {
@@ -242,7 +243,7 @@ async fn a_killed_postmaster_loses_nothing_that_was_committed() {
         .batch_execute("CREATE TABLE kept (n int); INSERT INTO kept VALUES (1), (2), (3)")
         .await
         .expect("stored");
-    // A session that is busy for a while does not notice at once that its postmaster is gone.
+    // A busy session does not notice at once that its postmaster has died.
     let busy = tokio::spawn(async move {
         client
             .batch_execute("SELECT count(*) FROM generate_series(1, 30000000)")
@@ -259,7 +260,7 @@ async fn a_killed_postmaster_loses_nothing_that_was_committed() {
     assert!(server.started());
     assert_ne!(server.server_pid(), before);
     assert_eq!(count(&server).await, 3);
-    // It may have ended its statement or not; what matters is that nobody was let in beside it.
+    // The statement may have succeeded or failed. The new server may only start after the old session has ended.
     assert!(busy.is_finished());
     assert_eq!(server.stop().await.expect("stopped"), Stopped::Down);
 }

@@ -1,4 +1,4 @@
-//! When a site fails: what stands in the tables, which exit code, which words, for each thing that can go wrong.
+//! Failing sites: the tables, the exit code and the messages for each kind of failure.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use replica::{FaultKind, Site};
 
 use crate::world::{Run, World, ended};
 
-/// A world whose back-offs a test can wait for.
+/// A world with back-offs that are short enough for a test.
 async fn impatient(funds: usize) -> World {
     let mut world = World::plain(funds).await;
     world.settings.more =
@@ -18,7 +18,7 @@ async fn impatient(funds: usize) -> World {
 const MONTHLY: [&str; 3] = ["--once", "--cycle", "monthly"];
 const FRESH: [&str; 4] = ["--once", "--cycle", "monthly", "--fresh"];
 
-/// What was borne was borne by another attempt, not by the second round.
+/// Asserts that another attempt in round 1 was enough and round 2 was not needed.
 #[track_caller]
 fn in_round_one(run: &Run) {
     assert!(
@@ -28,7 +28,7 @@ fn in_round_one(run: &Run) {
     );
 }
 
-/// A fault of one page of one fund that goes away by itself costs nothing.
+/// Asserts that a fault of one page of one fund has no effect if it goes away by itself.
 async fn is_borne(page: &str, kind: FaultKind) {
     let world = impatient(5).await;
     let path = world.finnomena_path(&world.active(2)[1], page);
@@ -98,7 +98,7 @@ async fn what_failed_in_round_one_is_asked_in_round_two() {
     let run = world.run(&MONTHLY).await;
     run.exits(0).says("round 2");
     world.assert_truth().await;
-    // Round 1 asked everything; round 2 asked that page.
+    // Round 1 requested everything; round 2 requested only that page.
     let log = world.replica.log();
     assert_eq!(log.count(Site::Finnomena, &path), 2);
     let last = log
@@ -138,13 +138,14 @@ async fn a_host_that_is_down_for_the_whole_run_costs_its_own_pages_alone() {
         assert_eq!(again, [""; 0], "{site:?} had answered everything");
     }
 
-    // Down again, now that all its pages are known: still one line, and nothing that stands is lost.
+    // The host is down again after all its pages were stored: the run still prints one error line and keeps every
+    // stored row.
     let before = world.seven_tables().await;
     world.fault(Site::WealthMagik, FaultKind::Down);
     let run = world.run(&FRESH).await;
     run.exits(3);
     assert_eq!(lines_about_a_host_down(&run), 1, "{}", run.said);
-    // P3: its tasks end with one line for the host.
+    // P3: all tasks of the host end with one common line.
     let ended: Vec<&str> = run
         .said
         .lines()
@@ -163,7 +164,8 @@ fn lines_about_a_host_down(run: &Run) -> usize {
 async fn a_list_that_fails_in_round_one_is_had_in_round_two_and_its_funds_with_it() {
     for (site, list, times) in [
         (Site::Finnomena, "/public/funds", 1),
-        // What is no list may be one after JavaScript: it is asked twice before it counts as broken.
+        // An answer that is not a list may become one after JavaScript. The runner requests it twice before it counts
+        // as broken.
         (Site::WealthMagik, "fundSearch.json", 2),
     ] {
         let world = impatient(6).await;
@@ -247,8 +249,8 @@ async fn a_site_that_goes_down_in_the_middle_and_comes_back_is_waited_for() {
     world.assert_truth().await;
 }
 
-/// A page of one fund that stays wrong: its task fails with `words`, the rest is loaded, nothing that stood is lost, and the next run
-/// without the fault asks for that page.
+/// Asserts the effect of a persistent fault on one page of one fund: its task fails with `words`, everything else is
+/// loaded, and no stored row is lost. The next run without the fault requests that page.
 async fn costs_one_task(page: &str, kind: FaultKind, words: &[&str]) {
     let world = impatient(6).await;
     let path = world.finnomena_path(&world.active(1)[0], page);
@@ -265,7 +267,7 @@ async fn costs_one_task(page: &str, kind: FaultKind, words: &[&str]) {
     world.replica.faults().clear();
     world.run(&MONTHLY).await.exits(0);
     world.assert_truth().await;
-    // What stands stays when the same happens again.
+    // The stored rows stay when the same fault happens again.
     let before = world.seven_tables().await;
     world.fault_on(Site::Finnomena, &path, kind);
     world.run(&FRESH).await.exits(3);
@@ -351,7 +353,7 @@ async fn a_renamed_field_of_the_list_is_a_breach_that_names_it() {
     ] {
         assert!(line.contains(words), "`{words}` is not in: {line}");
     }
-    // O6: the payload lies where the line says.
+    // O6: the payload is in the file that the line names.
     let kept = line
         .split("payload kept at ")
         .nth(1)
@@ -380,10 +382,10 @@ async fn a_renamed_field_of_many_pages_stops_the_source_for_the_round() {
     for words in ["/nav/q", "data.navs", "expected", "found"] {
         assert!(line.contains(words), "`{words}` is not in: {line}");
     }
-    // D6: stopped at twenty, in each of the two rounds; not asked for every fund.
+    // D6: the source stops after twenty pages in each of the two rounds; it does not request every fund.
     let asked = world.replica.log().count(Site::Finnomena, "/nav/q");
     assert!((20..=42).contains(&asked), "{asked} NAV pages were asked");
-    // The other sources' pages are loaded all the same.
+    // The pages of the other sources are loaded.
     let others: i64 = world
         .one("SELECT count(*) FROM runner.task WHERE source <> 'finnomena' AND outcome NOT IN ('done', 'absent')")
         .await;
@@ -411,7 +413,7 @@ async fn a_list_that_shrank_is_a_breach_and_makes_nobody_inactive() {
             .one("SELECT count(*) FROM funds_master_info WHERE fund_status <> 'active'")
             .await;
         assert_eq!(inactive, 0, "{site:?}");
-        // The yard-stick is the last whole list, not the last one seen.
+        // A list is compared with the last complete list, not with the last list that was read.
         world.replica.faults().clear();
         world
             .run(&["--once", "--cycle", "daily", "--date", "2026-11-23"])
@@ -451,7 +453,7 @@ async fn an_sec_batch_that_fails_loses_no_other() {
     world.fault_times(Site::SecApi, "/api/funds", 1, FaultKind::CutText);
     world.run(&MONTHLY).await.exits(0).says("round 2");
     world.assert_truth().await;
-    // Only the codes of the batch that failed were asked twice.
+    // Only the codes of the failed batch were requested twice.
     let log = world.replica.log();
     let asked = log.count(Site::SecApi, "/api/funds");
     let funds = world.replica.market().codes().len();

@@ -1,5 +1,5 @@
-//! Histories (P2): of a NAV history that begins as it did when it was read before, only what lies beyond is read; a
-//! correction years old is still found, and every cell is the truth.
+//! P2: if a NAV history begins with a known prefix, only the rest is parsed. A correction that is years old is still
+//! found, and every cell equals the truth.
 
 use replica::MarketConfig;
 
@@ -11,7 +11,7 @@ async fn cycle(world: &World, kind: &str, date: &str) {
     world.assert_truth().await;
 }
 
-/// How many records of the series the last cycle was told.
+/// The number of daily records that the last cycle parsed.
 async fn observed(world: &World) -> i64 {
     world
         .one(
@@ -21,8 +21,8 @@ async fn observed(world: &World) -> i64 {
         .await
 }
 
-/// What a fund's history costs where its beginning is known, in records: the days of the five weeks before the newest
-/// one that was known, those of the days since, and bid and offer.
+/// The most records per fund that a history with a known prefix costs: the days of the five weeks before its newest
+/// known day, the new days, and bid and offer.
 const KNOWN: i64 = 26 + 8 + 1;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,7 +45,7 @@ async fn p2_a_second_month_reads_what_is_new_and_a_correction_years_old_is_found
     let told = observed(&world).await;
     assert!(told <= funds * KNOWN, "{told} records of {funds} funds");
 
-    // Short histories in between say nothing of what is known to be as it was.
+    // A short history between two whole ones does not change the known prefix.
     world.replica.advance_days(1);
     cycle(&world, "daily", "2026-10-21").await;
     let code = world.active(1).remove(0);
@@ -78,14 +78,14 @@ async fn p2_a_second_month_reads_what_is_new_and_a_correction_years_old_is_found
         .await;
     assert_eq!(found, 1);
 
-    // The corrected history is known from then on.
+    // From now on, the prefix of the corrected history is known.
     world.replica.advance_days(1);
     cycle(&world, "monthly", "2026-10-24").await;
     let told = observed(&world).await;
     assert!(told <= funds * KNOWN, "{told} records of {funds} funds");
 }
 
-/// Days twice, out of order, unreadable, missing; and short histories between the whole ones.
+/// Covers duplicate, unordered, unreadable and missing days, with short histories between the whole ones.
 #[tokio::test(flavor = "multi_thread")]
 async fn awkward_histories_are_the_truth_month_after_month() {
     let market = MarketConfig {

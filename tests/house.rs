@@ -1,10 +1,11 @@
-//! The shape of the project: which crate may depend on which, and what its documents, comments and tests refer to.
+//! Checks of the project's structure: the dependencies between crates, and the references in documents, comments and
+//! tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-/// Each crate of the workspace with the other crates of the workspace it depends on (for building, not for testing).
+/// The dependencies of each workspace crate on other workspace crates, without dev-dependencies.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let metadata = Command::new(env!("CARGO"))
         .args([
@@ -58,7 +59,7 @@ fn arrows_run_one_way_and_the_replica_depends_on_nobody() {
             needs(&["schema", "sources", "store", "actors"]),
         ),
         ("replica".to_owned(), needs(&[])),
-        // The actors' own files, linked against stand-ins for tests: the program needs none of these.
+        // The actors' own files, compiled against stand-ins for tests. The program depends on none of these crates.
         (
             "protocol_model_store".to_owned(),
             needs(&["schema", "store"]),
@@ -71,12 +72,12 @@ fn arrows_run_one_way_and_the_replica_depends_on_nobody() {
             "protocol_model".to_owned(),
             needs(&["schema", "protocol_model_store", "protocol_model_sources"]),
         ),
-        // What measures all of them.
+        // The benchmarks, which measure all other crates.
         (
             "bench".to_owned(),
             needs(&["schema", "sources", "store", "master_runner", "replica"]),
         ),
-        // What must hold of the parsers, from outside.
+        // Properties of the parsers, tested from outside.
         (
             "parser_properties".to_owned(),
             needs(&["schema", "sources", "master_runner"]),
@@ -85,7 +86,7 @@ fn arrows_run_one_way_and_the_replica_depends_on_nobody() {
     assert_eq!(dependencies(), expected);
 }
 
-/// The crates a build needs that is not one of the tests (`edges` as of cargo tree), and the features they have in it.
+/// The crates of a build (`edges` as for cargo tree), with their enabled features.
 fn resolved(edges: &str) -> String {
     let tree = Command::new(env!("CARGO"))
         .args(["tree", "--offline", "--package", "master_runner"])
@@ -119,7 +120,8 @@ fn main_is_a_thin_table() {
     );
 }
 
-/// The tracked text files of the project: path and content. What is not UTF-8 (finds of the fuzzer) is left out.
+/// The tracked text files of the project: path and content. Files that are not UTF-8 (finds of the fuzzer) are left
+/// out.
 fn tracked_files() -> BTreeMap<String, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let listed = Command::new("git")
@@ -153,8 +155,8 @@ fn is_id(word: &str) -> bool {
         && number.parse::<u8>().is_ok_and(|number| number < 20)
 }
 
-/// The ids in a line of prose. An id stands alone, in a range of two, or before `'s`; it is not part of a quoted text, a
-/// path, an option or a longer name.
+/// The ids in a line of prose. An id is a word of its own, part of a range of two, or followed by `'s`. Quoted texts,
+/// paths, options and longer names contain no ids.
 fn ids_in_prose(line: &str) -> Vec<String> {
     let mut ids = Vec::new();
     for word in line.split(|c: char| !(c.is_alphanumeric() || "_-+%/=\"'".contains(c))) {
@@ -167,7 +169,8 @@ fn ids_in_prose(line: &str) -> Vec<String> {
     ids
 }
 
-/// The ids in a line of Rust: in its comment, in parentheses, at the beginning of a text before a colon, in a test's name.
+/// The ids in a line of Rust: in its comment, in parentheses, before a colon at the start of a string, in a test's
+/// name.
 fn ids_in_rust(line: &str) -> Vec<String> {
     let (code, comment) = line.split_once("//").unwrap_or((line, ""));
     let mut ids = ids_in_prose(comment);
@@ -185,7 +188,7 @@ fn ids_in_rust(line: &str) -> Vec<String> {
     ids
 }
 
-/// The table of invariants in docs/architecture.md: by id, the cells of its row.
+/// The rows of the table of invariants in docs/architecture.md, by id.
 fn invariants() -> BTreeMap<&'static str, Vec<&'static str>> {
     let mut table = BTreeMap::new();
     for line in include_str!("../docs/architecture.md").lines() {
@@ -201,7 +204,7 @@ fn invariants() -> BTreeMap<&'static str, Vec<&'static str>> {
     table
 }
 
-/// What a line shows in backticks.
+/// The texts in backticks in a line.
 fn in_backticks(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
@@ -242,7 +245,7 @@ fn every_invariant_that_is_named_is_defined() {
         let is_rust = extension == Some("rs");
         let is_prose =
             matches!(extension, Some("md" | "ron" | "sql")) || path.starts_with("script/");
-        // The examples of this file are no references.
+        // The examples in this file are not references.
         if path == "tests/house.rs" || !(is_rust || is_prose) {
             continue;
         }
@@ -301,10 +304,10 @@ fn every_file_and_test_that_the_architecture_names_exists() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A reader has the project and nothing else, so no file refers to a document outside it.
+/// A reader has only the project, so no file may refer to a document outside it.
 #[test]
 fn no_file_refers_to_a_document_outside_the_project() {
-    // In parts, so that this file does not contain them.
+    // The names are split, so that this file does not contain them.
     let named_by_section = [["DES", "IGN"].concat(), ["SOUR", "CES"].concat()];
     let named_by_file = ["STY", "LE.md"].concat();
     let mut found = Vec::new();

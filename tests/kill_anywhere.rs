@@ -1,9 +1,9 @@
-//! Whatever happens, and wherever on a task's way: the next start goes on, and the result is that of an undisturbed run
-//! (D1, D4, D6, A1-A3, O3).
+//! Faults at every failpoint: the next start resumes the cycle, and the result equals that of an undisturbed run (D1,
+//! D4, D6, A1-A3, O3).
 //!
-//! Every failpoint x {panic, error, database away, delay, abort of the process}, each at a drawn moment in a small market:
-//! with `MASTER_RUNNER_SOAK_SECS` in every mode, without it in one of them, which the seed turns on. `MASTER_RUNNER_SEED`
-//! repeats a draw.
+//! The cases are every failpoint x {panic, error, database away, delay, abort of the process}, each at a random moment
+//! in a small market. With `MASTER_RUNNER_SOAK_SECS` every case runs in every mode; without it each runs in one mode,
+//! which depends on the seed. `MASTER_RUNNER_SEED` repeats a draw.
 
 mod books;
 mod faults;
@@ -26,14 +26,14 @@ use self::faults::{Action, Case, Draws, Ending, seed};
 use crate::world::{Database, Run, World, ended};
 
 const MODES: [&str; 3] = ["sequential", "hybrid", "parallel"];
-/// Runs at once: most of the time they wait.
+/// The number of runs at once; a run waits most of the time.
 const AT_ONCE: usize = 8;
-/// No run takes longer, whatever happens in it: a hang is a failure.
+/// The time limit of a run. A run that hangs fails its test.
 const RUN_LIMIT: Duration = Duration::from_secs(120);
-/// What was killed at most so often is whole at last.
+/// After at most this many starts, a case must be complete.
 const MOST_STARTS: usize = 8;
 
-/// The market of all cases, and a database that is migrated already.
+/// The template for all cases: a database that is already migrated.
 pub struct Ground {
     template: Database,
 }
@@ -48,7 +48,7 @@ impl Ground {
         );
         let client = template.connect().await;
         client.batch_execute(AUDIT).await.expect("the audit is set");
-        // One that changes nothing, so that a run passes the steps of a request.
+        // A request that changes nothing, so that a run passes the failpoints of requests.
         client
             .batch_execute(
                 "INSERT INTO runner.request (requested_by, command) VALUES ('a test', 'remerge')",
@@ -60,7 +60,7 @@ impl Ground {
         Self { template }
     }
 
-    /// A world of its own, with this at its failpoints.
+    /// A new world for one case, with this value of `FAILPOINTS`.
     pub async fn world(&self, failpoints: String) -> World {
         let market = MarketConfig {
             funds: 8,
@@ -74,7 +74,7 @@ impl Ground {
     }
 }
 
-/// What an undisturbed run leaves, and how often it passes each failpoint.
+/// The result of an undisturbed run, and how often it passes each failpoint.
 pub struct Undisturbed {
     pub left: Vec<String>,
     passed: BTreeMap<(&'static str, Failpoint), usize>,
@@ -110,9 +110,9 @@ impl Undisturbed {
         }
     }
 
-    /// A moment at which a point is passed by an undisturbed run, and so by one that is not disturbed before.
+    /// A random pass of a failpoint that an undisturbed run reaches.
     pub fn moment(&self, mode: &'static str, point: Failpoint, draws: &mut Draws) -> usize {
-        // How many batches there are is a matter of time: the later ones may not be.
+        // The number of batches depends on timing, so the last third of the passes may not happen.
         draws.below(self.passed[&(mode, point)] * 2 / 3)
     }
 }
@@ -129,7 +129,7 @@ pub fn arguments(mode: &str) -> [&str; 7] {
     ]
 }
 
-/// One start, to its end.
+/// One start of the runner, until it ends.
 pub async fn run(world: &World, mode: &str) -> Run {
     until_end(world.spawn(&arguments(mode))).await
 }
@@ -146,7 +146,7 @@ pub fn stop(child: &Child) {
     let _ = pid.map(|pid| kill(Pid::from_raw(pid), Signal::SIGTERM));
 }
 
-/// Whether nothing is left to do: the cycle is closed, and no task of it failed.
+/// Whether the case is complete: the cycle is closed and none of its tasks failed.
 pub async fn is_whole(world: &World) -> bool {
     let open = "SELECT 1 FROM runner.cycle WHERE state = 'open' UNION ALL SELECT 1 FROM runner.task
                 WHERE acked_cycle IS NULL OR outcome IN ('failed', 'deferred')";
@@ -154,10 +154,9 @@ pub async fn is_whole(world: &World) -> bool {
     world.ask(open).await.is_empty() && !world.ask(closed).await.is_empty()
 }
 
-/// Starts the same command again until nothing is left to do; returns how often.
+/// Starts the same command until the case is complete. Returns the number of starts.
 ///
-/// # Errors
-/// The first start that did not end well, in words.
+/// # Errors A description of the first start that ended wrongly.
 pub async fn go_on(world: &mut World, mode: &str) -> Result<usize, String> {
     world.settings.failpoints = String::new();
     for starts in 0..MOST_STARTS {
@@ -175,7 +174,7 @@ pub async fn go_on(world: &mut World, mode: &str) -> Result<usize, String> {
     Err(format!("not whole after {MOST_STARTS} starts"))
 }
 
-/// What the tables, the books and the request log say of a case that is over; empty where all is well.
+/// Checks the tables, the audit and the request log of a finished case. Returns the errors; empty if there are none.
 pub async fn verdict(world: &World, undisturbed: &Undisturbed) -> String {
     let left = left_in(world).await;
     let mut told = match world
@@ -195,7 +194,7 @@ pub async fn verdict(world: &World, undisturbed: &Undisturbed) -> String {
     told
 }
 
-/// Why the run did not end as it must, if it did not.
+/// Describes the difference if the run did not end as the case requires.
 fn ended_wrong(case: &Case, run: &Run) -> Option<String> {
     let restarted = run.said.contains("actors restarted:");
     let right = match case.ending() {
@@ -203,7 +202,7 @@ fn ended_wrong(case: &Case, run: &Run) -> Option<String> {
         Ending::Restarted => run.code == Some(0) && restarted,
         Ending::Failed => run.code == Some(1),
         Ending::Dead => run.code.is_none(),
-        // It may have been done before the signal came.
+        // The run may have finished before the signal arrived.
         Ending::Stopped => matches!(run.code, Some(4 | 0)),
         Ending::FailedOrStopped => matches!(run.code, Some(1 | 4)),
     };
@@ -217,7 +216,7 @@ fn ended_wrong(case: &Case, run: &Run) -> Option<String> {
     })
 }
 
-/// Runs a case, and starts again what has not ended; `None` if the fault was never reached.
+/// Runs a case and starts the runner again until the case is complete. Returns `None` if the fault was never reached.
 async fn survive(
     ground: &Ground,
     undisturbed: &Undisturbed,
@@ -225,7 +224,7 @@ async fn survive(
 ) -> Option<Result<(), String>> {
     let mut world = ground.world(case.failpoints()).await;
     if case.is_stopped() {
-        // Slow enough that much is left to ask when the signal comes, however late the machine sends it.
+        // Slow enough that many requests are left when the signal arrives, even on a slow machine.
         world.settings.requests_per_sec = 20.0;
     }
     let child = world.spawn(&arguments(case.mode));
@@ -255,7 +254,8 @@ async fn survive(
     result
 }
 
-/// Every failpoint with every action: in every mode, or (`whole` is false) each in one of them, which the seed turns on.
+/// Every failpoint with every action: in every mode if `whole` is set, otherwise each in one mode that depends on the
+/// seed.
 fn every_case(undisturbed: &Undisturbed, seed: u64, whole: bool) -> Vec<Case> {
     let mut draws = Draws(seed);
     let first = draws.below(MODES.len());
@@ -293,7 +293,7 @@ async fn killed_anywhere_the_tables_are_those_of_an_undisturbed_run() {
                 match survive(ground, undisturbed, &case).await {
                     Some(Ok(())) => return None,
                     Some(Err(wrong)) => return Some(format!("{case}:\n{wrong}")),
-                    // There were fewer batches this time.
+                    // This run had fewer batches than the undisturbed one.
                     None if case.after > 0 => case.after /= 2,
                     None => return Some(format!("{case}: the fault was never reached")),
                 }

@@ -1,6 +1,6 @@
-//! The promises of the whole program, one file a promise, against the replica, the real PostgreSQL and the real Firefox.
+//! Tests of the whole program against the replica, the real PostgreSQL and the real Firefox, one file for each promise.
 //!
-//! One test binary: it is linked once, and its tests share one database server.
+//! They form one test binary, so that it is linked once and all tests share one database server.
 
 mod browser;
 mod clock;

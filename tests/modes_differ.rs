@@ -1,10 +1,10 @@
-//! The three modes differ where they should: read from the replica's log.
+//! The differences between the three modes, measured from the replica's log.
 
 use replica::{MarketConfig, Site};
 
 use crate::world::World;
 
-/// The most requests at once at WealthMagik, and the most sources alive at once, in a monthly cycle.
+/// The most concurrent requests to WealthMagik, and the most sources at work at once, in a monthly cycle.
 async fn measured(mode: &str) -> (usize, usize) {
     let world = World::new(MarketConfig {
         latency_ms: 30,

@@ -1,11 +1,12 @@
-//! Who has news (P2): a daily cycle reads the pages that tell the newest NAV of many funds and asks only those of which
-//! something new is told. Whatever is wrong with these pages, the funds are asked one by one and every cell is the truth.
+//! News (P2): a daily cycle reads the pages with the newest NAVs of many funds and requests only the funds that have
+//! something new. If one of these pages is faulty, the funds are requested one by one, and every cell still equals the
+//! truth.
 
 use replica::{FaultKind, MarketConfig, Site};
 
 use crate::world::{Run, World};
 
-// The market's own days.
+// Dates on the market's own calendar.
 const MONTHLY: [&str; 5] = ["--once", "--cycle", "monthly", "--date", "2026-10-15"];
 const DAILY: [&str; 6] = [
     "--once",
@@ -16,14 +17,15 @@ const DAILY: [&str; 6] = [
     "2026-10-16",
 ];
 
-/// A market of plain funds of which everything has been loaded.
+/// A market of plain funds that is loaded completely.
 async fn known(funds: usize) -> World {
     let world = World::plain(funds).await;
     world.run(&MONTHLY).await.exits(0);
     world
 }
 
-/// Runs a daily cycle; what it asked of Finnomena: numbers of pages of news, and paths of NAV histories.
+/// Runs a daily cycle. Returns the run and its requests to Finnomena: the numbers of the pages of news, and the paths
+/// of the NAV histories.
 async fn daily(world: &World) -> (Run, Vec<String>, Vec<String>) {
     let skip = world.replica.log().requests.len();
     let run = world.run(&DAILY).await;
@@ -41,7 +43,7 @@ async fn daily(world: &World) -> (Run, Vec<String>, Vec<String>) {
     (run, pages, navs)
 }
 
-/// The short histories of these funds, as they are asked for.
+/// The request paths of these funds' short histories.
 fn short(world: &World, codes: &[String]) -> Vec<String> {
     let api = "/fn3/api/fund/v2/public";
     let mut paths: Vec<String> = codes
@@ -69,13 +71,13 @@ async fn newest_day(world: &World, code: &str) -> jiff::civil::Date {
 #[tokio::test(flavor = "multi_thread")]
 async fn p2_news_lead_to_one_short_request_each_and_no_news_to_none() {
     let world = known(12).await;
-    // Nothing is new.
+    // Without news, no history is requested.
     let (run, pages, navs) = daily(&world).await;
     run.exits(0);
     assert_eq!((pages, navs), (vec!["1".to_owned()], vec![]));
     world.assert_truth().await;
 
-    // The newest NAV of one fund is another, of the same day.
+    // One fund's newest NAV changes while its date stays the same.
     let code = world.active(3)[2].clone();
     let day = newest_day(&world, &code).await;
     world
@@ -88,7 +90,7 @@ async fn p2_news_lead_to_one_short_request_each_and_no_news_to_none() {
     assert_eq!(navs, short(&world, &[code]));
     world.assert_truth().await;
 
-    // A day on everybody has news, once.
+    // A day later every fund has news, once.
     world.replica.advance_days(1);
     let (run, pages, navs) = daily(&world).await;
     run.exits(0);
@@ -142,7 +144,7 @@ async fn d6_pages_of_news_of_another_shape_cost_themselves_alone() {
         world.fault_on(Site::Finnomena, "/filter", kind.clone());
         world.replica.advance_days(1);
         let (run, pages, navs) = daily(&world).await;
-        // What could not be read is told (D7), and asked once more in round 2; the source goes on.
+        // The failure is reported (D7) and the page is requested once more in round 2; the source continues.
         run.exits(3).says(words);
         assert!(!run.said.contains("contract breach"), "{}", run.said);
         assert_eq!(pages, ["1", "1"], "{kind:?}");
@@ -152,7 +154,7 @@ async fn d6_pages_of_news_of_another_shape_cost_themselves_alone() {
             .ask("SELECT page, key FROM runner.task WHERE outcome NOT IN ('done', 'unchanged', 'absent')")
             .await;
         assert_eq!(failed.len(), 1, "{kind:?}: {failed:?}");
-        // Whole again, it is believed again.
+        // After the fault is cleared, the page is used again.
         world.replica.faults().clear();
         let (run, pages, navs) = daily(&world).await;
         run.exits(0);
@@ -191,7 +193,7 @@ async fn a_row_that_is_missing_old_or_unreadable_costs_its_fund_one_request() {
         );
         world.assert_truth().await;
     }
-    // D8: nobody is inactive for what such a page says or leaves out.
+    // D8: no fund becomes inactive because of such a page.
     let inactive: i64 = world
         .one("SELECT count(*) FROM funds_master_info WHERE fund_status <> 'active'")
         .await;
@@ -202,12 +204,12 @@ async fn a_row_that_is_missing_old_or_unreadable_costs_its_fund_one_request() {
     assert_eq!(strangers, 0);
 }
 
-/// Page after page, each once: those that are there, and the one behind them.
+/// Each page is requested once: those with entries, and the one after them.
 #[tokio::test(flavor = "multi_thread")]
 async fn p2_every_page_of_news_is_read_once_however_many_there_are() {
     let world = World::new(MarketConfig {
         funds: 400,
-        // Longer than the shortest range: else the histories count as cut short.
+        // Longer than the shortest range; otherwise the histories count as cut short.
         days: 30,
         awkward: false,
         ..MarketConfig::default()
@@ -249,7 +251,7 @@ async fn p2_every_page_of_news_is_read_once_however_many_there_are() {
     }
 }
 
-/// P3: a page that fails is asked again in round 2; by then everybody has been asked, and no further page is.
+/// P3: a failed page is requested again in round 2. By then every fund has been requested, so no further page is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_news_that_fails_in_round_one_is_asked_again_and_nobody_else_is() {
     let world = known(6).await;

@@ -1,5 +1,5 @@
-//! How a run is operated: exit codes (O3), one runner at a time (O2), stopping, partial-scope runs, `--fresh`, and what becomes of a
-//! fund's status (D8).
+//! The operation of a run: exit codes (O3), one runner at a time (O2), stopping, partial-scope runs, `--fresh`, and
+//! changes of a fund's status (D8).
 
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,7 @@ async fn o1_a_bad_configuration_exits_78_names_every_wrong_key_and_starts_nothin
         .await;
     assert_eq!(schemas, 0, "the database was touched");
 
-    // What cannot be read says where.
+    // An unreadable configuration is reported with its position.
     world.settings.requests_per_sec = 10.0;
     world.settings.more = "modus: Hybrid,".to_owned();
     world
@@ -107,7 +107,7 @@ async fn o2_a_second_runner_says_who_holds_the_database_and_exits_1() {
         .filter(|line| line.contains("ERROR"))
         .collect();
     assert_eq!(errors.len(), 1, "one sentence: {errors:?}");
-    // The first one was not disturbed.
+    // The first runner was not disturbed.
     ended(first).await.exits(0);
     world.assert_truth().await;
 }
@@ -247,7 +247,7 @@ async fn a_partial_run_loads_but_never_satisfies_the_schedule() {
         .exits(0);
     let scopes = world.ask("SELECT DISTINCT scope FROM runner.cycle").await;
     assert_eq!(scopes, [row(&["partial"])]);
-    // So the whole monthly pass is still due.
+    // The complete monthly pass is therefore still due.
     world
         .run(&["--once", "--date", "2026-10-15"])
         .await
@@ -320,7 +320,7 @@ async fn a_partial_run_never_changes_a_status() {
             );
         }
     }
-    // The next whole pass does.
+    // The next complete pass changes the status.
     world
         .run(&["--once", "--cycle", "daily", "--date", "2026-11-25"])
         .await
@@ -360,7 +360,7 @@ async fn once_on_a_closed_cycle_asks_what_failed_and_on_a_complete_one_everythin
     );
     world.assert_truth().await;
 
-    // Complete: the same command makes a new pass.
+    // The cycle is closed, so the same command starts a new pass.
     let skip = world.replica.log().requests.len();
     world.run(&MONTHLY).await.exits(0);
     assert_eq!(
@@ -415,7 +415,7 @@ async fn d8_an_explicit_false_makes_inactive_in_the_same_cycle_and_true_active_a
     assert_eq!(kept, rows, "an inactive fund keeps its rows");
     let changes = world.ask(&format!("SELECT old_value, new_value FROM history.change WHERE fund_code = '{code}' AND field = 'fund_status'")).await;
     assert_eq!(changes, [row(&["active", "inactive"])]);
-    // An inactive fund is not asked for.
+    // No page of an inactive fund is requested.
     let path = world.finnomena_path(code, "/");
     let skip = world.replica.log().requests.len();
     world
@@ -450,14 +450,14 @@ async fn d8_absence_makes_inactive_only_after_three_closed_cycles_of_three_dates
     cycle("2026-11-20").await;
     let code = &world.active(1)[0];
     world.replica.set_listed(code, false).expect("a known code");
-    // The same date counts once, however often it is run.
+    // Several cycles on the same date count once.
     for date in ["2026-11-21", "2026-11-21", "2026-11-21", "2026-11-22"] {
         cycle(date).await;
         assert_eq!(status(&world, code).await, "active", "after {date}");
     }
     cycle("2026-11-23").await;
     assert_eq!(status(&world, code).await, "inactive");
-    // Listed again: active again, and the count begins anew.
+    // A fund that is listed again becomes active again, and the count restarts.
     world.replica.set_listed(code, true).expect("a known code");
     cycle("2026-11-24").await;
     assert_eq!(status(&world, code).await, "active");
@@ -497,7 +497,7 @@ async fn d8_a_rename_makes_the_old_code_inactive_and_the_new_one_a_new_fund_with
 #[tokio::test(flavor = "multi_thread")]
 async fn the_date_names_the_cycle_and_no_row() {
     let world = World::plain(5).await;
-    // On and long after the market's last day.
+    // Cycles on the market's last day and long after it.
     for date in ["2026-10-15", "2026-11-20"] {
         world
             .run(&["--once", "--cycle", "monthly", "--date", date])

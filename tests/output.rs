@@ -1,4 +1,4 @@
-//! Output never stops, slows or panics the work (O8): pipes that are closed, not read or on a full disk.
+//! O8: output never stops, slows or panics the work. Covers pipes that are closed or not read, and a full disk.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Read as _, Write as _};
@@ -15,9 +15,9 @@ use crate::shutdown::running::{PROMPTLY, cycle_is_closed, wait_until};
 use crate::world::World;
 
 const MONTHLY: [&str; 3] = ["--once", "--cycle", "monthly"];
-/// Nothing here takes longer; a hang is a failure.
+/// The time limit for each step. A step that hangs fails its test.
 const LIMIT: Duration = Duration::from_secs(120);
-/// A pipe of this size is full with few lines.
+/// A pipe of this size is full after a few lines.
 const PIPE_BYTES: i32 = 4096;
 
 async fn world() -> World {
@@ -29,7 +29,7 @@ async fn world() -> World {
     .await
 }
 
-/// A pipe of 4 KB with room for `room` bytes.
+/// A pipe of 4 KB with `room` bytes left.
 fn nearly_full_pipe(room: usize) -> (PipeReader, PipeWriter) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     fcntl(&writer, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES)).expect("a size");
@@ -62,7 +62,7 @@ fn terminate(child: &Child) {
     kill(Pid::from_raw(pid), Signal::SIGTERM).expect("it can be told to stop");
 }
 
-/// Ends with this code soon after SIGTERM.
+/// Sends SIGTERM and asserts that the process exits soon with this code.
 async fn stops_with(child: &mut Child, code: i32) {
     let told = Instant::now();
     terminate(child);
@@ -74,7 +74,8 @@ fn started(mut command: Command) -> Child {
     command.spawn().expect("the runner starts")
 }
 
-/// O8: `2>&1 | head -1`, a reader that leaves before the first line, and one that leaves in the middle of the cycle.
+/// O8: covers `2>&1 | head -1`, a reader that leaves before the first line, and one that leaves in the middle of the
+/// cycle.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_pipe_does_not_change_a_run() {
     for lines in [0, 1, 6] {
@@ -93,7 +94,7 @@ async fn a_closed_pipe_does_not_change_a_run() {
     }
 }
 
-/// O8: standard error, standard output, or both on a full disk.
+/// O8: covers standard error, standard output, or both on a full disk.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_under_the_output_does_not_change_a_run() {
     for (out_full, err_full) in [(false, true), (true, true), (true, false)] {
@@ -122,7 +123,7 @@ async fn a_full_disk_under_the_output_does_not_change_a_run() {
     }
 }
 
-/// O8: a log that is not read (a paused terminal, a stalled log driver) costs lines, not the run.
+/// O8: if the log is not read (a paused terminal, a stalled log driver), lines are lost but the run continues.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_is_not_read_does_not_stop_a_run() {
     for (room, format) in [(0, "text"), (100, "json"), (2000, "text")] {
@@ -141,7 +142,8 @@ async fn a_log_that_is_not_read_does_not_stop_a_run() {
     }
 }
 
-/// O8: a cycle whose log and result are not read is closed; a stop ends the wait for the reader, with the run's exit code.
+/// O8: a cycle is closed even if its log and its result are not read. A stop ends the wait for the reader, with the
+/// run's exit code.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_the_wait_for_a_reader() {
     for args in [&MONTHLY[..], &[]] {
@@ -154,7 +156,7 @@ async fn a_stop_ends_the_wait_for_a_reader() {
             cycle_is_closed(&world).await
         })
         .await;
-        // Time to print the summary.
+        // Time for the summary to be printed.
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert!(
             child.try_wait().expect("it can be looked at").is_none(),
@@ -166,7 +168,7 @@ async fn a_stop_ends_the_wait_for_a_reader() {
     }
 }
 
-/// O8: the result is whole when its reader comes late.
+/// O8: a reader that comes late gets the complete result.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_reader_gets_the_whole_result() {
     let world = world().await;
@@ -196,7 +198,7 @@ async fn a_late_reader_gets_the_whole_result() {
     }
 }
 
-/// O8: SIGTERM works in the middle of a cycle whose log is not read.
+/// O8: SIGTERM stops a cycle whose log is not read.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_works_while_the_log_is_not_read() {
     for args in [&MONTHLY[..], &[], &["--once", "--mode", "parallel"]] {
@@ -219,7 +221,7 @@ async fn a_stop_works_while_the_log_is_not_read() {
     }
 }
 
-/// O8: lines that were lost are counted and reported once, when the reader is back.
+/// O8: lost lines are counted and reported once, when the reader is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_lines_are_reported_once_when_the_reader_is_back() {
     for format in ["text", "json"] {
@@ -228,7 +230,7 @@ async fn lost_lines_are_reported_once_when_the_reader_is_back() {
         let mut command = world.command(&[]);
         command
             .args(["--log", format])
-            // More than the queue holds.
+            // More lines than the queue's capacity.
             .env("RUST_LOG", "trace")
             .stdout(Stdio::null())
             .stderr(writer);
@@ -264,11 +266,11 @@ async fn lost_lines_are_reported_once_when_the_reader_is_back() {
     }
 }
 
-/// O8: progress bars on a terminal that is paused (Ctrl-S) do not stop the run. `script` is the terminal.
+/// O8: progress bars on a paused terminal (Ctrl-S) do not stop the run. `script` emulates the terminal.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_terminal_does_not_stop_a_run() {
     let world = world().await;
-    // `script` itself cannot write: it no longer reads the terminal either.
+    // `script` itself cannot write, so it no longer reads the terminal either.
     let (mut reader, writer) = nearly_full_pipe(0);
     let runner = world.command(&[]).as_std().get_program().to_owned();
     let inner = format!("{} --once --cycle monthly", runner.display());
@@ -299,7 +301,7 @@ async fn a_paused_terminal_does_not_stop_a_run() {
     assert!(all.contains("cycle begins"), "{all}");
 }
 
-/// O8: a command whose reader is gone or does not read ends as it would, at the latest when it is to stop.
+/// O8: a command whose reader left or does not read ends with its usual exit code, at the latest after SIGTERM.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_heeds_a_stop_while_nothing_reads_its_result() {
     let world = world().await;
@@ -312,7 +314,7 @@ async fn a_command_heeds_a_stop_while_nothing_reads_its_result() {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let fails = args[0] == "explain";
         if fails {
-            // Its error message is a log line: it does not wait.
+            // The error message is a log line, so the command does not wait for its reader.
             assert_eq!(exit_code(&mut child).await, Some(1));
         } else {
             stops_with(&mut child, 0).await;

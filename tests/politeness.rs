@@ -1,4 +1,4 @@
-//! A polite guest (P1-P4), as the sites see it: everything is read from the replica's log of requests.
+//! Politeness (P1-P4) from the sites' point of view: all assertions use the replica's request log.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use replica::{Awkward, FaultKind, LoggedRequest, MarketConfig, RetryAfter, Robot
 
 use crate::world::World;
 
-/// Back-offs that a test can wait for.
+/// Back-offs that are short enough for a test.
 const IMPATIENT: &str =
     "patience: (request_timeout_secs: 5, host_back_off_secs: (1, 2), host_wait_secs: 3),";
 
@@ -36,7 +36,7 @@ async fn p1_no_sliding_second_holds_more_than_the_rate_and_one() {
         let rate = usize::try_from(rate).expect("a small number");
         assert!(asked > 3 * rate, "{asked} requests show no rate");
         assert!(most <= rate + 1, "{most} requests in a second at {rate}/s");
-        // The mean is kept, too: politeness is not sloth. The jitter delays by up to a tenth of the gap.
+        // The mean rate is also reached. The jitter delays each request by up to a tenth of the gap.
         let seconds = (last - first).as_secs_f64();
         let fair = f64::from(u32::try_from(asked).expect("a small number"))
             / f64::from(u32::try_from(rate).expect("a small number"));
@@ -44,7 +44,7 @@ async fn p1_no_sliding_second_holds_more_than_the_rate_and_one() {
             seconds < 1.5 * fair + 1.0,
             "{asked} requests at {rate}/s took {seconds:.1} s"
         );
-        // No burst at the start either.
+        // There is no burst at the start.
         let starts: Vec<Duration> = log
             .of(Site::Finnomena)
             .map(|request| request.started)
@@ -131,7 +131,7 @@ async fn p1_what_robots_txt_disallows_is_not_asked() {
         [vec![Some("port".to_owned()), Some("failed".to_owned())]]
     );
 
-    // The rules of the next day are read the next day.
+    // On the next day, robots.txt is requested again.
     world.replica.set_robots(Site::WealthMagik, Robots::Missing);
     world.run(&["--once", "--cycle", "monthly"]).await.exits(0);
     world.assert_truth().await;
@@ -186,7 +186,7 @@ async fn waits_for(status: u16, retry_after: RetryAfter) {
         .filter(|request| request.started > throttled[0].started + Duration::from_millis(900))
         .count();
     assert!(after > 0, "nothing was asked after the window");
-    // A throttled request is neither a failure nor an attempt.
+    // A throttled request counts neither as a failure nor as an attempt.
     let attempts: i32 = world.one("SELECT max(attempts) FROM runner.task").await;
     assert_eq!(attempts, 1, "{status} {retry_after:?}");
     world.assert_truth().await;
@@ -259,7 +259,7 @@ async fn p1_a_throttled_host_is_asked_at_half_the_rate() {
     );
 }
 
-/// P1: every request names the project and its version, and the contact only where one is configured.
+/// P1: every request names the project and its version, and the contact only if one is configured.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_user_agent_names_the_program_and_no_invented_contact() {
     let program = concat!("master_runner/", env!("CARGO_PKG_VERSION"));
@@ -275,7 +275,7 @@ async fn the_user_agent_names_the_program_and_no_invented_contact() {
         setting.clone_into(&mut world.settings.more);
         world.run(&["--once", "--cycle", "monthly"]).await.exits(0);
         let log = world.replica.log();
-        // P4: one name, on every request, robots.txt included.
+        // P4: all requests, including robots.txt, have the same User-Agent.
         assert_eq!(log.user_agents(), BTreeSet::from([expected.as_str()]));
     }
 }
@@ -298,7 +298,7 @@ async fn p4_a_refusal_is_first_a_reason_to_slow_down() {
         .map(|request| request.started)
         .collect();
     assert!(starts.len() >= 12, "{} refusals", starts.len());
-    // Three refusals halve the rate three times: an eighth of 40 a second is the least.
+    // Three refusals halve the rate three times; the minimum is an eighth of 40 a second.
     let late = &starts[6..];
     let most = (0..late.len())
         .map(|at| {
@@ -318,7 +318,7 @@ async fn p4_a_refusal_is_first_a_reason_to_slow_down() {
         "no other name is tried: {:?}",
         log.user_agents()
     );
-    // Nobody else suffers.
+    // Other sources are not affected.
     let others: i64 = world.one("SELECT count(*) FROM runner.task WHERE source <> 'wealthmagik' AND outcome NOT IN ('done', 'absent')").await;
     assert_eq!(others, 0);
 }
@@ -336,7 +336,7 @@ async fn p1_a_redirect_to_another_host_is_not_followed() {
     run.exits(3).says("redirect");
     assert_eq!(world.replica.log().count(Site::Documents, "/elsewhere"), 0);
 
-    // One within the host is.
+    // A redirect within the host is followed.
     world.replica.faults().clear();
     let list = "/fn3/api/fund/v2/public/funds";
     world.fault_times(
@@ -359,7 +359,7 @@ async fn p1_a_listed_link_to_another_host_is_not_followed() {
     .await;
     let codes = world.active_with(Awkward::WealthMagikLinkForeign);
     world.run(&["--once", "--cycle", "monthly"]).await.exits(0);
-    // The page is asked of the source's own host instead.
+    // The page is requested from the source's own host instead.
     let codes: Vec<&str> = codes.iter().map(String::as_str).collect();
     for code in &codes {
         let asked =
@@ -417,7 +417,7 @@ async fn p2_a_daily_pass_asks_for_lists_news_navs_of_those_who_have_some_and_pro
     strange(Site::SecApi, |_| false);
     strange(Site::SecPage, |_| false);
     strange(Site::Documents, |_| false);
-    // Each page once.
+    // Each page was requested once.
     let log = world.replica.log();
     let mut seen = BTreeSet::new();
     for request in &log.requests[first..] {
@@ -427,7 +427,7 @@ async fn p2_a_daily_pass_asks_for_lists_news_navs_of_those_who_have_some_and_pro
             request.path
         );
     }
-    // Once more on the same day: nobody has news, and nobody's NAV is asked for.
+    // A second cycle on the same day: no fund has news, so no NAV history is requested.
     let second = log.requests.len();
     world
         .run(&[
@@ -466,7 +466,7 @@ async fn p3_a_host_that_is_down_is_probed_one_request_at_a_time() {
         .of(Site::Finnomena)
         .filter(|request| request.status == 500)
         .collect();
-    // Five in a row and those that were in flight, then a probe after 1 s and after 2 s, and again in round 2.
+    // Five requests in a row and those in flight, then a probe after 1 s and after 2 s, and again in round 2.
     assert!(
         failed.len() < 24,
         "{} requests to a host that is down",

@@ -1,4 +1,4 @@
-//! A private server that dies under a running cycle: it has nobody but the runner to bring it back.
+//! A private server that dies during a cycle. Only the runner can restart it.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use replica::MarketConfig;
 
 use crate::world::{Database, World, ended};
 
-/// D1, A2: the private server dies under a running cycle (kill -9 of the postmaster) and is started again by the runner;
-/// the cycle ends complete, and the tables are the truth.
+/// D1, A2: the runner restarts the private server after a kill -9 of the postmaster during a cycle. The cycle
+/// completes, and the tables equal the truth.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_server_that_is_killed_in_mid_cycle_comes_back_and_nothing_is_lost() {
     let mut world = World::new(MarketConfig {
@@ -50,8 +50,8 @@ async fn a_private_server_that_is_killed_in_mid_cycle_comes_back_and_nothing_is_
     server.stop().await.expect("the server stops");
 }
 
-/// A run that is done lets go of the database before its private server is stopped: nothing is left that would miss it, and
-/// say so below the summary.
+/// A finished run closes its database connections before it stops its private server. Otherwise a connection would
+/// report the loss of the server below the summary.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_done_does_not_miss_the_server_it_stops() {
     let mut world = World::new(MarketConfig {
@@ -70,9 +70,9 @@ async fn a_run_that_is_done_does_not_miss_the_server_it_stops() {
     }
 }
 
-/// From now on the world's runners keep their warehouse on a server of their own, with its data in the folder returned.
+/// Makes the world's runners use a private server, and returns its data folder.
 fn on_a_private_server(world: &mut World) -> PathBuf {
-    // The server's user must get to its folder.
+    // The server's user needs access to the folder.
     std::fs::set_permissions(world.dir(), std::fs::Permissions::from_mode(0o755))
         .expect("the folder is opened");
     let data_dir = world.dir().join("data/postgres");
@@ -80,7 +80,7 @@ fn on_a_private_server(world: &mut World) -> PathBuf {
     data_dir
 }
 
-/// Kills the postmaster that runs, once it is another one than `before`; returns its process id.
+/// Waits for a postmaster other than `before` and kills it. Returns its process id.
 async fn kill_postmaster(data_dir: &Path, before: Option<i32>) -> i32 {
     loop {
         let pid = std::fs::read_to_string(data_dir.join("postmaster.pid"))

@@ -1,4 +1,4 @@
-//! Proxies of the environment (A2): used by every request, named by their variable where they cannot be used.
+//! Proxies from the environment (A2): every request uses them, and errors name the variable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,8 @@ const MONTHLY: [&str; 5] = ["--once", "--mode", "hybrid", "--cycle", "monthly"];
 const NAME: &[u8] = b"me";
 const PASSWORD: &[u8] = b"hunter2";
 
-/// A SOCKS5 proxy (RFC 1928) that demands a name and a password (RFC 1929) and counts what it let through.
+/// A SOCKS5 proxy (RFC 1928) that requires a user name and a password (RFC 1929) and counts the connections it
+/// forwards.
 struct SocksProxy {
     port: u16,
     served: Arc<AtomicUsize>,
@@ -27,7 +28,7 @@ impl SocksProxy {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let counter = Arc::clone(&counter);
-                // A client that breaks off ends its own connection alone.
+                // An error of one client ends only its own connection.
                 tokio::spawn(async move { serve(client, &counter).await });
             }
         });
@@ -56,7 +57,7 @@ async fn serve(mut client: TcpStream, served: &AtomicUsize) -> std::io::Result<(
         _ => String::from_utf8_lossy(&counted(&mut client).await?).into_owned(),
     };
     let port = client.read_u16().await?;
-    // The sites' names lead nowhere but here.
+    // The proxy connects the sites' names only to this machine.
     assert!(host.ends_with(".test"), "{host}");
     let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
     client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
@@ -71,7 +72,8 @@ async fn counted(client: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A world whose sites have names that this machine cannot resolve: this machine itself is never asked through a proxy.
+/// A world whose sites have names that this machine cannot resolve. Addresses of this machine itself would bypass the
+/// proxy.
 async fn world_of_names() -> World {
     let mut world = World::plain(3).await;
     let mut urls = world.replica.urls();
@@ -88,7 +90,7 @@ async fn world_of_names() -> World {
     world
 }
 
-/// Every site is asked by the SOCKS proxy, which resolves the names; the password is in no line.
+/// All requests go through the SOCKS proxy, which resolves the names. The password appears in no line.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_socks_proxy_with_a_password_is_used_for_every_site() {
     let proxy = SocksProxy::start().await;
@@ -115,7 +117,7 @@ async fn a_socks_proxy_with_a_password_is_used_for_every_site() {
     }
 }
 
-/// A proxy that is not there is the fault that is reported, not the sites; nothing goes past it.
+/// If the proxy does not answer, the error names the proxy, not the sites. No request bypasses it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_is_down_is_named_by_its_variable() {
     for (variable, scheme) in [
@@ -138,7 +140,7 @@ async fn a_proxy_that_is_down_is_named_by_its_variable() {
     }
 }
 
-/// Proxies that cannot be used are named by their variable, at the start; passwords never.
+/// Unusable proxies are reported at the start by the name of their variable, never with their password.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unusable_proxy_is_refused_by_its_variable() {
     let world = World::plain(3).await;

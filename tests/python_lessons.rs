@@ -1,7 +1,8 @@
-//! Errors of the Python pipeline that this program replaces: each one is a test here, through the whole program.
+//! Errors of the Python pipeline that this program replaces. Each test runs the whole program to show that it does not
+//! repeat one of them.
 //!
-//! What awkward values do is read from one warehouse, loaded once by a monthly cycle; what happens between two cycles has
-//! a world of its own.
+//! Tests of awkward values share one warehouse that one monthly cycle has loaded. Tests of changes between two cycles
+//! use a world of their own.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -49,7 +50,7 @@ impl Loaded {
             .await
     }
 
-    /// Codes with rows to which one of these awkward values was dealt.
+    /// The codes that have rows and were dealt one of these awkward values.
     #[track_caller]
     fn with(&self, awkward: &[Awkward]) -> Vec<&str> {
         let active = self.market.codes();
@@ -73,7 +74,7 @@ impl Loaded {
             .expect("a column")
     }
 
-    /// The cells of one column in the rows of a fund.
+    /// The cells of one column in a fund's rows.
     fn cells(&self, table: &str, code: &str, column: &str) -> Vec<Option<&str>> {
         let place = self.column(table, column);
         of_fund(&self.tables[table], code)
@@ -82,7 +83,7 @@ impl Loaded {
             .collect()
     }
 
-    /// What stands of these funds is what is true of them; returns how many rows that were.
+    /// Asserts that the rows of these funds equal the truth, and returns their number.
     #[track_caller]
     fn is_true_of(&self, table: &str, codes: &[&str]) -> usize {
         let truth = self.truth.table(table).expect("a table");
@@ -106,7 +107,7 @@ async fn a_percent_sign_in_a_name_stays_a_percent_sign() {
     let loaded = Loaded::get().await;
     let codes = loaded.with(&[Awkward::NamePercent]);
     loaded.is_true_of("funds_master_info", &codes);
-    // The fund's other name, or another site's, may be a plain one.
+    // The fund's name in the other language, or on another site, may be a plain one.
     let names: Vec<&str> = codes
         .iter()
         .flat_map(|code| {
@@ -132,7 +133,7 @@ async fn a_fee_cell_of_a_dash_or_of_words_costs_that_cell_alone() {
             codes.len(),
             "{kind:?}"
         );
-        // Beside the missing cell others stand: two more are the key and the URL.
+        // The row has other values beside the missing cell; its key and its URL are not counted.
         let others = codes.iter().map(|code| {
             let row = of_fund(&loaded.tables["funds_fee"], code)[0];
             row.iter().flatten().count() - 2
@@ -185,12 +186,12 @@ async fn an_empty_page_deletes_no_holding() {
     );
     let before = world.seven_tables().await;
 
-    // Neither rows nor a word that there are none: a failed render.
+    // The page shows neither rows nor a text that there are none: it failed to render.
     world.fault_on(Site::WealthMagik, "/port", FaultKind::EmptyPage);
     world.run(&monthly).await.exits(3);
     assert_eq!(world.seven_tables().await, before);
 
-    // The page says that there are none: an answer, but none that deletes.
+    // The page states that there are no holdings. The task ends as absent, and no row is deleted.
     world.replica.faults().clear();
     let no_holdings = FaultKind::RenamedField {
         from: "portallocation-list".to_owned(),
@@ -251,7 +252,7 @@ async fn a_failed_or_a_hollow_scrape_nulls_nothing() {
     let said = "SELECT fund_id, source, dataset, fields FROM runner.observation ORDER BY 1, 2, 3";
     let said_before = world.ask(said).await;
 
-    // Failed scrapes of statistics, fees and master.
+    // Failed reads of statistics, fees and master data.
     world.fault(Site::SecApi, FaultKind::HtmlInsteadOfJson);
     world.fault_on(Site::Finnomena, "/fee", FaultKind::CutText);
     world.fault_on(Site::WealthMagik, "/fee", FaultKind::ErrorPage);
@@ -259,7 +260,7 @@ async fn a_failed_or_a_hollow_scrape_nulls_nothing() {
     world.run(&monthly).await.exits(3);
     assert_eq!(world.seven_tables().await, before, "after failed scrapes");
 
-    // Scrapes that succeed and do not say what they said before.
+    // Successful reads without some of the earlier fields.
     world.replica.faults().clear();
     for (site, field) in [
         (Site::Finnomena, "name_en"),
@@ -277,7 +278,7 @@ async fn a_failed_or_a_hollow_scrape_nulls_nothing() {
     let run = world.run(&monthly).await;
     assert!(matches!(run.code, Some(0 | 3)), "{run:?}");
     assert_eq!(world.seven_tables().await, before, "after hollow scrapes");
-    // What a source no longer says it has said: `remerge` would bring it back.
+    // The observations keep the fields that a source no longer reports, so `remerge` can restore them.
     assert_eq!(world.ask(said).await, said_before);
 }
 
@@ -361,7 +362,7 @@ async fn a_correction_older_than_the_look_back_is_loaded_by_the_monthly_audit() 
         world.ask(&sql).await[0][0].clone()
     };
 
-    // The daily look-back sees the late correction, without asking for all of the history.
+    // The daily look-back finds the late correction without requesting the whole history.
     let skip = world.replica.log().requests.len();
     world
         .run(&["--once", "--cycle", "daily", "--date", "2026-10-16"])
@@ -374,7 +375,7 @@ async fn a_correction_older_than_the_look_back_is_loaded_by_the_monthly_audit() 
             .iter()
             .all(|path| !path.contains("range=MAX"))
     );
-    // The monthly audit sees all, and what was before is known.
+    // The monthly cycle finds the old correction, and the earlier value is in the history.
     world
         .run(&["--once", "--cycle", "monthly", "--date", "2026-11-02"])
         .await
@@ -578,7 +579,7 @@ async fn fees_are_those_of_the_own_share_class() {
             "{kind:?}"
         );
     }
-    // Other classes' fees are nobody's: what stands is what another page said, or nothing.
+    // Fees of other classes are not used: the row has another page's values, or no values.
     for code in loaded.with(&[Awkward::FeesOfOthersOnly]) {
         let truth = loaded.truth.table("funds_fee").expect("a table");
         assert_eq!(
@@ -669,7 +670,7 @@ async fn the_full_pass_is_not_repeated_the_next_day_even_if_a_fund_failed() {
         .await;
     let row = |kind: &str| vec![Some(kind.to_owned()), Some("closed".to_owned())];
     assert_eq!(kinds, [row("monthly"), row("daily")]);
-    // The page that was never read is asked for, and no other of the heavy ones.
+    // Of the heavy pages, only the page that was never read is requested.
     let heavy: Vec<String> = world
         .asked_since(skip, Site::Finnomena)
         .into_iter()

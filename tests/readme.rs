@@ -1,4 +1,4 @@
-//! What the README shows works.
+//! Tests that the README's examples work.
 
 use clap::Parser as _;
 use master_runner::cli::Cli;
@@ -68,7 +68,7 @@ async fn every_query_answers_with_rows() {
     }
 }
 
-/// The text of all Rust files below a folder of the project.
+/// Appends the text of all Rust files below a folder of the project.
 fn rust_sources(folder: &std::path::Path, text: &mut String) {
     let entries = std::fs::read_dir(folder).expect("a folder of the project");
     for entry in entries {

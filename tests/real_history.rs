@@ -1,4 +1,4 @@
-//! The real NAV histories, where they are at hand: 531,419 daily rows of 793 Thai share classes, 1992 to 2025.
+//! Loads the real NAV histories if they are available: 531,419 daily rows of 793 Thai share classes, 1992 to 2025.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use replica::{MarketConfig, last_real_date};
 
 use crate::world::World;
 
-/// The folder of the captured data: `REAL_DIR`, or beside the project.
+/// The folder of the captured data: `REAL_DIR`, or a folder beside the project.
 fn real_dir() -> Option<PathBuf> {
     let named = std::env::var_os("REAL_DIR").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/real");

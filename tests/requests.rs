@@ -1,5 +1,5 @@
-//! Commands that change data beside a runner (G of the operation's promises): the runner applies them within seconds, whatever it
-//! does; without one the command does so itself; each exactly once.
+//! Commands that change data while a runner holds the lock: the runner applies them within seconds, in any state.
+//! Without a runner, the command applies them itself. Each request is applied exactly once.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::shutdown::waiting::zone_of_the_forenoon;
 use crate::world::World;
 
 const MONTHLY: [&str; 3] = ["--once", "--cycle", "monthly"];
-/// A runner answers within this, and a little for the start of the command.
+/// The time within which a runner answers, with some time for the start of the command.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(12);
 
 async fn small() -> World {
@@ -36,7 +36,7 @@ fn schedule(retry_at: &str) -> String {
     )
 }
 
-/// A row that is not what the observations say: `remerge` corrects it.
+/// Writes a row that differs from the observations; `remerge` corrects it.
 async fn damage(world: &World) {
     world
         .database
@@ -57,7 +57,7 @@ fn row(command: &str, state: &str) -> Row {
     vec![Some(command.to_owned()), Some(state.to_owned())]
 }
 
-/// Both commands are answered in time, and the damaged row is corrected.
+/// Asserts that both commands are answered in time and that the damaged row is corrected.
 async fn both_are_answered(world: &World) {
     damage(world).await;
     for (args, words) in [
@@ -93,7 +93,7 @@ async fn a_runner_that_sleeps_until_the_next_cycle_answers() {
         requests(&world).await,
         [row("remerge", "done"), row("reset-source", "done")]
     );
-    // No cycle is open: the reset has taken effect.
+    // No cycle is open, so the reset has already taken effect.
     let remembered: i64 = world
         .one("SELECT count(payload_hash) FROM runner.task WHERE source = 'wealthmagik'")
         .await;
@@ -113,7 +113,7 @@ async fn a_runner_that_waits_for_round_two_answers() {
     running.says("round 2 asks for what failed").await;
     both_are_answered(&world).await;
     running.stop(&world, Signal::SIGTERM).await.run.exits(4);
-    // The open cycle keeps what it has planned by, and comes to its end.
+    // The open cycle keeps the hashes and extents that it was planned with, and completes.
     world.replica.faults().clear();
     world.settings.more = schedule("03:01");
     let running = Running::start(&world, &[]).await;
@@ -122,7 +122,8 @@ async fn a_runner_that_waits_for_round_two_answers() {
     world.assert_truth().await;
 }
 
-/// A request comes between two batches, and the cycle goes on to the truth; what a reset forgets it forgets at its end.
+/// A request is applied between two batches, and the cycle still reaches the truth. A reset takes effect at the end of
+/// the cycle.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runner_in_mid_cycle_answers_and_the_cycle_comes_to_the_truth() {
     let mut world = of_funds(16).await;
@@ -161,7 +162,7 @@ async fn a_runner_in_mid_cycle_answers_and_the_cycle_comes_to_the_truth() {
     world.assert_truth().await;
 }
 
-/// The runner is frozen when the request is placed, and dies: the command applies it itself, once.
+/// The runner is frozen when the request is placed, and then dies: the command applies the request itself, once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_of_a_runner_that_dies_is_applied_once_by_the_command() {
     let mut world = small().await;
@@ -189,7 +190,7 @@ async fn a_request_of_a_runner_that_dies_is_applied_once_by_the_command() {
     world.assert_truth().await;
 }
 
-/// The runner dies while it applies the request: nothing of it is there, and it is applied once by the next holder.
+/// The runner dies while it applies the request: no part of it is stored, and the next lock holder applies it once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runner_that_dies_while_it_applies_a_request_leaves_nothing_of_it() {
     let mut world = small().await;
@@ -218,7 +219,7 @@ async fn a_runner_that_dies_while_it_applies_a_request_leaves_nothing_of_it() {
     world.assert_truth().await;
 }
 
-/// Ctrl-C ends the wait, not the request: the next runner applies it.
+/// Ctrl-C ends the wait, but not the request: the next runner applies it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_the_wait_and_the_request_stays() {
     let world = small().await;
@@ -272,7 +273,7 @@ async fn a_runner_refuses_what_it_does_not_know_and_goes_on() {
     running.stop(&world, Signal::SIGTERM).await.run.exits(0);
 }
 
-/// Without a runner the commands take the lock in turn.
+/// Without a runner, the commands take the lock one after another.
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_at_the_same_time_are_each_applied_once() {
     let world = small().await;
@@ -300,7 +301,8 @@ async fn commands_at_the_same_time_are_each_applied_once() {
     world.assert_truth().await;
 }
 
-/// A runner that keeps the lock and never answers (with `MASTER_RUNNER_SOAK_SECS`: it takes five minutes).
+/// A runner that holds the lock and never answers. Runs only with `MASTER_RUNNER_SOAK_SECS` because it takes five
+/// minutes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runner_that_never_answers_is_waited_for_five_minutes() {
     if std::env::var_os("MASTER_RUNNER_SOAK_SECS").is_none() {

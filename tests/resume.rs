@@ -1,4 +1,4 @@
-//! Nothing is lost and nothing is asked twice: kill -9, a panic in an actor, a database that goes away.
+//! After kill -9, a panic in an actor or a lost database, no row is lost and no acknowledged page is requested again.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn market() -> MarketConfig {
     }
 }
 
-/// The pages that stand acknowledged in the database.
+/// The pages that are acknowledged in the database.
 pub async fn acknowledged_pages(world: &World) -> BTreeSet<PageAsked> {
     let rows = world
         .database
@@ -107,7 +107,7 @@ async fn a_database_that_drops_its_sessions_is_waited_for() {
         world.database.end_sessions().await;
     }
     let run = ended(child).await;
-    // A2: an outage is waited out in place; it is no actor's failure.
+    // A2: the runner waits for the database in place; an outage is not an actor's failure.
     assert!(
         !run.exits(0).said.contains("actors restarted"),
         "{}",

@@ -1,5 +1,6 @@
-//! A stop (SIGTERM, SIGINT) at any moment: it ends within the deadline with an honest exit code, loses nothing that was
-//! acknowledged, leaves nothing running, and the same command goes on to the truth (A6, D1).
+//! A stop (SIGTERM, SIGINT) at any moment. The run ends within the deadline with the correct exit code, keeps
+//! everything that was acknowledged and leaves no process behind. The same command then resumes and reaches the truth
+//! (A6, D1).
 
 mod blocked;
 mod commands;

@@ -1,7 +1,7 @@
-//! The network's and the sites' faults (D3, D6, D7, P1): what each costs, in tables, exit code and words.
+//! Faults of the network and the sites (D3, D6, D7, P1): their effect on tables, exit code and messages.
 //!
-//! Each world is loaded by a good monthly cycle first; the faults come with a fresh one. What stood must stand, what was not
-//! hit must be asked and read, and the run must say what failed and where.
+//! A good monthly cycle loads each world; the faults are set for a second, fresh cycle. Stored rows must stay, all
+//! pages without a fault must be read, and the run must report what failed and where.
 
 mod bodies;
 mod lists;
@@ -18,10 +18,11 @@ use crate::world::{Run, SevenTables, World};
 const MONTHLY: [&str; 3] = ["--once", "--cycle", "monthly"];
 const FRESH: [&str; 4] = ["--once", "--cycle", "monthly", "--fresh"];
 
-/// Most memory of a runner that met any of this, in MiB. A quiet run of such a small market takes some 60.
+/// The most memory that a runner may use under any of these faults, in MiB. A quiet run of such a small market uses
+/// some 60.
 const MOST_MEBIBYTES: i64 = 320;
 
-/// A market that was loaded, with short waits.
+/// A loaded world of plain funds with short back-offs, and its tables.
 async fn loaded(funds: usize) -> (World, SevenTables) {
     let mut world = World::plain(funds).await;
     world.settings.more =
@@ -33,12 +34,12 @@ async fn loaded(funds: usize) -> (World, SevenTables) {
     (world, tables)
 }
 
-/// A page of a fund, the fault that hits it, and the words about it.
+/// A fault on a page of a fund, and the expected report.
 struct Hit {
     site: Site,
     part: String,
     kind: FaultKind,
-    /// How the task ends, `source/page/outcome`, and what is said of it.
+    /// The task's expected result, as `source/page/outcome`, and the words of its log line.
     ends: &'static str,
     words: &'static str,
 }
@@ -53,7 +54,7 @@ fn hit(site: Site, part: String, kind: FaultKind, ends: &'static str, words: &'s
     }
 }
 
-/// The next fund of which this page is not hit yet.
+/// The next fund whose page of this kind has no fault yet.
 fn next_of<'code>(
     of_page: &mut std::collections::BTreeMap<&'static str, usize>,
     page: &'static str,
@@ -64,7 +65,7 @@ fn next_of<'code>(
     &codes[*next - 1]
 }
 
-/// The path of a page of WealthMagik.
+/// The path of a fund's WealthMagik page.
 fn wealthmagik_path(code: &str, page: &str) -> String {
     let encoded = percent_encoded(code);
     format!("/funds/{encoded}/{page}")
@@ -81,7 +82,7 @@ fn percent_encoded(code: &str) -> String {
         .collect()
 }
 
-/// A fresh cycle under these faults, and the most memory that it took in MiB.
+/// Runs a fresh cycle under these faults. Returns the run and its peak memory in MiB.
 async fn run_with(world: &World, hits: &[Hit]) -> (Run, i64) {
     for hit in hits {
         world.fault_on(hit.site, &hit.part, hit.kind.clone());
@@ -93,7 +94,8 @@ async fn run_with(world: &World, hits: &[Hit]) -> (Run, i64) {
     (run, most)
 }
 
-/// Each hit costs its own task and says so; all other tasks are good, and every table is what it was.
+/// Asserts that each fault fails its own task and is reported, that all other tasks succeed, and that every table is
+/// unchanged.
 async fn costs_their_own_tasks(world: &World, before: &SevenTables, hits: &[Hit]) -> Run {
     let (run, most) = run_with(world, hits).await;
     run.exits(3);
@@ -113,14 +115,14 @@ async fn costs_their_own_tasks(world: &World, before: &SevenTables, hits: &[Hit]
     }
     assert_eq!(world.seven_tables().await, *before, "{}", run.said);
     assert!(most <= MOST_MEBIBYTES, "{most} MiB of memory");
-    // Without the faults everything is as good as before.
+    // Without the faults, the next run reaches the truth.
     world.replica.faults().clear();
     world.run(&MONTHLY).await.exits(0);
     world.assert_truth().await;
     run
 }
 
-/// `source/page/outcome` of the tasks that did not end well.
+/// `source/page/outcome` of the tasks that did not succeed.
 async fn failed_tasks(world: &World) -> Vec<String> {
     let rows = world
         .ask("SELECT source || '/' || page || '/' || outcome FROM runner.task WHERE outcome NOT IN ('done', 'unchanged', 'absent') ORDER BY 1")

@@ -1,5 +1,5 @@
-//! `--standby`: a second runner takes over within 10 s of the first one's death, from the last acknowledged checkpoint, and no
-//! two of them ever ask the sites at the same time (D1, O2, A8, P1).
+//! `--standby`: a second runner takes over within 10 s of the first one's death, from the last acknowledged checkpoint.
+//! Two runners never send requests at the same time (D1, O2, A8, P1).
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,10 @@ use crate::world::World;
 const FIRST: [&str; 3] = ["--once", "--cycle", "monthly"];
 const STANDBY: [&str; 4] = ["--once", "--cycle", "monthly", "--standby"];
 const TAKES_OVER: &str = "this runner holds the database now";
-/// From the first one's death to the second one's work.
+/// The time from the first runner's death to the second runner's first request.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Two runners on one database, the first at work and asking slowly, the second standing by.
+/// Two runners on one database: the first works and sends requests slowly, the second is the standby.
 struct Pair {
     world: World,
     first: Running,
@@ -27,7 +27,7 @@ impl Pair {
         Self::with_faults("").await
     }
 
-    /// As [`Pair::new`]; the faults are the first one's.
+    /// Like [`Pair::new`], with failpoints in the first runner.
     async fn with_faults(failpoints: &str) -> Self {
         let mut world = World::new(MarketConfig {
             funds: 6,
@@ -55,7 +55,8 @@ impl Pair {
         }
     }
 
-    /// The second one takes over within the limit; what was acknowledged at `at` stands, and none of it is asked again.
+    /// Asserts that the second runner takes over within the limit, keeps what was acknowledged in `before`, and
+    /// requests none of it again.
     async fn taken_over(&mut self, since: Instant, before: &Acknowledged) {
         self.second.says(TAKES_OVER).await;
         wait_until("the second one asks", async || {
@@ -69,7 +70,7 @@ impl Pair {
         self.never_both();
     }
 
-    /// The first one's last request had ended before the second one's first began.
+    /// Asserts that the first runner's last request ended before the second runner's first request began.
     fn never_both(&self) {
         let last = asked_by(&self.world, "first")
             .iter()
@@ -83,7 +84,7 @@ impl Pair {
     }
 }
 
-/// Tells the runners apart by what they say of themselves to the sites.
+/// Gives the world's next runners a name in their User-Agent, so that the request log identifies them.
 fn named(world: &mut World, name: &str) {
     world.settings.more =
         format!("user_agent_contact: Some(\"{name}@tests\"), supervision: (shutdown_secs: 3),");
@@ -127,7 +128,8 @@ async fn stopped() {
     pair.taken_over(at, &before).await;
 }
 
-/// Its connection is cut again and again, until the other one is quicker. Then it stops asking, and ends.
+/// The first runner's connection is cut repeatedly until the second runner gets the lock first. Then the first one
+/// sends no more requests, and ends.
 async fn cut() {
     let mut pair = Pair::new().await;
     let mut before = Acknowledged::read(&pair.world).await;
@@ -148,8 +150,8 @@ async fn cut() {
     ends_in_order(&mut pair).await;
 }
 
-/// Stopped in its tracks it keeps its session, and with it the lock. Its session is ended; when it wakes up it asks nothing
-/// and writes nothing more.
+/// A frozen runner (SIGSTOP) keeps its session and its lock. The standby ends that session. After SIGCONT, the first
+/// runner sends no more requests and writes no more rows.
 async fn frozen() {
     let mut pair = Pair::new().await;
     let at = Instant::now();
@@ -161,7 +163,7 @@ async fn frozen() {
         "too early: {:?}",
         at.elapsed()
     );
-    // It wakes up while the other one is at work.
+    // The first runner wakes up while the second one works.
     pair.second.says(TAKES_OVER).await;
     wait_until("the second one asks", async || {
         !asked_by(&pair.world, "second").is_empty()
@@ -172,9 +174,9 @@ async fn frozen() {
     ends_in_order(&mut pair).await;
 }
 
-/// Alive, but its one thread is blocked between the last statement of a batch and its COMMIT, with the transaction open. It
-/// cannot be told from a frozen one and loses its place: nothing of that batch is committed, the other one asks for it again.
-/// It comes to itself when the other one has ended.
+/// The runner is alive, but its only thread is blocked between the last statement of a batch and its COMMIT. The
+/// standby cannot distinguish it from a frozen runner and ends its session. The batch is not committed, and the second
+/// runner requests its pages again. The first runner wakes up after the second one has ended.
 async fn blocked() {
     let mut pair = Pair::with_faults("batch::named=6*off->1*sleep(12000)->off").await;
     let hangs = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
@@ -191,14 +193,14 @@ async fn blocked() {
     ends_in_order(&mut pair).await;
 }
 
-/// One that has lost its place to another runner ends, and says why: what it had planned is not its to ask any more, even
-/// if the other one has ended meanwhile.
+/// A runner that lost the lock to another runner ends and reports the reason. It must not request its planned tasks any
+/// more, even if the other runner has ended meanwhile.
 async fn ends_in_order(pair: &mut Pair) {
     pair.first.end().await.exits(1).says("another runner");
     pair.never_both();
 }
 
-/// A batch that hangs in the server for longer than anybody is silent is no reason to end it: the server is at work.
+/// A batch that waits in the server for longer than the silence limit does not count as silence: the server is at work.
 async fn busy() {
     let mut pair = Pair::new().await;
     let mut somebody = pair.world.database.connect().await;
@@ -219,7 +221,7 @@ async fn busy() {
     .await;
     assert!(pair.world.one::<bool>(waits).await, "the batch still hangs");
     held.rollback().await.expect("let go");
-    // The one that stands by can be stopped at any time.
+    // The standby can be stopped at any time.
     let told = Instant::now();
     pair.second.signal(Signal::SIGTERM);
     let second = pair.second.end().await;
@@ -239,7 +241,7 @@ async fn busy() {
     pair.world.assert_truth().await;
 }
 
-/// Two stand by: exactly one takes over.
+/// Of two standbys, exactly one takes over.
 async fn two_stand_by() {
     let mut pair = Pair::new().await;
     named(&mut pair.world, "third");
@@ -280,7 +282,8 @@ async fn a_runner_that_stands_by_takes_over_from_the_checkpoint_within_ten_secon
     );
 }
 
-/// Without the right to end the holder's session it says so once, in one sentence, and goes on waiting.
+/// Without the right to end the holder's session, the standby reports that once, in one sentence, and continues to
+/// wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_right_it_says_so_and_goes_on_waiting() {
     let mut pair = Pair::new().await;
@@ -313,7 +316,7 @@ async fn without_the_right_it_says_so_and_goes_on_waiting() {
     run.exits(4);
     let said = run.said.matches("it goes on waiting").count();
     assert_eq!(said, 1, "{}", run.said);
-    // The holder was not touched: it wakes up and does all of its work.
+    // The holder was not disturbed: it wakes up and completes its work.
     pair.first.signal(Signal::SIGCONT);
     pair.first.end().await.exits(0);
     pair.world.assert_truth().await;

@@ -1,21 +1,21 @@
-//! Which request asks for which task: by it a test can tell whether a page was asked again.
+//! Maps requests and tasks to pages, so that a test can check whether a page was requested again.
 
 use replica::{LoggedRequest, Site};
 
-/// Where Finnomena tells the newest NAVs of many funds.
+/// The path of Finnomena's filter pages, which have the newest NAVs of many funds.
 const FILTER: &str = "/fn3/api/fund/v2/public/filter";
 
-/// A page as it is asked for.
+/// A page, identified by its request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PageAsked {
-    /// A path of one of the hosts, without its query; with the number of the page where the market comes in pieces.
+    /// A path of one of the hosts without its query, except for the page number of a filter page.
     Path(String),
-    /// A code in a question to the SEC's API, which has one path for all.
+    /// A code in a request to the SEC's API, which has one path for all codes.
     Code(String),
 }
 
 impl PageAsked {
-    /// How the task's page is asked for; `None` where the test does not know.
+    /// The page of a task; `None` for a kind of page that this helper does not know.
     pub fn of_task(source: &str, page: &str, key: &str, locator: &str) -> Option<Self> {
         let finnomena = "/fn3/api/fund/v2/public/funds";
         let path = match (source, page) {
@@ -33,7 +33,7 @@ impl PageAsked {
         Some(Self::Path(path))
     }
 
-    /// The pages a request asks for: several only by a question to the SEC's API.
+    /// The pages of a request. Only a request to the SEC's API has several.
     pub fn of_request(request: &LoggedRequest) -> Vec<Self> {
         if request.site == Site::SecApi {
             let codes: Vec<String> = serde_json::from_str(&request.asked).unwrap_or_default();

@@ -1,7 +1,8 @@
-//! A proxy between the runner and PostgreSQL that knows where one statement ends and the next begins: it counts them, and
-//! at a chosen one it cuts the connection, stalls, or lets the server answer with an error.
+//! A proxy between the runner and PostgreSQL that recognises single statements.
 //!
-//! The tests' own connections go past it. The runner asks one thing at a time, and so does the proxy.
+//! It counts the statements. At a chosen one it cuts the connection, stalls, or makes the server answer with an error.
+//! The tests' own connections bypass the proxy. The runner sends one statement at a time, so the proxy handles one at a
+//! time.
 
 mod wire;
 
@@ -16,44 +17,44 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
 use tokio::sync::watch;
 use wire::{Conversation, Ended};
 
-/// What happens at a statement.
+/// The proxy's action at a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
-    /// The connection breaks before the server hears of the statement.
+    /// Cuts the connection before the server receives the statement.
     CutBefore,
-    /// The server does it; the connection breaks before the runner hears of it.
+    /// Lets the server execute the statement and cuts the connection before the runner receives the answer.
     CutAfter,
-    /// The server fails it with this SQLSTATE, and whatever that does to its transaction is real.
+    /// Makes the server fail with this SQLSTATE, with the real effect on its transaction.
     Fail(&'static str),
-    /// The connection stays, and nothing goes through it any more until the runner hangs up.
+    /// Keeps the connection open and forwards nothing until the runner closes it.
     Stall,
-    /// It waits until [`DatabaseProxy::release`].
+    /// Holds the statement back until [`DatabaseProxy::release`].
     Hold,
-    /// A slow disk.
+    /// Delays the statement, like a slow disk.
     Delay(Duration),
 }
 
-/// What happens to whoever connects.
+/// The proxy's reaction to a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
-    /// They are let through.
+    /// Forwards it to the server.
     Open,
-    /// Nobody listens, and those who were inside are out.
+    /// Stops listening and cuts the open connections.
     Down,
-    /// They are answered with this SQLSTATE and this sentence.
+    /// Answers with this SQLSTATE and this message.
     Refuses(&'static str, &'static str),
 }
 
-/// A statement that comes by.
+/// A statement that reached the proxy.
 #[derive(Debug)]
 pub struct Asked<'text> {
-    /// What it is: the text of a simple query, `prepare …`, `run …`, `close`, `copy`.
+    /// Its description: the text of a simple query, `prepare …`, `run …`, `close`, `copy`.
     pub text: &'text str,
-    /// How often the same came by before.
+    /// How many equal statements reached the proxy before.
     pub earlier: usize,
 }
 
-/// What happens at which statement.
+/// Decides the action at each statement.
 pub type Rule = Box<dyn FnMut(&Asked<'_>) -> Option<Act> + Send>;
 
 struct Shared {
@@ -66,7 +67,7 @@ struct Shared {
     acts: Mutex<Vec<(String, Act)>>,
 }
 
-/// The proxy; dropped, it is gone with all its connections.
+/// The proxy. Dropping it closes all its connections.
 pub struct DatabaseProxy {
     shared: Arc<Shared>,
     url: String,
@@ -74,7 +75,7 @@ pub struct DatabaseProxy {
 }
 
 impl DatabaseProxy {
-    /// A proxy in front of the server of `database`, a connection string with a socket's folder.
+    /// Starts a proxy in front of the server of `database`, a connection string that names a socket's folder.
     pub async fn before(database: &str) -> Self {
         let config: tokio_postgres::Config = database.parse().expect("a connection string");
         let Some(tokio_postgres::config::Host::Unix(folder)) = config.get_hosts().first() else {
@@ -106,32 +107,32 @@ impl DatabaseProxy {
         }
     }
 
-    /// What the runner is given as `DATABASE_URL`.
+    /// The `DATABASE_URL` for the runner.
     pub fn url(&self) -> String {
         self.url.clone()
     }
 
-    /// What happens at which statement, from now on.
+    /// Replaces the rule that decides the action at each statement.
     pub fn rule(&self, rule: impl FnMut(&Asked<'_>) -> Option<Act> + Send + 'static) {
         *lock(&self.shared.rule) = Box::new(rule);
     }
 
-    /// Who is let in, from now on.
+    /// Sets the reaction to new connections. `Door::Down` also cuts the open ones.
     pub fn door(&self, door: Door) {
         self.shared.door.send_replace(door);
     }
 
-    /// Every statement that came by, in order.
+    /// Every statement that reached the proxy, in order.
     pub fn seen(&self) -> Vec<String> {
         lock(&self.shared.seen).clone()
     }
 
-    /// What was done, and at which statement.
+    /// The actions so far, each with its statement.
     pub fn acts(&self) -> Vec<(String, Act)> {
         lock(&self.shared.acts).clone()
     }
 
-    /// Waits until a statement is held.
+    /// Waits until a statement is held back.
     pub async fn holds(&self) {
         let mut held = self.shared.held.subscribe();
         let waiting = held.wait_for(|held| *held);
@@ -141,7 +142,7 @@ impl DatabaseProxy {
             .expect("the proxy is there");
     }
 
-    /// Lets the held statement go.
+    /// Releases the statement that is held back.
     pub fn release(&self) {
         self.shared.held.send_replace(false);
     }
@@ -173,10 +174,11 @@ impl Shared {
     }
 }
 
-/// A port that stays ours while nobody listens on it: another test would take it, and be taken for the database.
+/// A reserved port. Without the reservation, another test could bind it while the proxy is down and be taken for the
+/// database.
 struct Place {
     address: SocketAddr,
-    /// Bound and never listening.
+    /// Bound, and never listening.
     _kept: TcpSocket,
 }
 
@@ -194,7 +196,7 @@ impl Place {
     }
 }
 
-/// A socket on an address that may have several of ours.
+/// A socket whose address other sockets of this process may share.
 fn shared_socket(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket
@@ -222,20 +224,20 @@ async fn listen(shared: Arc<Shared>, place: Place, mut listener: TcpListener) {
             listener = place.listener();
             continue;
         };
-        // An answer is many small messages: none waits for the acknowledgement of the one before.
+        // An answer consists of many small messages; none of them may wait for the acknowledgement of the previous one.
         client.set_nodelay(true).expect("a socket");
         tokio::spawn(serve(Arc::clone(&shared), client));
     }
 }
 
-/// Waits until the door is down, or no longer down; false when the proxy is gone.
+/// Waits until the door is down, or no longer down. Returns false if the proxy was dropped.
 async fn until(door: &mut watch::Receiver<Door>, down: bool) -> bool {
     door.wait_for(|door| (*door == Door::Down) == down)
         .await
         .is_ok()
 }
 
-/// One connection of the runner, until one side is gone or the door falls shut.
+/// Serves one connection of the runner until one side closes it or the door goes down.
 async fn serve(shared: Arc<Shared>, mut client: TcpStream) {
     let mut door = shared.door.subscribe();
     let now = *door.borrow();

@@ -1,4 +1,4 @@
-//! What a test looks at: tables of some funds, a snapshot of all of them, free questions, pages of a fund.
+//! Helpers that read the results: tables of some or all funds, SQL queries, paths of a fund's pages.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::World;
 pub type SevenTables = BTreeMap<&'static str, Vec<Row>>;
 
 impl World {
-    /// A market of plain funds: what goes wrong in it is what the test sets.
+    /// A market of plain funds, in which only the test's own faults occur.
     pub async fn plain(funds: usize) -> Self {
         Self::new(MarketConfig {
             funds,
@@ -20,7 +20,7 @@ impl World {
         .await
     }
 
-    /// All rows of the seven tables, in the truth's columns.
+    /// All rows of the seven tables, in the columns of the truth.
     pub async fn seven_tables(&self) -> SevenTables {
         let mut tables = SevenTables::new();
         for (name, columns) in replica::TABLES {
@@ -29,7 +29,8 @@ impl World {
         tables
     }
 
-    /// The rows of `table` whose first column, the code, is one of `codes` are what is true of them; there are some of each.
+    /// Asserts that the rows of `table` whose first column (the code) is one of `codes` equal the truth, and that each
+    /// code has rows.
     #[track_caller]
     pub fn assert_truth_of<'world>(
         &'world self,
@@ -53,12 +54,12 @@ impl World {
         }
     }
 
-    /// The answer to any question, as text.
+    /// The result of an SQL query, as text.
     pub async fn ask(&self, sql: &str) -> Vec<Row> {
         self.database.ask(sql).await
     }
 
-    /// Active codes to which this awkward value was dealt.
+    /// Active codes that this awkward value was dealt to.
     #[track_caller]
     pub fn active_with(&self, awkward: Awkward) -> Vec<String> {
         let market = self.replica.market();
@@ -77,7 +78,7 @@ impl World {
         codes
     }
 
-    /// The first active codes.
+    /// The first `count` active codes.
     pub fn active(&self, count: usize) -> Vec<String> {
         let market = self.replica.market();
         let codes = market.codes();
@@ -88,33 +89,33 @@ impl World {
             .collect()
     }
 
-    /// The path of a Finnomena page of a fund, as it is asked; `page` begins with a slash.
+    /// The path of a fund's Finnomena page below the API's base; `page` begins with a slash.
     pub fn finnomena_path(&self, code: &str, page: &str) -> String {
         let market = self.replica.market();
         let fund_id = market.fund_id(code).expect("a code of the market");
         format!("/funds/{fund_id}{page}")
     }
 
-    /// Sets a fault of a host.
+    /// Sets a fault for all requests to a host.
     pub fn fault(&self, site: Site, kind: FaultKind) {
         self.replica.faults().set(Fault::of(site, kind));
     }
 
-    /// Sets a fault of a host's pages whose path holds `part`.
+    /// Sets a fault for requests to a host whose path contains `part`.
     pub fn fault_on(&self, site: Site, part: &str, kind: FaultKind) {
         self.replica
             .faults()
             .set(Fault::of(site, kind).on_path(part));
     }
 
-    /// Sets a fault of a host's pages whose path holds `part`, that happens so many times.
+    /// Sets a fault that hits this many requests to a host whose path contains `part`.
     pub fn fault_times(&self, site: Site, part: &str, times: u64, kind: FaultKind) {
         self.replica
             .faults()
             .set(Fault::of(site, kind).on_path(part).times(times));
     }
 
-    /// Paths asked of a host after the first `skip` requests of the log, robots.txt left out.
+    /// The paths that were requested from a host after the first `skip` requests of the log, without robots.txt.
     pub fn asked_since(&self, skip: usize, site: Site) -> Vec<String> {
         self.replica.log().requests[skip..]
             .iter()

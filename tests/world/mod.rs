@@ -1,4 +1,4 @@
-//! Builds replica, database and runner in one line, and looks at what became of the tables.
+//! The test world: starts replica, database and runner in one line, and compares the tables with the truth.
 
 mod asked;
 mod database_proxy;
@@ -19,31 +19,31 @@ use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 
-/// No run of a test takes longer; a hang is a failure, not a wait.
+/// The time limit of a run. A run that hangs fails its test.
 const RUN_LIMIT: Duration = Duration::from_secs(900);
 
-/// Replica, database and a folder to run in.
+/// A replica, a database and a working folder for the runner.
 pub struct World {
     pub replica: Replica,
     pub database: Database,
     dir: TempDir,
-    /// Lines of `runner.ron` beside those that lead to the replica.
+    /// The settings that a test may change.
     pub settings: Settings,
 }
 
-/// What a test may want other than usual.
+/// Settings of `runner.ron` and the environment, beside the URLs of the replica.
 pub struct Settings {
     pub requests_per_sec: f64,
     pub concurrent_requests: u32,
     /// `Http`, `Browser` or `Auto`, for WealthMagik and the SEC.
     pub transport: &'static str,
-    /// The SEC's, where it is another than WealthMagik's.
+    /// The SEC's transport, if it differs from WealthMagik's.
     pub sec_transport: Option<&'static str>,
-    /// Where the sites are sought, where that is not the replica.
+    /// The URLs of the sites, if they are not the replica's.
     pub urls: Option<replica::Urls>,
-    /// More top-level keys of `runner.ron`.
+    /// Additional top-level keys of `runner.ron`.
     pub more: String,
-    /// `FAILPOINTS` of the runner.
+    /// The value of `FAILPOINTS` for the runner.
     pub failpoints: String,
 }
 
@@ -51,12 +51,12 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Run {
     pub code: Option<i32>,
-    /// Standard output and standard error, one after the other.
+    /// Standard output followed by standard error.
     pub said: String,
 }
 
 impl Run {
-    /// The exit code must be this.
+    /// Asserts the exit code.
     #[track_caller]
     pub fn exits(&self, code: i32) -> &Self {
         assert_eq!(
@@ -68,7 +68,7 @@ impl Run {
         self
     }
 
-    /// The run must have said this.
+    /// Asserts that the output contains these words.
     #[track_caller]
     pub fn says(&self, words: &str) -> &Self {
         assert!(
@@ -81,12 +81,12 @@ impl Run {
 }
 
 impl World {
-    /// A market of its own for one test.
+    /// Creates a new market and a new database for one test.
     pub async fn new(market: MarketConfig) -> Self {
         Self::with(market, Database::create().await).await
     }
 
-    /// A market of its own, loaded into this database.
+    /// Creates a new market for this database.
     pub async fn with(market: MarketConfig, database: Database) -> Self {
         Self {
             replica: Replica::start(market).await.expect("the replica starts"),
@@ -104,7 +104,7 @@ impl World {
         }
     }
 
-    /// The folder the runner runs in.
+    /// The runner's working folder.
     pub fn dir(&self) -> PathBuf {
         self.dir.path().to_owned()
     }
@@ -135,10 +135,11 @@ impl World {
         )
     }
 
-    /// The runner with these arguments, not started yet.
+    /// The runner's command with these arguments, not started yet.
     pub fn command(&self, args: &[&str]) -> Command {
         let config = self.dir.path().join("runner.ron");
-        // Renamed into place: a runner that is starting meanwhile reads the one or the other, never half of it.
+        // Written under another name and renamed: a runner that starts meanwhile reads the old file or the new one,
+        // never half of it.
         let new = self.dir.path().join("runner.ron.new");
         std::fs::write(&new, self.runner_ron()).expect("runner.ron is written");
         std::fs::rename(&new, &config).expect("runner.ron is put in place");
@@ -163,12 +164,12 @@ impl World {
         self.command(args).spawn().expect("the runner starts")
     }
 
-    /// Runs the runner to its end.
+    /// Runs the runner and waits until it ends.
     pub async fn run(&self, args: &[&str]) -> Run {
         ended(self.spawn(args)).await
     }
 
-    /// Rows as text, in the truth's columns and order.
+    /// The rows of a table as text, in the columns and the order of the truth.
     pub async fn rows(&self, table: &str, columns: &[&str]) -> Vec<Row> {
         let client = self.database.connect().await;
         let kinds: BTreeMap<String, String> = client
@@ -203,7 +204,7 @@ impl World {
         rows
     }
 
-    /// Every cell of the seven tables equals the replica's truth.
+    /// Asserts that every cell of the seven tables equals the replica's truth.
     #[track_caller]
     pub fn assert_truth(&self) -> impl Future<Output = ()> + '_ {
         let caller = std::panic::Location::caller();
@@ -216,7 +217,7 @@ impl World {
         }
     }
 
-    /// Where the seven tables differ from the replica's truth; empty: nowhere.
+    /// The differences between the seven tables and the replica's truth; empty if there are none.
     pub async fn differences_from_truth(&self) -> String {
         let mut differences = String::new();
         for table in self.replica.truth().tables {
@@ -233,7 +234,7 @@ impl World {
         differences
     }
 
-    /// A single value.
+    /// The single value of an SQL query.
     pub async fn one<T: for<'a> tokio_postgres::types::FromSql<'a>>(&self, sql: &str) -> T {
         self.database
             .connect()
@@ -244,7 +245,8 @@ impl World {
             .get(0)
     }
 
-    /// The newest transaction that wrote into each table that an unchanged pass must leave alone (D2), with its row count.
+    /// For each table that an unchanged pass must not write to (D2): its row count, and a hash of every row's transaction
+    /// and position. Both stay equal only if no row was written.
     pub async fn written(&self) -> Vec<(String, i64, Option<String>)> {
         let client = self.database.connect().await;
         let mut written = Vec::new();
@@ -271,7 +273,7 @@ impl World {
     }
 }
 
-/// Waits for a run to end and gathers what it said.
+/// Waits until a run ends and collects its output.
 pub async fn ended(mut child: Child) -> Run {
     let mut said = Vec::new();
     let mut errors = Vec::new();
@@ -297,7 +299,7 @@ pub async fn ended(mut child: Child) -> Run {
     }
 }
 
-/// The most memory that a process takes until it ends, in MiB.
+/// The peak memory of a process until it ends, in MiB.
 pub fn most_memory(process: u32) -> tokio::task::JoinHandle<i64> {
     tokio::spawn(async move {
         let mut most = 0;
@@ -306,7 +308,7 @@ pub fn most_memory(process: u32) -> tokio::task::JoinHandle<i64> {
                 .lines()
                 .find_map(|line| line.strip_prefix("VmHWM:"))
                 .and_then(|line| line.trim().strip_suffix(" kB")?.parse::<i64>().ok());
-            // A process that has ended and is not waited for yet has no memory.
+            // A process that has ended but was not reaped has no memory line.
             let Some(peak) = peak else { break };
             most = most.max(peak / 1024);
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -315,7 +317,7 @@ pub fn most_memory(process: u32) -> tokio::task::JoinHandle<i64> {
     })
 }
 
-/// What is missing and what is too much, the first lines of each.
+/// The first missing rows and the first surplus rows.
 fn difference(table: &str, columns: &[&str], expected: &[Row], found: &[Row]) -> String {
     let mut counts: BTreeMap<&Row, i64> = BTreeMap::new();
     for row in expected {

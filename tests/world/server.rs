@@ -1,7 +1,7 @@
-//! One private PostgreSQL server for all tests of this process, and a fresh database for each.
+//! One private PostgreSQL server for all tests of this process, and a new database for each test.
 //!
-//! A shell holds the server and waits on a pipe from this process: however the tests end, the pipe closes, and the
-//! server goes with its data.
+//! A shell runs the server and waits on a pipe from this process. However the tests end, the pipe closes, and the shell
+//! stops the server and removes its data.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio_postgres::NoTls;
 
-/// Runs as a user that PostgreSQL accepts. `$1` is the folder of the programs.
+/// Runs as a user that PostgreSQL accepts. `$1` is the folder of the server programs.
 const SCRIPT: &str = r#"
 set -eu
 bin=$1
@@ -32,7 +32,7 @@ read -r _ || true
 
 struct Server {
     socket_dir: PathBuf,
-    /// Its standard input is the pipe that keeps the server alive.
+    /// The shell's standard input is the pipe that keeps the server running.
     _shell: Child,
 }
 
@@ -89,14 +89,14 @@ fn server() -> &'static Server {
     })
 }
 
-/// A fresh, empty database.
+/// A new, empty database.
 pub struct Database {
     name: String,
     connection: String,
 }
 
 impl Database {
-    /// Creates one.
+    /// Creates the database.
     pub async fn create() -> Self {
         let name = fresh_name();
         let admin = connect("postgres").await;
@@ -110,7 +110,7 @@ impl Database {
         }
     }
 
-    /// A fresh database with everything that is in this one. Nobody may be connected to this one meanwhile.
+    /// Creates a database with the content of this one. No session may be connected to this one meanwhile.
     pub async fn copy(&self) -> Self {
         let name = fresh_name();
         let copying = format!("CREATE DATABASE {name} TEMPLATE {}", self.name);
@@ -125,7 +125,7 @@ impl Database {
         }
     }
 
-    /// Ends it, with every session of it.
+    /// Drops the database and ends all its sessions.
     pub async fn remove(self) {
         let removing = format!("DROP DATABASE {} WITH (FORCE)", self.name);
         let admin = connect("postgres").await;
@@ -135,7 +135,7 @@ impl Database {
             .expect("a database is removed");
     }
 
-    /// The database of another server than the tests' own.
+    /// A database on another server than the tests' own.
     pub fn elsewhere(connection: String) -> Self {
         Self {
             name: "funds_db".to_owned(),
@@ -143,17 +143,17 @@ impl Database {
         }
     }
 
-    /// What the runner is given as `DATABASE_URL`.
+    /// The `DATABASE_URL` for the runner.
     pub fn url(&self) -> String {
         self.connection.clone()
     }
 
-    /// A connection beside the runner's.
+    /// Opens a connection of the test's own.
     pub async fn connect(&self) -> tokio_postgres::Client {
         connect_to(&self.connection).await
     }
 
-    /// The answer to any question, every cell as text.
+    /// The result of an SQL query, each cell as text.
     pub async fn ask(&self, sql: &str) -> Vec<replica::Row> {
         let answer = self.connect().await.simple_query(sql).await.expect(sql);
         answer
@@ -169,7 +169,7 @@ impl Database {
             .collect()
     }
 
-    /// Whether anybody may connect to this database.
+    /// Allows or forbids new connections to this database.
     pub async fn allow_connections(&self, allowed: bool) {
         let name = &self.name;
         connect("postgres")
@@ -181,7 +181,7 @@ impl Database {
             .expect("the database is altered");
     }
 
-    /// Ends every session of this database, as a server that restarts would.
+    /// Ends every session of this database, as a restart of the server does.
     pub async fn end_sessions(&self) {
         connect("postgres")
             .await

@@ -201,7 +201,8 @@ pub(super) fn decide(
     }
 }
 
-/// The block of regions: one view, or two views in one list. The tables do not store it, so the truth does not contain it.
+/// The block of regions: one view, or two views in one list. The tables do not store it, so the truth does not contain
+/// it.
 fn regions(two_views: bool, sketch: &Sketch<'_>, random: &mut ChaCha8Rng) -> Block {
     let names: &[&str] = if two_views {
         &["Asia - Emerging", "Emerging Market"]

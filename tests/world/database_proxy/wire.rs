@@ -1,4 +1,4 @@
-//! The frontend/backend protocol, as far as a proxy needs it: messages, groups of them that are answered together, errors.
+//! The PostgreSQL frontend/backend protocol, as far as a proxy needs it: messages, groups that get one answer, errors.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,12 +6,12 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
-/// Why a conversation is over.
+/// Why a conversation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// One side is gone.
+    /// One side closed the connection.
     Gone,
-    /// The proxy cuts it.
+    /// The proxy cut the connection.
     Cut,
 }
 
@@ -21,12 +21,12 @@ impl From<io::Error> for Ended {
     }
 }
 
-/// No message of these tests is longer.
+/// The longest message that the tests allow.
 const LONGEST_MESSAGE: usize = 64 << 20;
 
 struct Message {
     kind: u8,
-    /// As it came, kind and length included.
+    /// The bytes as received, including kind and length.
     bytes: Vec<u8>,
 }
 
@@ -36,20 +36,20 @@ impl Message {
     }
 }
 
-/// What the runner sends before it waits for an answer.
+/// All messages that the runner sends before it waits for an answer.
 pub struct Group {
-    /// What it is, in words.
+    /// A description of the group's first message.
     pub text: String,
     bytes: Vec<u8>,
 }
 
-/// Runner and server, and what is between them.
+/// The two connections, to the runner and to the server, and the state of the protocol between them.
 pub struct Conversation {
     client: TcpStream,
     server: UnixStream,
-    /// Texts of prepared statements by name.
+    /// The texts of prepared statements, by name.
     prepared: BTreeMap<Vec<u8>, String>,
-    /// The server waits for the rows of a COPY.
+    /// Whether the server waits for the rows of a COPY.
     copying: bool,
 }
 
@@ -63,7 +63,7 @@ impl Conversation {
         }
     }
 
-    /// The start of the session, let through as it is, passwords included.
+    /// Forwards the start of the session unchanged, including the password exchange.
     pub async fn start(&mut self) -> Result<(), Ended> {
         let startup = read_startup(&mut self.client).await?;
         self.server.write_all(&startup).await?;
@@ -73,7 +73,8 @@ impl Conversation {
             match message.kind {
                 b'Z' => return Ok(()),
                 b'E' => return Err(Ended::Gone),
-                // Asks for a password, or goes on about one: neither "ok" nor SASL's last word.
+                // A request for a password or its continuation: neither AuthenticationOk (0) nor SASL's final message
+                // (12).
                 b'R' if ![0, 12].contains(&message.body()[3]) => {
                     let answer = read_message(&mut self.client).await?;
                     self.server.write_all(&answer.bytes).await?;
@@ -83,7 +84,7 @@ impl Conversation {
         }
     }
 
-    /// The next group of the runner. What the server says meanwhile by itself is passed on.
+    /// Reads the runner's next group. Messages that the server sends meanwhile are forwarded.
     pub async fn next_group(&mut self) -> Result<Group, Ended> {
         let mut group = Group {
             text: String::new(),
@@ -162,7 +163,7 @@ impl Conversation {
         }
     }
 
-    /// Passes the group on and its answer back.
+    /// Forwards the group to the server and its answer to the runner.
     pub async fn pass(&mut self, group: &Group) -> Result<(), Ended> {
         self.server.write_all(&group.bytes).await?;
         loop {
@@ -174,7 +175,7 @@ impl Conversation {
         }
     }
 
-    /// Passes the group on; the answer goes nowhere.
+    /// Forwards the group to the server and drops the answer.
     pub async fn pass_unanswered(&mut self, group: &Group) -> Result<(), Ended> {
         self.server.write_all(&group.bytes).await?;
         self.swallow().await?;
@@ -190,7 +191,7 @@ impl Conversation {
         }
     }
 
-    /// Whether the answer is whole: the server is ready, or waits for the rows of a COPY.
+    /// Whether the answer is complete: the server is ready, or waits for the rows of a COPY.
     fn answered(&mut self, kind: u8) -> bool {
         match kind {
             b'G' => self.copying = true,
@@ -200,7 +201,8 @@ impl Conversation {
         matches!(kind, b'G' | b'Z')
     }
 
-    /// Instead of the group the server meets an error of this SQLSTATE, in the transaction where it stands.
+    /// Makes the server fail with this SQLSTATE in place of executing the group, in the current transaction. Class 57P
+    /// ends the connection.
     pub async fn fail(&mut self, group: &Group, code: &str) -> Result<(), Ended> {
         if code.starts_with("57P") {
             let error = error_message("FATAL", code, "terminating connection: injected");
@@ -208,7 +210,7 @@ impl Conversation {
             return Err(Ended::Cut);
         }
         if self.copying {
-            // CopyFail and Sync: the COPY has failed, its transaction with it.
+            // CopyFail and Sync: the COPY fails and aborts its transaction.
             self.server
                 .write_all(&[b'f', 0, 0, 0, 5, 0, b'S', 0, 0, 0, 4])
                 .await?;
@@ -224,7 +226,7 @@ impl Conversation {
             }
         }
         if group.text == "COMMIT" {
-            // A COMMIT that fails has undone the transaction.
+            // A failed COMMIT has rolled the transaction back.
             self.server.write_all(&query("ROLLBACK")).await?;
             self.swallow().await?;
         }
@@ -237,29 +239,29 @@ impl Conversation {
         self.pass(&raising).await
     }
 
-    /// Waits until the runner hangs up.
+    /// Waits until the runner closes the connection.
     pub async fn until_client_is_gone(&mut self) {
         until_gone(&mut self.client).await;
     }
 
-    /// Hangs up on the runner as a machine does that has lost its power.
+    /// Resets the connection to the runner, as after a power failure of the server's machine.
     pub fn reset(self) {
         let _ = self.client.set_zero_linger();
     }
 }
 
-/// Reads and drops whatever comes, until nothing comes any more.
+/// Reads and drops all bytes until the connection ends.
 pub async fn until_gone(client: &mut TcpStream) {
     let mut bytes = [0; 1024];
     while client.read(&mut bytes).await.is_ok_and(|read| read > 0) {}
 }
 
-/// The code of a request for TLS, in the place of a protocol version.
+/// The code of a TLS request, sent in the place of a protocol version.
 const SSL_REQUEST: u32 = 80_877_103;
-/// The server does not speak TLS.
+/// The answer that the server does not speak TLS.
 const NO_TLS: &[u8] = b"N";
 
-/// The first message, which has no kind. A request for TLS before it is refused.
+/// Reads the first message, which has no kind. Refuses a TLS request before it.
 pub async fn read_startup(client: &mut TcpStream) -> io::Result<Vec<u8>> {
     loop {
         let mut bytes = vec![0; 4];
@@ -313,7 +315,7 @@ fn error_message(severity: &str, code: &str, words: &str) -> Vec<u8> {
     message(b'E', body.as_bytes())
 }
 
-/// What a server says that does not let a session in.
+/// The error message of a server that refuses a session.
 pub fn refusal(code: &str, words: &str) -> Vec<u8> {
     error_message("FATAL", code, words)
 }
