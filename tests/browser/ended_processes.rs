@@ -1,4 +1,4 @@
-//! Processes of a browser that die or freeze under a run.
+//! Browser processes that die or freeze during a run.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::machine::{
 };
 use crate::world::World;
 
-/// Which of a browser's processes.
+/// Selects a browser's processes of one kind.
 type Chosen = fn(&Process) -> bool;
 
 const ONCE: [&str; 3] = ["--once", "--cycle", "monthly"];
@@ -30,7 +30,7 @@ async fn world(funds: usize) -> World {
     world
 }
 
-/// Signals all processes of this kind, as soon as there is one.
+/// Sends a signal to all processes of this kind, as soon as there is one.
 async fn signal_all(world: &World, kind: Chosen, signal: Signal) {
     until("the process is there", || {
         let processes = browser_processes(world);
@@ -43,7 +43,7 @@ async fn signal_all(world: &World, kind: Chosen, signal: Signal) {
     .await;
 }
 
-/// A tab that crashed, a Firefox that froze, a geckodriver that froze: one after the other in one run.
+/// Covers a crashed tab, a frozen Firefox and a frozen geckodriver, one after the other in one run.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crashed_tab_and_a_frozen_firefox_or_geckodriver_cost_their_session_and_the_run_completes()
  {
@@ -69,11 +69,11 @@ async fn a_crashed_tab_and_a_frozen_firefox_or_geckodriver_cost_their_session_an
     assert!(world.replica.log().webdriver_sessions() >= 3);
 }
 
-/// Firefox dies on every page: the browser is given up after five pages, not after ten thousand; the rest of the warehouse
-/// is loaded, and with a browser that lives the same command brings what was missing.
+/// Firefox dies on every page: the runner gives the browser up after five failures and loads everything else. With a
+/// working browser, the same command loads the missing pages.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_firefox_that_dies_on_every_page_is_given_up() {
-    // It takes a minute; the rule has tests of its own, and so have browsers that do not start at all.
+    // This takes a minute. The rule itself and browsers that do not start have their own, faster tests.
     if std::env::var_os("MASTER_RUNNER_SOAK_SECS").is_none() {
         return;
     }
@@ -92,7 +92,7 @@ async fn a_firefox_that_dies_on_every_page_is_given_up() {
             run = &mut run => break run,
             () = tokio::time::sleep(Duration::from_millis(10)) => {}
         }
-        // The list is one page, which may fail by itself: without it no other would be asked.
+        // The list is a single page and may fail alone, but without it no other page would be requested.
         let opened_now = opened(&world, Site::WealthMagik)
             .iter()
             .filter(|path| *path != "/funds")

@@ -1,6 +1,8 @@
-//! Browsers that another program starts: a Selenium server, as the nodes of a grid run it, with geckodriver and Firefox of
-//! its own. The npm package `selenium-server` carries one, and `MASTER_RUNNER_SELENIUM_JAR` names the jar; where it is not
-//! set, the test says so and ends.
+//! Browsers that another program starts: a Selenium server with its own geckodriver and Firefox, as the nodes of a grid
+//! run it.
+//!
+//! `MASTER_RUNNER_SELENIUM_JAR` names its jar, which the npm package `selenium-server` contains. If it is not set, the
+//! test reports that and ends.
 
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
@@ -14,14 +16,14 @@ use replica::{JavascriptPages, MarketConfig, Site};
 use super::machine::{nothing_is_left, opened, pages, run};
 use crate::world::World;
 
-/// Names the jar of a Selenium 3 server.
+/// The variable that names the jar of a Selenium 3 server.
 const JAR: &str = "MASTER_RUNNER_SELENIUM_JAR";
-/// Java takes its time to start.
+/// The time limit for the start; Java starts slowly.
 const START_LIMIT: Duration = Duration::from_secs(120);
-/// How long the browsers of closed sessions may take to be gone.
+/// The time within which the browsers of closed sessions end.
 const GONE_LIMIT: Duration = Duration::from_secs(20);
 
-/// A Selenium server in a process group of its own, which ends with this.
+/// A Selenium server in its own process group. Dropping it kills the group.
 struct Selenium {
     server: Child,
     url: String,
@@ -65,7 +67,7 @@ impl Selenium {
         Pid::from_raw(i32::try_from(self.server.id()).expect("an id"))
     }
 
-    /// Command lines of the drivers and browsers it has started and not ended.
+    /// The command lines of its drivers and browsers that are still running.
     fn browsers(&self) -> Vec<String> {
         let in_group = |stat: &str| {
             let fields = stat.rsplit_once(')').map(|(_, rest)| rest);
@@ -89,14 +91,14 @@ impl Selenium {
 
 impl Drop for Selenium {
     fn drop(&mut self) {
-        // Gone already is as good.
+        // An error means that the group has ended already.
         let _ = killpg(self.group(), Signal::SIGKILL);
         let _ = self.server.wait();
     }
 }
 
-/// `webdriver: Url`: every page of WealthMagik comes through browsers of a grid, several at once and worn out in turn; every
-/// cell is the truth, and the grid keeps no browser.
+/// `webdriver: Url`: browsers of a grid open all pages of WealthMagik, several at once and recycled. Every cell equals
+/// the truth, and no browser stays open on the grid.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_browsers_of_a_grid_every_cell_is_the_truth() {
     let Some(jar) = std::env::var_os(JAR) else {

@@ -1,4 +1,4 @@
-//! Nothing of a browser stays: not after the end, not after a stop, not after any kill.
+//! No process and no file of a browser remains after the end of a run, after a stop, or after any kill.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::world::{World, ended};
 
 const ONCE: [&str; 3] = ["--once", "--cycle", "monthly"];
 
-/// A small market whose pages need the browser; `pages` have been opened there by the time this returns.
+/// Starts a run on a small market whose pages need the browser, and returns when the browser has opened `pages` pages.
 async fn in_the_middle(pages: usize) -> (World, Child) {
     let mut world = World::new(MarketConfig {
         funds: 4,
@@ -73,7 +73,7 @@ async fn firefox_and_geckodriver_may_be_killed_in_the_middle_and_the_run_complet
     let (world, child) = in_the_middle(3).await;
     let first = firefox_sessions(&world);
     kill_one(&world, Process::is_firefox).await;
-    // Another session takes its place and shows pages.
+    // Another session replaces it and opens pages.
     let mut second = BTreeSet::new();
     until("a Firefox of another session runs alone", || {
         second = firefox_sessions(&world);
@@ -103,7 +103,8 @@ async fn firefox_and_geckodriver_may_be_killed_in_the_middle_and_the_run_complet
     run.exits(0);
     world.assert_truth().await;
     nothing_is_left(&world);
-    // With geckodriver its Firefox closes the connection. A third session, the last one, shows what is left.
+    // When geckodriver ends, its Firefox closes the connection. A third session, the last one, opens the remaining
+    // pages.
     assert!(seen.is_superset(&second), "{seen:?} {second:?}");
     assert!(seen.is_disjoint(&first), "{seen:?} {first:?}");
     assert_eq!(seen.len(), 2, "{seen:?}");
@@ -120,7 +121,7 @@ async fn kill_one(world: &World, kind: fn(&Process) -> bool) {
     .await;
 }
 
-/// The sessions whose Firefox runs.
+/// The sessions that have a running Firefox.
 fn firefox_sessions(world: &World) -> BTreeSet<String> {
     let processes = browser_processes(world);
     let firefox = processes.iter().filter(|process| process.is_firefox());
@@ -129,7 +130,7 @@ fn firefox_sessions(world: &World) -> BTreeSet<String> {
         .collect()
 }
 
-/// The scheduled runner sleeps for most of the day: without a browser.
+/// The scheduled runner keeps no browser open while it sleeps between cycles.
 #[tokio::test(flavor = "multi_thread")]
 async fn between_cycles_no_browser_waits() {
     let mut world = World::new(MarketConfig {
@@ -165,7 +166,7 @@ async fn between_cycles_no_browser_waits() {
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // The runner lives on: it may still be removing the profile of the browser that it has ended.
+    // The runner is still alive and may still be removing the profile of the browser that it closed.
     nothing_will_be_left(&world, Duration::from_secs(8)).await;
     kill(id_of(&child), Signal::SIGTERM).expect("it still runs");
     ended(child).await.exits(0);

@@ -1,5 +1,5 @@
-//! The runner as it runs beside a browser here: temporary files in a folder of its own, so that what a browser leaves
-//! can be seen, and a home nobody can write to, not even root.
+//! The runner's environment in the browser tests: its own folder for temporary files, so that the files a browser
+//! leaves are visible, and a home directory that not even root can write to.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,15 +13,15 @@ use tokio::process::{Child, Command};
 
 use crate::world::{Run, World, ended};
 
-/// What every folder of browser profiles begins with.
+/// The prefix of the name of every folder of browser profiles.
 const PROFILES: &str = "master_runner-firefox-";
-/// The id of a child that runs.
+/// The process id of a running child.
 pub fn id_of(child: &Child) -> Pid {
     let id = child.id().expect("it runs");
     Pid::from_raw(i32::try_from(id).expect("an id"))
 }
 
-/// Longest wait for anything that should happen within seconds.
+/// The time limit for events that should happen within seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The folder of the runner's temporary files.
@@ -31,7 +31,7 @@ pub fn temporary(world: &World) -> PathBuf {
     folder
 }
 
-/// The runner, not started yet.
+/// The runner's command, not started yet.
 pub fn command(world: &World, args: &[&str]) -> Command {
     let cargo_home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
@@ -45,7 +45,7 @@ pub fn command(world: &World, args: &[&str]) -> Command {
     command
 }
 
-/// Runs to the end.
+/// Runs the runner and waits until it ends.
 pub async fn run(world: &World, args: &[&str]) -> Run {
     ended(start(world, args)).await
 }
@@ -55,7 +55,7 @@ pub fn start(world: &World, args: &[&str]) -> Child {
     command(world, args).spawn().expect("the runner starts")
 }
 
-/// Waits for the end of a run, at most so long: a bound is part of what these tests promise.
+/// Waits until a run ends, for at most `bound`. The time limit is part of what these tests check.
 #[track_caller]
 pub fn ended_in(child: Child, bound: Duration) -> impl Future<Output = Run> {
     let caller = std::panic::Location::caller();
@@ -66,7 +66,7 @@ pub fn ended_in(child: Child, bound: Duration) -> impl Future<Output = Run> {
     }
 }
 
-/// A process of a browser: geckodriver, Firefox in all its parts, watchdogs.
+/// A process of a browser: geckodriver, any process of Firefox, or a watchdog.
 #[derive(Debug)]
 pub struct Process {
     id: i32,
@@ -74,12 +74,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// Whether it is geckodriver itself.
+    /// Whether it is geckodriver.
     pub fn is_geckodriver(&self) -> bool {
         self.command_line.contains("--profile-root")
     }
 
-    /// Whether it is the Firefox that geckodriver started, and not one of its own children.
+    /// Whether it is the main process of Firefox, not one of its child processes.
     pub fn is_firefox(&self) -> bool {
         self.command_line.contains("--marionette") && !self.command_line.contains("-contentproc")
     }
@@ -90,28 +90,28 @@ impl Process {
         self.command_line[begins..].split(['/', ' ']).next()
     }
 
-    /// Whether it is a process in which Firefox shows pages: a tab, to who watches.
+    /// Whether it is a process in which Firefox shows a page (a tab).
     pub fn is_tab(&self) -> bool {
         self.command_line.contains("-contentproc") && self.command_line.trim_end().ends_with(" tab")
     }
 
-    /// Whether it waits for the runner's end.
+    /// Whether it is the watchdog that waits for the runner's end.
     pub fn is_watchdog(&self) -> bool {
         self.command_line.contains("master_runner-watchdog")
     }
 
-    /// Ends it at once.
+    /// Kills it with SIGKILL.
     pub fn kill_nine(&self) {
         self.signal(Signal::SIGKILL);
     }
 
-    /// Signals it, if it is still there.
+    /// Sends a signal, if the process still exists.
     pub fn signal(&self, signal: Signal) {
         let sent = kill(Pid::from_raw(self.id), signal);
         assert!(matches!(sent, Ok(()) | Err(Errno::ESRCH)), "{sent:?}");
     }
 
-    /// The most private memory it may have, in bytes; `None`: any.
+    /// The limit of its private memory in bytes; `None` = no limit.
     pub fn most_memory(&self) -> Option<u64> {
         let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.id)).ok()?;
         let line = limits
@@ -121,13 +121,12 @@ impl Process {
     }
 }
 
-/// Everything that runs with a profile under the runner's folder of temporary files: its arguments name it, or its home
-/// is there.
+/// All processes with a profile in the runner's temporary folder: their arguments or their home directory name it.
 pub fn browser_processes(world: &World) -> Vec<Process> {
     browser_processes_in(&temporary(world))
 }
 
-/// Likewise, of a folder of temporary files that several runners may share.
+/// The same for a temporary folder that several runners may share.
 pub fn browser_processes_in(temporary: &Path) -> Vec<Process> {
     let profiles = temporary.join(PROFILES);
     let profiles = profiles.to_str().expect("text");
@@ -148,7 +147,7 @@ pub fn browser_processes_in(temporary: &Path) -> Vec<Process> {
         .collect()
 }
 
-/// What lies in the runner's folder of temporary files.
+/// The files in the runner's temporary folder.
 pub fn left_files(world: &World) -> BTreeSet<PathBuf> {
     std::fs::read_dir(temporary(world))
         .expect("a folder")
@@ -157,7 +156,7 @@ pub fn left_files(world: &World) -> BTreeSet<PathBuf> {
         .collect()
 }
 
-/// Waits until `condition` holds.
+/// Waits until `condition` is true.
 #[track_caller]
 pub fn until<'a>(
     what: &'a str,
@@ -176,7 +175,7 @@ pub fn until<'a>(
     }
 }
 
-/// No process of a browser runs any more, at the latest after `within`.
+/// Asserts that no browser process runs any more after at most `within`.
 #[track_caller]
 pub fn no_browser_runs(world: &World, within: Duration) -> impl Future<Output = ()> + '_ {
     let caller = std::panic::Location::caller();
@@ -196,7 +195,8 @@ pub fn no_browser_runs(world: &World, within: Duration) -> impl Future<Output = 
     }
 }
 
-/// Neither a process nor a file of a browser is left, at the latest after `within`: the files go after the last process.
+/// Asserts that no process and no file of a browser is left after at most `within`. The files are removed after the
+/// last process has ended.
 #[track_caller]
 pub fn nothing_will_be_left(world: &World, within: Duration) -> impl Future<Output = ()> + '_ {
     let gone = no_browser_runs(world, within);
@@ -215,7 +215,7 @@ pub fn nothing_will_be_left(world: &World, within: Duration) -> impl Future<Outp
     }
 }
 
-/// Neither a process nor a file of a browser is left, at once.
+/// Asserts that no process and no file of a browser is left now.
 #[track_caller]
 pub fn nothing_is_left(world: &World) {
     let processes = browser_processes(world);
@@ -224,7 +224,7 @@ pub fn nothing_is_left(world: &World) {
     assert!(files.is_empty(), "left behind: {files:?}");
 }
 
-/// Pages of a source by HTTP and by the browser, as the summary tells them.
+/// The numbers of a source's pages over HTTP and in the browser, from the run's summary.
 #[track_caller]
 pub fn pages(run: &Run, source: &str) -> (usize, usize) {
     let line = run
@@ -240,7 +240,7 @@ pub fn pages(run: &Run, source: &str) -> (usize, usize) {
     (cells[6], cells[7])
 }
 
-/// Documents a browser opened of a host, in order: not what their scripts fetched.
+/// The documents that a browser opened on a host, in order, without the requests of their scripts.
 pub fn opened(world: &World, site: Site) -> Vec<String> {
     let log = world.replica.log();
     let by_browser = log.of(site).filter(|request| request.from_browser);
@@ -250,7 +250,7 @@ pub fn opened(world: &World, site: Site) -> Vec<String> {
         .collect()
 }
 
-/// Lines that tell that a page of a source goes over to the browser.
+/// The number of log lines that report the change of a source's page to the browser.
 pub fn changes_to_the_browser(run: &Run, source: &str, page: &str) -> usize {
     let words = [
         "changing to the browser".to_owned(),
@@ -263,7 +263,7 @@ pub fn changes_to_the_browser(run: &Run, source: &str, page: &str) -> usize {
         .count()
 }
 
-/// What the archive keeps of a page, `source/page`.
+/// The archived bodies of a page; `folder` is `source/page`.
 pub fn archived(world: &World, folder: &str) -> Vec<String> {
     let root = world.dir().join("data/archive").join(folder);
     let mut bodies = Vec::new();

@@ -1,4 +1,4 @@
-//! Pages that are complete and show nothing: what the page or its API says counts, and silence is asked once more.
+//! Complete pages that show no values. A statement by the page or its API counts; an empty page is requested once more.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,8 @@ use crate::world::World;
 
 const MONTHLY: [&str; 5] = ["--once", "--mode", "hybrid", "--cycle", "monthly"];
 
-/// Funds in three conditions of the SEC's page: an application that never requests anything, one whose page says that
-/// there is no such fund, and one that works. Each is decided within seconds.
+/// Covers three states of the SEC's page: an application that never sends a request, one that reports an unknown fund,
+/// and one that works. Each is decided within seconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_shows_nothing_is_asked_once_more_at_the_end_of_the_round() {
     let mut world = World::new(MarketConfig {
@@ -23,7 +23,7 @@ async fn a_page_that_shows_nothing_is_asked_once_more_at_the_end_of_the_round() 
     .await;
     world.settings.sec_transport = Some("Browser");
     world.settings.concurrent_requests = 2;
-    // Funds of which the SEC says something, so that they are asked for.
+    // Funds with statistics of the SEC, so that the runner requests them.
     let truth = world.replica.truth();
     let table = truth.table("funds_statistics").expect("a table");
     let mut codes: Vec<String> = table.rows.iter().filter_map(|row| row[0].clone()).collect();
@@ -78,13 +78,13 @@ async fn a_page_that_shows_nothing_is_asked_once_more_at_the_end_of_the_round() 
     };
     assert_eq!(places(unknown).len(), 1, "{opened:?}");
     let silent_at = places(silent);
-    // Two visits in each of the two rounds; the second after every other fund of the round.
+    // Two visits in each of the two rounds; the second one comes after every other fund of the round.
     assert_eq!(silent_at.len(), 4, "{opened:?}");
     let others_after_the_retry = opened[silent_at[1]..]
         .iter()
         .filter(|path| **path != page(silent))
         .count();
-    // With two requests at once, one other page may be in hand already and be opened a moment later.
+    // With two requests at once, one other page may be in progress already and be opened a moment later.
     assert!(
         others_after_the_retry <= 1,
         "the retry comes after all others: {opened:?}"

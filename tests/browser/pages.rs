@@ -1,4 +1,5 @@
-//! What the browser brings is the truth, asked as politely as by HTTP, and the run says who fetched what.
+//! Pages from the browser equal the truth, are requested as politely as over HTTP, and the run reports each page's
+//! transport.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use crate::world::World;
 
 const MONTHLY: [&str; 5] = ["--once", "--mode", "parallel", "--cycle", "monthly"];
 
-/// Pages of WealthMagik that a browser can show, beside the list.
+/// The pages of WealthMagik that a browser can show, beside the list.
 const FUND_PAGES: [&str; 4] = ["profile", "port", "allocation", "fee"];
 
 async fn world(funds: usize, javascript: JavascriptPages) -> World {
@@ -23,7 +24,7 @@ async fn world(funds: usize, javascript: JavascriptPages) -> World {
     .await
 }
 
-/// P1, P4: one User-Agent, by HTTP and by the browser alike, and no session hides what it is.
+/// P1, P4: asserts that HTTP and the browser send the same User-Agent, and that no browser session hides its driver.
 fn is_truthful(world: &World) {
     let log = world.replica.log();
     let agents = log.user_agents();
@@ -41,7 +42,7 @@ fn is_truthful(world: &World) {
     }
 }
 
-/// Transport `Browser`: every page that makes sense in a browser is opened there, and sessions are recycled.
+/// Transport `Browser`: every suitable page is opened in the browser, and sessions are recycled.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_transport_browser_every_cell_is_the_truth() {
     let mut world = world(12, JavascriptPages::None).await;
@@ -86,7 +87,7 @@ async fn with_transport_browser_every_cell_is_the_truth() {
     );
 }
 
-/// Transport `Auto`: pages that are built by script, and an API that is closed to other clients.
+/// Transport `Auto`: covers pages that a script builds and an API that refuses other clients.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_transport_auto_pages_built_by_script_go_over_to_the_browser_once() {
     let mut world = world(12, JavascriptPages::WealthMagik).await;
@@ -155,7 +156,7 @@ async fn with_transport_browser_or_auto_thirty_pages_of_the_sec_are_the_truth() 
     }
 }
 
-/// 403 to whoever is not a browser: the list too goes over, and is scrolled to its end.
+/// Sites that answer 403 to clients other than a browser: the list is also read in the browser and scrolled to its end.
 #[tokio::test(flavor = "multi_thread")]
 async fn sites_that_refuse_other_clients_are_read_in_the_browser() {
     let mut world = world(5, JavascriptPages::None).await;
@@ -196,7 +197,7 @@ async fn sites_that_refuse_other_clients_are_read_in_the_browser() {
     );
 }
 
-/// P1: documents opened in the browser start at the host's rate, evenly, whatever the number of sessions.
+/// P1: documents are opened in the browser at the host's rate, evenly, for any number of sessions.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_browser_keeps_the_rate_of_the_host() {
     const RATE: f64 = 2.0;
@@ -228,7 +229,7 @@ async fn the_browser_keeps_the_rate_of_the_host() {
     }
 }
 
-/// The lazy list of the page says what the list in JSON says: it was scrolled to its end, its overlay closed before.
+/// The page's lazy list has the same funds as the JSON list: its overlay is closed and it is scrolled to its end.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lazy_list_is_scrolled_to_its_end_with_its_overlay_closed() {
     let mut found = Vec::new();
@@ -267,7 +268,7 @@ async fn the_lazy_list_is_scrolled_to_its_end_with_its_overlay_closed() {
             );
         }
     }
-    // Several times what the page shows at first.
+    // The list is several times longer than its first visible part.
     assert!(found[0].len() > 60, "{found:?}");
     assert_eq!(found[1], found[0]);
     assert_eq!(found[2], found[0]);

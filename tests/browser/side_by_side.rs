@@ -1,5 +1,5 @@
-//! Two runners on one machine, with one folder of temporary files: what a killed one leaves is swept by the next, and
-//! nothing of a living one, nor of anybody else, is touched.
+//! Two runners on one machine that share a temporary folder. The next runner removes what a killed one left, and
+//! touches no file of a live runner or of another program.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -65,8 +65,9 @@ async fn a_sweep_touches_neither_a_living_runner_nor_whoever_looks_at_a_profile(
             .any(Process::is_firefox)
     })
     .await;
-    // Its watchdog dies first, and then its Firefox is frozen: only the sweep is left to end it. (Frozen before, the
-    // kernel would end it: the group of a dead parent is not left stopped.)
+    // Kill the watchdog and the runner, then freeze Firefox: after that, only the next runner's cleanup can end it. If
+    // Firefox were frozen before the runner dies, the kernel would end it: it sends SIGHUP and SIGCONT to the stopped
+    // processes of an orphaned process group.
     for process in browser_processes_in(&folder) {
         if process.is_watchdog() {
             process.kill_nine();
@@ -80,7 +81,7 @@ async fn a_sweep_touches_neither_a_living_runner_nor_whoever_looks_at_a_profile(
     }
     let orphans = browser_processes_in(&folder);
     assert!(orphans.iter().any(Process::is_firefox), "{orphans:?}");
-    // Somebody reads the profile, somebody else has a directory of a like name.
+    // One process reads a file in the profile; another program has a directory with a similar name.
     let mut reader = std::process::Command::new("tail")
         .args(["-f", "/dev/null"])
         .arg(left.join("in-use"))
@@ -102,7 +103,7 @@ async fn a_sweep_touches_neither_a_living_runner_nor_whoever_looks_at_a_profile(
     let its_own: Vec<PathBuf> = profiles(&folder);
     assert_eq!(its_own.len(), 2, "{its_own:?}");
 
-    // The third sweeps while the second works; each ends with the truth.
+    // The third runner cleans up while the second one works; both end with the truth.
     let third = start_in(&killed, &folder);
     until("beside the living one's there is its own", || {
         profiles(&folder).len() == 3

@@ -1,5 +1,5 @@
-//! Pages that hold a browser up: what each costs is its own task, never its neighbours', its host or its session's next
-//! page; nothing is asked of other hosts, nothing stays on the disk.
+//! Pages that block a browser. Each fails only its own task: other pages, the host and the session's next page are not
+//! affected. No other host receives a request, and no file remains on the disk.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use super::machine::{browser_processes, ended_in, nothing_is_left, opened, start, until};
 use crate::world::World;
 
-/// A host that nobody may ask; what it counts is connections.
+/// A host that must receive no request, and its counter of connections.
 async fn foreign_host() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -25,7 +25,7 @@ async fn foreign_host() -> (String, Arc<AtomicUsize>) {
     (format!("http://{address}/"), asked)
 }
 
-/// Active funds whose holdings WealthMagik says in full.
+/// Active funds whose full holdings WealthMagik shows.
 fn with_holdings(world: &World, count: usize) -> Vec<String> {
     let truth = world.replica.truth();
     let table = truth.table("funds_holding").expect("a table");
@@ -46,7 +46,7 @@ fn with_holdings(world: &World, count: usize) -> Vec<String> {
     codes
 }
 
-/// A code as it stands in a path.
+/// A code in the encoding of a request path.
 fn as_asked(code: &str) -> String {
     code.replace('(', "%28").replace(')', "%29")
 }
@@ -55,7 +55,7 @@ fn script(text: &str) -> FaultKind {
     FaultKind::Insert(format!("<script>{text}</script>"))
 }
 
-/// P1, P3, D6: each page of holdings has a trap of its own.
+/// P1, P3, D6: each page of holdings contains a different trap.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
     let mut world = World::new(MarketConfig {
@@ -72,7 +72,7 @@ async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
             .to_owned();
     let (foreign, foreign_asked) = foreign_host().await;
 
-    // What a visit gets past, and what it does not, with what the summary says of it.
+    // The traps that a visit survives, and those that fail it, with the expected words of the summary.
     let harmless = [
         script("alert('a'); confirm('b'); prompt('c');"),
         script("window.print();"),
@@ -109,7 +109,7 @@ async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
     for (code, trap) in well.iter().zip(harmless) {
         world.fault_on(Site::WealthMagik, &page(code), trap);
     }
-    // Headers, then nothing, once: the next attempt brings the page.
+    // Headers and then nothing, once: the next attempt succeeds.
     world.fault_times(Site::WealthMagik, &page(&well[4]), 1, FaultKind::Stalled);
     for (code, (trap, _)) in bad.iter().zip(&costly) {
         world.fault_on(Site::WealthMagik, &page(code), trap.clone());
@@ -122,7 +122,7 @@ async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
         !opened(&world, Site::WealthMagik).is_empty()
     })
     .await;
-    // The bound that turns a page which allocates without end into a lost tab.
+    // The memory limit ends the tab of a page that allocates without end.
     let limits: Vec<Option<u64>> = browser_processes(&world)
         .iter()
         .filter(|process| process.is_tab())

@@ -1,4 +1,5 @@
-//! Programs that are there and no browser: each is said in a sentence, tried a few times and not for every page.
+//! Programs that exist but are not a browser: each is reported in one sentence and tried a few times, not for every
+//! page.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -30,7 +31,8 @@ fn program(folder: &Path, name: &str, script: &str) {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
 }
 
-/// Runs with programs of its own before those of the machine, and must end `partial`, saying this.
+/// Runs with these programs first on the PATH. Asserts that the run ends as `partial` and that its output contains
+/// `words`.
 async fn is_given_up(world: World, programs: &[(&str, &str)], words: &str) {
     let bin = world.dir().join("bin");
     for (name, script) in programs {
@@ -69,7 +71,7 @@ async fn programs_that_are_no_browser_are_given_up_with_what_they_said() {
             .await;
         },
         async {
-            // Another program has its port: nobody there speaks WebDriver.
+            // Another program uses the driver's port, so no WebDriver server answers there.
             let driver = [(
                 "geckodriver",
                 "echo 'Listening on 127.0.0.1:9'; exec sleep 60",
@@ -85,7 +87,7 @@ async fn a_webdriver_server_that_is_down_or_answers_nonsense_is_given_up() {
     let nonsense_url = format!("http://{}", nonsense.local_addr().expect("an address"));
     tokio::spawn(async move {
         while let Ok((mut client, _)) = nonsense.accept().await {
-            // Whoever asks may have left.
+            // The client may have closed the connection.
             let _ = client
                 .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nmoo!")
                 .await;

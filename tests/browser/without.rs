@@ -1,4 +1,4 @@
-//! Without a browser on the machine: said in a sentence, and nothing else is disturbed.
+//! A machine without a browser: the run reports it in one sentence, and everything else is loaded.
 
 use std::os::unix::fs::symlink;
 
@@ -9,7 +9,7 @@ use crate::world::{Run, World, ended};
 
 const ONCE: [&str; 3] = ["--once", "--cycle", "monthly"];
 
-/// Runs with a PATH on which only `programs` are.
+/// Runs with a PATH that contains only `programs`.
 async fn run_with(world: &World, programs: &[&str]) -> Run {
     let bin = world.dir().join("bin");
     std::fs::create_dir_all(&bin).expect("a folder");
@@ -61,7 +61,7 @@ async fn names_what_is_missing(programs: &[&str], advice: &str) -> World {
 async fn without_firefox_the_run_says_what_to_install() {
     let world =
         names_what_is_missing(&["pdftotext", "geckodriver"], "apt-get install firefox-esr").await;
-    // With the browser there, the same command brings what was missing.
+    // With a browser, the same command loads the missing pages.
     run(&world, &ONCE).await.exits(0);
     world.assert_truth().await;
 }
@@ -75,7 +75,7 @@ async fn without_geckodriver_the_run_says_what_to_install() {
     .await;
 }
 
-/// `Auto` needs no browser as long as plain HTTP answers.
+/// `Auto` needs no browser as long as plain HTTP returns the values.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_browser_auto_is_plain_http() {
     let world = world("Auto", JavascriptPages::None).await;
@@ -83,7 +83,8 @@ async fn without_a_browser_auto_is_plain_http() {
     world.assert_truth().await;
 }
 
-/// Two pages without values call for the browser; where there is none, plain HTTP goes on and loses nothing.
+/// Two pages without values make `Auto` change to the browser. Without a browser it continues over plain HTTP and loses
+/// no value.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_browser_auto_goes_on_by_plain_http() {
     let world = world("Auto", JavascriptPages::None).await;
@@ -94,7 +95,7 @@ async fn without_a_browser_auto_goes_on_by_plain_http() {
     world.assert_truth().await;
 }
 
-/// Pages that only a browser can build fail, each with what it lacked; the others are loaded.
+/// Pages that only a browser can build fail with the name of the missing program; all others are loaded.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_browser_auto_fails_only_what_needs_one() {
     let world = world("Auto", JavascriptPages::WealthMagik).await;

@@ -1,11 +1,11 @@
-//! A database that somebody alters in the middle of a run (A2, D12): waiting mends nothing, so the run ends in order, says
-//! what to mend, and the same command goes on once it is mended.
+//! A2, D12: the database is altered during a run. Waiting does not repair it, so the run ends in order and reports what
+//! to repair. After the repair, the same command resumes the cycle.
 
 use super::live::Live;
 use super::{ONCE, market};
 use crate::world::{Act, DatabaseProxy, World};
 
-/// What is done to the database, what the run must say of it, and what undoes it.
+/// The alteration, the words that the run must report, and the statement that undoes it.
 const ALTERATIONS: [(&str, [&str; 2], &str); 5] = [
     (
         "ALTER TABLE public.funds_fee RENAME COLUMN ter_actual TO ter",
@@ -68,7 +68,7 @@ async fn a_database_altered_in_mid_run_ends_it_and_mended_the_command_goes_on() 
         for wrong in ["an actor failed", "waiting for the database", "panicked"] {
             assert!(!run.said.contains(wrong), "{alteration}: {}", run.said);
         }
-        // Not mended, the next start does not begin either, or ends the same way.
+        // Without the repair, the next start fails as well.
         world.run(&ONCE).await.exits(1);
         sql.batch_execute(mend).await.expect(mend);
         world.run(&ONCE).await.exits(0).says("resumed=true");

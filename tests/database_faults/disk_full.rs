@@ -1,6 +1,5 @@
-//! The server's disk is full: as the server says it, in several places of a run; and really, where the warehouse lies on a
-//! small file system of its own, which is filled up and emptied again. Only root may mount one, in a name space that goes
-//! with its shell.
+//! A full disk of the server: as an error at several statements, and on a real small file system that is filled and
+//! emptied. Only root may mount one; it is in a mount namespace that ends with its shell.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -9,7 +8,7 @@ use super::live::Live;
 use super::{ONCE, market, skipped};
 use crate::world::{Act, Database, DatabaseProxy, World, server_programs};
 
-/// `$1` is the folder of the programs. Reads `fill` and `free`; ends with its input.
+/// `$1` is the folder of the server programs. Reads the commands `fill` and `free`, and ends when its input closes.
 const SCRIPT: &str = r#"
 set -eu
 here=$(mktemp -d /tmp/mr-test-full.XXXXXX)
@@ -43,7 +42,7 @@ struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// The shell, and the folder of its server's socket.
+    /// Starts the shell. Returns it and the folder of its server's socket.
     fn start() -> (Self, String) {
         let mut shell = Command::new("unshare")
             .args([
@@ -89,13 +88,13 @@ impl SmallDisk {
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         self.input = None;
-        // It ends with its input, and takes server and file system with it.
+        // The shell ends when its input closes, and removes the server and the file system.
         let _ = self.shell.wait();
     }
 }
 
-/// A2, D1: the server says that its disk is full, several times in a row, to writes and to a COMMIT: each is said with what
-/// to do, waited for and done again.
+/// A2, D1: the server reports a full disk several times in a row, at writes and at a COMMIT. The runner reports each
+/// with advice, waits, and repeats the work.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_says_that_its_disk_is_full_is_waited_for() {
     let world = World::new(market()).await;
@@ -103,7 +102,7 @@ async fn a_server_that_says_that_its_disk_is_full_is_waited_for() {
     let mut left = [
         ("run INSERT INTO runner.observation", 0, 2),
         ("run INSERT INTO public.", 0, 2),
-        // In the middle of the run, not that of the new warehouse.
+        // A COMMIT in the middle of the run, not one of the migration.
         ("COMMIT", 10, 2),
     ];
     proxy.rule(move |asked| {
@@ -125,7 +124,7 @@ async fn a_server_that_says_that_its_disk_is_full_is_waited_for() {
     world.assert_truth().await;
 }
 
-/// A2, D1: no block is free for the warehouse; the runner says so and waits; with room again it goes on.
+/// A2, D1: no block is free for the warehouse; the runner reports it and waits. It continues once there is space again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_really_full_is_waited_for() {
     if !nix::unistd::geteuid().is_root() {

@@ -1,4 +1,5 @@
-//! A server as providers run it: encrypted sessions only, a certificate of an authority of its own, a role with a password.
+//! A server as hosting providers configure it: encrypted sessions only, a certificate of a private authority, a role
+//! with a password.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -8,7 +9,8 @@ use super::market;
 use super::real_server::OwnServer;
 use crate::world::{Database, World};
 
-/// An authority, a stranger to it, and the server's certificate for `localhost`; `$1` is the server's data folder.
+/// Creates an authority, an unrelated authority, and the server's certificate for `localhost`. `$1` is the server's
+/// data folder.
 const CERTIFICATES: &str = r#"
     set -e; cd "$1"
     for name in ca other; do
@@ -21,7 +23,7 @@ const CERTIFICATES: &str = r#"
     chown --reference=PG_VERSION server.key server.crt
 "#;
 
-/// Lets in by network what is encrypted and has the password alone. Returns the port.
+/// Allows network sessions only with encryption and the password. Returns the port.
 async fn demand_tls(server: &mut OwnServer) -> u16 {
     let made = Command::new("sh")
         .args(["-c", CERTIFICATES, "sh"])
@@ -51,8 +53,8 @@ async fn demand_tls(server: &mut OwnServer) -> u16 {
     port
 }
 
-/// In each mode and by each form of the address the tables are the truth, also when the session is lost in mid-run; a
-/// session that is not encrypted or not trusted is refused before anything is done.
+/// In each mode and with each form of the address, the tables equal the truth, even if a session is lost during the
+/// run. A session that is not encrypted or not trusted is refused before any work.
 #[tokio::test(flavor = "multi_thread")]
 async fn over_tls_every_mode_comes_to_the_truth() {
     let mut world = World::new(market()).await;

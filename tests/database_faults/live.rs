@@ -1,4 +1,4 @@
-//! A runner whose words are read while it runs.
+//! A runner whose output can be read while it runs.
 
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::world::Run;
 
-/// Nothing that a test here waits for takes longer.
+/// The time limit of every wait in these tests.
 const LIMIT: Duration = Duration::from_secs(120);
 
 pub struct Live {
@@ -41,7 +41,7 @@ impl Live {
             .clone()
     }
 
-    /// Waits until the runner has said this.
+    /// Waits until the runner's output contains these words.
     pub async fn says(&mut self, words: &str) {
         let waiting = async {
             while !self.said().contains(words) {
@@ -68,7 +68,7 @@ impl Live {
         }
     }
 
-    /// Stops it with SIGTERM.
+    /// Stops the runner with SIGTERM.
     pub async fn stopped(self) -> Run {
         use nix::sys::signal::{Signal, kill};
         let pid = self.child.id().expect("it runs");

@@ -1,4 +1,4 @@
-//! Other sessions in the way: a deadlock, a lock that is held, a runner that is killed while it waits for one.
+//! Conflicts with other sessions: a deadlock, a held lock, and a runner that is killed while it waits for a lock.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::live::Live;
 use super::{ONCE, market, soak_secs};
 use crate::world::{Act, Database, DatabaseProxy, World};
 
-/// Waits until the runner's session waits for a lock on this table; returns its process.
+/// Waits until the runner's session waits for a lock on this table. Returns the id of its server process.
 async fn blocked(database: &Database, table: &str, other_than: Option<&str>) -> String {
     let sql = format!(
         "SELECT l.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -23,15 +23,16 @@ async fn blocked(database: &Database, table: &str, other_than: Option<&str>) -> 
     panic!("the runner never waited for {table}");
 }
 
-/// A2: a real deadlock with a session that locks in the other order. The runner's transaction is undone and done again on
-/// the same session: the advisory lock is never let go, so no standby takes over for it.
+/// A2: a real deadlock with a session that locks in the opposite order. The server rolls the runner's transaction back,
+/// and the runner repeats it in the same session. It keeps the advisory lock, so no standby takes over.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadlock_is_undone_and_done_again_without_letting_go_of_the_lock() {
     let world = World::new(market()).await;
     let proxy = DatabaseProxy::before(&world.database.url()).await;
     let mut met = false;
     proxy.rule(move |asked| {
-        // Its own row of `runner.observation` is written by then, and `public.funds_fee` not yet looked at.
+        // At this point the batch has written its row of `runner.observation` and has not accessed `public.funds_fee`
+        // yet.
         let hold =
             !met && asked.text.starts_with("prepare") && asked.text.contains("public.funds_fee");
         met |= hold;
@@ -44,7 +45,7 @@ async fn a_deadlock_is_undone_and_done_again_without_letting_go_of_the_lock() {
     let session = "SELECT pid::text, backend_start::text FROM pg_stat_activity WHERE application_name = 'master_runner' AND datname = current_database()";
     let before = world.ask(session).await;
     let other = world.database.connect().await;
-    // The runner is the one who notices, and whose transaction is undone.
+    // With this setting the server detects the deadlock in the runner's session and rolls that transaction back.
     other
         .batch_execute(
             "SET deadlock_timeout = '1h'; BEGIN; LOCK TABLE public.funds_fee IN ACCESS EXCLUSIVE MODE",
@@ -78,8 +79,8 @@ async fn a_deadlock_is_undone_and_done_again_without_letting_go_of_the_lock() {
     world.assert_truth().await;
 }
 
-/// O2: a runner that is killed while its session waits for a user's lock leaves a session that holds the runner's lock; the
-/// server notices that nobody is there any more, and the next start, seconds later, is let in.
+/// O2: a runner is killed while its session waits for a user's lock. The server detects that the client is gone and
+/// ends the session, which holds the runner's lock. The next start, seconds later, gets the lock.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runner_killed_while_it_waits_for_a_lock_does_not_keep_the_next_one_out() {
     let world = World::new(market()).await;
@@ -106,8 +107,8 @@ async fn a_runner_killed_while_it_waits_for_a_lock_does_not_keep_the_next_one_ou
     world.assert_truth().await;
 }
 
-/// A lock that is held longer than the session waits for one (a minute): said, and waited out. Takes more than a minute:
-/// only with `MASTER_RUNNER_SOAK_SECS`.
+/// A lock that is held longer than the session's lock timeout (a minute) is reported and waited out. Runs only with
+/// `MASTER_RUNNER_SOAK_SECS` because it takes more than a minute.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_held_for_longer_than_a_minute_is_waited_out() {
     if soak_secs("locks::a_lock_held_for_longer_than_a_minute_is_waited_out").is_none() {

@@ -1,4 +1,4 @@
-//! The making of the warehouse, interrupted at each statement: the next start goes on, as if nothing had been.
+//! The migration of a new warehouse, interrupted at each statement: the next start completes it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::world::{Act, Database, DatabaseProxy};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Every object of the warehouse, by name.
+/// The name and kind of every object of the warehouse.
 async fn objects(database: &Database) -> Vec<replica::Row> {
     database
         .ask(
@@ -19,7 +19,8 @@ async fn objects(database: &Database) -> Vec<replica::Row> {
         .await
 }
 
-/// Waits until the runner's last session, and with it the lock, is gone: the next start asks for it once, then.
+/// Waits until the runner's last session has ended and released the lock, because the next start requests the lock only
+/// once.
 async fn until_alone(database: &Database) {
     let sessions = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'master_runner' AND datname = current_database()";
     while !database.ask(sessions).await.is_empty() {
@@ -27,14 +28,14 @@ async fn until_alone(database: &Database) {
     }
 }
 
-/// What opening a new warehouse comes to.
+/// An undisturbed migration: its statements and the objects that it creates.
 struct Opening {
     statements: Vec<String>,
     objects: Vec<replica::Row>,
 }
 
-/// Interrupts the opening at each of its statements, one start after the other; the last one is left alone. Returns how
-/// many starts were interrupted.
+/// Interrupts the migration at each of its statements, one start after the other, without a fault in the last start.
+/// Returns the number of interrupted starts.
 async fn interrupted(act: Act, expected: &Opening) -> usize {
     let mut database = Database::create().await;
     let mut met = 0;
@@ -47,12 +48,12 @@ async fn interrupted(act: Act, expected: &Opening) -> usize {
         assert_eq!(proxy.acts().len(), 1, "{act:?} at {text} never came by");
         met += 1;
         match opened {
-            // A server without this setting is as good; and nobody waits for the end of a prepared statement.
+            // The setting is optional on a server, and the runner does not wait for the end of a prepared statement.
             Ok(writer) => {
                 let optional = text.contains("client_connection_check_interval")
                     || text.contains("idle_session_timeout")
                     || text == "close";
-                // The question whether a pooler stands before the server; without an answer it proves nothing.
+                // This statement detects a pooler in front of the server. Without an answer, no pooler is assumed.
                 let of_the_pooler =
                     ["BEGIN", "ROLLBACK", "SELECT pg_backend_pid()"].contains(&text.as_str());
                 assert!(
@@ -80,8 +81,8 @@ async fn interrupted(act: Act, expected: &Opening) -> usize {
     met
 }
 
-/// O7, D1: opening a new warehouse is cut off before and after each of its statements, and failed at each: there is all of
-/// the warehouse then or nothing of it, and the next start, whatever the earlier ones met, finds or makes it.
+/// O7, D1: the migration of a new warehouse is cut before and after each of its statements, and failed at each.
+/// Afterwards the warehouse exists completely or not at all, and the next start completes it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_migration_interrupted_at_any_statement_is_gone_on_with_by_the_next_start() {
     let database = Database::create().await;

@@ -1,5 +1,5 @@
-//! The server is away, at the start and in the middle, or slow: the runner says what it waits for, the sources stop by
-//! themselves, and it goes on where it was.
+//! An unavailable server at the start and during a run, and a slow server. The runner reports what it waits for, the
+//! sources stop by themselves, and the run resumes.
 
 use std::time::Duration;
 
@@ -9,14 +9,15 @@ use super::live::Live;
 use super::{ONCE, market};
 use crate::world::{Act, DatabaseProxy, Door, World};
 
-/// The most answers a source may have under way here, and with them its requests beside those for robots.txt.
+/// The credits of a source in these tests: a bound for its unacknowledged requests, without those for robots.txt.
 const CREDITS: usize = 16;
 
-/// A2: a scheduled runner waits for its database without limit, says so, asks no site meanwhile, and then does its work.
+/// A2: a scheduled runner waits for its database without limit and reports it. It sends no request meanwhile, and then
+/// runs the cycle.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scheduled_runner_waits_for_a_server_that_is_not_there_yet() {
     let mut world = World::new(market()).await;
-    // Due at every start, on every day.
+    // The cycle is due at every start, on every day.
     world.settings.more = "schedule: (skip_weekdays: []),".to_owned();
     let proxy = DatabaseProxy::before(&world.database.url()).await;
     proxy.door(Door::Down);
@@ -39,7 +40,7 @@ async fn a_scheduled_runner_waits_for_a_server_that_is_not_there_yet() {
     world.assert_truth().await;
 }
 
-/// A2, A4, A5: in an outage of the database no source goes on asking: each stops when its credits are out.
+/// A2, A4, A5: in an outage of the database, each source stops when it has used its credits.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_an_outage_the_sources_stop_when_their_credits_are_out() {
     let mut world = World::new(MarketConfig {
@@ -59,7 +60,7 @@ async fn in_an_outage_the_sources_stop_when_their_credits_are_out() {
     let before = world.replica.log().requests.len();
     live.says("waiting for the database (committing a batch); nothing is lost")
         .await;
-    // Whoever still has a credit uses it; then the log stands still through several attempts to connect.
+    // Each source uses its remaining credits. After that, no request is logged during several attempts to connect.
     let standing = |attempts: usize| {
         let wanted = live.said().matches("retry_after_secs=").count() + attempts;
         let live = &live;
@@ -86,7 +87,7 @@ async fn in_an_outage_the_sources_stop_when_their_credits_are_out() {
     world.assert_truth().await;
 }
 
-/// A disk that takes its time makes a run slow, nothing else.
+/// A slow disk makes a run slow and has no other effect.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_disk_makes_a_run_slow_and_nothing_else() {
     let world = World::new(MarketConfig {

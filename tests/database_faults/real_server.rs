@@ -1,5 +1,5 @@
-//! A real server of the test's own, and what really happens to servers: killed in mid-transaction and started again, out
-//! of connections, only reading, its disk full.
+//! Real failures of a server that belongs to the test: killed during a transaction and restarted, out of connections,
+//! read-only, disk full.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use super::live::Live;
 use super::{ONCE, market};
 use crate::world::{Act, Database, DatabaseProxy, World};
 
-/// A server that a test may treat as it likes; it goes with it.
+/// A server that belongs to one test and ends with it.
 pub struct OwnServer {
     pub data_dir: PathBuf,
     settings: EmbeddedSettings,
@@ -22,9 +22,9 @@ pub struct OwnServer {
 }
 
 impl OwnServer {
-    /// A fresh cluster in the world's folder.
+    /// Creates a new cluster in the world's folder and starts it.
     pub async fn start(world: &World) -> Self {
-        // The server's user must get to its folder.
+        // The server's user needs access to the folder.
         std::fs::set_permissions(world.dir(), std::fs::Permissions::from_mode(0o755))
             .expect("the folder is opened");
         let data_dir = world.dir().join("own");
@@ -41,16 +41,16 @@ impl OwnServer {
         server
     }
 
-    /// Starts it.
+    /// Starts the server.
     pub async fn up(&mut self) {
         let running = EmbeddedPostgres::start(&self.settings)
             .await
             .expect("the server starts");
         self.connection = running.connection_string();
-        // Dropped, not stopped: it goes on.
+        // Dropping the handle does not stop the server.
     }
 
-    /// Stops it in order.
+    /// Stops the server with an orderly shutdown.
     pub async fn down(&self) {
         let running = EmbeddedPostgres::start(&self.settings)
             .await
@@ -69,18 +69,18 @@ impl OwnServer {
         kill(pid, Signal::SIGKILL).expect("the postmaster is killed");
     }
 
-    /// How its owner connects.
+    /// The owner's connection string.
     pub fn connection(&self) -> String {
         self.connection.clone()
     }
 
-    /// How this role connects.
+    /// The connection string of this role.
     pub fn connection_as(&self, role: &str) -> String {
         self.connection
             .replace("user=master_runner", &format!("user={role}"))
     }
 
-    /// Statements of the server's owner, each a transaction of its own.
+    /// Executes statements as the server's owner, each in its own transaction.
     pub async fn admin(&self, sql: &str) {
         let client = session(&self.connection).await;
         for statement in sql.split(';') {
@@ -88,7 +88,7 @@ impl OwnServer {
         }
     }
 
-    /// The world with this server's database in the place of its own.
+    /// This server's database.
     pub fn database(&self) -> Database {
         Database::elsewhere(self.connection())
     }
@@ -97,7 +97,7 @@ impl OwnServer {
 impl Drop for OwnServer {
     fn drop(&mut self) {
         if let Some(pid) = self.postmaster() {
-            // Gone already is as good.
+            // An error means that the server has ended already.
             let _ = kill(pid, Signal::SIGQUIT);
         }
     }
@@ -111,7 +111,7 @@ async fn session(connection: &str) -> tokio_postgres::Client {
     client
 }
 
-/// A run through a proxy that holds the `nth` statement that begins so.
+/// Starts a run through a proxy that holds back the `nth` statement with this beginning.
 async fn held_at(
     world: &World,
     server: &OwnServer,
@@ -143,7 +143,7 @@ async fn ends_well(live: Live, mut world: World, server: &OwnServer) {
     world.assert_truth().await;
 }
 
-/// D1, A2: kill -9 of the postmaster in the middle of a transaction; some seconds later it is started again.
+/// D1, A2: the postmaster is killed with SIGKILL during a transaction and restarted some seconds later.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_killed_in_mid_transaction_and_started_again_loses_nothing() {
     let world = World::new(market()).await;
@@ -157,7 +157,8 @@ async fn a_server_killed_in_mid_transaction_and_started_again_loses_nothing() {
     ends_well(live, world, &server).await;
 }
 
-/// A2: others have taken every connection the server has for its users; the runner's is lost and there is none for it.
+/// A2: other sessions take all of the server's connections for ordinary users. The runner loses its session and cannot
+/// reconnect.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_out_of_connections_is_waited_for() {
     let world = World::new(market()).await;
@@ -174,7 +175,7 @@ async fn a_server_out_of_connections_is_waited_for() {
     command.env("DATABASE_URL", proxy.url());
     let mut live = Live::start(command);
     proxy.holds().await;
-    // 8, of which 3 are kept for superusers, and one is the runner's.
+    // The server has 8 connections: 3 are reserved for superusers and one is the runner's.
     let mut others = Vec::new();
     for _ in 0..4 {
         others.push(session(&as_runner).await);
@@ -190,7 +191,7 @@ async fn a_server_out_of_connections_is_waited_for() {
     ends_well(live, world, &server).await;
 }
 
-/// A connection, as soon as there is one.
+/// Connects as soon as a connection is free.
 async fn taken(connection: &str) -> tokio_postgres::Client {
     for _ in 0..200 {
         if let Ok((client, talking)) = tokio_postgres::connect(connection, NoTls).await {
@@ -202,7 +203,7 @@ async fn taken(connection: &str) -> tokio_postgres::Client {
     panic!("no connection became free");
 }
 
-/// A2: the server only reads for a while, as a standby does or a server whose owner has said so.
+/// A2: the server is read-only for a while, as a hot standby is, or a server with that setting.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_only_reads_is_waited_for() {
     let world = World::new(market()).await;
@@ -214,7 +215,7 @@ async fn a_server_that_only_reads_is_waited_for() {
     proxy.release();
     live.says("(SQLSTATE 25006); the server only reads at present")
         .await;
-    // A sign of life may have met it first, which is no work that is waited for.
+    // A heartbeat may have met the error first, and the runner does not wait for a heartbeat.
     live.says("nothing is lost").await;
     server
         .admin("SET default_transaction_read_only = off; ALTER SYSTEM RESET default_transaction_read_only; SELECT pg_reload_conf()")

@@ -1,11 +1,11 @@
-//! The server answers and refuses: a password that was changed in mid-run, a connection that must be encrypted.
+//! The server answers and refuses: a password that is changed during a run, a connection that must be encrypted.
 
 use super::live::Live;
 use super::real_server::OwnServer;
 use super::{ONCE, market};
 use crate::world::{Act, DatabaseProxy, World};
 
-/// Lets the role `runner` in by its password only.
+/// Makes the server require a password for the role `runner`.
 async fn by_password(server: &OwnServer) {
     let path = server.data_dir.join("pg_hba.conf");
     let rules = std::fs::read_to_string(&path).expect("pg_hba.conf is read");
@@ -20,9 +20,9 @@ async fn by_password(server: &OwnServer) {
     server.admin("SELECT pg_reload_conf()").await;
 }
 
-/// A2, O3: the password is changed in mid-run. The session that stands goes on; the next one is refused, which is waited
-/// for, visibly, and ends the run in order when it lasts: exit 1, no actor restarted, everything acknowledged kept. With
-/// the right password the same command goes on and asks for nothing again.
+/// A2, O3: the password is changed during a run. The open session continues. The next session is refused: the runner
+/// reports it and waits. If it lasts, the run ends in order with exit code 1, restarts no actor and keeps everything
+/// acknowledged. With the right password the same command resumes and requests no acknowledged page again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_changed_in_mid_run_is_waited_for_and_then_ends_the_run_in_order() {
     let mut world = World::new(market()).await;
@@ -37,7 +37,7 @@ async fn a_password_changed_in_mid_run_is_waited_for_and_then_ends_the_run_in_or
         );
         Live::start(command)
     };
-    // Held in the middle of a batch, twice.
+    // The proxy holds two COMMITs back.
     let mut batches = 0;
     proxy.rule(move |asked| {
         batches += u32::from(asked.text == "COMMIT");
@@ -45,7 +45,7 @@ async fn a_password_changed_in_mid_run_is_waited_for_and_then_ends_the_run_in_or
     });
     let mut live = start(&world, "first");
     proxy.holds().await;
-    // Changed and changed back: waited out.
+    // The password is changed and changed back: the runner waits.
     server
         .admin("ALTER ROLE runner PASSWORD 'second'; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'runner'")
         .await;
@@ -54,7 +54,7 @@ async fn a_password_changed_in_mid_run_is_waited_for_and_then_ends_the_run_in_or
         .await;
     server.admin("ALTER ROLE runner PASSWORD 'first'").await;
     proxy.holds().await;
-    // Changed for good.
+    // The password is changed for good.
     server
         .admin("ALTER ROLE runner PASSWORD 'second'; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'runner'")
         .await;
@@ -70,7 +70,7 @@ async fn a_password_changed_in_mid_run_is_waited_for_and_then_ends_the_run_in_or
         "a password was printed: {}",
         run.said
     );
-    // The old password is refused at the start at once, the new one goes on.
+    // With the old password a start is refused at once; with the new one the cycle resumes.
     start(&world, "first")
         .ended()
         .await
@@ -91,7 +91,7 @@ async fn a_password_changed_in_mid_run_is_waited_for_and_then_ends_the_run_in_or
     world.assert_truth().await;
 }
 
-/// A wrong parameter of the address is named before anything is done, without a part of the password.
+/// A wrong parameter of the address is named before any work, without any part of the password.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_parameter_of_the_address_is_named() {
     let world = World::plain(3).await;

@@ -1,5 +1,5 @@
-//! A connection that stands and says nothing any more: no reset comes, every keepalive is answered, and still nothing waits
-//! for ever.
+//! A silent connection: no reset arrives and every keepalive is answered, but the server sends no data. No wait is
+//! endless.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,8 +29,8 @@ impl Handler<BatchSettled> for Nobody {
     fn handle(&mut self, _settled: BatchSettled, _context: &mut Self::Context) {}
 }
 
-/// A2: a statement gets no answer, although the connection stands. After half an hour, in simulated time, the loader hangs
-/// up, and does the work on a fresh connection; the actor lives on.
+/// A2: a statement gets no answer while the connection stays open. After half an hour of simulated time the loader
+/// closes the connection and repeats the work on a new one. The actor is not restarted.
 #[actix::test]
 async fn a_statement_that_is_never_answered_is_given_up_and_done_again() {
     let database = Database::create().await;

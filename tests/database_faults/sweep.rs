@@ -1,5 +1,5 @@
-//! Every statement of a run, and each of them cut off before the server hears of it, cut off before the runner hears of
-//! the answer, or failed by the server: the end is that of the undisturbed run, to the last book entry.
+//! Faults at every statement of a run: cut before the server receives it, cut before the runner receives the answer, or
+//! failed by the server. Each run ends like the undisturbed one, including all counters.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,15 +12,15 @@ use tokio::sync::OnceCell;
 use super::{ONCE, market, number, soak_secs};
 use crate::world::{Act, DatabaseProxy, Rule, World};
 
-/// Runs at a time: they mostly wait.
+/// The number of runs at once; a run waits most of the time.
 const AT_A_TIME: usize = 15;
 
-/// What a server may answer instead, whatever is asked of it.
+/// Errors that a server may return for any statement.
 const FAILURES: [&str; 10] = [
     "40001", "40P01", "53100", "53200", "53300", "25006", "55P03", "57014", "57P01", "58030",
 ];
 
-/// A fault at the first statement of this text that had at least so many of the same before it.
+/// A fault at the first statement with this text that follows at least `earlier` equal ones.
 #[derive(Debug, Clone)]
 struct Fault {
     text: String,
@@ -28,14 +28,14 @@ struct Fault {
     act: Act,
 }
 
-/// What an undisturbed run looks like.
+/// The record of an undisturbed run.
 struct Undisturbed {
     statements: Vec<String>,
     books: Vec<Row>,
     asked: BTreeMap<String, usize>,
 }
 
-/// All that would show a batch that was lost, or written twice.
+/// The rows that would reveal a batch that was lost or written twice.
 async fn books(world: &World) -> Vec<Row> {
     let mut books = Vec::new();
     for sql in [
@@ -66,7 +66,7 @@ fn asked(world: &World) -> BTreeMap<String, usize> {
     asked
 }
 
-/// The undisturbed run; it is run once.
+/// The undisturbed run, which all tests share.
 async fn undisturbed() -> &'static Undisturbed {
     static RUN: OnceCell<Undisturbed> = OnceCell::const_new();
     RUN.get_or_init(run_undisturbed).await
@@ -87,7 +87,7 @@ async fn run_undisturbed() -> Undisturbed {
     }
 }
 
-/// These faults, each once.
+/// A rule that applies each of these faults once.
 fn at_places(mut left: Vec<Fault>) -> Rule {
     Box::new(move |asked| {
         let at = left
@@ -97,14 +97,14 @@ fn at_places(mut left: Vec<Fault>) -> Rule {
     })
 }
 
-/// Follows the statements from one COMMIT to the next.
+/// Collects the writing statements from one COMMIT to the next.
 #[derive(Default)]
 struct Transactions {
     writes: Vec<String>,
 }
 
 impl Transactions {
-    /// At a COMMIT: what is committed, by the statements that wrote it.
+    /// Returns, at a COMMIT, the statements that wrote the transaction.
     fn see(&mut self, text: &str) -> Option<String> {
         match text {
             "START TRANSACTION" => self.writes.clear(),
@@ -121,10 +121,10 @@ impl Transactions {
     }
 }
 
-/// What was committed in the disturbed runs, in order and each once, however often it took.
+/// The transactions of the disturbed runs in order, each once even if it was repeated.
 type Committed = Arc<Mutex<Vec<String>>>;
 
-/// The fault at every `stride`th transaction of the run from `first` on, the first time its COMMIT comes by.
+/// Applies the fault to every `stride`th transaction of the run from `first` on, at the transaction's first COMMIT.
 fn at_commits(act: Act, first: usize, stride: usize, committed: Committed) -> Rule {
     let mut transactions = Transactions::default();
     let mut repeats = false;
@@ -135,7 +135,8 @@ fn at_commits(act: Act, first: usize, stride: usize, committed: Committed) -> Ru
         }
         let mut committed = committed.lock().unwrap_or_else(PoisonError::into_inner);
         let chosen = committed.len() % stride == first;
-        // What was committed and is found again, by the batch's name or the schema's version, needs no second COMMIT.
+        // A committed transaction that the runner finds again, by the batch's name or the schema's version, gets no
+        // second COMMIT.
         let is_found =
             writes.contains("runner.last_batch") || writes.contains("runner.schema_version");
         committed.push(writes);
@@ -144,7 +145,7 @@ fn at_commits(act: Act, first: usize, stride: usize, committed: Committed) -> Ru
     })
 }
 
-/// A run that meets these faults comes to the same end. Returns how many it met.
+/// Asserts that a run with these faults ends like the undisturbed one. Returns how many faults it met.
 async fn meets(faults: Rule, expected: &Undisturbed) -> usize {
     let world = World::new(market()).await;
     let proxy = DatabaseProxy::before(&world.database.url()).await;
@@ -172,7 +173,7 @@ async fn meets(faults: Rule, expected: &Undisturbed) -> usize {
     acts.len()
 }
 
-/// Sets of faults, some at a time; how many faults were met in all.
+/// Runs sets of faults, some at a time. Returns how many faults were met in all.
 async fn all_meet(sets: Vec<Rule>, expected: &Undisturbed) -> usize {
     futures_util::stream::iter(sets)
         .map(|faults| meets(faults, expected))
@@ -181,7 +182,7 @@ async fn all_meet(sets: Vec<Rule>, expected: &Undisturbed) -> usize {
         .await
 }
 
-/// The statement at `index` and how many of the same came before it.
+/// The statement at `index`, and how many equal ones came before it.
 pub fn place(statements: &[String], index: usize) -> (String, usize) {
     let text = &statements[index];
     let earlier = statements[..index]
@@ -199,7 +200,7 @@ fn act(kind: usize, turn: usize) -> Act {
     }
 }
 
-/// The next of a row of numbers that look like chance and are the same for the same seed (splitmix64).
+/// The next number of a pseudo-random sequence that the seed determines (splitmix64).
 fn draw(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut mixed = *state;
@@ -208,8 +209,8 @@ fn draw(state: &mut u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// D1, A2, A8: each different statement of a run once cut off before, once cut off after and once failed, at a place that
-/// the seed chooses.
+/// D1, A2, A8: each different statement of a run is once cut before, once cut after and once failed, at a position that
+/// the seed selects.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_different_statement_may_be_lost_unheard_or_refused() {
     let seed = number("MASTER_RUNNER_SEED").unwrap_or(2026);
@@ -223,7 +224,8 @@ async fn every_different_statement_may_be_lost_unheard_or_refused() {
     let sets_an_act = 10;
     let mut sets = vec![Vec::new(); 3 * sets_an_act];
     let mut first_places: Vec<&Vec<usize>> = places.values().collect();
-    // Neighbours of one transaction go to different runs: each repetition of one piece of work waits twice as long.
+    // Neighbouring statements of a transaction go to different runs, because each repetition of the same work waits
+    // twice as long.
     first_places.sort_by_key(|places| places[0]);
     let mut faults = 0;
     for kind in 0..3 {
@@ -246,8 +248,8 @@ async fn every_different_statement_may_be_lost_unheard_or_refused() {
     assert_eq!(met, faults, "not every fault was met");
 }
 
-/// D1, A8: the connection is lost during each COMMIT of a run, and each time it was committed, or each time it was not:
-/// the runner looks, it does not guess.
+/// D1, A8: the connection is lost during each COMMIT of a run, once after the server committed and once before. The
+/// runner looks up the outcome.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_outcome_of_every_commit_without_an_answer_is_looked_up() {
     let expected = undisturbed().await;
@@ -277,8 +279,8 @@ async fn the_outcome_of_every_commit_without_an_answer_is_looked_up() {
     }
 }
 
-/// The whole sweep: every statement of a run by its place, each in three ways. Takes long; runs for
-/// `MASTER_RUNNER_SOAK_SECS` seconds and says how far it came.
+/// The complete sweep: every statement of a run at its position, each with three faults. Runs for
+/// `MASTER_RUNNER_SOAK_SECS` seconds and prints how far it came.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_at_every_place() {
     let Some(seconds) = soak_secs("sweep::every_statement_at_every_place") else {

@@ -1,4 +1,4 @@
-//! `accept`: what was refused is taken by the next cycle.
+//! Tests of `accept`: the next cycle stores what was refused before.
 
 use jiff::civil::{Date, date};
 use replica::{MassChange, MassKind, Site};

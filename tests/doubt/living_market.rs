@@ -1,27 +1,27 @@
-//! The harness: a replica that lives, the runner with one cycle a day, and what is seen after each cycle.
+//! The test harness: a living replica, one cycle of the runner a day, and the results of each cycle.
 
 use jiff::civil::Date;
 use replica::{Market, MarketConfig, MarketDay};
 
 use crate::world::{Database, Run, SevenTables, World};
 
-/// Of a hundred funds that the replica lists so many are active.
+/// This many of a hundred funds that the replica lists are active.
 const ACTIVE_OF_A_HUNDRED: usize = 61;
 /// Business days of history before the first cycle: enough that some are settled.
 const DAYS: usize = 90;
 
-/// A market that lives, loaded day by day.
+/// A living market that is loaded day by day.
 pub struct LivingMarket {
     pub world: World,
 }
 
-/// A moment to go back to.
+/// A saved state of market and tables.
 pub struct Kept {
     pub market: Market,
     pub database: Database,
 }
 
-/// What one cycle left behind.
+/// The results of one cycle.
 #[derive(Debug)]
 pub struct CycleSeen {
     pub run: Run,
@@ -30,7 +30,7 @@ pub struct CycleSeen {
 }
 
 impl LivingMarket {
-    /// A market of about so many active funds on this date. Nothing is loaded yet.
+    /// A market with about this many active funds on this date. No cycle has run yet.
     pub async fn new(active: usize, today: Date, seed: u64) -> Self {
         let mut world = World::new(MarketConfig {
             funds: active * 100 / ACTIVE_OF_A_HUNDRED,
@@ -48,12 +48,12 @@ impl LivingMarket {
         Self { world }
     }
 
-    /// Runs the cycle of the market's date: monthly where none of its month has closed.
+    /// Runs the cycle of the market's date: monthly if no monthly cycle of its month has closed.
     pub async fn cycle(&self) -> CycleSeen {
         self.cycle_of("auto").await
     }
 
-    /// Runs a new cycle of this kind with the market's date.
+    /// Runs a new cycle of this kind on the market's date.
     pub async fn cycle_of(&self, kind: &str) -> CycleSeen {
         let date = self.world.replica.market().today().to_string();
         let before = self.newest_breach().await;
@@ -65,7 +65,7 @@ impl LivingMarket {
         }
     }
 
-    /// Market and tables as they are now.
+    /// Saves the present market and tables.
     pub async fn keep(&self) -> Kept {
         let market = self.world.replica.market().clone();
         Kept {
@@ -74,7 +74,7 @@ impl LivingMarket {
         }
     }
 
-    /// Market and tables are again what they were.
+    /// Restores a saved market and its tables.
     pub async fn go_back_to(&mut self, kept: &Kept) {
         self.world.replica.clear_mass_changes();
         self.world.replica.restore(kept.market.clone());
@@ -91,14 +91,14 @@ impl LivingMarket {
             .collect()
     }
 
-    /// The market goes on by a day, and the cycle of the new day runs.
+    /// Moves the market to the next day and runs that day's cycle.
     pub async fn next_cycle(&self) -> (MarketDay, CycleSeen) {
         let day = self.world.replica.next_day();
         (day, self.cycle().await)
     }
 
-    /// Runs the cycle of the market's date and those of the next days. After each the tables are the truth, the exit code is 0
-    /// and nothing was doubted. Returns what happened in the market.
+    /// Runs the cycle of the market's date and those of the next days. Asserts after each that the tables equal the
+    /// truth, the exit code is 0 and there is no breach. Returns the market's days.
     pub async fn run_undisturbed(&self, cycles: usize) -> Vec<MarketDay> {
         let mut days = Vec::new();
         for number in 0..cycles {
@@ -124,7 +124,7 @@ impl LivingMarket {
         days
     }
 
-    /// The breaches are kept in a table of their own, once a schema has it.
+    /// Whether the schema has the table of breaches.
     async fn has_breaches(&self) -> bool {
         self.world
             .one("SELECT to_regclass('runner.breach') IS NOT NULL")

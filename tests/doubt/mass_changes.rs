@@ -1,5 +1,5 @@
-//! Each mass change by itself (D11): the cycle that first sees it ends with exit code 3, none of its values is in the seven
-//! tables, new days with credible dates are, and the cycle after its end brings the truth.
+//! D11: each mass change on its own. The cycle that first sees it ends with exit code 3 and stores none of its values
+//! in the seven tables, but stores new days with credible dates. The first cycle after its end reaches the truth.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,12 +12,12 @@ use crate::world::SevenTables;
 const ACTIVE: usize = 90;
 const SEED: u64 = 2;
 const BEGINS: Date = date(2026, 8, 25);
-/// The cycle of the day after is daily, and there are new NAVs.
+/// The next day's cycle is daily, and there are new NAVs.
 const BEFORE_A_DAILY_CYCLE: Date = date(2026, 8, 27);
-/// The cycle of the day after is the month's first, and there are new NAVs.
+/// The next day's cycle is the month's first, and there are new NAVs.
 const BEFORE_A_MONTHLY_CYCLE: Date = date(2026, 8, 31);
 
-/// Problems of one kind that are shown of a case.
+/// The number of problems of one kind that a case prints.
 const SHOWN: usize = 3;
 
 const MASTER: &str = "funds_master_info";
@@ -34,15 +34,16 @@ enum Hits {
     Monthly,
 }
 
-/// One mass change and what must hold of the cycle that first sees it, beside exit code 3 and tables without its values.
+/// One mass change and the expected result of the cycle that first sees it, beside exit code 3 and tables without its
+/// values.
 struct Case {
     name: &'static str,
     change: MassChange,
     hits: Hits,
-    /// Every new day is there, with its NAV.
+    /// Every new day is stored with its NAV.
     new_days: bool,
-    /// Tables that hold the whole truth: nothing in them comes from the page that changed, nor from a source that stops because
-    /// its answers have another shape.
+    /// Tables that equal the truth, because none of their values comes from the changed page or from a source that
+    /// stops at answers of another shape.
     fresh: &'static [&'static str],
 }
 
@@ -62,7 +63,7 @@ impl Case {
         self
     }
 
-    /// The page that changed is the one that brings the new days.
+    /// For a change of the page that has the new days.
     fn without_new_days(mut self) -> Self {
         self.new_days = false;
         self
@@ -78,7 +79,7 @@ fn absent(page: PageKind, how: Absence) -> MassKind {
     MassKind::Absent { page, how }
 }
 
-/// A market that has lived for some days, at the two moments before the changes.
+/// A market after some days, saved before a daily and before a monthly cycle.
 struct Prepared {
     market: LivingMarket,
     before_daily: Kept,
@@ -107,7 +108,7 @@ async fn prepared() -> Prepared {
     }
 }
 
-/// Runs every case from the same moment on, and reports all that does not hold.
+/// Runs every case from the same saved state and reports all violations.
 async fn assert_not_believed(cases: &[Case]) {
     let Prepared {
         mut market,
@@ -185,7 +186,7 @@ async fn problems_of(market: &LivingMarket, case: &Case) -> Vec<String> {
     problems
 }
 
-/// How many columns of a table name the row, or the rows that are replaced together, and whether they are many.
+/// How many columns of a table identify a row, or a group of rows that is replaced together, and whether it is a group.
 fn key_of(table: &str) -> (usize, bool) {
     match table {
         HOLDINGS | ALLOCATIONS => (3, true),
@@ -202,8 +203,8 @@ fn by_key(rows: &[Row], key: usize) -> BTreeMap<&[Option<String>], Vec<&Row>> {
     grouped
 }
 
-/// Cells that are neither what was there before nor what is true now, and rows that are gone. Who said a day's NAV may differ:
-/// what one source does not say another does.
+/// Cells that equal neither the earlier value nor the truth, and rows that are missing. The source of a day's NAV may
+/// differ: another source may report what one source omits.
 fn not_credible(
     table: &str,
     columns: &[&str],
@@ -246,7 +247,7 @@ fn not_credible(
     problems
 }
 
-/// Days that are true and not in the table with their NAV.
+/// True days that are missing in the table or have no NAV there.
 fn missing_days(truth: &[Row], found: &[Row]) -> Vec<String> {
     let days: BTreeSet<&[Option<String>]> = found
         .iter()
@@ -274,7 +275,7 @@ async fn what_a_list_changes_at_one_stroke_is_not_believed() {
             .for_share(0.5)
             .fresh(&[MASTER]),
         finnomena("half of the names are others", MassKind::NamesChanged).for_share(0.5),
-        // A source without its list is stopped for the round (D7).
+        // D7: a source without its list stops for the round.
         finnomena("an empty list", absent(PageKind::List, Absence::EmptyData)).without_new_days(),
         finnomena("no list", absent(PageKind::List, Absence::NotFound)).without_new_days(),
         case(
@@ -449,7 +450,8 @@ async fn what_the_other_sources_change_at_one_stroke_is_not_believed() {
     assert_not_believed(&cases).await;
 }
 
-/// A list that loses 9 % a night stays within the limit of one night; the yard-stick is the largest list of the last 30 days.
+/// A list that loses 9 % a night stays within the limit for one night. It is compared with the largest list of the last
+/// 30 days.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_shrinks_a_little_every_night_makes_no_fund_inactive() {
     for site in [Site::Finnomena, Site::WealthMagik] {
@@ -485,7 +487,7 @@ async fn a_list_that_shrinks_a_little_every_night_makes_no_fund_inactive() {
     }
 }
 
-/// Ten business days of lists that stand still: every one of them is noticed, and every new day is stored.
+/// Lists stay frozen for ten business days: each day is noticed, and every new day is stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_that_stand_still_for_two_weeks_hold_no_new_day_back() {
     let Prepared {
@@ -515,7 +517,7 @@ async fn lists_that_stand_still_for_two_weeks_hold_no_new_day_back() {
             .filter(|lacking| known.iter().any(|code| lacking.contains(code)))
             .collect();
         assert!(of_known.is_empty(), "{}: {of_known:?}", day.date);
-        // A monthly cycle asks every fund for itself, and no page about many funds.
+        // A monthly cycle requests every fund by itself and no page about many funds.
         if day.funds_with_news > 0 && seen.run.said.contains("kind=daily") {
             seen.run.exits(3);
         }
@@ -526,7 +528,8 @@ async fn tables(market: &LivingMarket) -> SevenTables {
     market.world.seven_tables().await
 }
 
-/// A first load has no days to compare with: what says nothing, zero or one thing of every fund is not believed either.
+/// In a first load there are no earlier days to compare with. Pages that report nothing, zero or the same for every
+/// fund are not believed either.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_says_one_thing_of_every_fund_is_not_believed_in_a_first_load() {
     let nav = |how| absent(PageKind::Nav, how);

@@ -1,7 +1,7 @@
-//! A market that lives from day to day, a cycle for each day, and what the tables hold after each.
+//! A living market with one cycle a day, and the tables after each cycle.
 //!
-//! An undisturbed market raises no doubt, whatever happens to single funds. A whole market that changes at one stroke is not
-//! believed (D11): none of its values reaches the seven tables.
+//! Changes of single funds in an undisturbed market raise no doubt. A mass change is not believed (D11): none of its
+//! values reaches the seven tables.
 
 mod accepting;
 mod living_market;

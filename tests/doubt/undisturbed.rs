@@ -1,4 +1,4 @@
-//! Days on which nothing is wrong: revisions, launches, closures, renames, late NAVs, weekends and holidays.
+//! Undisturbed days with revisions, launches, closures, renames, late NAVs, weekends and holidays.
 
 use std::time::{Duration, Instant};
 
@@ -7,18 +7,18 @@ use replica::MarketEvent;
 
 use super::living_market::LivingMarket;
 
-/// Cycles of the test that always runs; they end in the next month, so two of them are monthly.
+/// The cycles of the test that always runs. They end in the next month, so two of them are monthly.
 const CYCLES: usize = 30;
 const YEAR: usize = 365;
 const ACTIVE: usize = 45;
-/// A seed whose first thirty days bring every kind of event.
+/// A seed whose first thirty days have every kind of event.
 const SEED: u64 = 9;
 /// Five days of holidays and weekends follow within the first week.
 const BEGINS: Date = date(2026, 4, 8);
-/// Likewise, and its year ends before today: no date later than tomorrow is taken.
+/// The same holds here, and the year ends before today, because the runner accepts no date later than tomorrow.
 const YEAR_BEGINS: Date = date(2025, 4, 8);
 
-/// D11: what happens in a market from day to day is believed at once, and nothing of it is doubted.
+/// D11: ordinary changes of a market are stored at once and raise no doubt.
 #[tokio::test(flavor = "multi_thread")]
 async fn thirty_undisturbed_days_raise_no_doubt() {
     let market = LivingMarket::new(ACTIVE, BEGINS, SEED).await;
@@ -27,7 +27,7 @@ async fn thirty_undisturbed_days_raise_no_doubt() {
         let events = days.iter().flat_map(|day| &day.events);
         events.filter(|event| is(event)).count()
     };
-    // Else the days would prove little.
+    // Otherwise the days would prove little.
     assert!(days.iter().any(|day| day.funds_with_news == 0));
     for (what, found) in [
         (
@@ -63,7 +63,7 @@ async fn thirty_undisturbed_days_raise_no_doubt() {
     }
 }
 
-/// D11 over whole years of several seeds: `MASTER_RUNNER_SOAK_SECS` says for how long.
+/// D11 over whole years of several seeds, for `MASTER_RUNNER_SOAK_SECS` seconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn undisturbed_years_raise_no_doubt() {
     let Ok(soak) = std::env::var("MASTER_RUNNER_SOAK_SECS") else {
