@@ -1,12 +1,12 @@
-//! What a run left behind, beside what an undisturbed run leaves: the seven tables, the runner's own books, and which
-//! task was acknowledged when.
+//! The result of a run, for the comparison with an undisturbed run: the seven tables, the runner's own tables, and the
+//! time of each task's acknowledgement.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::world::{PageAsked, World};
 
-/// Notes each acknowledgement in the transaction that makes it: what was rolled back leaves no note.
+/// Records each acknowledgement in its own transaction, so that a rollback also removes the record.
 pub const AUDIT: &str = "
     CREATE SCHEMA audit;
     CREATE TABLE audit.acknowledged (
@@ -20,9 +20,9 @@ pub const AUDIT: &str = "
     CREATE TRIGGER note AFTER UPDATE OF acked_cycle ON runner.task FOR EACH ROW
         WHEN (NEW.acked_cycle IS NOT NULL) EXECUTE FUNCTION audit.note();";
 
-/// Every row that is a function of what was observed alone (D4), without clock and counters of identities: a cycle whose
-/// beginning was rolled back leaves a gap in their numbers, and all that refers to a cycle refers to the one there is. What
-/// depends on the order of arrival is left out (`history`, inserted against updated), but nothing may stand there twice.
+/// Every row that depends only on what was observed (D4), without timestamps and identity values: a cycle whose start
+/// was rolled back leaves a gap in the cycle numbers. Rows that depend on the order of arrival are left out (`history`,
+/// inserted versus updated), but duplicates in them are reported.
 const LEFT: &str = "
     SELECT 'funds_master_info ' || (to_jsonb(t) - '{scraped_at,cycle_id}'::text[])::text FROM public.funds_master_info t
     UNION ALL SELECT 'funds_daily ' || (to_jsonb(t) - '{scraped_at,cycle_id}'::text[])::text FROM public.funds_daily t
@@ -58,7 +58,7 @@ const ACKNOWLEDGED: &str = "SELECT source, page, key, coalesce(locator, ''), out
             (extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000000)::bigint
      FROM audit.acknowledged ORDER BY number";
 
-/// All of it, sorted, with the replica's addresses replaced by their names.
+/// All rows of `LEFT`, sorted, with the replica's addresses replaced by names.
 pub async fn left_in(world: &World) -> Vec<String> {
     let urls = world.replica.urls();
     let names = [
@@ -84,8 +84,8 @@ pub async fn left_in(world: &World) -> Vec<String> {
     left
 }
 
-/// Leaves out what a fund whose page of the first-choice source failed in round 1 has beside the others: its factsheet is
-/// read where the second choice says it lies, too. The seven tables stay in.
+/// Removes the additional rows of a fund whose preferred source failed in round 1. Such a fund also reads the factsheet
+/// at the second source's URL. The rows of the seven tables stay.
 pub fn without_second_factsheets(lines: &[String]) -> Vec<String> {
     let told_of = |line: &String| {
         ["\"page\": \"factsheet\"", "\"dataset\": \"codes\""]
@@ -99,7 +99,7 @@ pub fn without_second_factsheets(lines: &[String]) -> Vec<String> {
     kept.cloned().collect()
 }
 
-/// What is missing and what is too much, the first lines of each; empty where there is no difference.
+/// The first missing and surplus lines; empty if there is no difference.
 pub fn difference(expected: &[String], found: &[String]) -> String {
     let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
     for line in expected {
@@ -119,8 +119,8 @@ pub fn difference(expected: &[String], found: &[String]) -> String {
         .collect()
 }
 
-/// A task that was acknowledged with an answer, and acknowledged or asked for again after that COMMIT: told in words.
-/// A task that failed or was deferred may be asked again.
+/// Describes each task that was acknowledged with an answer and acknowledged or requested again after that COMMIT. A
+/// task that failed or was deferred may be requested again.
 pub async fn asked_again(world: &World) -> Vec<String> {
     let rows = world
         .database
@@ -131,7 +131,7 @@ pub async fn asked_again(world: &World) -> Vec<String> {
         .expect("the audit answers");
     let mut told = Vec::new();
     let mut answered: BTreeMap<(String, String, String), i64> = BTreeMap::new();
-    // Two tasks may have one page (two classes with one factsheet): the later of them counts.
+    // Two tasks may share a page (two classes with one factsheet). The later acknowledgement counts.
     let mut pages: BTreeMap<PageAsked, Duration> = BTreeMap::new();
     for row in rows {
         let (source, page, key, locator, outcome): (String, String, String, String, String) =

@@ -1,19 +1,19 @@
-//! The faults: where, what, in which mode, at which time; and how a run that has one must end.
+//! The faults: failpoint, action, mode and moment, and the required end of a run with a fault.
 
 use schema::failpoint::{self, Failpoint};
 
-/// What happens at a failpoint.
+/// The action at a failpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// The step panics.
     Panic,
     /// The step returns an error, or its actor ends with one.
     Error,
-    /// The step finds the database away, though it is not.
+    /// The step reports a database outage although the database is available.
     Outage,
-    /// The step takes its time.
+    /// The step is delayed.
     Delay,
-    /// The process is gone.
+    /// The process aborts.
     Abort,
 }
 
@@ -28,7 +28,7 @@ impl Action {
         }
     }
 
-    /// The actions that make sense at a point: only a step in the database can find it away.
+    /// The actions that apply to a failpoint: only a step in the database can report an outage.
     pub fn at(point: Failpoint) -> impl Iterator<Item = Self> {
         let in_database = [
             "open",
@@ -54,7 +54,7 @@ impl Action {
     }
 }
 
-/// The first word of a point's name.
+/// The first part of a failpoint's name.
 pub fn group(point: Failpoint) -> &'static str {
     point.name().split("::").next().unwrap_or_default()
 }
@@ -65,7 +65,7 @@ pub struct Case {
     pub point: Failpoint,
     pub action: Action,
     pub mode: &'static str,
-    /// How often the point is passed unharmed before.
+    /// How often the run passes the failpoint before the fault.
     pub after: usize,
 }
 
@@ -82,25 +82,25 @@ impl std::fmt::Display for Case {
     }
 }
 
-/// How a run that has a fault ends.
+/// The end of a run with a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// Exit 0, and no actor was restarted.
     Unimpressed,
     /// Exit 0 after an actor was restarted.
     Restarted,
-    /// Exit 1: there is nobody to restart this part; the next start goes on.
+    /// Exit 1: this part has no supervisor that could restart it; the next start resumes the cycle.
     Failed,
-    /// The process is gone.
+    /// The process is killed.
     Dead,
-    /// Exit 4, as a signal asks for.
+    /// Exit 4, the exit code of a stop by a signal.
     Stopped,
-    /// Exit 1 or 4: the part that was told of the stop has failed in it.
+    /// Exit 1 or 4: the part that received the stop failed during it.
     FailedOrStopped,
 }
 
 impl Case {
-    /// What `FAILPOINTS` says: the fault, and what makes the run come by its place.
+    /// The value of `FAILPOINTS`: the fault, and whatever makes the run reach its failpoint.
     pub fn failpoints(&self) -> String {
         let action = self.action.name();
         let fault = match self.after {
@@ -113,12 +113,12 @@ impl Case {
         }
     }
 
-    /// Whether the run is told to stop.
+    /// Whether the test sends SIGTERM to the run.
     pub fn is_stopped(&self) -> bool {
         group(self.point) == "stop"
     }
 
-    /// How the run must end (O3).
+    /// The required end of the run (O3).
     pub fn ending(&self) -> Ending {
         let fails = matches!(self.action, Action::Panic | Action::Error);
         match (group(self.point), self.action) {
@@ -129,7 +129,7 @@ impl Case {
             ("open" | "cycle" | "supervisor", _) if fails => Ending::Failed,
             ("supervisor", _) if provoked_by(self.point).is_some() => Ending::Restarted,
             (_, Action::Delay | Action::Outage) => Ending::Unimpressed,
-            // D6: the failure of a task, which round 2 asks again.
+            // D6: a task fails, and round 2 requests its page again.
             ("parse", _) => Ending::Unimpressed,
             ("fetch", Action::Error) if self.point != failpoint::FETCH_CREDITED => {
                 Ending::Unimpressed
@@ -139,7 +139,7 @@ impl Case {
     }
 }
 
-/// What makes a run come by a point that an undisturbed one does not pass.
+/// The failpoint action that makes a run reach a point which an undisturbed run does not pass.
 pub fn provoked_by(point: Failpoint) -> Option<&'static str> {
     [
         failpoint::SUPERVISOR_RESTARTING,
@@ -150,12 +150,12 @@ pub fn provoked_by(point: Failpoint) -> Option<&'static str> {
     .then_some("merge::received=9*off->1*return(panic)->off")
 }
 
-/// A small generator whose whole course is its seed (SplitMix64).
+/// A small random number generator that its seed determines (SplitMix64).
 #[derive(Debug, Clone, Copy)]
 pub struct Draws(pub u64);
 
 impl Draws {
-    /// A number below `bound`; 0 below 0.
+    /// A number below `bound`; 0 if `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -166,13 +166,13 @@ impl Draws {
         usize::try_from(mixed % bound).expect("below a usize")
     }
 
-    /// One of them.
+    /// One of the elements.
     pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())]
     }
 }
 
-/// The seed that is asked for (`MASTER_RUNNER_SEED`), or one by the clock.
+/// The seed in `MASTER_RUNNER_SEED`, or one from the clock.
 pub fn seed() -> u64 {
     match std::env::var("MASTER_RUNNER_SEED") {
         Ok(seed) => seed.parse().expect("MASTER_RUNNER_SEED is a number"),

@@ -1,5 +1,5 @@
-//! Two things at once: a source is given up while its answers are being committed, a stop comes while the loader is
-//! being restarted; and a task that kills its actor.
+//! Simultaneous events: a source is quarantined while its answers are being committed; a stop arrives while the loader
+//! restarts. Also a task that kills its actor.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -11,10 +11,11 @@ use super::{
 };
 use crate::world::World;
 
-/// For the words after which a run is stopped.
+/// The time limit for the words after which a run is stopped.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
-/// Starts a run, and sends SIGTERM as soon as it says `words`. Returns its exit code and how long it took to stop.
+/// Starts a run and sends SIGTERM as soon as its log contains `words`. Returns its exit code and the time that the stop
+/// took.
 async fn stopped_when_it_says(world: &World, mode: &str, words: &str) -> (Option<i32>, Duration) {
     let mut command = world.command(&arguments(mode));
     command.stdout(Stdio::null());
@@ -42,8 +43,9 @@ async fn stopped_when_it_says(world: &World, mode: &str, words: &str) -> (Option
     (end.code(), told.elapsed())
 }
 
-/// A1, A3, D1: a source over its budget is given up while batches with its answers wait in the merge, in the loader's
-/// mailbox and in the transaction. What was committed counts, what was not is asked once more by round 2, nothing twice.
+/// A1, A3, D1: a source is quarantined while batches with its answers wait in the merge, in the loader's mailbox and in
+/// the transaction. Committed answers count, the others are requested once more in round 2, and nothing is stored
+/// twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_is_given_up_while_its_answers_are_committed_loses_and_doubles_nothing() {
     let ground = Ground::prepare().await;
@@ -68,8 +70,8 @@ async fn a_source_that_is_given_up_while_its_answers_are_committed_loses_and_dou
     }
 }
 
-/// A6, O3: a stop that comes while the loader waits for its restart, or while the new one connects, ends the run at once
-/// with exit code 4, and the next start goes on.
+/// A6, O3: a stop while the loader waits for its restart, or while the new one connects, ends the run at once with exit
+/// code 4. The next start resumes the cycle.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_while_the_loader_is_restarted_ends_at_once_and_loses_nothing() {
     let ground = Ground::prepare().await;
@@ -114,8 +116,8 @@ async fn a_stop_while_the_loader_is_restarted_ends_at_once_and_loses_nothing() {
     }
 }
 
-/// D6, P3: a page that kills its actor is asked twice in round 1 and, as every failed task, anew in round 2; then it has
-/// failed for the cycle, which says so, and the next start asks for it again.
+/// D6, P3: a page that kills its actor is requested twice in round 1 and, like every failed task, again in round 2.
+/// Then the task has failed for this cycle, the run reports it, and the next start requests the page again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_kills_its_actor_is_asked_twice_a_round() {
     let ground = Ground::prepare().await;

@@ -1,4 +1,4 @@
-//! Random faults, several in one cycle, for as long as `MASTER_RUNNER_SOAK_SECS` says.
+//! Random faults, several in one cycle, for `MASTER_RUNNER_SOAK_SECS` seconds.
 
 use std::time::{Duration, Instant};
 
@@ -8,18 +8,18 @@ use schema::failpoint;
 use super::faults::{Action, Case, Draws, seed};
 use super::{AT_ONCE, Ground, MODES, Undisturbed, arguments, go_on, is_whole, stop, verdict};
 
-/// Most starts of one cycle that have a fault.
+/// The most starts of one cycle that have a fault.
 const MOST_FAULTS: usize = 6;
 
-/// What one cycle went through.
+/// The record of one cycle.
 struct Course {
     starts: usize,
     deaths: usize,
-    /// Faults that were reached; the others were armed for a moment that did not come.
+    /// The number of faults that were reached; the runs did not reach the moments of the others.
     faults: usize,
 }
 
-/// A cycle whose runs have faults until it is whole, or has had enough of them.
+/// Starts runs with faults until the cycle is complete or had enough of them, and then completes it without faults.
 async fn cycle(ground: &Ground, undisturbed: &Undisturbed, seed: u64) -> Result<Course, String> {
     let mut draws = Draws(seed);
     let mode = draws.pick(&MODES);

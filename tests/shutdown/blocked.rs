@@ -1,4 +1,4 @@
-//! While the runner hangs in something that does not heed a stop: the deadline ends it.
+//! Stops while the runner is blocked in an operation that cannot be interrupted: the deadline ends it.
 
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
@@ -25,13 +25,13 @@ async fn world() -> World {
     world
 }
 
-/// Somebody holds a table that planning, or a batch, needs. The runner is gone at the deadline, and so is its session,
-/// although it hangs in the middle of a statement.
+/// Another session locks a table that planning or a batch needs. The runner and its session end at the deadline,
+/// although they are in the middle of a statement.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_table_does_not_keep_the_runner_beyond_its_deadline() {
     let cases = ["runner.task", "public.funds_daily"].map(|table| async move {
         let world = world().await;
-        // The tables, nearly without a row.
+        // Creates the tables, with almost no rows.
         let running = Running::start(&world, &MONTHLY).await;
         running.says("cycle begins").await;
         running.stop(&world, Signal::SIGTERM).await;
@@ -60,7 +60,7 @@ async fn a_locked_table_does_not_keep_the_runner_beyond_its_deadline() {
     futures_util::future::join_all(cases).await;
 }
 
-/// The summary is printed to somebody who does not read (`| less`): the work is done, and the exit code says so.
+/// The reader of the summary has stalled (`| less`). The work is complete, and the exit code shows it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_who_has_stalled_does_not_keep_the_runner_beyond_its_deadline() {
     let world = world().await;

@@ -1,4 +1,4 @@
-//! The other commands: each ends with 4, has changed nothing, and leaves nothing running.
+//! Stops of the other commands: each ends with exit code 4, changes nothing, and leaves no process behind.
 
 use nix::sys::signal::Signal;
 use replica::{FaultKind, Site};

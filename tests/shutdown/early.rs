@@ -1,4 +1,4 @@
-//! Before there is a database, or even a configuration.
+//! Stops before the runner has a database, or even its configuration.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -11,8 +11,8 @@ use nix::sys::signal::Signal;
 use super::running::{Running, wait_until};
 use crate::world::{Database, World};
 
-/// Signals are heard before anything else is done: while the configuration is read, from a pipe that nobody has written to
-/// yet. No site is asked, no database touched.
+/// The runner handles signals before anything else. Here it reads its configuration from a pipe that has no data yet.
+/// It sends no request and does not touch the database.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_before_the_configuration_is_read_is_a_stop_like_any_other() {
     let world = World::plain(3).await;
@@ -22,7 +22,7 @@ async fn a_stop_before_the_configuration_is_read_is_a_stop_like_any_other() {
     let mut running = Running::spawn(command, &world);
     running.hears_signals().await;
     running.signal(Signal::SIGTERM);
-    // Opening waits for the reader, and the reader for this.
+    // Opening the pipe for writing blocks until the runner opens it for reading, and the runner waits for the data.
     let configuration = std::fs::read_to_string(world.dir().join("runner.ron")).expect("a file");
     tokio::task::spawn_blocking(move || std::fs::write(pipe, configuration))
         .await
@@ -36,7 +36,7 @@ async fn a_stop_before_the_configuration_is_read_is_a_stop_like_any_other() {
     assert_eq!(schemas, 0, "the database was touched");
 }
 
-/// Processes of a server in this directory.
+/// The number of server processes in this data directory.
 fn servers_in(data_dir: &Path) -> usize {
     std::fs::read_dir("/proc")
         .expect("/proc")
@@ -95,7 +95,8 @@ async fn stop_while_the_server_starts(after: Duration) -> (Option<i32>, Duration
     (stopped.run.code, stopped.took)
 }
 
-/// `initdb`, the server's start, the making of the database, the first sessions: whatever has been begun is undone.
+/// Covers `initdb`, the server's start, the creation of the database and the first sessions: the stop undoes what has
+/// begun.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_while_the_private_server_starts_leaves_no_server_running() {
     let moments = [20, 150, 500, 900, 1200, 1800].map(Duration::from_millis);
@@ -108,8 +109,8 @@ async fn a_stop_while_the_private_server_starts_leaves_no_server_running() {
     assert!(early >= 2, "none was early enough: {ends:?}");
 }
 
-/// A server in crash recovery can take minutes to come up; a stop does not wait for it. Here another process has the turn
-/// and never lets go of it.
+/// A server in crash recovery may need minutes to start; a stop does not wait for it. Here another process keeps the
+/// lock on the server's start.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_does_not_wait_for_a_server_that_does_not_come_up() {
     let mut world = World::plain(3).await;
@@ -124,7 +125,7 @@ async fn a_stop_does_not_wait_for_a_server_that_does_not_come_up() {
     command.env_remove("DATABASE_URL");
     let mut running = Running::spawn(command, &world);
     running.hears_signals().await;
-    // It waits, asleep between two tries.
+    // The runner waits, asleep between two attempts.
     let began = Instant::now();
     wait_until("the runner has been waiting", async || {
         began.elapsed() > Duration::from_millis(700)

@@ -1,4 +1,4 @@
-//! Seeded random moments, from the start of the process to the end of the run, in each mode.
+//! Stops at random, seeded moments, from the start of the process to the end of the run, in each mode.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use replica::MarketConfig;
 use super::running::{Running, cycle_is_closed, goes_on_to_the_truth, spread};
 use crate::world::World;
 
-/// `supervision.shutdown_secs` here, and what a process may need on top to be gone on a busy machine.
+/// `supervision.shutdown_secs` in these tests, and the additional time for a process to end on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(10);
 const MARGIN: Duration = Duration::from_secs(1);
-/// Worlds at a time: they mostly wait.
+/// The number of worlds at once; a run waits most of the time.
 const AT_ONCE: usize = 10;
 
 async fn world() -> World {
@@ -27,7 +27,7 @@ async fn world() -> World {
     world
 }
 
-/// The next of a row of numbers that a seed determines (splitmix64).
+/// The next number of a pseudo-random sequence that the seed determines (splitmix64).
 fn draw(seed: &mut u64) -> u64 {
     *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *seed;
@@ -36,7 +36,7 @@ fn draw(seed: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The seed of `MASTER_RUNNER_SEED`, else one of the clock's; always printed.
+/// The seed in `MASTER_RUNNER_SEED`, or one from the clock. It is always printed.
 fn seed() -> u64 {
     let given = std::env::var("MASTER_RUNNER_SEED").ok();
     let seed = given.map_or_else(
@@ -51,7 +51,7 @@ fn seed() -> u64 {
     seed
 }
 
-/// 10 moments a mode; with `MASTER_RUNNER_SOAK_SECS` 200 a mode, as far as the time allows.
+/// 10 moments for each mode; with `MASTER_RUNNER_SOAK_SECS` up to 200, as far as the time allows.
 fn moments_a_mode() -> usize {
     if std::env::var_os("MASTER_RUNNER_SOAK_SECS").is_some() {
         200
@@ -89,7 +89,7 @@ async fn stop_at(mode: &str, at: Duration, signal: Signal) -> (Option<i32>, Dura
             assert!(!closed, "stopped, and the cycle is closed");
             goes_on_to_the_truth(&world, &args).await;
         }
-        // It had finished: then everything is there.
+        // The run had finished before the signal, so everything is loaded.
         Some(0) => world.assert_truth().await,
         code => panic!("exit code {code:?}; it said:\n{}", stopped.run.said),
     }
@@ -102,7 +102,7 @@ async fn a_stop_at_any_moment_loses_nothing_and_leaves_nothing_running() {
     let began = Instant::now();
     let mut moments = Vec::new();
     for mode in ["sequential", "hybrid", "parallel"] {
-        // How long it takes here and now, undisturbed.
+        // The duration of an undisturbed run on this machine at present.
         let world = world().await;
         let at_work = Instant::now();
         world
@@ -131,6 +131,6 @@ async fn a_stop_at_any_moment_loses_nothing_and_leaves_nothing_running() {
         "{}; {stopped} in mid-run",
         spread(ends.iter().map(|(_, took)| *took).collect())
     );
-    // Moments are spread over the whole run: a test that only meets its end shows nothing.
+    // The moments are spread over the whole run. If most stops arrived after the end, the test would show nothing.
     assert!(stopped * 2 > ends.len(), "{stopped} of {}", ends.len());
 }

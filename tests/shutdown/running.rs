@@ -1,4 +1,4 @@
-//! A runner that is told to stop, and what must hold once it has ended.
+//! Helpers to stop a runner and to check the state after its end.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -15,15 +15,15 @@ use tokio::process::{Child, Command};
 use crate::resume::acknowledged_pages;
 use crate::world::{PageAsked, Run, World};
 
-/// A wait that is cut short ends within this, on a busy machine.
+/// The time within which an interrupted wait ends, on a busy machine.
 pub const PROMPTLY: Duration = Duration::from_secs(4);
-/// Nothing that is waited for here takes longer; a hang is a failure.
+/// The time limit of every wait. A wait that hangs fails its test.
 const LIMIT: Duration = Duration::from_secs(120);
-/// A server notices a runner that is gone within this, also in mid-statement.
+/// The time within which the server ends the session of a dead runner, even in the middle of a statement.
 const SESSION_LIMIT: Duration = Duration::from_secs(6);
-/// Whatever the runner has started is gone within this.
+/// The time within which every process that the runner started has ended.
 const PROCESS_LIMIT: Duration = Duration::from_secs(5);
-/// By it everything is found that a runner of a test has started.
+/// The environment variable that marks all processes which a test's runner has started.
 const MARK: &str = "MASTER_RUNNER_TEST_RUN";
 
 /// A runner whose output can be read while it runs.
@@ -36,16 +36,16 @@ pub struct Running {
     pub began: Instant,
 }
 
-/// A runner that was told to stop and has ended.
+/// A runner that received a stop and has ended.
 pub struct Stopped {
     /// Exit code and output.
     pub run: Run,
-    /// From the signal to the end.
+    /// The time from the signal to the end.
     pub took: Duration,
 }
 
 impl Running {
-    /// Starts the runner and waits until it hears signals.
+    /// Starts the runner and waits until it handles signals.
     pub async fn start(world: &World, args: &[&str]) -> Self {
         let mut running = Self::spawn(world.command(args), world);
         running.hears_signals().await;
@@ -57,7 +57,7 @@ impl Running {
         Self::spawn_to(command, world, None)
     }
 
-    /// Starts a command of this world whose standard output goes elsewhere.
+    /// Starts a command of this world with its standard output redirected.
     pub fn spawn_with_output(command: Command, world: &World, output: OwnedFd) -> Self {
         Self::spawn_to(command, world, Some(Stdio::from(output)))
     }
@@ -93,7 +93,7 @@ impl Running {
         }
     }
 
-    /// Waits until SIGTERM no longer ends it by default.
+    /// Waits until SIGTERM has a handler and no longer kills the process by default.
     pub async fn hears_signals(&mut self) {
         let status = format!("/proc/{}/status", self.pid);
         wait_until("the runner hears signals", async || {
@@ -105,44 +105,44 @@ impl Running {
         .await;
     }
 
-    /// What it has said so far.
+    /// The log output so far.
     pub fn said(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Waits until it has said this.
+    /// Waits until the log output contains these words.
     pub async fn says(&self, words: &str) {
         let what = format!("the runner says `{words}`; see {}", self.log.display());
         wait_until(&what, async || self.said().contains(words)).await;
     }
 
-    /// Sends a signal; it may have ended by itself.
+    /// Sends a signal. The process may have ended by itself.
     pub fn signal(&self, signal: Signal) {
         let _ = kill(self.pid, signal);
     }
 
-    /// Whether a process of this name was started by it.
+    /// Whether the runner has a child process of this name.
     pub fn has_child(&self, name: &str) -> bool {
         processes_of(self.pid, &self.mark)
             .iter()
             .any(|found| found.contains(name))
     }
 
-    /// Waits for its end, and that nothing of it runs on, nor a session in the database.
+    /// Waits until the runner has ended and has left neither a process nor a session in the database.
     pub async fn ended(mut self, world: &World) -> Run {
         let run = self.end().await;
         self.leaves_no_session(world, &run).await;
         run
     }
 
-    /// Tells it to stop, and waits for that as [`Running::ended`].
+    /// Sends the signal and waits as [`Running::ended`] does.
     pub async fn stop(mut self, world: &World, signal: Signal) -> Stopped {
         let stopped = self.stop_unseen(signal).await;
         self.leaves_no_session(world, &stopped.run).await;
         stopped
     }
 
-    /// As [`Running::stop`]: it is stopped (exit code 4) and has ended within [`PROMPTLY`].
+    /// Like [`Running::stop`], and asserts exit code 4 and an end within [`PROMPTLY`].
     pub async fn stops_promptly(self, world: &World, signal: Signal) {
         let stopped = self.stop(world, signal).await;
         stopped.run.exits(4);
@@ -154,7 +154,7 @@ impl Running {
         );
     }
 
-    /// Waits for its end, whoever else is at work on its database. None of its processes runs on.
+    /// Waits until the runner and all its processes have ended. Other runners may use the database.
     pub async fn end(&mut self) -> Run {
         let status = tokio::time::timeout(LIMIT, self.child.wait()).await;
         let Ok(status) = status else {
@@ -164,7 +164,7 @@ impl Running {
             code: status.expect("it can be waited for").code(),
             said: self.said(),
         };
-        // The browser's watchdog sees to it that nothing is left, and ends last.
+        // The browser's watchdog ends the remaining processes and then itself.
         let began = Instant::now();
         loop {
             let left = processes_of(self.pid, &self.mark);
@@ -181,7 +181,7 @@ impl Running {
         run
     }
 
-    /// As [`Running::stop`], where the database cannot be looked at.
+    /// Like [`Running::stop`], without a check of the database.
     pub async fn stop_unseen(&mut self, signal: Signal) -> Stopped {
         let told = Instant::now();
         self.signal(signal);
@@ -213,7 +213,7 @@ impl Running {
     }
 }
 
-/// Processes of the runner's group, and those that carry its mark.
+/// The processes of the runner's group, and those with its mark in their environment.
 fn processes_of(runner: Pid, mark: &str) -> Vec<String> {
     let mark = format!("{MARK}={mark}");
     let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
@@ -240,7 +240,7 @@ fn processes_of(runner: Pid, mark: &str) -> Vec<String> {
     found
 }
 
-/// Waits for a condition, and fails when it does not come true.
+/// Waits until a condition is true, and fails after the time limit.
 pub async fn wait_until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !condition().await {
@@ -249,11 +249,11 @@ pub async fn wait_until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// What stands acknowledged: the tasks with the times of their answers, and how they were asked for.
+/// The acknowledged tasks with the times of their answers, and their pages.
 pub struct Acknowledged {
     tasks: Vec<Row>,
     pages: BTreeSet<PageAsked>,
-    /// Requests logged until then.
+    /// The number of logged requests when this was read.
     requests: usize,
 }
 
@@ -261,7 +261,7 @@ const ACKNOWLEDGED: &str = "SELECT source, page, key, outcome, last_answer_at::t
     WHERE acked_cycle = planned_cycle AND outcome IN ('done', 'unchanged', 'absent') ORDER BY 1, 2, 3";
 
 impl Acknowledged {
-    /// As the database has it now.
+    /// Reads the present state of the database.
     pub async fn read(world: &World) -> Self {
         let migrated: bool = world
             .one("SELECT to_regclass('runner.heartbeat') IS NOT NULL")
@@ -277,12 +277,12 @@ impl Acknowledged {
         Self {
             tasks,
             pages,
-            // Counted last: a runner that is still at work may ask for a page and commit it while the database is read.
+            // Counted last: a runner that is still at work may request a page and commit it while the database is read.
             requests: world.replica.log().requests.len(),
         }
     }
 
-    /// Each of them stands as it stood, and none was asked again.
+    /// Asserts that each of these tasks is unchanged and that none of their pages was requested again.
     pub async fn stands(&self, world: &World) {
         let now: BTreeSet<Row> = world.ask(ACKNOWLEDGED).await.into_iter().collect();
         let lost: Vec<&Row> = self
@@ -317,7 +317,7 @@ pub async fn cycle_is_closed(world: &World) -> bool {
             .await
 }
 
-/// The same command completes to the truth, and asks for nothing that was acknowledged.
+/// Asserts that the same command reaches the truth and requests no acknowledged page again.
 pub async fn goes_on_to_the_truth(world: &World, args: &[&str]) {
     let before = Acknowledged::read(world).await;
     world.run(args).await.exits(0);
@@ -325,7 +325,7 @@ pub async fn goes_on_to_the_truth(world: &World, args: &[&str]) {
     world.assert_truth().await;
 }
 
-/// The distribution of how long stops took, for the reader of a soak.
+/// A text with the distribution of the durations of stops, for the reader of a soak test.
 pub fn spread(mut took: Vec<Duration>) -> String {
     took.sort_unstable();
     let at = |percent: usize| took[(took.len() - 1) * percent / 100];

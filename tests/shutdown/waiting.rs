@@ -1,4 +1,4 @@
-//! While the runner waits for something: a stop cuts every wait short.
+//! Stops while the runner waits: a stop interrupts every wait.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn small() -> World {
     .await
 }
 
-/// The time zone in which it is ten o'clock or a little later now, whatever the hour here.
+/// A time zone in which the time is now between ten and eleven in the morning.
 pub fn zone_of_the_forenoon() -> String {
     let hour = i32::from(
         jiff::Timestamp::now()
@@ -53,7 +53,7 @@ async fn an_outage_of_a_host_a_retry_after_and_a_retrys_back_off_are_cut_short()
     ];
     let stopping = cases.map(|(name, fault)| async move {
         let world = small().await;
-        // The lists come; then the funds' pages meet the fault.
+        // The lists succeed; the funds' pages meet the fault.
         world.fault_on(Site::Finnomena, "/nav/", fault.clone());
         if fault == FaultKind::Down {
             world.fault(Site::WealthMagik, fault);
@@ -71,7 +71,7 @@ async fn an_outage_of_a_host_a_retry_after_and_a_retrys_back_off_are_cut_short()
     futures_util::future::join_all(stopping).await;
 }
 
-/// A5, A2: the database is away and does not come back.
+/// A2, A5: the database is unavailable and does not come back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_away_is_not_waited_for() {
     let mut world = small().await;
@@ -89,7 +89,7 @@ async fn a_database_that_is_away_is_not_waited_for() {
     goes_on_to_the_truth(&world, &MONTHLY).await;
 }
 
-/// A3: the loader is between two lives.
+/// A3: the loader has failed and waits for its restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loader_that_waits_for_its_restart_is_not_waited_for() {
     let mut world = small().await;
@@ -103,8 +103,8 @@ async fn a_loader_that_waits_for_its_restart_is_not_waited_for() {
     goes_on_to_the_truth(&world, &MONTHLY).await;
 }
 
-/// The scheduled runner waits for round 2; then it sleeps until the next slot: nothing is under way, so that is no stop in
-/// mid-work.
+/// The scheduled runner waits for round 2, and later sleeps until the next slot. In that sleep no cycle is open, so a
+/// stop ends with exit code 0.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_wait_for_round_two_and_the_sleep_until_the_next_cycle_are_cut_short() {
     let mut world = small().await;
@@ -122,7 +122,7 @@ async fn the_wait_for_round_two_and_the_sleep_until_the_next_cycle_are_cut_short
     running.says("round 2 asks for what failed").await;
     running.stops_promptly(&world, Signal::SIGTERM).await;
     world.replica.faults().clear();
-    // The same command, with its hour come: the cycle ends, and the runner sleeps.
+    // The same command after `retry_at`: the cycle completes, and the runner sleeps.
     world.settings.more = schedule("03:01");
     let running = Running::start(&world, &[]).await;
     running.says("nothing is due before").await;
@@ -132,7 +132,7 @@ async fn the_wait_for_round_two_and_the_sleep_until_the_next_cycle_are_cut_short
     world.assert_truth().await;
 }
 
-/// More signals than one change nothing but what is said.
+/// Additional signals change only the log output.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_and_a_third_signal_do_no_harm() {
     let mut world = small().await;
@@ -148,7 +148,7 @@ async fn a_second_and_a_third_signal_do_no_harm() {
     goes_on_to_the_truth(&world, &MONTHLY).await;
 }
 
-/// Neither Firefox nor geckodriver, neither while the session is being started nor in its midst.
+/// A stop closes Firefox and geckodriver, both while the session starts and while it is used.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_closes_the_browser() {
     let mut world = small().await;

@@ -1,5 +1,5 @@
-//! The simulated machine: its true time, its clock, its processes, and the work that the scheduler gives it. No real time
-//! passes: whoever sleeps or works moves the true time on.
+//! The simulated machine: its true time, its clock, its processes, and the work of the scheduler. No real time passes:
+//! each sleep and each piece of work advances the true time.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -16,27 +16,27 @@ use tokio::sync::Notify;
 use super::plan::{Death, HOUR, Plan};
 use super::store::CycleStore;
 
-/// The real clock sleeps in pieces of at most this many seconds.
+/// The real clock sleeps for at most this many seconds at once.
 const PIECE: i64 = 30;
 
-/// A moment, true and as the machine's clock showed it.
+/// A moment in true time and on the machine's clock, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     pub truly: i64,
     pub clock: i64,
 }
 
-/// What became of one cycle.
+/// The history of one cycle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CycleRun {
     pub id: i64,
     pub kind: CycleKind,
     pub date: Date,
     pub began: Moment,
-    /// It was the first thing its process did.
+    /// Whether it was the first action of its process.
     pub at_start: bool,
     pub round_one_ended: Option<Moment>,
-    /// Once for each process that came to it.
+    /// One entry for each process that began round 2 of the cycle.
     pub round_two: Vec<Moment>,
     pub closed: Option<i64>,
 }
@@ -44,32 +44,32 @@ pub struct CycleRun {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     pub cycles: Vec<CycleRun>,
-    /// From the start of each process to its end, in true time, with its clock at the start.
+    /// The start of each process (with its clock) and its end in true time.
     pub processes: Vec<(Moment, i64)>,
-    /// Each time nothing was due: when, and up to which reading of the clock.
+    /// Each time nothing was due: the moment, and the clock time until which the runner slept.
     pub sleeps: Vec<(Moment, i64)>,
 }
 
-/// The machine with its one process and the store.
+/// The machine with its only process and the store.
 struct Machine<'plan, S> {
     plan: &'plan Plan,
     store: &'plan S,
     truly: Cell<i64>,
     random: RefCell<ChaCha8Rng>,
-    /// How many of the plan's deaths have been.
+    /// How many of the plan's deaths have happened.
     deaths: Cell<usize>,
     stopping: Cell<bool>,
     died: Notify,
     down_for: Cell<i64>,
     first_deed: Cell<bool>,
-    /// True time of the last question for the facts, unless a cycle has run since.
+    /// The true time of the last request for the facts, unless a cycle has run since.
     asked_at: Cell<Option<i64>>,
-    /// Seconds of work left of a round, kept over deaths as acknowledged tasks are.
+    /// The remaining seconds of work of a round. A death keeps them, as acknowledged tasks are kept.
     work_left: RefCell<BTreeMap<(i64, i16), i64>>,
     history: RefCell<History>,
 }
 
-/// Lives through the year.
+/// Simulates the year.
 pub async fn live<S: CycleStore>(plan: &Plan, store: &S) -> History {
     let machine = Machine {
         plan,
@@ -93,7 +93,7 @@ pub async fn live<S: CycleStore>(plan: &Plan, store: &S) -> History {
         tokio::select! {
             biased;
             outcome = run_by_schedule(&plan.schedule, &machine, &machine) => {
-                // It ended by itself: whoever keeps it running starts it again.
+                // The process ended by itself; the service manager restarts it.
                 if !machine.stopping.get() {
                     assert_eq!(outcome, RunOutcome::Failed, "why did the process end?");
                     machine.down_for.set(machine.draw(1..600));
@@ -109,7 +109,7 @@ pub async fn live<S: CycleStore>(plan: &Plan, store: &S) -> History {
             .processes
             .push((started, ended));
         machine.truly.set(ended + machine.down_for.get());
-        // What would have killed it while it was gone does not.
+        // Deaths that were planned while the process was down have no effect.
         while machine
             .next_death()
             .is_some_and(|(at, ..)| at <= machine.truly.get())
@@ -147,14 +147,14 @@ impl<S: CycleStore> Machine<'_, S> {
         self.plan.deaths.get(self.deaths.get()).copied()
     }
 
-    /// The process is gone at this moment: nothing after it is done.
+    /// Kills the process at this moment: nothing after it is executed.
     async fn die<T>(&self, down_for: i64) -> T {
         self.down_for.set(down_for);
         self.died.notify_one();
         std::future::pending().await
     }
 
-    /// True time passes, or the process dies in it. Returns false when the program is to stop.
+    /// Lets true time pass, in which the process may die. Returns false if the program is to stop.
     async fn pass(&self, seconds: i64) -> bool {
         let until = self.truly.get() + seconds;
         if let Some((at, death, down_for)) = self.next_death().filter(|(at, ..)| *at <= until) {
@@ -175,7 +175,7 @@ impl<S: CycleStore> Machine<'_, S> {
         true
     }
 
-    /// A crash at the most awkward instants of a cycle: right before or after something is written.
+    /// May crash at the most critical instants of a cycle: right before or after a write.
     async fn may_die(&self) {
         if self.chance(0.01) {
             let down_for = if self.chance(0.1) {
@@ -187,7 +187,7 @@ impl<S: CycleStore> Machine<'_, S> {
         }
     }
 
-    /// Works on a round, from where it stood. Returns why it did not come to the round's end.
+    /// Continues the work of a round. Returns the reason if the round did not end.
     async fn work(&self, id: i64, round: i16) -> Result<(), RunOutcome> {
         let drawn = match self.draw(0..20) {
             0 => self.draw(10 * HOUR..30 * HOUR),
@@ -249,7 +249,7 @@ impl<S: CycleStore> Machine<'_, S> {
             self.work(id, 1).await?;
             let ended = self.moment();
             self.note(id, |run| run.round_one_ended = Some(ended));
-            // Drawn from the cycle, so that a repetition after a crash finds the same answers.
+            // Derived from the cycle, so that a repetition after a crash gets the same answers.
             let fails = (id * 7919) % 10 < 7;
             let left = self.store.begin_round_two(&mut cycle, fails).await;
             self.may_die().await;
@@ -287,7 +287,7 @@ impl<S: CycleStore> Clock for Machine<'_, S> {
             .to_zoned(self.plan.schedule.timezone.clone())
     }
 
-    /// In pieces as the real clock, but pieces in which nothing happens are slept through at once.
+    /// Sleeps in pieces like the real clock, but passes all pieces without an event at once.
     async fn sleep_towards(&self, moment: &Zoned) {
         let Moment { truly, clock } = self.moment();
         let until = moment.timestamp().as_second();

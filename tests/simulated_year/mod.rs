@@ -1,15 +1,16 @@
-//! A year in a minute: the runner's own scheduler loop over 366 simulated days of an unattended machine that crashes, is
-//! switched off for days, is stopped, whose clock is set an hour forth and back, while cycles take minutes to 30 hours.
+//! A year in a minute: the runner's own scheduler loop on an unattended machine over 368 simulated days. The machine
+//! crashes, is switched off for days and is stopped, its clock is set forward and back by an hour, and cycles take
+//! minutes to 30 hours.
 //!
-//! What "due" means, and is checked here without asking the schedule (`oracle`):
-//! - A slot is `daily_at` of a day that is neither a skipped weekday nor a holiday. It is served by one closed cycle of its
-//!   date or a later one. Slots that pass while the machine is off or a long cycle runs are not made up one by one: one
-//!   cycle, dated with the day on which it begins, serves them all.
-//! - A slot that finds the runner up and idle begins its cycle at once, with its own date.
-//! - No date is run twice, whatever the clock does; no cycle begins without a slot or the wish of a start.
-//! - The first cycle that closes in a calendar month is monthly, and it is the only one.
-//! - A cycle that is open is gone on with before anything else; cycles never overlap.
-//! - Round 2 begins after round 1 has ended, not before `retry_at`.
+//! The meaning of "due", which `oracle` checks without the schedule's code:
+//! - A slot is `daily_at` of a day that is neither a skipped weekday nor a holiday. One closed cycle of its date or a
+//!   later one serves it. Slots that pass while the machine is off or a long cycle runs are not made up one by one: one
+//!   cycle, dated with the day on which it begins, serves all of them.
+//! - If the runner is up and idle at a slot, it begins the slot's cycle at once, with the slot's date.
+//! - No date is run twice, for any change of the clock. A cycle begins only for a slot or at a start that requests it.
+//! - The first cycle that closes in a calendar month is monthly, and it is the only monthly one.
+//! - An open cycle is resumed before anything else; cycles never overlap.
+//! - Round 2 begins after the end of round 1, and not before `retry_at`.
 
 mod machine;
 mod oracle;
@@ -23,9 +24,9 @@ use machine::{History, live};
 use plan::Plan;
 use store::{Memory, Sql};
 
-/// Years simulated by every run of the tests; more with `MASTER_RUNNER_SOAK_SECS`.
+/// The years that every run of the tests simulates; more with `MASTER_RUNNER_SOAK_SECS`.
 const YEARS: u64 = 200;
-/// Years that go through the real SQL as well.
+/// The years that are also simulated on the real SQL store.
 const YEARS_IN_SQL: u64 = 1;
 
 fn number_from_environment(name: &str) -> Option<u64> {
@@ -40,7 +41,7 @@ async fn year_in_memory(plan: &Plan) -> History {
     live(plan, &Memory::default()).await
 }
 
-/// Every due cycle ran once, none overlapped, none was repeated, one monthly cycle closed in each month.
+/// Every due cycle ran once, no cycles overlapped, no date was repeated, and one monthly cycle closed in each month.
 #[tokio::test]
 async fn over_simulated_years_every_due_cycle_runs_once_and_none_overlaps() {
     let began = Instant::now();
@@ -70,8 +71,8 @@ async fn over_simulated_years_every_due_cycle_runs_once_and_none_overlaps() {
     }
 }
 
-/// The store in memory tells the scheduler what the real one does: the same years through begin, commit, round 2, close
-/// and the facts of the real schema come out the same.
+/// The store in memory gives the scheduler the same facts as the real one: begin, commit, round 2, close and the
+/// schema's facts produce the same years.
 #[tokio::test]
 async fn a_simulated_year_on_the_real_store_comes_out_the_same() {
     for seed in 0..YEARS_IN_SQL {

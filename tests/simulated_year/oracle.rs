@@ -1,4 +1,5 @@
-//! Whether a lived year was as the operator may expect it: from the calendar and the history alone, without the schedule.
+//! Checks a simulated year against the operator's expectations, using only the calendar and the history, not the
+//! schedule.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,17 +9,17 @@ use store::CycleKind;
 use super::machine::{CycleRun, History, Moment};
 use super::plan::{HOUR, Plan};
 
-/// How much was seen, so that no check passes for want of anything to check.
+/// What was checked, so that a check without any case does not count as passed.
 #[derive(Debug, Default)]
 pub struct Counts {
     years: usize,
     cycles: usize,
     monthly: usize,
-    /// Slots that found the machine up and idle, with the right time about them.
+    /// Slots at which the machine was up and idle and its clock was right.
     plain_slots: usize,
     /// Cycles that began at another time than their slot.
     caught_up: usize,
-    /// Rounds 2 that waited for `retry_at`.
+    /// Second rounds that waited for `retry_at`.
     waited: usize,
     processes: usize,
     sleeps: usize,
@@ -58,7 +59,7 @@ struct Year<'a> {
     slots: Vec<(Date, i64)>,
 }
 
-/// What was seen, or what was broken.
+/// Returns the counts, or a description of the broken rule.
 pub fn check(plan: &Plan, history: &History) -> Result<Counts, String> {
     let year = Year {
         plan,
@@ -114,7 +115,7 @@ impl Year<'_> {
         self.history.cycles.get(index.checked_sub(1)?)
     }
 
-    /// The process that was up at this time, from its start to its end.
+    /// The process that was up at this true time: its start and its end.
     fn process(&self, truly: i64) -> Option<(Moment, i64)> {
         let mut processes = self.history.processes.iter().rev();
         processes
@@ -122,7 +123,8 @@ impl Year<'_> {
             .copied()
     }
 
-    /// On a new warehouse a slot counts from the process's start on; by how much its clock may have been wrong there.
+    /// Whether a slot counts on a new warehouse: only slots after the start of the process do. None if the clock was
+    /// set meanwhile and the slot is within an hour of the start.
     fn counts_on_a_new_warehouse(&self, slot: i64, now: Moment) -> Option<bool> {
         let (started, _) = self.process(now.truly)?;
         if self.steps_between(started.truly, now.truly) && (slot - started.clock).abs() <= HOUR {
@@ -220,7 +222,7 @@ impl Year<'_> {
         Ok(())
     }
 
-    /// With the pieces of 30 s in which nothing happens counted as one sleep.
+    /// Checks that the number of sleeps is bounded. Pieces of 30 s without an event count as one sleep.
     fn bounded_wake_ups(&self) -> Result<(), String> {
         let sleeps = self.history.sleeps.len();
         let disturbances = self.plan.clock_steps.len() + self.plan.deaths.len();
@@ -235,7 +237,8 @@ impl Year<'_> {
         Ok(())
     }
 
-    /// A slot that finds the machine up and idle begins its own cycle at once; returns the days of such slots.
+    /// Checks that a slot at which the machine is up and idle begins its own cycle at once. Returns the days of such
+    /// slots.
     fn plain_slots_run_on_their_day(&self) -> Result<BTreeSet<Date>, String> {
         let mut plain = BTreeSet::new();
         for (day, slot) in &self.slots {
@@ -253,7 +256,7 @@ impl Year<'_> {
             }
             let own = self.history.cycles.iter().find(|run| run.date == *day);
             let late = own.map(|own| own.began.truly - truly);
-            // A process may die at this very moment: then its successor begins it.
+            // A process may die at this very moment; the next process then begins the cycle.
             if late.is_none_or(|late| late > 31) {
                 return Err(format!(
                     "the slot of {day} found the machine idle, and its cycle is {own:?}"
@@ -285,7 +288,8 @@ impl Year<'_> {
         Ok(())
     }
 
-    /// Returns how many rounds 2 were waited for.
+    /// Checks that round 2 waits for the end of round 1 and for `retry_at`. Returns how many second rounds waited for
+    /// `retry_at`.
     fn round_two_waits_for_round_one_and_retry_at(&self) -> Result<usize, String> {
         let mut waited = 0;
         for run in &self.history.cycles {

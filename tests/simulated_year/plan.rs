@@ -1,4 +1,4 @@
-//! What happens in one simulated year: a pure function of its seed.
+//! The events of one simulated year, derived from its seed.
 
 use std::collections::BTreeSet;
 
@@ -9,17 +9,17 @@ use master_runner::schedule::Schedule;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// More than a year, so that each year holds every date once.
+/// More than a year, so that each simulated year contains every date.
 pub const DAYS: i64 = 368;
 pub const HOUR: i64 = 3600;
 pub const DAY: i64 = 24 * HOUR;
 
-/// How a process ends that does not end by itself.
+/// The way in which a process is ended from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Death {
-    /// At once, in whatever it does.
+    /// At once, in any operation.
     Crash,
-    /// By a signal: it may end what it is at.
+    /// By a signal: it may complete the current step.
     Stop,
 }
 
@@ -27,12 +27,12 @@ pub enum Death {
 pub struct Plan {
     pub seed: u64,
     pub schedule: Schedule,
-    /// Seconds since 1970.
+    /// In seconds since 1970.
     pub begins: i64,
     pub ends: i64,
-    /// When the clock is set, and by how much it is wrong from then on.
+    /// When the clock is set, and its error from then on.
     pub clock_steps: Vec<(i64, i64)>,
-    /// When the process dies, how, and for how long it is gone.
+    /// When the process dies, in which way, and for how many seconds it is down.
     pub deaths: Vec<(i64, Death, i64)>,
 }
 
@@ -47,7 +47,7 @@ fn schedule(random: &mut ChaCha8Rng, first_day: Date) -> Schedule {
         "EST5EDT,M3.2.0,M11.1.0",               // New York
         "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0", // Lord Howe: half an hour
     ];
-    // Half of the years are Bangkok's.
+    // Half of the years use Bangkok's time zone.
     let zone = zones[random.random_range(0..8_usize).saturating_sub(4)];
     let (daily_at, retry_at) = match random.random_range(0..9) {
         0 => (time(0, 0, 0, 0), time(23, 59, 30, 0)),
@@ -84,7 +84,7 @@ fn schedule(random: &mut ChaCha8Rng, first_day: Date) -> Schedule {
 impl Plan {
     pub fn of(seed: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        // The first seeds begin where calendars are awkward.
+        // The first seeds begin at awkward places in the calendar.
         let first_day = match seed {
             0 => date(2027, 12, 20),
             1 => date(2028, 2, 28),
@@ -131,7 +131,7 @@ impl Plan {
             .date()
     }
 
-    /// Every slot of the year and of the days about it, in order.
+    /// Every slot of the year and of ten days before and after it, in order.
     pub fn slots(&self) -> Vec<(Date, i64)> {
         let mut day = self.date_at(self.begins) - 10.days();
         let mut slots = Vec::new();
@@ -144,7 +144,7 @@ impl Plan {
         slots
     }
 
-    /// `retry_at` as the operator means it: on the cycle's day, or the morning after where the day's work begins later.
+    /// `retry_at` on the cycle's day, or on the next day if `retry_at` is not later than `daily_at`.
     pub fn retry_moment(&self, cycle_date: Date) -> i64 {
         let day = if self.schedule.retry_at > self.schedule.daily_at {
             cycle_date
@@ -154,7 +154,8 @@ impl Plan {
         self.moment(day, self.schedule.retry_at)
     }
 
-    /// A moment about which the clock is worth setting: a slot, `retry_at`, a midnight, the end of a month, or any.
+    /// A moment at which a change of the clock is critical: a slot, `retry_at`, a midnight, the end of a month, or a
+    /// random one.
     fn awkward_moment(&self, random: &mut ChaCha8Rng) -> i64 {
         let any = random.random_range(self.begins..self.ends);
         let day = self.date_at(any);
@@ -169,7 +170,7 @@ impl Plan {
         near + random.random_range(-75 * 60..75 * 60)
     }
 
-    /// Steps of an hour, forth and back, right again after minutes to days.
+    /// Sets the clock forward or back by an hour, and right again after minutes to days.
     fn set_clocks(&mut self, random: &mut ChaCha8Rng) {
         let mut moments: Vec<i64> = (0..random.random_range(0..16))
             .map(|_| self.awkward_moment(random))

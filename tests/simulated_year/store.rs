@@ -1,4 +1,4 @@
-//! What survives a process: the cycles. Once in memory, and once as the real schema keeps them.
+//! The state that survives a process: the cycles. One store is in memory, one uses the real schema.
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
@@ -11,21 +11,21 @@ use store::{
 };
 use tokio::sync::Mutex;
 
-/// The calls of the scheduler and of a cycle, as far as the schedule is concerned.
+/// The calls of the scheduler and of a cycle that affect the schedule.
 pub trait CycleStore {
     async fn facts(&self) -> ScheduleFacts;
     async fn begin(&self, kind: CycleKind, cycle_date: Date) -> Cycle;
-    /// Round 1 has ended; `fails` says whether something is left for round 2. Returns whether there is.
+    /// Ends round 1; `fails` decides whether a task is left for round 2. Returns whether one is left.
     async fn begin_round_two(&self, cycle: &mut Cycle, fails: bool) -> bool;
     async fn close(&self, cycle: &Cycle);
-    /// The process is gone, and with it its connection.
+    /// The process has died, and its connection with it.
     async fn lose_connection(&self);
 }
 
 /// `runner.cycle` without a database.
 #[derive(Default)]
 pub struct Memory {
-    /// With whether it is closed.
+    /// Each cycle, and whether it is closed.
     cycles: RefCell<Vec<(Cycle, bool)>>,
 }
 
@@ -94,7 +94,7 @@ impl CycleStore for Memory {
     async fn lose_connection(&self) {}
 }
 
-/// The real one, with one task a cycle.
+/// The real store, with one task in each cycle.
 pub struct Sql {
     database: String,
     writer: Mutex<Option<Writer>>,
@@ -167,7 +167,7 @@ impl CycleStore for Sql {
         };
         let batch = Batch::new(vec![TaskAnswer::empty(the_task(), outcome, 1)]);
         let left = self.on_writer(async |writer| {
-            // After a crash the batch may stand already: nothing is left then.
+            // After a crash the batch may be committed already; then no task is left.
             if !writer.checkpoint(cycle, &Portion::WHOLE).await?.is_empty() {
                 writer.commit(cycle, &batch).await?;
             }

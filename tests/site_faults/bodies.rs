@@ -1,4 +1,5 @@
-//! Bodies that no page has: huge, packed, deep, slow, empty, in another encoding (P1: bounded; D6: a page costs itself).
+//! Extreme bodies: huge, compressed, deeply nested, slow, empty, in another encoding (P1: all reads are bounded; D6: a
+//! body fails only its own page).
 
 use replica::{FaultKind, Packing, Site};
 
@@ -74,7 +75,7 @@ async fn p1_huge_bodies_and_bombs_cost_their_page_and_no_memory() {
             PORTFOLIO,
             too_large,
         ),
-        // Packed twice: each step is bounded.
+        // Compressed twice: each step is bounded.
         hit(
             Site::Finnomena,
             finnomena(1, "/portfolio"),
@@ -98,7 +99,7 @@ async fn p1_huge_bodies_and_bombs_cost_their_page_and_no_memory() {
         ),
     ];
     costs_their_own_tasks(&world, &before, &hits).await;
-    // A final failure is not tried four times: a hundred mebibytes are sent once a round.
+    // A final failure is not retried four times: a hundred mebibytes are sent once in each round.
     let log = world.replica.log();
     let asked = log.count(Site::Finnomena, &hits[2].part);
     assert!(asked <= 4, "{asked} times");
@@ -238,7 +239,7 @@ async fn d6_a_body_that_is_no_page_of_the_site_costs_its_task() {
             WM_PORT,
             "expected",
         ),
-        // Whose history would it be?
+        // With two ids it is not clear whose history this is.
         hit(
             Site::Finnomena,
             finnomena(3, "/nav"),
@@ -291,7 +292,7 @@ async fn d6_what_only_looks_strange_costs_nothing() {
             content_type("application/octet-stream"),
         ),
         (Site::WealthMagik, wealthmagik(2, "fee"), content_type("x")),
-        // A NUL in a name is no part of it.
+        // A NUL is removed from a name.
         (
             Site::Finnomena,
             finnomena(0, "/portfolio"),
@@ -300,7 +301,7 @@ async fn d6_what_only_looks_strange_costs_nothing() {
                 to: "\"name\":\"\\u0000".to_owned(),
             },
         ),
-        // Ten mebibytes of white space are within what a history may have.
+        // Ten mebibytes of white space are within the limit of a history.
         (
             Site::Finnomena,
             finnomena(1, "/nav"),

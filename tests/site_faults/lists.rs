@@ -1,4 +1,4 @@
-//! Lists that shrink, swell or never end (D7, D8): a breach, cycle after cycle, and nobody becomes inactive for it.
+//! Lists that shrink, grow or never end (D7, D8): a breach in every cycle, and no fund becomes inactive because of it.
 
 use replica::{FaultKind, Site};
 

@@ -1,4 +1,4 @@
-//! Connections that fail: TLS, names, refusals, heads that are none (P1, P3).
+//! Failing connections: TLS, names, refused connections, invalid response heads (P1, P3).
 
 use std::time::Instant;
 
@@ -9,7 +9,8 @@ use super::{FRESH, costs_their_own_tasks, failed_tasks, hit, loaded, wealthmagik
 const NAV: &str = "finnomena/nav/failed";
 const WM_PORT: &str = "wealthmagik/port/failed";
 
-/// A host that cannot be spoken to: its own tasks end with one line, nothing that stands is touched, the others go on.
+/// Asserts the effect of a host without any answer: its tasks end with one common line, no stored row changes, and the
+/// other hosts are read.
 async fn is_down(strange: Option<Strangeness>, url: impl Fn(&Urls) -> String, words: &[&str]) {
     let (mut world, before) = loaded(4).await;
     let urls = world.replica.urls();
@@ -96,7 +97,7 @@ async fn p1_answers_that_are_no_http_cost_their_page_and_not_their_host() {
     let nav = world.finnomena_path(code, "/nav");
     let port = wealthmagik_path(code, "port");
     let strange = FaultKind::Strange;
-    // Of each host one page: another one's good answer would come between.
+    // One page of each host only: a good answer for another page would interrupt the row of failures.
     for (of_nav, of_port) in [
         (
             (strange(Strangeness::EndlessHead), "no answer: "),
@@ -122,7 +123,7 @@ async fn p1_answers_that_are_no_http_cost_their_page_and_not_their_host() {
             ),
         ];
         let run = costs_their_own_tasks(&world, &before, &hits).await;
-        // P3: one page that never comes says nothing about its host, in whichever round.
+        // P3: a single page that fails in each round does not mark its host as down.
         assert!(
             !run.said.contains("host is down") && !run.said.contains("host down"),
             "{}",

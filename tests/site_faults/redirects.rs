@@ -1,4 +1,5 @@
-//! Redirects that lead nowhere good (P1): bounded, refused to other hosts and schemes, and the other host is not asked.
+//! Bad redirects (P1): their number is bounded, redirects to other hosts and schemes are refused, and the other host
+//! gets no request.
 
 use replica::{FaultKind, Site};
 use tokio::net::TcpListener;
@@ -84,17 +85,17 @@ async fn p1_redirects_are_bounded_and_leave_neither_host_nor_scheme() {
             "not http or https",
         ),
     ];
-    // Five are a long way, and still a way.
+    // A chain of five redirects is still followed.
     world.fault_on(
         Site::WealthMagik,
         &wealthmagik_path(&codes[3], "port"),
         FaultKind::RedirectChain(5),
     );
     costs_their_own_tasks(&world, &before, &hits).await;
-    // P1: not one connection was made there.
+    // P1: the other host got no connection.
     let nobody = tokio::time::timeout(std::time::Duration::ZERO, elsewhere.accept()).await;
     assert!(nobody.is_err(), "the other host was asked");
-    // A redirect that is refused is final: once a round.
+    // A refused redirect is final: one request in each round.
     let asked = world
         .replica
         .log()

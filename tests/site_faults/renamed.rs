@@ -1,4 +1,4 @@
-//! A key, an id or a class gets another name (D7): which of them a page cannot do without, and which are merely not said.
+//! Renamed keys, ids and classes (D7): which of them a page needs, and which only leave a field unset.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,19 @@ use replica::{FaultKind, Site};
 
 use super::{FRESH, failed_tasks, hit, loaded, next_of, run_with, wealthmagik_path};
 
-/// What a page is without the word.
+/// The effect of the renamed word on its page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Without {
-    /// No page: the task fails, and its failure names this.
+    /// The task fails, and its failure contains this text.
     NoPage(&'static str),
-    /// A page of which something is set aside with these words.
+    /// The page is read, and something is rejected with these words.
     SetAside(&'static str),
-    /// A page that does not say it.
+    /// The page is read without this field.
     Unsaid,
 }
 use Without::{NoPage, SetAside, Unsaid};
 
-/// Finnomena's pages: path behind the fund, name of the page, key.
+/// Finnomena's pages: path below the fund, name of the page, key, effect.
 const FINNOMENA: [(&str, &str, &str, Without); 32] = [
     ("/nav", "nav", "data", NoPage("data: expected")),
     ("/nav", "nav", "status", Unsaid),
@@ -104,7 +104,7 @@ const FINNOMENA: [(&str, &str, &str, Without); 32] = [
     ("/portfolio", "portfolio", "data_date", Unsaid),
 ];
 
-/// WealthMagik's pages: page, the word as it stands there, what begins with it.
+/// WealthMagik's pages: name of the page, the word as the page contains it, effect.
 const WEALTHMAGIK: [(&str, &str, Without); 24] = [
     ("profile", "fundName\"", Unsaid),
     ("profile", "serverApp-state", Unsaid),
@@ -160,7 +160,7 @@ const WEALTHMAGIK: [(&str, &str, Without); 24] = [
     ("fee", "managementFee-actual", Unsaid),
 ];
 
-/// Most cases of one page: each is another fund's.
+/// The most cases of one page; each uses another fund.
 const MOST_OF_A_PAGE: usize = 11;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -238,7 +238,7 @@ async fn d7_of_each_page_the_words_it_cannot_do_without_are_known() {
         .filter(|without| matches!(without, NoPage(_)))
         .count();
     assert_eq!(failures.len(), broken, "{failures:#?}");
-    // D3: whatever was not said any more stands as it was said before.
+    // D3: a field that is missing now keeps its earlier value.
     assert_eq!(world.seven_tables().await, before);
     world.replica.faults().clear();
     world.run(&FRESH).await.exits(0);

@@ -1,11 +1,12 @@
-//! Lists that are scrolled in the browser and do not come to their end (D3): a part is never taken for the whole.
+//! Lists that are scrolled in the browser and do not reach their end (D3): an incomplete list never replaces a complete
+//! one.
 
 use replica::{FaultKind, Site};
 
 use super::{FRESH, MONTHLY, failed_tasks, hit, wealthmagik_path};
 use crate::world::World;
 
-/// Rows that the full holdings show before they are scrolled.
+/// The number of rows that the full holdings show before they are scrolled.
 const AT_FIRST: usize = 3;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -18,7 +19,7 @@ async fn d3_full_holdings_whose_session_expires_in_mid_scroll_replace_nothing() 
     let only = ["--only", "finnomena,wealthmagik"];
     let monthly: Vec<&str> = MONTHLY.into_iter().chain(only).collect();
     let fresh: Vec<&str> = FRESH.into_iter().chain(only).collect();
-    // Scrolled to the end, they are whole.
+    // Scrolled to the end, the holdings are complete.
     world.run(&monthly).await.exits(0);
     let codes = world.active(3);
     let all: Vec<&str> = codes.iter().map(String::as_str).collect();
@@ -59,7 +60,7 @@ async fn d3_full_holdings_whose_session_expires_in_mid_scroll_replace_nothing() 
         before["funds_holding"]
     );
 
-    // With a session that lasts, the newer holdings come whole.
+    // When the session lasts, the newer holdings are read completely.
     world.replica.faults().clear();
     world.fault_on(Site::WealthMagik, "/port", FaultKind::LazyRows(AT_FIRST));
     world.run(&monthly).await.exits(0);

@@ -1,4 +1,4 @@
-//! Values that cannot be (D5, D6): each costs itself, is set aside with a reason, and overwrites nothing good.
+//! Impossible values (D5, D6): each is rejected on its own with a reason and overwrites no good value.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use replica::{FaultKind, Site};
 
 use super::{FRESH, loaded, next_of, run_with, wealthmagik_path};
 
-/// Most cases of one page: each is another fund's.
+/// The most cases of one page; each uses another fund.
 const MOST_OF_A_PAGE: usize = 13;
 
-/// A page of the fund of this number, what of it is absurd, and the words it is set aside with: none, where it is read as
-/// not said.
+/// A page's path below the fund, a key, its absurd value, and the words of the reject; empty if the value is read as
+/// missing.
 type Case = (&'static str, &'static str, String, &'static str);
 
 fn first(key: &str, value: &str) -> FaultKind {
@@ -198,7 +198,7 @@ async fn d6_an_absurd_value_costs_itself_and_overwrites_nothing() {
     }
     world.fault(Site::SecApi, first("sharpRatio", "1e40"));
     let (run, most) = run_with(&world, &hits).await;
-    // Single values make no cycle partial (O3); they are counted and kept to be looked at.
+    // Rejected values do not make a cycle partial (O3); they are counted and kept for inspection.
     run.exits(0);
     assert!(most <= super::MOST_MEBIBYTES, "{most} MiB");
     assert_eq!(world.seven_tables().await, before, "{}", run.said);

@@ -1,11 +1,11 @@
-//! Small inputs grown to large pages: what costs more than its size shows itself as a time-out or as memory.
+//! Grows small inputs to large pages: a parser whose cost is not linear shows up as a time-out or as memory.
 
 use crate::{pages, payloads, protocol, runner_ron};
 
-/// The size a page is grown to, in bytes, where `MASTER_RUNNER_GROWN_BYTES` does not say more: the fuzzers do, being
-/// optimised builds.
+/// The size of a grown page in bytes, unless `MASTER_RUNNER_GROWN_BYTES` sets a larger one. The fuzzers do: their
+/// builds are optimised.
 const GROWN: usize = 16 * 1024;
-/// Stands between the parts of an input; it never stands in UTF-8.
+/// Separates the parts of an input. This byte never occurs in UTF-8.
 const SEPARATOR: u8 = 0xFE;
 
 const CHECKS: [fn(&[u8]); 17] = [
@@ -28,8 +28,10 @@ const CHECKS: [fn(&[u8]); 17] = [
     pages::finnomena_filter,
 ];
 
-/// The first byte chooses the page; the rest is a beginning and up to three pieces, each of them repeated until the page
-/// has its size (the beginning stays as it is, the last piece behind a fourth separator, too).
+/// Builds a page from the input and checks it.
+///
+/// The first byte selects the page. The rest is a beginning and up to three pieces, which are repeated until the page
+/// has its size. The beginning and a last piece after a fourth separator are not repeated.
 pub fn pages(input: &[u8]) {
     let Some((choice, rest)) = input.split_first() else {
         return;

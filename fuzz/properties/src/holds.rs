@@ -1,4 +1,4 @@
-//! What must hold of whatever a page was read to.
+//! The promises about everything that is read from a page.
 
 use std::collections::BTreeSet;
 
@@ -15,14 +15,14 @@ use url::Url;
 
 /// The cycle's date in all checks.
 pub const CYCLE_DATE: Date = date(2026, 10, 15);
-/// Longest reason, or part of a breach, in characters.
+/// The longest reason, or part of a breach, in characters.
 const MAX_REASON: usize = 1_000;
-/// Most rejects and notes of one page.
+/// The largest number of rejects and notes of one page.
 const MAX_REJECTS: usize = 12_000;
-/// Longest URL that is kept, in characters.
+/// The longest URL that is kept, in characters.
 const MAX_URL: usize = sources::sites::MAX_LINK_CHARS;
 
-/// A fee cell as read: exact numbers, bounded words, never the marker 999999.
+/// A fee cell has exact numbers and bounded words, and never the marker 999999.
 pub fn fee_cell(cell: &FeeCell) {
     match cell {
         FeeCell::NotSaid => {}
@@ -34,7 +34,7 @@ pub fn fee_cell(cell: &FeeCell) {
     }
 }
 
-/// A whole reading.
+/// Checks a complete reading.
 pub fn reading(source: SourceName, reading: &Reading) {
     match reading {
         Reading::Said {
@@ -78,7 +78,7 @@ fn breach(breach: &Breach) {
     }
 }
 
-/// A sentence for the reader, on its way into the database: bounded, without NUL (D5, D6).
+/// A message that will be stored in the database is bounded and contains no NUL (D5, D6).
 pub fn message(text: &str) {
     assert!(!text.contains('\0'), "NUL in `{text}`");
     let chars = text.chars().count();
@@ -212,7 +212,7 @@ fn record(fields: impl Record) {
         match value {
             Value::Text(text) => name(&text),
             Value::Number(value) => number(value),
-            // The inception date: a fund may be founded, and announced a little ahead.
+            // The inception date: a fund may be announced a little before it begins.
             Value::Date(day) => {
                 let latest = CYCLE_DATE.checked_add(366.days()).expect("a date");
                 assert!(day >= date(1900, 1, 1) && day <= latest, "{day}");
@@ -227,20 +227,20 @@ fn believable(day: Date) {
     assert!(day >= date(1970, 1, 1) && day <= latest, "the date {day}");
 }
 
-/// A name or other text of a source: something visible, normalised, bounded, no NUL (D5).
+/// A name or other text of a source is visible, normalised and bounded, and contains no NUL (D5).
 pub fn name(text: &str) {
     assert!(!text.is_empty() && text.chars().count() <= name::MAX_CHARS);
     assert!(!text.chars().any(char::is_control), "{text:?}");
     assert_eq!(name::normalise(text), text, "a name is normalised once");
 }
 
-/// A code is normalised by construction (D9): reading it again changes nothing.
+/// A code is normalised by construction (D9): parsing it again changes nothing.
 pub fn fund_code(code: &FundCode) {
     assert_eq!(FundCode::parse(code.as_str()).as_ref(), Ok(code));
     assert!(!code.as_str().contains("  "), "{code:?}");
 }
 
-/// A number is exact, in range and canonical, and its text leads back to it (D5).
+/// A number is exact, in range and canonical, and its text parses to the same number (D5).
 pub fn number(number: Number) {
     let decimal = number.decimal();
     assert!(decimal.abs() < Decimal::from(10_000_000_000_000_000_u64));

@@ -1,8 +1,9 @@
-//! What must hold of every parser of hostile input, whatever the bytes: no panic, bounded results, and only values that
-//! the warehouse may keep (D5, D6, D7, D9).
+//! Promises of every parser of hostile input, for any bytes: no panic, bounded results, and only values that the
+//! warehouse may store (D5, D6, D7, D9).
 //!
-//! Each target is one function from bytes to nothing that panics where a promise is broken. The fuzz targets in
-//! `fuzz/fuzz_targets`, the regression tests over `fuzz/finds` and the short seeded run in `tests/` all call these.
+//! Each target is one function that takes bytes and panics if a promise is broken. The fuzz targets in
+//! `fuzz/fuzz_targets`, the regression tests over `fuzz/finds` and the short seeded run in `tests/` all call these
+//! functions.
 #![forbid(unsafe_code)]
 
 mod grown;
@@ -19,11 +20,11 @@ mod texts;
 pub struct Target {
     /// The name of the fuzz target, of its corpus and of the folder of its finds.
     pub name: &'static str,
-    /// Panics where a promise is broken.
+    /// Panics if a promise is broken.
     pub check: fn(&[u8]),
 }
 
-/// Every parser, in the order of the data's path.
+/// Every parser, in the order in which data passes them.
 pub const TARGETS: [Target; 27] = [
     target("finnomena_list", pages::finnomena_list),
     target("finnomena_filter", pages::finnomena_filter),
@@ -60,8 +61,7 @@ const fn target(name: &'static str, check: fn(&[u8])) -> Target {
 
 /// Checks one input against the promises of a target.
 ///
-/// # Panics
-/// A promise is broken, or there is no such target.
+/// # Panics If a promise is broken, or if there is no target of this name.
 pub fn check(name: &str, input: &[u8]) {
     let target = TARGETS.iter().find(|target| target.name == name);
     let target = target.unwrap_or_else(|| panic!("there is no target `{name}`"));

@@ -1,4 +1,4 @@
-//! Each page of the three sites, through the door the program uses: [`Site::read`] with an answer.
+//! Each page of the three sites, read through the program's own entry point: [`Site::read`] with an answer.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::holds::{self, CYCLE_DATE};
 
-/// The fund asked for where a page names none.
+/// The requested fund if a page names none.
 const SOME_CODE: &str = "KFGTECH";
 
 const CONTEXT: ReadContext = ReadContext {
@@ -104,7 +104,7 @@ pub fn wealthmagik_fee(body: &[u8]) {
 }
 
 pub fn sec_api(body: &[u8]) {
-    // Two codes, as the program asks; the second is known to nobody.
+    // Two codes, as in the program's requests; the second one is unknown.
     let site = sec_fundcheck();
     let code = code_in(body, "\"abbrName\":\"", "\"");
     let tasks = [&code, "NOBODY"].map(|code| task(site.as_ref(), "statistics", code, None));
@@ -117,7 +117,7 @@ pub fn sec_page(body: &[u8]) {
     read_as(site.as_ref(), &tasks, body, Via::Browser);
 }
 
-/// What `pdftotext` gives, of which the first line is the fund's code.
+/// The output of `pdftotext`; the first line of the input is the fund's code.
 pub fn factsheet_text(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let (code, text) = text.split_once('\n').unwrap_or((SOME_CODE, &text));
@@ -129,7 +129,7 @@ pub fn factsheet_text(input: &[u8]) {
     holds::reading(SourceName::Finnomena, &reading);
 }
 
-/// A whole PDF, through the real `pdftotext`.
+/// A complete PDF, read with the real `pdftotext`.
 pub fn factsheet_pdf(body: &[u8]) {
     let link = Some("https://docs.example.org/a b.pdf");
     read(finnomena().as_ref(), "factsheet", SOME_CODE, link, body);
@@ -141,7 +141,7 @@ fn finnomena_page(page: &str, body: &[u8]) {
         _ => "\"short_code\":\"",
     };
     let code = code_in(body, key, "\"");
-    // As the list's own reader hands it on: normalised, so without NUL.
+    // Normalised and therefore without NUL, as the reader of the list passes it on.
     let fund_id = between(body, "\"fund_id\":\"", "\"").map(sources::text::name::normalise);
     let fund_id = fund_id.filter(|id| !id.trim_matches('.').is_empty());
     let fund_id = fund_id.as_deref().unwrap_or("F00000IIGB");
@@ -153,7 +153,8 @@ fn wealthmagik_page(page: &str, body: &[u8]) {
     read(wealthmagik().as_ref(), page, &code, None, body);
 }
 
-/// The code that a page says it is about, so that the check of the right fund does not hide all that comes after it.
+/// The code that a page names. Requesting this code passes the check of the fund, so that everything after the check is
+/// tested too.
 fn code_in(body: &[u8], before: &str, behind: &str) -> String {
     let said = between(body, before, behind).and_then(|code| FundCode::parse(code).ok());
     let askable = said.filter(|code| !code.as_str().trim_matches(['.', ' ']).is_empty());
@@ -197,7 +198,7 @@ fn read_as(site: &dyn Site, tasks: &[PlannedTask], body: &[u8], via: Via) {
         .iter()
         .find(|page| page.name == tasks[0].id.page)
         .expect("a page of the site");
-    // A locator that cannot be asked never gets an answer.
+    // A locator without a valid request never gets an answer.
     let Ok(request) = site.request(page, tasks) else {
         return;
     };

@@ -1,4 +1,4 @@
-//! The readers that every page of a kind goes through first.
+//! The readers that process every page of a format first.
 
 use sources::payload::html::{self, HtmlPage};
 use sources::payload::{bare_nan, json, text_of};
@@ -6,7 +6,7 @@ use sources::text::name;
 
 use crate::holds;
 
-/// JSON, to the bottom of the first path of it.
+/// JSON: reads along the first path to its end.
 pub fn json(body: &[u8]) {
     let Ok(document) = json::document(body) else {
         return;
@@ -39,10 +39,10 @@ pub fn json(body: &[u8]) {
     }
 }
 
-/// A record of which no field is known.
+/// A record without any known field.
 type Nothing = std::collections::BTreeMap<String, ()>;
 
-/// HTML: the tree and all that it is asked.
+/// HTML: builds the tree and calls all of its queries.
 pub fn html(body: &[u8]) {
     let kept = html::without_foreign_scripts(body, &["serverApp-state", "ng-state"]);
     assert!(kept.len() <= body.len());

@@ -1,4 +1,4 @@
-//! What hosts say beside their pages: robots.txt, `Retry-After`, redirects.
+//! What hosts send beside their pages: robots.txt, `Retry-After`, redirects.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use sources::transport::robots::{self, RobotsAnswer, RobotsRules};
 use crate::holds;
 use crate::pages::url;
 
-/// P1: robots.txt itself may always be asked; an answer 404 means no rules.
+/// P1: robots.txt itself may always be requested; a 404 answer means that there are no rules.
 pub fn robots_txt(body: &[u8]) {
     let rules = RobotsRules::parse(body);
     assert!(rules.allow(&url("https://site.th/robots.txt")));
@@ -27,7 +27,7 @@ pub fn robots_txt(body: &[u8]) {
     let _ = robots::answer(200, None, body);
 }
 
-/// P1: two lines, the value and the server's date: never longer than a day.
+/// P1: the input has two lines, the value and the server's date. The wait is never longer than a day.
 pub fn retry_after(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let (value, server_date) = match text.split_once('\n') {
@@ -40,7 +40,8 @@ pub fn retry_after(input: &[u8]) {
     }
 }
 
-/// P1: the first byte chooses status, method and scope, the rest is the `Location`: never to a host that nobody allowed.
+/// P1: the first byte selects status, method and scope; the rest is the `Location`. No redirect leads to a host that is
+/// not allowed.
 pub fn redirect(input: &[u8]) {
     let Some((choice, location)) = input.split_first() else {
         return;
@@ -58,7 +59,7 @@ pub fn redirect(input: &[u8]) {
     match redirect::target(&from, status, Some(&location), is_post, scope, &listed) {
         Ok(to) => {
             assert!(!is_post || matches!(status, 307 | 308));
-            // A dot behind a host name changes nothing.
+            // A dot after a host name has no effect.
             let host = to.host_str().expect("a host").trim_end_matches('.');
             let own = host == "www.finnomena.com" && to.scheme() == "https";
             let allowed = match scope {

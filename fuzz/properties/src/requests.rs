@@ -1,11 +1,11 @@
-//! Where a site's own words may lead the program: keys and locators come from hostile lists.
+//! Requests that are built from a site's own texts: keys and locators come from hostile lists.
 
 use sources::Site;
 
 use crate::holds;
 use crate::pages::{finnomena, sec_fundcheck, task, wealthmagik};
 
-/// Hosts that may be asked.
+/// The hosts that may be requested.
 const HOSTS: [&str; 4] = [
     "www.finnomena.com",
     "www.wealthmagik.com",
@@ -13,7 +13,8 @@ const HOSTS: [&str; 4] = [
     "web-fct-api.sec.or.th",
 ];
 
-/// The first line is a task's key, the rest its locator: no request leaves the site, factsheets go to listed hosts alone.
+/// The first line is a task's key, the rest its locator. No request leaves the site; factsheets are requested only from
+/// listed hosts.
 pub fn requests(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let (key, locator) = match text.split_once('\n') {
@@ -42,9 +43,9 @@ pub fn requests(input: &[u8]) {
     }
 }
 
-/// What cannot be asked is refused in a bounded sentence.
+/// A key or locator without a valid request is refused with a bounded message.
 fn refusals(site: &dyn Site, key: &str, locator: Option<&str>) {
-    // Keys and locators that the lists' own bounds let through.
+    // Only keys and locators within the limits of the lists' readers.
     if key.chars().count() > 100 || locator.is_some_and(|link| link.chars().count() > 300) {
         return;
     }

@@ -1,11 +1,11 @@
-//! The configuration: what cannot be read or cannot be is said in bounded words, without secrets (O1, O5).
+//! The configuration: an invalid one is reported in a bounded message without secrets (O1, O5).
 
 use std::path::Path;
 
 use master_runner::runner_config::RunnerConfig;
 use master_runner::runner_settings::RunnerSettings;
 
-/// A password that no message may show where it stands in a database URL.
+/// A password inside a database URL that no message may contain.
 const PASSWORD: &str = "hunter2";
 
 pub fn runner_ron(input: &[u8]) {

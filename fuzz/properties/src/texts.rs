@@ -1,4 +1,4 @@
-//! Numbers, dates, periods, names and codes as sites write them.
+//! Numbers, dates, periods, names and codes in the sites' spellings.
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
@@ -9,7 +9,7 @@ use sources::text::{name as names, number as numbers, period as periods, thai_da
 
 use crate::holds;
 
-/// D5: whatever is read is canonical, and what an exact decimal can hold is read as exactly that.
+/// D5: every number that is read is canonical, and a number that an exact decimal can represent is read exactly.
 pub fn number(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     match numbers::read(&text) {
@@ -25,7 +25,7 @@ pub fn number(input: &[u8]) {
         Ok(number) => holds::number(number),
         Err(error) => holds::message(&error.to_string().replace('\0', "")),
     }
-    // An oracle of its own for plain decimals.
+    // An independent oracle for plain decimals.
     let plain = !text.starts_with('+') && text.bytes().all(|byte| b"-.0123456789".contains(&byte));
     if let (true, Ok(exact)) = (plain, Decimal::from_str_exact(&text)) {
         let fits = exact.abs() < Decimal::from(10_000_000_000_000_000_u64);
@@ -36,7 +36,7 @@ pub fn number(input: &[u8]) {
     }
 }
 
-/// A date lies within what the calendar rules allow, and is read back from its own text.
+/// A date is within the limits of the calendar rules, and its own text parses to the same date.
 pub fn date(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     for read in [thai_date::read(&text), thai_date::find_as_of(&text)] {
@@ -49,7 +49,7 @@ pub fn date(input: &[u8]) {
 }
 
 fn in_bounds(day: Date) {
-    // A conversion to Bangkok moves a date by at most a day.
+    // A conversion to Bangkok's time zone moves a date by at most a day.
     let (first, last) = (Date::constant(1799, 12, 31), date_of(2401));
     assert!(day >= first && day <= last, "{day}");
     if day >= date_of(1800) && day < last {
@@ -74,7 +74,7 @@ pub fn period(input: &[u8]) {
     }
 }
 
-/// D5, D9: names and codes are normalised once and for all; what carries no meaning makes no difference.
+/// D5, D9: normalising a name or code a second time changes nothing, and characters without meaning have no effect.
 pub fn name(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let normal = names::normalise(&text);

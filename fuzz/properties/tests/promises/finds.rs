@@ -1,4 +1,4 @@
-//! What fuzzing found once stays mended: one small file a find, in the folder of its target.
+//! Regression tests of what fuzzing has found: one small file for each find, in the folder of its target.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use parser_properties::{TARGETS, check};
 
-/// No find may take longer, in a build without optimisation on a busy machine.
+/// The longest time for one find, in an unoptimised build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]

@@ -1,5 +1,5 @@
-//! The promises of the parsers without a fuzzer: over what fuzzing has found, and over seeded mutations of the replica's
-//! pages.
+//! Checks the parsers' promises without a fuzzer: on the finds of earlier fuzzing and on seeded mutations of the
+//! replica's pages.
 #![forbid(unsafe_code)]
 
 mod finds;

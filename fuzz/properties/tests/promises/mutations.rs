@@ -1,4 +1,4 @@
-//! A short run without a fuzzer: a few hundred mutations a target, from a seed that is printed where one fails.
+//! A short run without a fuzzer: a few hundred mutations for each target, from a seed that is printed if one fails.
 //! `MASTER_RUNNER_SEED` repeats a run, `MASTER_RUNNER_SOAK_SECS` lengthens it.
 
 use std::env;
@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{mutator, seeds};
 
-/// Mutations a target where nobody asks for more.
+/// The number of mutations for each target, unless a soak run continues longer.
 const ROUNDS: u64 = 150;
 
 fn number_from(variable: &str) -> Option<u64> {
@@ -35,7 +35,7 @@ fn d5_d6_no_mutation_of_a_page_breaks_a_promise_of_its_parser() {
         let of_target = &seeds[target.name];
         println!("{} after {:?}", target.name, started.elapsed());
         let mut random = ChaCha8Rng::seed_from_u64(seed.wrapping_add(place));
-        // A process for each PDF, and a quarter of a megabyte for each grown page.
+        // A PDF starts a process, and a grown page has a quarter of a megabyte.
         let rounds = match target.name {
             "factsheet_pdf" | "grown_pages" => ROUNDS / 25,
             _ => ROUNDS,
@@ -54,7 +54,7 @@ fn d5_d6_no_mutation_of_a_page_breaks_a_promise_of_its_parser() {
     }
 }
 
-/// Checks one input; where it breaks a promise the input is kept and named.
+/// Checks one input. If it breaks a promise, the input is saved and its path is printed.
 fn held(target: Target, input: &[u8], seed: u64) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (target.check)(input))) {
         let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("broken-{}", target.name));
@@ -69,7 +69,7 @@ fn held(target: Target, input: &[u8], seed: u64) {
     }
 }
 
-/// The fuzzers begin where the replica's pages end.
+/// Writes the first corpus of the fuzzers from the replica's pages.
 #[test]
 #[ignore = "script/fuzz calls it to write the first corpus to $MASTER_RUNNER_CORPUS"]
 fn write_seeds() {

@@ -1,12 +1,12 @@
-//! Seeded mutations: what a fuzzer does without being guided, repeatable.
+//! Seeded, repeatable mutations, as a fuzzer without guidance makes them.
 
 use rand::{Rng as _, RngExt as _};
 use rand_chacha::ChaCha8Rng;
 
-/// The largest input that is made.
+/// The largest input that is built.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// One input from `seeds`, by some steps.
+/// One of the `seeds`, changed in one to six steps.
 pub fn mutated(random: &mut ChaCha8Rng, seeds: &[Vec<u8>], tokens: &[Vec<u8>]) -> Vec<u8> {
     let seed = pick(random, seeds);
     let mut input = window(random, seed);
@@ -47,7 +47,7 @@ fn step(random: &mut ChaCha8Rng, input: &mut Vec<u8>, seeds: &[Vec<u8>], tokens:
     }
 }
 
-/// A whole seed, or the beginning of a long one and what follows a later place.
+/// The whole seed; of a long one, its beginning and a later part.
 fn window(random: &mut ChaCha8Rng, seed: &[u8]) -> Vec<u8> {
     if seed.len() <= MAX_BYTES {
         return seed.to_vec();

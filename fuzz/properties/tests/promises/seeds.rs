@@ -1,4 +1,5 @@
-//! Where mutations begin: the pages of a small replica, asked as the program asks them, and a few texts of each kind.
+//! The starting points of mutations: the pages of a small replica, requested like the program does, and a few texts of
+//! each kind.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use url::Url;
 
-/// Inputs by target.
+/// The inputs by target.
 pub type Seeds = BTreeMap<&'static str, Vec<Vec<u8>>>;
 
 /// The sites' pages as (site, page, target).
@@ -85,7 +86,7 @@ async fn of_replica() -> Seeds {
     .map(SiteAddress::build);
     let context = ReadContext { cycle_date: today };
     let mut seeds = Seeds::new();
-    // What the lists and pages lead to, by site: (code, locator).
+    // The tasks that the lists and pages lead to, by site: (code, locator).
     let mut funds: BTreeMap<&str, Vec<(FundCode, Option<String>)>> = BTreeMap::new();
     let mut sheets: BTreeMap<&str, Vec<(FundCode, Option<String>)>> = BTreeMap::new();
     for (site_name, page, target) in PAGES {
@@ -136,7 +137,7 @@ fn named(
     funds.into_iter().flatten().take(most).map(name).collect()
 }
 
-/// Asks one page of the replica; `None` where it does not answer 200.
+/// Requests one page of the replica; `None` if the status is not 200.
 async fn ask(
     site: &dyn Site,
     page: &str,
@@ -187,7 +188,7 @@ async fn ask(
     })
 }
 
-/// Texts of each kind, as sites write them.
+/// Texts of each kind, in the sites' spellings.
 const TEXTS: [(&str, &str); 41] = [
     (
         "wealthmagik_list",
@@ -277,7 +278,7 @@ const TEXTS: [(&str, &str); 41] = [
     ),
 ];
 
-/// Pages that grow: what is chosen, and what is repeated behind a beginning.
+/// Grown pages: the selected page, the beginning and the repeated pieces.
 const GROWN: [(u8, &[&[u8]]); 15] = [
     (0, &[b"", b"<div>"]),
     (0, &[b"<p>", b"<b><i a=1>", b"<p>x"]),
