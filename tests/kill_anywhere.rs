@@ -156,7 +156,8 @@ pub async fn is_whole(world: &World) -> bool {
 
 /// Starts the same command until the case is complete. Returns the number of starts.
 ///
-/// # Errors A description of the first start that ended wrongly.
+/// # Errors
+/// A description of the first start that ended wrongly.
 pub async fn go_on(world: &mut World, mode: &str) -> Result<usize, String> {
     world.settings.failpoints = String::new();
     for starts in 0..MOST_STARTS {

@@ -1,4 +1,4 @@
-//! What a replica is asked to be.
+//! The configuration of a replica.
 
 use std::path::PathBuf;
 
@@ -22,38 +22,38 @@ pub enum JavascriptPages {
 }
 
 impl JavascriptPages {
-    /// Are WealthMagik's pages built by a script?
+    /// Whether a script builds WealthMagik's pages.
     pub fn wealthmagik(self) -> bool {
         matches!(self, JavascriptPages::WealthMagik | JavascriptPages::All)
     }
 
-    /// Is the SEC's API closed to clients that are not a browser?
+    /// Whether the SEC's API refuses clients that are not a browser.
     pub fn sec(self) -> bool {
         matches!(self, JavascriptPages::Sec | JavascriptPages::All)
     }
 }
 
-/// The market to make up.
+/// The market to generate, and how the hosts serve it.
 #[derive(Clone, Debug)]
 pub struct MarketConfig {
-    /// Funds that Finnomena lists, inactive ones included.
+    /// The number of funds that Finnomena lists, including inactive ones.
     pub funds: usize,
-    /// Business days of NAV history before `today`.
+    /// The number of business days of NAV history before `today`.
     pub days: usize,
     /// The date on the replica's calendar.
     pub today: Date,
     /// Equal seeds make equal markets.
     pub seed: u64,
-    /// Folder of the real NAV histories; their classes then take the place of `funds` and `days`.
+    /// The folder of the real NAV histories. If set, their classes replace `funds` and `days`.
     pub real: Option<PathBuf>,
-    /// Deal awkward values, or only plain ones.
+    /// Whether to deal awkward values, not only plain ones.
     pub awkward: bool,
-    /// The market follows the Thai calendar, its NAVs come late as real ones do, some funds have one a week or a month, and
-    /// `Replica::next_day` moves it on.
+    /// Whether the market lives: it follows the Thai calendar, NAVs are as late as real ones, some funds have one NAV a
+    /// week or a month, and `Replica::next_day` moves it to the next day.
     pub lives: bool,
     /// Which pages need JavaScript.
     pub javascript: JavascriptPages,
-    /// Delay before every answer.
+    /// The delay before every answer, in milliseconds.
     pub latency_ms: u64,
     /// The ports to listen on.
     pub ports: ReplicaPorts,
@@ -76,7 +76,7 @@ impl Default for MarketConfig {
     }
 }
 
-/// Ports on 127.0.0.1; 0 lets the system choose.
+/// Ports on 127.0.0.1; 0 lets the operating system choose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReplicaPorts {
     /// Finnomena.
@@ -92,7 +92,7 @@ pub struct ReplicaPorts {
 }
 
 impl ReplicaPorts {
-    /// Five ports in a row.
+    /// Five consecutive ports, starting with `base`.
     pub fn from_base(base: u16) -> Self {
         ReplicaPorts {
             finnomena: base,

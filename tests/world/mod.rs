@@ -245,8 +245,8 @@ impl World {
             .get(0)
     }
 
-    /// For each table that an unchanged pass must not write to (D2): its row count, and a hash of every row's transaction
-    /// and position. Both stay equal only if no row was written.
+    /// For each table that an unchanged pass must not write to (D2): its row count, and a hash of every row's
+    /// transaction and position. Both stay equal only if no row was written.
     pub async fn written(&self) -> Vec<(String, i64, Option<String>)> {
         let client = self.database.connect().await;
         let mut written = Vec::new();

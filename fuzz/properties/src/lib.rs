@@ -61,7 +61,8 @@ const fn target(name: &'static str, check: fn(&[u8])) -> Target {
 
 /// Checks one input against the promises of a target.
 ///
-/// # Panics If a promise is broken, or if there is no target of this name.
+/// # Panics
+/// If a promise is broken, or if there is no target of this name.
 pub fn check(name: &str, input: &[u8]) {
     let target = TARGETS.iter().find(|target| target.name == name);
     let target = target.unwrap_or_else(|| panic!("there is no target `{name}`"));
