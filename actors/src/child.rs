@@ -1,34 +1,34 @@
-//! A child of the supervisor: an actor whose end is observed, whatever its kind.
+//! A child of the supervisor: an actor whose end is observed, however it ends.
 //!
-//! `actix::Supervisor` is of no use here (it does not see a panic, has no delay and no budget, and keeps the old
-//! state), so a child's `Context` is run as a task of its own and the `JoinHandle` tells panic, abort and stop apart.
+//! `actix::Supervisor` does not fit: it does not see panics, has neither delay nor budget, and keeps the old state.
+//! Therefore a child's `Context` runs as a task of its own, and its `JoinHandle` distinguishes panic, abort and stop.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Actor, Addr, Context};
 use tokio::task::AbortHandle;
 
-/// Why a child is no longer there.
+/// Why a child ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExitReason {
     /// All its work is done and acknowledged.
     Finished,
-    /// It was asked to stop and did.
+    /// It stopped on request.
     Asked,
-    /// It ended by itself with an error.
+    /// It ended itself because of an error.
     Failed(String),
-    /// It ended by itself with an error that no restart can mend.
+    /// It ended itself because of an error that no restart fixes.
     Final(String),
-    /// It panicked; the text of the panic.
+    /// It panicked, with this text.
     Panicked(String),
-    /// The supervisor ended it because it made no progress while waiting on nobody.
+    /// The supervisor ended it because it made no progress while waiting for nothing.
     Stuck,
     /// The supervisor ended it for another reason: another child's failure, a deadline.
     Killed,
 }
 
 impl ExitReason {
-    /// Whether the restart policy has to judge it.
+    /// Whether the restart policy has to decide.
     #[must_use]
     pub const fn is_failure(&self) -> bool {
         matches!(
@@ -51,13 +51,13 @@ impl std::fmt::Display for ExitReason {
     }
 }
 
-/// Where a child leaves its reason before it stops, and the supervisor before it aborts. A child that ends without a
-/// reason has failed (D7: success is never the default).
+/// Holds a child's exit reason. The child sets it before it stops, the supervisor before it aborts the child. A child
+/// that ends without a reason has failed (D7: success is never the default).
 #[derive(Debug, Clone, Default)]
 pub struct ExitSlip(Arc<Mutex<Option<ExitReason>>>);
 
 impl ExitSlip {
-    /// Notes the reason; the first one counts.
+    /// Sets the reason; the first one wins.
     pub fn leave(&self, reason: ExitReason) {
         self.0
             .lock()
@@ -76,14 +76,14 @@ impl ExitSlip {
 /// A running child.
 #[derive(Debug)]
 pub struct Child<A: Actor> {
-    /// Where to send it messages.
+    /// Address for messages to it.
     pub address: Addr<A>,
     slip: ExitSlip,
     abort: AbortHandle,
 }
 
 impl<A: Actor<Context = Context<A>>> Child<A> {
-    /// Builds a fresh actor with a bounded mailbox, runs it, and tells `on_exit` how it ended.
+    /// Builds a fresh actor with a bounded mailbox, runs it, and calls `on_exit` with the reason when it ends.
     pub fn start(
         mailbox: usize,
         build: impl FnOnce(ExitSlip) -> A,
@@ -113,7 +113,7 @@ impl<A: Actor<Context = Context<A>>> Child<A> {
         }
     }
 
-    /// Ends it at once, whatever it is doing. Unacknowledged work is replayed, so nothing is lost.
+    /// Ends the child immediately. Unacknowledged work is replayed, so nothing is lost.
     pub fn kill(&self, reason: ExitReason) {
         self.slip.leave(reason);
         self.abort.abort();

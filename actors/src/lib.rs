@@ -1,7 +1,8 @@
-//! Who does the work: the supervisor and its children, and the messages they pass.
+//! The actors that fetch, merge and store: the supervisor, its children, and the messages between them.
 //!
-//! Actors here receive, call and send; every decision is a plain function elsewhere: [`restart_policy`], [`run_mode`],
-//! [`validate_answer`], the parsers in `sources`, the merge rules in `schema`. All live on one Arbiter (A9).
+//! Actors here only receive, call and send. Every decision is a plain function elsewhere: [`restart_policy`],
+//! [`run_mode`], [`validate_answer`], the parsers in `sources`, the merge rules in `schema`. All actors live on one
+//! Arbiter (A9).
 
 pub mod child;
 pub mod loader_actor;

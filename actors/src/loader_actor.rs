@@ -1,8 +1,9 @@
-//! The one writer (A8): owns the one connection that holds the advisory lock, and runs every transaction on it, one
-//! after the other.
+//! The loader actor, the only writer (A8): owns the one connection that has the advisory lock, and runs all
+//! transactions on it, one after the other.
 //!
-//! A database outage is not a failure of this actor (A2): it is waited out in place, visibly, and what was in hand is
-//! done again on a fresh connection. A batch whose COMMIT got no answer is looked up by its name, never guessed.
+//! A database outage is not a failure of this actor (A2). It waits in place, reports the wait, and repeats the
+//! operation on a fresh connection. If a COMMIT got no reply, the batch is looked up by its id instead of being assumed
+//! committed or lost.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,17 +24,17 @@ use crate::messages::{
 use crate::persistent_writer::{DatabaseWait, PersistentWriter};
 pub use crate::persistent_writer::{Revive, WriterFailed, WriterSettings};
 
-/// How often the holder of the database shows that it lives; a second runner that stands by counts on it.
+/// Interval between heartbeats of the lock holder; a standby runner detects a silent holder by them.
 pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
-/// How often the holder looks for requests of commands: between two messages, and while it waits for any.
+/// Interval between checks for requests of commands: between two messages and while idle.
 const REQUESTS_EVERY: Duration = Duration::from_secs(2);
-/// A sign of life that takes longer has met a connection whose other side is gone without a word.
+/// Time limit of a heartbeat. If it takes longer, the peer of the connection is assumed to be gone.
 const HEARTBEAT_LIMIT: Duration = Duration::from_secs(90);
 
 /// The actor.
 pub struct LoaderActor {
     settings: WriterSettings,
-    /// `None` until the first use and while the connection is lost.
+    /// `None` before the first use and while the connection is lost.
     writer: Option<Writer>,
     settled: Recipient<BatchSettled>,
     waits_for: DatabaseWait,
@@ -41,14 +42,14 @@ pub struct LoaderActor {
     slip: ExitSlip,
     lease: AskingLease,
     heartbeat_queued: bool,
-    /// Whether anything was done on the writer since the last heartbeat.
+    /// Whether the writer was used since the last heartbeat.
     used_since_heartbeat: bool,
-    /// When requests were last looked for.
+    /// Time of the last check for requests.
     looked_for_requests: Option<Instant>,
 }
 
 impl LoaderActor {
-    /// A fresh incarnation; `writer` is handed over where one is already open.
+    /// Creates a fresh incarnation; `writer` is an already open one, if there is one.
     #[must_use]
     pub const fn new(
         settings: WriterSettings,
@@ -73,7 +74,7 @@ impl LoaderActor {
         }
     }
 
-    /// Whether it is time to look for requests; notes that it is done. A stop does not begin a request.
+    /// Whether a check for requests is due; if so, records it as done. During a stop no request is started.
     fn requests_are_due(&mut self) -> bool {
         let is_due = self
             .looked_for_requests
@@ -96,17 +97,17 @@ impl LoaderActor {
         }
     }
 
-    /// By the mailbox like everything else: what an actor notifies itself of is handled even while another message's
-    /// future is being waited for, and would find the writer in use by that one.
+    /// Queues a heartbeat in the mailbox, like every other message. An actor's notification to itself would be handled
+    /// while the future of another message is pending, when that future has taken the writer.
     fn queue_heartbeat(&mut self, context: &mut Context<Self>) {
-        // One at a time: while the database is away or busy, no heap of heartbeats grows.
+        // At most one is queued, so heartbeats do not pile up while the database is away or busy.
         if !self.heartbeat_queued {
             self.heartbeat_queued = true;
             context.address().do_send(Heartbeat);
         }
     }
 
-    /// Ends this incarnation: what it could not do is judged by the restart policy.
+    /// Ends this incarnation as failed; the restart policy decides what follows.
     fn fail(&self, error: &WriterFailed, context: &mut Context<Self>) {
         self.slip.leave(ExitReason::Failed(error.0.clone()));
         context.stop();
@@ -117,7 +118,7 @@ impl Actor for LoaderActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        // At once: nobody is asked before it.
+        // Immediately: no page is requested before the first heartbeat.
         self.queue_heartbeat(context);
         context.run_interval(HEARTBEAT_EVERY, Self::queue_heartbeat);
     }
@@ -157,7 +158,7 @@ impl Handler<Heartbeat> for LoaderActor {
                 actor.writer = writer;
                 actor.heartbeat_queued = false;
                 match kept {
-                    // A stop does not wait for a database that is away: there is nothing in hand.
+                    // A stop does not wait for an unavailable database: no work is in progress here.
                     Err(error) if !*actor.stop.borrow() => actor.fail(&error, context),
                     _ => {}
                 }
@@ -166,7 +167,7 @@ impl Handler<Heartbeat> for LoaderActor {
     }
 }
 
-/// Applies the requests that commands have placed meanwhile.
+/// Applies the requests that commands have stored in the database.
 async fn answer_requests(persistent: &mut PersistentWriter) -> Result<(), WriterFailed> {
     let answered = persistent
         .run("answering requests", &|writer: &mut Writer| {
@@ -186,8 +187,8 @@ async fn answer_requests(persistent: &mut PersistentWriter) -> Result<(), Writer
     Ok(())
 }
 
-/// Writes a sign of life where one is due. The loader's work calls it, too: while there is always work, its own timer is
-/// never heard. A connection that fails in it is given up; the next use takes a fresh one.
+/// Writes a heartbeat if one is due. The loader's work calls this as well, because the timer's message waits in the
+/// mailbox while there is work. If the connection fails, it is dropped; the next use opens a fresh one.
 async fn show_life(writer: &mut Option<Writer>, lease: &AskingLease, doing: &str) {
     if lease.was_shown_within(HEARTBEAT_EVERY / 2) {
         return;
@@ -195,7 +196,7 @@ async fn show_life(writer: &mut Option<Writer>, lease: &AskingLease, doing: &str
     let Some(living) = writer else {
         return;
     };
-    // The time before it is sent: when it arrives is not known here.
+    // The time before sending, because the time of arrival is unknown here.
     let at = tokio::time::Instant::now();
     let why = match tokio::time::timeout(HEARTBEAT_LIMIT, living.heartbeat(doing)).await {
         Ok(Ok(())) => {
@@ -290,7 +291,7 @@ impl Handler<FundBatch> for LoaderActor {
     }
 }
 
-/// Commits a batch and tells everybody who waits for it: the sources, the merge, and `supervisor`.
+/// Commits a batch and notifies the sources, the merge actor, and `supervisor`.
 async fn commit_batch(
     batch: FundBatch,
     persistent: &mut PersistentWriter,
@@ -304,7 +305,7 @@ async fn commit_batch(
     let mut waiting: BTreeMap<SourceName, (Recipient<TasksAcknowledged>, Vec<TaskId>)> =
         BTreeMap::new();
     let mut answers = Vec::with_capacity(ended.len());
-    // The credits live until the batch is committed.
+    // The credits are kept until the batch is committed.
     let mut credits = Vec::with_capacity(ended.len());
     for task in ended {
         waiting
@@ -315,7 +316,7 @@ async fn commit_batch(
         credits.push(task.credit);
         answers.push(task.answer);
     }
-    // Named once: by this name a COMMIT without an answer is found again.
+    // The batch gets its id once: after a COMMIT without a reply it is looked up by this id.
     let work = Arc::new(Batch::new(answers));
     let report = persistent
         .run("committing a batch", &move |writer: &mut Writer| {

@@ -1,8 +1,7 @@
-//! Collects answers from all sources and hands them to the loader in batches (A4, A5).
+//! The merge actor: collects answers of all sources and sends them to the loader in batches (A4, A5).
 //!
-//! A batch leaves whenever the loader has room, and otherwise keeps growing: group commit without fill level or timer.
-//! The merge never needs to know what was said before; what the answers amount to is derived in the loader's
-//! transaction (D4).
+//! A batch is sent as soon as the loader is free, and grows until then: group commit without a fill level or a timer.
+//! The merge actor keeps no earlier values; the loader's transaction derives the rows (D4).
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,23 +14,23 @@ use crate::loader_actor::LoaderActor;
 use crate::messages::{BatchSettled, FundBatch, SourceGone, TaskEnded};
 use crate::validate_answer::validate_answer;
 
-/// Most rows in a batch of more than one task: bounds the loader's memory and the length of a transaction (A4).
+/// Maximum rows in a batch of more than one task: limits the loader's memory and the length of a transaction (A4).
 const BATCH_ROWS: usize = 20_000;
 
 /// The actor.
 pub struct MergeActor {
     loader: Addr<LoaderActor>,
-    /// Batches the loader may have waiting or in hand.
+    /// Maximum number of batches that are sent to the loader and not settled.
     loader_mailbox: usize,
     in_flight: usize,
     pending: VecDeque<TaskEnded>,
-    /// Up to which incarnation the answers of a source are no longer wanted.
+    /// Per source, the last incarnation whose answers are dropped.
     gone: BTreeMap<SourceName, u32>,
     slip: ExitSlip,
 }
 
 impl MergeActor {
-    /// A fresh incarnation: it knows nothing, everything unacknowledged is replayed.
+    /// Creates a fresh incarnation without any state: everything unacknowledged is replayed.
     #[must_use]
     pub const fn new(loader: Addr<LoaderActor>, loader_mailbox: usize, slip: ExitSlip) -> Self {
         Self {
@@ -44,8 +43,8 @@ impl MergeActor {
         }
     }
 
-    /// Sends a batch whenever the loader is free, and while it is not, only whole ones ahead into its mailbox: what would
-    /// wait there half full can as well go on growing here. `do_send` goes past a mailbox's bound, so the bound is kept here.
+    /// Sends batches to the loader. While the loader works on one, only full batches are sent ahead: a smaller one can
+    /// grow here as well as in the loader's mailbox. `do_send` ignores the mailbox bound, so this function enforces it.
     fn flush(&mut self, context: &Context<Self>) -> Result<(), Injected> {
         while self.in_flight < self.loader_mailbox && !self.pending.is_empty() {
             if self.in_flight > 0 && !fills_a_batch(&self.pending) {
@@ -85,7 +84,7 @@ impl MergeActor {
         self.flush(context)
     }
 
-    /// Ends this incarnation if its step failed: the restart policy judges.
+    /// Ends this incarnation if `step` failed; the restart policy decides what follows.
     fn end_unless_done(&self, step: Result<(), Injected>, context: &mut Context<Self>) {
         if let Err(injected) = step {
             self.slip.leave(ExitReason::Failed(injected.to_string()));
@@ -94,7 +93,7 @@ impl MergeActor {
     }
 }
 
-/// Whether what is pending has the rows of a whole batch.
+/// Whether the pending answers have the rows of a full batch.
 fn fills_a_batch(pending: &VecDeque<TaskEnded>) -> bool {
     let mut rows = 0;
     pending.iter().any(|ended| {
@@ -103,7 +102,8 @@ fn fills_a_batch(pending: &VecDeque<TaskEnded>) -> bool {
     })
 }
 
-/// Takes from the front as many answers as fit into [`BATCH_ROWS`], and at least one; all of one cycle.
+/// Takes answers from the front: at least one, all of one cycle, and together at most [`BATCH_ROWS`] rows unless the
+/// first alone has more.
 fn cut_batch(pending: &mut VecDeque<TaskEnded>) -> Vec<TaskEnded> {
     let mut rows = 0;
     let mut batch: Vec<TaskEnded> = Vec::new();

@@ -1,4 +1,4 @@
-//! The whole protocol of the actors: every message, in the order in which a cycle uses them.
+//! The protocol of the actors: every message, in the order in which a cycle uses them.
 //!
 //! ```text
 //!      cycle --AskSource, TasksPlanned, GetLoader--> supervisor          cycle --OnWriter, ReadCheckpoint--> loader
@@ -10,8 +10,9 @@
 //!        run --ReadSnapshot, BeginShutdown, EndActors--> supervisor
 //! ```
 //!
-//! Data edges wait for room (credits, rows under way, the loader's mailbox); acknowledgement edges never do, so there is no
-//! cycle of waits (A4). What a source shows of itself while it works is not a message but shared state ([`crate::pulse`]).
+//! Data edges wait for capacity: credits, room for rows, the loader's mailbox. Acknowledgement edges never wait, so the
+//! pipeline cannot deadlock (A4). The progress of a source at work is not a message but shared state
+//! ([`crate::pulse`]).
 
 use std::sync::Arc;
 
@@ -27,22 +28,24 @@ use crate::persistent_writer::{WriterFailed, WriterOp};
 use crate::room::Room;
 use crate::snapshot::Snapshot;
 
-/// cycle -> supervisor: the living loader, as soon as there is one.
+/// cycle -> supervisor: returns the address of the running loader, and waits until there is one.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<Addr<LoaderActor>, SpineFailed>")]
 pub struct GetLoader;
 
-/// cycle -> loader: bookkeeping of the cycle (begin, plan, close …) on the one connection, in the order sent.
+/// cycle -> loader: bookkeeping of the cycle (begin, plan, close …), run on the loader's one connection in the order
+/// sent.
 #[derive(Message)]
 #[rtype(result = "Result<T, WriterFailed>")]
 pub struct OnWriter<T: Send + 'static> {
-    /// What it is, for the log line that names the operation that waits for the database.
+    /// Name of the operation, for the log line that reports a wait for the database.
     pub what: &'static str,
-    /// The work; called again on a fresh connection if the connection is lost in it.
+    /// The operation. It is called again on a fresh connection if the connection is lost while it runs.
     pub op: Box<WriterOp<T>>,
 }
 
-/// cycle -> supervisor: this number of tasks of a source will be requested. Progress is measured against the sum.
+/// cycle -> supervisor: this number of tasks of a source will be requested. The progress display measures against the
+/// sum.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct TasksPlanned {
@@ -50,12 +53,12 @@ pub struct TasksPlanned {
     pub cycle_id: i64,
     /// The source.
     pub source: SourceName,
-    /// How many more.
+    /// Number of additional tasks.
     pub tasks: usize,
 }
 
-/// cycle -> supervisor: request these tasks of a source; answered when all of them have an outcome. A source works on one
-/// such request at a time; the sources work side by side.
+/// cycle -> supervisor: request these tasks of a source. The reply is sent when all of them have an outcome. A source
+/// works on one `AskSource` at a time; several sources work concurrently.
 #[derive(Message)]
 #[rtype(result = "Result<SourceEnd, SpineFailed>")]
 pub struct AskSource {
@@ -63,11 +66,11 @@ pub struct AskSource {
     pub cycle: Arc<Cycle>,
     /// The source.
     pub source: SourceName,
-    /// The tasks, in order: what is left of `portion`.
+    /// The unacknowledged tasks of `portion`, in order.
     pub tasks: Vec<PlannedTask>,
-    /// How to read again what is left, when the source has to be restarted.
+    /// Selects the unacknowledged tasks again when the source is restarted.
     pub portion: Portion,
-    /// Whether a task that cannot be requested now has failed, rather than being deferred to a second round.
+    /// In the final round a task that cannot be requested now fails; in an earlier round it is deferred to round 2.
     pub final_round: bool,
 }
 
@@ -76,13 +79,13 @@ pub struct AskSource {
 pub enum SourceEnd {
     /// Every task has an outcome.
     Finished,
-    /// Over its restart budget: the rest of its tasks has no outcome yet.
+    /// The source used up its restart budget; its remaining tasks have no outcome yet.
     Quarantined(String),
-    /// The program stops.
+    /// The program is stopping.
     Stopped,
 }
 
-/// Merge or loader is over budget: the cycle cannot go on (A3).
+/// The merge actor or the loader used up its restart budget, so the cycle cannot continue (A3).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SpineFailed(pub String);
@@ -93,9 +96,9 @@ impl From<Injected> for SpineFailed {
     }
 }
 
-/// A place in the pipeline (A4) and the room for the rows in it (A5): owned, riding in the message, and given back when the
-/// last message that shares it is dropped or acknowledged, so that no panic can leak it. One per wire request: tasks asked
-/// together share it.
+/// A permit for one request and its answer in the pipeline (A4), together with the room for the answer's rows (A5). The
+/// message owns it. It is released when the last message that shares it is dropped or acknowledged, so a panic cannot
+/// leak it. There is one per wire request: tasks that are requested together share it.
 #[derive(Debug, Clone)]
 pub struct Credit(#[expect(dead_code, reason = "held for its drop")] Arc<Held>);
 
@@ -107,24 +110,25 @@ struct Held {
 }
 
 impl Credit {
-    /// Wraps a permit that was acquired from the source's share, and the room for what it was answered, if that has rows.
+    /// Wraps a permit from the source's credits and, if the answer has rows, the room for them.
     #[must_use]
     pub fn new(place: OwnedSemaphorePermit, room: Option<OwnedSemaphorePermit>) -> Self {
         Self(Arc::new(Held { place, room }))
     }
 }
 
-/// supervisor -> source: begin.
+/// supervisor -> source: start working on these tasks.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct StartSource {
-    /// What has to be asked: the unacknowledged tasks, in order.
+    /// The unacknowledged tasks, in order.
     pub tasks: Vec<PlannedTask>,
-    /// Tasks that were in flight at two deaths of this source (D6): not asked again, ended as failed with this reason.
+    /// Tasks that were in flight when this source died, twice (D6). They are not requested again and fail with this
+    /// reason.
     pub given_up: Vec<(TaskId, String)>,
-    /// The source's share of the pipeline.
+    /// The credits of this incarnation.
     pub credits: Arc<Semaphore>,
-    /// For the rows of its answers; all sources share it.
+    /// The room for the rows of its answers, shared by all sources.
     pub room: Room,
 }
 
@@ -132,39 +136,39 @@ pub struct StartSource {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct TaskEnded {
-    /// The cycle it was asked for.
+    /// The cycle that the task belongs to.
     pub cycle: Arc<Cycle>,
-    /// The answer, with all that was read.
+    /// The answer with its observations and rejects.
     pub answer: TaskAnswer,
-    /// Which incarnation of the source asked.
+    /// The incarnation of the source that sent the request.
     pub incarnation: u32,
-    /// Comes back when this message is dropped or acknowledged.
+    /// Released when this message is dropped or acknowledged.
     pub credit: Credit,
-    /// Who waits for the acknowledgement.
+    /// Receives the acknowledgement.
     pub acknowledge: Recipient<TasksAcknowledged>,
 }
 
-/// supervisor -> merge: answers of incarnations up to this one of the source are no longer wanted; they will be replayed.
+/// supervisor -> merge: drop the pending answers of this source up to this incarnation. Their tasks will be replayed.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct SourceGone {
     /// The source.
     pub source: SourceName,
-    /// Its last incarnation that is gone.
+    /// The last incarnation that has ended.
     pub incarnation: u32,
 }
 
-/// merge -> loader: commit these together.
+/// merge -> loader: commit these answers in one transaction.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct FundBatch {
-    /// What ended, at least one, all of one cycle, with credits and those who wait.
+    /// At least one answer, all of one cycle, with their credits and acknowledgement recipients.
     pub ended: Vec<TaskEnded>,
-    /// The merge, which waits for room.
+    /// The merge actor, which counts the batches that are not settled.
     pub settled: Recipient<BatchSettled>,
 }
 
-/// loader -> source: these tasks were committed with their acknowledgement.
+/// loader -> source: these tasks and their acknowledgement are committed.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct TasksAcknowledged {
@@ -176,30 +180,30 @@ pub struct TasksAcknowledged {
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct BatchSettled {
-    /// What was written, and the tasks with the outcomes that stand in the database.
+    /// The rows written, and the tasks with the outcomes that the database recorded.
     pub report: BatchReport,
 }
 
-/// cycle, supervisor -> loader: what is left of the cycle; answered after every queued commit.
+/// cycle, supervisor -> loader: read the checkpoint of the cycle. The reply comes after every queued commit.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<PlannedTask>, WriterFailed>")]
 pub struct ReadCheckpoint {
     /// The cycle.
     pub cycle: Arc<Cycle>,
-    /// Which part of what is left.
+    /// The part of the checkpoint to read.
     pub portion: Portion,
 }
 
-/// loader -> itself: write a sign of life into the database. It also notices a connection, and with it the lock, that was
-/// lost in a quiet hour, and gets both back: no site is asked without them.
+/// loader -> itself: write a heartbeat to the database. This also detects a connection that was lost while the loader
+/// was idle, and opens a new one with the lock. Without connection and lock no site is requested.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Heartbeat;
 
-/// Which child of the supervisor.
+/// Name of a child of the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChildName {
-    /// The one writer.
+    /// The loader, the only writer.
     Loader,
     /// The merge actor.
     Merge,
@@ -217,30 +221,30 @@ impl std::fmt::Display for ChildName {
     }
 }
 
-/// watcher -> supervisor: a child is gone.
+/// watcher -> supervisor: a child ended.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct ChildExited {
-    /// Which.
+    /// The child.
     pub child: ChildName,
-    /// Which incarnation of it: an older one's end is no news.
+    /// Its incarnation. The end of an older incarnation is ignored.
     pub incarnation: u32,
-    /// Why.
+    /// Why it ended.
     pub reason: ExitReason,
 }
 
-/// run -> supervisor: stop in order (A6).
+/// run -> supervisor: start an orderly stop (A6).
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct BeginShutdown;
 
-/// run -> supervisor: all is done. Everybody ends, and with the loader the session in the database: what is closed next
-/// may be the server itself.
+/// run -> supervisor: all work is done, end all actors. Ending the loader also closes the database session, because the
+/// caller may shut down the server next.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct EndActors;
 
-/// progress bars, status -> supervisor: how things stand.
+/// progress bars, status -> supervisor: read the progress of the run.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Snapshot")]
 pub struct ReadSnapshot;

@@ -1,4 +1,4 @@
-//! A writer that outlives its connection: what the database cannot do now is waited for in place and done again (A2).
+//! A writer that survives lost connections: operations that the database cannot perform now are repeated in place (A2).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,34 +12,34 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::child::{ExitReason, ExitSlip};
 
-/// The longest a unit of work may take. The server ends a statement after 10 minutes by itself; work that is not done
-/// after this has met a connection whose other side is gone without a word, and is done again on a fresh one.
+/// Time limit of one operation. The server cancels a statement after 10 minutes. An operation that takes longer than
+/// this limit has lost its peer, and is repeated on a fresh connection.
 const WORK_LIMIT: Duration = Duration::from_secs(30 * 60);
-/// The longest opening may take beside trying for the lock: an older warehouse is adopted in it.
+/// Time limit for opening a connection, in addition to the wait for the lock. Adoption of an older warehouse runs in
+/// this time.
 const OPEN_LIMIT: Duration = Duration::from_secs(3600);
 
-/// How the writer gets its connection.
+/// How the writer opens its connection.
 #[derive(Debug, Clone)]
 pub struct WriterSettings {
-    /// What [`Writer::open`] takes: a libpq connection string or URL. May hold a password: never logged.
+    /// The connection string for [`Writer::open`]: libpq format or URL. May contain a password, so it is never logged.
     pub database: String,
-    /// How long the advisory lock is tried for (O2).
+    /// Maximum wait for the advisory lock (O2).
     pub lock_patience: Duration,
-    /// What of the warehouse's own records is kept (O6).
+    /// How many of the warehouse's own records are kept (O6).
     pub retention: Retention,
-    /// From which share of the funds a change of the market is not believed (D11).
+    /// The shares of the funds from which a change counts as a mass change (D11).
     pub doubt_limits: DoubtLimits,
-    /// Shortest and longest wait between two attempts to reach a database that is away.
+    /// Shortest and longest wait between two attempts to reach an unavailable database.
     pub back_off: (Duration, Duration),
-    /// How long a server that refuses the session (password, role, database, rights) is asked again: somebody may be at
-    /// work on it. After that the run ends in order, so that whoever starts it again does so with what is right now.
+    /// How long a server that refuses the session (password, role, database, rights) is retried, in case the refusal is
+    /// temporary. After that the run ends in order, so that the next start uses corrected settings.
     pub refusal_patience: Duration,
-    /// Brings a database back that has nobody else to do so; called before each attempt to reach it again.
+    /// Called before each new attempt to connect; restarts a database that nothing else restarts (the embedded one).
     pub revive: Option<Revive>,
 }
 
-/// What to do about a database that is away, before it is tried again: it may start a private server that died, and
-/// says by itself what it did or could not do.
+/// A hook that may restart an unavailable database, such as a private server that died. It logs its own result.
 #[derive(Clone)]
 pub struct Revive(pub Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>);
 
@@ -49,10 +49,10 @@ impl std::fmt::Debug for Revive {
     }
 }
 
-/// What the loader waits for, in words, shared with the supervisor's snapshot; `None` while it gets on.
+/// Description of what the loader waits for, shared with the supervisor's snapshot; `None` while it works.
 pub type DatabaseWait = Arc<Mutex<Option<String>>>;
 
-/// The database could not do it, and waiting will not help or is no longer allowed.
+/// Error: the database could not perform the operation, and waiting will not help or is no longer allowed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct WriterFailed(pub String);
@@ -63,24 +63,24 @@ impl From<Injected> for WriterFailed {
     }
 }
 
-/// A unit of work on the writer that can be done again after a lost connection.
+/// An operation on the writer that can be repeated after a lost connection.
 pub type WriterOp<T> =
     dyn for<'w> Fn(&'w mut Writer) -> LocalBoxFuture<'w, Result<T, StoreError>> + Send;
 
-/// What follows from an error of the writer in a running cycle.
+/// What to do after an error of the writer in a running cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    /// Wait, and do it again on the same session.
+    /// Wait, then repeat on the same session.
     Again,
-    /// Wait, and do it again on a fresh session.
+    /// Wait, then repeat on a fresh session.
     AgainOnFresh,
-    /// The actor fails; a fresh one may get on from the checkpoint.
+    /// The actor fails; a fresh one may continue from the checkpoint.
     Fail,
-    /// No restart can mend it: the run ends in order.
+    /// No restart fixes it: the run ends in order.
     End,
 }
 
-/// Judges an error; `refused_for` is how long the server has been refusing the session.
+/// Decides what to do about an error; `refused_for` is how long the server has been refusing the session.
 fn judge(error: &StoreError, refused_for: Duration, patience: Duration) -> Verdict {
     match error {
         StoreError::Undone(_) => Verdict::Again,
@@ -99,19 +99,19 @@ fn judge(error: &StoreError, refused_for: Duration, patience: Duration) -> Verdi
     }
 }
 
-/// The writer, and what it takes to get another one.
+/// The writer and the settings to open another one.
 pub(crate) struct PersistentWriter {
     pub(crate) settings: WriterSettings,
-    /// `None` until the first use and while the connection is lost.
+    /// `None` before the first use and while the connection is lost.
     pub(crate) writer: Option<Writer>,
     pub(crate) waits_for: DatabaseWait,
     pub(crate) stop: watch::Receiver<bool>,
-    /// Where it is noted that no restart can help.
+    /// Records that no restart can help.
     pub(crate) slip: ExitSlip,
 }
 
 impl PersistentWriter {
-    /// Does the work, again and again until the database has done it.
+    /// Runs the operation, and repeats it until the database has performed it.
     pub(crate) async fn run<T>(
         &mut self,
         what: &'static str,
@@ -132,7 +132,7 @@ impl PersistentWriter {
                     self.say_waiting(None);
                     return Ok(value);
                 }
-                // Connected: the work comes next.
+                // Connected: the operation comes next.
                 Ok(None) => continue,
                 Err(error) => error,
             };
@@ -169,7 +169,7 @@ impl PersistentWriter {
         }
     }
 
-    /// One step: the work where there is a session, else a session.
+    /// One step: runs the operation if there is a session, otherwise opens a session.
     async fn attempt<T>(&mut self, op: &WriterOp<T>) -> Result<Option<T>, StoreError> {
         if let Some(writer) = &mut self.writer {
             let done = timeout(WORK_LIMIT, op(writer)).await;
@@ -183,12 +183,12 @@ impl PersistentWriter {
         let mut stop = self.stop.clone();
         let mut writer = tokio::select! {
             opened = timeout(limit, opening) => opened.unwrap_or_else(|_| Err(silent(limit)))?,
-            // Trying for the lock takes a minute and a half: a stop does not wait for that (A6).
+            // Trying for the lock takes up to 90 s; a stop does not wait for that (A6).
             _ = stop.wait_for(|stop| *stop) => {
                 return Err(StoreError::Outage("it was no longer waited for".to_owned()));
             }
         };
-        // What another runner has done meanwhile is not known here.
+        // Another runner may have written in the meantime, so the session is checked before its first use.
         writer.is_still_ours().await?;
         writer.set_retention(self.settings.retention);
         writer.set_doubt_limits(self.settings.doubt_limits);
@@ -211,7 +211,7 @@ fn silent(limit: Duration) -> StoreError {
     ))
 }
 
-/// What the run ends with: in mid-run a refusal means that the server's side was changed.
+/// The message that the run ends with. A refusal in mid-run means that the server's settings were changed.
 fn last_words(error: &StoreError, refused_for: Duration) -> String {
     match error {
         StoreError::Refused(why) => format!(
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(judge(&refused, SECOND, SECOND), Verdict::End);
     }
 
-    /// A writer whose server is at `port` of this machine; the counter counts its attempts.
+    /// A writer whose server is at `port` of this machine, and a counter of its attempts.
     fn writer_at(
         port: u16,
         stop: watch::Receiver<bool>,
@@ -301,7 +301,8 @@ mod tests {
         (persistent, attempts, waits_for)
     }
 
-    /// Ten simulated minutes of an outage, then a stop: how many attempts, what it said it waits for, how it ended.
+    /// Ten simulated minutes of an outage, then a stop. Returns the number of attempts, the reported wait, and the
+    /// final error.
     async fn ten_minutes_at(port: u16) -> (u32, Option<String>, String) {
         let (stop, stopped) = watch::channel(false);
         let (mut persistent, attempts, waits_for) = writer_at(port, stopped);
@@ -324,7 +325,7 @@ mod tests {
         (attempts.load(Ordering::Relaxed), said, ended)
     }
 
-    /// A2: the attempts of a long outage are few, what is awaited is said, and a stop ends it at once.
+    /// A2: a long outage causes few attempts, its wait is reported, and a stop ends it at once.
     #[tokio::test(start_paused = true)]
     async fn a_server_that_is_down_for_ten_minutes_is_asked_rarely_and_waited_for() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -343,7 +344,7 @@ mod tests {
         );
     }
 
-    /// A server that takes the connection and then says nothing, for ever, is an outage like any other.
+    /// A server that accepts the connection and never replies counts as an outage.
     #[tokio::test(start_paused = true)]
     async fn a_server_that_takes_the_connection_and_never_answers_is_given_up_and_asked_again() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

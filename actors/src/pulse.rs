@@ -1,6 +1,8 @@
-//! What a source actor shows of itself while it runs: which tasks it has in hand, when it last got on, and whom it waits for.
+//! The progress of a source actor while it runs: the tasks in flight, the time of the last progress, and what each lane
+//! waits for.
 //!
-//! Shared rather than sent: the supervisor must be able to read it when the actor no longer answers (A2, A7).
+//! This is shared state rather than a message: the supervisor must be able to read it when the actor no longer responds
+//! (A2, A7).
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,14 +12,14 @@ use schema::TaskId;
 use sources::transport::WaitingOn;
 use tokio::time::Instant;
 
-/// What a lane is doing with the tasks it has in hand.
+/// What a lane is doing with its tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Waiting for a credit: on merge and loader.
+    /// Waiting for a credit or for room, and so for the merge actor and the loader.
     AwaitingCredit,
-    /// With the transport, which waits for hosts within its own bounds, or with the parser.
+    /// In the transport, which limits its own waits for hosts, or in the parser.
     Asking,
-    /// Waiting for room in the merge's mailbox.
+    /// Waiting for space in the merge actor's mailbox.
     Sending,
 }
 
@@ -25,20 +27,20 @@ pub enum Phase {
 struct Lane {
     tasks: Vec<TaskId>,
     phase: Phase,
-    /// What the transport waits on for it.
+    /// What the transport waits for on behalf of this lane.
     waiting: WaitingOn,
-    /// Since when it has been at this without being seen to wait.
+    /// Start of this phase, or the last time the lane was seen waiting.
     since: Instant,
 }
 
-/// The shared state, one per incarnation.
+/// The shared state; one per incarnation.
 #[derive(Debug, Default)]
 pub struct Pulse {
     lanes: Mutex<BTreeMap<usize, Lane>>,
 }
 
 impl Pulse {
-    /// Lane `lane` turns to `phase` with `tasks` in hand; `waiting` shows what the transport waits on for it.
+    /// Records that lane `lane` enters `phase` with `tasks`; `waiting` shows what the transport waits for.
     pub fn turn(&self, lane: usize, tasks: &[TaskId], phase: Phase, waiting: &WaitingOn) {
         self.lanes
             .lock()
@@ -54,7 +56,7 @@ impl Pulse {
             );
     }
 
-    /// Lane `lane` has nothing in hand.
+    /// Records that lane `lane` has no tasks.
     pub fn rest(&self, lane: usize) {
         self.lanes
             .lock()
@@ -62,7 +64,7 @@ impl Pulse {
             .remove(&lane);
     }
 
-    /// The tasks that are being asked or read right now: those a death of the actor may be blamed on (D6).
+    /// The tasks that are being requested or parsed now. A death of the actor is counted against them (D6).
     #[must_use]
     pub fn in_flight(&self) -> Vec<TaskId> {
         self.lanes
@@ -74,9 +76,9 @@ impl Pulse {
             .collect()
     }
 
-    /// How long the lane that asks longest has been at it without waiting on anybody (A2). A lane that waits for a
-    /// credit, for the merge, or through the transport for a host, waits on somebody; it is taken to wait from one look
-    /// to the next, so look often.
+    /// The longest time a lane has been requesting or parsing without waiting (A2). A lane that waits for a credit, for
+    /// the merge actor, or in the transport for a host, does not count. Waits are only seen by sampling: a lane seen
+    /// waiting starts again from zero, so call this often.
     #[must_use]
     pub fn longest_silence(&self, now: Instant) -> Duration {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,7 +96,7 @@ impl Pulse {
             .unwrap_or(Duration::ZERO)
     }
 
-    /// What the lanes wait on, in words, where all of them wait on the same kind of thing beyond their turn and pace.
+    /// If all lanes wait, describes the first wait that is not for a turn, a slot or the pace of a host.
     #[must_use]
     pub fn waits_for(&self) -> Option<String> {
         use sources::transport::Waiting;

@@ -1,35 +1,35 @@
-//! When a failed actor is started again, and when it is not (A3). Pure: time is handed in.
+//! Decides whether and when a failed actor is restarted (A3). Pure: the time is an argument.
 //!
 //! | child | restart delay | budget | over budget |
 //! |---|---|---|---|
 //! | a source | 1 s doubling to 5 min, full jitter | 5 restarts in 10 min | quarantined for the round |
 //! | merge, loader | the same | 3 restarts in 10 min | the cycle ends `failed`, in order |
 //!
-//! A child is forgiven (budget and delay start afresh) only after two healthy minutes *and* one commit: a crash loop
-//! that lives a little longer each time, or one that never gets anything done, is still a crash loop.
+//! Budget and delay are reset only after two healthy minutes *and* one commit. A crash loop with longer lives, or one
+//! that never commits anything, still uses up the budget.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The numbers of A3.
+/// The parameters of A3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RestartPolicy {
-    /// Restarts allowed within [`RestartPolicy::within`].
+    /// Maximum number of restarts within [`RestartPolicy::within`].
     pub max_restarts: usize,
-    /// The period of the budget.
+    /// Period of the budget.
     pub within: Duration,
-    /// Longest delay before the first restart; doubled for each further one.
+    /// Upper bound of the first restart delay; it doubles with each further restart.
     pub first_delay: Duration,
-    /// No delay is longer.
+    /// Upper bound of every delay.
     pub longest_delay: Duration,
-    /// How long a child must have lived, with a commit, to be forgiven.
+    /// How long a child must have lived, with a commit, to reset its budget.
     pub healthy_after: Duration,
 }
 
 impl RestartPolicy {
-    /// A3's policy with a budget of `max_restarts` in `within`.
+    /// The policy of A3 with a budget of `max_restarts` in `within`.
     #[must_use]
     pub const fn new(max_restarts: usize, within: Duration) -> Self {
         Self {
@@ -42,7 +42,7 @@ impl RestartPolicy {
     }
 }
 
-/// What to do about a child that failed.
+/// What to do about a failed child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Start a fresh one after this delay.
@@ -51,20 +51,20 @@ pub enum Verdict {
     GiveUp,
 }
 
-/// What the policy remembers of one child across its incarnations.
+/// The failures of one child across its incarnations.
 #[derive(Debug, Clone)]
 pub struct RestartHistory {
     policy: RestartPolicy,
-    /// When it failed, newest last; emptied by forgiveness.
+    /// Times of its failures, newest last; cleared by a reset.
     failures: VecDeque<Instant>,
-    /// When the living incarnation began.
+    /// Start of the running incarnation.
     started_at: Instant,
     /// Whether anything was committed since then.
     committed: bool,
 }
 
 impl RestartHistory {
-    /// A child that starts `now` and has never failed.
+    /// A child that starts at `now` and has never failed.
     #[must_use]
     pub const fn new(policy: RestartPolicy, now: Instant) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl RestartHistory {
         }
     }
 
-    /// A fresh incarnation starts.
+    /// Records the start of a fresh incarnation.
     pub fn started(&mut self, now: Instant) {
         self.forgive(now);
         self.started_at = now;
@@ -89,15 +89,15 @@ impl RestartHistory {
         }
     }
 
-    /// Something of this child's work was committed.
+    /// Records a commit of this child's work.
     pub const fn committed(&mut self) {
         self.committed = true;
     }
 
-    /// The child failed: restart it, or give up? `jitter` is drawn from [0, 1).
+    /// Records a failure and decides between restart and giving up. `jitter` is drawn from [0, 1).
     pub fn failed(&mut self, now: Instant, jitter: f64) -> Verdict {
         self.forgive(now);
-        // The wait for the restart is no healthy time.
+        // The delay before the restart does not count as healthy time.
         self.committed = false;
         self.failures.push_back(now);
         let recent = self
@@ -119,7 +119,7 @@ impl RestartHistory {
         Verdict::RestartAfter(ceiling.mul_f64(jitter.clamp(0.0, 1.0)))
     }
 
-    /// Restarts that still count.
+    /// Number of failures since the last reset.
     #[must_use]
     pub fn restarts(&self) -> usize {
         self.failures.len()
@@ -186,7 +186,8 @@ mod tests {
     }
 
     proptest! {
-        /// However failures fall, no more than the budget is restarted within the period without forgiveness.
+        /// Without a reset, no more restarts than the budget happen within the period, at whatever times the failures
+        /// occur.
         #[test]
         fn a_crash_loop_always_ends(gaps in proptest::collection::vec(0_u64..20, 40)) {
             let start = Instant::now();

@@ -1,19 +1,19 @@
-//! Room for rows: what answers hold in memory is bounded by their rows, not by their number (A5).
+//! The row budget: limits the memory of answers by their rows instead of their number (A5).
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Most rows that are on their way from all sources together to their commit: two batches of the merge. A source's credits
-/// bound how many requests have answers under way; ten thousand pages without news weigh less than one history of twenty
-/// years.
+/// Maximum number of rows between parsing and commit, over all sources: two batches of the merge actor. Credits limit
+/// only the number of answers under way, and one history of twenty years is larger than ten thousand pages without
+/// news.
 pub const ROWS_UNDER_WAY: NonZeroU32 = match NonZeroU32::new(40_000) {
     Some(rows) => rows,
     None => NonZeroU32::MIN,
 };
 
-/// The room; a clone is the same room.
+/// The row budget. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Room {
     rows: u32,
@@ -21,7 +21,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// Room for so many rows.
+    /// Creates a budget of `rows` rows.
     #[must_use]
     pub fn new(rows: NonZeroU32) -> Self {
         Self {
@@ -30,15 +30,15 @@ impl Room {
         }
     }
 
-    /// Waits for room for `rows`; it comes back when what is returned is dropped. An answer without rows needs none, one
-    /// larger than all the room takes all of it. Who holds room waits for nobody but the merge and the database: there is no
-    /// cycle of waits (A4).
+    /// Waits for room for `rows`; dropping the returned permit releases it. An answer without rows needs no permit. An
+    /// answer larger than the whole budget takes all of it. A holder of room waits only for the merge actor and the
+    /// database, so no deadlock is possible (A4).
     pub async fn take(&self, rows: usize) -> Option<OwnedSemaphorePermit> {
         let rows = u32::try_from(rows).map_or(self.rows, |rows| rows.min(self.rows));
         if rows == 0 {
             return None;
         }
-        // Never closed.
+        // The semaphore is never closed.
         Arc::clone(&self.free).acquire_many_owned(rows).await.ok()
     }
 }

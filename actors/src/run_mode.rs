@@ -1,17 +1,18 @@
-//! The three run modes: the same actors with other sizes and another order of pages (docs/architecture.md). Pure.
+//! The three run modes: the same actors with different sizes and a different order of pages (docs/architecture.md).
+//! Pure.
 
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-/// How much is done at once.
+/// How much of the work runs concurrently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RunMode {
     /// One source after another, critical pages first.
     Sequential,
-    /// All sources side by side: each its critical pages first and awaited, then the heavy ones.
+    /// All sources concurrently. Each source finishes its critical pages before it starts the heavy ones.
     Hybrid,
-    /// Everything at once.
+    /// All sources and all pages concurrently.
     Parallel,
 }
 
@@ -29,7 +30,7 @@ impl RunMode {
         }
     }
 
-    /// The sizes of this mode where the configuration says nothing else; `sessions` is `browser.sessions`.
+    /// The default sizes of this mode; `sessions` is `browser.sessions`.
     #[must_use]
     pub const fn default_sizes(self, sessions: NonZeroUsize) -> ModeSizes {
         const fn at_least_one(number: usize) -> NonZeroUsize {
@@ -58,7 +59,7 @@ impl fmt::Display for RunMode {
     }
 }
 
-/// The text is no run mode.
+/// Error: the text does not name a run mode.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the modes are sequential (1), hybrid (2), parallel (3)")]
 pub struct UnknownMode;
@@ -76,15 +77,15 @@ impl FromStr for RunMode {
     }
 }
 
-/// The sizes of one mode. The limits of each host hold besides, in every mode. None may be zero: for actix a mailbox
-/// capacity of 0 means no bound at all.
+/// The sizes of one mode. The limits of each host apply in addition, in every mode. No size may be zero, because actix
+/// treats a mailbox capacity of 0 as unbounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModeSizes {
     /// Fetches in flight per source.
     pub fetches_in_flight: NonZeroUsize,
-    /// Credits per source: its share of the merge mailbox.
+    /// Credits per source: its share of the merge actor's mailbox.
     pub credits: NonZeroUsize,
-    /// Batches in the loader's mailbox.
+    /// Batches that may be sent to the loader and not settled.
     pub loader_mailbox: NonZeroUsize,
     /// Browser sessions.
     pub browser_sessions: NonZeroUsize,
@@ -100,7 +101,7 @@ impl fmt::Display for ModeSizes {
     }
 }
 
-/// The sizes of every mode.
+/// The sizes of all modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Modes {
     /// Mode 1.

@@ -1,24 +1,24 @@
-//! How a run stands: what progress bars and `status` show.
+//! The progress of a run, as shown by the progress bars and `status`.
 
 use std::collections::BTreeMap;
 
 use schema::{Outcome, SourceName};
 use store::{BatchReport, TableCounts};
 
-/// Tasks of one source in this cycle. A task that is asked again in round 2 is planned and ends again.
+/// Task counts of one source in this cycle. A task that is requested again in round 2 is counted again in both.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SourceProgress {
     /// Handed to the source.
     pub planned: usize,
-    /// Read.
+    /// Outcome done.
     pub done: usize,
-    /// The payload was known.
+    /// Outcome unchanged: the payload hash was known.
     pub unchanged: usize,
-    /// The source does not have it.
+    /// Outcome absent: the source does not have it.
     pub absent: usize,
-    /// Could not be had or read.
+    /// Outcome failed: the payload could not be fetched or parsed.
     pub failed: usize,
-    /// Left for round 2.
+    /// Outcome deferred to round 2.
     pub deferred: usize,
 }
 
@@ -30,23 +30,24 @@ impl SourceProgress {
     }
 }
 
-/// How a run stands.
+/// The progress of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The cycle it is of; `None` before the first.
+    /// The cycle it describes; `None` before the first.
     pub cycle_id: Option<i64>,
     /// Per source.
     pub sources: BTreeMap<SourceName, SourceProgress>,
-    /// Per table of the schema `public`, over the batches of this cycle.
+    /// Row counts per table of the schema `public`, summed over the batches of this cycle.
     pub tables: BTreeMap<String, TableCounts>,
-    /// Actors restarted.
+    /// Number of actor restarts.
     pub restarts: usize,
-    /// What the loader waits for, if it does.
+    /// What the loader waits for; `None` if it does not wait.
     pub database_wait: Option<String>,
 }
 
 impl Snapshot {
-    /// Something of `cycle_id` is to be asked: another cycle starts from nothing, the first one with what it took to begin it.
+    /// Starts counting for `cycle_id`. A new cycle resets all counts; the first cycle keeps the restarts from before
+    /// it.
     pub fn begin(&mut self, cycle_id: i64) {
         if self.cycle_id != Some(cycle_id) {
             *self = Self {
@@ -61,12 +62,12 @@ impl Snapshot {
         }
     }
 
-    /// `tasks` more were handed to `source`.
+    /// Counts `tasks` more tasks handed to `source`.
     pub fn planned(&mut self, source: SourceName, tasks: usize) {
         self.sources.entry(source).or_default().planned += tasks;
     }
 
-    /// A batch was committed.
+    /// Adds the counts of a committed batch.
     pub fn settled(&mut self, report: &BatchReport) {
         for task in &report.tasks {
             let progress = self.sources.entry(task.id().source).or_default();

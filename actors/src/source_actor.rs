@@ -1,4 +1,5 @@
-//! Asks one source for its tasks, hands each answer to the merge, and ends when all of them are acknowledged.
+//! The source actor: requests the tasks of one source, sends each answer to the merge actor, and ends when all tasks
+//! are acknowledged.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -23,10 +24,10 @@ use crate::messages::{Credit, StartSource, TaskEnded, TasksAcknowledged};
 use crate::pulse::{Phase, Pulse};
 use crate::room::Room;
 
-/// A source that can be asked.
+/// A source with what is needed to request it.
 #[derive(Clone)]
 pub struct AskedSource {
-    /// Asks and reads; shares its memory of the cycle with all incarnations.
+    /// Requests and parses; all incarnations share its state of the cycle.
     pub asker: Asker,
     /// The source's pages.
     pub pages: &'static [PageSpec],
@@ -38,39 +39,39 @@ impl AskedSource {
     }
 }
 
-/// What an incarnation of a source is born with.
+/// The settings of one incarnation of a source.
 #[derive(Clone)]
 pub struct SourceSettings {
-    /// Asks and reads, and what pages there are.
+    /// The source: asker and pages.
     pub asked: AskedSource,
-    /// The cycle it works for.
+    /// The cycle that the tasks belong to.
     pub cycle: Arc<Cycle>,
-    /// In the last round nothing is deferred any more: what cannot be asked has failed (P3).
+    /// In the final round nothing is deferred: a task that cannot be requested fails (P3).
     pub final_round: bool,
-    /// Fetches in flight (never above the host's own limit).
+    /// Number of lanes, so the maximum of fetches in flight. The host's own limit applies as well.
     pub fetches_in_flight: usize,
-    /// Which incarnation this is.
+    /// The number of this incarnation.
     pub incarnation: u32,
-    /// Where answers go.
+    /// Receives the answers.
     pub merge: Addr<MergeActor>,
-    /// Becomes true when the program is to stop.
+    /// Becomes true when the program stops.
     pub stop: watch::Receiver<bool>,
 }
 
-/// The actor. It holds no data: answers leave it as soon as they are read.
+/// The actor. It keeps no data: answers are sent as soon as they are parsed.
 pub struct SourceActor {
     settings: SourceSettings,
     pulse: Arc<Pulse>,
     slip: ExitSlip,
-    /// What has not been acknowledged yet.
+    /// Tasks that are not acknowledged yet.
     unacknowledged: BTreeSet<TaskId>,
-    /// What was handed to the merge and not acknowledged yet: when the program stops, only this is waited for.
+    /// Tasks sent to the merge actor and not acknowledged yet. A stop waits only for these.
     handed_over: Rc<RefCell<BTreeSet<TaskId>>>,
     lanes_running: usize,
 }
 
 impl SourceActor {
-    /// A fresh incarnation.
+    /// Creates a fresh incarnation.
     #[must_use]
     pub fn new(settings: SourceSettings, pulse: Arc<Pulse>, slip: ExitSlip) -> Self {
         Self {
@@ -83,7 +84,7 @@ impl SourceActor {
         }
     }
 
-    /// Ends this incarnation: the restart policy judges.
+    /// Ends this incarnation as failed; the restart policy decides what follows.
     fn fail(&self, injected: Injected, context: &mut Context<Self>) {
         self.slip.leave(ExitReason::Failed(injected.to_string()));
         context.stop();
@@ -169,7 +170,7 @@ impl Handler<TasksAcknowledged> for SourceActor {
     }
 }
 
-/// What the lanes of one incarnation share.
+/// State shared by the lanes of one incarnation.
 struct LaneWork {
     settings: SourceSettings,
     queues: RefCell<HostQueues>,
@@ -182,7 +183,8 @@ struct LaneWork {
 }
 
 impl LaneWork {
-    /// One lane: takes a group of tasks, asks it, hands the answers over, until nothing is left or the program stops.
+    /// Runs one lane: takes a group of tasks, requests it and sends the answers, until no group is left or the program
+    /// stops.
     async fn run_lane(&self, lane: usize) -> Result<(), Injected> {
         while !*self.settings.stop.borrow() && self.run_group(lane).await? {
             self.pulse.rest(lane);
@@ -191,8 +193,8 @@ impl LaneWork {
         Ok(())
     }
 
-    /// Whether there was a group to work on, and no reason to stop in it. A stop cuts short what waits for a credit or
-    /// for the site; what is being handed over is handed over.
+    /// Works on one group; returns false if none was left or the program stops. A stop interrupts waits for a credit,
+    /// for room, and for the site. Answers that are being sent are still sent.
     async fn run_group(&self, lane: usize) -> Result<bool, Injected> {
         let given_up = self.given_up.borrow_mut().pop();
         let (host, group) = if given_up.is_some() {
@@ -207,7 +209,7 @@ impl LaneWork {
         more
     }
 
-    /// See [`LaneWork::run_group`], of what was taken.
+    /// The body of [`LaneWork::run_group`], for the group that was taken.
     async fn work_on(
         &self,
         lane: usize,
@@ -266,7 +268,7 @@ impl LaneWork {
                 credit: credit.clone(),
                 acknowledge: self.acknowledge.clone(),
             };
-            // A closed mailbox means that the merge is gone: the supervisor replaces this actor as well.
+            // A closed mailbox means that the merge actor is gone; the supervisor replaces this actor as well.
             if self.settings.merge.send(ended).await.is_err() {
                 std::future::pending::<()>().await;
             }
@@ -284,7 +286,7 @@ impl LaneWork {
         }
     }
 
-    /// The answers, and the tasks to be asked once more after all others.
+    /// Requests a group. Returns the answers, and the tasks to request again after all others.
     async fn ask(
         &self,
         group: Vec<PlannedTask>,
@@ -315,15 +317,15 @@ impl LaneWork {
     }
 }
 
-/// The work of one source, by the host it lies on: the lanes spread over the hosts, so that none of them waits while
-/// there is room on another.
+/// The queued groups of one source by host. Lanes are spread over the hosts, so that no lane waits for one host while
+/// another has capacity.
 #[derive(Debug, Default)]
 struct HostQueues(BTreeMap<String, HostQueue>);
 
 #[derive(Debug, Default)]
 struct HostQueue {
     groups: VecDeque<Vec<PlannedTask>>,
-    /// Lanes at work on it.
+    /// Number of lanes that work on this host.
     lanes: usize,
 }
 
@@ -341,14 +343,15 @@ impl HostQueues {
         self.0.entry(host).or_default().groups.push_back(group);
     }
 
-    /// Each of these tasks is asked by itself, after all others of its host.
+    /// Queues each of these tasks as a group of its own, after all others of its host.
     fn put_last(&mut self, tasks: Vec<PlannedTask>) {
         for task in tasks {
             self.push(vec![task]);
         }
     }
 
-    /// The next group, of the host that the fewest lanes are at work on, and of those the one with the most left.
+    /// Takes the next group, from the host with the fewest lanes; of equal hosts, from the one with the most groups
+    /// left.
     fn take(&mut self) -> Option<(String, Vec<PlannedTask>)> {
         let (host, queue) = self
             .0
@@ -360,7 +363,7 @@ impl HostQueues {
         Some((host.clone(), group))
     }
 
-    /// A lane has done with what it took.
+    /// Records that a lane finished a group of `host`.
     fn give_back(&mut self, host: &str) {
         if let Some(queue) = self.0.get_mut(host) {
             queue.lanes = queue.lanes.saturating_sub(1);
@@ -368,7 +371,7 @@ impl HostQueues {
     }
 }
 
-/// The scheme and host of a task that says where it lies (a factsheet); empty for the source's own host.
+/// The scheme and host of a task whose locator is a URL (a factsheet); empty for the source's own host.
 fn other_host(task: &PlannedTask) -> &str {
     let locator = task.locator.as_deref().unwrap_or_default();
     let Some((scheme, rest)) = locator.split_once("://") else {
@@ -378,8 +381,8 @@ fn other_host(task: &PlannedTask) -> &str {
     &locator[..scheme.len() + "://".len() + host.len()]
 }
 
-/// Puts tasks that go on the wire together into groups, in order: a group is of one page and holds at most
-/// `tasks_per_request` of it.
+/// Groups tasks that share one request, in order. A group contains tasks of one page, at most `tasks_per_request` of
+/// that page.
 fn wire_groups(
     tasks: Vec<PlannedTask>,
     tasks_per_request: impl Fn(&str) -> usize,

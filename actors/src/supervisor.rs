@@ -1,15 +1,16 @@
-//! Starts the others bottom-up (loader, merge, sources), restarts what fails, and stops them top-down (A1-A3, A6).
+//! Starts the other actors bottom-up (loader, merge, sources), restarts those that fail, and stops them top-down
+//! (A1-A3, A6).
 //!
-//! The whole contract:
+//! The restart rules:
 //!
 //! | who fails | who is restarted | with what |
 //! |---|---|---|
 //! | a source | it alone (one_for_one) | its unacknowledged tasks, read back through the loader after all queued commits |
 //! | the merge | merge, then all sources (rest_for_one) | the same |
 //! | the loader | loader, merge, then all sources | a fresh connection, the same |
-//! | the loader, for what no restart can mend (another runner, a refusal that lasts) | nobody | the cycle ends, in order |
+//! | the loader, with an error that no restart fixes (another runner, a lasting refusal) | none | the cycle ends, in order |
 //!
-//! Only the supervisor judges ([`crate::restart_policy`]); a restart always builds a fresh actor.
+//! Only the supervisor decides about restarts ([`crate::restart_policy`]). A restart always builds a fresh actor.
 
 mod asking;
 mod children;
@@ -40,44 +41,45 @@ use crate::run_mode::ModeSizes;
 use crate::snapshot::Snapshot;
 use crate::source_actor::{AskedSource, SourceActor};
 
-/// How often children are looked at for being stuck.
+/// Interval between checks for stuck children.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What the supervisor works with.
+/// The supervisor's settings.
 #[derive(Clone)]
 pub struct SupervisorSettings {
     /// Sizes of the run mode.
     pub sizes: ModeSizes,
-    /// Most rows on their way to their commit, in every mode (A5): [`crate::room::ROWS_UNDER_WAY`].
+    /// Maximum number of rows under way, in every mode (A5): [`crate::room::ROWS_UNDER_WAY`].
     pub rows_under_way: NonZeroU32,
-    /// Budget of a source.
+    /// Restart budget of a source.
     pub source_policy: RestartPolicy,
-    /// Budget of merge and of loader.
+    /// Restart budget of the merge actor and of the loader.
     pub spine_policy: RestartPolicy,
-    /// A source that asks this long without progress, while its transport waits on nobody, is stuck (A2).
+    /// A source that requests or parses for this long without progress and without waiting is stuck (A2).
     pub stuck_after: Duration,
-    /// How long an orderly stop may take (A6).
+    /// Maximum duration of an orderly stop (A6).
     pub shutdown_deadline: Duration,
     /// How the loader reaches the database.
     pub writer: WriterSettings,
-    /// The permission to ask the sites, renewed by the loader's signs of life.
+    /// The permission to request pages, renewed by the loader's heartbeats.
     pub lease: AskingLease,
     /// The sources.
     pub askers: BTreeMap<SourceName, AskedSource>,
 }
 
-/// A source that is being asked.
+/// A source with an `AskSource` in progress.
 struct RunningSource {
     cycle: Arc<Cycle>,
     final_round: bool,
     portion: Portion,
     tasks: BTreeSet<TaskId>,
-    /// `None` while it waits for its restart.
+    /// `None` while the source waits for its restart.
     child: Option<Child<SourceActor>>,
     incarnation: u32,
     pulse: Arc<Pulse>,
     deaths: BTreeMap<TaskId, u32>,
-    /// Over its restart budget: it is not started again, and ends once the merge has let go of it.
+    /// Over its restart budget: the source is not restarted, and ends once the merge actor has dropped its pending
+    /// answers.
     given_up: bool,
     reply: oneshot::Sender<Result<SourceEnd, SpineFailed>>,
 }
@@ -85,7 +87,7 @@ struct RunningSource {
 /// The actor.
 pub struct Supervisor {
     settings: SupervisorSettings,
-    /// A writer that was opened before the supervisor began, for the first loader.
+    /// A writer opened before the supervisor started; the first loader takes it.
     first_writer: Option<Writer>,
     incarnations: u32,
     loader: Option<(u32, Child<LoaderActor>)>,
@@ -96,13 +98,13 @@ pub struct Supervisor {
     failed: Option<SpineFailed>,
     database_wait: DatabaseWait,
     stop: watch::Sender<bool>,
-    /// For the rows under way, of all sources.
+    /// The room for rows under way, shared by all sources.
     room: Room,
     snapshot: Snapshot,
 }
 
 impl Supervisor {
-    /// `stop` is raised by [`crate::messages::BeginShutdown`].
+    /// Creates the supervisor. [`crate::messages::BeginShutdown`] sets `stop`.
     #[must_use]
     pub fn new(
         settings: SupervisorSettings,
@@ -131,7 +133,8 @@ impl Supervisor {
         *self.stop.borrow()
     }
 
-    /// Whether to go on from a failpoint. The supervisor has nobody above it: an injected error ends the cycle.
+    /// Returns whether to continue after a failpoint. No actor supervises the supervisor, so an injected error ends the
+    /// cycle.
     fn passes(&mut self, point: Failpoint) -> bool {
         let reached = point.reach();
         if let Err(injected) = &reached {

@@ -1,10 +1,11 @@
-//! What the merge checks of every answer before it is batched: an answer speaks for its own source and its own fund.
-//! Pure.
+//! The merge actor's check of every answer before it is batched: an answer may only contain its own source and its own
+//! fund. Pure.
 
 use schema::task::Severity;
 use schema::{Reject, TaskAnswer};
 
-/// Takes out of an answer what its task cannot speak for; each such statement becomes a reject and costs nothing else (D6).
+/// Removes observations of another source or another fund from an answer. Each one becomes a reject; the rest stays
+/// (D6).
 #[must_use]
 pub fn validate_answer(mut answer: TaskAnswer) -> TaskAnswer {
     let id = answer.id.clone();
@@ -83,7 +84,7 @@ mod tests {
             validate_answer(answer("*", &["A", "B"])).observations.len(),
             2
         );
-        // A page number is no code, even where a fund is called so.
+        // A page number is not a fund code, even if a fund has that code.
         let mut piece = answer("1", &["A", "1"]);
         piece.id.page = TaskId::PIECES.into();
         assert_eq!(validate_answer(piece).observations.len(), 2);

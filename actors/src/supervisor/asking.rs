@@ -1,4 +1,4 @@
-//! Asking a source, from its tasks to its end: finished, quarantined, or stopped.
+//! Runs an `AskSource` from its tasks to its end: finished, quarantined, or stopped.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use super::{RunningSource, Supervisor};
 use crate::messages::{AskSource, SourceEnd, SpineFailed, TasksPlanned};
 
 impl Supervisor {
-    /// The source is asked no more; whoever waits for it is told.
+    /// Removes the source and sends `end` to the caller that awaits it.
     pub(super) fn end_source(&mut self, source: SourceName, end: SourceEnd) {
         if let Some(running) = self.running.remove(&source) {
-            // A receiver that is gone has stopped waiting.
+            // A dropped receiver no longer waits.
             let _ = running.reply.send(Ok(end));
         }
     }

@@ -1,4 +1,4 @@
-//! How children are built: loader and merge bottom-up, a source with its tasks.
+//! Builds the children: loader and merge bottom-up, and a source with its tasks.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::pulse::Pulse;
 use crate::restart_policy::RestartHistory;
 use crate::source_actor::{SourceActor, SourceSettings};
 
-/// A task is given up when its source died this often with it in flight (D6).
+/// A task is given up when its source died this many times with the task in flight (D6).
 const DEATHS_PER_TASK: u32 = 2;
 
 impl Supervisor {
@@ -50,7 +50,7 @@ impl Supervisor {
             .or_insert_with(|| RestartHistory::new(policy, Instant::now()))
     }
 
-    /// Starts what of loader and merge is not running, bottom-up.
+    /// Starts the loader and the merge actor, bottom-up, where they are not running.
     pub(super) fn start_spine(&mut self, context: &mut Context<Self>) {
         let loader = if let Some((_, loader)) = &self.loader {
             loader.address.clone()
@@ -62,7 +62,7 @@ impl Supervisor {
             let lease = self.settings.lease.clone();
             let (waits_for, stop) = (Arc::clone(&self.database_wait), self.stop.subscribe());
             let child = Child::start(
-                // Batches, and the calls of cycle and supervisor beside them.
+                // Batches, and 4 calls of cycle and supervisor.
                 self.settings.sizes.loader_mailbox.get() + 4,
                 move |slip| {
                     LoaderActor::new(settings, writer, settled, waits_for, stop, slip, lease)
@@ -73,7 +73,7 @@ impl Supervisor {
             self.loader = Some((incarnation, child));
             self.history(ChildName::Loader).started(Instant::now());
             for waiting in self.awaiting_loader.drain(..) {
-                // A receiver that is gone has stopped waiting.
+                // A dropped receiver no longer waits.
                 let _ = waiting.send(Ok(address.clone()));
             }
             address
@@ -91,7 +91,7 @@ impl Supervisor {
         }
     }
 
-    /// Starts a fresh incarnation of a source that is being asked, with `tasks`.
+    /// Starts a fresh incarnation of a running source with `tasks`.
     pub(super) fn start_source(
         &mut self,
         source: SourceName,
@@ -135,7 +135,7 @@ impl Supervisor {
         child.address.do_send(StartSource {
             tasks,
             given_up,
-            // Fresh, so that permits of a dead incarnation cannot be missed or doubled.
+            // Fresh credits: permits held by a dead incarnation can neither be missing nor counted twice.
             credits: Arc::new(Semaphore::new(self.settings.sizes.credits.get())),
             room: self.room.clone(),
         });

@@ -1,4 +1,4 @@
-//! What happens when a child is gone: who is restarted with what, and who is given up (A1-A3).
+//! Handles the end of a child: which actors are restarted with which tasks, and which are given up (A1-A3).
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::messages::{ChildExited, ChildName, ReadCheckpoint, SourceEnd, SourceG
 use crate::restart_policy::Verdict;
 
 impl Supervisor {
-    /// Gives a source that is not running its unacknowledged tasks back, read through the loader after all queued
-    /// commits (A1).
+    /// Restarts a source that is not running with its unacknowledged tasks. They are read through the loader after all
+    /// queued commits (A1).
     pub(super) fn revive_source(&mut self, source: SourceName, context: &mut Context<Self>) {
         let waiting = self
             .running
@@ -39,13 +39,14 @@ impl Supervisor {
         );
         context.spawn(
             async move {
-                // The merge first drops or has already batched what the dead incarnation said; then the loader's answer is final.
+                // First the merge actor drops the dead incarnation's pending answers; those already batched will be
+                // committed. After that, the loader's reply is final.
                 merge.send(gone).await.ok()?;
                 loader.send(read).await.ok()?.ok()
             }
             .into_actor(self)
             .map(move |left, actor, context| {
-                // Without an answer merge or loader is gone itself: its own restart revives all sources.
+                // No reply means that the merge actor or the loader is gone: its own restart revives all sources.
                 let same_loader = actor.loader.as_ref().is_some_and(|(incarnation, _)| *incarnation == asked_of);
                 let (Some(left), true) = (left, same_loader) else {
                     return;
@@ -110,8 +111,8 @@ impl Supervisor {
         }
     }
 
-    /// Ends the source, once the merge has let go of what it holds of it: what has not been batched
-    /// by then has no outcome, and gets the one of a source that is quarantined.
+    /// Ends the source after the merge actor has dropped its pending answers. Tasks that are not batched by then have
+    /// no outcome; they get the outcome of a quarantined source.
     pub(super) fn quarantine(
         &mut self,
         source: SourceName,
@@ -126,7 +127,7 @@ impl Supervisor {
         context.spawn(
             async move {
                 if let Some(merge) = merge {
-                    // A merge that is gone holds nothing.
+                    // A merge actor that is gone has no pending answers.
                     let _ = merge
                         .send(SourceGone {
                             source,
@@ -148,7 +149,7 @@ impl Supervisor {
         reason: &ExitReason,
         context: &mut Context<Self>,
     ) {
-        // rest_for_one: whatever is downstream of it goes, too, and is started again after it.
+        // rest_for_one: the actors that feed the failed one end as well, and are started again after it.
         for running in self.running.values_mut() {
             if let Some(source) = running.child.take() {
                 source.kill(ExitReason::Killed);
@@ -193,11 +194,11 @@ impl Supervisor {
         }
     }
 
-    /// The cycle cannot go on: everybody who waits is told.
+    /// Ends the cycle: all callers that wait receive the error.
     pub(super) fn give_up(&mut self, why: String) {
         let failed = SpineFailed(why);
         for running in std::mem::take(&mut self.running).into_values() {
-            // A receiver that is gone has stopped waiting.
+            // A dropped receiver no longer waits.
             let _ = running.reply.send(Err(failed.clone()));
         }
         for waiting in self.awaiting_loader.drain(..) {
@@ -221,7 +222,7 @@ impl Supervisor {
     }
 }
 
-/// A draw from [0, 1) for the full jitter of restart delays.
+/// Draws from [0, 1) for the full jitter of restart delays.
 fn jitter() -> f64 {
     use std::hash::{BuildHasher, Hasher};
     let drawn = std::collections::hash_map::RandomState::new()

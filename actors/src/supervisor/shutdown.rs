@@ -1,4 +1,4 @@
-//! The orderly stop (A6): no new requests, the batch in hand flushed, a deadline.
+//! The orderly stop (A6): no new requests, pending answers are committed, and a deadline applies.
 
 use actix::prelude::*;
 use schema::{SourceName, failpoint};
@@ -14,7 +14,7 @@ impl Handler<BeginShutdown> for Supervisor {
         if !self.passes(failpoint::STOP_ASKED) || self.stop.send_replace(true) {
             return;
         }
-        // A source that waits for its restart has nothing in hand.
+        // A source that waits for its restart has no work in progress.
         let waiting: Vec<SourceName> = self
             .running
             .iter()
@@ -47,7 +47,7 @@ impl Handler<EndActors> for Supervisor {
 }
 
 impl Supervisor {
-    /// Top-down (A1).
+    /// Kills the children top-down (A1).
     fn kill_all(&self) {
         for running in self.running.values() {
             if let Some(child) = &running.child {

@@ -1,9 +1,9 @@
-//! The crate `sources` as the actors of the model see it: everything is the real one but the asker, which asks whatever
-//! sites a test installs.
+//! The crate `sources` for the protocol model: everything is the real one except the asker, which calls the sites that
+//! a test installs.
 
 pub use sources::*;
 
-/// The real module but for its asker.
+/// The real module with another asker.
 pub mod ask {
     use std::cell::RefCell;
     use std::rc::Rc;
@@ -15,7 +15,7 @@ pub mod ask {
     use sources::site::ReadContext;
     use sources::transport::WaitingOn;
 
-    /// What stands in for the sites, their transport and their parsers.
+    /// Stands in for the sites, their transport and their parsers.
     pub trait Sites {
         /// See the real [`sources::ask::Asker::ask`].
         fn ask(&self, source: SourceName, tasks: Vec<PlannedTask>) -> LocalBoxFuture<'_, Asked>;
@@ -25,23 +25,23 @@ pub mod ask {
         static SITES: RefCell<Option<Rc<dyn Sites>>> = const { RefCell::new(None) };
     }
 
-    /// From now on the askers of this thread ask `sites`.
+    /// Makes the askers of this thread call `sites`.
     pub fn install(sites: Rc<dyn Sites>) {
         SITES.set(Some(sites));
     }
 
-    /// In the place of [`sources::ask::Asker`]: the same call.
+    /// Replaces [`sources::ask::Asker`], with the same methods.
     #[derive(Clone)]
     pub struct Asker {
-        /// Whose tasks it asks.
+        /// The source of its tasks.
         pub source: SourceName,
     }
 
     impl Asker {
-        /// Of no importance here.
+        /// Does nothing in the model.
         pub const fn expect(&self, _tasks: &[PlannedTask]) {}
 
-        /// Asks the installed sites.
+        /// Calls the installed sites.
         pub async fn ask(
             &self,
             _page: &PageSpec,

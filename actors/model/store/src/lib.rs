@@ -1,5 +1,5 @@
-//! The crate `store` as the actors of the model see it: everything is the real one but the writer, whose database is
-//! whatever a test installs.
+//! The crate `store` for the protocol model: everything is the real one except the writer, whose database is the one
+//! that a test installs.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,12 +10,12 @@ use schema::PlannedTask;
 use schema::doubt::DoubtLimits;
 pub use store::*;
 
-/// A session's number.
+/// The number of a session.
 pub type Session = u32;
 
-/// What stands in for PostgreSQL.
+/// Stands in for PostgreSQL.
 pub trait Database {
-    /// A session that holds the lock.
+    /// Opens a session that has the lock.
     fn open(&self) -> LocalBoxFuture<'_, Result<Session, StoreError>>;
     /// See the real [`store::Writer::commit`].
     fn commit<'call>(
@@ -30,7 +30,7 @@ pub trait Database {
     ) -> LocalBoxFuture<'_, Result<Vec<PlannedTask>, StoreError>>;
     /// See the real [`store::Writer::heartbeat`].
     fn heartbeat(&self, session: Session) -> LocalBoxFuture<'_, Result<(), StoreError>>;
-    /// The session is over.
+    /// Ends the session.
     fn end(&self, session: Session);
 }
 
@@ -38,19 +38,19 @@ thread_local! {
     static DATABASE: RefCell<Option<Rc<dyn Database>>> = const { RefCell::new(None) };
 }
 
-/// From now on the writers of this thread work on `database`.
+/// Makes the writers of this thread use `database`.
 pub fn install(database: Rc<dyn Database>) {
     DATABASE.set(Some(database));
 }
 
-/// In the place of [`store::Writer`]: the same calls.
+/// Replaces [`store::Writer`], with the same methods.
 pub struct Writer {
     database: Rc<dyn Database>,
     session: Session,
 }
 
 impl Writer {
-    /// A session on the installed database.
+    /// Opens a session on the installed database.
     ///
     /// # Errors
     /// As scripted.
@@ -62,10 +62,10 @@ impl Writer {
         Ok(Self { database, session })
     }
 
-    /// Of no importance here.
+    /// Does nothing in the model.
     pub const fn set_retention(&mut self, _retention: Retention) {}
 
-    /// Of no importance here.
+    /// Does nothing in the model.
     pub const fn set_doubt_limits(&mut self, _limits: DoubtLimits) {}
 
     /// # Errors
@@ -94,7 +94,7 @@ impl Writer {
         self.database.heartbeat(self.session).await
     }
 
-    /// No command requests anything.
+    /// In the model no command stores requests.
     ///
     /// # Errors
     /// None.
@@ -106,7 +106,7 @@ impl Writer {
         Ok(Vec::new())
     }
 
-    /// There is no other runner.
+    /// In the model there is no other runner.
     ///
     /// # Errors
     /// None.

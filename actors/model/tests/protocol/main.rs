@@ -1,11 +1,15 @@
-//! The protocol between supervisor, sources, merge and loader, driven through its interleavings: the real actors, compiled
-//! from their own files against a store and sites that a script directs, under a clock that is moved on only when everybody
-//! waits. So that code and model cannot drift apart, there is no second description of the protocol.
+//! Model test of the protocol between supervisor, sources, merge and loader, over its interleavings. It runs the real
+//! actors, compiled from their own files, so code and model cannot drift apart. A script directs the store and the
+//! sites, and the paused clock advances only when every task waits.
 //!
-//! Promised, whatever observe, merge, commit, crash, restart, duplicate delivery and stale incarnations do (D1, D6, A1-A6):
-//! a task is acknowledged if and only if it is committed; nothing is committed twice, nothing acknowledged is asked again;
-//! no task that killed its source twice is asked a third time; a source is quarantined, the cycle given up, only after more
-//! deaths than the budget allows; and asking every source ends, at capacity 1 as well, so no credit is ever lost.
+//! The disturbances are faults, crashes, restarts, duplicate deliveries and stale incarnations at any step (D1, D6,
+//! A1-A6). The test checks that under all of them:
+//!
+//! - a task is acknowledged if and only if it is committed;
+//! - no task is committed twice, and no acknowledged task is requested again;
+//! - a task that killed its source twice is not requested a third time;
+//! - a source is quarantined, or the cycle given up, only after more deaths than the budget allows;
+//! - every `AskSource` ends, at capacity 1 as well, so no credit is lost.
 
 mod script;
 mod world;
@@ -35,9 +39,9 @@ use store::{Cycle, CycleKind, Portion, Retention, Scope, install as install_data
 use tokio::sync::watch;
 use world::World;
 
-/// Nothing that is still under way after so long will ever end.
+/// Work that has not ended after this time counts as hung.
 const FOR_EVER: Duration = Duration::from_secs(3600);
-/// Restarts of one source, and of merge or loader.
+/// Restart budgets: of one source, and of merge or loader.
 const SOURCE_BUDGET: u32 = 5;
 const SPINE_BUDGET: u32 = 3;
 const SOURCES: [SourceName; 2] = [SourceName::Finnomena, SourceName::Wealthmagik];
@@ -68,14 +72,14 @@ struct Sizes {
     loader_mailbox: usize,
 }
 
-/// Everything at its smallest: mailboxes, credits, lanes.
+/// The smallest sizes of mailboxes, credits and lanes.
 const CAPACITY_ONE: Sizes = Sizes {
     tasks_per_source: 2,
     lanes: 1,
     credits: 1,
     loader_mailbox: 1,
 };
-/// Small, and with room for answers to wait while their source dies.
+/// Small sizes with which answers can still wait while their source dies.
 const CAPACITY_TWO: Sizes = Sizes {
     tasks_per_source: 3,
     lanes: 2,
@@ -87,7 +91,7 @@ thread_local! {
     static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
 }
 
-/// The merge panics where the script says so.
+/// Makes the merge actor panic where the script chooses it.
 fn let_merge_panic() {
     let scripted = || {
         let panics = WORLD.with_borrow(|world| {
@@ -116,7 +120,7 @@ fn tasks(sizes: Sizes) -> Vec<TaskId> {
 fn settings(sizes: Sizes) -> SupervisorSettings {
     let size = |number| NonZeroUsize::new(number).expect("at least one");
     let policy = |restarts: u32| RestartPolicy {
-        // Without a delay there is nothing to draw for its jitter: the same script is the same run.
+        // Without a delay no jitter is drawn, so the same script gives the same run.
         first_delay: Duration::ZERO,
         longest_delay: Duration::ZERO,
         ..RestartPolicy::new(restarts as usize, Duration::from_secs(600))
@@ -132,7 +136,7 @@ fn settings(sizes: Sizes) -> SupervisorSettings {
             loader_mailbox: size(sizes.loader_mailbox),
             browser_sessions: size(1),
         },
-        // An answer has up to three rows: some have all the room for themselves, some wait for it.
+        // An answer has up to three rows: some take the whole budget, some wait for it.
         rows_under_way: NonZeroU32::MIN.saturating_add(1),
         source_policy: policy(SOURCE_BUDGET),
         spine_policy: policy(SPINE_BUDGET),
@@ -147,7 +151,7 @@ fn settings(sizes: Sizes) -> SupervisorSettings {
             refusal_patience: Duration::from_secs(10),
             revive: None,
         },
-        // Nobody demands it: the sites are scripted.
+        // The scripted sites do not check the lease.
         lease: AskingLease::default(),
         askers: SOURCES
             .into_iter()
@@ -160,12 +164,12 @@ fn settings(sizes: Sizes) -> SupervisorSettings {
 enum ProcessEnd {
     /// It was killed.
     Killed,
-    /// Its sources never ended.
+    /// Its sources did not end.
     Hung,
     Ended,
 }
 
-/// One process: asks all that is left.
+/// Runs one process, which requests all tasks that are left.
 fn run_process(
     world: &World,
     sizes: Sizes,
@@ -224,7 +228,7 @@ fn run_process(
             () = killed => ProcessEnd::Killed,
             () = tokio::time::sleep(FOR_EVER) => ProcessEnd::Hung,
             ended = running => {
-                // What stands at this very moment counts: nothing may come later.
+                // Checked at this moment: nothing may be committed later.
                 for (source, ended) in &ended {
                     check_end(world, *source, ended, stop_after.is_some());
                 }
@@ -273,9 +277,9 @@ fn check_end(
     }
 }
 
-/// Processes follow each other until one ends by itself; each may be killed or stopped at an awkward moment.
+/// Runs processes one after the other until one ends by itself. Each may be killed or stopped at a scripted moment.
 fn live(world: &Rc<World>, sizes: Sizes) {
-    /// In milliseconds, about the first steps of an undisturbed run: asking takes 10, writing 5.
+    /// Moments in milliseconds, around the first steps of an undisturbed run: a request takes 10, a transaction 5.
     const MOMENTS: [u64; 6] = [1, 9, 12, 16, 21, 34];
     const MOST_PROCESSES: usize = 6;
     WORLD.set(Some(Rc::clone(world)));
@@ -302,7 +306,7 @@ fn live(world: &Rc<World>, sizes: Sizes) {
     }
 }
 
-/// Lives through a script and returns the choices taken.
+/// Runs a script and returns the choices taken.
 fn run_script(script: Script, sizes: Sizes, name: &str, merge_panics: &mut u32) -> Vec<Choice> {
     let world = World::new(script, tasks(sizes));
     live(&world, sizes);
@@ -326,7 +330,7 @@ fn number_from_environment(name: &str) -> Option<u64> {
     )
 }
 
-/// Panics are the script's own: their backtraces would bury what matters.
+/// Suppresses the scripted panics: their backtraces would hide the real output.
 fn without_scripted_panics<T>(run: impl FnOnce() -> T) -> T {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -349,11 +353,12 @@ fn without_scripted_panics<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
-/// Seeds that are run each time, however slow the machine is: some faults put in on purpose show only at seed 264.
+/// Number of seeds in every run, independent of the machine's speed: some deliberately inserted faults are found only
+/// at seed 264.
 const RANDOM_RUNS: u64 = 600;
 
-/// One test, since failpoints and the panic hook are the process's: first every run with at most so many disturbances, then
-/// long random ones.
+/// One test, because failpoints and the panic hook are global to the process. It runs all scripts with a limited number
+/// of disturbances, then long random ones.
 #[test]
 fn whatever_happens_a_task_is_acknowledged_exactly_when_it_is_committed() {
     without_scripted_panics(|| {

@@ -1,7 +1,7 @@
-//! What happens where something can happen: a list of choices, replayed, drawn, or searched through.
+//! Scripts: lists of choices that are given, drawn at random, or enumerated by a search.
 //!
-//! At every point at which the world may misbehave it asks the script. Choice 0 is always the undisturbed one; everything
-//! else is a *disturbance*: a fault, or a delay that lets others overtake.
+//! At every point where a fault is possible, the world takes a choice from the script. Choice 0 is the undisturbed one.
+//! Every other choice is a *disturbance*: a fault, or a delay during which other work overtakes.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -17,7 +17,7 @@ pub struct Choice {
 /// Where the choices come from.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// These, and after them no disturbance.
+    /// These choices, then no disturbance.
     Given(Vec<usize>),
     /// A disturbance with this probability at every point.
     Drawn(Box<ChaCha8Rng>, f64),
@@ -66,8 +66,8 @@ impl Script {
     }
 }
 
-/// Every way in which a run can go with at most `most` disturbances, each once: `run` lives through a list of choices and
-/// returns all that were taken. Returns how many runs there were.
+/// Enumerates every run with at most `most` disturbances, each once. `run` executes a list of choices and returns all
+/// choices taken. Returns the number of runs.
 pub fn search(most: usize, mut run: impl FnMut(&[usize]) -> Vec<Choice>) -> usize {
     let mut open: Vec<(Vec<usize>, usize, Vec<Choice>)> = vec![(Vec::new(), most, Vec::new())];
     let mut runs = 0;

@@ -1,5 +1,5 @@
-//! Database and sites of the model: they keep what a process leaves behind, do what the script says, and note whatever
-//! breaks a promise.
+//! Database and sites of the model. They persist across processes, act as the script says, and record every broken
+//! invariant.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,20 +18,20 @@ use store::{Batch, BatchId, BatchReport, Database, Session, StoreError};
 
 use super::script::Script;
 
-/// What an undisturbed request, and what an undisturbed transaction takes.
+/// Durations of an undisturbed request and of an undisturbed transaction.
 const ASKING: Duration = Duration::from_millis(10);
 const WRITING: Duration = Duration::from_millis(5);
-/// Long enough for everybody else to overtake.
+/// Long enough for all other work to overtake.
 const SLOW: Duration = Duration::from_secs(3);
 
-/// What stands in the database of a task, and what it has been through.
+/// The database state of a task, and its history.
 #[derive(Debug, Default)]
 struct Kept {
     commits: u32,
     answered: bool,
-    /// Its own asking panicked so often, in this process: each a death of its source with this task in flight.
+    /// Panics of its requests in this process; each was a death of its source with this task in flight.
     panics: u32,
-    /// It was asked so often without an answer, in this process: at most so many deaths can be blamed on it.
+    /// Requests without an answer in this process: the maximum number of deaths that can be counted against it.
     unanswered: u32,
 }
 
@@ -41,13 +41,13 @@ pub struct World {
     last_batch: RefCell<Option<(BatchId, BatchReport)>>,
     sessions: Cell<Session>,
     open: RefCell<BTreeSet<Session>>,
-    /// Promises that were broken.
+    /// Descriptions of broken invariants.
     pub broken: RefCell<Vec<String>>,
-    /// Deaths of the children in this process, by name; merge and loader are `spine`.
+    /// Deaths of the children in this process, by name; merge and loader count as `spine`.
     pub deaths: RefCell<BTreeMap<String, u32>>,
-    /// Another runner holds the database: this process cannot go on.
+    /// Another runner has the lock: this process cannot continue.
     pub shut_out: Cell<bool>,
-    /// Panics of the merge, over all processes.
+    /// Panics of the merge actor, over all processes.
     pub merge_panics: Cell<u32>,
 }
 
@@ -82,7 +82,7 @@ impl World {
             .or_default() += 1;
     }
 
-    /// A new process knows nothing of the deaths of the one before.
+    /// Resets what a new process does not know: the deaths of the process before.
     pub fn begin_process(&self) {
         self.deaths.borrow_mut().clear();
         self.shut_out.set(false);
@@ -99,7 +99,7 @@ impl World {
             .count()
     }
 
-    /// What is planned and not acknowledged.
+    /// The checkpoint: planned and not acknowledged tasks.
     pub fn left(&self) -> Vec<PlannedTask> {
         let tasks = self.tasks.borrow();
         let left = tasks.iter().filter(|(_, kept)| kept.commits == 0);
@@ -114,7 +114,7 @@ impl World {
         .collect()
     }
 
-    /// Only the one living session may be used.
+    /// Checks that `session` is the open one.
     fn use_session(&self, session: Session) -> Result<(), StoreError> {
         if self.open.borrow().contains(&session) {
             return Ok(());
@@ -140,7 +140,7 @@ impl World {
         StoreError::Inconsistent("scripted".to_owned())
     }
 
-    /// The COMMIT itself: whole, or not at all.
+    /// The COMMIT itself: all answers or none.
     fn write(&self, batch: &Batch) -> BatchReport {
         let mut report = BatchReport::default();
         for answer in &batch.answers {
@@ -176,7 +176,7 @@ impl Database for World {
                 0 => {}
                 1 => return Err(StoreError::Outage("connection refused".to_owned())),
                 _ => {
-                    // No restart mends that: the process ends in order.
+                    // No restart fixes this: the process ends in order.
                     self.shut_out.set(true);
                     return Err(StoreError::AnotherRunner {
                         who: "another".to_owned(),
@@ -217,7 +217,7 @@ impl Database for World {
                 5 => Err(self.lose(session)),
                 6 => self.loader_panics("after COMMIT"),
                 7 => {
-                    // The answer to COMMIT takes long.
+                    // The reply to COMMIT is late.
                     tokio::time::sleep(SLOW).await;
                     Ok(report)
                 }
@@ -287,7 +287,7 @@ impl World {
     }
 }
 
-/// What is said of a fund: as many days as the last digit of its key, and one.
+/// The daily values of a fund: one to three days, by the last byte of its key.
 fn history(task: &TaskId) -> Observation {
     let first = jiff::civil::date(2026, 10, 1);
     let days = i64::from(task.key.bytes().next_back().unwrap_or_default() % 3);
@@ -336,7 +336,7 @@ impl Sites for World {
                 3 => Outcome::Deferred("the host is down".to_owned()),
                 4 => self.panics_asking(source, &tasks),
                 5 => {
-                    // Until the supervisor finds it stuck.
+                    // Until the supervisor detects that it is stuck.
                     self.dies(source.as_str());
                     std::future::pending().await
                 }
