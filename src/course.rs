@@ -1,8 +1,8 @@
-//! The course of a source through a round, once the lists are read: which of its pages are asked together, and what is
-//! planned before. Pure.
+//! The course of a source through a round, after the lists: which of its pages are requested together, and what is
+//! planned before them. Pure.
 //!
-//! Sources go through their courses side by side, so no host waits for another one's pages; only the order within a
-//! source is laid down here.
+//! The courses of all sources run concurrently, so no host waits for the pages of another. This module only defines the
+//! order within a source.
 
 use actors::run_mode::RunMode;
 use sources::page::{PageSpec, Stage};
@@ -10,21 +10,20 @@ use store::CycleKind;
 
 use crate::cycle_plan::is_of_kind;
 
-/// Pages of a source that are asked together; what comes next waits for them.
+/// Pages of a source that are requested together; the next step waits for all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What is planned before.
+    /// The stages that are planned first.
     pub plans: Vec<Stage>,
     /// The pages.
     pub pages: Vec<&'static str>,
-    /// Whether the answers may lead on to more of the same: planned and asked again until nothing is added.
+    /// Whether the answers may add tasks: the step is planned and requested again until no task is added.
     pub leads_on: bool,
 }
 
-/// The steps of a source with these pages, in a cycle of this kind. What tells who has news comes first in every mode.
-/// Sequential and Hybrid ask the critical pages first, then those that tell where
-/// factsheets lie, then the others together with the factsheets, which mostly lie on another host; Parallel asks all
-/// pages of the funds at once.
+/// The steps of a source with these pages, in a cycle of this kind. Pages of news come first in every mode. Sequential
+/// and Hybrid then request the critical pages, then the pages that link to factsheets, then the other pages together
+/// with the factsheets, which are mostly on another host. Parallel requests all pages of the funds at once.
 #[must_use]
 pub fn steps(mode: RunMode, pages: &'static [PageSpec], kind: CycleKind) -> Vec<Step> {
     let of_funds = |wanted: fn(&PageSpec) -> bool| {
@@ -65,7 +64,7 @@ pub fn steps(mode: RunMode, pages: &'static [PageSpec], kind: CycleKind) -> Vec<
         .any(|page| page.stage == Stage::News && is_of_kind(page, kind));
     if let Some(first) = steps.first_mut() {
         first.plans.push(Stage::Funds);
-        // What the control sample answers may show that the pages of news are not to be believed: then every fund is asked.
+        // The control sample may show that the pages of news are not to be believed; then every fund is requested.
         first.leads_on = has_news;
     }
     if let Some(last) = steps.last_mut().filter(|_| leads_to_factsheets) {
@@ -166,7 +165,7 @@ mod tests {
             };
             assert_eq!(daily[0], news);
             let mut others = steps(mode, &FINNOMENA, CycleKind::Monthly);
-            // The answers of the control sample may lead on to every other fund.
+            // The answers of the control sample may add every other fund.
             others[0].leads_on = true;
             assert_eq!(daily[1..], others);
         }

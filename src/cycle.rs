@@ -1,12 +1,12 @@
-//! One cycle from its beginning to its summary: in each round the lists, then every source's own course through its pages,
-//! side by side, then the factsheets that are left.
+//! Runs one cycle from its begin to its summary. Each round requests the lists, then each source's course concurrently,
+//! then the factsheets that are left.
 //!
 //! ```text
 //!                       ┌─> finnomena's course ────┐
 //! begin -> round 1: lists ─> wealthmagik's course ──> factsheets left -> (retry_at) -> round 2: the same, for what failed -> close
 //!                       └─> sec_fundcheck's course ┘
 //! ```
-//! Both rounds are the same loop: planning adds what is missing, the checkpoint says what is left.
+//! Both rounds run the same code: planning adds the missing tasks, and the checkpoint returns the tasks that are left.
 
 mod books;
 
@@ -28,26 +28,27 @@ use tokio::sync::watch;
 use crate::course::steps;
 use crate::cycle_plan::{Narrowing, SitePages};
 
-/// Most tasks that are handed to a source at once: bounds what is held in memory, whatever the size of the market (A5).
+/// Maximum number of tasks that are handed to a source at once: limits memory, whatever the size of the market (A5).
 const TASKS_AT_ONCE: u32 = 2_000;
 
-/// What a cycle runs with.
+/// What a cycle needs to run.
 #[derive(Clone)]
 pub struct CycleRunner {
-    /// Asks the sources.
+    /// Requests the sources.
     pub supervisor: Addr<Supervisor>,
     /// The pages of the enabled sources.
     pub pages: SitePages,
     /// The order of the pages.
     pub mode: RunMode,
-    /// What the run is narrowed to.
+    /// The scope of the run.
     pub narrowing: Narrowing,
-    /// Becomes true when the program is to stop.
+    /// Becomes true when the program stops.
     pub stop: watch::Receiver<bool>,
-    /// Tells which sources lost so many records in this cycle that they are in breach of their contract.
+    /// Returns the sources that lost so many records in this cycle that they are in breach of their contract, with the
+    /// reason.
     pub lost_records: Arc<dyn Fn() -> BTreeMap<SourceName, String> + Send + Sync>,
-    /// Called with the number of each round when it begins. What a source's memory holds of the cycle is then forgotten:
-    /// all of it in round 1; breaches, losses and browser refusals of the round before in round 2.
+    /// Called with the number of each round when it begins, to reset what a source remembers of the cycle. Round 1
+    /// resets all of it; round 2 resets breaches, lost records and browser refusals of round 1.
     pub on_round: Arc<dyn Fn(i16) + Send + Sync>,
 }
 
@@ -56,26 +57,26 @@ pub struct CycleRunner {
 pub struct CycleEnd {
     /// The cycle.
     pub cycle: Cycle,
-    /// What it came to; when it was stopped or failed, what had been acknowledged until then.
+    /// Its counts. For a cycle that was stopped or failed: the counts acknowledged until then.
     pub totals: CycleTotals,
-    /// Whether it was stopped before its end; it is then open, and the next start goes on with it.
+    /// Whether it was stopped before its end. It is then open, and the next start continues it.
     pub stopped: bool,
     /// Sources that were quarantined in the last round, with the reason.
     pub quarantined: BTreeMap<SourceName, String>,
     /// Sources that lost so many records that they were in breach of their contract, with the reason (D6).
     pub breaches: BTreeMap<SourceName, String>,
-    /// No fund is known to be active: nothing could be asked, and that is no success (D7).
+    /// No fund is known to be active: nothing could be requested, which is not a success (D7).
     pub no_active_fund: bool,
-    /// Codes of `--funds` that are no active fund.
+    /// Codes of `--funds` that are not active funds.
     pub not_in_market: BTreeSet<FundCode>,
 }
 
 /// One of the two rounds of a cycle.
 struct Round {
     cycle: Arc<Cycle>,
-    /// What cannot be asked in it has failed.
+    /// In the last round a task that cannot be requested fails.
     is_last: bool,
-    /// Sources that are asked no more, with the reason.
+    /// Sources that receive no more tasks in this round, with the reason.
     quarantined: RefCell<BTreeMap<SourceName, String>>,
 }
 
@@ -83,15 +84,16 @@ struct Round {
 enum RoundEnd {
     /// Every task has an outcome.
     Ended(BTreeMap<SourceName, String>),
-    /// The program is to stop.
+    /// The program is stopping.
     Stopped,
 }
 
 impl CycleRunner {
-    /// Runs a cycle. `until_round_two` is awaited between the rounds, if there is anything for a second one.
+    /// Runs a cycle. `until_round_two` is awaited between the rounds, if there is anything to do in the second one.
     ///
     /// # Errors
-    /// Merge or loader is over its restart budget, or the database refused: the cycle stays open with all it had acknowledged.
+    /// Merge or loader is over its restart budget, or the database refused. The cycle stays open with everything
+    /// acknowledged so far.
     pub async fn run(
         &self,
         request: CycleRequest,
@@ -124,7 +126,7 @@ impl CycleRunner {
             );
             cycle = next;
         }
-        // Awaited by a cycle that was resumed in round 2 as well: its first process may have ended while it waited.
+        // A cycle that was resumed in round 2 waits as well: its first process may have ended during the wait.
         let mut stop = self.stop.clone();
         tokio::select! {
             biased;
@@ -145,12 +147,12 @@ impl CycleRunner {
             is_last: last_round,
             quarantined: RefCell::default(),
         };
-        // The lists say which funds there are: everybody waits for them.
+        // The lists name the funds, so all sources wait for all lists.
         self.ask_stage(&round, Stage::Lists).await?;
         self.each_source(|source| self.run_course(&round, source))
             .await?;
         self.judge(cycle).await?;
-        // Those that the courses could not plan yet: they depend on what another source says.
+        // The factsheets that the courses could not plan: they depend on the links of another source.
         self.ask_stage(&round, Stage::Factsheets).await?;
         Ok(if *self.stop.borrow() {
             RoundEnd::Stopped
@@ -159,7 +161,7 @@ impl CycleRunner {
         })
     }
 
-    /// Works on every source: one after the other in Sequential, else side by side.
+    /// Runs `work` for every source: one after the other in Sequential, otherwise concurrently.
     async fn each_source<W: Future<Output = Result<(), SpineFailed>>>(
         &self,
         work: impl Fn(SourceName) -> W,
@@ -174,7 +176,7 @@ impl CycleRunner {
         try_join_all(works).await.map(|_| ())
     }
 
-    /// Plans a stage for all sources, and asks its pages.
+    /// Plans a stage for all sources and requests its pages.
     async fn ask_stage(&self, round: &Round, stage: Stage) -> Result<(), SpineFailed> {
         if *self.stop.borrow() {
             return Ok(());
@@ -189,7 +191,7 @@ impl CycleRunner {
         .await
     }
 
-    /// A source's own way through its pages.
+    /// Runs the course of a source.
     async fn run_course(&self, round: &Round, source: SourceName) -> Result<(), SpineFailed> {
         let pages: &'static [PageSpec] = self.pages.get(&source).copied().unwrap_or_default();
         for step in steps(self.mode, pages, round.cycle.kind) {
@@ -200,7 +202,7 @@ impl CycleRunner {
                     planned += self.plan(round, *stage, Some(source)).await?;
                 }
                 let asked = self.ask(round, source, step.pages.clone()).await?;
-                // What a process before this one had planned may lead on as well.
+                // Tasks planned by an earlier process may lead to new ones as well, so `planned` alone does not decide.
                 if !step.leads_on || asked == 0 || (planned == 0 && is_repeated) {
                     break;
                 }
@@ -210,8 +212,8 @@ impl CycleRunner {
         Ok(())
     }
 
-    /// Asks these pages of a source for all that is left of them, so many at once. Nothing more is asked of a source that
-    /// is quarantined: its tasks get their outcome at once. Returns how many tasks there were.
+    /// Requests all remaining tasks of these pages of a source, [`TASKS_AT_ONCE`] at a time. If the source is
+    /// quarantined, its tasks get their outcome immediately instead. Returns the number of tasks.
     async fn ask(
         &self,
         round: &Round,

@@ -1,4 +1,4 @@
-//! How it is run: command line, configuration, schedule, cycles, embedded PostgreSQL, progress.
+//! The runner: command line, configuration, schedule, cycles, embedded PostgreSQL, progress display.
 
 pub mod cli;
 pub mod clock;

@@ -1,4 +1,4 @@
-//! From the command line to the exit code: what is checked before anything runs, the log, the runtime.
+//! From the command line to the exit code: checks before the run, the log, the runtime.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -16,15 +16,15 @@ use tracing_subscriber::EnvFilter;
 /// `EX_CONFIG` of `sysexits.h`.
 const BAD_CONFIGURATION: u8 = 78;
 
-/// As clap ends on one.
+/// The exit code that clap uses for a wrong command line.
 const WRONG_COMMAND_LINE: u8 = 2;
 
 /// Runs the command of the command line and returns the exit code.
 #[must_use]
 pub fn run_program() -> u8 {
-    // Before anything else: a stop that comes early is a stop like any other (A6).
+    // First, so that an early stop signal is handled like any other (A6).
     let stop = StopSignals::listen();
-    // Faults that tests inject; an ordinary build has none.
+    // Faults that tests inject; a normal build has none.
     let _failpoints = schema::failpoint::from_environment();
     let (code, log) = match Cli::try_parse() {
         Ok(cli) => execute_command(cli, &stop),
@@ -36,7 +36,7 @@ pub fn run_program() -> u8 {
     code
 }
 
-/// Help and version are results; anything else is a wrong command line.
+/// Prints a clap result. Help and version are results with exit code 0; anything else is a wrong command line.
 fn explain_command_line(unparsed: &clap::Error) -> (u8, LogWriter) {
     let log = LogWriter::start(false);
     let is_result = !unparsed.use_stderr();
@@ -80,7 +80,7 @@ fn execute_command(cli: Cli, stop: &StopSignals) -> (u8, LogWriter) {
             return (WRONG_COMMAND_LINE, log);
         }
     }
-    // Before any part opens files: what fails later for want of them looks like a failure of the sites.
+    // Before any part opens files: a later lack of descriptors would look like a failure of the sites.
     if let (Command::Run(_), Err(why)) = (&command, descriptors::ensure()) {
         let log = LogWriter::start(false);
         log.message(&why);
@@ -89,7 +89,7 @@ fn execute_command(cli: Cli, stop: &StopSignals) -> (u8, LogWriter) {
     let with_bars = matches!(&command, Command::Run(args) if !args.no_progress && args.common.log == LogFormat::Text);
     let log = LogWriter::start(with_bars);
     log.report_panics();
-    // A command prints its result on standard output: beside it only trouble is logged.
+    // A command prints its result on standard output, so only warnings and errors are logged.
     let level = if matches!(&command, Command::Run(_)) {
         "info"
     } else {
@@ -104,11 +104,11 @@ fn execute_command(cli: Cli, stop: &StopSignals) -> (u8, LogWriter) {
     (code, log)
 }
 
-/// Idle threads that read or encode end after this time: starting one is cheap, and each idle thread keeps its allocator
-/// cache.
+/// Idle threads that parse or encode end after this time: starting one is cheap, and each idle thread keeps its
+/// allocator cache.
 const THREAD_WAITS: Duration = Duration::from_millis(50);
 
-/// All actors live on one thread (A9).
+/// Builds the runtime with one thread: all actors live on it (A9).
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -121,7 +121,7 @@ fn start_log(format: LogFormat, level: &str, writer: LogWriter) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        // Colours are for eyes: a file or a pipe that is searched for a name must find it.
+        // No colours in files and pipes: escape codes would break searches for a name.
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_writer(writer);
     match format {

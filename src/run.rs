@@ -1,4 +1,4 @@
-//! The main job: `master_runner [run]`, once or by the schedule.
+//! The main command: `master_runner [run]`, once or by the schedule.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,18 +34,18 @@ use crate::warehouse::{
     START_PATIENCE, StartPatience, Warehouse, open_writer, psql_line,
 };
 
-/// How long the sites may take to be reached before the reader is told that there is no network.
+/// How long connecting to the sites may take before a missing network is reported.
 const REACH_LIMIT: Duration = Duration::from_secs(4);
 
-/// How long each site may take to answer for the time.
+/// Time limit for each site to report its time.
 const CLOCK_LIMIT: Duration = Duration::from_secs(3);
-/// The first pause before a clock that cannot be believed is compared again: a machine without a battery has the time
-/// from the network within seconds. It doubles up to the longest.
+/// The first pause before a doubted clock is checked again: a machine without a clock battery gets the time from the
+/// network within seconds. The pause doubles up to [`LONGEST_CLOCK_PAUSE`].
 const CLOCK_PAUSE: Duration = Duration::from_secs(10);
 /// The longest such pause.
 const LONGEST_CLOCK_PAUSE: Duration = Duration::from_secs(300);
 
-/// Runs, and says how it came out. Must be called within an actix system.
+/// Runs the command and returns its outcome. Must be called within an actix system.
 pub async fn run(
     mut settings: RunnerSettings,
     args: RunArgs,
@@ -71,7 +71,7 @@ pub async fn run(
         }
     };
     let running = run_on(&settings, &args, log, &sites, &warehouse, stop);
-    // A panic of a part that has nobody to restart it ends the run, with the exit code of a failure, and in order.
+    // A panic outside the supervised actors ends the run in order, with the exit code of a failure.
     let outcome = if let Ok(outcome) = AssertUnwindSafe(running).catch_unwind().await {
         outcome
     } else {
@@ -81,7 +81,7 @@ pub async fn run(
         sites.close().await;
         RunOutcome::Failed
     };
-    // From here on a stop changes nothing any more but how long the rest may take.
+    // From here on a stop only limits how long closing may take.
     stop.set_exit_code(outcome.exit_code());
     let shutdown = settings.supervision.shutdown;
     let time = if stop.requested() {
@@ -111,7 +111,7 @@ async fn run_on(
     let patience = StartPatience {
         database: args.once.then_some(START_PATIENCE),
         other_runner: args.standby,
-        // A standby is in no hurry to find out who holds it.
+        // A standby does not try for the lock: it first watches the holder.
         lock: if args.standby {
             Duration::ZERO
         } else {
@@ -178,12 +178,12 @@ async fn run_on(
     };
     shown.abort();
     signals.abort();
-    // One that has ended already has ended the others.
+    // If the supervisor has ended already, its children have ended as well.
     let _ = job.supervisor.send(EndActors).await;
     outcome
 }
 
-/// One process's work, once everything is up.
+/// The work of one process, after sites, warehouse and supervisor have been started.
 struct Job<'run> {
     settings: &'run RunnerSettings,
     args: &'run RunArgs,
@@ -192,9 +192,9 @@ struct Job<'run> {
     supervisor: Addr<Supervisor>,
     stop: &'run StopSignals,
     log: LogWriter,
-    /// Whether a closed cycle of the future has been reported.
+    /// Whether a closed cycle with a future date has been reported.
     told_future_cycle: Cell<bool>,
-    /// How long a clock that cannot be believed is waited for next.
+    /// The next pause before a doubted clock is checked again.
     clock_pause: Cell<Duration>,
 }
 
@@ -209,7 +209,7 @@ impl Job<'_> {
         *self.runner.stop.borrow()
     }
 
-    /// A cycle that was closed while the clock was fast does not count.
+    /// Reads the facts for the schedule. A cycle that was closed while the clock was fast does not count.
     async fn read_facts(&self) -> Result<ScheduleFacts, SpineFailed> {
         let until = closed_until(self.today());
         self.runner
@@ -230,7 +230,8 @@ impl Job<'_> {
         let newest_closed = all.last_closed_daily.max(all.last_closed_monthly);
         let only = self.runner.narrowing.only.as_ref();
         let mut believed = Ok(None);
-        // What a host said earlier in this process is compared first: a doubt is confirmed by asking again.
+        // The first pass uses times the hosts have already reported in this process; a doubt is confirmed with new
+        // requests.
         for again in [false, true] {
             let asking = self.sites.clocks(only, again, CLOCK_LIMIT);
             let Some(sites) = self.stop.unless_requested(asking).await else {
@@ -287,8 +288,8 @@ impl Job<'_> {
         }
     }
 
-    /// Which kind `--once` means by itself: that of the cycle of this date that is open or has failed tasks, so that the
-    /// same command goes on with it; else the one that is due.
+    /// The kind of cycle that `--once` runs if none is given. This is the kind of a cycle of this date that is open or
+    /// has failed tasks, so that the same command continues it; otherwise the kind that is due.
     fn begun_kind(&self, cycle_date: Date, facts: &ScheduleFacts) -> CycleKind {
         let whole = !self.args.fresh && !self.runner.narrowing.is_partial();
         [&facts.open, &facts.failed]
@@ -301,7 +302,7 @@ impl Job<'_> {
             )
     }
 
-    /// One cycle, with its summary; `until_round_two` is awaited between its rounds.
+    /// Runs one cycle and prints its summary; `until_round_two` is awaited between its rounds.
     async fn pass(
         &self,
         kind: CycleKind,
@@ -327,12 +328,12 @@ impl Job<'_> {
             end = running => end,
             () = self.past_the_deadline() => Err(SpineFailed("the stop took longer than supervision.shutdown_secs; what was not acknowledged is asked again by the next start".to_owned())),
         };
-        // No browser waits for the next cycle, which is hours away.
+        // Close the browsers: the next cycle is hours away.
         self.sites.close().await;
         match end {
             Ok(end) => {
                 if self.args.once {
-                    // Known before it is printed: whoever should read it may have stalled.
+                    // Set before printing, because the reader of the output may have stalled.
                     self.stop.set_exit_code(RunOutcome::of(&end).exit_code());
                 }
                 self.print_summary(&end, began.elapsed(), &pages_before)
@@ -350,12 +351,12 @@ impl Job<'_> {
 
     async fn past_the_deadline(&self) {
         let mut stop = self.runner.stop.clone();
-        // An error means that nobody can stop us any more: then there is no deadline either.
+        // An error means that no stop can arrive any more, so there is no deadline.
         if stop.wait_for(|stop| *stop).await.is_err() {
             std::future::pending::<()>().await;
         }
         let shutdown = self.settings.supervision.shutdown;
-        // A moment later than the supervisor, whose actors end by then whatever they do.
+        // Slightly later than the supervisor's own deadline, by which its actors are killed.
         tokio::time::sleep(shutdown - time_for_closing(shutdown) + shutdown / 20).await;
     }
 
@@ -422,14 +423,14 @@ impl ScheduledWork for Job<'_> {
                     "{doubt}; the clock is compared again in {} s",
                     pause.as_secs()
                 );
-                // A stop ends the wait; the schedule sees to it.
+                // A stop ends the wait; the schedule then ends the run.
                 self.stop.unless_requested(tokio::time::sleep(pause)).await;
                 return CycleOutcome::NotBegun;
             }
             Err(error) => return CycleOutcome::Open(self.broke(&error)),
         }
         let waiting = async {
-            // Round 2 may be hours away: no browser waits for it.
+            // Close the browsers: round 2 may be hours away.
             self.sites.close().await;
             until_round_two.await;
         };
@@ -445,7 +446,7 @@ fn supervisor_settings(
 ) -> SupervisorSettings {
     let supervision = &settings.supervision;
     let lease = sites.lease();
-    // From here on: without the runner's lock no site is asked (O2, P1).
+    // From here on no site is requested without the runner's lock (O2, P1).
     lease.demand();
     SupervisorSettings {
         rows_under_way: ROWS_UNDER_WAY,
@@ -489,12 +490,12 @@ async fn begin_shutdown_on(
 ) {
     stop.request().await;
     if supervisor.send(BeginShutdown).await.is_err() {
-        // Nobody is left who could do it in order; what waits for hours must still end.
+        // The supervisor is gone and cannot stop in order; waits that can last hours must still end.
         stopping.send_replace(true);
     }
 }
 
-/// Says of each signal what it does.
+/// Logs the effect of each signal.
 async fn say_stops(stop: StopSignals) {
     stop.request().await;
     tracing::info!("stopping: no new requests; the batch in hand is flushed");
@@ -506,12 +507,12 @@ async fn say_stops(stop: StopSignals) {
     }
 }
 
-/// What of `supervision.shutdown_secs` is kept for what comes after the work: browsers, and the private server.
+/// The part of `supervision.shutdown_secs` that is reserved for closing browsers and the private server after the work.
 fn time_for_closing(shutdown: Duration) -> Duration {
     shutdown / 3
 }
 
-/// Without a network or its proxy a person should not wait for back-offs to learn it.
+/// Reports an unreachable network or proxy early, so that the user does not have to wait for the back-offs.
 async fn tell_if_unreachable(ways: Vec<Way>) {
     let ways: BTreeSet<Way> = ways.into_iter().collect();
     let attempts = ways.iter().map(|way| {

@@ -1,6 +1,6 @@
-//! What `runner.ron` says, as written: every key may be left out, at any depth, and every unknown key is an error.
-//! What the words mean, and whether they make sense, is decided in [`crate::runner_settings`], which reports everything that
-//! is wrong at once. So numbers are taken here in whatever size and sign they were written.
+//! The content of `runner.ron` as written. Every key may be omitted, at any depth; every unknown key is an error.
+//! [`crate::runner_settings`] interprets and checks the values, and reports all wrong ones at once. Therefore numbers
+//! are accepted here in any size and sign.
 
 mod read;
 
@@ -23,17 +23,17 @@ pub struct RunnerConfig {
     pub sources: SourcesConfig,
     /// The real browser.
     pub browser: BrowserConfig,
-    /// How long a site is waited for.
+    /// Time limits for the sites.
     pub patience: PatienceConfig,
-    /// When an actor is given up.
+    /// When a failing actor is given up.
     pub supervision: SupervisionConfig,
     /// The sizes of the three run modes.
     pub modes: ModesConfig,
-    /// Who the sites can write to: an e-mail address or a web address; `None`: no contact is sent.
+    /// E-mail or web address at which the sites can reach the operator; `None`: no contact is sent.
     pub user_agent_contact: Option<String>,
-    /// How much is kept on disk, and for how long.
+    /// Limits of what is kept on disk.
     pub retention: RetentionConfig,
-    /// From which share of the funds a change is not believed.
+    /// The shares of the funds from which a change counts as a mass change.
     pub doubt: DoubtConfig,
 }
 
@@ -64,11 +64,11 @@ pub enum DatabaseConfig {
         /// The directory of its cluster; relative to the current directory.
         #[serde(default = "default_data_dir")]
         data_dir: String,
-        /// The folder of PostgreSQL's programs; `None`: look for them.
+        /// The folder of PostgreSQL's programs; `None`: search for them.
         #[serde(default)]
         bin_dir: Option<String>,
     },
-    /// A server of yours.
+    /// An existing server.
     Url(String),
 }
 
@@ -81,7 +81,7 @@ impl Default for DatabaseConfig {
     }
 }
 
-/// Without the address: it may hold a password (O5).
+/// Omits the address, which may contain a password (O5).
 impl std::fmt::Debug for DatabaseConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -99,7 +99,8 @@ fn default_data_dir() -> String {
     "data/postgres".to_owned()
 }
 
-/// A bare word such as `Sunday`, a quoted one, or a number: kept as text, so that a wrong one is reported with all the others.
+/// A bare word such as `Sunday`, a quoted one, or a number. Kept as text, so that a wrong one is reported together with
+/// all others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word(pub String);
 
@@ -125,13 +126,13 @@ pub struct ScheduleConfig {
     pub timezone: String,
     /// `HH:MM`: round 1.
     pub daily_at: String,
-    /// `HH:MM`: round 2 begins no earlier.
+    /// `HH:MM`: the earliest start of round 2.
     pub retry_at: String,
     /// Days without a scheduled cycle.
     pub skip_weekdays: Vec<Word>,
-    /// `YYYY-MM-DD`: likewise.
+    /// `YYYY-MM-DD`: dates without a scheduled cycle.
     pub holidays: Vec<String>,
-    /// Whether a start asks at once, without waiting for `daily_at`.
+    /// Whether a start requests immediately, without waiting for `daily_at`.
     pub run_on_start: bool,
 }
 
@@ -164,13 +165,13 @@ pub struct SourcesConfig {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FinnomenaConfig {
-    /// Whether it is asked at all.
+    /// Whether this source is requested at all.
     pub enabled: bool,
     /// Scheme, host name and port.
     pub base_url: String,
-    /// Highest mean rate, per host.
+    /// Maximum mean request rate, per host.
     pub requests_per_sec: f64,
-    /// Most requests at a time, per host.
+    /// Maximum number of concurrent requests, per host.
     pub concurrent_requests: i64,
     /// Other hosts whose factsheets may be fetched.
     pub factsheet_hosts: Vec<String>,
@@ -188,19 +189,19 @@ impl Default for FinnomenaConfig {
     }
 }
 
-/// WealthMagik: HTML, in part only after JavaScript.
+/// WealthMagik: HTML pages, some of which need JavaScript.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WealthmagikConfig {
-    /// Whether it is asked at all.
+    /// Whether this source is requested at all.
     pub enabled: bool,
     /// Scheme, host name and port.
     pub base_url: String,
     /// `Auto`, `Http` or `Browser`.
     pub transport: Word,
-    /// Highest mean rate, per host.
+    /// Maximum mean request rate, per host.
     pub requests_per_sec: f64,
-    /// Most requests at a time, per host.
+    /// Maximum number of concurrent requests, per host.
     pub concurrent_requests: i64,
     /// Other hosts whose factsheets may be fetched.
     pub factsheet_hosts: Vec<String>,
@@ -223,17 +224,17 @@ impl Default for WealthmagikConfig {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SecFundcheckConfig {
-    /// Whether it is asked at all.
+    /// Whether this source is requested at all.
     pub enabled: bool,
     /// The application's scheme, host name and port.
     pub page_url: String,
-    /// The API's.
+    /// The API's scheme, host name and port.
     pub api_url: String,
     /// `Auto`, `Http` or `Browser`.
     pub transport: Word,
-    /// Highest mean rate, per host.
+    /// Maximum mean request rate, per host.
     pub requests_per_sec: f64,
-    /// Most requests at a time, per host.
+    /// Maximum number of concurrent requests, per host.
     pub concurrent_requests: i64,
 }
 
@@ -250,7 +251,7 @@ impl Default for SecFundcheckConfig {
     }
 }
 
-/// The SEC's document storage: both sites link their factsheets there.
+/// The SEC's document storage: Finnomena and WealthMagik link their factsheets there.
 fn default_factsheet_hosts() -> Vec<String> {
     vec!["https://secdocumentstorage.blob.core.windows.net".to_owned()]
 }
@@ -259,15 +260,15 @@ fn default_factsheet_hosts() -> Vec<String> {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BrowserConfig {
-    /// Who drives it.
+    /// The WebDriver that controls it.
     pub webdriver: WebdriverConfig,
-    /// Most sessions at a time (about 500 MB each).
+    /// Maximum number of concurrent sessions (about 500 MB each).
     pub sessions: i64,
-    /// Most pages at once in one session; no more than the limits of each host allow.
+    /// Maximum number of concurrent pages in one session, further limited by each host's limits.
     pub tabs_per_session: i64,
-    /// Without a window.
+    /// Whether Firefox runs without a window.
     pub headless: bool,
-    /// A session is replaced after so many pages.
+    /// A session is replaced after this many pages.
     pub pages_per_session: i64,
 }
 
@@ -286,21 +287,21 @@ impl Default for BrowserConfig {
 /// `Managed` or `Url("http://grid:4444")`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub enum WebdriverConfig {
-    /// geckodriver and Firefox of this machine, started and ended by the runner.
+    /// geckodriver and Firefox of this machine, started and stopped by the runner.
     Managed,
-    /// A WebDriver that runs already.
+    /// A WebDriver that is already running.
     Url(String),
 }
 
-/// How long a site is waited for.
+/// Time limits for the sites.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PatienceConfig {
-    /// One request, from its start to the end of the body.
+    /// Time limit of one request, from its start to the end of the body.
     pub request_timeout_secs: i64,
     /// First and longest pause between two probes of a host that is down.
     pub host_back_off_secs: (i64, i64),
-    /// A host down for so long: its tasks wait for round 2.
+    /// If a host is down for this long, its tasks wait for round 2.
     pub host_wait_secs: i64,
 }
 
@@ -314,21 +315,21 @@ impl Default for PatienceConfig {
     }
 }
 
-/// When an actor is given up.
+/// When a failing actor is given up.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SupervisionConfig {
-    /// Restarts of one source within `within_secs`.
+    /// Maximum restarts of one source within `within_secs`.
     pub max_restarts: i64,
-    /// Restarts of merge or loader within `within_secs`.
+    /// Maximum restarts of merge or loader within `within_secs`.
     pub max_writer_restarts: i64,
     /// The window in which restarts are counted.
     pub within_secs: i64,
     /// First and longest delay of a restart.
     pub restart_delay_secs: (i64, i64),
-    /// Without progress for so long while waiting on nobody: stuck.
+    /// A source without progress for this long, while it waits for nothing, is stuck.
     pub stuck_after_secs: i64,
-    /// How long an orderly stop may take.
+    /// Maximum duration of an orderly stop.
     pub shutdown_secs: i64,
 }
 
@@ -357,49 +358,49 @@ pub struct ModesConfig {
     pub parallel: ModeConfig,
 }
 
-/// One run mode; what is left out is as documented for that mode.
+/// One run mode. An omitted key has the documented default of its mode.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModeConfig {
-    /// Fetches in flight per source, never above the host's own limit.
+    /// Fetches in flight per source; the host's own limit applies as well.
     pub fetches_in_flight: Option<i64>,
-    /// Credits per source: its share of the merge mailbox.
+    /// Credits per source: its share of the merge actor's mailbox.
     pub credits: Option<i64>,
-    /// Batches in the loader's mailbox.
+    /// Batches that may be sent to the loader and not settled.
     pub loader_mailbox: Option<i64>,
-    /// Browser sessions, never above `browser.sessions`.
+    /// Browser sessions, at most `browser.sessions`.
     pub browser_sessions: Option<i64>,
 }
 
-/// How much is kept on disk (O6).
+/// Limits of what is kept on disk (O6).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionConfig {
-    /// Where rejected, breached and sampled payloads are kept, compressed by hash.
+    /// The folder of rejected, breached and sampled payloads, compressed and named by hash.
     pub archive_dir: String,
-    /// Beyond this size the oldest go.
+    /// Maximum size; the oldest files are deleted first.
     pub archive_mb: i64,
-    /// Rows of `runner.rejected`, the newest.
+    /// Maximum number of rows in `runner.rejected`; the newest are kept.
     pub rejected_rows: i64,
-    /// Closed cycles whose counts are kept.
+    /// Number of closed cycles whose counts are kept.
     pub cycles: i64,
 }
 
-/// From which share of the funds asked a change is not believed, in percent (D11).
+/// The shares of the requested funds from which a change counts as a mass change, in percent (D11).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DoubtConfig {
-    /// With fewer funds asked nothing is doubted.
+    /// With fewer requested funds no change counts as a mass change.
     pub min_funds: i64,
-    /// Funds that have no values any more.
+    /// Funds without values that had values before.
     pub absent_percent: i64,
-    /// Funds whose settled values are rewritten.
+    /// Funds with rewritten settled values.
     pub settled_percent: i64,
-    /// Funds whose figures all become 0.
+    /// Funds with all figures changed to 0.
     pub zeroed_percent: i64,
-    /// Funds whose name or code is replaced.
+    /// Funds with a replaced name or code.
     pub identity_percent: i64,
-    /// Funds that become active or inactive.
+    /// Funds with a changed status, active or inactive.
     pub status_percent: i64,
 }
 

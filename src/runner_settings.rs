@@ -1,5 +1,5 @@
-//! What the configuration means once all is known: checked, typed values, no strings left to interpret.
-//! [`RunnerSettings::check`] reports every wrong value at once, each by its key path (O1).
+//! The checked and typed configuration; no strings are left to interpret. [`RunnerSettings::check`] reports every wrong
+//! value at once, each by its key path (O1).
 
 mod check;
 mod findings;
@@ -20,7 +20,7 @@ use crate::embedded_postgres::EmbeddedSettings;
 use crate::schedule::Schedule;
 use crate::secret::DatabaseUrl;
 
-/// Everything a run goes by.
+/// All settings of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunnerSettings {
     /// The run mode: sizes and order of pages (`modes` in `runner.ron`).
@@ -33,17 +33,18 @@ pub struct RunnerSettings {
     pub sources: SourcesSettings,
     /// The real browser.
     pub browser: BrowserSettings,
-    /// How long a site is waited for.
+    /// Time limits for the sites.
     pub patience: PatienceSettings,
-    /// When an actor is given up.
+    /// When a failing actor is given up.
     pub supervision: SupervisionSettings,
     /// The sizes of every run mode.
     pub modes: Modes,
-    /// Who the sites can write to: part of the User-Agent.
+    /// E-mail or web address at which the sites can reach the operator; part of the User-Agent. Empty: no contact is
+    /// sent.
     pub user_agent_contact: String,
-    /// How much is kept on disk.
+    /// Limits of what is kept on disk.
     pub retention: RetentionSettings,
-    /// From which share of the funds a change is not believed (D11).
+    /// The shares of the funds from which a change counts as a mass change (D11).
     pub doubt: DoubtLimits,
 }
 
@@ -52,7 +53,7 @@ pub struct RunnerSettings {
 pub enum DatabaseSettings {
     /// A private server.
     Embedded(EmbeddedSettings),
-    /// A server of yours.
+    /// An existing server.
     Url(DatabaseUrl),
 }
 
@@ -70,80 +71,80 @@ pub struct SourcesSettings {
 /// Finnomena.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FinnomenaSettings {
-    /// Whether it is asked at all.
+    /// Whether this source is requested at all.
     pub enabled: bool,
     /// Scheme, host, port; path `/`.
     pub base_url: Url,
-    /// For each of its hosts.
+    /// The limits of each of its hosts.
     pub limits: HostLimits,
-    /// Hosts whose factsheets may be fetched, its own included.
+    /// Hosts whose factsheets may be fetched, including its own.
     pub factsheet_hosts: Vec<Url>,
 }
 
 /// WealthMagik.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WealthmagikSettings {
-    /// Whether it is asked at all.
+    /// Whether this source is requested at all.
     pub enabled: bool,
     /// Scheme, host, port; path `/`.
     pub base_url: Url,
     /// How pages are fetched.
     pub transport: TransportMode,
-    /// For each of its hosts.
+    /// The limits of each of its hosts.
     pub limits: HostLimits,
-    /// Hosts whose factsheets may be fetched, its own included.
+    /// Hosts whose factsheets may be fetched, including its own.
     pub factsheet_hosts: Vec<Url>,
 }
 
 /// FundCheck.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SecFundcheckSettings {
-    /// Whether it is asked at all.
+    /// Whether this source is requested at all.
     pub enabled: bool,
     /// The application: scheme, host, port; path `/`.
     pub page_url: Url,
-    /// The API: likewise.
+    /// The API: scheme, host, port; path `/`.
     pub api_url: Url,
     /// How pages are fetched.
     pub transport: TransportMode,
-    /// For each of its hosts.
+    /// The limits of each of its hosts.
     pub limits: HostLimits,
 }
 
 /// The real browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrowserSettings {
-    /// Who drives it.
+    /// The WebDriver that controls it.
     pub webdriver: Webdriver,
-    /// Most sessions at a time.
+    /// Maximum number of concurrent sessions.
     pub sessions: NonZeroUsize,
-    /// Most pages at once in one session.
+    /// Maximum number of concurrent pages in one session.
     pub tabs_per_session: NonZeroUsize,
-    /// Without a window.
+    /// Whether Firefox runs without a window.
     pub headless: bool,
-    /// A session is replaced after so many pages.
+    /// A session is replaced after this many pages.
     pub pages_per_session: NonZeroUsize,
 }
 
-/// How long a site is waited for (P3).
+/// Time limits for the sites (P3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PatienceSettings {
-    /// One request, from its start to the end of the body.
+    /// Time limit of one request, from its start to the end of the body.
     pub request_timeout: Duration,
     /// First pause between two probes of a host that is down.
     pub host_back_off_first: Duration,
-    /// Longest such pause.
+    /// Longest pause between two probes of a host that is down.
     pub host_back_off_longest: Duration,
-    /// A host down for so long: its tasks wait for round 2.
+    /// If a host is down for this long, its tasks wait for round 2.
     pub host_wait: Duration,
 }
 
-/// When an actor is given up (A3).
+/// When a failing actor is given up (A3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SupervisionSettings {
-    /// Restarts of one source within `within`.
+    /// Maximum restarts of one source within `within`.
     pub max_restarts: usize,
-    /// Restarts of merge or loader within `within`.
+    /// Maximum restarts of merge or loader within `within`.
     pub max_writer_restarts: usize,
     /// The window in which restarts are counted.
     pub within: Duration,
@@ -151,25 +152,25 @@ pub struct SupervisionSettings {
     pub restart_delay_first: Duration,
     /// Longest delay of a restart.
     pub restart_delay_longest: Duration,
-    /// Without progress for so long while waiting on nobody: stuck.
+    /// A source without progress for this long, while it waits for nothing, is stuck.
     pub stuck_after: Duration,
-    /// How long an orderly stop may take.
+    /// Maximum duration of an orderly stop.
     pub shutdown: Duration,
 }
 
-/// How much is kept on disk (O6).
+/// Limits of what is kept on disk (O6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetentionSettings {
-    /// Where payloads are kept.
+    /// The folder of the payload archive.
     pub archive_dir: PathBuf,
-    /// Their size together, in bytes.
+    /// Maximum size of the archive, in bytes.
     pub archive_bytes: u64,
-    /// What of the warehouse's own records is kept.
+    /// How many of the warehouse's own records are kept.
     pub store: Retention,
 }
 
 impl RunnerSettings {
-    /// The sizes of the mode that is run.
+    /// The sizes of the configured mode.
     #[must_use]
     pub fn sizes(&self) -> ModeSizes {
         self.modes.of(self.mode)
@@ -177,7 +178,7 @@ impl RunnerSettings {
 }
 
 impl SupervisionSettings {
-    /// A3's policy with this budget of restarts.
+    /// The policy of A3 with this budget of restarts.
     #[must_use]
     pub fn policy(&self, max_restarts: usize) -> RestartPolicy {
         RestartPolicy {

@@ -1,4 +1,4 @@
-//! The books of a cycle, kept on the one writer: what is planned, what is left, what was settled, how it closed.
+//! The bookkeeping of a cycle, done by the loader: planned tasks, remaining tasks, settled tasks, closing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::cycle_plan::{StagePlanner, funds_not_in_market};
 
 use super::{CycleEnd, CycleRunner, Round, supervisor_gone};
 
-/// Why a closed cycle's task that never got an outcome has failed: what `status` shows for it.
+/// The reason of a task that had no outcome when its cycle was closed, as `status` shows it.
 const NEVER_ASKED: &str = "it had no outcome when the cycle closed";
 
-/// One line a breach.
+/// Logs one line per breach.
 fn report_breaches(breaches: &[BreachReport]) {
     for breach in breaches {
         let (source, message) = (breach.source, &breach.message);
@@ -33,7 +33,7 @@ fn report_breaches(breaches: &[BreachReport]) {
 }
 
 impl CycleRunner {
-    /// Tells the supervisor how many tasks there are to do: progress is measured by it.
+    /// Reports the number of remaining tasks to the supervisor, for the progress display.
     pub(super) async fn announce(
         &self,
         round: &Round,
@@ -59,7 +59,7 @@ impl CycleRunner {
         Ok(tasks)
     }
 
-    /// Plans a stage: of one source, or of all. Returns how many tasks are new.
+    /// Plans a stage of one source or of all. Returns the number of new tasks.
     pub(super) async fn plan(
         &self,
         round: &Round,
@@ -77,7 +77,7 @@ impl CycleRunner {
                 let (cycle, pages, narrowing) =
                     (Arc::clone(&cycle), pages.clone(), narrowing.clone());
                 Box::pin(async move {
-                    // A fresh one each time: the work may be done again, and then it begins with the first fund.
+                    // A fresh planner each time: if the operation is repeated, it starts again with the first fund.
                     let mut planner = StagePlanner::new(pages, narrowing, stage, of, last_round);
                     writer.plan(&cycle, &mut |state| planner.part(state)).await
                 })
@@ -114,7 +114,7 @@ impl CycleRunner {
         }
     }
 
-    /// Gives tasks that are not asked in this round their outcome.
+    /// Gives these tasks, which are not requested in this round, their outcome.
     pub(super) async fn settle(
         &self,
         round: &Round,
@@ -140,7 +140,8 @@ impl CycleRunner {
         .await
     }
 
-    /// Applies what waited and is believed, and refuses the rest (D11). What is left of the round may follow from it.
+    /// Judges the doubts of the round: applies the changes that are believed and refuses the rest (D11). This may
+    /// create further tasks in the round.
     pub(super) async fn judge(&self, cycle: &Cycle) -> Result<(), SpineFailed> {
         let judged = cycle.clone();
         let breaches = self
@@ -235,7 +236,8 @@ impl CycleRunner {
         })
     }
 
-    /// Bookkeeping on the one connection. A loader that dies under it is replaced by the supervisor, and the work is done again.
+    /// Runs bookkeeping on the loader's connection. If the loader dies during it, the supervisor replaces the loader,
+    /// and the operation is repeated.
     ///
     /// # Errors
     /// The loader is over its restart budget.
@@ -264,7 +266,7 @@ impl CycleRunner {
                 Ok(Err(error)) if *self.stop.borrow() => {
                     return Err(SpineFailed(error.to_string()));
                 }
-                // The loader has ended with this error; the supervisor judges it, and says so through `GetLoader`.
+                // The loader ended with this error. The supervisor decides, and `GetLoader` returns its decision.
                 Ok(Err(_)) | Err(_) => tokio::task::yield_now().await,
             }
         }

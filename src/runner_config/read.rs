@@ -1,4 +1,4 @@
-//! Reads the file: what cannot be read is reported with its place, its key path and what is allowed there (O1).
+//! Reads the configuration file. Errors are reported with line and column, key path and the allowed values (O1).
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -8,40 +8,40 @@ use ron::extensions::Extensions;
 use super::RunnerConfig;
 use crate::secret::without_passwords;
 
-/// Largest file that is read, in bytes; a full one has some 5,000.
+/// Maximum size of the file in bytes; a complete one has about 5,000.
 const MAX_BYTES: u64 = 1024 * 1024;
-/// Longest description of an unreadable place, in characters.
+/// Maximum length of an error description, in characters.
 const MAX_REASON: usize = 1_000;
-/// Most wrong values that are shown.
+/// Maximum number of wrong values in one message.
 const MAX_SHOWN: usize = 50;
 
-/// Why the configuration is of no use. Nothing has been started.
+/// Why the configuration cannot be used. Nothing has been started.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file itself.
+    /// The file cannot be read.
     #[error("cannot read the configuration {}: {source}; `--config FILE` names another one", path.display())]
     File {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The text is not a configuration.
+    /// The text is not a valid configuration.
     #[error("{}:{line}:{column}: {reason}", path.display())]
     Unreadable {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// Line, from 1.
         line: usize,
         /// Column, from 1.
         column: usize,
-        /// What was found, what is allowed.
+        /// What was found and what is allowed.
         reason: String,
     },
-    /// The text is readable and says things that cannot be.
+    /// The text is valid, but contains wrong values.
     #[error("{}", listed(path, problems))]
     Wrong {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// Every wrong value.
         problems: Vec<Problem>,
@@ -54,9 +54,9 @@ pub enum ConfigError {
 pub struct Problem {
     /// The path of its key, such as `sources.finnomena.base_url`.
     pub key: String,
-    /// What stands there, without secrets.
+    /// The value found, without secrets.
     pub found: String,
-    /// What could stand there.
+    /// The expected value.
     pub expected: String,
 }
 
@@ -77,8 +77,8 @@ fn listed(path: &Path, problems: &[Problem]) -> String {
 }
 
 impl RunnerConfig {
-    /// Reads `path`; a file that is not there is an error only if it was `named` on the command line, for every key of it may
-    /// be left out.
+    /// Reads `path`. Because every key may be omitted, a missing file is an error only if it was `named` on the command
+    /// line.
     ///
     /// # Errors
     /// The file or its text cannot be read.
@@ -95,10 +95,10 @@ impl RunnerConfig {
         }
     }
 
-    /// Reads the text of `path`.
+    /// Parses the text of `path`.
     ///
     /// # Errors
-    /// The first place that is no RON, an unknown key, or a value of another type.
+    /// The first place that is not RON, an unknown key, or a value of another type.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         // Windows editors begin UTF-8 files with a byte order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -109,7 +109,7 @@ impl RunnerConfig {
     }
 }
 
-/// The text of a file that is no larger than a configuration can be; `/dev/zero` has no end.
+/// Reads a file up to the maximum size, because a file such as `/dev/zero` has no end.
 fn read_bounded(path: &Path) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path)?;
@@ -124,7 +124,7 @@ fn read_bounded(path: &Path) -> std::io::Result<String> {
     text_of(bytes).map_err(|reason| std::io::Error::new(std::io::ErrorKind::InvalidData, reason))
 }
 
-/// The text of a file in UTF-8; else the encoding that was found, or the place of the first wrong byte.
+/// Decodes a file as UTF-8. The error names the detected encoding, or the position of the first invalid byte.
 fn text_of(bytes: Vec<u8>) -> Result<String, String> {
     // UTF-32 first: its little-endian mark begins with that of UTF-16. A file without a mark begins with an ASCII
     // character, whose other bytes are 0 in these encodings.
@@ -207,7 +207,7 @@ fn joined(keys: &[String]) -> String {
     keys.join(".").replace(".[", "[")
 }
 
-/// What may stand where the parser can only say which character it missed.
+/// The allowed values at a place where the parser only reports which character it expected.
 fn allowed_at(keys: &[String]) -> &'static str {
     match joined(keys).as_str() {
         "" => "; the file is one (key: value, …)",
@@ -226,7 +226,7 @@ fn allowed_at(keys: &[String]) -> &'static str {
 
 /// The allowed key that was probably meant.
 fn nearest<'key>(found: &str, allowed: &[&'key str]) -> Option<&'key str> {
-    // No key is so long: what is longer is a typing error of nothing, and comparing it takes its length squared.
+    // No key is this long. A longer text is not a typing error, and the comparison takes time quadratic in the length.
     if found.len() > 100 {
         return None;
     }
@@ -239,13 +239,13 @@ fn nearest<'key>(found: &str, allowed: &[&'key str]) -> Option<&'key str> {
         .map(|(_, key)| key)
 }
 
-/// One open bracket before the place.
+/// An open bracket before the place.
 enum Open {
     Fields(Option<String>),
     List(usize),
 }
 
-/// The keys that lead to a place (ron itself knows only the place), and apart from them the key it is at.
+/// The keys that lead to a place, and separately the key at the place. ron itself reports only line and column.
 fn keys_to(text: &str, line: usize, column: usize) -> (Vec<String>, Option<String>) {
     let before: String = text
         .lines()
@@ -301,7 +301,7 @@ fn keys_to(text: &str, line: usize, column: usize) -> (Vec<String>, Option<Strin
     (keys, current)
 }
 
-/// The length of a quoted text, its quotes included.
+/// The length of a quoted text with its quotes.
 fn quoted(text: &str) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
@@ -399,7 +399,7 @@ mod tests {
                 (found, refused) => panic!("{refused:?}: {found:?}"),
             }
         }
-        // A mark does not move the place of an error.
+        // A byte order mark does not shift the position of an error.
         let place = said("\u{feff}(modus: 1)");
         assert!(place.starts_with("runner.ron:1:7"), "{place}");
     }

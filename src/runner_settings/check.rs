@@ -1,4 +1,5 @@
-//! From what was written to what it means: each wrong value becomes a [`Problem`], and all of them are reported together.
+//! Converts the configuration into settings. Each wrong value becomes a [`Problem`], and all problems are reported
+//! together.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -30,7 +31,7 @@ use crate::secret::DatabaseUrl;
 const MEGABYTE: u64 = 1 << 20;
 
 impl RunnerSettings {
-    /// Checks everything that `config` says; `database_url` is the environment's DATABASE_URL, which goes before the file.
+    /// Checks all of `config`. `database_url` is the environment's DATABASE_URL, which takes precedence over the file.
     ///
     /// # Errors
     /// Every wrong value, by its key path. `path` is only named in the message.
@@ -51,7 +52,8 @@ impl RunnerSettings {
     }
 }
 
-/// `None` only together with a problem. Every part is checked before the first `?`, so that no problem hides another.
+/// Returns `None` only together with a problem. Every part is checked before the first `?`, so that no problem hides
+/// another.
 fn settings(
     found: &mut Findings,
     config: &RunnerConfig,
@@ -161,7 +163,8 @@ fn schedule(found: &mut Findings, config: &ScheduleConfig) -> Option<Schedule> {
 
 fn timezone(found: &mut Findings, name: &str) -> Option<TimeZone> {
     if name == "Asia/Bangkok" {
-        // Without daylight saving since 1920: known also where no time zone database is installed.
+        // Thailand has had no daylight saving since 1920. A fixed offset also works without an installed time zone
+        // database.
         return Some(TimeZone::fixed(Offset::constant(7)));
     }
     match TimeZone::get(name) {
@@ -403,7 +406,7 @@ fn sizes(
     })
 }
 
-/// Whom a site's operator can write to; empty: nobody was configured, and no contact is sent.
+/// The contact for the operators of the sites; empty if none is configured, and then none is sent.
 fn contact(found: &mut Findings, said: Option<&str>) -> Option<String> {
     let Some(contact) = said else {
         return Some(String::new());

@@ -1,4 +1,4 @@
-//! How single values are read: each gives its value, or notes what is wrong with it.
+//! Reads single values: each method returns the value, or records what is wrong with it.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -13,10 +13,10 @@ use url::Url;
 use crate::runner_config::{Problem, Word};
 use crate::secret::without_passwords;
 
-/// A day, in seconds: the longest time that a setting may name.
+/// A day, in seconds: the longest duration that a setting may have.
 pub(super) const DAY_SECS: i64 = 86_400;
 
-/// What was wrong so far. Each reading method notes a problem and gives `None`, or gives the value.
+/// The problems found so far. Each method returns the value, or records a problem and returns `None`.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) problems: Vec<Problem>,
@@ -44,7 +44,7 @@ impl Findings {
         }
     }
 
-    /// `HH:MM`, on a 24-hour clock.
+    /// Parses `HH:MM` on a 24-hour clock.
     pub(super) fn time(&mut self, key: &str, text: &str) -> Option<Time> {
         let read = || {
             let (hour, minute) = text.split_once(':')?;
@@ -93,7 +93,7 @@ impl Findings {
         }
     }
 
-    /// A first and a longest pause.
+    /// Checks a first and a longest pause.
     pub(super) fn span(
         &mut self,
         key: &str,
@@ -172,7 +172,7 @@ impl Findings {
         }
     }
 
-    /// A host: scheme, name, port, and nothing behind.
+    /// Parses a host: scheme, name and port, without path, query and fragment.
     pub(super) fn host(&mut self, key: &str, text: &str) -> Option<Url> {
         let url = self.http_url(key, text)?;
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
@@ -185,7 +185,7 @@ impl Findings {
         Some(url)
     }
 
-    /// The listed hosts and the source's own.
+    /// Parses the listed hosts and adds the source's own.
     pub(super) fn factsheet_hosts(
         &mut self,
         source: &str,
@@ -201,7 +201,7 @@ impl Findings {
     }
 }
 
-/// A text as it stands in the file, bounded, without secrets.
+/// A text of the file in quotes, shortened, without secrets.
 pub(super) fn quoted(text: &str) -> String {
     let cut: String = without_passwords(text).chars().take(100).collect();
     format!("{cut:?}")

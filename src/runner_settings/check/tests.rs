@@ -1,4 +1,4 @@
-//! Wrong configurations are reported whole; right ones mean what is documented.
+//! All wrong values of a configuration are reported; valid values have their documented meaning.
 
 use super::*;
 
