@@ -1,8 +1,9 @@
-//! Whether the system clock can be believed (O9). Pure: what is known is handed in.
+//! Decides whether the system clock can be believed (O9). Pure: all facts are arguments.
 //!
-//! A cycle is named by the clock's date, and pages are believed up to it. So a start whose clock contradicts the sites, the
-//! newest closed cycle or the build opens no cycle. The sites' word decides where they have one: a cycle that was closed
-//! while the clock was fast lies in the future, and must not stop the runner once the clock is right.
+//! The clock's date names a cycle, and pages are believed up to that date. Therefore no cycle is opened if the clock
+//! contradicts the sites, the newest closed cycle or the build. If the sites report a time, it decides alone. A cycle
+//! that was closed while the clock was fast has a future date, and must not stop the runner after the clock is
+//! corrected.
 
 use std::fmt;
 
@@ -10,23 +11,23 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
-/// A clock further from the sites' than this is wrong: time zones and late answers explain less.
+/// Maximum difference between the clock and the sites; time zones and late answers explain less.
 const TOLERANCE: SignedDuration = SignedDuration::from_hours(24);
-/// The first date that `--date` takes.
+/// The earliest date that `--date` accepts.
 const FIRST_DATE: Date = Date::constant(2000, 1, 1);
 
-/// What is known about the time.
+/// All facts about the time.
 #[derive(Debug, Clone)]
 pub struct ClockFacts<'facts> {
     /// What the system clock shows.
     pub now: Timestamp,
-    /// Where cycle dates are meant.
+    /// The time zone of cycle dates.
     pub timezone: &'facts TimeZone,
-    /// When this program was built.
+    /// The build time of this program.
     pub built: Timestamp,
     /// The newest closed full cycle.
     pub newest_closed: Option<Date>,
-    /// Each host with the time there; `None`: its certificate is out of date by the system clock.
+    /// The time that each host reported; `None`: its certificate is not valid by the system clock.
     pub sites: &'facts [(String, Option<Timestamp>)],
 }
 
@@ -68,14 +69,14 @@ impl fmt::Display for ClockDoubt {
     }
 }
 
-/// A closed cycle whose date lies in the future.
+/// A closed cycle with a future date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FutureCycle(pub Date);
 
-/// Whether the clock can be believed.
+/// Decides whether the clock can be believed. Returns a closed cycle with a future date, if there is one.
 ///
 /// # Errors
-/// It cannot: most sites contradict it, or none could be asked and a closed cycle or the build is later.
+/// The clock is doubted: most sites contradict it, or no site reported a time and a closed cycle or the build is later.
 pub fn believed(facts: &ClockFacts<'_>) -> Result<Option<FutureCycle>, ClockDoubt> {
     let date_of = |at: Timestamp| at.to_zoned(facts.timezone.clone()).date();
     let today = date_of(facts.now);
@@ -91,7 +92,7 @@ pub fn believed(facts: &ClockFacts<'_>) -> Result<Option<FutureCycle>, ClockDoub
         .iter()
         .filter(|(_, shows)| contradicts(shows))
         .collect();
-    // One host whose own clock is wrong does not stop the runner.
+    // The majority decides: one host with a wrong clock does not stop the runner.
     if against.len() * 2 > facts.sites.len()
         && let Some((host, shows)) = against
             .iter()
@@ -119,17 +120,17 @@ pub fn believed(facts: &ClockFacts<'_>) -> Result<Option<FutureCycle>, ClockDoub
     Ok(future.map(FutureCycle))
 }
 
-/// The last date of a closed cycle that counts for the schedule: a clock that was set back over midnight repeats nothing,
-/// and a cycle of a later date was closed while the clock was fast.
+/// The latest date of a closed cycle that counts for the schedule. One day of tolerance: a clock that was set back over
+/// midnight repeats nothing. A cycle with a later date was closed while the clock was fast.
 #[must_use]
 pub fn closed_until(today: Date) -> Date {
     today.saturating_add(1.day())
 }
 
-/// Checks a given `--date`. It is compared with its range alone.
+/// Checks a given `--date` against its range only.
 ///
 /// # Errors
-/// It is before 2000-01-01 or after tomorrow: a sentence for the reader.
+/// It is before 2000-01-01 or after tomorrow: a message for the user.
 pub fn check_given_date(given: Date, today: Date) -> Result<(), String> {
     let tomorrow = today.saturating_add(1.day());
     if (FIRST_DATE..=tomorrow).contains(&given) {
@@ -140,7 +141,7 @@ pub fn check_given_date(given: Date, today: Date) -> Result<(), String> {
     ))
 }
 
-/// When this program was built.
+/// The build time of this program.
 #[must_use]
 pub fn built_at() -> Timestamp {
     env!("MASTER_RUNNER_BUILT_AT")
@@ -160,7 +161,7 @@ mod tests {
         format!("{text}T05:00:00Z").parse().expect("a moment")
     }
 
-    /// O9: the sites' word decides; without it a later cycle or build does.
+    /// O9: the sites decide; without them a later cycle or build does.
     #[test]
     fn a_clock_that_contradicts_what_is_known_is_doubted() {
         const BUILT: &str = "2026-11-01";

@@ -1,9 +1,9 @@
-//! What a cycle has to ask: pure rules from what the warehouse knows to tasks.
+//! Plans the tasks of a cycle: pure rules from the state of the warehouse to tasks.
 //!
-//! Planned stage by stage, each in one transaction after the stage before it has been acknowledged: lists, then the pages
-//! that tell who has news, then one task a fund and page, then the factsheets the funds' pages led to. Planning again adds
-//! only what is missing, so a resumed cycle and round 2 plan in the same way. A plan goes through the funds part by part,
-//! whatever their number (A5).
+//! Planning goes stage by stage, each in one transaction after the stage before it is acknowledged. The order is:
+//! lists, pages of news, one task per fund and page, then the factsheets that the funds' pages link to. Planning again
+//! adds only what is missing, so a resumed cycle and round 2 are planned in the same way. A plan reads the funds part
+//! by part, so memory does not grow with their number (A5).
 
 mod due;
 mod news;
@@ -17,32 +17,32 @@ use store::{CycleKind, FundState, NewTask, PartPlan, PlanningState};
 
 use due::{plan_factsheet, plan_page, ranks_first};
 
-/// What a run is narrowed to; nothing set is the whole market.
+/// The scope of a run; with nothing set it is the whole market.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Narrowing {
     /// `--funds`: these codes.
     pub funds: Option<BTreeSet<FundCode>>,
-    /// `--limit`: the first so many active codes.
+    /// `--limit`: the first active codes, up to this number.
     pub limit: Option<usize>,
     /// `--only`: these sources.
     pub only: Option<BTreeSet<SourceName>>,
 }
 
 impl Narrowing {
-    /// Whether the run leaves anything out: its scope is then partial.
+    /// Whether the run omits anything; its scope is then partial.
     #[must_use]
     pub const fn is_partial(&self) -> bool {
         self.funds.is_some() || self.limit.is_some() || self.only.is_some()
     }
 
-    /// Whether this source is asked.
+    /// Whether this source is requested.
     #[must_use]
     pub fn allows(&self, source: SourceName) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(&source))
     }
 }
 
-/// The pages of the sources that are asked.
+/// The pages of the sources that are requested.
 pub type SitePages = BTreeMap<SourceName, &'static [PageSpec]>;
 
 /// Whether a cycle of this kind can have tasks of this page.
@@ -51,7 +51,8 @@ pub fn is_of_kind(spec: &PageSpec, kind: CycleKind) -> bool {
     spec.cadence != Cadence::Daily || kind == CycleKind::Daily
 }
 
-/// Plans a stage, fed with the market part after part: one value a plan. It holds what crosses the parts, and no fund.
+/// Plans one stage. It is fed with the market part by part, and keeps only counters across the parts, no funds. Each
+/// plan uses a new value.
 #[derive(Debug)]
 pub struct StagePlanner {
     pages: SitePages,
@@ -59,15 +60,15 @@ pub struct StagePlanner {
     stage: Stage,
     of: Option<SourceName>,
     last_round: bool,
-    /// How many funds `--limit` still lets through.
+    /// How many more funds `--limit` lets through.
     limit_left: usize,
-    /// How many of the funds so far the pages of news may spare, by source.
+    /// Number of funds so far whose requests the pages of news may save, by source.
     spared: BTreeMap<SourceName, usize>,
 }
 
 impl StagePlanner {
-    /// Plans `stage`, of one source (`of`) or of all. In the last round a source whose own list could not be had is asked
-    /// for the funds that are known from before; in the first it waits for the second.
+    /// Plans `stage`, of one source (`of`) or of all. If a source's own list could not be read, round 1 plans nothing
+    /// for it; the last round plans the funds that are known from before.
     #[must_use]
     pub fn new(
         pages: SitePages,
@@ -87,7 +88,7 @@ impl StagePlanner {
         }
     }
 
-    /// The tasks that follow from this part of the market; `Break` where no fund that comes after it leads to any.
+    /// The tasks for this part of the market; `Break` if no later part leads to any.
     pub fn part(&mut self, state: &PlanningState) -> PartPlan {
         let funds = self.asked_funds(state);
         let is_last = state.last_part || self.limit_left == 0 || self.stage == Stage::Lists;
@@ -104,7 +105,7 @@ impl StagePlanner {
         }
     }
 
-    /// The sources that are asked, with their pages.
+    /// The requested sources with their pages.
     fn asked(&self) -> impl Iterator<Item = (SourceName, &'static [PageSpec])> {
         self.pages
             .iter()
@@ -113,7 +114,7 @@ impl StagePlanner {
             .filter(|(source, _)| self.of.is_none_or(|of| of == *source))
     }
 
-    /// Of the sources that are asked those that can be asked for funds now.
+    /// The requested sources whose funds can be planned now.
     fn ready(&self, state: &PlanningState) -> Vec<(SourceName, &'static [PageSpec])> {
         self.asked()
             .filter(|(source, specs)| self.last_round || has_list_answered(state, *source, specs))
@@ -146,7 +147,8 @@ impl StagePlanner {
             .collect()
     }
 
-    /// Whether the pages of news are worth asking is known once all funds are.
+    /// The pages of news can be planned only after the last part: whether they save requests depends on the number of
+    /// funds.
     fn news(&mut self, state: &PlanningState, funds: &[&FundState], is_last: bool) -> Vec<NewTask> {
         let mut tasks = Vec::new();
         for (source, specs) in self.ready(state) {
@@ -176,7 +178,7 @@ impl StagePlanner {
         funds
             .iter()
             .filter_map(|fund| plan_factsheet(state, &self.pages, &self.narrowing, fund))
-            // Which source's link counts is known early only of the one that ranks first.
+            // Only for the source that ranks first is it known early which source's link is used.
             .filter(|task| {
                 self.of
                     .is_none_or(|of| of == task.id.source && ranks_first(&self.pages, of))
@@ -201,8 +203,8 @@ fn task(source: SourceName, spec: &PageSpec, key: &str) -> NewTask {
     }
 }
 
-/// Codes the run was narrowed to that are not among the `active` funds: nothing was asked for them, and silence would look
-/// like success (D7).
+/// Codes the run was narrowed to that are not among the `active` funds. Nothing was requested for them, and without a
+/// report the run would look successful (D7).
 #[must_use]
 pub fn funds_not_in_market(
     active: &BTreeSet<FundCode>,

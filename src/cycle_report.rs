@@ -1,4 +1,4 @@
-//! Outcome and exit code, decided in one place (O3), and the summary at the end.
+//! Decides outcome and exit code, in one place (O3), and formats the summary.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,16 +9,17 @@ use store::{CycleTotals, MarketChange};
 
 use crate::cycle::CycleEnd;
 
-/// How a run came out.
+/// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunOutcome {
-    /// Every planned task done, unchanged or absent.
+    /// Every planned task is done, unchanged or absent.
     Complete,
-    /// Some task failed or was deferred, a source was quarantined, in breach or down, a fund asked for is none.
+    /// A task failed or was deferred, a source was quarantined, in breach or down, or a requested fund does not exist.
     Partial,
-    /// Merge or loader over budget, the database never came, the books do not balance, the embedded server cannot start.
+    /// Merge or loader is over its restart budget, the database was not reached, the books do not balance, or the
+    /// embedded server cannot start.
     Failed,
-    /// Stopped by a signal before the end; the next start goes on.
+    /// Stopped by a signal before the end; the next start continues.
     Stopped,
 }
 
@@ -34,7 +35,7 @@ impl RunOutcome {
         }
     }
 
-    /// The exit code of O3's table.
+    /// The exit code, by the table of O3.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
@@ -45,7 +46,7 @@ impl RunOutcome {
         }
     }
 
-    /// The outcome of a cycle that came to an end.
+    /// The outcome of a cycle that ended.
     #[must_use]
     pub fn of(end: &CycleEnd) -> Self {
         if end.totals.check_books().is_err() {
@@ -66,17 +67,17 @@ impl RunOutcome {
     }
 }
 
-/// Pages fetched of one source, as the transport counted them.
+/// Pages of one source that the transport fetched.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PageCounts {
-    /// By plain HTTP.
+    /// Fetched by plain HTTP.
     pub http: u64,
-    /// By the browser.
+    /// Fetched in the browser.
     pub browser: u64,
 }
 
 impl PageCounts {
-    /// What came on top of `before`.
+    /// The difference to `before`.
     #[must_use]
     pub const fn since(self, before: Self) -> Self {
         Self {
@@ -86,14 +87,14 @@ impl PageCounts {
     }
 }
 
-/// What the summary shows beside the cycle's totals.
+/// What the summary shows in addition to the cycle's totals.
 #[derive(Debug, Clone)]
 pub struct RunFacts {
     /// Pages by source.
     pub pages: BTreeMap<SourceName, PageCounts>,
     /// Wall time.
     pub duration: Duration,
-    /// Peak resident memory of this process (VmHWM), in bytes; `None` where the system does not tell.
+    /// Peak resident memory of this process (VmHWM), in bytes; `None` if the system does not report it.
     pub peak_memory_bytes: Option<u64>,
     /// Actors that were restarted.
     pub restarts: usize,
@@ -101,7 +102,7 @@ pub struct RunFacts {
     pub psql: String,
 }
 
-/// The summary a person reads at the end.
+/// Formats the summary of a run for the terminal.
 #[must_use]
 pub fn summary(end: &CycleEnd, facts: &RunFacts) -> String {
     let outcome = RunOutcome::of(end);
@@ -192,7 +193,8 @@ fn tables_block(text: &mut String, totals: &CycleTotals) {
     }
 }
 
-/// What became of funds, and where sources contradict each other. The kinds that occurred alone; examples are bounded.
+/// Adds the fund changes and source conflicts of the cycle: only the kinds that occurred, with a limited number of
+/// examples.
 fn changes_block(text: &mut String, totals: &CycleTotals) {
     if totals.changes.is_empty() {
         return;
@@ -218,7 +220,7 @@ fn changes_block(text: &mut String, totals: &CycleTotals) {
     }
 }
 
-/// Logs what the cycle changed in the market: one line a kind, with its first examples.
+/// Logs the changes of the cycle in the market: one line per kind, with its first examples.
 pub fn log_changes(totals: &CycleTotals) {
     for (kind, counted) in &totals.changes {
         tracing::info!(
@@ -283,7 +285,7 @@ fn spoken(duration: Duration) -> String {
 }
 
 fn mebibytes(bytes: u64) -> f64 {
-    // Shown with one decimal: kibibytes fit into a u32 for any process this machine can hold.
+    // Shown with one decimal. The kibibytes fit into a u32 up to 4 TiB of memory.
     f64::from(u32::try_from(bytes / 1024).unwrap_or(u32::MAX)) / 1024.0
 }
 

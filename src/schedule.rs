@@ -1,8 +1,9 @@
-//! When the unattended runner does what. Pure: the clock is handed in, so a year can be tested in a moment.
+//! The schedule of the unattended runner. Pure: the time is an argument, so a test can run through a year in moments.
 //!
 //! A *slot* is `daily_at` of a day that is neither a skipped weekday nor a holiday. The newest slot that has passed is
-//! due until a full cycle of its date or a later one has closed; so a night the machine was off is caught up at the next
-//! start, once, and a clock that steps back repeats nothing. A cycle that is open is gone on with before anything else.
+//! due until a full cycle of its date or a later one has closed. Therefore a night during which the machine was off is
+//! caught up once at the next start, and a clock that is set back repeats nothing. An open cycle is continued before
+//! anything else.
 
 use std::collections::BTreeSet;
 
@@ -11,32 +12,32 @@ use jiff::tz::TimeZone;
 use jiff::{ToSpan as _, Zoned};
 use store::{CycleKind, ScheduleFacts};
 
-/// No calendar skips more days than this in a row; a configuration that does has no slot at all.
+/// Upper bound for consecutive days without a slot. A configuration with more has no slot at all.
 const LONGEST_PAUSE_DAYS: usize = 400;
 
 /// The schedule as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
-    /// Where the times below are meant.
+    /// The time zone of the times below.
     pub timezone: TimeZone,
     /// When a day's cycle begins.
     pub daily_at: Time,
-    /// Round 2 does not begin before this.
+    /// The earliest start of round 2.
     pub retry_at: Time,
     /// Days of the week without a slot.
     pub skip_weekdays: Vec<Weekday>,
     /// Dates without a slot.
     pub holidays: BTreeSet<Date>,
-    /// Whether a start runs a cycle that no slot asks for yet: on a new warehouse, and on a working day before its slot.
+    /// Whether a start runs a cycle although no slot is due: on a new warehouse, and on a working day before its slot.
     pub run_on_start: bool,
 }
 
-/// How long the process that asks has been up.
+/// How long the process has been running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uptime {
-    /// Since when, by its clock.
+    /// The start of the process, by its own clock.
     pub since: Zoned,
-    /// True for its first question alone.
+    /// True only for the first decision after the start.
     pub just_started: bool,
 }
 
@@ -50,14 +51,14 @@ pub enum Next {
         /// Its date.
         cycle_date: Date,
     },
-    /// Nothing before this moment.
+    /// Nothing is due before this moment.
     SleepUntil(Zoned),
-    /// Every day is skipped: there never is anything to do.
+    /// Every day is skipped, so nothing is ever due.
     Never,
 }
 
 impl Schedule {
-    /// What to do at `now`.
+    /// Decides what to do at `now`.
     #[must_use]
     pub fn next(&self, now: &Zoned, facts: &ScheduleFacts, uptime: &Uptime) -> Next {
         let now = now.with_time_zone(self.timezone.clone());
@@ -71,7 +72,7 @@ impl Schedule {
         let last_closed = facts.last_closed_daily.max(facts.last_closed_monthly);
         let missed = match (self.newest_slot(&now), last_closed) {
             (Some((date, _)), Some(closed)) => closed < date,
-            // A new warehouse has missed nothing: due is what passes while the runner is up.
+            // A new warehouse has missed nothing: only a slot that passes while the runner is up is due.
             (Some((_, slot)), None) => slot > uptime.since,
             (None, _) => false,
         };
@@ -87,7 +88,7 @@ impl Schedule {
         self.next_slot(&now).map_or(Next::Never, Next::SleepUntil)
     }
 
-    /// Monthly where none has closed in the calendar month of `today`, else daily.
+    /// Monthly if no monthly cycle has closed in the calendar month of `today`, otherwise daily.
     #[must_use]
     pub fn due_kind(&self, today: Date, facts: &ScheduleFacts) -> CycleKind {
         let closed_this_month = facts
@@ -100,9 +101,9 @@ impl Schedule {
         }
     }
 
-    /// From when on round 2 of the cycle of this date may start: `retry_at` of that day, or of the next where it is not
-    /// later in the day than `daily_at`. In a gap of daylight saving it is the moment after the gap; beyond the end of the
-    /// calendar there is none.
+    /// The earliest start of round 2 of the cycle of this date: `retry_at` of that day, or of the next day if
+    /// `retry_at` is not later than `daily_at`. In a gap of daylight saving it is the moment after the gap. `None`
+    /// beyond the end of the calendar.
     #[must_use]
     pub fn round_two_at(&self, cycle_date: Date) -> Option<Zoned> {
         let date = if self.retry_at > self.daily_at {
@@ -128,7 +129,7 @@ impl Schedule {
             .ok()
     }
 
-    /// The newest slot that has passed, with the day it is of.
+    /// The newest slot that has passed, with its date.
     fn newest_slot(&self, now: &Zoned) -> Option<(Date, Zoned)> {
         let mut date = now.date();
         for _ in 0..LONGEST_PAUSE_DAYS {
@@ -239,7 +240,7 @@ mod tests {
                 true,
                 run(CycleKind::Daily, date(2026, 10, 11)),
             ),
-            // Before the slot of a working day a start runs, a long-running process sleeps.
+            // Before the slot of a working day, a fresh start runs a cycle; a long-running process sleeps.
             (
                 "2026-10-16T01:00",
                 date(2026, 10, 15),
@@ -252,7 +253,7 @@ mod tests {
                 false,
                 Next::SleepUntil(at("2026-10-16T03:00")),
             ),
-            // The clock stepped back over a closed cycle's date.
+            // The clock was set back before the date of a closed cycle.
             (
                 "2026-10-14T12:00",
                 date(2026, 10, 15),
@@ -298,7 +299,7 @@ mod tests {
             run(CycleKind::Monthly, date(2026, 10, 11))
         );
         schedule.run_on_start = false;
-        // Started at noon: today's slot passed before that, and is no more due a minute later than at the start.
+        // Started at noon: today's slot passed before that, and does not become due a minute later.
         for (now, just_started) in [
             ("2026-10-15T12:00", true),
             ("2026-10-15T12:01", false),
@@ -310,7 +311,7 @@ mod tests {
                 "{now}"
             );
         }
-        // Due once it has passed, and on the next day still.
+        // Due once it has passed, and still due on the next day.
         for (now, date) in [
             ("2026-10-16T03:00", date(2026, 10, 16)),
             ("2026-10-17T01:00", date(2026, 10, 17)),

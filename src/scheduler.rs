@@ -1,7 +1,7 @@
-//! The unattended runner's loop: asks the schedule what is due, runs it, sleeps until the next.
+//! The loop of the unattended runner: reads from the schedule what is due, runs it, and sleeps until the next slot.
 //!
-//! All it needs of the world are a clock and the work, so that a simulated year goes through the very loop, the waits
-//! for round 2 included, that production runs.
+//! Its only dependencies are a clock and the work. A simulated year in a test therefore runs the same loop as
+//! production, including the waits for round 2.
 
 use std::time::Duration;
 
@@ -13,34 +13,35 @@ use tokio::sync::watch;
 use crate::cycle_report::RunOutcome;
 use crate::schedule::{Next, Schedule, Uptime};
 
-/// The longest sleep in one piece: a clock that is set is noticed within it.
+/// The longest sleep in one piece, so that a change of the system clock is noticed within this time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-/// `retry_at` is at most two days after the first moment of a cycle's date, the hours by which clocks are set (daylight
-/// saving, corrections) beside: a longer wait means that the clock was set back by days, and is not waited for.
+/// Longest plausible wait for round 2. `retry_at` is at most two days after the first moment of a cycle's date, plus
+/// some hours for clock changes (daylight saving, corrections). A longer wait means that the clock was set back by
+/// days, and is skipped.
 const LONGEST_WAIT_FOR_ROUND_TWO: SignedDuration = SignedDuration::from_hours(52);
 
-/// Where the time comes from.
+/// The source of the time.
 pub trait Clock {
-    /// The clock on the wall: it may be set, forth and back.
+    /// The system clock; it may be set forwards or backwards.
     fn now(&self) -> Zoned;
 
-    /// Sleeps until `moment`, or less: it returns early when the program is to stop, and often enough that a clock that
-    /// was set is noticed.
+    /// Sleeps until `moment` or less. It returns early when the program stops, and regularly, so that a change of the
+    /// clock is noticed.
     fn sleep_towards(&self, moment: &Zoned) -> impl Future<Output = ()>;
 }
 
-/// What is done by the schedule.
+/// The work that the schedule starts.
 pub trait ScheduledWork {
-    /// Whether the program is to stop.
+    /// Whether the program is stopping.
     fn stopping(&self) -> bool;
 
-    /// What the schedule decides by.
+    /// Reads the facts that the schedule decides by.
     ///
     /// # Errors
-    /// How the run ends when it cannot be had: the writer is over its restart budget, or the program stops.
+    /// The outcome of the run if they cannot be read: the writer is over its restart budget, or the program stops.
     fn facts(&self) -> impl Future<Output = Result<ScheduleFacts, RunOutcome>>;
 
-    /// Runs this cycle: begins it, or goes on with it where it is open. `until_round_two` is awaited between its rounds.
+    /// Runs this cycle: begins it, or continues it if it is open. `until_round_two` is awaited between its rounds.
     fn cycle(
         &self,
         kind: CycleKind,
@@ -49,18 +50,18 @@ pub trait ScheduledWork {
     ) -> impl Future<Output = CycleOutcome>;
 }
 
-/// Whether a cycle came to its end.
+/// Whether a cycle was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CycleOutcome {
-    /// It is closed, however its tasks ended.
+    /// It is closed, whatever the outcomes of its tasks.
     Closed(RunOutcome),
-    /// It was stopped, or cannot go on: the next start goes on with it.
+    /// It was stopped, or cannot continue; the next start continues it.
     Open(RunOutcome),
-    /// It was not begun; the work has waited, and the schedule decides again.
+    /// It was not begun. The work has waited already, and the schedule decides again.
     NotBegun,
 }
 
-/// Works by the schedule until the program is to stop, a cycle cannot go on, or nothing will ever be due.
+/// Runs cycles by the schedule until the program stops, a cycle cannot continue, or nothing will ever be due.
 pub async fn run_by_schedule(
     schedule: &Schedule,
     clock: &impl Clock,
@@ -77,17 +78,17 @@ pub async fn run_by_schedule(
             Err(outcome) => return outcome,
         };
         let now = clock.now();
-        // A clock that was ahead at the start, and was set right since, must not make every slot one before the start.
+        // If the clock was fast at the start and was corrected since, every slot would seem to lie before the start.
         uptime.since = uptime.since.min(now.clone());
         match schedule.next(&now, &facts, &uptime) {
             Next::Run { kind, cycle_date } => {
                 announced = None;
                 let until_round_two = until_round_two(schedule, clock, work, cycle_date);
                 match work.cycle(kind, cycle_date, until_round_two).await {
-                    // Unbalanced books are reported; the cycle is closed and the next one may be sound.
+                    // Unbalanced books are reported. The cycle is closed, and the next one may be correct.
                     CycleOutcome::Closed(_) => {}
                     CycleOutcome::Open(outcome) => return outcome,
-                    // The start is not over: `run_on_start` still counts.
+                    // This still counts as the start, so `run_on_start` still applies.
                     CycleOutcome::NotBegun => continue,
                 }
             }
@@ -107,11 +108,11 @@ pub async fn run_by_schedule(
         }
         uptime.just_started = false;
     }
-    // Nothing was under way.
+    // No cycle was running.
     RunOutcome::Complete
 }
 
-/// Waits for the moment from which on round 2 of the cycle of this date may start, or for the program to stop.
+/// Waits until round 2 of the cycle of this date may start, or until the program stops.
 async fn until_round_two(
     schedule: &Schedule,
     clock: &impl Clock,
@@ -127,9 +128,9 @@ async fn until_round_two(
     }
 }
 
-/// The machine's own clock.
+/// The system clock.
 pub struct WallClock {
-    /// Becomes true when the program is to stop.
+    /// Becomes true when the program stops.
     pub stop: watch::Receiver<bool>,
 }
 
@@ -139,7 +140,7 @@ impl Clock for WallClock {
     }
 
     async fn sleep_towards(&self, moment: &Zoned) {
-        // A moment that has passed is not slept for.
+        // The moment has passed: no sleep.
         let Ok(left) = Duration::try_from(self.now().duration_until(moment)) else {
             return;
         };

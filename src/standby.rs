@@ -1,20 +1,21 @@
-//! `--standby`: waits beside the runner that holds the database, and takes over when it is gone or frozen.
+//! `--standby`: waits while another runner has the lock, and takes over when that runner is gone or frozen.
 
 use std::time::Duration;
 
 use store::{FROZEN_AFTER, HolderWatch, LOOK_EVERY, Look, StoreError};
 use tokio::time::Instant;
 
-/// A look that takes longer has met a connection whose other side is gone.
+/// Time limit of one check. If it takes longer, the peer of the connection is assumed to be gone.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
 
-/// Ends when nobody holds the database any more: then it can be tried for. Returns when its holder was last seen alive.
+/// Waits until no runner has the lock any more, so that the caller can try for it. Returns when the holder was last
+/// seen alive.
 ///
 /// # Errors
-/// The database is away; what waiting cannot mend.
+/// The database is away, or an error that waiting cannot fix.
 pub async fn stand_by(database: &str) -> Result<Instant, StoreError> {
     let mut watch = HolderWatch::open(database).await?;
-    // Said once for each cause.
+    // The last reported cause, so that each cause is logged once.
     let mut said: Option<String> = None;
     let mut seen_alive = Instant::now();
     loop {
@@ -61,7 +62,8 @@ mod tests {
 
     #[test]
     fn the_permission_to_ask_the_sites_runs_out_before_anybody_takes_over() {
-        // A sign of life is sent before it is seen: what the holder counts begins no later than what the watcher counts.
+        // The holder sends a heartbeat before the watcher sees it, so the holder's lease starts no later than the
+        // watcher's count.
         assert!(sources::transport::LEASE < FROZEN_AFTER);
         assert!(actors::loader_actor::HEARTBEAT_EVERY * 3 < FROZEN_AFTER);
     }

@@ -1,4 +1,4 @@
-//! Which of a fund's pages are due, and how much of them is asked.
+//! Decides which of a fund's pages are due, and which extent is requested.
 
 use jiff::civil::Date;
 use schema::SourceName;
@@ -16,13 +16,13 @@ pub(super) fn plan_page(
     fund: &FundState,
 ) -> Option<NewTask> {
     let listing = fund.listings.get(&source);
-    // A source that has a list is asked only for the funds that stood in it: the list gives the key to ask by.
+    // A source with a list is requested only for the funds in that list: the list gives their keys.
     if listing.is_none() && of_stage(specs, Stage::Lists).next().is_some() {
         return None;
     }
     let answered = fund.answered.get(&(source, spec.name.to_owned()));
-    // What failed in the last closed cycle is asked again in the next, whatever its kind: one bad night of a site must
-    // not leave a month-old page.
+    // A task that failed in the last closed cycle is requested again in the next cycle of either kind. Otherwise one
+    // bad night of a site would leave data a month old.
     let is_new =
         answered.is_none_or(|answered| answered.last_answered.is_none() || answered.failed_last);
     let monthly = state.cycle.kind == CycleKind::Monthly;
@@ -52,8 +52,8 @@ pub(super) fn plan_page(
     })
 }
 
-/// The smallest extent that reaches back to what is known, with the look-back; everything for what is new, and in a
-/// monthly cycle (the full audit).
+/// The smallest extent that reaches back to the newest known day plus the look-back. The whole history for new funds,
+/// and in a monthly cycle (the full audit).
 fn extent(
     spec: &PageSpec,
     fund: &FundState,
@@ -76,7 +76,7 @@ fn extent(
     Some(chosen.word.to_owned())
 }
 
-/// Whether nobody's link to a factsheet comes before this source's.
+/// Whether this source's links to factsheets have precedence over those of all other sources.
 pub(super) fn ranks_first(pages: &SitePages, source: SourceName) -> bool {
     let mut linking = pages
         .iter()
@@ -84,14 +84,14 @@ pub(super) fn ranks_first(pages: &SitePages, source: SourceName) -> bool {
     linking.next().is_some_and(|(first, _)| *first == source)
 }
 
-/// Whether the page's whole history was ever answered; a page without extents has none.
+/// Whether the page's whole history was ever read; always true for a page without extents.
 pub(super) fn knows_everything(spec: &PageSpec, answered: Option<&Answered>) -> bool {
     spec.extents.last().is_none_or(|everything| {
         answered.is_some_and(|answered| answered.extents.contains_key(everything.word))
     })
 }
 
-/// A fund's factsheet is read once, where its first-choice source says it lies.
+/// The task of a fund's factsheet: one per fund, at the link of the source with the highest precedence.
 pub(super) fn plan_factsheet(
     state: &PlanningState,
     pages: &SitePages,

@@ -1,7 +1,8 @@
-//! Which pages of news are asked, and what they spare.
+//! Decides which pages of news are requested, and which funds need no request because of them.
 //!
-//! A page of news tells the newest NAV of a hundred funds; the fund of which it tells, in this very cycle, exactly what the
-//! source is known to have said is not asked for it once more. Everything else is asked as if there were no such pages.
+//! A page of news lists the newest NAV of a hundred funds. A fund is not requested if the page in this cycle shows
+//! exactly the NAV and date that the source reported before. Every other fund is requested as if there were no pages of
+//! news.
 
 use schema::SourceName;
 use sources::page::{Cadence, FUNDS_A_PIECE, PageSpec, Stage};
@@ -10,9 +11,9 @@ use store::{FundState, ListingState, PieceState, PlanningState};
 use super::due::knows_everything;
 use super::{NewTask, is_of_kind, of_stage, task};
 
-/// The pages of news to ask of a source now: the first alone, since it may be absent or of another shape; once it has been
-/// answered those that held funds the last time and the one behind them, which shows whether the market has grown. None
-/// where they would cost more requests than the `spared` ones.
+/// The pages of news to request from a source now. First only page 1, because it may be absent or have another shape.
+/// After that, the pages that contained funds the last time, and the page after them, which shows whether the market
+/// has grown. None if they would cost at least as many requests as the `spared` ones.
 pub(super) fn plan(
     state: &PlanningState,
     source: SourceName,
@@ -26,7 +27,7 @@ pub(super) fn plan(
     let pieces = state.pieces.get(&(source, spec.name.to_owned()));
     let piece = |number: u32| -> Option<&PieceState> { pieces?.get(&number) };
     let holds_funds = |number: &u32| piece(*number).and_then(|piece| piece.has_funds) == Some(true);
-    // No site can lead on further than the codes it ever listed reach.
+    // The pages cannot contain more funds than the codes the source ever listed.
     let listed = state.listed.get(&source).copied().unwrap_or(0);
     let most = u32::try_from(listed.div_ceil(FUNDS_A_PIECE)).unwrap_or(u32::MAX);
     let last = most.min(
@@ -47,7 +48,7 @@ pub(super) fn plan(
         .collect()
 }
 
-/// How many of these funds may turn out to have no news.
+/// The number of these funds that may need no request because of the pages of news.
 pub(super) fn count_spared(
     state: &PlanningState,
     source: SourceName,
@@ -60,8 +61,8 @@ pub(super) fn count_spared(
         .count()
 }
 
-/// Whether a fund may turn out to have no news: its whole history was answered once, it did not fail when it was last asked,
-/// and it has not been asked in this cycle.
+/// Whether a fund may need no request: its whole history was read once, its last request did not fail, and it has not
+/// been requested in this cycle.
 fn may_be_spared(
     state: &PlanningState,
     source: SourceName,
@@ -81,8 +82,8 @@ fn may_be_spared(
         })
 }
 
-/// Whether what the source told of the fund in this cycle is exactly what it is known to have said: the same NAV of the same
-/// day, told under the key by which the fund would be asked. A day whose AUM is not known yet is not over: it may come
+/// Whether the news of this cycle repeats what the source reported before: the same NAV of the same date, under the key
+/// by which the fund would be requested. A day without a known AUM never counts as complete, because the AUM may arrive
 /// without another NAV.
 pub(super) fn tell_nothing_new(fund: &FundState, listing: Option<&ListingState>) -> bool {
     let (Some(news), Some(newest), Some(listing)) = (&fund.news, fund.newest_nav, listing) else {

@@ -61,7 +61,7 @@ pub(super) fn pages() -> SitePages {
     ])
 }
 
-/// A NAV of this day, and its AUM.
+/// A NAV of this day with its AUM.
 pub(super) fn newest(nav_date: Date) -> NewestNav {
     NewestNav {
         nav_date,
@@ -115,8 +115,8 @@ pub(super) fn state(kind: CycleKind, funds: Vec<FundState>) -> PlanningState {
     }
 }
 
-/// Plans as the store does: told of no fund at first, then of the funds in parts of so many. Returns the tasks, and of how
-/// many funds the planner was told.
+/// Plans as the store does: first with no funds, then with the funds in parts of `funds_a_part`. Returns the tasks, and
+/// the number of funds the planner received.
 fn plan_in_parts(
     state: &PlanningState,
     funds_a_part: usize,

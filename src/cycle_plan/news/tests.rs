@@ -1,4 +1,4 @@
-//! Who is asked and who is spared, and which pages of news are worth asking.
+//! Which funds are requested or spared, and which pages of news are requested.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use super::*;
 use crate::cycle_plan::Narrowing;
 use crate::cycle_plan::tests::{answered_everything, fund, newest, plan_stage, planned, state};
 
-/// A fund of which everything is known, and of which nothing new was told in this cycle.
+/// A fund that is fully known, with nothing new in this cycle.
 fn quiet(code: &str) -> FundState {
     let mut quiet = fund(code);
     answered_everything(&mut quiet);
@@ -125,15 +125,15 @@ fn p2_a_fund_of_which_nothing_new_is_told_is_not_asked_and_any_other_is() {
         change(&mut fund);
         assert_eq!(plans(CycleKind::Daily, &fund), [extent], "{why}");
     }
-    // A day that is long ago and told as it is known is no gap.
+    // An old date that is reported as it is known does not count as a gap.
     let mut monthly = quiet.clone();
     monthly.newest_nav = Some(newest(date(2026, 8, 31)));
     monthly.news.as_mut().expect("news").nav_date = date(2026, 8, 31);
     assert_eq!(plans(CycleKind::Daily, &monthly), [""; 0]);
 }
 
-/// A market of so many funds of which everything is known, with the pages of news as given: number, whether it held funds
-/// when it was last answered, whether that was in this cycle.
+/// A market of `funds` fully known funds with the given pages of news: number, whether the page contained funds when it
+/// was last answered, and whether that was in this cycle.
 fn market(funds: usize, pieces: &[(u32, Option<bool>, bool)]) -> PlanningState {
     let funds = (0..funds)
         .map(|number| quiet(&format!("F{number}")))
@@ -171,11 +171,11 @@ fn p2_the_first_page_is_asked_alone_and_the_rest_once_it_is_answered() {
     const HELD: Option<bool> = Some(true);
     const ABSENT: Option<bool> = Some(false);
     for (funds, pieces, expected) in [
-        // Nothing is known of the pages: one after the other.
+        // Nothing is known of the pages: they are requested one after the other.
         (350, &[][..], &["1"][..]),
         (350, &[(1, HELD, true)], &["1", "2"]),
         (350, &[(1, HELD, true), (2, HELD, true)], &["1", "2", "3"]),
-        // No further than the codes that were ever listed reach.
+        // No page beyond the codes that were ever listed.
         (
             350,
             &[
@@ -186,7 +186,7 @@ fn p2_the_first_page_is_asked_alone_and_the_rest_once_it_is_answered() {
             ],
             &["1", "2", "3", "4"],
         ),
-        // The next day all that held funds, and the one behind them.
+        // On the next day all pages that contained funds, and the one after them.
         (
             350,
             &[(1, HELD, false), (2, HELD, false), (3, ABSENT, false)],
@@ -197,7 +197,7 @@ fn p2_the_first_page_is_asked_alone_and_the_rest_once_it_is_answered() {
             &[(1, HELD, true), (2, HELD, false), (3, ABSENT, false)],
             &["1", "2", "3"],
         ),
-        // The market has grown, and shrunk.
+        // The market has grown, then shrunk.
         (
             350,
             &[
@@ -213,12 +213,12 @@ fn p2_the_first_page_is_asked_alone_and_the_rest_once_it_is_answered() {
             &[(1, HELD, true), (2, ABSENT, true), (3, ABSENT, false)],
             &["1", "2"],
         ),
-        // There are no such pages.
+        // The site has no such pages.
         (350, &[(1, ABSENT, true)], &["1"]),
         (350, &[(1, ABSENT, true), (2, HELD, false)], &["1"]),
-        // The first has failed: whether there are any is not known.
+        // The first has failed, so it is unknown whether such pages exist.
         (350, &[(1, HELD, false), (2, HELD, false)], &["1"]),
-        // One page for one fund spares nothing.
+        // One page for one fund saves no request.
         (1, &[], &[]),
         (2, &[], &["1"]),
     ] {
@@ -262,7 +262,7 @@ fn p2_pages_of_news_that_spare_nothing_are_not_asked() {
     ] {
         assert_eq!(numbers(&state), [""; 0], "{why}");
     }
-    // A narrowed run asks for its few funds one by one.
+    // A narrowed run requests its few funds directly.
     let only = |codes: &[&str]| Narrowing {
         funds: Some(
             codes
@@ -285,8 +285,8 @@ fn a_monthly_cycle_has_no_news() {
 }
 
 proptest! {
-    /// Planned again and again, as a cycle does, whatever the site answers: it comes to an end, within what was ever listed,
-    /// and no page is asked behind one that is absent.
+    /// Repeated planning ends, whatever the site answers: it stays within the codes ever listed, and requests no page
+    /// after an absent one.
     #[test]
     fn planning_comes_to_an_end(
         funds in 2_usize..900,
@@ -309,7 +309,7 @@ proptest! {
             for number in new {
                 asked.insert(number);
                 prop_assert!((1..=most).contains(&usize::try_from(number).expect("small")));
-                // `None`: it failed, and what was known of it stays.
+                // `None`: the page failed, and its earlier state stays.
                 if let Some(has_funds) = now[usize::try_from(number).expect("small") - 1] {
                     let id = state.cycle.id;
                     let pieces = state.pieces.entry((SourceName::Finnomena, "filter".to_owned())).or_default();
@@ -320,7 +320,7 @@ proptest! {
         if now[0].is_none() {
             prop_assert!(asked.iter().all(|number| *number == 1));
         }
-        // With a site that answers, every page that holds funds is asked.
+        // If the site answers, every page that contains funds is requested.
         let held = now.iter().take(most).take_while(|now| **now == Some(true)).count();
         if now.iter().all(Option::is_some) && !asked.is_empty() {
             prop_assert!(asked.len() >= (held + 1).min(most), "{asked:?}");

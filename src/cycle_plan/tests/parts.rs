@@ -1,4 +1,4 @@
-//! A5: whatever the parts in which the market comes, the plan is the same.
+//! A5: the plan does not depend on the size of the parts.
 
 use proptest::prelude::*;
 use schema::observation::News;
@@ -6,7 +6,7 @@ use store::PieceState;
 
 use super::*;
 
-/// What a fund of a made-up market is like.
+/// The properties of a fund in a generated market.
 #[derive(Debug, Clone, Copy)]
 struct Traits {
     active: bool,
@@ -61,7 +61,7 @@ fn fund_with(number: usize, traits: Traits) -> FundState {
     if !traits.listed {
         made.listings.clear();
     }
-    // Whose link it is.
+    // The source of the link.
     match traits.factsheet {
         Some(true) => {
             let url = format!("http://finnomena/{number}.pdf");
@@ -86,7 +86,7 @@ fn market(
         .zip(traits)
         .map(|(number, traits)| fund_with(number, *traits));
     let mut state = state(kind, funds.collect());
-    // More codes were listed than there are funds: so there is more than one page of news.
+    // More codes were listed than there are funds, so there is more than one page of news.
     state.listed.insert(SourceName::Finnomena, 350);
     if !has_list {
         state.lists.clear();
@@ -203,7 +203,7 @@ fn a5_funds_behind_the_limit_are_not_read() {
     }
 }
 
-/// The pages of news are weighed against the whole market, not against a part of it.
+/// The pages of news are compared with the whole market, not with one part of it.
 #[test]
 fn a5_p2_few_funds_a_part_that_may_be_spared_are_many_together() {
     let quiet = Traits {
@@ -214,7 +214,7 @@ fn a5_p2_few_funds_a_part_that_may_be_spared_are_many_together() {
         quiet: true,
         factsheet: None,
     };
-    // Four pages may be needed: worth it from five funds on.
+    // Up to four pages may be needed, which is worth it from five funds on.
     for (funds, expected) in [(4, 0), (5, 1)] {
         let state = market(&vec![quiet; funds], CycleKind::Daily, true, &[]);
         for funds_a_part in 1..=6 {
