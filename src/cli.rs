@@ -1,4 +1,4 @@
-//! The command line. Its names are kept: people script against them.
+//! The command line. The names of commands and options are stable, because scripts depend on them.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -72,10 +72,10 @@ pub struct CommonArgs {
 }
 
 impl CommonArgs {
-    /// The configuration, checked whole (O1).
+    /// Reads and checks the configuration (O1).
     ///
     /// # Errors
-    /// What is wrong in it, with every wrong value at once.
+    /// All wrong values at once, or why the file cannot be read.
     pub fn settings(&self) -> Result<RunnerSettings, ConfigError> {
         let path = self
             .config
@@ -127,7 +127,7 @@ pub struct RunArgs {
 }
 
 impl Cli {
-    /// The command, `run` where none is named, and its common options.
+    /// The command (`run` if none is named) and its common options.
     #[must_use]
     pub fn into_command(self) -> (Command, CommonArgs) {
         let command = self.command.unwrap_or(Command::Run(self.run));
@@ -147,7 +147,7 @@ impl Cli {
 }
 
 impl RunArgs {
-    /// What the run is narrowed to.
+    /// The scope of the run.
     #[must_use]
     pub fn narrowing(&self) -> crate::cycle_plan::Narrowing {
         fn some<T: Ord + Clone>(list: &[T]) -> Option<BTreeSet<T>> {
@@ -321,7 +321,7 @@ mod tests {
             ),
             (&["master_runner", "--date", "2026-10-15"][..], "--once"),
             (&["master_runner", "--limit", "0"][..], "limit"),
-            // A narrowed cycle never satisfies the schedule: by the schedule it would be due for ever.
+            // A narrowed cycle never satisfies the schedule, so a scheduled one would be due for ever.
             (&["master_runner", "--funds", "A"][..], "--once"),
             (&["master_runner", "--cycle", "monthly"][..], "--once"),
         ] {

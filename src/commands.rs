@@ -1,6 +1,7 @@
-//! The commands of the program: each looks, asks or rebuilds, prints what it found, and says how it ended.
+//! The commands of the program. Each reads, requests or rebuilds something, prints the result, and returns how it
+//! ended.
 //!
-//! What moves stands in the command's function, what a person reads is made by pure functions beside it.
+//! The command's function does the I/O; pure functions next to it format the output.
 
 pub mod accept;
 mod change_request;
@@ -32,16 +33,16 @@ use crate::sites::SitesError;
 use crate::stop_signals::StopSignals;
 use crate::warehouse::Warehouse;
 
-/// How the program ended: what its exit code comes from, whatever the command.
+/// How the program ended: determines the exit code of every command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProgramEnd {
-    /// A run, by the table of its outcomes (O3).
+    /// A run, with its outcome (O3).
     Run(RunOutcome),
-    /// The command did all it was asked to.
+    /// The command succeeded.
     Done,
-    /// It did not; it has said why.
+    /// The command failed and has reported why.
     Failed,
-    /// psql ended, and says by itself how.
+    /// psql ended with this status.
     Psql(ExitStatus),
 }
 
@@ -53,7 +54,7 @@ impl ProgramEnd {
             Self::Run(outcome) => outcome.exit_code(),
             Self::Done => 0,
             Self::Failed => 1,
-            // As a shell shows a child that a signal ended.
+            // As a shell reports a child that was ended by a signal.
             Self::Psql(status) => status
                 .code()
                 .or_else(|| status.signal().map(|signal| 128 + signal))
@@ -63,13 +64,13 @@ impl ProgramEnd {
     }
 }
 
-/// Why a command could not do what it was asked to: one sentence with the next step.
+/// Why a command failed: one sentence with the next step.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// The private server.
+    /// The private server failed.
     #[error(transparent)]
     Embedded(EmbeddedError),
-    /// The database.
+    /// The database returned an error.
     #[error(transparent)]
     Store(StoreError),
     /// The database cannot be reached.
@@ -77,27 +78,27 @@ pub enum CommandError {
         "the database {database} is not available: {cause}; nothing was changed; start it or correct the database setting, then `master_runner check` tries everything"
     )]
     Away {
-        /// Where, without password.
+        /// The address, without password.
         database: String,
-        /// What was said.
+        /// The error message.
         cause: String,
     },
-    /// No run has made a warehouse yet.
+    /// There is no warehouse, because no run has created one yet.
     #[error("there is no warehouse in {0} yet; `master_runner --once` makes and fills it")]
     NoWarehouse(String),
-    /// The sites.
+    /// The sites could not be set up.
     #[error(transparent)]
     Sites(#[from] SitesError),
-    /// psql.
+    /// psql could not be run.
     #[error(transparent)]
     Psql(#[from] PsqlError),
-    /// A signal asked for it.
+    /// A stop signal was received.
     #[error("stopped by a signal")]
     Stopped,
-    /// The command does not fit what is there.
+    /// The command cannot be applied to the current state.
     #[error("{0}")]
     Unfit(String),
-    /// A request was placed, and its answer is no longer waited for.
+    /// A request was stored, but the command stopped waiting for its answer.
     #[error(
         "{why}; request {id} ({command}) stays in runner.request: the runner that holds the database applies it, else the next one that starts"
     )]
@@ -108,7 +109,7 @@ pub enum CommandError {
         command: &'static str,
         /// Why the wait has ended.
         why: String,
-        /// A signal asked for it.
+        /// Whether a stop signal ended the wait.
         is_stopped: bool,
     },
 }
@@ -134,7 +135,7 @@ impl CommandError {
     }
 }
 
-/// Does what the command line says, until it is done or `stop` is heard. Must be called within an actix system.
+/// Executes the command until it is done or `stop` is requested. Must be called within an actix system.
 pub async fn execute(
     command: Command,
     settings: RunnerSettings,
@@ -168,12 +169,12 @@ pub async fn execute(
     })
 }
 
-/// Prints a result of the command; waits for no reader.
+/// Prints a result of the command without waiting for its reader.
 fn say(text: &str) {
     print_result(text);
 }
 
-/// Where the warehouse is, without password.
+/// The address of the warehouse, without password.
 fn place_of(database: &DatabaseSettings) -> String {
     match database {
         DatabaseSettings::Embedded(embedded) => embedded.data_dir.display().to_string(),
@@ -181,14 +182,14 @@ fn place_of(database: &DatabaseSettings) -> String {
     }
 }
 
-/// A moment as the schedule's time zone shows it.
+/// Formats a moment in the schedule's time zone.
 fn shown_time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone())
         .strftime("%Y-%m-%d %H:%M")
         .to_string()
 }
 
-/// The work's result; a stop ends it where it is.
+/// The result of `work`; a stop drops it.
 async fn or_stopped<T>(
     stop: &StopSignals,
     work: impl Future<Output = T>,
@@ -198,7 +199,8 @@ async fn or_stopped<T>(
         .ok_or(CommandError::Stopped)
 }
 
-/// Works on the warehouse, starting a private server for that time. Makes none. The work sees to a stop by itself.
+/// Runs `work` on an existing warehouse; a private server is started for that time. No warehouse is created. `work` has
+/// to handle a stop itself.
 async fn on_warehouse<T>(
     settings: &RunnerSettings,
     stop: &StopSignals,
@@ -212,7 +214,7 @@ async fn on_warehouse<T>(
     result
 }
 
-/// As [`on_warehouse`], and a stop ends the work where it is: a transaction that was open is rolled back.
+/// As [`on_warehouse`], but a stop drops `work`; an open transaction is rolled back.
 async fn on_warehouse_unless_stopped<T>(
     settings: &RunnerSettings,
     stop: &StopSignals,
@@ -224,7 +226,7 @@ async fn on_warehouse_unless_stopped<T>(
     .await
 }
 
-/// Reads the warehouse beside a runner that may be at work.
+/// Reads the warehouse; a runner may be working on it at the same time.
 async fn read_warehouse<T>(
     settings: &RunnerSettings,
     stop: &StopSignals,
@@ -248,7 +250,7 @@ async fn read_warehouse<T>(
     .await
 }
 
-/// The codes most like one that is not known, the best first.
+/// The known codes most similar to an unknown one, the most similar first.
 fn nearest<'codes>(code: &str, known: impl IntoIterator<Item = &'codes str>) -> Vec<&'codes str> {
     const SHOWN: usize = 5;
     let wanted = code.to_uppercase();
@@ -262,7 +264,7 @@ fn nearest<'codes>(code: &str, known: impl IntoIterator<Item = &'codes str>) -> 
     scored.into_iter().map(|(_, code)| code).collect()
 }
 
-/// The sentence for a code that nobody knows.
+/// The error for a code that no source has reported.
 fn unknown_code<'codes>(code: &str, known: impl IntoIterator<Item = &'codes str>) -> CommandError {
     let near = nearest(code, known);
     CommandError::Unfit(if near.is_empty() {

@@ -1,18 +1,19 @@
-//! File descriptors: connections, pipes and files each take one. Too few of them look like failures of the sites.
+//! The limit of file descriptors. Connections, pipes and files need one each; too low a limit looks like failures of
+//! the sites.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Fewer do not suffice for connections to sites and database, log, and a browser's pipes.
+/// The minimum for connections to sites and database, the log, and a browser's pipes.
 const LEAST: u64 = 128;
-/// The soft limit is raised to this where the hard limit allows it.
+/// The soft limit is raised to this value if the hard limit allows it.
 const WANTED: u64 = 1024;
 
-/// Raises the soft limit where that is allowed.
+/// Raises the soft limit if allowed, and returns the limit.
 ///
 /// # Errors
-/// It stays too low: a sentence for the reader.
+/// The limit is still too low: a message for the user.
 pub fn ensure() -> Result<u64, String> {
-    // A limit that cannot be read is not judged.
+    // A limit that cannot be read is not checked.
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         return Ok(WANTED);
     };

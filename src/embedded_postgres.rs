@@ -1,9 +1,9 @@
-//! The private PostgreSQL of a runner without a database server: persistent, started and stopped by the
-//! programs that the distribution installs (`initdb`, `pg_ctl`), as root or as an ordinary user.
+//! The private PostgreSQL server of a runner without a database server. Its data is persistent. It is started and
+//! stopped with the distribution's programs (`initdb`, `pg_ctl`), as root or as an ordinary user.
 //!
-//! It listens on nothing but a socket in a folder of mode 0700. Any number of master_runner processes use it at a time; the
-//! last one to leave stops it, also when it was left running by one that was killed. A server that a person started by hand is
-//! used and left alone.
+//! It listens only on a socket in a folder of mode 0700. Several master_runner processes can use it at the same time.
+//! The last one stops it, including a server left running by a process that was killed. A server that was started by
+//! hand is used, but not stopped.
 
 mod account;
 mod binaries;
@@ -31,72 +31,74 @@ use tokio_postgres::error::SqlState;
 /// The database of the warehouse.
 pub const DATABASE: &str = "funds_db";
 
-/// How long another runner may take to start or stop the server: crash recovery included.
+/// How long another runner may take to start or stop the server, including crash recovery.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// How long sessions of a killed postmaster may take to notice.
+/// How long the sessions of a killed postmaster may take to end.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a killed server may take to be wholly gone.
+/// How long the processes of a killed server may take to disappear.
 const SETTLING: Duration = Duration::from_secs(15);
 
 /// Server logs larger than this are removed before a start (O6).
 const MAX_SERVER_LOG_BYTES: u64 = 20 << 20;
 
-/// What the configuration says of the private server.
+/// The configuration of the private server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbeddedSettings {
     /// The directory of the cluster; relative to the current directory.
     pub data_dir: PathBuf,
-    /// The folder of `initdb`, `pg_ctl` and `postgres`; `None`: look for them.
+    /// The folder of `initdb`, `pg_ctl` and `postgres`; `None`: search for them.
     pub bin_dir: Option<PathBuf>,
 }
 
-/// A running private server, and our share in it. Dropping it without [`EmbeddedPostgres::stop`] leaves the server running,
-/// as a crash would; the next start takes it over.
+/// A running private server, and this process's share in it. Dropping it without [`EmbeddedPostgres::stop`] leaves the
+/// server running, as a crash would; the next start takes it over.
 #[derive(Debug)]
 pub struct EmbeddedPostgres {
     place: Place,
     binaries: Binaries,
     postmaster: Postmaster,
     started: bool,
-    /// Held (shared) for as long as we use the server.
+    /// A shared lock for as long as this process uses the server.
     users: File,
-    /// Set once we have given it up: from then on nobody revives it for us.
+    /// Set when this process gives up the server; no reviver restarts it from then on.
     given_up: Arc<AtomicBool>,
 }
 
-/// What is there before anything is started.
+/// The state before anything is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// A cluster, of this major version.
+    /// A cluster of this major version.
     Cluster(String),
-    /// None yet: the first run makes one with the programs of this major version.
+    /// No cluster yet: the first run creates one with the programs of this major version.
     NoCluster(String),
 }
 
-/// What [`EmbeddedPostgres::stop`] came to.
+/// The result of [`EmbeddedPostgres::stop`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
-    /// We were the last one: the server is down.
+    /// This process was the last user; the server is stopped.
     Down,
-    /// Another master_runner uses it and will stop it.
+    /// Another master_runner uses the server and will stop it.
     StillUsed,
-    /// A person started it by hand: it is not ours to stop.
+    /// The server was started by hand and is left running.
     NotOurs,
 }
 
 impl EmbeddedPostgres {
-    /// Makes the cluster if there is none, starts its server or takes over the one that runs, and makes sure of the database.
+    /// Creates the cluster if there is none, starts its server or takes over the running one, and creates the database
+    /// if it is missing.
     ///
     /// # Errors
-    /// See [`EmbeddedError`]: each is one sentence with the next step, and none has changed stored data.
+    /// See [`EmbeddedError`]: each message is one sentence with the next step, and none of the errors has changed
+    /// stored data.
     pub async fn start(settings: &EmbeddedSettings) -> Result<Self, EmbeddedError> {
         Self::start_unless(settings, Arc::default()).await
     }
 
-    /// As [`EmbeddedPostgres::start`], until `given_up` is raised: then what had been begun is undone, and no server of
-    /// ours runs on (A6).
+    /// As [`EmbeddedPostgres::start`], until `given_up` is set. Then the start is undone, and no server that this
+    /// process started keeps running (A6).
     ///
     /// # Errors
     /// As [`EmbeddedPostgres::start`], and [`EmbeddedError::GivenUp`].
@@ -114,10 +116,10 @@ impl EmbeddedPostgres {
         Ok(running)
     }
 
-    /// Whether there is a cluster, and programs to run it. Starts and creates nothing.
+    /// Checks whether there is a cluster, and programs to run it. Starts and creates nothing.
     ///
     /// # Errors
-    /// As [`EmbeddedPostgres::start`], as far as it can be told without starting.
+    /// As [`EmbeddedPostgres::start`], as far as they can be detected without starting.
     pub async fn look(settings: &EmbeddedSettings) -> Result<Found, EmbeddedError> {
         let settings = settings.clone();
         blocking(move || {
@@ -136,7 +138,7 @@ impl EmbeddedPostgres {
         .await
     }
 
-    /// How tokio-postgres and libpq connect to the warehouse: `host='…' port=… user=… dbname=…`.
+    /// The connection string for tokio-postgres and libpq: `host='…' port=… user=… dbname=…`.
     #[must_use]
     pub fn connection_string(&self) -> String {
         self.connection_to(DATABASE)
@@ -154,7 +156,7 @@ impl EmbeddedPostgres {
         !self.started
     }
 
-    /// Where the cluster really lies.
+    /// The actual directory of the cluster.
     #[must_use]
     pub fn data_dir(&self) -> &Path {
         &self.place.data_dir
@@ -166,7 +168,7 @@ impl EmbeddedPostgres {
         self.postmaster.pid
     }
 
-    /// Why the cluster lies elsewhere than configured: one sentence for the reader.
+    /// Why the cluster is not in the configured directory: one sentence for the user.
     #[must_use]
     pub fn notice(&self) -> Option<String> {
         self.place.instead_of.as_ref().map(|asked| {
@@ -180,15 +182,15 @@ impl EmbeddedPostgres {
         })
     }
 
-    /// The psql(1) that belongs to this server, or the one in PATH.
+    /// The psql(1) of this PostgreSQL version if it is installed, otherwise the one in PATH.
     #[must_use]
     pub fn psql_program(&self) -> PathBuf {
         let own = self.binaries.program("psql");
         if own.is_file() { own } else { "psql".into() }
     }
 
-    /// Starts the server again if it died under us; whether that was so. The connection string stays the same. For whoever
-    /// waits out an outage of the database: a private server has nobody else to bring it back.
+    /// Restarts the server if it has died; returns whether it had. The connection string stays the same. Callers that
+    /// wait out a database outage need this, because nothing else restarts a private server.
     ///
     /// # Errors
     /// As [`EmbeddedPostgres::start`].
@@ -196,7 +198,7 @@ impl EmbeddedPostgres {
         self.reviver().revive().await
     }
 
-    /// What [`EmbeddedPostgres::revive`] does, for somebody who does not own the server.
+    /// A handle for [`EmbeddedPostgres::revive`] that does not own the server.
     #[must_use]
     pub fn reviver(&self) -> Reviver {
         Reviver {
@@ -206,10 +208,10 @@ impl EmbeddedPostgres {
         }
     }
 
-    /// Gives up our share, and stops the server if we were the last one and it was started by a master_runner.
+    /// Gives up this process's share. Stops the server if this was the last user and a master_runner had started it.
     ///
     /// # Errors
-    /// The server does not stop, or another runner has been busy with it for minutes.
+    /// The server does not stop, or another runner has been starting or stopping it for minutes.
     pub async fn stop(self) -> Result<Stopped, EmbeddedError> {
         blocking(move || self.stop_server()).await
     }
@@ -220,7 +222,7 @@ impl EmbeddedPostgres {
     ) -> Result<Self, EmbeddedError> {
         let place = Place::find(&settings.data_dir)?;
         let data_dir = &place.data_dir;
-        // Taken before anything is looked at: two first starts at once make one cluster.
+        // Taken before the first check, so that two first starts at the same time create only one cluster.
         let _turn = take_turn(&place, &given_up)?;
         let existing = cluster_version(data_dir)?;
         let binaries = Binaries::find(settings.bin_dir.as_deref(), data_dir, existing.as_deref())?;
@@ -259,7 +261,7 @@ impl EmbeddedPostgres {
 
     fn stop_server(self) -> Result<Stopped, EmbeddedError> {
         let data_dir = &self.place.data_dir;
-        // First: whoever is bringing it back at this moment lets go of the turn.
+        // First, so that a reviver that is restarting the server releases the turn.
         self.given_up.store(true, Ordering::Release);
         let _turn = take_turn(&self.place, &AtomicBool::new(false))?;
         let file = users_file(data_dir);
@@ -276,7 +278,7 @@ impl EmbeddedPostgres {
             State::Ready(_) | State::Changing => {
                 postmaster::stop(data_dir, &self.place.account, &self.binaries)?;
             }
-            // It died meanwhile: there is nothing left to stop.
+            // It died in the meantime: there is nothing to stop.
             State::Down | State::Orphans(_) => {}
         }
         cluster::remove_socket_dir(data_dir, &self.postmaster.socket_dir)?;
@@ -292,7 +294,7 @@ impl EmbeddedPostgres {
         )
     }
 
-    /// Creates the database if it is not there; the reason if that cannot be.
+    /// Creates the database if it is missing; the error is the reason as text.
     async fn make_sure_of_database(&self) -> Result<(), String> {
         let (client, connection) = tokio_postgres::connect(&self.connection_to("postgres"), NoTls)
             .await
@@ -308,7 +310,7 @@ impl EmbeddedPostgres {
                 .await
             {
                 Ok(()) => {}
-                // Another runner was faster, or just as fast: then the catalogue's key says so.
+                // Another runner created it at the same time; the catalogue's unique key reports that.
                 Err(error)
                     if matches!(
                         error.code(),
@@ -325,7 +327,8 @@ impl EmbeddedPostgres {
     }
 }
 
-/// Waits for a server that is on its way, takes over one that runs, else starts one. The flag: whether we started it.
+/// Waits for a server that is starting or stopping, takes over a running one, or starts one. The flag is true if this
+/// call started it.
 fn bring_up(
     place: &Place,
     binaries: &Binaries,
@@ -359,7 +362,8 @@ fn bring_up(
                         continue;
                     }
                     Err(error @ EmbeddedError::GivenUp { .. }) => return Err(error),
-                    // The last processes of a killed server are on their way out, invisible already, their memory not yet freed.
+                    // The last processes of a killed server are exiting: they are no longer visible, but their memory
+                    // is not freed yet.
                     Err(_) if killed && began.elapsed() < SETTLING => {}
                     Err(error) => return Err(error),
                 }
@@ -379,7 +383,8 @@ fn bring_up(
     }
 }
 
-/// One runner at a time starts or stops the server; freed by the system when the file is closed, also after kill -9.
+/// Takes the lock under which only one runner starts or stops the server. The system releases it when the file is
+/// closed, even after kill -9.
 fn take_turn(place: &Place, given_up: &AtomicBool) -> Result<File, EmbeddedError> {
     let path = cluster::beside(&place.data_dir, ".lock");
     let file = open_lock(&path, place)?;
@@ -416,7 +421,7 @@ fn users_file(data_dir: &Path) -> PathBuf {
     data_dir.join("master_runner.users")
 }
 
-/// Opens a file that is only locked, never through a link that somebody laid there.
+/// Opens a file that is only used for locking. Never follows a symbolic link.
 fn open_lock(path: &Path, place: &Place) -> Result<File, EmbeddedError> {
     let file = OpenOptions::new()
         .write(true)
@@ -430,7 +435,7 @@ fn open_lock(path: &Path, place: &Place) -> Result<File, EmbeddedError> {
     Ok(file)
 }
 
-/// The whole chain of an error: tokio-postgres keeps the server's words in the source.
+/// The whole chain of an error: tokio-postgres keeps the server's message in the source.
 fn said_by(error: &tokio_postgres::Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
@@ -438,7 +443,7 @@ fn said_by(error: &tokio_postgres::Error) -> String {
     }
 }
 
-/// Runs blocking work beside the actors; a panic in it goes on in the caller.
+/// Runs blocking work outside the actors' thread; a panic in it continues in the caller.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,

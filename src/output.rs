@@ -1,4 +1,4 @@
-//! Standard output and standard error (O8): writing to them never stops, slows or panics the work.
+//! Standard output and standard error (O8). Writing to them never stops, slows or panics the work.
 //!
 //! Each stream has a bounded queue and a thread of its own that writes. A caller only appends to the queue. A stream
 //! that is full, closed or not read costs lines, never time: the lines are counted and reported once when the stream
@@ -22,29 +22,29 @@ use queue::{Losses, Plain, Queue};
 
 use crate::stop_signals::StopSignals;
 
-/// Most bytes of log lines that wait to be written.
+/// Maximum bytes of log lines that wait to be written.
 const LOG_BYTES: usize = 1024 * 1024;
-/// Most bytes of results that wait to be written. One command prints far less.
+/// Maximum bytes of results that wait to be written. One command prints far less.
 const RESULT_BYTES: usize = 16 * 1024 * 1024;
-/// The last lines of a process wait this long for a reader that reads nothing.
+/// How long the last lines of a process wait for a reader that reads nothing.
 const LAST_LINES_STALLED: Duration = Duration::from_secs(1);
-/// The last lines of a process wait this long for a reader that is slow.
+/// How long the last lines of a process wait for a slow reader.
 const LAST_LINES: Duration = Duration::from_secs(5);
-/// A result waits this long for the log lines before it, so that `2>&1` keeps their order.
+/// How long a result waits for the log lines before it, so that `2>&1` keeps their order.
 const LOG_BEFORE_RESULT: Duration = Duration::from_millis(200);
-/// After a stop, a result waits this long for its reader.
+/// How long a result waits for its reader after a stop.
 const RESULT_AFTER_STOP: Duration = Duration::from_millis(300);
-/// How often a wait looks whether the program is to stop.
+/// Interval at which a wait checks for a stop.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long a message may take that is written without a queue.
+/// Time limit for a message that is written without a queue.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 thread_local! {
-    /// Set on the log's own thread while it formats the report of lost lines: the formatted line is collected here.
+    /// Set on the log's own thread while it formats the report of lost lines; collects the formatted line.
     static REPORT: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-/// Where log lines and progress bars go: standard error, without waiting for it. Cheap to clone.
+/// The destination of log lines and progress bars: standard error, without waiting for it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LogWriter {
     queue: Queue,
@@ -52,7 +52,7 @@ pub struct LogWriter {
 }
 
 impl LogWriter {
-    /// The log of this process, with bars only where standard error is a terminal and `bars_wanted`.
+    /// Starts the log of this process, with bars only if `bars_wanted` and standard error is a terminal.
     #[must_use]
     pub fn start(bars_wanted: bool) -> Self {
         let has_bars = bars_wanted && io::stderr().is_terminal();
@@ -71,17 +71,17 @@ impl LogWriter {
         self.has_bars
     }
 
-    /// Shows these bars below the log lines. Bars that were not drawn yet are superseded.
+    /// Shows these bars below the log lines. They replace bars that were not drawn yet.
     pub fn show_bars(&self, bars: Vec<Bar>) {
         self.queue.show(bars);
     }
 
-    /// Adds a message as it is, outside the log's format and filter.
+    /// Writes a message unchanged, outside the log's format and filter.
     pub fn message(&self, text: &str) {
         self.queue.push(format!("{text}\n").into_bytes());
     }
 
-    /// From now on a panic is reported here. The standard library's own report writes to standard error and waits.
+    /// Reports panics through this log. The standard library's own report would write to standard error and wait.
     pub fn report_panics(&self) {
         let log = self.clone();
         std::panic::set_hook(Box::new(move |panic| {
@@ -97,7 +97,7 @@ impl LogWriter {
         }));
     }
 
-    /// Writes what waits before the process ends, for a bounded time.
+    /// Writes the waiting lines before the process ends, for a limited time.
     pub fn finish(&self) {
         self.queue.finish(LAST_LINES_STALLED, LAST_LINES);
     }
@@ -111,7 +111,7 @@ impl<'writer> MakeWriter<'writer> for LogWriter {
     }
 }
 
-/// One log line on its way to the queue. Never fails.
+/// One log line for the queue. Never fails.
 #[derive(Debug)]
 pub struct LogLine<'log>(&'log Queue);
 
@@ -156,7 +156,7 @@ struct ResultLosses;
 
 impl Losses for ResultLosses {
     fn begin(&mut self, cause: &str, reader_gone: bool) {
-        // A reader that closed the pipe (`| head`) has what it wanted.
+        // A reader that closed the pipe (`| head`) needs no more output.
         if !reader_gone {
             tracing::warn!(
                 cause,
@@ -179,18 +179,18 @@ static RESULTS: LazyLock<Queue> = LazyLock::new(|| {
     )
 });
 
-/// Prints a result on standard output without waiting for its reader. `log` is written first.
+/// Prints a result on standard output without waiting for its reader.
 pub fn print_result(text: &str) {
     RESULTS.push(format!("{text}\n").into_bytes());
 }
 
-/// As [`print_result`], after the log lines that were written before it.
+/// As [`print_result`], but first writes the log lines before it.
 pub fn print_result_after(log: &LogWriter, text: &str) {
     log.queue.wait_written(LOG_BEFORE_RESULT, LOG_BEFORE_RESULT);
     print_result(text);
 }
 
-/// Waits until the reader has taken the results, or the program is to stop.
+/// Waits until the reader has taken the results, or a stop is requested.
 pub fn finish_results(stop: &StopSignals) {
     let mut stop_seen: Option<Instant> = None;
     while !RESULTS.wait_written(LOOK_EVERY, LOOK_EVERY) {
@@ -203,11 +203,11 @@ pub fn finish_results(stop: &StopSignals) {
     }
 }
 
-/// Writes a message to standard error where no queue can be used, for a bounded time.
+/// Writes a message to standard error where no queue can be used, for a limited time.
 pub fn last_words(text: String) {
     let speaking = std::thread::Builder::new().spawn(move || {
         let line = format!("{text}\n");
-        // A stream that is gone has no reader.
+        // A closed stream has no reader.
         let _ = stream_of(&io::stderr()).write_all(line.as_bytes());
     });
     let began = Instant::now();
@@ -218,11 +218,11 @@ pub fn last_words(text: String) {
     }
 }
 
-/// The stream by a descriptor of its own: a write that waits holds no lock that another thread needs.
+/// Opens the stream with a descriptor of its own, so that a waiting write holds no lock that another thread needs.
 fn stream_of(stream: &impl AsFd) -> Box<dyn Write + Send> {
     match stream.as_fd().try_clone_to_owned() {
         Ok(descriptor) => Box::new(File::from(descriptor)),
-        // Without a free descriptor nothing else works either; the lines are dropped.
+        // Without a free descriptor nothing else works either, so the lines are dropped.
         Err(_) => Box::new(io::sink()),
     }
 }

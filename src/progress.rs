@@ -1,4 +1,4 @@
-//! What a person sees while a cycle runs: a bar a source on a terminal, a line now and then without one.
+//! Shows the progress of a cycle: one bar per source on a terminal, otherwise a log line at intervals.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,32 +13,32 @@ use schema::SourceName;
 use crate::output::{Bar, LogWriter};
 use crate::throughput::{Bottleneck, Load, Throughput, time_left};
 
-/// How often bars are drawn.
+/// Interval between draws of the bars.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
-/// How often it is measured how many tasks have ended, where no bars are drawn.
+/// Interval between measurements of the ended tasks, without bars.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
-/// How often a line is logged without a terminal.
+/// Interval between log lines without a terminal.
 const LOG_EVERY: Duration = Duration::from_secs(15);
 
-/// What the transport tells of a source's hosts.
+/// The transport's figures of a source's hosts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SourceRate {
-    /// Requests per second that its slowest busy host is allowed now.
+    /// The requests per second that its slowest busy host currently allows.
     pub requests_per_sec: f64,
-    /// Requests asked again so far.
+    /// Number of retried requests so far.
     pub retries: u64,
-    /// Requests of its hosts that are in flight or wait for their turn.
+    /// Requests of its hosts that are in flight or queued.
     pub requests: usize,
-    /// Its pages that are open in the browser, or wait for a tab.
+    /// Its pages that are open in the browser or wait for a tab.
     pub in_browser: usize,
-    /// What it waits for beyond its pace, in words.
+    /// What it waits for other than its pace, as text.
     pub waits_for: Option<String>,
 }
 
-/// Tells the rates now.
+/// Reads the current rates.
 pub type ReadRates = Arc<dyn Fn() -> BTreeMap<SourceName, SourceRate> + Send + Sync>;
 
-/// Measures how fast each source's tasks end.
+/// Measures how fast the tasks of each source end.
 #[derive(Debug, Default)]
 struct Meter(BTreeMap<SourceName, Throughput>);
 
@@ -56,7 +56,7 @@ impl Meter {
     }
 }
 
-/// Shows a run until the returned future is dropped.
+/// Shows the progress until the returned future is dropped.
 pub async fn show(supervisor: Addr<Supervisor>, rates: ReadRates, log: LogWriter) {
     if log.has_bars() {
         draw_bars(&supervisor, &rates, &log).await;
@@ -79,11 +79,11 @@ async fn draw_bars(supervisor: &Addr<Supervisor>, rates: &ReadRates, log: &LogWr
     drop(clear);
 }
 
-/// A bar for each source.
+/// Builds one bar per source.
 fn bars(snapshot: &Snapshot, meter: &Meter, rates: &BTreeMap<SourceName, SourceRate>) -> Vec<Bar> {
     let bars = snapshot.sources.iter().map(|(source, progress)| Bar {
         name: source.as_str().to_owned(),
-        // Until the plan of the funds is committed there is nothing to be a percentage of.
+        // Before the plan of the funds is committed, a percentage would be meaningless.
         position: (progress.planned > 1).then(|| {
             (
                 u64::try_from(progress.ended()).unwrap_or(u64::MAX),
@@ -130,7 +130,7 @@ async fn log_lines(supervisor: &Addr<Supervisor>, rates: &ReadRates) {
     }
 }
 
-/// The words beside a bar; `per_sec`: tasks that end per second, once that is measured.
+/// The text next to a bar. `per_sec` is the number of tasks that end per second, if measured.
 fn words(
     progress: &SourceProgress,
     per_sec: Option<f64>,

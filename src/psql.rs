@@ -15,13 +15,13 @@ use crate::stop_signals::StopSignals;
 
 /// How long psql may take to cancel its query.
 const CANCEL_PATIENCE: Duration = Duration::from_millis(500);
-/// How long psql may take to end when it is told to.
+/// How long psql may take to end after SIGTERM.
 const PSQL_PATIENCE: Duration = Duration::from_secs(3);
 
-/// psql could not be opened.
+/// Why psql could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum PsqlError {
-    /// There is no such program.
+    /// The program is not installed.
     #[error("psql is not installed; install it with `apt-get install postgresql-client`")]
     Missing,
     /// It did not start, or could not be waited for.
@@ -29,8 +29,8 @@ pub enum PsqlError {
     Run(#[from] std::io::Error),
 }
 
-/// Runs psql on this terminal until it ends. Ctrl-C is psql's own affair (it cancels a query) and leaves us alone; told to
-/// stop, psql is told as well and waited for, and `None` is what comes of it.
+/// Runs psql on this terminal until it ends. Ctrl-C goes to psql (it cancels a query) and is ignored here. On a stop
+/// request psql is signalled and awaited, and the result is `None`.
 ///
 /// # Errors
 /// psql is missing or cannot be started.
@@ -53,13 +53,13 @@ pub async fn open(
     if let Some(status) = stop.unless_requested(child.wait()).await {
         return Ok(Some(status?));
     }
-    // First as Ctrl-C does: it cancels the query in the server, which would run on without psql.
+    // SIGINT first, like Ctrl-C: it cancels the query in the server, which would otherwise continue without psql.
     for (signal, patience) in [
         (Signal::SIGINT, CANCEL_PATIENCE),
         (Signal::SIGTERM, PSQL_PATIENCE),
     ] {
         if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
-            // It may have ended in this moment.
+            // It may have ended at this moment.
             let _ = kill(Pid::from_raw(pid), signal);
         }
         if tokio::time::timeout(patience, child.wait()).await.is_ok() {
@@ -70,7 +70,8 @@ pub async fn open(
     Ok(None)
 }
 
-/// How psql finds the database: by the environment, where other users do not see the password as they would in `ps` (O5).
+/// The environment through which psql gets the connection: other users cannot read a password there, as they could in
+/// `ps` (O5).
 fn environment(address: &DatabaseAddress) -> Vec<(&'static str, OsString)> {
     let database = &address.config;
     let hosts: Vec<String> = database

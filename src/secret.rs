@@ -1,11 +1,11 @@
-//! Secrets come from the environment or the configuration and go to the database, nowhere else (O5).
+//! Secrets come from the environment or the configuration and go only to the database (O5).
 
 use std::fmt;
 use std::str::FromStr;
 
 use store::{AddressProblem, DatabaseAddress};
 
-/// The address of a database, with a password perhaps: printing it shows user, host, port and database only.
+/// The address of a database, which may contain a password. Displaying it shows only user, host, port and database.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl {
     text: String,
@@ -13,7 +13,7 @@ pub struct DatabaseUrl {
 }
 
 impl DatabaseUrl {
-    /// The whole address, for the client that connects; never for a person's eyes.
+    /// The whole address for the client that connects; never to be displayed.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.text
@@ -65,7 +65,7 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// A text for a person's eyes: `…://user:password@…` and `password=…` without the password.
+/// Removes passwords from a text for display, in `…://user:password@…` and `password=…`.
 #[must_use]
 pub fn without_passwords(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -76,14 +76,14 @@ pub fn without_passwords(text: &str) -> String {
         let end = after
             .find(|c: char| c.is_whitespace() || c == '"')
             .unwrap_or(after.len());
-        // A password may hold `@` and `/` itself: the last `@` ends it.
+        // A password may contain `@` and `/`, so the last `@` ends it.
         rest = match after[..end].rfind('@') {
             Some(host) => {
                 let user = after[..host].split(':').next().unwrap_or_default();
                 safe.push_str(user);
                 &after[host..]
             }
-            // No `@` up to the end: nothing to hide there, and nothing to look for once more.
+            // Without `@` there is no password, and the text does not need to be searched again.
             None => {
                 safe.push_str(&after[..end]);
                 &after[end..]

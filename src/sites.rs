@@ -1,4 +1,4 @@
-//! From settings to sites that can be asked: the transport they share, and an asker for each.
+//! Builds the enabled sites from the settings: the transport they share, and an asker for each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -24,12 +24,12 @@ use crate::cycle_report::PageCounts;
 use crate::progress::{ReadRates, SourceRate};
 use crate::runner_settings::RunnerSettings;
 
-/// How long a question outside a cycle waits for a host that is down.
+/// How long a request outside a cycle waits for a host that is down.
 const QUESTION_HOST_WAIT: Duration = Duration::from_secs(5);
 /// First pause between two probes of such a host.
 const QUESTION_BACK_OFF: Duration = Duration::from_secs(2);
 
-/// The enabled sites.
+/// The enabled sites with their transport.
 pub struct Sites {
     transport: Transport,
     sites: BTreeMap<SourceName, EnabledSite>,
@@ -43,7 +43,7 @@ struct EnabledSite {
     asker: Asker,
 }
 
-/// The sites cannot be asked.
+/// Why the sites cannot be requested.
 #[derive(Debug, thiserror::Error)]
 pub enum SitesError {
     /// The transport cannot be built.
@@ -54,23 +54,23 @@ pub enum SitesError {
         "the archive of payloads {directory} cannot be used: {cause}; make it writable or change retention.archive_dir"
     )]
     Archive {
-        /// Where.
+        /// The archive folder.
         directory: PathBuf,
-        /// Why.
+        /// The cause.
         cause: std::io::Error,
     },
 }
 
-/// One way to a site.
+/// A network route to a site.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Way {
-    /// Where a connection is opened to: name and port.
+    /// Host name and port of the connection.
     pub address: (String, u16),
-    /// The proxy and its variable, where one is used.
+    /// The proxy and the name of its variable, if one is used.
     pub proxy: Option<String>,
 }
 
-/// What the configuration says of one enabled source.
+/// The configuration of one enabled source.
 struct Entry {
     address: SiteAddress,
     own_hosts: Vec<Url>,
@@ -80,10 +80,10 @@ struct Entry {
 }
 
 impl Sites {
-    /// The enabled sites. Nothing is asked yet.
+    /// Builds the enabled sites. Nothing is requested yet.
     ///
     /// # Errors
-    /// Transport or archive cannot be made.
+    /// The transport or the archive cannot be created.
     pub fn build(settings: &RunnerSettings) -> Result<Self, SitesError> {
         let directory = &settings.retention.archive_dir;
         let archive =
@@ -96,11 +96,11 @@ impl Sites {
         Self::over(settings, Some(&Arc::new(archive)))
     }
 
-    /// The enabled sites for a few questions outside a cycle: nothing is kept on disk, and a host that is down is soon
-    /// given up.
+    /// Builds the enabled sites for single requests outside a cycle. Nothing is kept on disk, and a host that is down
+    /// is given up after a few seconds.
     ///
     /// # Errors
-    /// The transport cannot be made.
+    /// The transport cannot be created.
     pub fn for_questions(settings: &RunnerSettings) -> Result<Self, SitesError> {
         let mut settings = settings.clone();
         settings.patience.host_wait = settings.patience.host_wait.min(QUESTION_HOST_WAIT);
@@ -174,7 +174,7 @@ impl Sites {
             .collect()
     }
 
-    /// What the supervisor starts source actors with.
+    /// The sources that the supervisor starts actors for.
     #[must_use]
     pub fn askers(&self) -> BTreeMap<SourceName, AskedSource> {
         self.sites
@@ -189,8 +189,8 @@ impl Sites {
             .collect()
     }
 
-    /// What to call with the number of a round when it begins. A breach holds for one round; what was learnt about how a
-    /// page must be fetched holds for the cycle.
+    /// Returns the function to call with the number of a round when it begins. Breaches are reset in each round; what
+    /// was learnt about how to fetch a page is kept for the cycle.
     #[must_use]
     pub fn on_round(&self) -> Arc<dyn Fn(i16) + Send + Sync> {
         let memories: Vec<Arc<CycleMemory>> = self
@@ -208,7 +208,8 @@ impl Sites {
         })
     }
 
-    /// What to ask at the end of a cycle: which sources lost so many records that they were in breach (D6).
+    /// Returns the function that lists, at the end of a cycle, the sources that lost so many records that they were in
+    /// breach (D6).
     #[must_use]
     pub fn lost_records(&self) -> Arc<dyn Fn() -> BTreeMap<SourceName, String> + Send + Sync> {
         let memories: Vec<(SourceName, Arc<CycleMemory>)> = self
@@ -223,7 +224,7 @@ impl Sites {
         })
     }
 
-    /// One enabled site with its transport, for a question outside a cycle.
+    /// One enabled site with its transport, for a request outside a cycle.
     #[must_use]
     pub fn site(&self, source: SourceName) -> Option<(Arc<dyn Site>, &Transport, TransportMode)> {
         self.sites
@@ -236,7 +237,7 @@ impl Sites {
         self.sites.keys().copied()
     }
 
-    /// Whether some page may be seen in the browser.
+    /// Whether a page may be fetched in the browser.
     #[must_use]
     pub fn may_use_browser(&self) -> bool {
         self.sites.iter().any(|(source, site)| {
@@ -244,18 +245,18 @@ impl Sites {
         })
     }
 
-    /// The browser is tried and closed again.
+    /// Starts the browser and closes it again.
     ///
     /// # Errors
-    /// Why there is none, with what is missing.
+    /// Why it does not start, with what is missing.
     pub async fn try_browser(&self) -> Result<(), String> {
         self.transport.try_browser().await
     }
 
-    /// Where the sites are reached: host names and ports, those of the proxy where one is used.
+    /// The routes to the sites: host names and ports, those of the proxy if one is used.
     #[must_use]
     pub fn ways(&self) -> Vec<Way> {
-        // A variable that cannot be read has been refused when the transport was made.
+        // An invalid proxy variable was already refused when the transport was built.
         let proxies = Proxies::from_environment().unwrap_or_default();
         let ways = self.sites.values().flat_map(|site| &site.own_hosts);
         ways.filter_map(|url| {
@@ -273,7 +274,7 @@ impl Sites {
         .collect()
     }
 
-    /// What the sites say about the time: see [`Transport::site_clocks`]. `only`: these sources alone.
+    /// The times that the sites report: see [`Transport::site_clocks`]. `only` restricts the sources.
     pub async fn clocks(
         &self,
         only: Option<&BTreeSet<SourceName>>,
@@ -296,7 +297,7 @@ impl Sites {
             .collect()
     }
 
-    /// Pages fetched so far, by source.
+    /// Number of pages fetched so far, by source.
     #[must_use]
     pub fn page_counts(&self) -> BTreeMap<SourceName, PageCounts> {
         self.transport
@@ -313,7 +314,8 @@ impl Sites {
             .collect()
     }
 
-    /// What the progress bars ask for each source: the rate of its slowest host now, and what holds it up.
+    /// Returns the function that reads each source's rates for the progress bars: the current rate of its slowest host,
+    /// and what it waits for.
     #[must_use]
     pub fn read_rates(&self) -> ReadRates {
         let transport = self.transport.clone();
@@ -351,13 +353,13 @@ impl Sites {
         })
     }
 
-    /// The permission without which no site is asked, once it is demanded.
+    /// The lease. Once it is demanded, no site is requested without it.
     #[must_use]
     pub fn lease(&self) -> AskingLease {
         self.transport.lease()
     }
 
-    /// Ends what the sites hold: browsers.
+    /// Closes the browsers.
     pub async fn close(&self) {
         self.transport.close_browsers().await;
     }
@@ -386,7 +388,7 @@ fn held_up(state: &HostState) -> Option<String> {
     }
 }
 
-/// `name:port`, as lists of allowed hosts have it.
+/// `name:port`, as in lists of allowed hosts.
 fn name_and_port(url: &Url) -> Option<String> {
     Some(format!(
         "{}:{}",

@@ -1,7 +1,7 @@
-//! The wish to stop (A6): SIGTERM and SIGINT, heard from the first moment of the process to its last.
+//! Stop requests (A6): SIGTERM and SIGINT, received from the start of the process to its end.
 //!
-//! They are heard on a thread of their own: whatever the rest of the program is busy with or hangs in (a log whose reader
-//! has stalled, a server that does not start), the wish is noted, and the process is gone when the deadline has passed.
+//! A separate thread receives them. Even if the rest of the program is busy or blocked (a log whose reader has stalled,
+//! a server that does not start), the request is recorded, and the process exits at the deadline.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -14,27 +14,27 @@ use tokio::time::Instant;
 use crate::cycle_report::RunOutcome;
 use crate::output::last_words;
 
-/// Holds until the configuration has said how long a stop may take.
+/// The deadline until the configuration has been read.
 const USUAL_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Whether the program is to stop; cheap to clone.
+/// Whether the program is to stop. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct StopSignals(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// How many signals came.
+    /// Number of signals received.
     heard: watch::Sender<u32>,
     deadline_millis: AtomicU64,
-    /// What the process ends with if it has to be ended.
+    /// The exit code if the process is ended at the deadline.
     exit_code: AtomicU8,
-    /// Ctrl-C is meant for a program that runs on this terminal in our place.
+    /// A child program uses this terminal: Ctrl-C is for it, not for this process.
     interrupts_are_a_childs: AtomicBool,
 }
 
 impl StopSignals {
-    /// Hears both signals from now on. Where that cannot be, says so: then only `kill -9` stops the process, which loses
-    /// nothing.
+    /// Starts to receive both signals. If that fails, it is reported; then only `kill -9` stops the process, which
+    /// loses nothing.
     #[must_use]
     pub fn listen() -> Self {
         let shared = Arc::new(Shared {
@@ -68,7 +68,7 @@ impl StopSignals {
             .store(millis(deadline), Ordering::Release);
     }
 
-    /// Sets what the process ends with if it must be ended at the deadline although its work is done.
+    /// Sets the exit code for the case that the process is ended at the deadline although its work is done.
     pub fn set_exit_code(&self, code: u8) {
         self.0.exit_code.store(code, Ordering::Release);
     }
@@ -79,21 +79,21 @@ impl StopSignals {
         *self.0.heard.borrow() > 0
     }
 
-    /// Ends when the program is to stop; at once if that was said before.
+    /// Returns when a stop is requested; immediately if it already was.
     pub async fn request(&self) {
         self.heard_more_than(0).await;
     }
 
-    /// Ends when more than `signals` signals have come.
+    /// Returns when more than `signals` signals have been received.
     pub async fn heard_more_than(&self, signals: u32) {
         let mut heard = self.0.heard.subscribe();
         if heard.wait_for(|heard| *heard > signals).await.is_err() {
-            // Nobody listens any more; then nobody stops us either.
+            // The receiving thread is gone, so no stop request can arrive.
             std::future::pending::<()>().await;
         }
     }
 
-    /// The work's result, unless the program is to stop: then the work is dropped where it is.
+    /// The result of `work`, or `None` if a stop is requested first: then `work` is dropped.
     pub async fn unless_requested<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -102,8 +102,8 @@ impl StopSignals {
         }
     }
 
-    /// Until the guard is dropped, Ctrl-C is not for us: it goes to every process of the terminal, and one of them is
-    /// psql, which cancels its query by it.
+    /// Ignores Ctrl-C until the guard is dropped. The terminal sends it to all its processes, and psql uses it to
+    /// cancel a query.
     #[must_use]
     pub fn leave_interrupts_to_a_child(&self) -> InterruptsLeft {
         self.0
@@ -130,7 +130,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The thread. It writes to no log: whoever holds the log's lock may be the one who hangs.
+/// The thread. It does not log, because the thread that has the log's lock may be the one that is blocked.
 fn hear(shared: &Shared, listening: &std::sync::mpsc::Sender<std::io::Result<()>>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -139,7 +139,7 @@ fn hear(shared: &Shared, listening: &std::sync::mpsc::Sender<std::io::Result<()>
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
-            // The receiver waits for exactly this.
+            // The receiver waits for this message.
             let _ = listening.send(Ok(()));
             let mut first: Option<Instant> = None;
             loop {
@@ -166,7 +166,7 @@ async fn past_the_deadline(shared: &Shared, first: Option<Instant>) {
     let Some(first) = first else {
         return std::future::pending().await;
     };
-    // Looked at again and again: the configuration may be read after the signal has come.
+    // Polled, because the configuration may be read after the signal was received.
     while first.elapsed() < Duration::from_millis(shared.deadline_millis.load(Ordering::Acquire)) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

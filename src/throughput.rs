@@ -1,30 +1,31 @@
-//! How fast tasks end, measured, and what holds them up: what progress and `status` show as rate and time left. Pure.
+//! Measures how fast tasks end and what limits it: the rate and the time left in the progress display and `status`.
+//! Pure.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// The time over which tasks are counted: batches are committed together, so a shorter one would jump.
+/// The window in which tasks are counted. Batches are committed together, so the rate over a shorter window would jump.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Shorter than this nothing has been measured yet.
+/// Minimum time span for a measurement.
 const LEAST_SPAN: Duration = Duration::from_secs(5);
-/// From this share of the host's rate on the host's rate is what holds a source up.
+/// If tasks end at this share of the host's rate or more, the host's rate counts as the limit.
 const AT_THE_RATE: f64 = 0.85;
 
-/// How many tasks of a source had ended when.
+/// Samples of the number of ended tasks of a source over time.
 #[derive(Debug, Default)]
 pub struct Throughput {
     seen: VecDeque<(Instant, usize)>,
 }
 
 impl Throughput {
-    /// So many tasks have ended by `now`. Fewer than before: another cycle has begun.
+    /// Records the number of ended tasks at `now`. A lower number than before means that another cycle has begun.
     pub fn note(&mut self, now: Instant, ended: usize) {
         if self.seen.back().is_some_and(|(_, before)| *before > ended) {
             self.seen.clear();
         }
         self.seen.push_back((now, ended));
-        // One sample from before the window stays: the window begins with it.
+        // One sample from before the window is kept as its start.
         while self
             .seen
             .get(1)
@@ -34,7 +35,7 @@ impl Throughput {
         }
     }
 
-    /// Tasks that ended per second; `None`: not measured yet.
+    /// Tasks that ended per second; `None` if not measured yet.
     pub fn per_sec(&self) -> Option<f64> {
         let (first_at, first) = self.seen.front()?;
         let (last_at, last) = self.seen.back()?;
@@ -43,27 +44,27 @@ impl Throughput {
     }
 }
 
-/// What limits how fast a source's tasks end.
+/// What limits the rate of a source's tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bottleneck {
-    /// The rate at which its host may be asked.
+    /// The allowed request rate of its host.
     HostRate,
-    /// How fast its host answers.
+    /// How fast its host responds.
     HostAnswers,
-    /// How fast pages are built in the browser.
+    /// How fast pages are rendered in the browser.
     Browser,
     /// How fast answers are merged and committed.
     Database,
 }
 
-/// What is known of a source's work at one moment.
+/// The state of a source's work at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Load {
-    /// Requests per second that its slowest busy host allows; 0: no host is busy.
+    /// Requests per second that its slowest busy host allows; 0 if no host is busy.
     pub allowed_per_sec: f64,
-    /// Requests in flight or waiting for their turn.
+    /// Requests in flight or queued.
     pub requests: usize,
-    /// Pages of it that are open in the browser, or wait for a tab.
+    /// Its pages that are open in the browser or wait for a tab.
     pub in_browser: usize,
     /// Whether the loader waits for the database.
     pub database_waits: bool,
@@ -97,7 +98,7 @@ impl fmt::Display for Bottleneck {
     }
 }
 
-/// How long `tasks` take at `per_sec`, in words; `None`: none ends.
+/// How long `tasks` take at `per_sec`, as text; `None` if no tasks end.
 #[must_use]
 pub fn time_left(tasks: usize, per_sec: f64) -> Option<String> {
     if per_sec <= 0.0 {

@@ -1,4 +1,4 @@
-//! Where the warehouse is: a private server that is started here, or a server of the user's.
+//! The warehouse's database server: a private one that is started here, or an existing one.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use crate::runner_settings::DatabaseSettings;
 use crate::standby::stand_by;
 use crate::stop_signals::StopSignals;
 
-/// How long the writer's lock is tried for: a killed runner's backend may hold it for moments (O2).
+/// How long the writer tries for the lock: the backend of a killed runner may keep it for moments (O2).
 pub const LOCK_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a loader that lost its connection tries for the lock: a server notices a cut cable within this time, by the
-/// keepalives of the session, and lets go of the lock of the connection that is gone.
+/// How long a loader that lost its connection tries for the lock. A server detects a cut cable within this time, by the
+/// session's keepalives, and releases the lock of the lost connection.
 pub const RECONNECT_LOCK_PATIENCE: Duration = Duration::from_secs(90);
-/// How long `--once` and `check` give a database that is not there (A2).
+/// How long `--once` and `check` wait for an unavailable database (A2).
 pub const START_PATIENCE: Duration = Duration::from_secs(30);
-/// How long a scheduled runner asks a server again that refuses its session in mid-run: a role or a database may be under
-/// repair. A run with `--once` has [`START_PATIENCE`]: somebody waits for its exit code.
+/// How long a scheduled runner retries a server that refuses its session in mid-run, because a role or a database may
+/// be under repair. A run with `--once` uses [`START_PATIENCE`], because its caller waits for the exit code.
 pub const REFUSAL_PATIENCE: Duration = Duration::from_secs(600);
-/// Shortest and longest wait between two attempts to reach a database that is away.
+/// Shortest and longest wait between two attempts to reach an unavailable database.
 pub const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
-/// A warehouse that can be connected to.
+/// The address of a warehouse, and its private server if there is one.
 #[derive(Debug)]
 pub struct Warehouse {
     embedded: Option<EmbeddedPostgres>,
@@ -35,11 +35,11 @@ pub struct Warehouse {
 }
 
 impl Warehouse {
-    /// Starts the private server if that is what is configured, or takes over the one that runs.
+    /// Starts the private server if one is configured, or takes over the running one.
     ///
     /// # Errors
-    /// The private server cannot be started: one sentence with the next step. The program is to stop: then nothing that
-    /// was started runs on.
+    /// The private server cannot be started: one sentence with the next step. If the program stops, nothing that was
+    /// started keeps running.
     pub async fn open(
         settings: &DatabaseSettings,
         stop: &StopSignals,
@@ -57,7 +57,7 @@ impl Warehouse {
                     started = &mut starting => started?,
                     () = stop.request() => {
                         given_up.store(true, Ordering::Release);
-                        // Undone in order, not dropped.
+                        // Awaited instead of dropped, so that the start is undone in order.
                         starting.await?
                     }
                 };
@@ -76,7 +76,7 @@ impl Warehouse {
         }
     }
 
-    /// As [`Warehouse::open`], but no cluster is made: `None` where there is no private database yet.
+    /// As [`Warehouse::open`], but no cluster is created: `None` if there is no private database yet.
     ///
     /// # Errors
     /// As [`Warehouse::open`].
@@ -92,7 +92,7 @@ impl Warehouse {
         Self::open(settings, stop).await.map(Some)
     }
 
-    /// What brings a private server back that dies under a running cycle; a server of the user's is somebody else's.
+    /// The hook that restarts a private server that dies during a cycle; `None` for an existing server.
     #[must_use]
     pub fn revive(&self) -> Option<Revive> {
         let reviver = self.embedded.as_ref()?.reviver();
@@ -106,13 +106,13 @@ impl Warehouse {
         })))
     }
 
-    /// What clients connect with; may hold a password: never logged.
+    /// The connection string for clients. May contain a password: never logged.
     #[must_use]
     pub fn connection(&self) -> &str {
         &self.connection
     }
 
-    /// The psql(1) to open it with.
+    /// The psql(1) program to open the warehouse with.
     #[must_use]
     pub fn psql_program(&self) -> std::path::PathBuf {
         self.embedded
@@ -120,7 +120,7 @@ impl Warehouse {
             .map_or_else(|| "psql".into(), EmbeddedPostgres::psql_program)
     }
 
-    /// Stops what was started here.
+    /// Stops the private server, if there is one.
     pub async fn close(self) {
         let Some(embedded) = self.embedded else {
             return;
@@ -140,41 +140,41 @@ impl Warehouse {
     }
 }
 
-/// How a writer is waited for at the start.
+/// How long the start waits for a writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StartPatience {
-    /// How long a database that is away is waited for; `None`: without limit.
+    /// How long to wait for an unavailable database; `None`: without limit.
     pub database: Option<Duration>,
-    /// Whether another runner's end is waited for (`--standby`).
+    /// Whether to wait for the end of another runner (`--standby`).
     pub other_runner: bool,
-    /// How long the lock is tried for.
+    /// How long to try for the lock.
     pub lock: Duration,
-    /// Whether it is for a runner, which says by its first sign of life that the database is its own from now on.
+    /// Whether the writer is for a runner, whose first heartbeat marks the database as its own.
     pub claims: bool,
 }
 
-/// Why there is no writer.
+/// Why no writer was opened.
 #[derive(Debug)]
 pub enum OpenError {
-    /// The program is to stop.
+    /// The program is stopping.
     Stopped,
-    /// The database did not come in time or refuses, or another runner holds it.
+    /// The database was not available in time or refuses, or another runner has the lock.
     Store(StoreError),
 }
 
-/// The one writer.
+/// The writer, opened.
 #[derive(Debug)]
 pub struct OpenedWriter {
-    /// It holds the lock.
+    /// The writer, which has the lock.
     pub writer: Writer,
-    /// When another runner, whose end was waited for, was last seen alive.
+    /// When the other runner was last seen alive, if this one waited for its end.
     pub other_seen_alive: Option<Instant>,
 }
 
-/// The one writer, once the database is there and the lock is ours.
+/// Opens the writer as soon as the database is available and the lock is free.
 ///
 /// # Errors
-/// The database did not come in time or refuses; another runner holds it; the program is to stop.
+/// The database was not available in time or refuses; another runner has the lock; the program stops.
 pub async fn open_writer(
     warehouse: &Warehouse,
     patience: StartPatience,
@@ -232,7 +232,8 @@ async fn wait_for_writer(
             }
             Err(error) => error,
         };
-        // Counted anew for each outage: whoever stood by for a month still gives the database its time.
+        // Counted separately for each outage: a standby that has waited for a month still gives the database its full
+        // time.
         let away_for = away_since.get_or_insert_with(Instant::now).elapsed();
         if !error.is_outage() || patience.database.is_some_and(|limit| away_for >= limit) {
             return Err(OpenError::Store(error));
@@ -250,7 +251,7 @@ async fn wait_for_writer(
     }
 }
 
-/// The exact line that opens the warehouse in psql; `config` as named on the command line.
+/// The exact command that opens the warehouse in psql; `config` as named on the command line.
 #[must_use]
 pub fn psql_line(config: Option<&Path>) -> String {
     let program = std::env::args()

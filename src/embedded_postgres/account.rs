@@ -1,4 +1,5 @@
-//! Who the server runs as, and where its data can lie: never as root, and never below a folder its user cannot enter.
+//! Decides which user runs the server and where its data is: never as root, and never below a folder that this user
+//! cannot enter.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -10,11 +11,11 @@ use nix::unistd::{Uid, User};
 
 use super::error::{EmbeddedError, io};
 
-/// Where a cluster goes that root asked for below a closed folder: one subfolder for each asked path, so that two
-/// projects never share a warehouse.
+/// Parent of the clusters that root configured below a folder its server's user cannot enter. Each configured path has
+/// its own subfolder, so that two projects never share a warehouse.
 const FALLBACK: &str = "/var/lib/master_runner/postgres";
 
-/// Users that root drops to, the first that exists.
+/// The users that root switches to: the first one that exists.
 const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
 
 /// The user that owns the cluster and runs its server.
@@ -23,12 +24,12 @@ pub(super) struct Account {
     pub(super) name: String,
     pub(super) uid: u32,
     pub(super) gid: u32,
-    /// Whether we are root and children must become this user.
+    /// Whether this process is root and child processes switch to this user.
     drops: bool,
 }
 
 impl Account {
-    /// The owner of the cluster where there is one; else the current user, or as root an unprivileged one.
+    /// The owner of the cluster if it exists; otherwise the current user, or for root an unprivileged one.
     fn for_cluster(data_dir: &Path) -> Result<Self, EmbeddedError> {
         let me = Uid::effective();
         let owner = match std::fs::metadata(data_dir) {
@@ -71,13 +72,14 @@ impl Account {
         }
     }
 
-    /// A command run as this user, in a folder everybody can be in, with nothing of our environment but PATH.
+    /// A command that runs as this user, in a folder that every user can enter, with an environment that has only PATH
+    /// and the C.UTF-8 locale.
     pub(super) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command
             .current_dir("/")
             .env_clear()
-            // Ctrl-C goes to a whole group of processes; these are ours to stop, in order.
+            // Ctrl-C signals a whole process group; these processes are stopped in order by this program instead.
             .process_group(0)
             .env("LC_ALL", "C.UTF-8")
             .stdin(std::process::Stdio::null());
@@ -85,13 +87,13 @@ impl Account {
             command.env("PATH", path);
         }
         if self.drops {
-            // As root this also gives up every supplementary group.
+            // For root this also drops all supplementary groups.
             command.uid(self.uid).gid(self.gid);
         }
         command
     }
 
-    /// Gives a path that we made to this user.
+    /// Makes this user the owner of a path that this process created.
     pub(super) fn own(&self, path: &Path) -> Result<(), EmbeddedError> {
         if self.drops {
             std::os::unix::fs::lchown(path, Some(self.uid), Some(self.gid))
@@ -100,7 +102,8 @@ impl Account {
         Ok(())
     }
 
-    /// Whether this user can go into `dir`, asked of the system itself: it knows of access lists and mounts.
+    /// Whether this user can enter `dir`. The `test` program checks it as this user, so that access lists and mounts
+    /// count.
     fn can_enter(&self, dir: &Path) -> Result<bool, EmbeddedError> {
         let status = self
             .command("test")
@@ -112,18 +115,18 @@ impl Account {
     }
 }
 
-/// Where the cluster lies and who runs it.
+/// The directory of the cluster and the user that runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
-    /// Absolute; symbolic links resolved as far as it exists.
+    /// Absolute; symbolic links are resolved as far as the path exists.
     pub(super) data_dir: PathBuf,
-    /// The path that was asked for, where the server's user cannot go there.
+    /// The configured path, if the server's user cannot enter it.
     pub(super) instead_of: Option<PathBuf>,
     pub(super) account: Account,
 }
 
 impl Place {
-    /// Decides it for the directory that the configuration asks for. Creates parents (0755), never the directory itself.
+    /// Decides on the directory for the configured path. Creates parents (0755), but never the directory itself.
     pub(super) fn find(asked: &Path) -> Result<Self, EmbeddedError> {
         let asked = std::path::absolute(asked).map_err(io("cannot resolve", asked))?;
         refuse_if_occupied(&asked)?;
@@ -170,7 +173,7 @@ impl Place {
     }
 }
 
-/// Where the cluster lies or would lie: as [`Place::find`], but nothing is created.
+/// The directory of the cluster, whether it exists or not: as [`Place::find`], but nothing is created.
 pub(super) fn look(asked: &Path) -> Result<PathBuf, EmbeddedError> {
     let asked = std::path::absolute(asked).map_err(io("cannot resolve", asked))?;
     refuse_if_occupied(&asked)?;
@@ -190,7 +193,7 @@ pub(super) fn look(asked: &Path) -> Result<PathBuf, EmbeddedError> {
     Ok(data_dir)
 }
 
-/// The major version of the cluster in `data_dir`; `None` where there is no directory, or an empty one.
+/// The major version of the cluster in `data_dir`; `None` if there is no cluster.
 pub(super) fn cluster_version(data_dir: &Path) -> Result<Option<String>, EmbeddedError> {
     let file = data_dir.join("PG_VERSION");
     match std::fs::read_to_string(&file) {
@@ -223,7 +226,7 @@ fn existing_ancestor(path: &Path) -> &Path {
         .unwrap_or(Path::new("/"))
 }
 
-/// Creates the missing parents, open to pass through whatever the umask says: the server's user must get in.
+/// Creates the missing parents with mode 0755 despite the umask: the server's user must be able to enter them.
 fn create_parents(data_dir: &Path) -> Result<(), EmbeddedError> {
     let Some(parent) = data_dir.parent() else {
         return Ok(());
@@ -233,7 +236,7 @@ fn create_parents(data_dir: &Path) -> Result<(), EmbeddedError> {
         match DirBuilder::new().mode(0o755).create(dir) {
             Ok(()) => std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755))
                 .map_err(io("cannot open up", dir))?,
-            // Made by another runner in the meantime.
+            // Created by another runner in the meantime.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io("cannot create", dir)(error)),
         }
@@ -241,7 +244,7 @@ fn create_parents(data_dir: &Path) -> Result<(), EmbeddedError> {
     Ok(())
 }
 
-/// A path as one file name, readable and never the same for two paths (the escaping of systemd's unit names).
+/// Encodes a path as one readable file name, unique for each path (the escaping of systemd's unit names).
 fn escaped(path: &Path) -> String {
     let bytes = path.as_os_str().as_encoded_bytes();
     let inner = bytes.strip_prefix(b"/").unwrap_or(bytes);

@@ -1,4 +1,5 @@
-//! Where PostgreSQL's server programs are: the configured folder, the newest below `/usr/lib/postgresql`, or PATH.
+//! Finds PostgreSQL's server programs: in the configured folder, the newest version below `/usr/lib/postgresql`, or
+//! PATH.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,10 +9,10 @@ use super::error::{EmbeddedError, io};
 /// The programs that a private server needs.
 const PROGRAMS: [&str; 3] = ["initdb", "pg_ctl", "postgres"];
 
-/// Where Debian and Ubuntu keep one folder for each major version.
+/// The folder in which Debian and Ubuntu have one subfolder per major version.
 const DEBIAN_VERSIONS: &str = "/usr/lib/postgresql";
 
-/// A folder with all programs, and its major version.
+/// A folder with all programs, and their major version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Binaries {
     dir: PathBuf,
@@ -19,10 +20,10 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
-    /// The programs for a cluster of version `cluster`, or the newest ones where there is no cluster yet.
+    /// The programs for a cluster of version `cluster`, or the newest ones if there is no cluster yet.
     ///
     /// # Errors
-    /// None are installed, or only those of other versions than the cluster's.
+    /// None are installed, or only those of versions other than the cluster's.
     pub(super) fn find(
         configured: Option<&Path>,
         data_dir: &Path,
@@ -68,7 +69,8 @@ impl Binaries {
         }
     }
 
-    /// Debian's folders, newest first, then the first folder of PATH that has them all.
+    /// The programs in Debian's folders, newest version first, then in the folders of PATH: the first folder per major
+    /// version that contains all of them.
     fn installed() -> Result<Vec<Self>, EmbeddedError> {
         let mut dirs = debian_dirs(Path::new(DEBIAN_VERSIONS))?;
         if let Some(path) = std::env::var_os("PATH") {
@@ -107,7 +109,7 @@ fn missing_program(dir: &Path) -> Option<&'static str> {
         .find(|program| !dir.join(program).is_file())
 }
 
-/// `<versions>/<major>/bin`, newest major version first.
+/// The folders `<versions>/<major>/bin`, newest major version first.
 fn debian_dirs(versions: &Path) -> Result<Vec<PathBuf>, EmbeddedError> {
     let entries = match std::fs::read_dir(versions) {
         Ok(entries) => entries,
@@ -129,7 +131,7 @@ fn debian_dirs(versions: &Path) -> Result<Vec<PathBuf>, EmbeddedError> {
     Ok(majors.into_iter().map(|(_, dir)| dir).collect())
 }
 
-/// The major version in `postgres (PostgreSQL) 15.13 (Debian …)`, also in `18beta1` and `17devel`.
+/// Parses the major version of `postgres (PostgreSQL) 15.13 (Debian …)`; also accepts `18beta1` and `17devel`.
 fn major_of(answer: &str) -> Option<String> {
     let (_, version) = answer.split_once("(PostgreSQL) ")?;
     let major: String = version.chars().take_while(char::is_ascii_digit).collect();

@@ -1,4 +1,5 @@
-//! The directory of the cluster: made whole or not at all, and its settings, written anew before every start.
+//! The directory of the cluster: it is created completely or not at all, and its settings are written before every
+//! start.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -15,22 +16,23 @@ use super::account::Account;
 use super::binaries::Binaries;
 use super::error::{EmbeddedError, io, last_lines};
 
-/// The one superuser of the private cluster.
+/// The only superuser of the private cluster.
 pub(super) const ROLE: &str = "master_runner";
 
-/// Our settings, included at the end of `postgresql.conf`; its presence marks a cluster as ours.
+/// Our settings, included at the end of `postgresql.conf`. The presence of this file marks a cluster as created by
+/// master_runner.
 const SETTINGS_FILE: &str = "master_runner.conf";
 
-/// The longest socket address is 107 bytes; the server adds `/.s.PGSQL.5432`.
+/// A socket address has at most 107 bytes; the server appends `/.s.PGSQL.5432`.
 const LONGEST_SOCKET_DIR: usize = 107 - "/.s.PGSQL.5432".len();
 
-/// Whether master_runner made this cluster.
+/// Whether master_runner created this cluster.
 pub(super) fn is_ours(data_dir: &Path) -> bool {
     data_dir.join(SETTINGS_FILE).exists()
 }
 
-/// Makes a new cluster. It is built beside its place and moved there by one rename, so that a power cut in the middle
-/// leaves no half cluster behind, only a folder that the next start sweeps away.
+/// Creates a new cluster. It is built next to its final place and moved there with one rename. A power failure in
+/// between leaves no partial cluster, only a folder that the next start removes.
 pub(super) fn create(
     data_dir: &Path,
     account: &Account,
@@ -86,7 +88,8 @@ pub(super) fn create(
     sync_dir(data_dir.parent().unwrap_or(Path::new("/")))
 }
 
-/// What a program comes to that says no more than a pipe holds; `None`: given up, and it is gone with all it started.
+/// Runs a program whose output fits into a pipe. Returns `None` if it was given up; then the program and all its
+/// children are killed.
 fn output_unless(command: &mut Command, given_up: &AtomicBool) -> std::io::Result<Option<Output>> {
     let mut child = command
         .stdout(Stdio::piped())
@@ -95,7 +98,7 @@ fn output_unless(command: &mut Command, given_up: &AtomicBool) -> std::io::Resul
     while child.try_wait()?.is_none() {
         if given_up.load(Ordering::Acquire) {
             if let Ok(group) = i32::try_from(child.id()) {
-                // Gone in this moment: then there is nothing to end.
+                // If the group has ended at this moment, there is nothing to kill.
                 let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
             }
             child.wait()?;
@@ -108,8 +111,8 @@ fn output_unless(command: &mut Command, given_up: &AtomicBool) -> std::io::Resul
 
 /// Writes the settings for the next start and returns the folder of the server's socket.
 ///
-/// Who may connect: the socket lies in a folder of mode 0700, so nobody but the server's own user and root reaches it;
-/// within it every connection is trusted, and there is no other way in.
+/// Access control: the socket is in a folder of mode 0700, so only the server's own user and root can reach it.
+/// Connections through the socket are trusted, and there is no other way to connect.
 pub(super) fn write_settings(data_dir: &Path, account: &Account) -> Result<PathBuf, EmbeddedError> {
     let socket_dir = socket_dir(data_dir, account)?;
     let settings = format!(
@@ -138,7 +141,7 @@ pub(super) fn write_settings(data_dir: &Path, account: &Account) -> Result<PathB
     Ok(socket_dir)
 }
 
-/// Removes server logs beyond `max_bytes` each; called while the server is down.
+/// Removes server logs larger than `max_bytes`; called while the server is down.
 pub(super) fn trim_logs(data_dir: &Path, max_bytes: u64) -> Result<(), EmbeddedError> {
     for (path, metadata) in logs(data_dir)? {
         if metadata.len() > max_bytes {
@@ -148,7 +151,7 @@ pub(super) fn trim_logs(data_dir: &Path, max_bytes: u64) -> Result<(), EmbeddedE
     Ok(())
 }
 
-/// The end of what the server wrote last to its own log.
+/// The end of the newest server log.
 pub(super) fn newest_log(data_dir: &Path) -> Result<String, EmbeddedError> {
     const END_BYTES: u64 = 4096;
     let newest = logs(data_dir)?
@@ -186,15 +189,15 @@ fn logs(data_dir: &Path) -> Result<Vec<(PathBuf, Metadata)>, EmbeddedError> {
     Ok(found)
 }
 
-/// A path beside the data directory: `data/postgres` and `.lock` give `data/postgres.lock`.
+/// A path next to the data directory: `data/postgres` and `.lock` give `data/postgres.lock`.
 pub(super) fn beside(data_dir: &Path, suffix: &str) -> PathBuf {
     let mut name = data_dir.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
 }
 
-/// The data directory itself (it is 0700), or, where its path does not fit into a socket address or a connection string,
-/// a folder under /tmp named by the directory's identity.
+/// The folder for the socket: the data directory itself (mode 0700). If its path does not fit into a socket address or
+/// a connection string, a folder under /tmp named after the directory's device and inode numbers.
 fn socket_dir(data_dir: &Path, account: &Account) -> Result<PathBuf, EmbeddedError> {
     if fits_a_socket_address(data_dir) {
         return Ok(data_dir.to_path_buf());
@@ -216,7 +219,7 @@ fn socket_dir(data_dir: &Path, account: &Account) -> Result<PathBuf, EmbeddedErr
         && found.uid() == account.uid
         && found.permissions().mode() & 0o7777 == 0o700;
     if !private {
-        // Everybody can write to /tmp: a folder that somebody else laid there is not to be trusted.
+        // Every user can write to /tmp, so a folder that another user created there is not trusted.
         return Err(io(
             "cannot trust (it is not a private folder of the server's user)",
             &dir,
@@ -225,7 +228,7 @@ fn socket_dir(data_dir: &Path, account: &Account) -> Result<PathBuf, EmbeddedErr
     Ok(dir)
 }
 
-/// Removes the folder under /tmp again, once the server is down.
+/// Removes the folder under /tmp after the server has stopped.
 pub(super) fn remove_socket_dir(data_dir: &Path, socket_dir: &Path) -> Result<(), EmbeddedError> {
     if socket_dir == data_dir {
         return Ok(());
@@ -245,7 +248,7 @@ fn fits_a_socket_address(dir: &Path) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(byte))
 }
 
-/// Replaces a file whole: written beside it (never through a link that lies there), synced, renamed.
+/// Replaces a file atomically: writes a new file next to it (never through a symbolic link), syncs it, and renames it.
 pub(super) fn replace_file(
     path: &Path,
     content: &str,

@@ -1,37 +1,37 @@
-//! What can go wrong with the private server, each said with what is safe and what to do next.
+//! The errors of the private server. Each message names what is safe and what to do next.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Why the private PostgreSQL could not be started or stopped. Nothing that was stored is touched by any of these.
+/// Why the private PostgreSQL could not be started or stopped. None of these errors has touched stored data.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
-    /// No server programs anywhere.
+    /// No server programs were found.
     #[error(
         "PostgreSQL's server programs (initdb, pg_ctl, postgres) are neither in /usr/lib/postgresql/*/bin nor in PATH; \
          install them with `apt-get install postgresql`, or name a server: `database: Url(\"postgres://…\")` or DATABASE_URL"
     )]
     BinariesMissing,
-    /// `bin_dir` names a folder without them.
+    /// `bin_dir` names a folder without the programs.
     #[error(
         "`database.bin_dir` is {}, which does not hold {missing}; leave the key out to use the installed PostgreSQL \
          (`apt-get install postgresql`)", dir.display()
     )]
     ConfiguredBinariesMissing {
-        /// The folder of the configuration.
+        /// The configured folder.
         dir: PathBuf,
-        /// The first program that is not there.
+        /// The first missing program.
         missing: &'static str,
     },
-    /// A program that does not say which version it is.
+    /// A program did not report its version.
     #[error("{} was asked for its version and answered {answer:?}", program.display())]
     VersionUnknown {
-        /// The program asked.
+        /// The program.
         program: PathBuf,
-        /// What it said.
+        /// Its output.
         answer: String,
     },
-    /// The directory was made by another major version.
+    /// The cluster was created by another major version.
     #[error(
         "{} was made by PostgreSQL {cluster}, and the programs found are PostgreSQL {programs}; nothing was changed. \
          Install the programs of version {cluster} (`apt-get install postgresql-{cluster}`), move the data with \
@@ -40,12 +40,12 @@ pub enum EmbeddedError {
     OtherVersion {
         /// The data directory.
         data_dir: PathBuf,
-        /// Its major version.
+        /// The major version of the data.
         cluster: String,
-        /// The versions whose programs were found.
+        /// The versions of the programs found.
         programs: String,
     },
-    /// Files that are not a cluster.
+    /// The directory contains files and is not a cluster.
     #[error(
         "{} is not empty and not a PostgreSQL data directory (it holds {found:?}); nothing was changed. \
          Name an empty or new folder as `data_dir`", data_dir.display()
@@ -56,7 +56,7 @@ pub enum EmbeddedError {
         /// One of the files in it.
         found: String,
     },
-    /// A cluster of somebody else.
+    /// The cluster was not created by master_runner.
     #[error(
         "{} is a PostgreSQL data directory that master_runner did not make; nothing was changed. To use that server, \
          start it and name it: `database: Url(\"postgres://…\")`; for a private one, name another `data_dir`",
@@ -74,12 +74,12 @@ pub enum EmbeddedError {
     OtherOwner {
         /// The directory.
         data_dir: PathBuf,
-        /// Its owner.
+        /// The user id of its owner.
         owner: u32,
-        /// Who runs.
+        /// The user id of this process.
         me: u32,
     },
-    /// An existing cluster below a folder that the server's user cannot enter.
+    /// The existing cluster is below a folder that the server's user cannot enter.
     #[error(
         "PostgreSQL never runs as root, and its user `{user}` cannot enter {}, which holds the data; nothing was \
          changed. Move that directory where `{user}` can go, and name it as `data_dir`", data_dir.display()
@@ -90,13 +90,13 @@ pub enum EmbeddedError {
         /// The server's user.
         user: String,
     },
-    /// Root, and nobody to drop to.
+    /// The process is root, and no unprivileged user exists.
     #[error(
         "PostgreSQL never runs as root, and neither of the users `postgres` and `nobody` exists; \
          make one with `useradd --system postgres`"
     )]
     NoUnprivilegedUser,
-    /// The program is to stop: whatever had been begun was undone.
+    /// The program is stopping; the start was undone.
     #[error("stopped before the server of {} was up; nothing that was stored was touched", data_dir.display())]
     GivenUp {
         /// The directory.
@@ -110,10 +110,10 @@ pub enum EmbeddedError {
     Busy {
         /// The directory.
         data_dir: PathBuf,
-        /// How long it was waited for.
+        /// How long this process waited.
         waited_secs: u64,
     },
-    /// Sessions that outlived their killed postmaster.
+    /// Sessions are still running after their postmaster was killed.
     #[error(
         "the server of {} was killed, and its processes {pids:?} still work in it; starting another beside them could \
          damage the data. They end by themselves when their statement ends; try again then", data_dir.display()
@@ -121,42 +121,42 @@ pub enum EmbeddedError {
     Orphans {
         /// The directory.
         data_dir: PathBuf,
-        /// Their process ids.
+        /// The process ids of the sessions.
         pids: Vec<u32>,
     },
     /// A program of PostgreSQL failed.
     #[error("{program} failed for {} ({status}):\n{said}", data_dir.display())]
     Program {
-        /// Which program.
+        /// The program.
         program: &'static str,
-        /// The directory it worked on.
+        /// The data directory.
         data_dir: PathBuf,
-        /// How it ended.
+        /// Its exit status.
         status: String,
-        /// The end of what it said.
+        /// The last lines of its output.
         said: String,
     },
-    /// The server runs and cannot be asked.
+    /// The server is running, but refuses the connection.
     #[error("the private server of {} runs but does not let us in: {reason}", data_dir.display())]
     Connect {
         /// The directory.
         data_dir: PathBuf,
-        /// What it said.
+        /// The error message.
         reason: String,
     },
-    /// A file or folder.
+    /// A file or folder could not be used.
     #[error("{what} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The failed operation.
         what: &'static str,
-        /// With what.
+        /// The file or folder.
         path: PathBuf,
-        /// Why it failed.
+        /// The cause.
         source: std::io::Error,
     },
 }
 
-/// Adds what was tried to an input/output error.
+/// Adds the failed operation to an I/O error.
 pub(super) fn io(
     what: &'static str,
     path: impl AsRef<Path>,
@@ -165,7 +165,7 @@ pub(super) fn io(
     move |source| EmbeddedError::Io { what, path, source }
 }
 
-/// The end of what a program said, bounded: what a person needs of a log.
+/// The last lines of a program's output, limited in length, for an error message.
 pub(super) fn last_lines(text: &str) -> String {
     const LINES: usize = 12;
     const CHARS: usize = 400;

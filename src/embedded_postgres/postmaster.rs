@@ -1,4 +1,4 @@
-//! The server process of a cluster: is it there, whose is it, and how it is started and stopped (`pg_ctl`).
+//! The server process of a cluster: detects whether it runs and who started it, and starts and stops it with `pg_ctl`.
 
 use std::fs::OpenOptions;
 use std::os::unix::ffi::OsStrExt;
@@ -13,14 +13,15 @@ use super::binaries::Binaries;
 use super::cluster;
 use super::error::{EmbeddedError, io, last_lines};
 
-/// Longest wait for a start (crash recovery of a large cluster takes minutes) or for an orderly stop.
+/// Time limits for a start (crash recovery of a large cluster takes minutes) and for an orderly stop.
 const START_SECS: &str = "300";
 const STOP_SECS: &str = "60";
 
-/// The postmaster.pid of the server that we started last: tells our servers from those a person started by hand.
+/// A copy of the identity in postmaster.pid of the server that master_runner started last. It distinguishes our servers
+/// from those started by hand.
 const STARTED_FILE: &str = "master_runner.started";
 
-/// What a running server says of itself in its postmaster.pid.
+/// The content of a running server's postmaster.pid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Postmaster {
     pub(super) pid: u32,
@@ -30,26 +31,26 @@ pub(super) struct Postmaster {
     identity: String,
 }
 
-/// What is going on in a data directory.
+/// The state of the server of a data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
-    /// Nobody works in it.
+    /// No server process works in it.
     Down,
-    /// A server is on its way up or down.
+    /// A server is starting or stopping.
     Changing,
-    /// A server answers.
+    /// A server accepts connections.
     Ready(Postmaster),
-    /// The postmaster was killed and these sessions have not noticed yet.
+    /// The postmaster was killed, and these sessions have not ended yet.
     Orphans(Vec<u32>),
 }
 
-/// Whether a server was there that did not end in order.
+/// Whether the last server did not end in order.
 pub(super) fn was_killed(data_dir: &Path) -> bool {
     data_dir.join("postmaster.pid").exists()
 }
 
-/// Looks. A pid in a stale postmaster.pid may belong to any process by now, so the file alone is never believed: a server of
-/// this directory is a process named `postgres` that works in it.
+/// Detects the state. The pid in a stale postmaster.pid may belong to any process by now, so the file alone is not
+/// trusted. A server of this directory is a process named `postgres` that works in it.
 pub(super) fn observe(data_dir: &Path, account: &Account) -> Result<State, EmbeddedError> {
     let pid_file = data_dir.join("postmaster.pid");
     let text = match std::fs::read_to_string(&pid_file) {
@@ -73,14 +74,16 @@ pub(super) fn observe(data_dir: &Path, account: &Account) -> Result<State, Embed
     })
 }
 
-/// Starts the server and waits until it answers; if that is given up meanwhile, it is stopped again.
+/// Starts the server and waits until it accepts connections. If `given_up` is set meanwhile, the server is stopped
+/// again.
 pub(super) fn start(
     data_dir: &Path,
     account: &Account,
     binaries: &Binaries,
     given_up: &AtomicBool,
 ) -> Result<(), EmbeddedError> {
-    // Nobody works in the directory: what is left of a killed server only stands in the way, for its pid may be another's now.
+    // No server process works in the directory. Files of a killed server would prevent the start, because their pid may
+    // belong to another process now.
     remove_if_there(&data_dir.join("postmaster.pid"))?;
     let socket_dir = cluster::write_settings(data_dir, account)?;
     remove_if_there(&socket_dir.join(".s.PGSQL.5432.lock"))?;
@@ -96,7 +99,8 @@ pub(super) fn start(
     let said_too = said
         .try_clone()
         .map_err(io("cannot open twice", &said_file))?;
-    // The directory goes by the environment, not by `-D`: pg_ctl builds a shell line from its options.
+    // The directory is passed in the environment instead of `-D`, because pg_ctl builds a shell command from its
+    // options.
     let pg_ctl = binaries.program("pg_ctl");
     let mut starting = account
         .command(&pg_ctl)
@@ -113,7 +117,8 @@ pub(super) fn start(
         {
             break status;
         }
-        // A server can be told to stop as soon as it has said who it is, crash recovery or not; pg_ctl then ends by itself.
+        // A server can be stopped as soon as it has written its pid file, even during crash recovery; pg_ctl then ends
+        // by itself.
         if given_up.load(Ordering::Acquire) && observe(data_dir, account)? != State::Down {
             stop(data_dir, account, binaries)?;
             starting.wait().map_err(io("cannot wait for", &pg_ctl))?;
@@ -136,7 +141,7 @@ pub(super) fn start(
     })
 }
 
-/// Stops the server: sessions are ended, what was committed is written.
+/// Stops the server: its sessions are ended, and committed data is written to disk.
 pub(super) fn stop(
     data_dir: &Path,
     account: &Account,
@@ -166,7 +171,7 @@ pub(super) fn stop(
     })
 }
 
-/// Notes that this start of the server is ours.
+/// Records that master_runner performed this start of the server.
 pub(super) fn note_started(
     data_dir: &Path,
     account: &Account,
@@ -175,14 +180,14 @@ pub(super) fn note_started(
     cluster::replace_file(&data_dir.join(STARTED_FILE), &postmaster.identity, account)
 }
 
-/// Whether a master_runner started this server (perhaps one that was killed since).
+/// Whether a master_runner started this server, possibly one that was killed since.
 pub(super) fn is_started_by_us(data_dir: &Path, postmaster: &Postmaster) -> bool {
     std::fs::read_to_string(data_dir.join(STARTED_FILE))
         .is_ok_and(|identity| identity == postmaster.identity)
 }
 
-/// The processes named `postgres` whose working directory is `data_dir`. Asked as the server's user: without the privilege to
-/// trace, even root cannot see where another user's process works.
+/// The processes named `postgres` whose working directory is `data_dir`. The search runs as the server's user, because
+/// without the ptrace capability even root cannot see the working directory of another user's process.
 fn server_processes(data_dir: &Path, account: &Account) -> Result<Vec<u32>, EmbeddedError> {
     let output = account
         .command("find")
@@ -191,7 +196,7 @@ fn server_processes(data_dir: &Path, account: &Account) -> Result<Vec<u32>, Embe
         .stderr(Stdio::null())
         .output()
         .map_err(io("cannot run `find` to look for servers of", data_dir))?;
-    // Its exit code only says that it may not look at every process: those are not ours.
+    // The exit code of `find` only reports processes that it may not read; those are not ours.
     Ok(output
         .stdout
         .split(|byte| *byte == 0)
@@ -215,7 +220,8 @@ fn first_line_pid(text: &str) -> Option<u32> {
     text.lines().next()?.trim().parse().ok()
 }
 
-/// postmaster.pid: pid, data directory, start time, port, first socket folder, first address, shared memory, state.
+/// Parses postmaster.pid: pid, data directory, start time, port, first socket folder, first address, shared memory,
+/// state.
 fn parse_ready(text: &str) -> Option<Postmaster> {
     let lines: Vec<&str> = text.lines().collect();
     let [pid, data_dir, started, port, socket_dir, _, _, state, ..] = lines.as_slice() else {

@@ -1,4 +1,4 @@
-//! Bringing a private server back that died under us, for somebody who does not own it.
+//! Restarts a private server that died, for callers that do not own it.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -8,7 +8,7 @@ use super::binaries::Binaries;
 use super::error::EmbeddedError;
 use super::{blocking, bring_up, take_turn};
 
-/// Brings a private server back that died under us; cheap to clone, holds no share in the server.
+/// Restarts a private server that died. Cheap to clone; it has no share in the server.
 #[derive(Debug, Clone)]
 pub struct Reviver {
     pub(super) place: Place,
@@ -17,7 +17,7 @@ pub struct Reviver {
 }
 
 impl Reviver {
-    /// As [`super::EmbeddedPostgres::revive`]; does nothing once the server has been given up.
+    /// As [`super::EmbeddedPostgres::revive`]. Does nothing after the server has been given up.
     ///
     /// # Errors
     /// As [`super::EmbeddedPostgres::start`].

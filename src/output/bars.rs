@@ -8,17 +8,17 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, T
 
 use super::queue::{Destination, Unwritten, write_whole};
 
-/// How often the terminal is drawn at most.
+/// Maximum number of draws per second.
 const DRAWS_PER_SEC: u8 = 20;
 
-/// One bar as it is to be shown.
+/// The content of one bar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bar {
-    /// What it is of.
+    /// What it shows the progress of.
     pub name: String,
-    /// Position and length, once they are known.
+    /// Position and length, if known.
     pub position: Option<(u64, u64)>,
-    /// The words beside it.
+    /// The text next to it.
     pub message: String,
 }
 
@@ -30,7 +30,7 @@ pub struct Screen<Stream> {
 }
 
 impl<Stream: Write> Screen<Stream> {
-    /// Bars on standard error, lines on `stream`, which leads there too.
+    /// Draws bars on standard error, and writes lines to `stream`, which also goes there.
     pub fn new(stream: Stream) -> Self {
         let terminal = Box::new(Terminal(Term::stderr()));
         let target = ProgressDrawTarget::term_like_with_hz(terminal, DRAWS_PER_SEC);
@@ -51,7 +51,7 @@ impl<Stream: Write + Send + 'static> Destination for Screen<Stream> {
     fn draw(&mut self, bars: &[Bar]) {
         if bars.is_empty() {
             self.drawn.clear();
-            // The terminal below never fails.
+            // The `Terminal` below never fails.
             let _ = self.bars.clear();
         }
         for bar in bars {
@@ -79,7 +79,7 @@ fn new_bar(name: &str) -> ProgressBar {
     bar
 }
 
-/// A terminal whose failures are dropped: the library panics on them while it makes room for a line.
+/// A terminal that ignores failures: indicatif panics on them while it makes room for a line.
 #[derive(Debug)]
 struct Terminal(Term);
 
@@ -125,7 +125,7 @@ impl TermLike for Terminal {
     }
 }
 
-/// Bars that a terminal does not take are drawn again with the next change.
+/// Ignores a failed draw: the bars are drawn again with the next change.
 fn tolerated(drawn: io::Result<()>) -> io::Result<()> {
     drawn.or(Ok(()))
 }

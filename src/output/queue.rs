@@ -1,7 +1,7 @@
-//! A bounded queue of lines and the thread that writes them to a stream.
+//! A bounded queue of lines, and the thread that writes them to a stream.
 //!
-//! A line that finds the queue full is lost, and so are all after it until the thread has written the whole queue: one
-//! stall makes one gap, and one report.
+//! A line is lost if the queue is full. All lines after it are lost as well, until the thread has written the whole
+//! queue. One stall therefore causes one gap and one report.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,35 +11,35 @@ use std::time::{Duration, Instant};
 
 use super::bars::Bar;
 
-/// A stream in non-blocking mode that takes nothing now is tried again after this.
+/// Pause before another write to a non-blocking stream that accepts nothing now.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
-/// Why lines were lost that found the queue full.
+/// Reported cause for lines that were lost because the queue was full.
 const NOT_READ: &str = "the stream was not read";
 
-/// Where the thread writes to.
+/// Where the thread writes.
 pub trait Destination: Send + 'static {
-    /// Writes a whole line. The number of bytes that were written is told with the error.
+    /// Writes a whole line. The error states whether a part of it was written.
     fn write_line(&mut self, line: &[u8]) -> Result<(), Unwritten>;
 
     /// Draws bars below the lines.
     fn draw(&mut self, _: &[Bar]) {}
 }
 
-/// A line that was not written whole.
+/// A line that was not written completely.
 #[derive(Debug)]
 pub struct Unwritten {
     /// Whether a part of it was written.
     pub in_part: bool,
-    /// Why.
+    /// The cause.
     pub error: io::Error,
 }
 
-/// What becomes of the count of lost lines.
+/// Reports lost lines.
 pub trait Losses: Send + 'static {
     /// The first line of a series was lost. `reader_gone`: the pipe is closed.
     fn begin(&mut self, cause: &str, reader_gone: bool);
 
-    /// The line that reports them, written when the stream accepts data again; empty: none.
+    /// Returns the line that reports them, written when the stream accepts data again; empty if there is none.
     fn report(&mut self, lost: u64, cause: &str) -> Vec<u8>;
 }
 
@@ -52,7 +52,7 @@ impl<Stream: Write + Send + 'static> Destination for Plain<Stream> {
     }
 }
 
-/// Writes all bytes; waits where the stream is in non-blocking mode.
+/// Writes all bytes; waits if the stream is in non-blocking mode and full.
 pub fn write_whole(stream: &mut impl Write, line: &[u8]) -> Result<(), Unwritten> {
     let mut written = 0;
     while written < line.len() {
@@ -78,7 +78,7 @@ pub fn write_whole(stream: &mut impl Write, line: &[u8]) -> Result<(), Unwritten
     Ok(())
 }
 
-/// The handle of those who write. Cheap to clone; no call waits for the stream, except where its name says so.
+/// The handle for writers. Cheap to clone. No call waits for the stream, except those whose name says so.
 #[derive(Clone)]
 pub struct Queue(Arc<Shared>);
 
@@ -97,19 +97,19 @@ struct Shared {
 #[derive(Default)]
 struct State {
     lines: VecDeque<Vec<u8>>,
-    /// Of `lines`.
+    /// Total length of `lines`.
     bytes: usize,
-    /// Lines that found the queue full. Not 0: every further line is lost until the queue is empty.
+    /// Lines lost because the queue was full. If not 0, every further line is lost until the queue is empty.
     overflowed: u64,
     /// The newest bars that are not drawn yet.
     bars: Option<Vec<Bar>>,
-    /// The thread has taken something and not finished it.
+    /// The thread has taken work and not finished it.
     writing: bool,
-    /// The process ends: report what was lost.
+    /// The process is ending: report the lost lines.
     finishing: bool,
-    /// Counts what the thread has finished.
+    /// Number of work items that the thread has finished.
     finished: u64,
-    /// There is no thread: nothing can be written.
+    /// There is no thread, so nothing can be written.
     no_writer: bool,
 }
 
@@ -122,7 +122,7 @@ enum Work {
 }
 
 impl Queue {
-    /// Starts the thread. Without one every line is lost.
+    /// Starts the thread. If that fails, every line is lost.
     pub fn start(
         name: &str,
         most_bytes: usize,
@@ -155,7 +155,7 @@ impl Queue {
         Self(shared)
     }
 
-    /// Adds a line, or loses it where the queue is full.
+    /// Adds a line, or loses it if the queue is full.
     pub fn push(&self, line: Vec<u8>) {
         let mut state = self.0.lock();
         let full = !state.lines.is_empty() && state.bytes + line.len() > self.0.most_bytes;
@@ -168,14 +168,14 @@ impl Queue {
         self.0.changed.notify_all();
     }
 
-    /// Replaces the bars that are to be drawn.
+    /// Replaces the bars to draw.
     pub fn show(&self, bars: Vec<Bar>) {
         self.0.lock().bars = Some(bars);
         self.0.changed.notify_all();
     }
 
-    /// Waits until everything is written: no longer than `most`, and no longer than `stalled` while nothing moves.
-    /// Returns whether everything is written.
+    /// Waits until everything is written: at most `most`, and at most `stalled` without progress. Returns whether
+    /// everything is written.
     pub fn wait_written(&self, stalled: Duration, most: Duration) -> bool {
         let began = Instant::now();
         let mut state = self.0.lock();
@@ -202,7 +202,7 @@ impl Queue {
         }
     }
 
-    /// As [`Queue::wait_written`]; lines that were lost are reported if the stream accepts data.
+    /// As [`Queue::wait_written`], but lost lines are reported if the stream accepts data.
     pub fn finish(&self, stalled: Duration, most: Duration) {
         self.0.lock().finishing = true;
         self.0.changed.notify_all();
@@ -222,11 +222,11 @@ impl State {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is whole between any two statements: a panic elsewhere cannot leave it broken.
+        // The state is consistent between any two statements, so a panic elsewhere cannot break it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the work before and waits for the next.
+    /// Marks the previous work as finished and waits for the next.
     fn next(&self) -> Work {
         let mut state = self.lock();
         if std::mem::take(&mut state.writing) {
@@ -258,13 +258,13 @@ impl Shared {
     }
 }
 
-/// What the thread knows: lines lost since the last report.
+/// The state of the thread: the lines lost since the last report.
 struct LineWriter<D, L> {
     destination: D,
     losses: L,
     lost: u64,
     cause: String,
-    /// A part of a line was written: the next begins with a line break.
+    /// A part of a line was written, so the next one begins with a line break.
     broken_line: bool,
 }
 
@@ -289,7 +289,7 @@ impl<D: Destination, L: Losses> LineWriter<D, L> {
         }
     }
 
-    /// Reports what was lost. False: the stream still accepts nothing.
+    /// Reports the lost lines. Returns false if the stream still accepts nothing.
     fn report(&mut self) -> bool {
         if self.lost == 0 {
             return true;

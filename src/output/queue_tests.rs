@@ -1,11 +1,11 @@
-//! The queue before streams that fail, stall and come back.
+//! The queue with streams that fail, stall and recover.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 
-/// Answers each write by script, then takes everything.
+/// Returns the scripted results, then accepts everything.
 struct Scripted {
     answers: VecDeque<io::Result<usize>>,
     written: Sender<Vec<u8>>,
@@ -32,7 +32,7 @@ struct Gated {
 
 impl Write for Gated {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // The test has ended: the rest is of no interest.
+        // An error means that the test has ended.
         let _ = self.permits.recv();
         let _ = self.written.send(bytes.to_vec());
         Ok(bytes.len())
@@ -77,7 +77,7 @@ fn lost_lines_are_reported_once_when_the_stream_is_back() {
         ),
         (
             "full for two lines",
-            // The second line is not tried: its report is.
+            // The second line is not written: its report is tried first.
             vec![full(), full()],
             format!("[2 lost: {full_text}]\nc\n"),
         ),
@@ -114,7 +114,7 @@ fn lost_lines_are_reported_once_when_the_stream_is_back() {
     }
 }
 
-/// O8: a stream that is not read costs lines, not time; one stall makes one gap and one report.
+/// O8: a stream that is not read loses lines, but delays nothing. One stall causes one gap and one report.
 #[test]
 fn a_stalled_stream_never_blocks_a_writer() {
     let (permit, permits) = channel();
@@ -140,7 +140,7 @@ fn a_stalled_stream_never_blocks_a_writer() {
     assert_eq!(all.matches("lost").count(), 1, "{all}");
 }
 
-/// A line longer than the whole queue is written where it is alone.
+/// A line longer than the whole queue is written if the queue is empty.
 #[test]
 fn a_line_longer_than_the_queue_is_written() {
     let (written, seen) = channel();
