@@ -1,4 +1,4 @@
-//! Runs one cycle from its begin to its summary. Each round requests the lists, then each source's course concurrently,
+//! Runs one cycle from its start to its summary. Each round requests the lists, then each source's course concurrently,
 //! then the factsheets that are left.
 //!
 //! ```text

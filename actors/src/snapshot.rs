@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schema::{Outcome, SourceName};
 use store::{BatchReport, TableCounts};
 
-/// Task counts of one source in this cycle. A task that is requested again in round 2 is counted again in both.
+/// Task counts of one source in this cycle. A task that is requested again in round 2 counts twice, as planned and as
+/// ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SourceProgress {
     /// Handed to the source.

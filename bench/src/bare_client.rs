@@ -1,4 +1,4 @@
-//! The least that can be done with a site: its answers are read and thrown away.
+//! The minimal work with a site: its responses are read and discarded.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,16 +10,16 @@ use reqwest::Client;
 use crate::Trouble;
 use crate::requests::page_kind;
 
-/// What was fetched.
+/// The result of fetching all requests.
 pub struct Fetched {
-    /// How long all of it took.
+    /// Total time.
     pub taken: Duration,
-    /// Answers and their bytes, by host and kind of page.
+    /// Number of responses and their bytes, by host and kind of page.
     pub pages: BTreeMap<(Site, String), (usize, usize)>,
 }
 
 impl Fetched {
-    /// The table of what a page is long, in Markdown.
+    /// A Markdown table of the bytes per page.
     #[must_use]
     pub fn table(&self, title: &str) -> String {
         let mut text =
@@ -35,16 +35,16 @@ impl Fetched {
     }
 }
 
-/// Asks for all of this once more, with so many requests of each host in flight.
+/// Sends all these requests again, with `in_flight` requests per host.
 ///
 /// # Errors
-/// An answer that does not come whole.
+/// A response that is not received completely.
 pub async fn fetch(
     urls: &Urls,
     requests: &[LoggedRequest],
     in_flight: usize,
 ) -> Result<Fetched, Trouble> {
-    // As the runner does: no proxy stands before a host of this machine.
+    // Like the runner: no proxy for a host of this machine.
     let client = Client::builder().no_proxy().build()?;
     let begun = Instant::now();
     let hosts = Site::ALL.map(|site| {
@@ -76,7 +76,7 @@ pub async fn fetch(
     })
 }
 
-/// The bytes of one answer.
+/// The number of bytes of one response.
 async fn fetch_one(client: &Client, base: &str, request: &LoggedRequest) -> Result<usize, Trouble> {
     let url = format!("{base}{}", request.path);
     let asking = if request.method == "POST" {

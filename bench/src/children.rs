@@ -1,4 +1,4 @@
-//! A child process from its start to its end, and what it took of the machine.
+//! Runs a child process from its start to its end, and measures its time and memory.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,27 +11,27 @@ use nix::unistd::Pid;
 use crate::Trouble;
 use crate::processes;
 
-/// How often a child is looked at.
+/// Interval between samples of a child.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// No measurement of one child takes longer: what does hangs.
+/// Time limit for one child; one that takes longer counts as hung.
 const LIMIT: Duration = Duration::from_secs(6 * 3600);
 
-/// What a child took.
+/// The measurements of a child that has ended.
 #[derive(Debug, Clone)]
 pub struct Ended {
-    /// From its start to its end.
+    /// Wall time from start to end.
     pub wall: Duration,
-    /// Processor time, its own and that of the programs it ran and waited for.
+    /// Processor time of the child and of the programs it ran and waited for.
     pub cpu: Duration,
-    /// The most memory it had, in KiB.
+    /// Peak memory, in KiB.
     pub most_memory_kib: u64,
-    /// Its exit code; `None` when a signal ended it.
+    /// Exit code; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// What it wrote to standard output and standard error, as it came.
+    /// Its standard output and standard error, in order.
     pub said: String,
 }
 
-/// Runs the command to its end; what it says goes through the file `said`.
+/// Runs the command to its end; its output goes through the file `said`.
 ///
 /// # Errors
 /// It cannot be started or watched, or it hangs.
@@ -55,7 +55,7 @@ fn watch(mut command: Command, said: &Path) -> Result<Ended, Trouble> {
     })?;
     let watched = until_its_end(&child, begun);
     if watched.is_err() {
-        // Already gone is as good.
+        // An error means that it has already ended.
         let _ = child.kill();
     }
     let status = child.wait()?;
@@ -69,7 +69,7 @@ fn watch(mut command: Command, said: &Path) -> Result<Ended, Trouble> {
     })
 }
 
-/// Looks at the child until it has ended, and leaves it to be waited for: until then the kernel keeps its processor time.
+/// Samples the child until it ends, without reaping it: until then the kernel keeps its processor time.
 fn until_its_end(child: &Child, begun: Instant) -> Result<(Duration, Duration, u64), Trouble> {
     let pid = Pid::from_raw(i32::try_from(child.id())?);
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;

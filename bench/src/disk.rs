@@ -1,19 +1,19 @@
-//! What the warehouse takes on disk.
+//! Measures the size of the warehouse on disk.
 
 use crate::Trouble;
 use crate::server::Database;
 
-/// Every table with rows, with what each row takes, indexes and overflow included.
+/// Every table with rows, with the bytes per row including indexes and TOAST.
 const SIZES: &str = "SELECT relnamespace::regnamespace || '.' || relname, reltuples::bigint,
         pg_total_relation_size(oid), pg_total_relation_size(oid) / reltuples::bigint
     FROM pg_class
     WHERE relkind = 'r' AND relnamespace::regnamespace::text IN ('public', 'runner', 'history') AND reltuples > 0
     ORDER BY pg_total_relation_size(oid) DESC";
 
-/// The table of what lies where, in Markdown.
+/// A Markdown table of the sizes.
 ///
 /// # Errors
-/// The server's own.
+/// Errors of the server.
 pub async fn table(title: &str, database: &Database) -> Result<String, Trouble> {
     let client = database.connect().await?;
     client.batch_execute("VACUUM ANALYZE").await?;

@@ -1,44 +1,44 @@
-//! What was measured, beside its limit.
+//! The measured figures and their limits.
 
 use std::fmt;
 
-/// One line of the table.
+/// One row of the result table.
 #[derive(Debug, Clone)]
 pub struct Figure {
-    /// What was done.
+    /// The measured work.
     pub what: String,
-    /// What it took.
+    /// The measured value.
     pub measured: String,
-    /// The limit that was measured in the same run.
+    /// The limit, measured in the same run.
     pub limit: String,
-    /// Measured by limit, or what else is compared.
+    /// Measured value divided by limit, or another ratio.
     pub ratio: f64,
-    /// What the ratio should be.
+    /// The target of the ratio.
     pub target: Target,
-    /// What a reader may want to know besides.
+    /// Additional information.
     pub remark: String,
 }
 
-/// What one measurement came to.
+/// The result of one measurement.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// Its lines of the table.
+    /// Rows for the result table.
     pub figures: Vec<Figure>,
-    /// Tables of its own, in Markdown.
+    /// Additional Markdown tables.
     pub tables: Vec<String>,
 }
 
 /// The bound of a ratio.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Target {
-    /// At most so much.
+    /// At most this value.
     AtMost(f64),
-    /// At least so much.
+    /// At least this value.
     AtLeast(f64),
 }
 
 impl Target {
-    /// Whether `ratio` keeps it.
+    /// Whether `ratio` meets the target.
     #[must_use]
     pub fn is_met_by(self, ratio: f64) -> bool {
         match self {
@@ -72,7 +72,7 @@ impl fmt::Display for Figure {
     }
 }
 
-/// The head of the table, in Markdown.
+/// The header of the result table, in Markdown.
 pub const HEAD: &str =
     "| what | measured | limit in the same run | ratio | target | verdict | remark |
 |---|---|---|---|---|---|---|";

@@ -1,6 +1,6 @@
-//! Ten times the market: whether time grows with the rows, and memory not at all.
+//! Ten times the market: whether the time grows in proportion to the rows, and memory not at all.
 //!
-//! Each load has a process of its own: what one has taken of memory cannot hide in what another has left.
+//! Each load runs in a process of its own, so that memory left over from one load does not hide the need of another.
 
 use std::process::Command;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use crate::loads;
 use crate::series::Size;
 use crate::server::Server;
 
-/// How many times as many funds.
+/// Factor for the number of funds.
 const TIMES: u32 = 10;
-/// What stands before the time that a load's process tells.
+/// The text before the time in the output of a load's process.
 const TOOK: &str = "seconds: ";
 
-/// First loads of this market, and of ten times as many funds with as many days.
+/// First loads of this market, and of a market with ten times as many funds and the same number of days.
 ///
 /// # Errors
 /// A load that fails.
@@ -62,7 +62,7 @@ pub async fn measure(size: Size) -> Result<Report, Trouble> {
     })
 }
 
-/// The time of a first load in a process of its own, and that process's megabytes.
+/// Runs a first load in a process of its own. Returns its time and the process's peak memory in megabytes.
 async fn load_apart(size: Size) -> Result<(Duration, f64), Trouble> {
     let folder = TempDir::with_prefix("master_runner-bench-load-")?;
     let mut command = Command::new(std::env::current_exe()?);
@@ -81,10 +81,10 @@ async fn load_apart(size: Size) -> Result<(Duration, f64), Trouble> {
     }
 }
 
-/// What the process of [`load_apart`] does; returns what it has to say.
+/// The work of the process that [`load_apart`] starts; returns its output.
 ///
 /// # Errors
-/// The server's own.
+/// Errors of the server.
 pub async fn load_here(size: Size) -> Result<String, Trouble> {
     let server = Server::start().await?;
     let taken = loads::first_load(&server, size).await;

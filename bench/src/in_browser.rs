@@ -1,4 +1,4 @@
-//! A cycle whose pages exist only after JavaScript, through one browser: beside the time that the busiest host's pages
+//! A cycle whose pages need JavaScript, through one browser. It is compared with the time that the busiest host's pages
 //! take at its rate.
 
 use std::collections::BTreeMap;
@@ -13,12 +13,12 @@ use crate::market::MONTHLY;
 use crate::runner::{Rates, Told, Transport, Warehouse, run};
 use crate::server::Server;
 
-/// The hosts' rate.
+/// Requests per second of each host.
 const RATE: f64 = 2.0;
-/// Requests in flight at a host: the default.
+/// Requests in flight per host: the default.
 const IN_FLIGHT: usize = 3;
 
-/// A monthly cycle of at least `active` funds, funds that the SEC does not know among them.
+/// A monthly cycle of at least `active` funds, including some that the SEC does not know.
 ///
 /// # Errors
 /// A cycle that does not complete.
@@ -72,7 +72,7 @@ pub async fn measure(server: &Server, active: usize) -> Result<Report, Trouble> 
     })
 }
 
-/// Documents that a browser opened; not what their scripts fetched.
+/// Counts the documents that a browser opened, without those that their scripts fetched.
 fn pages_by_host(requests: &[LoggedRequest]) -> BTreeMap<Site, usize> {
     let mut pages = BTreeMap::new();
     for request in requests {

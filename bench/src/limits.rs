@@ -1,4 +1,4 @@
-//! What is compared with what: floors, shares and ratios. Pure.
+//! The limits and how figures are compared with them: floors, shares and ratios. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use replica::Site;
 
 use crate::runner::Rates;
 
-/// Of a hundred funds in the replica's list so many are active.
+/// Number of active funds per hundred funds of the replica's list.
 const ACTIVE_PER_HUNDRED: usize = 61;
 
 /// How many funds the replica must list so that at least `active` of them are active.
@@ -16,7 +16,7 @@ pub const fn listed_for(active: usize) -> usize {
     (active * 100).div_ceil(ACTIVE_PER_HUNDRED)
 }
 
-/// The host that politeness allows to be done last, and how long its requests take at its rate.
+/// The host that needs the longest at its allowed rate, and that time.
 #[must_use]
 pub fn floor(requests: &BTreeMap<Site, usize>, rates: Rates) -> Option<(Site, Duration)> {
     requests
@@ -31,19 +31,19 @@ pub fn floor(requests: &BTreeMap<Site, usize>, rates: Rates) -> Option<(Site, Du
         .max_by_key(|(_, time)| *time)
 }
 
-/// What part of the machine was at work: `busy` processor time out of `cores` for `wall`.
+/// The share of the machine that was busy: `busy` processor time of `cores` during `wall`.
 #[must_use]
 pub fn share(busy: Duration, cores: usize, wall: Duration) -> f64 {
     busy.as_secs_f64() / (wall.as_secs_f64() * cores as f64)
 }
 
-/// One time by another.
+/// One time divided by another.
 #[must_use]
 pub fn ratio(time: Duration, by: Duration) -> f64 {
     time.as_secs_f64() / by.as_secs_f64()
 }
 
-/// How far the better of two goals is reached, each a figure and its target; 1 where one of them is.
+/// The better result of two goals, each a figure and its target; 1 or more if one of them is met.
 #[must_use]
 pub fn better_of(goals: [(f64, f64); 2]) -> f64 {
     goals
@@ -52,7 +52,7 @@ pub fn better_of(goals: [(f64, f64); 2]) -> f64 {
         .fold(f64::NEG_INFINITY, f64::max)
 }
 
-/// KiB as the megabytes of the target: a million bytes each.
+/// Converts KiB to the megabytes of the target (1,000,000 bytes).
 #[must_use]
 pub fn megabytes(kib: u64) -> f64 {
     kib as f64 * 1024.0 / 1e6

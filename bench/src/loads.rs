@@ -1,4 +1,4 @@
-//! Loading the series: the store's own writer, batch by batch, beside what PostgreSQL's COPY takes for the same rows.
+//! Loads series with the store's writer, batch by batch, and compares it with PostgreSQL's COPY of the same rows.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -17,40 +17,40 @@ use crate::figures::{Figure, Target};
 use crate::series::{LAST_DAY, Size, business_days, fund_code, history, values};
 use crate::server::{Database, Server};
 
-/// As many rows as the merge puts into one batch.
+/// As many rows as the merge actor puts into one batch.
 const BATCH_ROWS: usize = 20_000;
 
-/// What the loads of one size took.
+/// The times of the loads of one size.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// First loads and COPY of the same rows, taken in turns: a disk that is slower for a while slows both.
+    /// First loads and COPY of the same rows, alternating, so that a temporarily slow disk slows both.
     pub turns: [Turn; TURNS],
-    /// The same batches once more.
+    /// The same batches again.
     pub again: Duration,
     /// One more day of every fund.
     pub one_day: Duration,
-    /// The whole history of one fund, in which one day of ten years ago is another.
+    /// The whole history of one fund, with a changed value on its oldest day.
     pub correction: Duration,
-    /// Rows that the correction changed.
+    /// Rows changed by the correction.
     pub corrected: u64,
-    /// Rows that the second pass wrote.
+    /// Rows written by the second pass.
     pub rewritten: i64,
 }
 
-/// One turn.
+/// The times of one turn.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Turn {
     /// The rows through the store, into empty tables.
     pub first: Duration,
-    /// Binary COPY of them into the table with its keys.
+    /// Binary COPY of the same rows into the table with its keys.
     pub copy: Duration,
 }
 
-/// How many turns: the median of three is none that a single disturbance made.
+/// Number of turns: the median of three is not affected by a single disturbance.
 const TURNS: usize = 3;
 
 impl Loaded {
-    /// The middle one of what the turns took.
+    /// The median over the turns.
     fn median(&self, of: impl Fn(&Turn) -> Duration) -> Duration {
         let mut times = self.turns.each_ref().map(of);
         times.sort_unstable();
@@ -61,7 +61,7 @@ impl Loaded {
 /// Loads a market of this size in every way.
 ///
 /// # Errors
-/// The server's own, and rows that are not as they should be.
+/// Errors of the server, and unexpected rows.
 pub async fn measure(server: &Server, size: Size) -> Result<Loaded, Trouble> {
     let dates = business_days(size.days);
     let mut turns = [Turn::default(); TURNS];
@@ -88,7 +88,7 @@ pub async fn measure(server: &Server, size: Size) -> Result<Loaded, Trouble> {
     let Some((loaded, loader)) = last else {
         return Err("no turn was taken".into());
     };
-    // A session that was idle while others were measured may have been ended.
+    // The server may have ended the session while it was idle during other measurements.
     let mut loader = loader.connected_anew(&loaded).await?;
     loaded.settle().await?;
     let before = next_transaction(&loaded).await?;
@@ -112,7 +112,7 @@ pub async fn measure(server: &Server, size: Size) -> Result<Loaded, Trouble> {
 /// Loads a market of this size into empty tables, and nothing else.
 ///
 /// # Errors
-/// The server's own.
+/// Errors of the server.
 pub async fn first_load(server: &Server, size: Size) -> Result<Duration, Trouble> {
     let dates = business_days(size.days);
     let database = server.database().await?;
@@ -121,7 +121,7 @@ pub async fn first_load(server: &Server, size: Size) -> Result<Duration, Trouble
     loader.load_all(&dates).await
 }
 
-/// The lines of the table that `loaded` fills.
+/// The rows of the result table for `loaded`.
 #[must_use]
 pub fn figures(size: Size, loaded: &Loaded) -> Vec<Figure> {
     let rows = size.rows();
@@ -181,7 +181,7 @@ pub fn figures(size: Size, loaded: &Loaded) -> Vec<Figure> {
     ]
 }
 
-/// The limit: the very rows that the store has written, encoded beforehand, by COPY into the warehouse's own table.
+/// The limit: COPY of the rows that the store has written, encoded beforehand, into the warehouse's own table.
 async fn copy_rows(pieces: Vec<Bytes>, to: &Database, size: Size) -> Result<Duration, Trouble> {
     drop(to.writer().await?);
     let client = to.connect().await?;
@@ -207,13 +207,13 @@ async fn copy_rows(pieces: Vec<Bytes>, to: &Database, size: Size) -> Result<Dura
     Ok(begun.elapsed())
 }
 
-/// What both loads write.
+/// The target of both loads.
 const DAILY: &str = "public.funds_daily (fund_code, nav_date, nav_value, aum, source,
     nav_said_by, bid_said_by, offer_said_by, aum_said_by, cycle_id)";
-/// How much is handed to a connection at once.
+/// Bytes that are passed to a connection at once.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// The rows as the server itself encodes them.
+/// The rows as encoded by the server.
 async fn encoded_rows(from: &Database) -> Result<Vec<Bytes>, Trouble> {
     let client = from.connect().await?;
     let rows = client
@@ -232,7 +232,7 @@ async fn encoded_rows(from: &Database) -> Result<Vec<Bytes>, Trouble> {
     Ok(pieces)
 }
 
-/// The store's writer, with a market of funds that are all active.
+/// The store's writer, with a market of only active funds.
 struct Loader {
     writer: Writer,
     cycle: Cycle,
@@ -273,7 +273,7 @@ impl Loader {
         self.plan().await
     }
 
-    /// Finnomena's list: by it the funds are part of the market.
+    /// Commits Finnomena's list, which makes the funds part of the market.
     async fn list(&mut self) -> Result<(), Trouble> {
         let id = TaskId {
             source: SourceName::Finnomena,
@@ -327,7 +327,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Every fund's whole history; only the store's own time counts, not that of making the rows up.
+    /// Loads the whole history of every fund. Only the time of the store counts, without the generation of the rows.
     async fn load_all(&mut self, dates: &[Date]) -> Result<Duration, Trouble> {
         let funds_a_batch = (BATCH_ROWS / dates.len().max(1)).max(1);
         let mut taken = Duration::ZERO;
@@ -425,7 +425,7 @@ fn answer(fund: usize, said: Observation) -> TaskAnswer {
     }
 }
 
-/// The number of a transaction that begins now.
+/// The id of a transaction that begins now.
 async fn next_transaction(database: &Database) -> Result<i64, Trouble> {
     let client = database.connect().await?;
     let row = client
@@ -434,7 +434,7 @@ async fn next_transaction(database: &Database) -> Result<i64, Trouble> {
     Ok(row.try_get(0)?)
 }
 
-/// Rows of the series that this transaction or a later one has written.
+/// Number of rows of the series that this transaction or a later one has written.
 async fn rows_written_since(database: &Database, transaction: i64) -> Result<i64, Trouble> {
     let client = database.connect().await?;
     let row = client
@@ -446,7 +446,7 @@ async fn rows_written_since(database: &Database, transaction: i64) -> Result<i64
     Ok(row.try_get(0)?)
 }
 
-/// Both ways have come to the same rows.
+/// Checks that both loads have produced the same rows.
 async fn same_rows(one: &Database, other: &Database) -> Result<(), Trouble> {
     let digest = "SELECT count(*)::text || ' ' || coalesce(sum(hashtextextended(concat_ws('|', fund_code, nav_date,
         nav_value, bid, offer, aum, source, nav_said_by, bid_said_by, offer_said_by, aum_said_by), 0)), 0)::text

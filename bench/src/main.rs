@@ -1,4 +1,4 @@
-//! Measures `master_runner` beside its limits: what politeness allows, what PostgreSQL takes. `script/bench` runs it.
+//! Measures `master_runner` and its limits: the hosts' allowed rates, PostgreSQL, a bare client. Run by `script/bench`.
 
 mod bare_client;
 mod children;
@@ -30,7 +30,7 @@ use runner::Rates;
 use series::Size;
 use server::Server;
 
-/// Anything that keeps a measurement from being made.
+/// Any error that prevents a measurement.
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// Measures the runner beside its limits.
@@ -69,7 +69,7 @@ enum Measurement {
     Growth,
 }
 
-// The replica answers in this process, on every core as the sites' own servers would.
+// The replica runs in this process, on all cores like the sites' own servers.
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
@@ -86,14 +86,15 @@ async fn main() -> ExitCode {
     }
 }
 
-/// What is measured side by side, one after the other in each row: a processor that others use as well delays nothing that
-/// waits for its turn at a site, and memory is no time. Whatever is compared with a time stands alone before.
+/// Two rows of measurements that run concurrently, each row one after the other. Sharing the processor does not distort
+/// them: these cycles mostly wait for the sites, and memory is not a time. Measurements that are compared with a time
+/// run before, alone.
 const BESIDE: [&[Measurement]; 2] = [
     &[Measurement::Paced],
     &[Measurement::Throttled, Measurement::Memory],
 ];
 
-/// Each measurement by itself: one that cannot be made costs none of the others.
+/// Runs the chosen measurements; if one fails, the others still run.
 async fn measure_all(options: &Options) -> Result<(), Trouble> {
     let chosen: Vec<Measurement> = Measurement::value_variants()
         .iter()
@@ -134,7 +135,7 @@ async fn measure_all(options: &Options) -> Result<(), Trouble> {
     }
 }
 
-/// Measures one after the other, and shows each as soon as it is there.
+/// Runs measurements one after the other, and prints each result when it is available.
 async fn measure_row(
     server: &Server,
     row: impl Iterator<Item = &Measurement>,
@@ -243,13 +244,13 @@ fn of_size<T>(full: bool, whole: T, small: T) -> T {
     if full { whole } else { small }
 }
 
-/// What was measured.
+/// Prints a result.
 #[expect(clippy::print_stdout, reason = "its output is what it is for")]
 fn show(line: &str) {
     println!("{line}");
 }
 
-/// How far it is, for who waits.
+/// Prints the progress.
 fn tell(line: &str) {
     eprintln!("bench: {line}");
 }

@@ -1,23 +1,23 @@
-//! A replica of the three sites inside this process.
+//! A replica of the three sites in this process.
 
 use replica::{MarketConfig, Replica};
 
 use crate::Trouble;
 use crate::limits::listed_for;
 
-/// How large the replica's market is.
+/// The size of the replica's market.
 #[derive(Debug, Clone, Copy)]
 pub struct Market {
-    /// Active funds, at least.
+    /// Minimum number of active funds.
     pub active: usize,
-    /// Business days of NAV.
+    /// Number of business days with a NAV.
     pub days: usize,
-    /// Delay before every answer.
+    /// Delay before every response.
     pub latency_ms: u64,
 }
 
 impl Market {
-    /// Starts it.
+    /// Starts the replica.
     ///
     /// # Errors
     /// No port is free.
@@ -32,11 +32,11 @@ impl Market {
     }
 }
 
-/// The first day of every replica, and the one after it.
+/// The first day of every replica, and the day after it.
 pub const DAYS: [&str; 2] = ["2026-10-15", "2026-10-16"];
 
-/// The arguments of a monthly cycle of the replica's first day, of new.
+/// The arguments of a new monthly cycle on the replica's first day.
 pub const MONTHLY: [&str; 5] = ["--fresh", "--cycle", "monthly", "--date", DAYS[0]];
 
-/// The arguments of a daily cycle of the day after.
+/// The arguments of a new daily cycle on the day after.
 pub const DAY_AFTER: [&str; 5] = ["--fresh", "--cycle", "daily", "--date", DAYS[1]];

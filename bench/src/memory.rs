@@ -1,4 +1,4 @@
-//! The most memory the runner has in a first load, and whether it grows with the market.
+//! The runner's peak memory during a first load, and whether it grows with the market.
 
 use crate::Trouble;
 use crate::figures::{Figure, Report, Target};
@@ -7,12 +7,12 @@ use crate::market::{MONTHLY, Market};
 use crate::runner::{Rates, Told, Transport, Warehouse, run};
 use crate::server::Server;
 
-/// How many times as many funds the second market has.
+/// Factor for the number of funds in the second market.
 const TIMES: usize = 4;
 /// The target, in megabytes.
 const MOST_MB: f64 = 120.0;
 
-/// First loads of `active` funds with so many days, and of four times as many.
+/// First loads of `active` funds with `days` days, and of four times as many funds.
 ///
 /// # Errors
 /// A cycle that does not complete.
@@ -44,7 +44,7 @@ pub async fn measure(server: &Server, active: usize, days: usize) -> Result<Repo
     })
 }
 
-/// Megabytes.
+/// Returns the peak memory in megabytes.
 async fn first_load(server: &Server, active: usize, days: usize) -> Result<f64, Trouble> {
     let replica = Market {
         active,

@@ -1,4 +1,4 @@
-//! Cycles at the pace that politeness allows: beside the time that the busiest host's requests take at its rate.
+//! Cycles at polite rates, compared with the time that the busiest host's requests take at its rate.
 
 use replica::{LoggedRequest, Replica};
 
@@ -11,23 +11,23 @@ use crate::requests::{by_host, table};
 use crate::runner::{Rates, Told, Transport, Warehouse, run};
 use crate::server::Server;
 
-/// How long a real site takes to answer.
+/// The response time of a real site.
 const LATENCY_MS: u64 = 150;
 
-/// What is run.
+/// The size of the measured cycles.
 #[derive(Debug, Clone, Copy)]
 pub struct Size {
     /// Active funds.
     pub active: usize,
-    /// Days of their series.
+    /// Days of NAV history.
     pub days: usize,
-    /// Of the monthly cycle.
+    /// The rates of the monthly cycle.
     pub monthly: Rates,
-    /// Of the daily cycle.
+    /// The rates of the daily cycle.
     pub daily: Rates,
 }
 
-/// A monthly cycle into an empty warehouse, the market one day on, a daily cycle.
+/// A monthly cycle into an empty warehouse, then a daily cycle after the market has advanced by one day.
 ///
 /// # Errors
 /// A cycle that does not complete.

@@ -1,4 +1,4 @@
-//! What processes take of the machine, as Linux counts it under `/proc`.
+//! Processor time and memory of processes, from Linux's `/proc`.
 
 use std::fs;
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::Trouble;
 
-/// Linux counts processor time in hundredths of a second, whatever the kernel's own clock.
+/// Linux reports processor time in hundredths of a second, independent of the kernel's timer.
 const TICK: Duration = Duration::from_millis(10);
 
-/// The fields of `/proc/PID/stat` after the name, from the state on.
+/// The fields of `/proc/PID/stat` after the process name, starting with the state.
 fn stat(process: u32) -> Option<Vec<String>> {
     let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let (_, rest) = text.rsplit_once(')')?;
@@ -26,19 +26,20 @@ fn ticks(fields: &[String], places: std::ops::Range<usize>) -> Duration {
     TICK * ticks
 }
 
-/// Processor time of a process itself: user and system.
+/// User and system time of a process.
 #[must_use]
 pub fn cpu(process: u32) -> Option<Duration> {
     stat(process).map(|fields| ticks(&fields, 11..13))
 }
 
-/// Processor time of a process, and of those it has started and waited for.
+/// Processor time of a process, including the children it has waited for.
 #[must_use]
 pub fn cpu_with_children(process: u32) -> Option<Duration> {
     stat(process).map(|fields| ticks(&fields, 11..15))
 }
 
-/// Processor time of the server of this data directory: the postmaster, those it has waited for, and those that live.
+/// Processor time of the server of this data directory: the postmaster, the children it has waited for, and its running
+/// children.
 ///
 /// # Errors
 /// No server runs there.
@@ -63,7 +64,7 @@ pub fn cpu_of_server(data_dir: &Path) -> Result<Duration, Trouble> {
     Ok(taken)
 }
 
-/// The most memory a process has had until now, in kibibytes.
+/// The peak memory of a process so far, in KiB.
 #[must_use]
 pub fn most_memory(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;

@@ -1,10 +1,10 @@
-//! What was asked of whom: the replica's log by host and kind of page.
+//! Counts the requests in the replica's log by host and kind of page.
 
 use std::collections::BTreeMap;
 
 use replica::{LoggedRequest, Site};
 
-/// The kind of page a request asks for: its path, with what names a fund, a day or a file taken out.
+/// The kind of page of a request: its path without the parts that identify a fund, a day or a file.
 #[must_use]
 pub fn page_kind(site: Site, path_and_query: &str) -> String {
     let (path, query) = path_and_query
@@ -25,14 +25,14 @@ pub fn page_kind(site: Site, path_and_query: &str) -> String {
         })
         .collect();
     let path = segments.join("/");
-    // A range is another page in all but name: it decides how much is sent.
+    // A range counts as another kind of page, because it determines the size of the response.
     match query.split('&').find(|part| part.starts_with("range=")) {
         Some(range) => format!("{path}?{range}"),
         None => path,
     }
 }
 
-/// Requests of each host.
+/// Number of requests per host.
 #[must_use]
 pub fn by_host(requests: &[LoggedRequest]) -> BTreeMap<Site, usize> {
     let mut counts = BTreeMap::new();
@@ -42,7 +42,7 @@ pub fn by_host(requests: &[LoggedRequest]) -> BTreeMap<Site, usize> {
     counts
 }
 
-/// The table of what was asked of `funds` funds, in Markdown.
+/// A Markdown table of the requests for `funds` funds.
 #[must_use]
 pub fn table(title: &str, requests: &[LoggedRequest], funds: usize) -> String {
     let mut counts: BTreeMap<(Site, String), usize> = BTreeMap::new();

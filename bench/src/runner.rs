@@ -1,4 +1,4 @@
-//! The released `master_runner` as a child, with a `runner.ron` that leads to a replica.
+//! Runs the released `master_runner` as a child process, with a `runner.ron` that points to a replica.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,17 +9,17 @@ use tempfile::TempDir;
 use crate::Trouble;
 use crate::children::{self, Ended};
 
-/// Requests per second that a host may be asked.
+/// The allowed requests per second of each host.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rates {
-    /// Of Finnomena, WealthMagik and the factsheets' host.
+    /// Of Finnomena, WealthMagik and the host of the factsheets.
     pub most: f64,
     /// Of the SEC's hosts.
     pub sec: f64,
 }
 
 impl Rates {
-    /// As good as no limit: more than this the runner takes for a slip of the pen.
+    /// Practically no limit: the configuration refuses higher values as typing errors.
     pub const NONE: Self = Self {
         most: 1000.0,
         sec: 1000.0,
@@ -29,28 +29,28 @@ impl Rates {
 /// Where the warehouse is.
 #[derive(Debug, Clone, Copy)]
 pub enum Warehouse<'place> {
-    /// On a server that runs.
+    /// On a running server.
     At(&'place str),
     /// In a private server that the runner starts and stops itself.
     Embedded(&'place Path),
 }
 
-/// What a runner is told.
+/// The settings of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Told<'place> {
     /// `Sequential`, `Hybrid` or `Parallel`.
     pub mode: &'static str,
-    /// How often a host may be asked.
+    /// The allowed rates of the hosts.
     pub rates: Rates,
-    /// How many requests a host may have in flight; in Hybrid a source as well.
+    /// Maximum requests in flight per host; in Hybrid also per source.
     pub in_flight: usize,
-    /// How WealthMagik and the SEC are asked.
+    /// The transport for WealthMagik and the SEC.
     pub transport: Transport,
     /// Where the warehouse is.
     pub warehouse: Warehouse<'place>,
 }
 
-/// How pages are fetched that a browser can show.
+/// The transport for pages that a browser can fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     /// By plain HTTP.
@@ -60,8 +60,8 @@ pub enum Transport {
 }
 
 impl Rates {
-    /// How many requests a host may have in flight at this rate: what the configuration's defaults, 3 at 2/s, allow for each
-    /// request a second. With fewer a faster rate could not be used: at 20/s and 150 ms three are always on their way.
+    /// Maximum requests in flight per host at this rate, in the same proportion as the defaults (3 at 2/s). Fewer could
+    /// not use a faster rate: at 20/s and 150 ms latency, three requests are always in flight.
     #[must_use]
     pub fn in_flight(self) -> usize {
         (self.most * 3.0 / 2.0).ceil() as usize
@@ -103,7 +103,7 @@ impl Told<'_> {
 /// Runs it to its end, which must be a complete cycle.
 ///
 /// # Errors
-/// It cannot be run, or it ends with another exit code than 0.
+/// It cannot be run, or its exit code is not 0.
 pub async fn run(told: &Told<'_>, urls: &Urls, args: &[&str]) -> Result<Ended, Trouble> {
     let folder = TempDir::with_prefix("master_runner-bench-runner-")?;
     std::fs::write(folder.path().join("runner.ron"), told.runner_ron(urls))?;
@@ -130,7 +130,7 @@ pub async fn run(told: &Told<'_>, urls: &Urls, args: &[&str]) -> Result<Ended, T
     .into())
 }
 
-/// The runner that was built with this program.
+/// The runner that was built together with this program.
 fn program() -> Result<PathBuf, Trouble> {
     let program = std::env::current_exe()?.with_file_name("master_runner");
     if program.is_file() {

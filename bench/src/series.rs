@@ -1,4 +1,4 @@
-//! Made-up NAV histories: as many rows as a real market has, without a parser or a site.
+//! Generated NAV histories with as many rows as a real market, without parsers and sites.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,17 +11,17 @@ use schema::{FundCode, Number, Observation, Said, SourceName};
 /// The last day of every series.
 pub const LAST_DAY: Date = date(2026, 10, 14);
 
-/// How large the warehouse is.
+/// The size of the warehouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
-    /// Share classes.
+    /// Number of share classes.
     pub funds: usize,
-    /// Days of NAV and AUM each.
+    /// Days of NAV and AUM per share class.
     pub days: usize,
 }
 
 impl Size {
-    /// Rows of `funds_daily`.
+    /// Number of rows in `funds_daily`.
     #[must_use]
     pub const fn rows(self) -> usize {
         self.funds * self.days
@@ -48,16 +48,16 @@ impl FromStr for Size {
     }
 }
 
-/// The code of the fund at `place`.
+/// The code of fund number `place`.
 ///
 /// # Panics
-/// Never: every such name is a code.
+/// Never: every such name is a valid code.
 #[must_use]
 pub fn fund_code(place: usize) -> FundCode {
     FundCode::parse(&format!("BENCH-{place:05}")).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The business days of a series of so many days, oldest first.
+/// The business days of a series of `days` days, oldest first.
 #[must_use]
 pub fn business_days(days: usize) -> Vec<Date> {
     let mut dates = Vec::with_capacity(days);
@@ -72,7 +72,7 @@ pub fn business_days(days: usize) -> Vec<Date> {
     dates
 }
 
-/// NAV (4 decimals) and AUM (2 decimals) of a fund on its n-th day: a slow, bounded walk.
+/// NAV (4 decimals) and AUM (2 decimals) of a fund on a day of its series: slowly changing and bounded.
 #[must_use]
 pub fn values(fund: usize, day: usize) -> (Number, Number) {
     let wave = (fund * 7919 + day * 31) % 20_011;
@@ -87,7 +87,7 @@ fn decimal(units: u64, decimals: usize) -> Number {
     Number::parse(&format!("{whole}.{fraction}")).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// What Finnomena says of a fund's whole history.
+/// The observation of Finnomena with a fund's whole history.
 #[must_use]
 pub fn history(fund: usize, dates: &[Date]) -> Observation {
     let points = dates

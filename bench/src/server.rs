@@ -1,4 +1,4 @@
-//! A private PostgreSQL server for one run of the benchmarks, with the settings every user of the embedded one has.
+//! A private PostgreSQL server for one run of the benchmarks, with the settings of every embedded server.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use tokio_postgres::{Client, NoTls};
 use crate::Trouble;
 use crate::processes;
 
-/// The server, with its data in a folder that goes with it.
+/// The server; its data folder is removed with it.
 pub struct Server {
     postgres: EmbeddedPostgres,
-    // Held for its drop.
+    // Removes the folder when dropped.
     _folder: TempDir,
     databases: std::cell::Cell<u32>,
 }
 
 impl Server {
-    /// Starts it.
+    /// Starts the server.
     ///
     /// # Errors
-    /// The server's own.
+    /// Errors of the server.
     pub async fn start() -> Result<Self, Trouble> {
         let folder = TempDir::with_prefix("master_runner-bench-")?;
         let postgres = EmbeddedPostgres::start(&EmbeddedSettings {
@@ -37,19 +37,19 @@ impl Server {
         })
     }
 
-    /// Stops it.
+    /// Stops the server.
     ///
     /// # Errors
-    /// The server's own.
+    /// Errors of the server.
     pub async fn stop(self) -> Result<(), Trouble> {
         self.postgres.stop().await?;
         Ok(())
     }
 
-    /// A fresh, empty database.
+    /// Creates an empty database.
     ///
     /// # Errors
-    /// The server's own.
+    /// Errors of the server.
     pub async fn database(&self) -> Result<Database, Trouble> {
         let number = self.databases.get() + 1;
         self.databases.set(number);
@@ -65,10 +65,10 @@ impl Server {
         })
     }
 
-    /// Gives back what a database takes on disk.
+    /// Drops a database to free its disk space.
     ///
     /// # Errors
-    /// The server's own.
+    /// Errors of the server.
     pub async fn remove(&self, database: Database) -> Result<(), Trouble> {
         connect(&self.postgres.connection_string())
             .await?
@@ -77,7 +77,7 @@ impl Server {
         Ok(())
     }
 
-    /// Processor time that the server and all it started have taken until now.
+    /// Processor time used so far by the server and its child processes.
     ///
     /// # Errors
     /// The server cannot be found.
@@ -93,32 +93,32 @@ pub struct Database {
 }
 
 impl Database {
-    /// A session.
+    /// Opens a session.
     ///
     /// # Errors
-    /// The server's own.
+    /// Errors of the server.
     pub async fn connect(&self) -> Result<Client, Trouble> {
         connect(&self.connection).await
     }
 
-    /// What `DATABASE_URL` should say.
+    /// The value for `DATABASE_URL`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.connection
     }
 
-    /// The one writer, with every table in place.
+    /// Opens the writer, which creates all tables.
     ///
     /// # Errors
-    /// The store's own.
+    /// Errors of the store.
     pub async fn writer(&self) -> Result<Writer, Trouble> {
         Ok(Writer::open(&self.connection, Duration::from_secs(10)).await?)
     }
 
-    /// Brings everything written so far to disk, so that nobody pays for what somebody else wrote.
+    /// Runs CHECKPOINT, so that a measurement does not include the disk writes of earlier work.
     ///
     /// # Errors
-    /// The server's own.
+    /// Errors of the server.
     pub async fn settle(&self) -> Result<(), Trouble> {
         self.connect().await?.batch_execute("CHECKPOINT").await?;
         Ok(())

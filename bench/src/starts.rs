@@ -1,4 +1,4 @@
-//! How soon the runner asks its first question, its private database being there already.
+//! Measures the time from the start of the runner to its first request, with an existing private database.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::limits::ratio;
 use crate::market::{DAY_AFTER, MONTHLY, Market};
 use crate::runner::{Rates, Told, Transport, Warehouse, run};
 
-/// Starts that are measured; the slowest counts.
+/// Number of starts; the slowest one counts.
 const STARTS: usize = 3;
 const LIMIT: Duration = Duration::from_secs(1);
 
@@ -28,7 +28,7 @@ pub async fn measure() -> Result<Report, Trouble> {
     .start()
     .await?;
     let folder = TempDir::with_prefix("master_runner-bench-embedded-")?;
-    // The user that PostgreSQL runs as must get to its folder.
+    // The user that runs PostgreSQL must be able to enter the folder.
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
     let data_dir = folder.path().join("postgres");
     let told = Told {

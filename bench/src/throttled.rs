@@ -1,4 +1,4 @@
-//! A cycle of sites that throttle every other request.
+//! A cycle with sites that throttle every other request.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use crate::market::{MONTHLY, Market};
 use crate::runner::{Rates, Told, Transport, Warehouse, run};
 use crate::server::Server;
 
-/// How long a throttling site asks to be left alone.
+/// The pause that a throttling site requests.
 const RETRY_AFTER_SECS: u64 = 1;
-/// What is tried: fast enough that a window would be hit by whoever does not look for it.
+/// Rates fast enough that a runner that ignores the pause would send requests during it.
 const RATES: Rates = Rates {
     most: 10.0,
     sec: 10.0,

@@ -1,4 +1,4 @@
-//! A cycle that nothing slows down but the machine, and the same once more with nothing new.
+//! A cycle at the speed of the machine, and another one with nothing new.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::runner::{Rates, Told, Transport, Warehouse, run};
 use crate::server::Server;
 use crate::{bare_client, disk, processes, written};
 
-/// What Parallel has in flight for one source.
+/// Requests in flight per source in Parallel.
 const IN_FLIGHT: usize = 6;
-/// The part of the machine that is to be at work.
+/// Target for the busy share of the machine.
 const BUSY: f64 = 0.9;
-/// The part of a bare client's requests per second, where the machine is not.
+/// Target for the share of a bare client's requests per second, if the machine is less busy than that.
 const OF_BARE: f64 = 0.6;
 
-/// Two monthly cycles of this market, the second with nothing new.
+/// Two monthly cycles of this market; the second has nothing new.
 ///
 /// # Errors
 /// A cycle that does not complete.
@@ -126,7 +126,7 @@ pub async fn measure(server: &Server, active: usize, days: usize) -> Result<Repo
     })
 }
 
-/// Processor time of this process, in which the replica works.
+/// Processor time of this process, in which the replica runs.
 fn own_cpu() -> Result<Duration, Trouble> {
     Ok(processes::cpu(std::process::id()).ok_or("this process is not under /proc")?)
 }

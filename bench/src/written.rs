@@ -1,9 +1,9 @@
-//! Whether anything was written: rows by the transaction that wrote them.
+//! Counts written rows by the id of the transaction that wrote them.
 
 use crate::Trouble;
 use crate::server::Database;
 
-/// What a pass over unchanged sources must leave alone, beside the seven tables.
+/// The tables that a pass over unchanged sources must not write, in addition to the seven tables.
 const OTHERS: [&str; 4] = [
     "runner.observation",
     "runner.daily_dissent",
@@ -11,10 +11,10 @@ const OTHERS: [&str; 4] = [
     "history.portfolio",
 ];
 
-/// The number of a transaction that begins now.
+/// The id of a transaction that begins now.
 ///
 /// # Errors
-/// The server's own.
+/// Errors of the server.
 pub async fn next_transaction(database: &Database) -> Result<i64, Trouble> {
     let client = database.connect().await?;
     let row = client
@@ -23,10 +23,10 @@ pub async fn next_transaction(database: &Database) -> Result<i64, Trouble> {
     Ok(row.try_get(0)?)
 }
 
-/// Rows of values that this transaction or a later one has written.
+/// Number of rows with values that this transaction or a later one has written.
 ///
 /// # Errors
-/// The server's own.
+/// Errors of the server.
 pub async fn rows_since(database: &Database, transaction: i64) -> Result<i64, Trouble> {
     let client = database.connect().await?;
     let mut written = 0;

@@ -1,4 +1,4 @@
-//! `master_runner accept BREACH_ID`: believes a change of the market that was refused (D11).
+//! `master_runner accept BREACH_ID`: accepts a mass change that was refused (D11).
 
 use store::ChangeRequest;
 
@@ -8,11 +8,11 @@ use crate::stop_signals::StopSignals;
 use super::change_request::request;
 use super::{CommandError, ProgramEnd};
 
-/// Accepts the breach, by the runner that holds the database if there is one. Nothing is fetched: the next cycle that reads
-/// the page takes the change.
+/// Accepts the breach; if a runner has the lock, that runner does it. Nothing is fetched: the next cycle that reads the
+/// page applies the change.
 ///
 /// # Errors
-/// There is no open breach of this number; the database is away; the runner that holds it does not answer.
+/// There is no open breach of this number; the database is away; the runner that has the lock does not answer.
 pub async fn accept(
     settings: &RunnerSettings,
     breach_id: i64,

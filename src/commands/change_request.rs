@@ -1,5 +1,5 @@
-//! A command that changes data: it takes the lock and applies its request itself, or, where a runner holds the lock, places the
-//! request and waits for that runner's answer.
+//! Runs a command that changes data. It takes the lock and applies the request itself. If a runner has the lock, it
+//! stores the request and waits for that runner's answer.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -14,15 +14,16 @@ use crate::warehouse::{OpenError, START_PATIENCE, StartPatience, Warehouse, open
 
 use super::{CommandError, ProgramEnd, on_warehouse, say};
 
-/// How long a runner has to answer: it looks every few seconds, but a batch or another request may be in its hand.
+/// How long a runner has to answer. It checks for requests every few seconds, but may first finish a batch or another
+/// request.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(300);
-/// Pause between two looks for the answer.
+/// Pause between two checks for the answer.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Has the change applied, and prints the answer.
+/// Gets the change applied and prints the answer.
 ///
 /// # Errors
-/// The database is away; the runner that holds it does not answer, or refuses the change; a signal.
+/// The database is away; the runner that has the lock does not answer, or refuses the change; a stop signal.
 pub(super) async fn request(
     settings: &RunnerSettings,
     change: ChangeRequest,
@@ -60,19 +61,19 @@ pub(super) async fn request(
     Ok(ProgramEnd::Done)
 }
 
-/// One command at work.
+/// One running command.
 struct Requesting<'command> {
     settings: &'command RunnerSettings,
     warehouse: &'command Warehouse,
     change: ChangeRequest,
     requested_by: String,
-    /// The number of the request while it waits for its answer.
+    /// The id of the stored request while it waits for its answer.
     placed: &'command Cell<Option<i64>>,
     stop: &'command StopSignals,
 }
 
 impl Requesting<'_> {
-    /// Either is tried until one succeeds: a holder may come and go.
+    /// Tries both ways in turn until one succeeds, because a lock holder may start or end meanwhile.
     async fn answer(&self) -> Result<RequestAnswer, CommandError> {
         let give_up = Instant::now() + ANSWER_PATIENCE;
         let patience = StartPatience {
@@ -93,9 +94,9 @@ impl Requesting<'_> {
             }
             match self.wait_for_holder(give_up).await {
                 Ok(Some(answer)) => return Ok(answer),
-                // Nobody holds it any more.
+                // No runner has the lock any more.
                 Ok(None) => {}
-                // The database is away: it is waited for where the writer is opened.
+                // The database is away: opening the writer waits for it.
                 Err(Waiting::Store(error)) if error.is_outage() && Instant::now() < give_up => {
                     sleep(LOOK_EVERY).await;
                 }
@@ -109,7 +110,7 @@ impl Requesting<'_> {
         CommandError::of_store(error, self.settings)
     }
 
-    /// The lock is ours: applies what waits, this command's request after it.
+    /// With the lock: applies the stored requests, then this command's request.
     async fn apply_here(&self, mut writer: Writer) -> Result<RequestAnswer, StoreError> {
         writer.answer_requests().await?;
         let answered = match self.placed.get() {
@@ -128,7 +129,7 @@ impl Requesting<'_> {
         Ok(answer)
     }
 
-    /// The answer of the runner that holds the database; `None` where no runner holds it any more.
+    /// The answer of the runner that has the lock; `None` if no runner has it any more.
     async fn wait_for_holder(&self, give_up: Instant) -> Result<Option<RequestAnswer>, Waiting> {
         let desk = RequestDesk::open(self.warehouse.connection()).await?;
         let id = match self.placed.get() {
@@ -171,7 +172,7 @@ impl Requesting<'_> {
     }
 }
 
-/// Why the wait for the holder's answer ended.
+/// Why the wait for the lock holder's answer ended.
 enum Waiting {
     Store(StoreError),
     Unfit(String),
@@ -183,7 +184,7 @@ impl From<StoreError> for Waiting {
     }
 }
 
-/// Who asks: user, host, process and its start, so that no two processes are called the same.
+/// The requester: user, host, process and its start time, so that it is unique to a process.
 fn this_process() -> String {
     let user = nix::unistd::User::from_uid(nix::unistd::geteuid())
         .ok()

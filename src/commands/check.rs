@@ -1,5 +1,5 @@
-//! `master_runner check`: tries configuration, database, browser, pdftotext and one page of each source, and says of
-//! each whether it works, else what to do. Changes nothing: no migration, no cluster, no file.
+//! `master_runner check`: tries configuration, database, browser, pdftotext and one page of each source. Reports for
+//! each whether it works, and otherwise the next step. Changes nothing: no migration, no cluster, no file.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -29,21 +29,21 @@ use super::{CommandError, ProgramEnd, or_stopped, place_of, say};
 /// Pause between two attempts to reach a database.
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long each site may take to answer for the time.
+/// Time limit for each site to report its time.
 const CLOCK_LIMIT: Duration = Duration::from_secs(3);
 
-/// One thing that was tried.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Tried {
     what: &'static str,
-    /// What was found; else what is wrong and the next step.
+    /// What was found, or what is wrong and the next step.
     found: Result<String, String>,
 }
 
-/// Tries everything, a line each as it comes; ends failed if anything does not work.
+/// Runs all checks and prints a line for each as it ends. Ends as failed if one of them failed.
 ///
 /// # Errors
-/// The transport to the sites cannot be made.
+/// The transport to the sites cannot be created.
 pub async fn check(
     settings: &RunnerSettings,
     config: Option<&Path>,
@@ -146,7 +146,7 @@ fn configuration(config: Option<&Path>, contact: &str) -> String {
     format!("{file}; User-Agent `{}`{recommended}", user_agent(contact))
 }
 
-/// Compares the system clock with those of the sites.
+/// Compares the system clock with the times of the sites.
 fn compare_clock(
     settings: &RunnerSettings,
     sites: &[(String, Option<Timestamp>)],
@@ -163,7 +163,7 @@ fn compare_clock(
         .map_err(|doubt| doubt.to_string())
 }
 
-/// The database, and a fund that the warehouse holds.
+/// Checks the database; also returns a fund of the warehouse.
 async fn database(
     settings: &RunnerSettings,
     stop: &StopSignals,
@@ -196,7 +196,7 @@ async fn database(
     found
 }
 
-/// Gives a database that is away [`START_PATIENCE`] (A2).
+/// Waits up to [`START_PATIENCE`] for an unavailable database (A2).
 async fn facts(connection: &str) -> Result<(ServerFacts, Option<String>), StoreError> {
     let reader = Reader::new(connection, 1)?;
     let began = Instant::now();
@@ -239,7 +239,7 @@ fn database_failure(place: &str, error: &StoreError) -> String {
     }
 }
 
-/// Whether the program that reads factsheets is there: asked to read what is no PDF, it says so.
+/// Checks whether the program that reads factsheets is installed, by running it on an invalid PDF.
 async fn pdftotext() -> Result<String, String> {
     let tried = tokio::task::spawn_blocking(|| pdf_text::of(b"%PDF-1.4\n%%EOF\n")).await;
     match tried {
@@ -251,7 +251,7 @@ async fn pdftotext() -> Result<String, String> {
     }
 }
 
-/// Some fund that a list names: what a source without a list is tried with.
+/// An active fund of a list, for trying a source that has no list.
 fn listed_code(probed: &Probed) -> Option<String> {
     let Some(Reading::Said { observations, .. }) = &probed.reading else {
         return None;
@@ -266,7 +266,7 @@ fn listed_code(probed: &Probed) -> Option<String> {
         .map(|observation| observation.fund_code.as_str().to_owned())
 }
 
-/// What one page says of its source.
+/// The result of a page as one line.
 fn judged(source: SourceName, probed: &Probed) -> Result<String, String> {
     let answer = match &probed.answer {
         Ok(answer) => answer,
@@ -292,7 +292,7 @@ fn judged(source: SourceName, probed: &Probed) -> Result<String, String> {
                 answer.url
             ))
         }
-        // A list that says nothing is no list; a single fund may well be absent.
+        // A list without funds is an error; for a single fund, no data is a valid answer.
         Some(Reading::Said { .. } | Reading::Absent) if probed.key == TaskId::WHOLE_MARKET => Err(
             format!("{asked} from {} names no fund; {repair}", answer.url),
         ),
@@ -308,7 +308,7 @@ fn judged(source: SourceName, probed: &Probed) -> Result<String, String> {
     }
 }
 
-/// A source without a list, and no code to try it with: its root.
+/// Requests the root page, for a source without a list and with no known code.
 async fn root(settings: &RunnerSettings, probe: &PageProbe) -> Result<String, String> {
     let url = &settings.sources.sec_fundcheck.page_url;
     let status = probe.ask_root(url).await.map_err(|why| {

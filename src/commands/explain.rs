@@ -1,4 +1,5 @@
-//! `master_runner explain CODE`: per field what each source said and when, which won and why, what was rejected.
+//! `master_runner explain CODE`: shows for each field what each source reported and when, which value was used and why,
+//! and what was rejected.
 
 use std::fmt::Write as _;
 
@@ -14,12 +15,12 @@ use crate::stop_signals::StopSignals;
 
 use super::{CommandError, ProgramEnd, read_warehouse, say, shown_time, unknown_code};
 
-/// Most disagreements told.
+/// Maximum number of disagreements shown.
 const DISAGREEMENTS_SHOWN: usize = 40;
-/// Most characters of a value on one line.
+/// Maximum number of characters of a value on one line.
 const VALUE_CHARS: usize = 80;
 
-/// Everything `explain` tells of a fund.
+/// Everything that `explain` shows of a fund.
 #[derive(Debug, Clone)]
 struct FundStory {
     explanation: Explanation,
@@ -36,7 +37,7 @@ enum Told {
 /// Prints where the values of a fund come from.
 ///
 /// # Errors
-/// The database is away or holds no warehouse; nobody ever named the code.
+/// The database is away or contains no warehouse; no source ever reported the code.
 pub async fn explain(
     settings: &RunnerSettings,
     code: &FundCode,
@@ -79,7 +80,7 @@ fn shown(story: &FundStory, zone: &TimeZone) -> String {
         (None, true) => "known, without a row yet",
         (None, false) => "no rows: Finnomena's list never said that it is active",
     };
-    // Writing to a String cannot fail: its results are dropped from here on.
+    // Writing to a String cannot fail: its results are ignored from here on.
     let _ = writeln!(text, "{}: {standing}", explanation.fund_code);
     if let Some(rhythm) = rhythm {
         rhythm_line(&mut text, rhythm);
@@ -253,7 +254,7 @@ fn freshness_block(text: &mut String, freshness: &[Freshness], zone: &TimeZone) 
     }
 }
 
-/// On one line, bounded; `-` for none.
+/// A value on one line, shortened; `-` for none.
 fn value(text: Option<&str>) -> String {
     let Some(text) = text else {
         return "-".to_owned();

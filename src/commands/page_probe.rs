@@ -1,5 +1,5 @@
-//! One page asked once, outside a cycle: politely, by the way the configuration says, and read by its parser. Nothing is
-//! remembered, acknowledged or written.
+//! Requests one page outside a cycle, within the limits of its host and by the configured transport, and parses it.
+//! Nothing is remembered, acknowledged or written.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use url::Url;
 
 use crate::sites::Sites;
 
-/// How long one page may take, its host's pauses included: a browser needs up to a minute to start.
+/// Time limit for one page, including the pauses of its host: a browser needs up to a minute to start.
 const LIMIT: Duration = Duration::from_secs(90);
-/// Most bytes of a root page that has no parser.
+/// Maximum size of a root page, which has no parser.
 const ROOT_BYTES: usize = 16 << 20;
 
-/// A source that can be asked single pages.
+/// A source whose single pages can be requested.
 #[derive(Clone)]
 pub struct PageProbe {
     site: Arc<dyn Site>,
@@ -26,23 +26,23 @@ pub struct PageProbe {
     mode: TransportMode,
 }
 
-/// A page that was asked.
+/// The result of one requested page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probed {
     /// The page's name.
     pub page: &'static str,
     /// The fund's code, or `*`.
     pub key: String,
-    /// What came back; else why nothing did.
+    /// The response, or why there is none.
     pub answer: Result<Answer, String>,
-    /// What the parser makes of it; `None` without an answer.
+    /// The parser's result; `None` without a response.
     pub reading: Option<Reading>,
-    /// Why plain HTTP was not enough, where the browser was needed.
+    /// Why plain HTTP was not enough, if the browser was needed.
     pub changed_to_browser: Option<String>,
 }
 
 impl Probed {
-    /// Whether the page was read, or the source said that it has none.
+    /// Whether the page was parsed, or the source reported that it has no such page.
     #[must_use]
     pub const fn is_read(&self) -> bool {
         matches!(self.reading, Some(Reading::Said { .. } | Reading::Absent))
@@ -67,7 +67,7 @@ impl PageProbe {
         self.site.pages()
     }
 
-    /// Asks one page and reads the answer.
+    /// Requests one page and parses the response.
     pub async fn ask(
         &self,
         page: &PageSpec,
@@ -82,7 +82,7 @@ impl PageProbe {
                 key: key.to_owned(),
             },
             locator,
-            // The smallest extent shows the parser as well as the whole history would.
+            // The smallest extent is enough to show the parser's result.
             extent: page.extents.first().map(|extent| extent.word.to_owned()),
             attempts: 0,
             known_payload: None,
@@ -96,10 +96,10 @@ impl PageProbe {
         }
     }
 
-    /// Asks for the root of a host, which has no parser: whether it answers at all.
+    /// Requests the root page of a host, which has no parser, to see whether the host responds.
     ///
     /// # Errors
-    /// It does not, or with an error.
+    /// It does not respond, or responds with an error.
     pub async fn ask_root(&self, url: &Url) -> Result<u16, String> {
         let request = Request {
             url: url.clone(),
@@ -202,7 +202,7 @@ impl PageProbe {
                 match reading.await {
                     Ok(Some(reading)) => reading,
                     Ok(None) => Reading::Broken(parser_breach("no reading")),
-                    // The panic's words stand on standard error already.
+                    // The panic's message is already on standard error.
                     Err(_) => Reading::Broken(parser_breach("a panic")),
                 }
             }
@@ -223,7 +223,7 @@ impl PageProbe {
     }
 }
 
-/// Why the page has to be seen in the browser.
+/// Why the page needs the browser, if it does.
 fn needs_browser(probed: &Probed) -> Option<String> {
     let answer = probed.answer.as_ref().ok()?;
     match &probed.reading {

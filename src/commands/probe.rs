@@ -1,5 +1,6 @@
-//! `master_runner probe SOURCE CODE`: asks one source for one fund, one polite fetch a page, and shows what its parsers
-//! make of the answers. How a parser is repaired: `--save` keeps the payloads. Never writes to the database.
+//! `master_runner probe SOURCE CODE`: requests one fund from one source, each page once and within the host's limits,
+//! and shows the parsed values. With `--save` it keeps the payloads, which helps to repair a parser. Never writes to
+//! the database.
 
 mod show;
 
@@ -21,17 +22,18 @@ use crate::warehouse::Warehouse;
 use super::page_probe::{PageProbe, Probed};
 use super::{CommandError, ProgramEnd, nearest, or_stopped, say};
 
-/// Which of the pages that bring the market in pieces is shown.
+/// The number of the page of news that is shown.
 const FIRST_PIECE: &str = "1";
 
-/// What the warehouse knows of a fund that helps to ask for it.
+/// What the warehouse knows about a fund that is needed to request it.
 #[derive(Debug, Default)]
 struct Known {
     source_key: Option<String>,
     factsheet_url: Option<String>,
 }
 
-/// Asks, prints, and saves if that is wanted. Ends failed if a page could not be had or read.
+/// Requests the pages, prints the results, and saves the payloads if requested. Ends as failed if a page could not be
+/// fetched or parsed.
 ///
 /// # Errors
 /// The source is not enabled, has no such page, or does not list the fund.
@@ -71,7 +73,7 @@ pub async fn probe(
     ended?
 }
 
-/// The pages to ask, in the source's order; all of a fund's where none is named.
+/// The pages to request, in the source's order; all pages of a fund if none is named.
 fn wanted_pages(
     pages: &'static [PageSpec],
     named: Option<&str>,
@@ -94,7 +96,7 @@ fn wanted_pages(
     Ok(wanted)
 }
 
-/// What the warehouse knows, if there is one and it answers; a probe goes without it.
+/// What the warehouse knows, if it exists and can be read; a probe also works without it.
 async fn known_of(
     settings: &RunnerSettings,
     args: &ProbeArgs,
@@ -127,7 +129,7 @@ async fn known_of(
     }))
 }
 
-/// One probe under way.
+/// One running probe.
 struct Prober<'run> {
     probe: PageProbe,
     args: &'run ProbeArgs,
@@ -260,7 +262,7 @@ fn save(path: &Path, answer: &Answer) -> Result<(), CommandError> {
     })
 }
 
-/// `source-page-code.ext`: a code's letters that mean something to a file system are written as %XX, so that two codes
+/// `source-page-code.ext`. Characters of a code that are special in file systems are written as %XX, so that two codes
 /// never share a file.
 fn file_name(args: &ProbeArgs, page: &str, key: &str, answer: &Answer) -> PathBuf {
     let mut name = format!("{}-{page}-", args.source);

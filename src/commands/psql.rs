@@ -10,7 +10,7 @@ use crate::stop_signals::StopSignals;
 
 use super::{CommandError, ProgramEnd, on_warehouse};
 
-/// Opens psql on this terminal; a private server runs for that time. Ends as psql ends.
+/// Opens psql on this terminal; a private server runs for that time. Ends with psql's exit status.
 ///
 /// # Errors
 /// There is no warehouse, its server does not start, or psql is missing.
@@ -25,7 +25,7 @@ pub async fn psql(
             .parse()
             .map_err(|problem: AddressProblem| CommandError::Unfit(problem.to_string()))?;
         let arguments: Vec<OsString> = args.psql.iter().map(OsString::from).collect();
-        // Ends by itself when the program is to stop: psql is told to end before its server is.
+        // Handles a stop itself: psql is ended before its server is stopped.
         Ok(crate::psql::open(&warehouse.psql_program(), &database, &arguments, stop).await?)
     })
     .await?;

@@ -1,4 +1,4 @@
-//! `master_runner remerge`: rebuilds the small tables from the observations (D4).
+//! `master_runner remerge`: rebuilds the small tables (the seven without `funds_daily`) from the observations (D4).
 
 use store::ChangeRequest;
 
@@ -8,10 +8,11 @@ use crate::stop_signals::StopSignals;
 use super::change_request::request;
 use super::{CommandError, ProgramEnd};
 
-/// Rebuilds in one transaction, by the runner that holds the database if there is one; rows that are right are not written.
+/// Rebuilds the tables in one transaction; if a runner has the lock, that runner does it. Rows that are already correct
+/// are not written.
 ///
 /// # Errors
-/// The database is away, or the runner that holds it does not answer.
+/// The database is away, or the runner that has the lock does not answer.
 pub async fn remerge(
     settings: &RunnerSettings,
     stop: &StopSignals,

@@ -1,4 +1,4 @@
-//! `master_runner reset-source NAME`: the next cycle reads everything of a source in full.
+//! `master_runner reset-source NAME`: makes the next cycle parse all pages of a source in full.
 
 use schema::SourceName;
 use store::ChangeRequest;
@@ -9,11 +9,11 @@ use crate::stop_signals::StopSignals;
 use super::change_request::request;
 use super::{CommandError, ProgramEnd};
 
-/// Forgets what is known of a source's payloads, by the runner that holds the database if there is one. No row of the warehouse
-/// is touched.
+/// Deletes what is known about a source's payloads; if a runner has the lock, that runner does it. No row of the
+/// warehouse changes.
 ///
 /// # Errors
-/// The database is away, or the runner that holds it does not answer.
+/// The database is away, or the runner that has the lock does not answer.
 pub async fn reset_source(
     settings: &RunnerSettings,
     source: SourceName,

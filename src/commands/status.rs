@@ -1,4 +1,5 @@
-//! `master_runner status`: the last cycles, what failed and why, what is fresh and what is overdue.
+//! `master_runner status`: shows the last cycles, failures with their reasons, how fresh the data is, and what is
+//! overdue.
 
 use std::fmt::Write as _;
 
@@ -16,16 +17,16 @@ use crate::throughput::time_left;
 
 use super::{CommandError, ProgramEnd, read_warehouse, say, shown_time};
 
-/// Most failed tasks told by name.
+/// Maximum number of failed tasks listed.
 const FAILED_SHOWN: usize = 20;
-/// Most funds that fell behind the market told by name.
+/// Maximum number of funds listed that are behind the market.
 const BEHIND_SHOWN: usize = 20;
-/// Most groups of rejected records told.
+/// Maximum number of groups of rejected records listed.
 const REJECTS_SHOWN: usize = 15;
-/// Most characters of a reason on one line.
+/// Maximum number of characters of a reason on one line.
 const REASON_CHARS: usize = 160;
 
-/// All that `status` tells.
+/// Everything that `status` shows.
 #[derive(Debug, Clone)]
 struct Standing {
     status: Status,
@@ -35,10 +36,10 @@ struct Standing {
     rejects: Vec<RejectCount>,
 }
 
-/// Prints how the warehouse stands, beside a runner that may be at work.
+/// Prints the state of the warehouse; a runner may be working on it at the same time.
 ///
 /// # Errors
-/// The database is away, or holds no warehouse.
+/// The database is away, or contains no warehouse.
 pub async fn status(
     settings: &RunnerSettings,
     stop: &StopSignals,
@@ -80,7 +81,7 @@ fn shown(standing: &Standing, schedule: &Schedule, now: &Zoned) -> String {
     text
 }
 
-// Writing to a String cannot fail: its results are dropped from here on.
+// Writing to a String cannot fail: its results are ignored from here on.
 
 fn runner_block(text: &mut String, status: &Status, schedule: &Schedule) {
     let _ = match &status.runner {
@@ -100,7 +101,7 @@ fn runner_block(text: &mut String, status: &Status, schedule: &Schedule) {
     };
 }
 
-/// A runner's name without the moment it was started, which is shown in the schedule's time zone.
+/// A runner's name without its start time, which is shown separately in the schedule's time zone.
 fn program_of(runner: &str) -> &str {
     runner
         .split_once(", started ")
@@ -108,7 +109,7 @@ fn program_of(runner: &str) -> &str {
 }
 
 fn due_line(text: &mut String, status: &Status, schedule: &Schedule, now: &Zoned) {
-    // On a new warehouse due is what passes while a runner is up.
+    // On a new warehouse only a slot that passes while a runner is up is due.
     let since = match &status.runner {
         Some(runner) if runner.holds_lock => runner.started_at.to_zoned(schedule.timezone.clone()),
         _ => now.clone(),
@@ -166,7 +167,7 @@ fn cycles_block(text: &mut String, status: &Status, schedule: &Schedule) {
     }
 }
 
-/// A cycle's outcome in a word: that of the run that closed it.
+/// A cycle's outcome in one word: that of the run that closed it.
 fn outcome(cycle: &CycleStatus) -> &str {
     match (cycle.state.as_str(), cycle.failed) {
         ("closed", Some(0)) => "complete",
@@ -186,7 +187,7 @@ fn duration(from: Timestamp, to: Option<Timestamp>) -> String {
     let round = SpanRound::new().smallest(Unit::Second).largest(Unit::Hour);
     match (to - from).round(round) {
         Ok(span) => format!("{span:#}"),
-        // Clocks that were set in between: no span to show.
+        // The clock was set in between, so there is no span to show.
         Err(_) => "-".to_owned(),
     }
 }
@@ -358,7 +359,7 @@ fn tables_block(text: &mut String, status: &Status) {
     }
 }
 
-/// On one line, bounded.
+/// A text on one line, shortened.
 fn cut(text: &str) -> String {
     let line: String = text
         .chars()

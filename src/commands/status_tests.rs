@@ -147,7 +147,7 @@ fn a_new_warehouse_says_that_no_cycle_has_run() {
     assert!(text.contains("No cycle has run yet"), "{text}");
 }
 
-/// The heartbeat's name of a runner holds its start, too.
+/// The runner's name in its heartbeat contains its start time as well.
 #[test]
 fn the_start_of_a_runner_is_shown_once() {
     let now = at("2026-10-15T05:00:00Z").to_zoned(TimeZone::UTC);

@@ -1,4 +1,4 @@
-//! What a person reads of one probed page.
+//! Formats the result of one probed page.
 
 use std::fmt::Write as _;
 
@@ -10,19 +10,19 @@ use sources::site::{Reading, Via};
 
 use crate::commands::page_probe::Probed;
 
-/// Most days shown of a series: the newest.
+/// Maximum number of days shown of a series: the newest.
 const DAYS_SHOWN: usize = 5;
-/// Most rows shown of a portfolio.
+/// Maximum number of rows shown of a portfolio.
 const ROWS_SHOWN: usize = 10;
-/// Most rejects shown of a page.
+/// Maximum number of rejects shown of a page.
 const REJECTS_SHOWN: usize = 20;
-/// Most observations shown of the wanted fund.
+/// Maximum number of observations shown of the wanted fund.
 const OBSERVATIONS_SHOWN: usize = 20;
 
-/// One page: what was asked, what came, what the parser made of it for `code`.
+/// Formats one page: the request, the response, and the parsed values of `code`.
 pub(super) fn shown(probed: &Probed, code: &FundCode) -> String {
     let mut text = String::new();
-    // Writing to a String cannot fail: its results are dropped from here on.
+    // Writing to a String cannot fail: its results are ignored from here on.
     let answer = match &probed.answer {
         Ok(answer) => answer,
         Err(why) => {
@@ -195,7 +195,7 @@ fn number(number: Option<Number>) -> String {
     number.map_or_else(|| "-".to_owned(), |number| number.to_string())
 }
 
-/// A site's text as one line: nothing in it may steer the terminal.
+/// A site's text as one line without control characters, which could control the terminal.
 fn line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
