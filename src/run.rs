@@ -42,7 +42,7 @@ const CLOCK_LIMIT: Duration = Duration::from_secs(3);
 /// The first pause before a doubted clock is checked again: a machine without a clock battery gets the time from the
 /// network within seconds. The pause doubles up to [`LONGEST_CLOCK_PAUSE`].
 const CLOCK_PAUSE: Duration = Duration::from_secs(10);
-/// The longest such pause.
+/// The longest pause between two checks of a doubted clock.
 const LONGEST_CLOCK_PAUSE: Duration = Duration::from_secs(300);
 
 /// Runs the command and returns its outcome. Must be called within an actix system.

@@ -26,7 +26,7 @@ use crate::runner_settings::RunnerSettings;
 
 /// How long a request outside a cycle waits for a host that is down.
 const QUESTION_HOST_WAIT: Duration = Duration::from_secs(5);
-/// First pause between two probes of such a host.
+/// First pause between two probes of a host that is down, outside a cycle.
 const QUESTION_BACK_OFF: Duration = Duration::from_secs(2);
 
 /// The enabled sites with their transport.

@@ -5,10 +5,10 @@
 //!
 //! | who fails | who is restarted | with what |
 //! |---|---|---|
-//! | a source | it alone (one_for_one) | its unacknowledged tasks, read back through the loader after all queued commits |
+//! | a source | it alone (one_for_one) | its unacknowledged tasks, read by the loader after all queued commits |
 //! | the merge | merge, then all sources (rest_for_one) | the same |
 //! | the loader | loader, merge, then all sources | a fresh connection, the same |
-//! | the loader, with an error that no restart fixes (another runner, a lasting refusal) | none | the cycle ends, in order |
+//! | the loader, with an error that no restart fixes (another runner, refusal) | none | the cycle ends, in order |
 //!
 //! Only the supervisor decides about restarts ([`crate::restart_policy`]). A restart always builds a fresh actor.
 
