@@ -51,28 +51,28 @@ pub(super) async fn refuse(first: &Client, second: &Client) -> Result<(), StoreE
     for _ in 0..LOOKS {
         // Twice, because a pooler that assigns its server processes in rotation gives the second query another process.
         for _ in 0..2 {
-            let Ok(Ok(own)) = timeout(PATIENCE, process(first)).await else {
+            let Ok(Ok(Some(own))) = timeout(PATIENCE, process(first)).await else {
                 return Ok(());
             };
             seen.own.insert(own);
         }
         let held = match timeout(PATIENCE, hold(second)).await {
-            Ok(Ok(held)) => held,
+            Ok(Ok(Some(held))) => held,
             Ok(Err(error)) if refuses_transactions(&error) => {
                 return Err(refusal("it takes no transaction of several statements"));
             }
-            Ok(Err(_)) | Err(_) => return Ok(()),
+            Ok(_) | Err(_) => return Ok(()),
         };
         let meanwhile = timeout(PATIENCE, process(first)).await;
         let released = timeout(PATIENCE, second.batch_execute("ROLLBACK")).await;
         let meanwhile = match meanwhile {
-            Ok(Ok(meanwhile)) => meanwhile,
+            Ok(Ok(Some(meanwhile))) => meanwhile,
             Err(_) if matches!(released, Ok(Ok(()))) => {
                 return Err(refusal(
                     "a session was not served while another had a transaction open",
                 ));
             }
-            Ok(Err(_)) | Err(_) => return Ok(()),
+            Ok(_) | Err(_) => return Ok(()),
         };
         seen.own.insert(meanwhile);
         seen.held.insert(held);
@@ -98,21 +98,18 @@ fn refuses_transactions(error: &tokio_postgres::Error) -> bool {
 
 /// Opens a transaction and returns the process id of its server process. Only the simple protocol works with every
 /// pooler.
-async fn hold(client: &Client) -> Result<i32, tokio_postgres::Error> {
+async fn hold(client: &Client) -> Result<Option<i32>, tokio_postgres::Error> {
     client.batch_execute("BEGIN").await?;
     process(client).await
 }
 
 /// Returns the id of the server process that answers.
-async fn process(client: &Client) -> Result<i32, tokio_postgres::Error> {
+async fn process(client: &Client) -> Result<Option<i32>, tokio_postgres::Error> {
     let messages = client.simple_query("SELECT pg_backend_pid()").await?;
-    Ok(messages
-        .iter()
-        .find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
-            _ => None,
-        })
-        .unwrap_or_default())
+    Ok(messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    }))
 }
 
 #[cfg(test)]
