@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 
 use schema::{FundCode, SourceName, TaskId};
 use sources::page::{Cadence, PageSpec, Stage};
-use store::{CycleKind, FundState, NewTask, PartPlan, PlanningState};
+use store::{CycleKind, FundState, NewTask, PartPlan, Planner, PlanningState};
 
 use due::{plan_factsheet, plan_page, ranks_first};
 
@@ -85,23 +85,6 @@ impl StagePlanner {
             of,
             last_round,
             spared: BTreeMap::new(),
-        }
-    }
-
-    /// The tasks for this part of the market; `Break` if no later part leads to any.
-    pub fn part(&mut self, state: &PlanningState) -> PartPlan {
-        let funds = self.asked_funds(state);
-        let is_last = state.last_part || self.limit_left == 0 || self.stage == Stage::Lists;
-        let tasks = match self.stage {
-            Stage::Lists => self.lists(),
-            Stage::News => self.news(state, &funds, is_last),
-            Stage::Funds => self.funds(state, &funds),
-            Stage::Factsheets => self.factsheets(state, &funds),
-        };
-        if is_last {
-            ControlFlow::Break(tasks)
-        } else {
-            ControlFlow::Continue(tasks)
         }
     }
 
@@ -184,6 +167,34 @@ impl StagePlanner {
                     .is_none_or(|of| of == task.id.source && ranks_first(&self.pages, of))
             })
             .collect()
+    }
+}
+
+impl Planner for StagePlanner {
+    /// `Break` if no later part leads to any task.
+    fn part(&mut self, state: &PlanningState) -> PartPlan {
+        let funds = self.asked_funds(state);
+        let is_last = state.last_part || self.limit_left == 0 || self.stage == Stage::Lists;
+        let tasks = match self.stage {
+            Stage::Lists => self.lists(),
+            Stage::News => self.news(state, &funds, is_last),
+            Stage::Funds => self.funds(state, &funds),
+            Stage::Factsheets => self.factsheets(state, &funds),
+        };
+        if is_last {
+            ControlFlow::Break(tasks)
+        } else {
+            ControlFlow::Continue(tasks)
+        }
+    }
+
+    /// Only funds whose own page the pages of news may save are compared with the control sample.
+    fn uses_control(&self) -> bool {
+        self.stage == Stage::Funds
+            && self
+                .asked()
+                .flat_map(|(_, specs)| of_stage(specs, Stage::Funds))
+                .any(|spec| spec.cadence == Cadence::MonthlyOrNews)
     }
 }
 

@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use schema::columns::ListingFields;
 use schema::observation::DailyPoint;
 use schema::{FundCode, Number, Observation, Outcome, Said, SourceName, TaskAnswer, TaskId};
-use store::{Batch, Cycle, CycleKind, CycleRequest, NewTask, Scope, Writer};
+use store::{Batch, Cycle, CycleKind, CycleRequest, NewTask, Scope, Writer, plan_by};
 
 use crate::Trouble;
 use crate::figures::{Figure, Target};
@@ -282,13 +282,16 @@ impl Loader {
         };
         let planned = id.clone();
         self.writer
-            .plan(&self.cycle, &mut |_| {
-                ControlFlow::Break(vec![NewTask {
-                    id: planned.clone(),
-                    locator: None,
-                    extent: None,
-                }])
-            })
+            .plan(
+                &self.cycle,
+                &mut plan_by(|_| {
+                    ControlFlow::Break(vec![NewTask {
+                        id: planned.clone(),
+                        locator: None,
+                        extent: None,
+                    }])
+                }),
+            )
             .await?;
         let listed = |fund: usize| Observation {
             fund_code: fund_code(fund),
@@ -315,14 +318,17 @@ impl Loader {
 
     async fn plan(&mut self) -> Result<(), Trouble> {
         self.writer
-            .plan(&self.cycle, &mut |part| {
-                let tasks = part.funds.iter().map(|fund| NewTask {
-                    id: task(&fund.fund_code),
-                    locator: None,
-                    extent: Some("MAX".to_owned()),
-                });
-                ControlFlow::Continue(tasks.collect())
-            })
+            .plan(
+                &self.cycle,
+                &mut plan_by(|part| {
+                    let tasks = part.funds.iter().map(|fund| NewTask {
+                        id: task(&fund.fund_code),
+                        locator: None,
+                        extent: Some("MAX".to_owned()),
+                    });
+                    ControlFlow::Continue(tasks.collect())
+                }),
+            )
             .await?;
         Ok(())
     }

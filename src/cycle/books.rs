@@ -79,7 +79,7 @@ impl CycleRunner {
                 Box::pin(async move {
                     // A fresh planner each time: if the operation is repeated, it starts again with the first fund.
                     let mut planner = StagePlanner::new(pages, narrowing, stage, of, last_round);
-                    writer.plan(&cycle, &mut |state| planner.part(state)).await
+                    writer.plan(&cycle, &mut planner).await
                 })
             })
             .await?;

@@ -359,3 +359,24 @@ fn a_narrowed_run_asks_what_it_was_told() {
         3
     );
 }
+
+#[test]
+fn only_a_plan_of_pages_that_news_may_save_uses_the_control_sample() {
+    use SourceName::{Finnomena, SecFundcheck};
+    for (stage, of, expected) in [
+        (Stage::Lists, None, false),
+        (Stage::News, Some(Finnomena), false),
+        (Stage::Funds, None, true),
+        (Stage::Funds, Some(Finnomena), true),
+        (Stage::Funds, Some(SecFundcheck), false),
+        (Stage::Factsheets, Some(Finnomena), false),
+    ] {
+        let planner = StagePlanner::new(pages(), Narrowing::default(), stage, of, false);
+        assert_eq!(planner.uses_control(), expected, "{stage:?} of {of:?}");
+    }
+    let narrowing = Narrowing {
+        only: Some(BTreeSet::from([SecFundcheck])),
+        ..Narrowing::default()
+    };
+    assert!(!StagePlanner::new(pages(), narrowing, Stage::Funds, None, false).uses_control());
+}

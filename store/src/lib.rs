@@ -64,7 +64,7 @@ pub use explain::{
 pub use funds::ActiveFunds;
 pub use planning::{
     Answered, FUNDS_A_PART, FundState, ListState, ListingState, NewTask, NewestNav, PartPlan,
-    PieceState, PlanningState, list_key,
+    PieceState, Planner, PlanningState, list_key, plan_by,
 };
 pub use reader::{CycleStatus, Freshness, Reader, RunnerStatus, Status, TaskPace};
 pub use report::{

@@ -137,24 +137,43 @@ pub struct NewTask {
 /// further funds (`Break`).
 pub type PartPlan = ControlFlow<Vec<NewTask>, Vec<NewTask>>;
 
+/// Decides the tasks of one plan.
+pub trait Planner: Send {
+    /// The tasks for this part of the market.
+    fn part(&mut self, state: &PlanningState) -> PartPlan;
+
+    /// Whether it reads [`PlanningState::control`] and [`PlanningState::news_doubted`]. They are drawn and judged only
+    /// for a planner that does: the draw sorts all active funds.
+    fn uses_control(&self) -> bool {
+        true
+    }
+}
+
+/// A planner from a function of the state, which uses the control sample.
+pub fn plan_by(decide: impl FnMut(&PlanningState) -> PartPlan + Send) -> impl Planner {
+    struct By<F>(F);
+    impl<F: FnMut(&PlanningState) -> PartPlan + Send> Planner for By<F> {
+        fn part(&mut self, state: &PlanningState) -> PartPlan {
+            (self.0)(state)
+        }
+    }
+    By(decide)
+}
+
 /// Plans part by part. The tasks of a part are inserted before the next part is read. The first call has no fund, so
 /// that no funds are read for a planner that needs none.
 pub(super) async fn plan(
     tx: &Transaction<'_>,
     cycle: &Cycle,
-    planner: &mut (dyn FnMut(&PlanningState) -> PartPlan + Send),
+    planner: &mut dyn Planner,
     limits: &DoubtLimits,
 ) -> Result<usize, StoreError> {
     let pages = market::known_pages(tx).await?;
     let mut state = market::read(tx, cycle, &pages).await?;
     // If no page about many funds was answered in this cycle, every fund's own page is requested.
     let has_news = |piece: &PieceState| piece.answered_cycle == Some(cycle.id);
-    if state
-        .pieces
-        .values()
-        .flat_map(BTreeMap::values)
-        .any(has_news)
-    {
+    let mut pieces = state.pieces.values().flat_map(BTreeMap::values);
+    if planner.uses_control() && pieces.any(has_news) {
         let control = doubts::read_control(tx, cycle).await?;
         state.news_doubted = doubts::check_news(tx, cycle, &control, limits).await?;
         state.control = control.funds;
@@ -162,7 +181,7 @@ pub(super) async fn plan(
     let mut parts = Parts::new(pages);
     let mut planned = 0;
     loop {
-        let (is_done, tasks) = match planner(&state) {
+        let (is_done, tasks) = match planner.part(&state) {
             ControlFlow::Continue(tasks) => (state.last_part, tasks),
             ControlFlow::Break(tasks) => (true, tasks),
         };

@@ -15,7 +15,7 @@ use super::cycles::{self, Cycle, CycleRequest, ScheduleFacts};
 use super::doubts::{self, BreachReport};
 use super::error::StoreError;
 use super::funds::{self, ActiveFunds};
-use super::planning::{self, PartPlan, PlanningState};
+use super::planning::{self, Planner};
 use super::report::{Batch, BatchId, BatchReport, CycleTotals};
 use super::requests::{self, AnsweredRequest, ChangeRequest, RequestAnswer};
 use super::retention::Retention;
@@ -122,7 +122,7 @@ impl Writer {
     pub async fn plan(
         &mut self,
         cycle: &Cycle,
-        planner: &mut (dyn FnMut(&PlanningState) -> PartPlan + Send),
+        planner: &mut dyn Planner,
     ) -> Result<usize, StoreError> {
         let tx = self.client.transaction().await?;
         failpoint::PLAN_OPENED.pass().await?;

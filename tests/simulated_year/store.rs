@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::civil::Date;
 use schema::{Outcome, SourceName, TaskAnswer, TaskId};
 use store::{
-    Batch, Cycle, CycleKind, CycleRequest, NewTask, Portion, ScheduleFacts, Scope, Writer,
+    Batch, Cycle, CycleKind, CycleRequest, NewTask, Portion, ScheduleFacts, Scope, Writer, plan_by,
 };
 use tokio::sync::Mutex;
 
@@ -152,7 +152,10 @@ impl CycleStore for Sql {
         let begun = self.on_writer(async |writer| {
             let cycle = writer.begin_cycle(&request).await?;
             writer
-                .plan(&cycle, &mut |_| ControlFlow::Break(vec![task.clone()]))
+                .plan(
+                    &cycle,
+                    &mut plan_by(|_| ControlFlow::Break(vec![task.clone()])),
+                )
                 .await?;
             Ok::<_, store::StoreError>(cycle)
         });

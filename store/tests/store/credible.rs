@@ -117,9 +117,10 @@ async fn whole(world: &mut World, mut answer: TaskAnswer, first_day: Date) -> (b
     };
     world
         .writer
-        .plan(&world.cycle, &mut |_| {
-            ControlFlow::Break(vec![task.clone()])
-        })
+        .plan(
+            &world.cycle,
+            &mut store::plan_by(|_| ControlFlow::Break(vec![task.clone()])),
+        )
         .await
         .unwrap();
     world.commit(vec![answer]).await;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use jiff::civil::date;
 use schema::SourceName::{Finnomena, SecFundcheck, Wealthmagik};
-use store::{CycleKind, FUNDS_A_PART, FundState, NewTask, PartPlan, PlanningState};
+use store::{CycleKind, FUNDS_A_PART, FundState, NewTask, PartPlan, PlanningState, plan_by};
 
 use crate::world::{World, code, days, list, list_of, task};
 
@@ -41,10 +41,13 @@ async fn plan_all(world: &mut World) -> (usize, Vec<(usize, bool)>) {
     let mut parts = Vec::new();
     let planned = world
         .writer
-        .plan(&world.cycle, &mut |part| {
-            parts.push((part.funds.len(), part.last_part));
-            ControlFlow::Continue(part.funds.iter().map(page_of).collect())
-        })
+        .plan(
+            &world.cycle,
+            &mut plan_by(|part| {
+                parts.push((part.funds.len(), part.last_part));
+                ControlFlow::Continue(part.funds.iter().map(page_of).collect())
+            }),
+        )
         .await
         .unwrap();
     (planned, parts)
@@ -136,7 +139,11 @@ async fn a5_no_part_reads_a_whole_table() {
                 ControlFlow::Continue(Vec::new())
             }
         };
-        world.writer.plan(&world.cycle, &mut planner).await.unwrap();
+        world
+            .writer
+            .plan(&world.cycle, &mut plan_by(&mut planner))
+            .await
+            .unwrap();
         let after;
         (world, after) = rows_scanned(world).await;
         read.push(after - before);
@@ -189,7 +196,11 @@ async fn a_planner_that_has_enough_is_told_of_no_more_funds() {
                 ControlFlow::Continue(tasks)
             }
         };
-        let planned = world.writer.plan(&world.cycle, &mut planner).await.unwrap();
+        let planned = world
+            .writer
+            .plan(&world.cycle, &mut plan_by(&mut planner))
+            .await
+            .unwrap();
         assert_eq!((told, planned), (most_parts, expected));
     }
     assert_eq!(

@@ -9,7 +9,7 @@ use schema::observation::{DailyPoint, Observation, Portfolio, PortfolioKind, Por
 use schema::{FundCode, Number, Outcome, SourceName, TaskAnswer, TaskId};
 use store::{
     Batch, BatchReport, BreachReport, ChangeRequest, Cycle, CycleKind, CycleRequest, CycleTotals,
-    NewTask, PlanningState, Scope, TABLES, Writer,
+    NewTask, PlanningState, Scope, TABLES, Writer, plan_by,
 };
 
 use crate::server::{connect, fresh_database};
@@ -109,7 +109,10 @@ impl World {
             })
             .collect();
         self.writer
-            .plan(&self.cycle, &mut |_| ControlFlow::Break(tasks.clone()))
+            .plan(
+                &self.cycle,
+                &mut plan_by(|_| ControlFlow::Break(tasks.clone())),
+            )
             .await
             .unwrap()
     }
@@ -118,13 +121,16 @@ impl World {
     pub async fn told_to_planner(&mut self) -> PlanningState {
         let mut told: Option<PlanningState> = None;
         self.writer
-            .plan(&self.cycle, &mut |part| {
-                match &mut told {
-                    Some(told) => told.funds.extend_from_slice(&part.funds),
-                    None => told = Some(part.clone()),
-                }
-                ControlFlow::Continue(Vec::new())
-            })
+            .plan(
+                &self.cycle,
+                &mut plan_by(|part| {
+                    match &mut told {
+                        Some(told) => told.funds.extend_from_slice(&part.funds),
+                        None => told = Some(part.clone()),
+                    }
+                    ControlFlow::Continue(Vec::new())
+                }),
+            )
             .await
             .unwrap();
         told.unwrap()
