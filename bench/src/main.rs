@@ -2,6 +2,7 @@
 
 mod bare_client;
 mod children;
+mod compared;
 mod disk;
 mod figures;
 mod growth;
@@ -21,6 +22,7 @@ mod throttled;
 mod unlimited;
 mod written;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
@@ -43,6 +45,10 @@ struct Options {
     /// These measurements only.
     #[arg(long, value_enum, value_name = "NAME,…", value_delimiter = ',')]
     only: Vec<Measurement>,
+    /// Instead of measurements beside limits: the processor time of daily cycles beside another build of
+    /// master_runner, on the same market.
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "only")]
+    against: Option<PathBuf>,
     /// Loads a made-up market, FUNDSxDAYS, and says how long that took: what `growth` starts twice.
     #[arg(long, hide = true, value_name = "SIZE")]
     first_load: Option<Size>,
@@ -73,9 +79,10 @@ enum Measurement {
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    let worked = match options.first_load {
-        Some(size) => growth::load_here(size).await.map(|said| show(&said)),
-        None => measure_all(&options).await,
+    let worked = match (options.first_load, &options.against) {
+        (Some(size), _) => growth::load_here(size).await.map(|said| show(&said)),
+        (None, Some(other)) => compare(other, options.full).await,
+        (None, None) => measure_all(&options).await,
     };
     match worked {
         Ok(()) => ExitCode::SUCCESS,
@@ -93,6 +100,22 @@ const BESIDE: [&[Measurement]; 2] = [
     &[Measurement::Paced],
     &[Measurement::Throttled, Measurement::Memory],
 ];
+
+/// Compares this build with another one.
+async fn compare(other: &Path, full: bool) -> Result<(), Trouble> {
+    let server = Server::start().await?;
+    let active = of_size(full, 2_200, 300);
+    let size = compared::Size { active, days: 12 };
+    let report = compared::measure(&server, other, size).await?;
+    show(figures::HEAD);
+    for figure in &report.figures {
+        show(&figure.to_string());
+    }
+    for table in &report.tables {
+        show(table);
+    }
+    server.stop().await
+}
 
 /// Runs the chosen measurements; if one fails, the others still run.
 async fn measure_all(options: &Options) -> Result<(), Trouble> {

@@ -105,9 +105,22 @@ impl Told<'_> {
 /// # Errors
 /// It cannot be run, or its exit code is not 0.
 pub async fn run(told: &Told<'_>, urls: &Urls, args: &[&str]) -> Result<Ended, Trouble> {
+    run_program(&program()?, told, urls, args).await
+}
+
+/// Like [`run`], with another build of `master_runner`.
+///
+/// # Errors
+/// It cannot be run, or its exit code is not 0.
+pub async fn run_program(
+    program: &Path,
+    told: &Told<'_>,
+    urls: &Urls,
+    args: &[&str],
+) -> Result<Ended, Trouble> {
     let folder = TempDir::with_prefix("master_runner-bench-runner-")?;
     std::fs::write(folder.path().join("runner.ron"), told.runner_ron(urls))?;
-    let mut command = Command::new(program()?);
+    let mut command = Command::new(program);
     command
         .args(["--once", "--no-progress"])
         .args(args)
@@ -131,7 +144,7 @@ pub async fn run(told: &Told<'_>, urls: &Urls, args: &[&str]) -> Result<Ended, T
 }
 
 /// The runner that was built together with this program.
-fn program() -> Result<PathBuf, Trouble> {
+pub fn program() -> Result<PathBuf, Trouble> {
     let program = std::env::current_exe()?.with_file_name("master_runner");
     if program.is_file() {
         return Ok(program);
