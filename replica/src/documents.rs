@@ -61,8 +61,7 @@ fn lines(fund: &Fund) -> Vec<String> {
             .as_ref()
             .map(|code| bloomberg_line(code, fund.code.len())),
     );
-    // Real factsheets also print a master fund's codes, and another class's code under that class's name.
-    if fund.code.len().is_multiple_of(2) {
+    if sheet.prints_other_codes {
         lines.push(
             "Master Fund's Bloomberg Ticker QQQ:US   Master Fund ISIN : US0378331005".to_owned(),
         );

@@ -223,6 +223,8 @@ pub(crate) struct Factsheet {
     pub(crate) true_path: Option<String>,
     pub(crate) answer: FactsheetAnswer,
     pub(crate) isin: Option<String>,
+    /// Whether the codes of a master fund and of another class are printed as well, as on real factsheets.
+    pub(crate) prints_other_codes: bool,
     /// Printed beside the ISIN, with a wrong check digit.
     pub(crate) wrong_isin: Option<String>,
     pub(crate) bloomberg: Option<String>,

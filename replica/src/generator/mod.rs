@@ -80,6 +80,8 @@ struct Dealer {
     start: Date,
     calendar: Calendar,
     lives: bool,
+    /// Whether factsheets print the codes of other funds, too.
+    foreign_codes: bool,
     today: Date,
     nav: Deck<Option<Awkward>>,
     quote: Deck<Option<Awkward>>,
@@ -151,6 +153,7 @@ impl Dealer {
             start: calendar.before(config.today, days),
             calendar,
             lives: config.lives,
+            foreign_codes: awkward,
             today: config.today,
             nav: if config.lives && !awkward {
                 // Even in a plain market, not every fund has a NAV each day.
@@ -370,6 +373,7 @@ impl Dealer {
             true_path: None,
             answer,
             isin: (kind != Some(IsinMissing)).then_some(isin),
+            prints_other_codes: self.foreign_codes && sketch.code.len().is_multiple_of(2),
             wrong_isin: (kind == Some(IsinWrongCheckDigit)).then_some(wrong_isin),
             bloomberg: (kind != Some(BloombergMissing)).then(|| format!("{bloomberg} TB")),
         }
