@@ -1,5 +1,7 @@
 //! Checks of whole lists: a list that shrank, or that lost a whole company, is not accepted (D7, D8).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use schema::{Observation, Outcome, Said, TaskAnswer, TaskId};
 
 use super::connection::{Queries as _, Transaction};
@@ -12,7 +14,7 @@ pub(super) const MAX_SHRINKAGE_PERCENT: u64 = 10;
 /// Number of days over which a list is compared, because many small losses add up.
 const YARD_STICK_DAYS: i32 = 30;
 /// Smallest number of lost funds that is a breach. A company with fewer funds may close all of them in one night.
-const COMPANY_FUNDS: i64 = 3;
+const COMPANY_FUNDS: usize = 3;
 /// Largest number of funds of a lost company that a breach names.
 const EXAMPLES: usize = 3;
 
@@ -124,64 +126,116 @@ pub(super) async fn check(
     Ok(None)
 }
 
+/// An active fund of a company, as it was in the previous list.
+struct ListedFund {
+    company: String,
+    fund_code: String,
+    source_key: String,
+}
+
 /// Finds a company whose active funds were all in the previous list and are all missing from this one, both by code and
 /// by key. Returns the breach.
 async fn lost_company(
     tx: &Transaction<'_>,
     answer: &TaskAnswer,
 ) -> Result<Option<String>, StoreError> {
-    let (mut codes, mut keys) = (Vec::new(), Vec::new());
+    let (mut codes, mut keys) = (BTreeSet::new(), BTreeSet::new());
     for observation in &answer.observations {
         if let Said::Listing { source_key, .. } = &observation.said {
-            codes.push(observation.fund_code.as_str());
-            keys.push(source_key.as_str());
+            codes.insert(observation.fund_code.as_str());
+            keys.insert(source_key.as_str());
         }
     }
-    let lost = tx
-        .query_opt(
-            "WITH before AS (
-                 SELECT DISTINCT m.amc, m.fund_code, a.source_key
-                 FROM runner.alias a
-                 JOIN runner.fund f USING (fund_id)
-                 JOIN public.funds_master_info m USING (fund_code)
-                 WHERE a.source = $1 AND m.fund_status = 'active' AND m.amc IS NOT NULL
-                   AND a.last_cycle = (SELECT max(last_cycle) FROM runner.alias WHERE source = $1)),
-             present AS (
-                 SELECT unnest($2::text[]) AS fund_code),
-             present_key AS (
-                 SELECT unnest($3::text[]) AS source_key)
-             SELECT before.amc, count(DISTINCT before.fund_code),
-                    (array_agg(DISTINCT before.fund_code ORDER BY before.fund_code))[1:$5]
-             FROM before
-             LEFT JOIN present ON present.fund_code = before.fund_code
-             LEFT JOIN present_key ON present_key.source_key = before.source_key
-             GROUP BY before.amc
-             HAVING count(present.fund_code) = 0 AND count(present_key.source_key) = 0
-                AND count(DISTINCT before.fund_code) >= $4
-             ORDER BY 2 DESC, 1 LIMIT 1",
-            &[
-                &answer.id.source.as_str(),
-                &codes,
-                &keys,
-                &COMPANY_FUNDS,
-                &i32::try_from(EXAMPLES).unwrap_or(i32::MAX),
-            ],
+    let rows = tx
+        .query(
+            "SELECT m.amc, m.fund_code, a.source_key
+             FROM runner.alias a
+             JOIN runner.fund f USING (fund_id)
+             JOIN public.funds_master_info m USING (fund_code)
+             WHERE a.source = $1 AND m.fund_status = 'active' AND m.amc IS NOT NULL
+               AND a.last_cycle = (SELECT max(last_cycle) FROM runner.alias WHERE source = $1)",
+            &[&answer.id.source.as_str()],
         )
         .await?;
-    let Some(row) = lost else {
-        return Ok(None);
-    };
-    let (company, funds, examples): (String, i64, Vec<String>) =
-        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    Ok(Some(format!(
-        "a whole company disappeared from the list: expected some of the {funds} active funds of {company}, found none; among them {}",
+    let mut before = Vec::with_capacity(rows.len());
+    for row in rows {
+        before.push(ListedFund {
+            company: row.try_get(0)?,
+            fund_code: row.try_get(1)?,
+            source_key: row.try_get(2)?,
+        });
+    }
+    Ok(missing_company(&before, &codes, &keys))
+}
+
+/// The breach of the largest company of `before` of which neither a code nor a key is present.
+fn missing_company(
+    before: &[ListedFund],
+    codes: &BTreeSet<&str>,
+    keys: &BTreeSet<&str>,
+) -> Option<String> {
+    let mut companies: BTreeMap<&str, (BTreeSet<&str>, bool)> = BTreeMap::new();
+    for fund in before {
+        let (funds, is_present) = companies.entry(&fund.company).or_default();
+        funds.insert(&fund.fund_code);
+        *is_present |=
+            codes.contains(fund.fund_code.as_str()) || keys.contains(fund.source_key.as_str());
+    }
+    let (company, funds) = companies
+        .into_iter()
+        .filter(|(_, (funds, is_present))| !is_present && funds.len() >= COMPANY_FUNDS)
+        .map(|(company, (funds, _))| (company, funds))
+        .max_by_key(|(company, funds)| (funds.len(), std::cmp::Reverse(*company)))?;
+    let count = funds.len();
+    let examples: Vec<&str> = funds.into_iter().take(EXAMPLES).collect();
+    Some(format!(
+        "a whole company disappeared from the list: expected some of the {count} active funds of {company}, found none; among them {}",
         examples.join(", ")
-    )))
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_company_is_missing_only_if_neither_code_nor_key_of_any_fund_is_present() {
+        let fund = |company: &str, fund_code: &str| ListedFund {
+            company: company.to_owned(),
+            fund_code: fund_code.to_owned(),
+            source_key: format!("key of {fund_code}"),
+        };
+        let large: Vec<ListedFund> = (0..COMPANY_FUNDS)
+            .map(|number| fund("Large", &format!("L{number:02}")))
+            .collect();
+        let missing = |before: &[ListedFund], codes: &[&str], keys: &[&str]| {
+            missing_company(
+                before,
+                &codes.iter().copied().collect(),
+                &keys.iter().copied().collect(),
+            )
+        };
+        let breach = missing(&large, &["X"], &[]).expect("all are missing");
+        assert!(
+            breach.ends_with("of Large, found none; among them L00, L01, L02"),
+            "{breach}"
+        );
+        assert_eq!(missing(&large, &["L02"], &[]), None, "one code is enough");
+        assert_eq!(
+            missing(&large, &[], &["key of L02"]),
+            None,
+            "renamed funds keep their key"
+        );
+        assert_eq!(
+            missing(&large[1..], &[], &[]),
+            None,
+            "too few funds to tell"
+        );
+        let mut two = large;
+        two.extend((0..=COMPANY_FUNDS).map(|number| fund("Larger", &format!("M{number:02}"))));
+        let breach = missing(&two, &[], &[]).expect("both are missing");
+        assert!(breach.contains("of Larger,"), "{breach}");
+    }
 
     #[test]
     fn a_list_that_shrinks_by_more_than_a_tenth_is_a_breach() {
