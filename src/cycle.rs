@@ -8,7 +8,7 @@
 //! ```
 //! Both rounds run the same code: planning adds the missing tasks, and the checkpoint returns the tasks that are left.
 
-mod books;
+mod store_calls;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,17 +16,17 @@ use std::future::Future;
 use std::sync::Arc;
 
 use actix::Addr;
-use actors::messages::{AskSource, SourceEnd, SpineFailed};
+use actors::messages::{AskSource, PipelineError, SourceEnd};
 use actors::run_mode::RunMode;
 use actors::supervisor::Supervisor;
 use futures_util::future::try_join_all;
 use schema::{FundCode, SourceName, failpoint};
 use sources::page::{PageSpec, Stage};
-use store::{Cycle, CycleRequest, CycleTotals, Portion};
+use store::{Cycle, CycleRequest, CycleTotals, TaskFilter};
 use tokio::sync::watch;
 
-use crate::course::steps;
 use crate::cycle_plan::{Narrowing, SitePages};
+use crate::fetch_order::steps;
 
 /// Maximum number of tasks that are handed to a source at once: limits memory, whatever the size of the market (A5).
 const TASKS_AT_ONCE: u32 = 2_000;
@@ -75,7 +75,7 @@ pub struct CycleEnd {
 struct Round {
     cycle: Arc<Cycle>,
     /// In the last round a task that cannot be requested fails.
-    is_last: bool,
+    is_final: bool,
     /// Sources that receive no more tasks in this round, with the reason.
     quarantined: RefCell<BTreeMap<SourceName, String>>,
 }
@@ -98,7 +98,7 @@ impl CycleRunner {
         &self,
         request: CycleRequest,
         until_round_two: impl Future<Output = ()>,
-    ) -> Result<CycleEnd, SpineFailed> {
+    ) -> Result<CycleEnd, PipelineError> {
         let mut cycle = self
             .on_writer("beginning the cycle", move |writer| {
                 Box::pin(async move { writer.begin_cycle(&request).await })
@@ -140,16 +140,16 @@ impl CycleRunner {
         self.close(cycle, quarantined).await
     }
 
-    async fn run_round(&self, cycle: &Cycle, last_round: bool) -> Result<RoundEnd, SpineFailed> {
+    async fn run_round(&self, cycle: &Cycle, final_round: bool) -> Result<RoundEnd, PipelineError> {
         (self.on_round)(cycle.round);
         let round = Round {
             cycle: Arc::new(cycle.clone()),
-            is_last: last_round,
+            is_final: final_round,
             quarantined: RefCell::default(),
         };
         // The lists name the funds, so all sources wait for all lists.
         self.ask_stage(&round, Stage::Lists).await?;
-        self.each_source(|source| self.run_course(&round, source))
+        self.each_source(|source| self.run_fetch_order(&round, source))
             .await?;
         self.judge(cycle).await?;
         // The factsheets that the courses could not plan: they depend on the links of another source.
@@ -162,10 +162,10 @@ impl CycleRunner {
     }
 
     /// Runs `work` for every source: one after the other in Sequential, otherwise concurrently.
-    async fn each_source<W: Future<Output = Result<(), SpineFailed>>>(
+    async fn each_source<W: Future<Output = Result<(), PipelineError>>>(
         &self,
         work: impl Fn(SourceName) -> W,
-    ) -> Result<(), SpineFailed> {
+    ) -> Result<(), PipelineError> {
         let works = self.pages.keys().map(|source| work(*source));
         if self.mode == RunMode::Sequential {
             for work in works {
@@ -177,7 +177,7 @@ impl CycleRunner {
     }
 
     /// Plans a stage for all sources and requests its pages.
-    async fn ask_stage(&self, round: &Round, stage: Stage) -> Result<(), SpineFailed> {
+    async fn ask_stage(&self, round: &Round, stage: Stage) -> Result<(), PipelineError> {
         if *self.stop.borrow() {
             return Ok(());
         }
@@ -192,7 +192,11 @@ impl CycleRunner {
     }
 
     /// Runs the course of a source.
-    async fn run_course(&self, round: &Round, source: SourceName) -> Result<(), SpineFailed> {
+    async fn run_fetch_order(
+        &self,
+        round: &Round,
+        source: SourceName,
+    ) -> Result<(), PipelineError> {
         let pages: &'static [PageSpec] = self.pages.get(&source).copied().unwrap_or_default();
         for step in steps(self.mode, pages, round.cycle.kind) {
             let mut is_repeated = false;
@@ -219,18 +223,18 @@ impl CycleRunner {
         round: &Round,
         source: SourceName,
         pages: Vec<&'static str>,
-    ) -> Result<usize, SpineFailed> {
+    ) -> Result<usize, PipelineError> {
         if pages.is_empty() {
             return Ok(0);
         }
-        let portion = Portion {
+        let filter = TaskFilter {
             source: Some(source),
             pages: Some(pages.into_iter().map(str::to_owned).collect()),
             at_most: Some(TASKS_AT_ONCE),
         };
-        let asked = self.announce(round, source, &portion).await?;
+        let asked = self.announce(round, source, &filter).await?;
         while !*self.stop.borrow() {
-            let left = self.checkpoint(&round.cycle, &portion).await?;
+            let left = self.checkpoint(&round.cycle, &filter).await?;
             if left.is_empty() {
                 break;
             }
@@ -244,8 +248,8 @@ impl CycleRunner {
                 cycle: Arc::clone(&round.cycle),
                 source,
                 tasks: left,
-                portion: portion.clone(),
-                final_round: round.is_last,
+                filter: filter.clone(),
+                final_round: round.is_final,
             };
             let end = self
                 .supervisor
@@ -261,8 +265,8 @@ impl CycleRunner {
     }
 }
 
-fn supervisor_gone() -> SpineFailed {
-    SpineFailed(
+fn supervisor_gone() -> PipelineError {
+    PipelineError(
         "the supervisor is gone; please report this, what was acknowledged is safe".to_owned(),
     )
 }

@@ -59,7 +59,7 @@ pub struct StagePlanner {
     narrowing: Narrowing,
     stage: Stage,
     of: Option<SourceName>,
-    last_round: bool,
+    final_round: bool,
     /// How many more funds `--limit` lets through.
     limit_left: usize,
     /// Number of funds so far whose requests the pages of news may save, by source.
@@ -75,7 +75,7 @@ impl StagePlanner {
         narrowing: Narrowing,
         stage: Stage,
         of: Option<SourceName>,
-        last_round: bool,
+        final_round: bool,
     ) -> Self {
         Self {
             limit_left: narrowing.limit.unwrap_or(usize::MAX),
@@ -83,7 +83,7 @@ impl StagePlanner {
             narrowing,
             stage,
             of,
-            last_round,
+            final_round,
             spared: BTreeMap::new(),
         }
     }
@@ -100,7 +100,7 @@ impl StagePlanner {
     /// The requested sources whose funds can be planned now.
     fn ready(&self, state: &PlanningState) -> Vec<(SourceName, &'static [PageSpec])> {
         self.asked()
-            .filter(|(source, specs)| self.last_round || has_list_answered(state, *source, specs))
+            .filter(|(source, specs)| self.final_round || has_list_answered(state, *source, specs))
             .collect()
     }
 

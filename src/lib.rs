@@ -3,12 +3,12 @@
 pub mod cli;
 pub mod clock;
 pub mod commands;
-pub mod course;
 pub mod cycle;
 pub mod cycle_plan;
 pub mod cycle_report;
 pub mod descriptors;
 pub mod embedded_postgres;
+pub mod fetch_order;
 pub mod output;
 pub mod program;
 pub mod progress;

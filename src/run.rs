@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor as _, Addr};
 use actors::loader_actor::WriterSettings;
-use actors::messages::{BeginShutdown, EndActors, ReadSnapshot, SpineFailed};
-use actors::room::ROWS_UNDER_WAY;
+use actors::messages::{BeginShutdown, EndActors, PipelineError, ReadSnapshot};
+use actors::row_budget::ROWS_UNDER_WAY;
 use actors::supervisor::{Supervisor, SupervisorSettings};
 use futures_util::FutureExt as _;
 use jiff::civil::Date;
@@ -210,7 +210,7 @@ impl Job<'_> {
     }
 
     /// Reads the facts for the schedule. A cycle that was closed while the clock was fast does not count.
-    async fn read_facts(&self) -> Result<ScheduleFacts, SpineFailed> {
+    async fn read_facts(&self) -> Result<ScheduleFacts, PipelineError> {
         let until = closed_until(self.today());
         self.runner
             .on_writer("reading the schedule", move |writer| {
@@ -220,7 +220,7 @@ impl Job<'_> {
     }
 
     /// Compares the system clock with the sites, the newest closed cycle and the build.
-    async fn check_clock(&self) -> Result<Result<(), ClockDoubt>, SpineFailed> {
+    async fn check_clock(&self) -> Result<Result<(), ClockDoubt>, PipelineError> {
         let all = self
             .runner
             .on_writer("reading the newest cycle", |writer| {
@@ -326,7 +326,7 @@ impl Job<'_> {
         let running = self.runner.run(request, until_round_two);
         let end = tokio::select! {
             end = running => end,
-            () = self.past_the_deadline() => Err(SpineFailed("the stop took longer than supervision.shutdown_secs; what was not acknowledged is asked again by the next start".to_owned())),
+            () = self.past_the_deadline() => Err(PipelineError("the stop took longer than supervision.shutdown_secs; what was not acknowledged is asked again by the next start".to_owned())),
         };
         // Close the browsers: the next cycle is hours away.
         self.sites.close().await;
@@ -360,7 +360,7 @@ impl Job<'_> {
         tokio::time::sleep(shutdown - time_for_closing(shutdown) + shutdown / 20).await;
     }
 
-    fn broke(&self, error: &SpineFailed) -> RunOutcome {
+    fn broke(&self, error: &PipelineError) -> RunOutcome {
         if self.is_stopping() {
             tracing::warn!(%error, "stopped before the cycle's end; the next start goes on from the last acknowledged checkpoint");
             RunOutcome::Stopped
@@ -537,7 +537,7 @@ async fn tell_if_unreachable(ways: Vec<Way>) {
     }
     if sites_tried > 0 && sites_reached == 0 {
         tracing::warn!(
-            "none of the sites can be reached: is there a network? They are asked again with growing pauses (Ctrl-C stops); to try the program without the internet: script/run --replica --once"
+            "none of the sites can be reached: is there a network? They are asked again with growing pauses (Ctrl-C stops); to try the program without the internet: script/run --demo --once"
         );
     }
 }

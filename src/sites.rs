@@ -1,4 +1,4 @@
-//! Builds the enabled sites from the settings: the transport they share, and an asker for each.
+//! Builds the enabled sites from the settings: the transport they share, and an fetcher for each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use actors::source_actor::AskedSource;
 use jiff::Timestamp;
 use schema::SourceName;
 use sources::archive::Archive;
-use sources::ask::{Asker, TransportMode};
+use sources::ask::{PageFetcher, TransportMode};
 use sources::cycle_memory::CycleMemory;
 use sources::site::Site;
 use sources::sites::{SiteAddress, pages};
@@ -40,7 +40,7 @@ struct EnabledSite {
     mode: TransportMode,
     own_hosts: Vec<Url>,
     memory: Arc<CycleMemory>,
-    asker: Asker,
+    fetcher: PageFetcher,
 }
 
 /// Why the sites cannot be requested.
@@ -145,7 +145,7 @@ impl Sites {
                 let source = entry.address.source();
                 let site = entry.address.build();
                 let memory = Arc::new(CycleMemory::default());
-                let asker = Asker::new(
+                let fetcher = PageFetcher::new(
                     Arc::clone(&site),
                     transport.clone(),
                     entry.mode,
@@ -157,7 +157,7 @@ impl Sites {
                     mode: entry.mode,
                     own_hosts: entry.own_hosts,
                     memory,
-                    asker,
+                    fetcher,
                 };
                 (source, enabled)
             })
@@ -181,7 +181,7 @@ impl Sites {
             .iter()
             .map(|(source, site)| {
                 let asked = AskedSource {
-                    asker: site.asker.clone(),
+                    fetcher: site.fetcher.clone(),
                     pages: pages(*source),
                 };
                 (*source, asked)

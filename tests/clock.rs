@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use replica::{FaultKind, Site};
+use simulator::{FaultKind, Site};
 
 use crate::shutdown::running::{Running, cycle_is_closed, wait_until};
 use crate::world::World;
@@ -53,7 +53,7 @@ async fn a_scheduled_runner_waits_for_the_clock_to_be_set() {
     let running = Running::start(&world, &[]).await;
     running.says("the clock is compared again in 10 s").await;
     assert_eq!(cycles(&world).await, 0);
-    world.replica.faults().clear();
+    world.simulator.faults().clear();
     wait_until("the cycle is closed", async || {
         cycle_is_closed(&world).await
     })
@@ -99,7 +99,7 @@ async fn a_date_outside_its_range_is_a_wrong_command_line() {
         let args = [&MONTHLY[..], &["--date", date]].concat();
         world.run(&args).await.exits(2).says("--date");
     }
-    assert_eq!(world.replica.log().requests.len(), 0);
+    assert_eq!(world.simulator.log().requests.len(), 0);
 }
 
 /// O9: a file descriptor limit that is too low is reported at the start, before any request.
@@ -125,5 +125,5 @@ async fn too_few_file_descriptors_are_named_at_the_start() {
             "{said}"
         );
     }
-    assert_eq!(world.replica.log().requests.len(), 0);
+    assert_eq!(world.simulator.log().requests.len(), 0);
 }

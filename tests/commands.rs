@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use replica::{Fault, FaultKind, MarketConfig, Site};
+use simulator::{Fault, FaultKind, MarketConfig, Site};
 use store::Writer;
 
 use crate::world::{Run, World, ended};
@@ -35,9 +35,9 @@ async fn said_at(world: &World, args: &[&str], database: &str) -> Run {
     command.env("DATABASE_URL", format!("{database} password={PASSWORD}"));
     let run = ended(command.spawn().expect("the runner starts")).await;
     assert!(
-        !run.said.contains(PASSWORD),
-        "the password was said: {}",
-        run.said
+        !run.output.contains(PASSWORD),
+        "the password was printed: {}",
+        run.output
     );
     run
 }
@@ -154,7 +154,7 @@ async fn explain_shows_both_sides(world: &World) {
         )
         .await
         .expect("the view answers")
-        .expect("the replica's sites disagree somewhere");
+        .expect("the simulator's sites disagree somewhere");
     let code: String = conflict.get(0);
     let run = said_by(world, &["explain", &code]).await;
     run.exits(0).says(&format!("{code}: active"));
@@ -207,7 +207,7 @@ async fn probe_saves_what_it_reads(world: &World) {
         .says("the pages are: list, filter, nav");
 
     // `probe` sends two requests: robots.txt and the page.
-    let asked = world.replica.log().requests.len();
+    let asked = world.simulator.log().requests.len();
     let listed: String = world
         .one("SELECT f.fund_code FROM runner.alias a JOIN runner.fund f USING (fund_id) JOIN funds_master_info m USING (fund_code) WHERE a.source = 'wealthmagik' AND m.fund_status = 'active' ORDER BY f.fund_code ~ '[^A-Za-z0-9-]', 1 LIMIT 1")
         .await;
@@ -221,7 +221,7 @@ async fn probe_saves_what_it_reads(world: &World) {
         directory,
     ];
     said_by(world, &args).await.says("profile: http");
-    let requests = world.replica.log().requests.split_off(asked);
+    let requests = world.simulator.log().requests.split_off(asked);
     let paths: Vec<&str> = requests
         .iter()
         .map(|request| request.path.as_str())
@@ -324,14 +324,14 @@ async fn without_a_database_each_command_says_so_in_one_sentence() {
                     "postgres://me@127.0.0.1:{port}/funds_db is not available"
                 ))
                 .says("master_runner check");
-            assert_eq!(run.said.trim().lines().count(), 1, "{}", run.said);
+            assert_eq!(run.output.trim().lines().count(), 1, "{}", run.output);
         }
         // psql prints its own error message.
         said_at(&world, &["psql", "--", "-c", "SELECT 1"], &nowhere)
             .await
             .exits(2);
         // A probe needs no database: it requests the list to find the fund's key.
-        let code = world.replica.truth().tables[0].rows[0][0]
+        let code = world.simulator.truth().tables[0].rows[0][0]
             .clone()
             .expect("a code");
         said_at(
@@ -375,7 +375,7 @@ async fn without_a_database_each_command_says_so_in_one_sentence() {
 async fn check_names_the_source_that_does_not_work_and_the_next_step() {
     let world = World::new(market()).await;
     let fault = Fault::of(Site::WealthMagik, FaultKind::HtmlInsteadOfJson);
-    world.replica.faults().set(fault.on_path("fundSearch"));
+    world.simulator.faults().set(fault.on_path("fundSearch"));
     said_by(&world, &["check"])
         .await
         .exits(1)

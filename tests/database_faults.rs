@@ -17,9 +17,9 @@ mod sweep;
 
 use std::io::Write as _;
 
-use replica::MarketConfig;
+use simulator::MarketConfig;
 
-/// A small market with awkward values.
+/// A small market with edge cases.
 fn market() -> MarketConfig {
     MarketConfig {
         funds: 6,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use replica::{FaultKind, Site};
+use simulator::{FaultKind, Site};
 
 use crate::world::{Run, World, ended};
 
@@ -22,9 +22,9 @@ const FRESH: [&str; 4] = ["--once", "--cycle", "monthly", "--fresh"];
 #[track_caller]
 fn in_round_one(run: &Run) {
     assert!(
-        !run.said.contains("round 2"),
+        !run.output.contains("round 2"),
         "round 2 was needed:\n{}",
-        run.said
+        run.output
     );
 }
 
@@ -45,7 +45,7 @@ async fn is_borne(page: &str, kind: FaultKind) {
     assert!(asked >= 2, "{kind:?}: {path} was asked {asked} times");
     assert!(
         world
-            .replica
+            .simulator
             .faults()
             .list()
             .iter()
@@ -99,7 +99,7 @@ async fn what_failed_in_round_one_is_asked_in_round_two() {
     run.exits(0).says("round 2");
     world.assert_truth().await;
     // Round 1 requested everything; round 2 requested only that page.
-    let log = world.replica.log();
+    let log = world.simulator.log();
     assert_eq!(log.count(Site::Finnomena, &path), 2);
     let last = log
         .of(Site::Finnomena)
@@ -118,7 +118,7 @@ async fn a_host_that_is_down_for_the_whole_run_costs_its_own_pages_alone() {
         lines_about_a_host_down(&run),
         1,
         "one line for the host:\n{}",
-        run.said
+        run.output
     );
     let others = world
         .ask("SELECT DISTINCT source FROM runner.task WHERE outcome NOT IN ('done', 'absent', 'unchanged')")
@@ -129,8 +129,8 @@ async fn a_host_that_is_down_for_the_whole_run_costs_its_own_pages_alone() {
     world.assert_truth_of("funds_statistics", &codes).await;
     world.assert_truth_of("funds_master_info", &codes).await;
 
-    world.replica.faults().clear();
-    let skip = world.replica.log().requests.len();
+    world.simulator.faults().clear();
+    let skip = world.simulator.log().requests.len();
     world.run(&MONTHLY).await.exits(0);
     world.assert_truth().await;
     for site in [Site::Finnomena, Site::SecApi] {
@@ -144,10 +144,10 @@ async fn a_host_that_is_down_for_the_whole_run_costs_its_own_pages_alone() {
     world.fault(Site::WealthMagik, FaultKind::Down);
     let run = world.run(&FRESH).await;
     run.exits(3);
-    assert_eq!(lines_about_a_host_down(&run), 1, "{}", run.said);
+    assert_eq!(lines_about_a_host_down(&run), 1, "{}", run.output);
     // P3: all tasks of the host end with one common line.
     let ended: Vec<&str> = run
-        .said
+        .output
         .lines()
         .filter(|line| line.contains(" x host down: "))
         .collect();
@@ -157,7 +157,7 @@ async fn a_host_that_is_down_for_the_whole_run_costs_its_own_pages_alone() {
 
 fn lines_about_a_host_down(run: &Run) -> usize {
     let is_about = |line: &&str| line.contains("ERROR") && line.contains("host down");
-    run.said.lines().filter(is_about).count()
+    run.output.lines().filter(is_about).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,7 +186,10 @@ async fn a_newer_portfolio_replaces_the_held_one_whole_and_history_keeps_that() 
     );
     let before = world.ask(&held).await;
     assert!(before.len() > 1, "{code} has no full holdings");
-    world.replica.publish_holdings(&code).expect("a known code");
+    world
+        .simulator
+        .publish_holdings(&code)
+        .expect("a known code");
     world.run(&FRESH).await.exits(0);
     world.assert_truth().await;
     assert_eq!(world.ask(&held).await.len(), before.len() - 1);
@@ -216,34 +219,34 @@ async fn a_critical_host_that_is_down_leaves_the_others_at_work() {
     let others: i64 = world
         .one("SELECT count(*) FROM runner.task WHERE source <> 'finnomena' AND outcome NOT IN ('done', 'unchanged', 'absent')")
         .await;
-    assert_eq!(others, 0, "{}", run.said);
-    world.replica.faults().clear();
+    assert_eq!(others, 0, "{}", run.output);
+    world.simulator.faults().clear();
     world.run(&FRESH).await.exits(0);
     world.assert_truth().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_site_that_goes_down_in_the_middle_and_comes_back_is_waited_for() {
-    let mut world = World::new(replica::MarketConfig {
+    let mut world = World::new(simulator::MarketConfig {
         funds: 20,
-        awkward: false,
+        edge_cases: false,
         latency_ms: 10,
-        ..replica::MarketConfig::default()
+        ..simulator::MarketConfig::default()
     })
     .await;
     world.settings.more =
         "patience: (request_timeout_secs: 2, host_back_off_secs: (1, 1), host_wait_secs: 60),"
             .to_owned();
     let child = world.spawn(&MONTHLY);
-    while world.replica.log().of(Site::Finnomena).count() < 15 {
+    while world.simulator.log().of(Site::Finnomena).count() < 15 {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     world.fault(Site::Finnomena, FaultKind::Down);
-    while world.replica.log().refused_connections.len() < 6 {
+    while world.simulator.log().refused_connections.len() < 6 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
-    world.replica.faults().clear();
+    world.simulator.faults().clear();
     let run = ended(child).await;
     run.exits(0).says("host answers again");
     world.assert_truth().await;
@@ -264,7 +267,7 @@ async fn costs_one_task(page: &str, kind: FaultKind, words: &[&str]) {
         .ask("SELECT key FROM runner.task WHERE outcome = 'failed'")
         .await;
     assert_eq!(failed, [vec![Some(world.active(1)[0].clone())]], "{kind:?}");
-    world.replica.faults().clear();
+    world.simulator.faults().clear();
     world.run(&MONTHLY).await.exits(0);
     world.assert_truth().await;
     // The stored rows stay when the same fault happens again.
@@ -304,7 +307,7 @@ async fn a_bare_nan_costs_one_value() {
         FaultKind::BareNan,
     );
     world.run(&MONTHLY).await.exits(0);
-    let truth = world.replica.truth();
+    let truth = world.simulator.truth();
     let truth = truth.table("funds_daily").expect("the daily table");
     let days = truth
         .rows
@@ -315,16 +318,16 @@ async fn a_bare_nan_costs_one_value() {
         .ask(&format!("SELECT count(*), count(*) FILTER (WHERE nav_value IS NULL) FROM funds_daily WHERE fund_code = '{code}'"))
         .await;
     assert_eq!(found, [vec![Some(days.to_string()), Some("1".to_owned())]]);
-    world.replica.faults().clear();
+    world.simulator.faults().clear();
     world.run(&FRESH).await.exits(0);
     world.assert_truth().await;
 }
 
 fn breach(run: &Run) -> &str {
-    run.said
+    run.output
         .lines()
         .find(|line| line.contains("contract breach"))
-        .unwrap_or_else(|| panic!("no breach was told:\n{}", run.said))
+        .unwrap_or_else(|| panic!("no breach was told:\n{}", run.output))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -342,7 +345,7 @@ async fn a_renamed_field_of_the_list_is_a_breach_that_names_it() {
     let line = breach(&run);
     let url = format!(
         "{}/fn3/api/fund/v2/public/funds",
-        world.replica.urls().finnomena
+        world.simulator.urls().finnomena
     );
     for words in [
         url.as_str(),
@@ -361,7 +364,7 @@ async fn a_renamed_field_of_the_list_is_a_breach_that_names_it() {
     let kept = world.dir().join(kept.expect("a path"));
     assert!(kept.is_file(), "{} is not there", kept.display());
     assert_eq!(world.seven_tables().await, before);
-    world.replica.faults().clear();
+    world.simulator.faults().clear();
     world.run(&MONTHLY).await.exits(0);
     world.assert_truth().await;
 }
@@ -383,14 +386,14 @@ async fn a_renamed_field_of_many_pages_stops_the_source_for_the_round() {
         assert!(line.contains(words), "`{words}` is not in: {line}");
     }
     // D6: the source stops after twenty pages in each of the two rounds; it does not request every fund.
-    let asked = world.replica.log().count(Site::Finnomena, "/nav/q");
+    let asked = world.simulator.log().count(Site::Finnomena, "/nav/q");
     assert!((20..=42).contains(&asked), "{asked} NAV pages were asked");
     // The pages of the other sources are loaded.
     let others: i64 = world
         .one("SELECT count(*) FROM runner.task WHERE source <> 'finnomena' AND outcome NOT IN ('done', 'absent')")
         .await;
     assert_eq!(others, 0);
-    world.replica.faults().clear();
+    world.simulator.faults().clear();
     world.run(&["--once", "--cycle", "daily"]).await.exits(0);
     world.assert_truth().await;
 }
@@ -414,7 +417,7 @@ async fn a_list_that_shrank_is_a_breach_and_makes_nobody_inactive() {
             .await;
         assert_eq!(inactive, 0, "{site:?}");
         // A list is compared with the last complete list, not with the last list that was read.
-        world.replica.faults().clear();
+        world.simulator.faults().clear();
         world
             .run(&["--once", "--cycle", "daily", "--date", "2026-11-23"])
             .await
@@ -441,7 +444,7 @@ async fn empty_pages_and_error_pages_with_status_200_change_nothing() {
             [vec![Some("list".to_owned())]],
             "{kind:?} passed for an answer"
         );
-        world.replica.faults().clear();
+        world.simulator.faults().clear();
         world.run(&MONTHLY).await.exits(0);
         world.assert_truth().await;
     }
@@ -454,9 +457,9 @@ async fn an_sec_batch_that_fails_loses_no_other() {
     world.run(&MONTHLY).await.exits(0).says("round 2");
     world.assert_truth().await;
     // Only the codes of the failed batch were requested twice.
-    let log = world.replica.log();
+    let log = world.simulator.log();
     let asked = log.count(Site::SecApi, "/api/funds");
-    let funds = world.replica.market().codes().len();
+    let funds = world.simulator.market().codes().len();
     assert!(
         asked <= funds.div_ceil(2) + 1,
         "{asked} requests for {funds} codes"

@@ -1,7 +1,7 @@
 //! P2: if a NAV history begins with a known prefix, only the rest is parsed. A correction that is years old is still
 //! found, and every cell equals the truth.
 
-use replica::MarketConfig;
+use simulator::MarketConfig;
 
 use crate::world::World;
 
@@ -31,22 +31,22 @@ async fn p2_a_second_month_reads_what_is_new_and_a_correction_years_old_is_found
     let market = MarketConfig {
         funds: 12,
         days: 700,
-        awkward: false,
+        edge_cases: false,
         ..MarketConfig::default()
     };
     let world = World::new(market).await;
-    let funds = world.replica.market().codes().len() as i64;
+    let funds = world.simulator.market().codes().len() as i64;
     cycle(&world, "monthly", "2026-10-15").await;
     let whole = observed(&world).await;
     assert!(whole >= funds * DAYS, "{whole} records of {funds} funds");
 
-    world.replica.advance_days(5);
+    world.simulator.advance_days(5);
     cycle(&world, "monthly", "2026-10-20").await;
     let told = observed(&world).await;
     assert!(told <= funds * KNOWN, "{told} records of {funds} funds");
 
     // A short history between two whole ones does not change the known prefix.
-    world.replica.advance_days(1);
+    world.simulator.advance_days(1);
     cycle(&world, "daily", "2026-10-21").await;
     let code = world.active(1).remove(0);
     let first: String = world
@@ -61,10 +61,10 @@ async fn p2_a_second_month_reads_what_is_new_and_a_correction_years_old_is_found
         .await;
     let day = revised.parse().expect("a date");
     world
-        .replica
+        .simulator
         .revise_nav(&code, day, "4.3102")
         .expect("a known code");
-    world.replica.advance_days(2);
+    world.simulator.advance_days(2);
     cycle(&world, "monthly", "2026-10-23").await;
     let told = observed(&world).await;
     assert!(
@@ -79,7 +79,7 @@ async fn p2_a_second_month_reads_what_is_new_and_a_correction_years_old_is_found
     assert_eq!(found, 1);
 
     // From now on, the prefix of the corrected history is known.
-    world.replica.advance_days(1);
+    world.simulator.advance_days(1);
     cycle(&world, "monthly", "2026-10-24").await;
     let told = observed(&world).await;
     assert!(told <= funds * KNOWN, "{told} records of {funds} funds");
@@ -101,7 +101,7 @@ async fn awkward_histories_are_the_truth_month_after_month() {
         ("monthly", 35, "2026-11-25"),
         ("monthly", 2, "2026-11-27"),
     ] {
-        world.replica.advance_days(days);
+        world.simulator.advance_days(days);
         cycle(&world, kind, date).await;
     }
     let known: i64 = world

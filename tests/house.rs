@@ -42,7 +42,7 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn arrows_run_one_way_and_the_replica_depends_on_nobody() {
+fn arrows_run_one_way_and_the_simulator_depends_on_no_other_crate() {
     let needs = |names: &[&str]| {
         names
             .iter()
@@ -58,7 +58,7 @@ fn arrows_run_one_way_and_the_replica_depends_on_nobody() {
             "master_runner".to_owned(),
             needs(&["schema", "sources", "store", "actors"]),
         ),
-        ("replica".to_owned(), needs(&[])),
+        ("simulator".to_owned(), needs(&[])),
         // The actors' own files, compiled against stand-ins for tests. The program depends on none of these crates.
         (
             "protocol_model_store".to_owned(),
@@ -75,7 +75,7 @@ fn arrows_run_one_way_and_the_replica_depends_on_nobody() {
         // The benchmarks, which measure all other crates.
         (
             "bench".to_owned(),
-            needs(&["schema", "sources", "store", "master_runner", "replica"]),
+            needs(&["schema", "sources", "store", "master_runner", "simulator"]),
         ),
         // Properties of the parsers, tested from outside.
         (

@@ -5,7 +5,7 @@
 //! in a small market. With `MASTER_RUNNER_SOAK_SECS` every case runs in every mode; without it each runs in one mode,
 //! which depends on the seed. `MASTER_RUNNER_SEED` repeats a draw.
 
-mod books;
+mod audit;
 mod faults;
 mod races;
 mod soak;
@@ -16,12 +16,12 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use replica::MarketConfig;
 use schema::failpoint::{self, Failpoint};
+use simulator::MarketConfig;
 use store::Writer;
 use tokio::process::Child;
 
-use self::books::{AUDIT, asked_again, difference, left_in, without_second_factsheets};
+use self::audit::{AUDIT, asked_again, difference, left_in, without_second_factsheets};
 use self::faults::{Action, Case, Draws, Ending, seed};
 use crate::world::{Database, Run, World, ended};
 
@@ -94,7 +94,7 @@ impl Undisturbed {
             run.exits(0);
             for point in failpoint::ALL {
                 let note = format!("failpoint {point}: note\n");
-                passed.insert((mode, *point), run.said.matches(&note).count());
+                passed.insert((mode, *point), run.output.matches(&note).count());
             }
             world.assert_truth().await;
             assert_eq!(asked_again(&world).await, Vec::<String>::new(), "{mode}");
@@ -168,7 +168,7 @@ pub async fn go_on(world: &mut World, mode: &str) -> Result<usize, String> {
         if again.code != Some(0) {
             return Err(format!(
                 "the next start exits {:?}:\n{}",
-                again.code, again.said
+                again.code, again.output
             ));
         }
     }
@@ -197,7 +197,7 @@ pub async fn verdict(world: &World, undisturbed: &Undisturbed) -> String {
 
 /// Describes the difference if the run did not end as the case requires.
 fn ended_wrong(case: &Case, run: &Run) -> Option<String> {
-    let restarted = run.said.contains("actors restarted:");
+    let restarted = run.output.contains("actors restarted:");
     let right = match case.ending() {
         Ending::Unimpressed => run.code == Some(0) && !restarted,
         Ending::Restarted => run.code == Some(0) && restarted,
@@ -212,7 +212,7 @@ fn ended_wrong(case: &Case, run: &Run) -> Option<String> {
             "exit {:?}, not {:?}:\n{}",
             run.code,
             case.ending(),
-            run.said
+            run.output
         )
     })
 }
@@ -230,7 +230,7 @@ async fn survive(
     }
     let child = world.spawn(&arguments(case.mode));
     if case.is_stopped() {
-        while world.replica.log().requests.len() < 12 {
+        while world.simulator.log().requests.len() < 12 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         stop(&child);
@@ -238,16 +238,16 @@ async fn survive(
     let first = until_end(child).await;
     world.settings.requests_per_sec = 1000.0;
     let reached = format!("failpoint {}: {}\n", case.point, case.action.name());
-    let result = if first.said.matches(&reached).count() != 1 {
+    let result = if first.output.matches(&reached).count() != 1 {
         None
     } else if let Some(wrong) = ended_wrong(case, &first) {
         Some(Err(wrong))
     } else {
         Some(match go_on(&mut world, case.mode).await {
-            Err(wrong) => Err(format!("{wrong}\nafter the first one:\n{}", first.said)),
+            Err(wrong) => Err(format!("{wrong}\nafter the first one:\n{}", first.output)),
             Ok(_) => match verdict(&world, undisturbed).await {
                 wrong if wrong.is_empty() => Ok(()),
-                wrong => Err(format!("{wrong}after:\n{}", first.said)),
+                wrong => Err(format!("{wrong}after:\n{}", first.output)),
             },
         })
     };

@@ -1,4 +1,4 @@
-//! Tests of the whole program against the replica, the real PostgreSQL and the real Firefox, one file for each promise.
+//! Tests of the whole program against the simulator, the real PostgreSQL and the real Firefox, one file for each promise.
 //!
 //! They form one test binary, so that it is linked once and all tests share one database server.
 
@@ -11,6 +11,7 @@ mod failures;
 mod histories;
 mod house;
 mod kill_anywhere;
+mod legacy_errors;
 mod main_job;
 mod modes_differ;
 mod news;
@@ -19,7 +20,6 @@ mod output;
 mod politeness;
 mod private_server;
 mod proxies;
-mod python_lessons;
 mod readme;
 mod real_history;
 mod requests;

@@ -1,6 +1,6 @@
 //! The main job: one command fills all seven tables, and every cell equals the truth, in every mode.
 
-use replica::MarketConfig;
+use simulator::MarketConfig;
 
 use crate::world::World;
 
@@ -20,7 +20,7 @@ async fn every_cell_is_the_truth(mode: &str, cycle: &str) {
         .exits(0);
     world.assert_truth().await;
 
-    // D2: while the replica's date stays the same, a second pass writes no row.
+    // D2: while the simulator's date stays the same, a second pass writes no row.
     let before = world.written().await;
     world
         .run(&["--once", "--mode", mode, "--cycle", cycle])
@@ -34,7 +34,7 @@ async fn every_cell_is_the_truth(mode: &str, cycle: &str) {
 
     // One day later, the pass adds exactly the new rows.
     let daily_before: i64 = world.one("SELECT count(*) FROM funds_daily").await;
-    world.replica.advance_days(1);
+    world.simulator.advance_days(1);
     world
         .run(&["--once", "--mode", mode, "--cycle", "daily", "--fresh"])
         .await

@@ -1,6 +1,6 @@
-//! The differences between the three modes, measured from the replica's log.
+//! The differences between the three modes, measured from the simulator's log.
 
-use replica::{MarketConfig, Site};
+use simulator::{MarketConfig, Site};
 
 use crate::world::World;
 
@@ -15,7 +15,7 @@ async fn measured(mode: &str) -> (usize, usize) {
         .run(&["--once", "--mode", mode, "--cycle", "monthly"])
         .await
         .exits(0);
-    let log = world.replica.log();
+    let log = world.simulator.log();
     (
         log.most_at_once(Site::WealthMagik),
         log.sites_alive_at_once(&[Site::Finnomena, Site::WealthMagik, Site::SecApi]),
@@ -33,7 +33,7 @@ async fn sequential_asks_one_page_of_one_source_at_a_time() {
         .run(&["--once", "--mode", "sequential", "--cycle", "monthly"])
         .await
         .exits(0);
-    let log = world.replica.log();
+    let log = world.simulator.log();
     for site in Site::ALL {
         assert!(
             log.most_at_once(site) <= 1,

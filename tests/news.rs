@@ -1,8 +1,8 @@
-//! News (P2): a daily cycle reads the pages with the newest NAVs of many funds and requests only the funds that have
+//! NavDigest (P2): a daily cycle reads the pages with the newest NAVs of many funds and requests only the funds that have
 //! something new. If one of these pages is faulty, the funds are requested one by one, and every cell still equals the
 //! truth.
 
-use replica::{FaultKind, MarketConfig, Site};
+use simulator::{FaultKind, MarketConfig, Site};
 
 use crate::world::{Run, World};
 
@@ -27,7 +27,7 @@ async fn known(funds: usize) -> World {
 /// Runs a daily cycle. Returns the run and its requests to Finnomena: the numbers of the pages of news, and the paths
 /// of the NAV histories.
 async fn daily(world: &World) -> (Run, Vec<String>, Vec<String>) {
-    let skip = world.replica.log().requests.len();
+    let skip = world.simulator.log().requests.len();
     let run = world.run(&DAILY).await;
     let (mut pages, mut navs) = (Vec::new(), Vec::new());
     for path in world.asked_since(skip, Site::Finnomena) {
@@ -55,7 +55,7 @@ fn short(world: &World, codes: &[String]) -> Vec<String> {
 }
 
 fn all(world: &World) -> Vec<String> {
-    world.active(world.replica.market().codes().len())
+    world.active(world.simulator.market().codes().len())
 }
 
 /// The newest day of a fund's series.
@@ -81,7 +81,7 @@ async fn p2_news_lead_to_one_short_request_each_and_no_news_to_none() {
     let code = world.active(3)[2].clone();
     let day = newest_day(&world, &code).await;
     world
-        .replica
+        .simulator
         .revise_nav(&code, day, "4.3102")
         .expect("a known code");
     let (run, pages, navs) = daily(&world).await;
@@ -91,7 +91,7 @@ async fn p2_news_lead_to_one_short_request_each_and_no_news_to_none() {
     world.assert_truth().await;
 
     // A day later every fund has news, once.
-    world.replica.advance_days(1);
+    world.simulator.advance_days(1);
     let (run, pages, navs) = daily(&world).await;
     run.exits(0);
     assert_eq!(pages, ["1"]);
@@ -108,7 +108,7 @@ async fn p2_news_lead_to_one_short_request_each_and_no_news_to_none() {
 async fn a_site_without_pages_of_news_is_asked_fund_by_fund() {
     let world = known(8).await;
     world.fault_on(Site::Finnomena, "/filter", FaultKind::Status(404));
-    world.replica.advance_days(1);
+    world.simulator.advance_days(1);
     let (run, pages, navs) = daily(&world).await;
     run.exits(0);
     assert_eq!(pages, ["1"]);
@@ -142,11 +142,11 @@ async fn d6_pages_of_news_of_another_shape_cost_themselves_alone() {
     ] {
         let world = known(6).await;
         world.fault_on(Site::Finnomena, "/filter", kind.clone());
-        world.replica.advance_days(1);
+        world.simulator.advance_days(1);
         let (run, pages, navs) = daily(&world).await;
         // The failure is reported (D7) and the page is requested once more in round 2; the source continues.
         run.exits(3).says(words);
-        assert!(!run.said.contains("contract breach"), "{}", run.said);
+        assert!(!run.output.contains("contract breach"), "{}", run.output);
         assert_eq!(pages, ["1", "1"], "{kind:?}");
         assert_eq!(navs, short(&world, &all(&world)), "{kind:?}");
         world.assert_truth().await;
@@ -155,7 +155,7 @@ async fn d6_pages_of_news_of_another_shape_cost_themselves_alone() {
             .await;
         assert_eq!(failed.len(), 1, "{kind:?}: {failed:?}");
         // After the fault is cleared, the page is used again.
-        world.replica.faults().clear();
+        world.simulator.faults().clear();
         let (run, pages, navs) = daily(&world).await;
         run.exits(0);
         assert_eq!((pages.len(), navs.len()), (1, 0), "{kind:?}");
@@ -182,7 +182,7 @@ async fn a_row_that_is_missing_old_or_unreadable_costs_its_fund_one_request() {
         (first("short_code", "\"NOBODY\""), 1),
         (FaultKind::ShrunkList, active - active / 3),
     ] {
-        world.replica.faults().clear();
+        world.simulator.faults().clear();
         world.fault_on(Site::Finnomena, "/filter", kind.clone());
         let (run, pages, navs) = daily(&world).await;
         run.exits(0);
@@ -211,7 +211,7 @@ async fn p2_every_page_of_news_is_read_once_however_many_there_are() {
         funds: 400,
         // Longer than the shortest range; otherwise the histories count as cut short.
         days: 30,
-        awkward: false,
+        edge_cases: false,
         ..MarketConfig::default()
     })
     .await;
@@ -230,7 +230,7 @@ async fn p2_every_page_of_news_is_read_once_however_many_there_are() {
         asked(0).iter().all(|path| !path.contains("/filter")),
         "a new market has no news"
     );
-    let active = world.replica.market().codes().len();
+    let active = world.simulator.market().codes().len();
     let listed: i64 = world
         .one("SELECT count(*) FROM runner.observation WHERE source = 'finnomena' AND dataset = 'listing'")
         .await;
@@ -241,7 +241,7 @@ async fn p2_every_page_of_news_is_read_once_however_many_there_are() {
         .map(|number| format!("/fn3/api/fund/v2/public/filter?page={number}&limit=100"))
         .collect();
     for _ in 0..2 {
-        let skip = world.replica.log().requests.len();
+        let skip = world.simulator.log().requests.len();
         world.run(&[&DAILY[..], &only[..]].concat()).await.exits(0);
         let (news, own): (Vec<String>, Vec<String>) = asked(skip)
             .into_iter()
@@ -256,7 +256,7 @@ async fn p2_every_page_of_news_is_read_once_however_many_there_are() {
 async fn a_page_of_news_that_fails_in_round_one_is_asked_again_and_nobody_else_is() {
     let world = known(6).await;
     world.fault_times(Site::Finnomena, "/filter", 4, FaultKind::Status(500));
-    world.replica.advance_days(1);
+    world.simulator.advance_days(1);
     let (run, pages, navs) = daily(&world).await;
     run.exits(0);
     assert_eq!(pages, ["1"; 5], "four attempts, then round 2");

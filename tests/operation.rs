@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use replica::{FaultKind, MarketConfig, Row, Site};
+use simulator::{FaultKind, MarketConfig, Row, Site};
 
 use crate::world::{World, ended};
 
@@ -39,7 +39,7 @@ async fn o1_a_bad_configuration_exits_78_names_every_wrong_key_and_starts_nothin
     ] {
         run.says(key);
     }
-    assert_eq!(world.replica.log().requests.len(), 0);
+    assert_eq!(world.simulator.log().requests.len(), 0);
     let schemas: i64 = world
         .one("SELECT count(*) FROM information_schema.schemata WHERE schema_name IN ('runner', 'history')")
         .await;
@@ -73,7 +73,7 @@ async fn o3_a_wrong_command_line_exits_2() {
         world.run(args).await.exits(2);
     }
     world.run(&["--help"]).await.exits(0).says("Examples");
-    assert_eq!(world.replica.log().requests.len(), 0);
+    assert_eq!(world.simulator.log().requests.len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,12 +81,12 @@ async fn o2_a_second_runner_says_who_holds_the_database_and_exits_1() {
     let world = World::new(MarketConfig {
         funds: 20,
         latency_ms: 150,
-        awkward: false,
+        edge_cases: false,
         ..MarketConfig::default()
     })
     .await;
     let first = world.spawn(&["--once", "--cycle", "monthly", "--mode", "sequential"]);
-    while world.replica.log().requests.len() < 5 {
+    while world.simulator.log().requests.len() < 5 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let began = Instant::now();
@@ -102,7 +102,7 @@ async fn o2_a_second_runner_says_who_holds_the_database_and_exits_1() {
         began.elapsed()
     );
     let errors: Vec<&str> = second
-        .said
+        .output
         .lines()
         .filter(|line| line.contains("ERROR"))
         .collect();
@@ -118,12 +118,12 @@ async fn a6_a_stop_in_mid_cycle_exits_4_and_the_same_command_goes_on_to_the_trut
         let world = World::new(MarketConfig {
             funds: 30,
             latency_ms: 20,
-            awkward: false,
+            edge_cases: false,
             ..MarketConfig::default()
         })
         .await;
         let child = world.spawn(&MONTHLY);
-        while world.replica.log().requests.len() < 60 {
+        while world.simulator.log().requests.len() < 60 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         let began = Instant::now();
@@ -143,7 +143,7 @@ async fn a6_a_stop_in_mid_cycle_exits_4_and_the_same_command_goes_on_to_the_trut
             .await;
         assert!(done > 0, "the batch in hand was not flushed");
 
-        let skip = world.replica.log().requests.len();
+        let skip = world.simulator.log().requests.len();
         world.run(&MONTHLY).await.exits(0);
         world.assert_truth().await;
         let lists = world
@@ -165,7 +165,7 @@ async fn a_stop_while_a_host_is_waited_for_is_prompt() {
     let world = World::plain(6).await;
     world.fault(Site::Finnomena, FaultKind::Down);
     let child = world.spawn(&MONTHLY);
-    while world.replica.log().refused_connections.len() < 2 {
+    while world.simulator.log().refused_connections.len() < 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let began = Instant::now();
@@ -269,7 +269,7 @@ async fn a_code_that_is_no_fund_is_told_and_is_no_success() {
     run.exits(3)
         .says("NO-SUCH-FUND is no active fund")
         .says("partial");
-    assert!(!run.said.contains(&format!("{code} is no active")));
+    assert!(!run.output.contains(&format!("{code} is no active")));
     world.assert_truth_of("funds_daily", &[code.as_str()]).await;
 }
 
@@ -279,15 +279,15 @@ async fn a_partial_run_never_changes_a_status() {
     world.run(&MONTHLY).await.exits(0);
     let [ended, gone, renamed] = world.active(3).try_into().expect("three codes");
     world
-        .replica
+        .simulator
         .set_active(&ended, false)
         .expect("a known code");
     world
-        .replica
+        .simulator
         .set_listed(&gone, false)
         .expect("a known code");
     world
-        .replica
+        .simulator
         .rename(&renamed, "RENAMED-A")
         .expect("a known code");
     for (day, narrowing) in [
@@ -343,8 +343,8 @@ async fn once_on_a_closed_cycle_asks_what_failed_and_on_a_complete_one_everythin
         world.fault_on(Site::Finnomena, path, FaultKind::HtmlInsteadOfJson);
     }
     world.run(&MONTHLY).await.exits(3);
-    world.replica.faults().clear();
-    let skip = world.replica.log().requests.len();
+    world.simulator.faults().clear();
+    let skip = world.simulator.log().requests.len();
     world.run(&MONTHLY).await.exits(0);
     let asked = world.asked_since(skip, Site::Finnomena);
     assert_eq!(asked.len(), 2, "{asked:?}");
@@ -361,7 +361,7 @@ async fn once_on_a_closed_cycle_asks_what_failed_and_on_a_complete_one_everythin
     world.assert_truth().await;
 
     // The cycle is closed, so the same command starts a new pass.
-    let skip = world.replica.log().requests.len();
+    let skip = world.simulator.log().requests.len();
     world.run(&MONTHLY).await.exits(0);
     assert_eq!(
         world.one::<i64>("SELECT count(*) FROM runner.cycle").await,
@@ -376,8 +376,8 @@ async fn fresh_makes_a_new_pass_in_any_case() {
     let path = world.finnomena_path(&world.active(1)[0], "/fee");
     world.fault_on(Site::Finnomena, &path, FaultKind::HtmlInsteadOfJson);
     world.run(&MONTHLY).await.exits(3);
-    world.replica.faults().clear();
-    let skip = world.replica.log().requests.len();
+    world.simulator.faults().clear();
+    let skip = world.simulator.log().requests.len();
     world
         .run(&["--once", "--cycle", "monthly", "--fresh"])
         .await
@@ -403,7 +403,10 @@ async fn d8_an_explicit_false_makes_inactive_in_the_same_cycle_and_true_active_a
             "SELECT count(*) FROM funds_daily WHERE fund_code = '{code}'"
         ))
         .await;
-    world.replica.set_active(code, false).expect("a known code");
+    world
+        .simulator
+        .set_active(code, false)
+        .expect("a known code");
     world.run(&["--once", "--cycle", "daily"]).await.exits(0);
     assert_eq!(status(&world, code).await, "inactive");
     world.assert_truth().await;
@@ -417,7 +420,7 @@ async fn d8_an_explicit_false_makes_inactive_in_the_same_cycle_and_true_active_a
     assert_eq!(changes, [row(&["active", "inactive"])]);
     // No page of an inactive fund is requested.
     let path = world.finnomena_path(code, "/");
-    let skip = world.replica.log().requests.len();
+    let skip = world.simulator.log().requests.len();
     world
         .run(&["--once", "--cycle", "monthly", "--fresh"])
         .await
@@ -429,7 +432,10 @@ async fn d8_an_explicit_false_makes_inactive_in_the_same_cycle_and_true_active_a
             .all(|asked| !asked.contains(&path))
     );
 
-    world.replica.set_active(code, true).expect("a known code");
+    world
+        .simulator
+        .set_active(code, true)
+        .expect("a known code");
     world
         .run(&["--once", "--cycle", "daily", "--fresh"])
         .await
@@ -449,7 +455,10 @@ async fn d8_absence_makes_inactive_only_after_three_closed_cycles_of_three_dates
     };
     cycle("2026-11-20").await;
     let code = &world.active(1)[0];
-    world.replica.set_listed(code, false).expect("a known code");
+    world
+        .simulator
+        .set_listed(code, false)
+        .expect("a known code");
     // Several cycles on the same date count once.
     for date in ["2026-11-21", "2026-11-21", "2026-11-21", "2026-11-22"] {
         cycle(date).await;
@@ -458,10 +467,16 @@ async fn d8_absence_makes_inactive_only_after_three_closed_cycles_of_three_dates
     cycle("2026-11-23").await;
     assert_eq!(status(&world, code).await, "inactive");
     // A fund that is listed again becomes active again, and the count restarts.
-    world.replica.set_listed(code, true).expect("a known code");
+    world
+        .simulator
+        .set_listed(code, true)
+        .expect("a known code");
     cycle("2026-11-24").await;
     assert_eq!(status(&world, code).await, "active");
-    world.replica.set_listed(code, false).expect("a known code");
+    world
+        .simulator
+        .set_listed(code, false)
+        .expect("a known code");
     cycle("2026-11-25").await;
     cycle("2026-11-26").await;
     assert_eq!(status(&world, code).await, "active");
@@ -473,10 +488,10 @@ async fn d8_a_rename_makes_the_old_code_inactive_and_the_new_one_a_new_fund_with
     world.run(&MONTHLY).await.exits(0);
     let code = &world.active(1)[0];
     world
-        .replica
+        .simulator
         .rename(code, "ASP-INDIA-A")
         .expect("a known code");
-    world.replica.advance_days(1);
+    world.simulator.advance_days(1);
     world
         .run(&["--once", "--cycle", "daily", "--fresh"])
         .await

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use replica::MarketConfig;
+use simulator::MarketConfig;
 use tokio::process::{Child, Command};
 
 use crate::shutdown::running::{PROMPTLY, cycle_is_closed, wait_until};
@@ -188,7 +188,7 @@ async fn a_late_reader_gets_the_whole_result() {
         assert_eq!(exit_code(&mut child).await, Some(0));
         let all = reading.await.expect("read");
         let last = expected
-            .said
+            .output
             .lines()
             .rfind(|line| all.contains(line) && !line.is_empty());
         assert!(
@@ -213,7 +213,7 @@ async fn a_stop_works_while_the_log_is_not_read() {
         command.stdout(second_handle(&writer)).stderr(writer);
         let mut child = started(command);
         wait_until("the sites are asked", async || {
-            world.replica.log().requests.len() > 20
+            world.simulator.log().requests.len() > 20
         })
         .await;
         stops_with(&mut child, 4).await;

@@ -1,9 +1,9 @@
-//! Politeness (P1-P4) from the sites' point of view: all assertions use the replica's request log.
+//! Politeness (P1-P4) from the sites' point of view: all assertions use the simulator's request log.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use replica::{Awkward, FaultKind, LoggedRequest, MarketConfig, RetryAfter, Robots, Site};
+use simulator::{EdgeCase, FaultKind, LoggedRequest, MarketConfig, RetryAfter, Robots, Site};
 
 use crate::world::World;
 
@@ -29,7 +29,7 @@ async fn p1_no_sliding_second_holds_more_than_the_rate_and_one() {
             .run(&[&args[..], &["--limit", limit]].concat())
             .await
             .exits(0);
-        let log = world.replica.log();
+        let log = world.simulator.log();
         let (first, last) = log.span(Site::Finnomena).expect("Finnomena was asked");
         let most = log.most_in_a_second(Site::Finnomena);
         let asked = log.of(Site::Finnomena).count();
@@ -65,7 +65,7 @@ async fn p1_no_more_requests_are_in_flight_than_a_host_allows() {
     let mut world = World::new(MarketConfig {
         funds: 16,
         latency_ms: 40,
-        awkward: false,
+        edge_cases: false,
         ..MarketConfig::default()
     })
     .await;
@@ -74,7 +74,7 @@ async fn p1_no_more_requests_are_in_flight_than_a_host_allows() {
         .run(&["--once", "--mode", "parallel", "--cycle", "monthly"])
         .await
         .exits(0);
-    let log = world.replica.log();
+    let log = world.simulator.log();
     for site in Site::ALL {
         let most = log.most_at_once(site);
         assert!(most <= 2, "{site:?}: {most} at once");
@@ -89,7 +89,7 @@ async fn p1_robots_txt_is_asked_before_anything_else_and_once() {
         .run(&["--once", "--mode", "parallel", "--cycle", "monthly"])
         .await
         .exits(0);
-    let log = world.replica.log();
+    let log = world.simulator.log();
     for site in [
         Site::Finnomena,
         Site::WealthMagik,
@@ -113,11 +113,11 @@ async fn p1_what_robots_txt_disallows_is_not_asked() {
     let world = World::plain(6).await;
     let rules = "User-agent: somebody-else\nDisallow: /\n\nUser-agent: *\nAllow: /funds/\nDisallow: /funds/*/port$\n";
     world
-        .replica
+        .simulator
         .set_robots(Site::WealthMagik, Robots::Text(rules.to_owned()));
     let run = world.run(&["--once", "--cycle", "monthly"]).await;
     run.exits(3).says("robots.txt");
-    let log = world.replica.log();
+    let log = world.simulator.log();
     assert_eq!(log.count(Site::WealthMagik, "/port"), 0);
     assert!(
         log.count(Site::WealthMagik, "/profile") > 0,
@@ -132,7 +132,9 @@ async fn p1_what_robots_txt_disallows_is_not_asked() {
     );
 
     // On the next day, robots.txt is requested again.
-    world.replica.set_robots(Site::WealthMagik, Robots::Missing);
+    world
+        .simulator
+        .set_robots(Site::WealthMagik, Robots::Missing);
     world.run(&["--once", "--cycle", "monthly"]).await.exits(0);
     world.assert_truth().await;
 }
@@ -141,13 +143,15 @@ async fn p1_what_robots_txt_disallows_is_not_asked() {
 async fn p1_a_host_whose_robots_txt_fails_is_down_and_not_asked() {
     let mut world = World::plain(4).await;
     world.settings.more = IMPATIENT.to_owned();
-    world.replica.set_robots(Site::SecApi, Robots::Status(500));
+    world
+        .simulator
+        .set_robots(Site::SecApi, Robots::Status(500));
     world
         .run(&["--once", "--cycle", "monthly"])
         .await
         .exits(3)
         .says("down");
-    let log = world.replica.log();
+    let log = world.simulator.log();
     assert!(
         log.count(Site::SecApi, "/robots.txt") >= 4,
         "it is retried like any request"
@@ -170,7 +174,7 @@ async fn waits_for(status: u16, retry_after: RetryAfter) {
         .run(&["--once", "--mode", "parallel", "--cycle", "monthly"])
         .await
         .exits(0);
-    let log = world.replica.log();
+    let log = world.simulator.log();
     let throttled: Vec<&LoggedRequest> = log
         .of(Site::Finnomena)
         .filter(|request| request.status == status)
@@ -234,7 +238,7 @@ async fn p1_a_throttled_host_is_asked_at_half_the_rate() {
         ])
         .await
         .exits(0);
-    let log = world.replica.log();
+    let log = world.simulator.log();
     let throttled = log
         .of(Site::Finnomena)
         .find(|request| request.status == 429)
@@ -274,7 +278,7 @@ async fn the_user_agent_names_the_program_and_no_invented_contact() {
         let mut world = World::plain(6).await;
         setting.clone_into(&mut world.settings.more);
         world.run(&["--once", "--cycle", "monthly"]).await.exits(0);
-        let log = world.replica.log();
+        let log = world.simulator.log();
         // P4: all requests, including robots.txt, have the same User-Agent.
         assert_eq!(log.user_agents(), BTreeSet::from([expected.as_str()]));
     }
@@ -291,7 +295,7 @@ async fn p4_a_refusal_is_first_a_reason_to_slow_down() {
         ])
         .await;
     run.exits(3).says("403");
-    let log = world.replica.log();
+    let log = world.simulator.log();
     let starts: Vec<Duration> = log
         .of(Site::WealthMagik)
         .filter(|request| request.status == 403)
@@ -326,7 +330,7 @@ async fn p4_a_refusal_is_first_a_reason_to_slow_down() {
 #[tokio::test(flavor = "multi_thread")]
 async fn p1_a_redirect_to_another_host_is_not_followed() {
     let world = World::plain(4).await;
-    let elsewhere = format!("{}/elsewhere", world.replica.urls().documents);
+    let elsewhere = format!("{}/elsewhere", world.simulator.urls().documents);
     world.fault_on(
         Site::WealthMagik,
         "/profile",
@@ -334,10 +338,13 @@ async fn p1_a_redirect_to_another_host_is_not_followed() {
     );
     let run = world.run(&["--once", "--cycle", "daily"]).await;
     run.exits(3).says("redirect");
-    assert_eq!(world.replica.log().count(Site::Documents, "/elsewhere"), 0);
+    assert_eq!(
+        world.simulator.log().count(Site::Documents, "/elsewhere"),
+        0
+    );
 
     // A redirect within the host is followed.
-    world.replica.faults().clear();
+    world.simulator.faults().clear();
     let list = "/fn3/api/fund/v2/public/funds";
     world.fault_times(
         Site::Finnomena,
@@ -357,13 +364,13 @@ async fn p1_a_listed_link_to_another_host_is_not_followed() {
         ..MarketConfig::default()
     })
     .await;
-    let codes = world.active_with(Awkward::WealthMagikLinkForeign);
+    let codes = world.active_with(EdgeCase::WealthMagikLinkForeign);
     world.run(&["--once", "--cycle", "monthly"]).await.exits(0);
     // The page is requested from the source's own host instead.
     let codes: Vec<&str> = codes.iter().map(String::as_str).collect();
     for code in &codes {
         let asked =
-            world.replica.log().of(Site::WealthMagik).any(|request| {
+            world.simulator.log().of(Site::WealthMagik).any(|request| {
                 request.path.ends_with("/profile") && request.path.contains(&code[..3])
             });
         assert!(asked, "{code}");
@@ -380,7 +387,7 @@ async fn p2_an_unchanged_payload_is_recognised_and_not_read_again() {
     let outcomes = world
         .ask("SELECT outcome, source || '/' || page FROM runner.task WHERE outcome NOT IN ('unchanged', 'absent') GROUP BY 1, 2 ORDER BY 1, 2")
         .await;
-    assert_eq!(outcomes, Vec::<replica::Row>::new());
+    assert_eq!(outcomes, Vec::<simulator::Row>::new());
     let unchanged: i64 = world
         .one("SELECT count(*) FROM runner.task WHERE outcome = 'unchanged'")
         .await;
@@ -394,8 +401,8 @@ async fn p2_a_daily_pass_asks_for_lists_news_navs_of_those_who_have_some_and_pro
         .run(&["--once", "--cycle", "daily", "--date", "2026-10-15"])
         .await
         .exits(0);
-    let first = world.replica.log().requests.len();
-    world.replica.advance_days(1);
+    let first = world.simulator.log().requests.len();
+    world.simulator.advance_days(1);
     world
         .run(&["--once", "--cycle", "daily", "--date", "2026-10-16"])
         .await
@@ -418,7 +425,7 @@ async fn p2_a_daily_pass_asks_for_lists_news_navs_of_those_who_have_some_and_pro
     strange(Site::SecPage, |_| false);
     strange(Site::Documents, |_| false);
     // Each page was requested once.
-    let log = world.replica.log();
+    let log = world.simulator.log();
     let mut seen = BTreeSet::new();
     for request in &log.requests[first..] {
         assert!(
@@ -461,7 +468,7 @@ async fn p3_a_host_that_is_down_is_probed_one_request_at_a_time() {
         .await
         .exits(3)
         .says("down");
-    let log = world.replica.log();
+    let log = world.simulator.log();
     let failed: Vec<&LoggedRequest> = log
         .of(Site::Finnomena)
         .filter(|request| request.status == 500)

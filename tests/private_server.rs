@@ -7,7 +7,7 @@ use std::time::Duration;
 use master_runner::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use replica::MarketConfig;
+use simulator::MarketConfig;
 
 use crate::world::{Database, World, ended};
 
@@ -28,7 +28,7 @@ async fn a_private_server_that_is_killed_in_mid_cycle_comes_back_and_nothing_is_
     let run = command.spawn().expect("the runner starts");
     let mut killed = Vec::new();
     for requests in [60, 140] {
-        while world.replica.log().requests.len() < requests {
+        while world.simulator.log().requests.len() < requests {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         killed.push(kill_postmaster(&data_dir, killed.last().copied()).await);
@@ -66,7 +66,7 @@ async fn a_run_that_is_done_does_not_miss_the_server_it_stops() {
         command.env_remove("DATABASE_URL");
         let run = ended(command.spawn().expect("the runner starts")).await;
         run.exits(0);
-        assert!(!run.said.contains("WARN"), "{}", run.said);
+        assert!(!run.output.contains("WARN"), "{}", run.output);
     }
 }
 

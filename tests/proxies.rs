@@ -76,7 +76,7 @@ async fn counted(client: &mut TcpStream) -> std::io::Result<Vec<u8>> {
 /// proxy.
 async fn world_of_names() -> World {
     let mut world = World::plain(3).await;
-    let mut urls = world.replica.urls();
+    let mut urls = world.simulator.urls();
     for (url, name) in [
         (&mut urls.finnomena, "finnomena.test"),
         (&mut urls.wealthmagik, "wealthmagik.test"),
@@ -106,7 +106,7 @@ async fn a_socks_proxy_with_a_password_is_used_for_every_site() {
             .env("RUST_LOG", "debug");
         let run = crate::world::ended(command.spawn().expect("it starts")).await;
         run.exits(0);
-        assert!(!run.said.contains("hunter2"), "{}", run.said);
+        assert!(!run.output.contains("hunter2"), "{}", run.output);
         let codes = world.active(2);
         let codes: Vec<&str> = codes.iter().map(String::as_str).collect();
         world.assert_truth_of("funds_daily", &codes).await;
@@ -134,9 +134,9 @@ async fn a_proxy_that_is_down_is_named_by_its_variable() {
         command.env(variable, format!("{scheme}://me:hunter2@127.0.0.1:{port}"));
         let run = crate::world::ended(command.spawn().expect("it starts")).await;
         run.says("proxy").says(variable);
-        assert!(!run.said.contains("hunter2"), "{}", run.said);
-        assert_ne!(run.code, Some(0), "{}", run.said);
-        assert_eq!(world.replica.log().requests.len(), 0);
+        assert!(!run.output.contains("hunter2"), "{}", run.output);
+        assert_ne!(run.code, Some(0), "{}", run.output);
+        assert_eq!(world.simulator.log().requests.len(), 0);
     }
 }
 
@@ -153,7 +153,7 @@ async fn an_unusable_proxy_is_refused_by_its_variable() {
         command.env(variable, value).env("RUST_LOG", "trace");
         let run = crate::world::ended(command.spawn().expect("it starts")).await;
         run.exits(1).says(variable);
-        assert!(!run.said.contains("hunter2"), "{}", run.said);
+        assert!(!run.output.contains("hunter2"), "{}", run.output);
     }
-    assert_eq!(world.replica.log().requests.len(), 0);
+    assert_eq!(world.simulator.log().requests.len(), 0);
 }

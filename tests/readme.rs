@@ -2,7 +2,7 @@
 
 use clap::Parser as _;
 use master_runner::cli::Cli;
-use replica::MarketConfig;
+use simulator::MarketConfig;
 
 use crate::world::World;
 
@@ -29,7 +29,7 @@ fn every_command_line_is_understood() {
     for line in lines {
         let words: Vec<&str> = line
             .split_whitespace()
-            .filter(|word| *word != "--replica")
+            .filter(|word| *word != "--demo")
             .collect();
         match words[0] {
             "master_runner" | "script/run" => {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use replica::{MarketConfig, last_real_date};
+use simulator::{MarketConfig, last_real_date};
 
 use crate::world::World;
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use replica::{FaultKind, MarketConfig, Row, Site};
+use simulator::{FaultKind, MarketConfig, Row, Site};
 use store::Writer;
 
 use crate::shutdown::running::{Running, wait_until};
@@ -23,7 +23,7 @@ async fn of_funds(funds: usize) -> World {
     World::new(MarketConfig {
         funds,
         days: 20,
-        awkward: false,
+        edge_cases: false,
         ..MarketConfig::default()
     })
     .await
@@ -114,7 +114,7 @@ async fn a_runner_that_waits_for_round_two_answers() {
     both_are_answered(&world).await;
     running.stop(&world, Signal::SIGTERM).await.run.exits(4);
     // The open cycle keeps the hashes and extents that it was planned with, and completes.
-    world.replica.faults().clear();
+    world.simulator.faults().clear();
     world.settings.more = schedule("03:01");
     let running = Running::start(&world, &[]).await;
     running.says("nothing is due before").await;
@@ -290,7 +290,7 @@ async fn commands_at_the_same_time_are_each_applied_once() {
     }
     let corrected = runs
         .iter()
-        .filter(|run| run.said.contains("1 row differed"));
+        .filter(|run| run.output.contains("1 row differed"));
     assert_eq!(corrected.count(), 1, "{runs:?}");
     let states = requests(&world).await;
     assert_eq!(states.len(), 3);

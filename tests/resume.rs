@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use replica::MarketConfig;
+use simulator::MarketConfig;
 
 use crate::world::{PageAsked, World, ended};
 
@@ -40,18 +40,18 @@ async fn after_kill_nine_no_acknowledged_page_is_asked_again() {
         let world = World::new(market()).await;
         let args = ["--once", "--mode", mode, "--cycle", "monthly"];
         let mut child = world.spawn(&args);
-        while world.replica.log().requests.len() < kill_after {
+        while world.simulator.log().requests.len() < kill_after {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         child.kill().await.expect("the runner can be killed");
-        let asked_before = world.replica.log().requests.len();
+        let asked_before = world.simulator.log().requests.len();
         let done = acknowledged_pages(&world).await;
         assert!(
             done.len() > 20,
             "{mode}: nearly nothing was acknowledged before the kill: {done:?}"
         );
         let seen: BTreeSet<PageAsked> = world
-            .replica
+            .simulator
             .log()
             .requests
             .iter()
@@ -64,7 +64,7 @@ async fn after_kill_nine_no_acknowledged_page_is_asked_again() {
         );
         world.run(&args).await.exits(0);
         world.assert_truth().await;
-        let log = world.replica.log();
+        let log = world.simulator.log();
         let again: Vec<PageAsked> = log.requests[asked_before..]
             .iter()
             .flat_map(PageAsked::of_request)
@@ -101,7 +101,7 @@ async fn a_database_that_drops_its_sessions_is_waited_for() {
     let world = World::new(market()).await;
     let child = world.spawn(&["--once", "--mode", "parallel", "--cycle", "monthly"]);
     for requests in [60, 120, 180] {
-        while world.replica.log().requests.len() < requests {
+        while world.simulator.log().requests.len() < requests {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         world.database.end_sessions().await;
@@ -109,9 +109,9 @@ async fn a_database_that_drops_its_sessions_is_waited_for() {
     let run = ended(child).await;
     // A2: the runner waits for the database in place; an outage is not an actor's failure.
     assert!(
-        !run.exits(0).said.contains("actors restarted"),
+        !run.exits(0).output.contains("actors restarted"),
         "{}",
-        run.said
+        run.output
     );
     world.assert_truth().await;
 }

@@ -11,7 +11,7 @@ mod renamed;
 mod scrolling;
 mod values;
 
-use replica::{FaultKind, Site};
+use simulator::{FaultKind, Site};
 
 use crate::world::{Run, SevenTables, World};
 
@@ -101,22 +101,22 @@ async fn costs_their_own_tasks(world: &World, before: &SevenTables, hits: &[Hit]
     run.exits(3);
     let mut expected: Vec<String> = hits.iter().map(|hit| hit.ends.to_owned()).collect();
     expected.sort();
-    assert_eq!(failed_tasks(world).await, expected, "{}", run.said);
+    assert_eq!(failed_tasks(world).await, expected, "{}", run.output);
     for hit in hits {
         let said = run
-            .said
+            .output
             .lines()
             .any(|line| line.contains(&hit.part) && line.contains(hit.words));
         assert!(
             said,
             "no line has `{}` and `{}`:\n{}",
-            hit.part, hit.words, run.said
+            hit.part, hit.words, run.output
         );
     }
-    assert_eq!(world.seven_tables().await, *before, "{}", run.said);
+    assert_eq!(world.seven_tables().await, *before, "{}", run.output);
     assert!(most <= MOST_MEBIBYTES, "{most} MiB of memory");
     // Without the faults, the next run reaches the truth.
-    world.replica.faults().clear();
+    world.simulator.faults().clear();
     world.run(&MONTHLY).await.exits(0);
     world.assert_truth().await;
     run

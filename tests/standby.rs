@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use replica::{LoggedRequest, MarketConfig};
+use simulator::{LoggedRequest, MarketConfig};
 
 use crate::shutdown::running::{Acknowledged, Running, wait_until};
 use crate::world::World;
@@ -91,7 +91,7 @@ fn named(world: &mut World, name: &str) {
 }
 
 fn asked_by(world: &World, name: &str) -> Vec<LoggedRequest> {
-    let requests = world.replica.log().requests;
+    let requests = world.simulator.log().requests;
     requests
         .into_iter()
         .filter(|request| request.user_agent.contains(name))
@@ -232,9 +232,9 @@ async fn busy() {
         told.elapsed()
     );
     assert!(
-        !second.said.contains("has shown no life"),
+        !second.output.contains("has shown no life"),
         "{}",
-        second.said
+        second.output
     );
     assert!(asked_by(&pair.world, "second").is_empty());
     pair.first.end().await.exits(0);
@@ -314,8 +314,8 @@ async fn without_the_right_it_says_so_and_goes_on_waiting() {
     watcher.signal(Signal::SIGTERM);
     let run = watcher.end().await;
     run.exits(4);
-    let said = run.said.matches("it goes on waiting").count();
-    assert_eq!(said, 1, "{}", run.said);
+    let said = run.output.matches("it goes on waiting").count();
+    assert_eq!(said, 1, "{}", run.output);
     // The holder was not disturbed: it wakes up and completes its work.
     pair.first.signal(Signal::SIGCONT);
     pair.first.end().await.exits(0);

@@ -254,8 +254,8 @@ impl Handler<ReadCheckpoint> for LoaderActor {
             OnWriter {
                 what: "reading the checkpoint",
                 op: Box::new(move |writer| {
-                    let (cycle, portion) = (Arc::clone(&read.cycle), read.portion.clone());
-                    Box::pin(async move { writer.checkpoint(&cycle, &portion).await })
+                    let (cycle, filter) = (Arc::clone(&read.cycle), read.filter.clone());
+                    Box::pin(async move { writer.checkpoint(&cycle, &filter).await })
                 }),
             },
             context,

@@ -12,25 +12,25 @@
 //!
 //! Data edges wait for capacity: credits, room for rows, the loader's mailbox. Acknowledgement edges never wait, so the
 //! pipeline cannot deadlock (A4). The progress of a source at work is not a message but shared state
-//! ([`crate::pulse`]).
+//! ([`crate::progress_probe`]).
 
 use std::sync::Arc;
 
 use actix::prelude::*;
 use schema::failpoint::Injected;
 use schema::{PlannedTask, SourceName, TaskAnswer, TaskId};
-use store::{BatchReport, Cycle, Portion};
+use store::{BatchReport, Cycle, TaskFilter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::child::ExitReason;
 use crate::loader_actor::LoaderActor;
 use crate::persistent_writer::{WriterFailed, WriterOp};
-use crate::room::Room;
+use crate::row_budget::RowBudget;
 use crate::snapshot::Snapshot;
 
 /// cycle -> supervisor: returns the address of the running loader, and waits until there is one.
 #[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "Result<Addr<LoaderActor>, SpineFailed>")]
+#[rtype(result = "Result<Addr<LoaderActor>, PipelineError>")]
 pub struct GetLoader;
 
 /// cycle -> loader: bookkeeping of the cycle (begin, plan, close …), run on the loader's one connection in the order
@@ -60,16 +60,16 @@ pub struct TasksPlanned {
 /// cycle -> supervisor: request these tasks of a source. The reply is sent when all of them have an outcome. A source
 /// works on one `AskSource` at a time; several sources work concurrently.
 #[derive(Message)]
-#[rtype(result = "Result<SourceEnd, SpineFailed>")]
+#[rtype(result = "Result<SourceEnd, PipelineError>")]
 pub struct AskSource {
     /// The cycle the tasks belong to.
     pub cycle: Arc<Cycle>,
     /// The source.
     pub source: SourceName,
-    /// The unacknowledged tasks of `portion`, in order.
+    /// The unacknowledged tasks of `filter`, in order.
     pub tasks: Vec<PlannedTask>,
     /// Selects the unacknowledged tasks again when the source is restarted.
-    pub portion: Portion,
+    pub filter: TaskFilter,
     /// In the final round a task that cannot be requested now fails; in an earlier round it is deferred to round 2.
     pub final_round: bool,
 }
@@ -88,9 +88,9 @@ pub enum SourceEnd {
 /// The merge actor or the loader used up its restart budget, so the cycle cannot continue (A3).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct SpineFailed(pub String);
+pub struct PipelineError(pub String);
 
-impl From<Injected> for SpineFailed {
+impl From<Injected> for PipelineError {
     fn from(injected: Injected) -> Self {
         Self(injected.to_string())
     }
@@ -100,20 +100,20 @@ impl From<Injected> for SpineFailed {
 /// message owns it. It is released when the last message that shares it is dropped or acknowledged, so a panic cannot
 /// leak it. There is one per wire request: tasks that are requested together share it.
 #[derive(Debug, Clone)]
-pub struct Credit(#[expect(dead_code, reason = "held for its drop")] Arc<Held>);
+pub struct Credit(#[expect(dead_code, reason = "held for its drop")] Arc<CreditPermits>);
 
 #[derive(Debug)]
 #[expect(dead_code, reason = "held for its drop")]
-struct Held {
+struct CreditPermits {
     place: OwnedSemaphorePermit,
-    room: Option<OwnedSemaphorePermit>,
+    row_budget: Option<OwnedSemaphorePermit>,
 }
 
 impl Credit {
     /// Wraps a permit from the source's credits and, if the answer has rows, the room for them.
     #[must_use]
-    pub fn new(place: OwnedSemaphorePermit, room: Option<OwnedSemaphorePermit>) -> Self {
-        Self(Arc::new(Held { place, room }))
+    pub fn new(place: OwnedSemaphorePermit, row_budget: Option<OwnedSemaphorePermit>) -> Self {
+        Self(Arc::new(CreditPermits { place, row_budget }))
     }
 }
 
@@ -129,7 +129,7 @@ pub struct StartSource {
     /// The credits of this incarnation.
     pub credits: Arc<Semaphore>,
     /// The room for the rows of its answers, shared by all sources.
-    pub room: Room,
+    pub row_budget: RowBudget,
 }
 
 /// source -> merge: a task has an outcome.
@@ -191,7 +191,7 @@ pub struct ReadCheckpoint {
     /// The cycle.
     pub cycle: Arc<Cycle>,
     /// The part of the checkpoint to read.
-    pub portion: Portion,
+    pub filter: TaskFilter,
 }
 
 /// loader -> itself: write a heartbeat to the database. This also detects a connection that was lost while the loader

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use schema::failpoint::{self, Injected};
 use schema::{Outcome, PlannedTask, TaskAnswer, TaskId};
-use sources::ask::Asker;
+use sources::ask::PageFetcher;
 use sources::page::PageSpec;
 use sources::site::ReadContext;
 use sources::transport::WaitingOn;
@@ -21,14 +21,14 @@ use tokio::sync::{Semaphore, watch};
 use crate::child::{ExitReason, ExitSlip};
 use crate::merge_actor::MergeActor;
 use crate::messages::{Credit, StartSource, TaskEnded, TasksAcknowledged};
-use crate::pulse::{Phase, Pulse};
-use crate::room::Room;
+use crate::progress_probe::{Phase, ProgressProbe};
+use crate::row_budget::RowBudget;
 
 /// A source with what is needed to request it.
 #[derive(Clone)]
 pub struct AskedSource {
     /// Requests and parses; all incarnations share its state of the cycle.
-    pub asker: Asker,
+    pub fetcher: PageFetcher,
     /// The source's pages.
     pub pages: &'static [PageSpec],
 }
@@ -42,7 +42,7 @@ impl AskedSource {
 /// The settings of one incarnation of a source.
 #[derive(Clone)]
 pub struct SourceSettings {
-    /// The source: asker and pages.
+    /// The source: fetcher and pages.
     pub asked: AskedSource,
     /// The cycle that the tasks belong to.
     pub cycle: Arc<Cycle>,
@@ -61,7 +61,7 @@ pub struct SourceSettings {
 /// The actor. It keeps no data: answers are sent as soon as they are parsed.
 pub struct SourceActor {
     settings: SourceSettings,
-    pulse: Arc<Pulse>,
+    probe: Arc<ProgressProbe>,
     slip: ExitSlip,
     /// Tasks that are not acknowledged yet.
     unacknowledged: BTreeSet<TaskId>,
@@ -73,10 +73,10 @@ pub struct SourceActor {
 impl SourceActor {
     /// Creates a fresh incarnation.
     #[must_use]
-    pub fn new(settings: SourceSettings, pulse: Arc<Pulse>, slip: ExitSlip) -> Self {
+    pub fn new(settings: SourceSettings, probe: Arc<ProgressProbe>, slip: ExitSlip) -> Self {
         Self {
             settings,
-            pulse,
+            probe,
             slip,
             unacknowledged: BTreeSet::new(),
             handed_over: Rc::default(),
@@ -115,7 +115,7 @@ impl Handler<StartSource> for SourceActor {
         if let Err(injected) = failpoint::SOURCE_STARTED.reach() {
             return self.fail(injected, context);
         }
-        self.settings.asked.asker.expect(&start.tasks);
+        self.settings.asked.fetcher.expect(&start.tasks);
         self.unacknowledged = start
             .tasks
             .iter()
@@ -132,9 +132,9 @@ impl Handler<StartSource> for SourceActor {
             }))),
             given_up: RefCell::new(start.given_up),
             credits: start.credits,
-            room: start.room,
+            row_budget: start.row_budget,
             handed_over: Rc::clone(&self.handed_over),
-            pulse: Arc::clone(&self.pulse),
+            probe: Arc::clone(&self.probe),
             acknowledge: context.address().recipient(),
         });
         self.lanes_running = self.settings.fetches_in_flight;
@@ -176,9 +176,9 @@ struct LaneWork {
     queues: RefCell<HostQueues>,
     given_up: RefCell<Vec<(TaskId, String)>>,
     credits: Arc<Semaphore>,
-    room: Room,
+    row_budget: RowBudget,
     handed_over: Rc<RefCell<BTreeSet<TaskId>>>,
-    pulse: Arc<Pulse>,
+    probe: Arc<ProgressProbe>,
     acknowledge: Recipient<TasksAcknowledged>,
 }
 
@@ -187,9 +187,9 @@ impl LaneWork {
     /// stops.
     async fn run_lane(&self, lane: usize) -> Result<(), Injected> {
         while !*self.settings.stop.borrow() && self.run_group(lane).await? {
-            self.pulse.rest(lane);
+            self.probe.rest(lane);
         }
-        self.pulse.rest(lane);
+        self.probe.rest(lane);
         Ok(())
     }
 
@@ -225,7 +225,7 @@ impl LaneWork {
             return Ok(false);
         }
         let waiting = WaitingOn::default();
-        self.pulse.turn(lane, &ids, Phase::AwaitingCredit, &waiting);
+        self.probe.turn(lane, &ids, Phase::AwaitingCredit, &waiting);
         let Some(Ok(permit)) = self
             .unless_stopped(Arc::clone(&self.credits).acquire_owned())
             .await
@@ -236,7 +236,7 @@ impl LaneWork {
         let answers = match (given_up, group) {
             (Some((id, why)), _) => vec![TaskAnswer::empty(id, Outcome::Failed(why), 0)],
             (None, Some(group)) => {
-                self.pulse.turn(lane, &ids, Phase::Asking, &waiting);
+                self.probe.turn(lane, &ids, Phase::Asking, &waiting);
                 let asking = self.ask(group, &waiting);
                 let Some((answers, later)) = self.unless_stopped(asking).await else {
                     return Ok(false);
@@ -246,13 +246,13 @@ impl LaneWork {
             }
             (None, None) => return Ok(false),
         };
-        self.pulse.turn(lane, &ids, Phase::AwaitingCredit, &waiting);
+        self.probe.turn(lane, &ids, Phase::AwaitingCredit, &waiting);
         let rows = answers.iter().map(TaskAnswer::rows).sum();
-        let Some(room) = self.unless_stopped(self.room.take(rows)).await else {
+        let Some(row_budget) = self.unless_stopped(self.row_budget.take(rows)).await else {
             return Ok(false);
         };
-        let credit = Credit::new(permit, room);
-        self.pulse.turn(lane, &ids, Phase::Sending, &waiting);
+        let credit = Credit::new(permit, row_budget);
+        self.probe.turn(lane, &ids, Phase::Sending, &waiting);
         for mut answer in answers {
             if let Outcome::Deferred(why) = &answer.outcome
                 && self.settings.final_round
@@ -311,8 +311,8 @@ impl LaneWork {
                 .collect();
             return (unknown, Vec::new());
         };
-        let asker = &self.settings.asked.asker;
-        let asked = asker.ask(page, group, context, waiting).await;
+        let fetcher = &self.settings.asked.fetcher;
+        let asked = fetcher.ask(page, group, context, waiting).await;
         (asked.answers, asked.later)
     }
 }

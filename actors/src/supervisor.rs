@@ -26,17 +26,17 @@ use actix::prelude::*;
 use schema::failpoint::Failpoint;
 use schema::{SourceName, TaskId};
 use sources::transport::AskingLease;
-use store::{Cycle, Portion, Writer};
+use store::{Cycle, TaskFilter, Writer};
 use tokio::sync::{oneshot, watch};
 
 use crate::child::Child;
 use crate::loader_actor::{LoaderActor, WriterSettings};
 use crate::merge_actor::MergeActor;
-use crate::messages::{BatchSettled, ChildName, GetLoader, ReadSnapshot, SourceEnd, SpineFailed};
+use crate::messages::{BatchSettled, ChildName, GetLoader, PipelineError, ReadSnapshot, SourceEnd};
 use crate::persistent_writer::DatabaseWait;
-use crate::pulse::Pulse;
+use crate::progress_probe::ProgressProbe;
 use crate::restart_policy::{RestartHistory, RestartPolicy};
-use crate::room::Room;
+use crate::row_budget::RowBudget;
 use crate::run_mode::ModeSizes;
 use crate::snapshot::Snapshot;
 use crate::source_actor::{AskedSource, SourceActor};
@@ -49,7 +49,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct SupervisorSettings {
     /// Sizes of the run mode.
     pub sizes: ModeSizes,
-    /// Maximum number of rows under way, in every mode (A5): [`crate::room::ROWS_UNDER_WAY`].
+    /// Maximum number of rows under way, in every mode (A5): [`crate::row_budget::ROWS_UNDER_WAY`].
     pub rows_under_way: NonZeroU32,
     /// Restart budget of a source.
     pub source_policy: RestartPolicy,
@@ -71,17 +71,17 @@ pub struct SupervisorSettings {
 struct RunningSource {
     cycle: Arc<Cycle>,
     final_round: bool,
-    portion: Portion,
+    filter: TaskFilter,
     tasks: BTreeSet<TaskId>,
     /// `None` while the source waits for its restart.
     child: Option<Child<SourceActor>>,
     incarnation: u32,
-    pulse: Arc<Pulse>,
+    probe: Arc<ProgressProbe>,
     deaths: BTreeMap<TaskId, u32>,
     /// Over its restart budget: the source is not restarted, and ends once the merge actor has dropped its pending
     /// answers.
     given_up: bool,
-    reply: oneshot::Sender<Result<SourceEnd, SpineFailed>>,
+    reply: oneshot::Sender<Result<SourceEnd, PipelineError>>,
 }
 
 /// The actor.
@@ -94,12 +94,12 @@ pub struct Supervisor {
     merge: Option<(u32, Child<MergeActor>)>,
     histories: BTreeMap<ChildName, RestartHistory>,
     running: BTreeMap<SourceName, RunningSource>,
-    awaiting_loader: Vec<oneshot::Sender<Result<Addr<LoaderActor>, SpineFailed>>>,
-    failed: Option<SpineFailed>,
+    awaiting_loader: Vec<oneshot::Sender<Result<Addr<LoaderActor>, PipelineError>>>,
+    failed: Option<PipelineError>,
     database_wait: DatabaseWait,
     stop: watch::Sender<bool>,
     /// The room for rows under way, shared by all sources.
-    room: Room,
+    row_budget: RowBudget,
     snapshot: Snapshot,
 }
 
@@ -111,7 +111,7 @@ impl Supervisor {
         first_writer: Option<Writer>,
         stop: watch::Sender<bool>,
     ) -> Self {
-        let room = Room::new(settings.rows_under_way);
+        let row_budget = RowBudget::new(settings.rows_under_way);
         Self {
             settings,
             first_writer,
@@ -124,7 +124,7 @@ impl Supervisor {
             failed: None,
             database_wait: DatabaseWait::default(),
             stop,
-            room,
+            row_budget,
             snapshot: Snapshot::default(),
         }
     }
@@ -167,7 +167,7 @@ impl Actor for Supervisor {
 }
 
 impl Handler<GetLoader> for Supervisor {
-    type Result = ResponseFuture<Result<Addr<LoaderActor>, SpineFailed>>;
+    type Result = ResponseFuture<Result<Addr<LoaderActor>, PipelineError>>;
 
     fn handle(&mut self, _get: GetLoader, _context: &mut Self::Context) -> Self::Result {
         let (sender, receiver) = oneshot::channel();
@@ -179,7 +179,7 @@ impl Handler<GetLoader> for Supervisor {
         Box::pin(async move {
             receiver
                 .await
-                .unwrap_or_else(|_| Err(SpineFailed("the supervisor ended".to_owned())))
+                .unwrap_or_else(|_| Err(PipelineError("the supervisor ended".to_owned())))
         })
     }
 }

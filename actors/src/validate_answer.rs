@@ -21,13 +21,13 @@ pub fn validate_answer(mut answer: TaskAnswer) -> TaskAnswer {
         answer.beginning = None;
         answer.rejects.push(Reject {
             fund_code: Some(stranger.fund_code.to_string()),
-            dataset: stranger.said.dataset(),
+            dataset: stranger.data.dataset(),
             field: "*".to_owned(),
             reason: format!("the page of {id} may speak for {} only", id.key),
             sample: Reject::sample_of(&format!(
                 "{} says {} of {}",
                 stranger.source,
-                stranger.said.dataset(),
+                stranger.data.dataset(),
                 stranger.fund_code
             )),
             severity: Severity::Rejected,
@@ -40,7 +40,7 @@ pub fn validate_answer(mut answer: TaskAnswer) -> TaskAnswer {
 mod tests {
     use schema::columns::MasterFields;
     use schema::task::{Beginning, PayloadHash};
-    use schema::{FundCode, Observation, Outcome, Said, SourceName, TaskId};
+    use schema::{FundCode, Observation, ObservationData, Outcome, SourceName, TaskId};
 
     use super::*;
 
@@ -59,7 +59,7 @@ mod tests {
                     source: SourceName::Finnomena,
                     as_of_date: None,
                     url: String::new(),
-                    said: Said::Master(MasterFields::default()),
+                    data: ObservationData::Master(MasterFields::default()),
                 })
                 .collect(),
             rejects: Vec::new(),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
-use replica::{LoggedRequest, Site, Urls};
 use reqwest::Client;
+use simulator::{LoggedRequest, Site, Urls};
 
 use crate::Trouble;
 use crate::requests::page_kind;

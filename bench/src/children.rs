@@ -28,20 +28,20 @@ pub struct Ended {
     /// Exit code; `None` if a signal ended it.
     pub code: Option<i32>,
     /// Its standard output and standard error, in order.
-    pub said: String,
+    pub output: String,
 }
 
-/// Runs the command to its end; its output goes through the file `said`.
+/// Runs the command to its end; its output goes through the file `output`.
 ///
 /// # Errors
 /// It cannot be started or watched, or it hangs.
-pub async fn run(command: Command, said: &Path) -> Result<Ended, Trouble> {
-    let said = said.to_owned();
-    tokio::task::spawn_blocking(move || watch(command, &said)).await?
+pub async fn run(command: Command, output: &Path) -> Result<Ended, Trouble> {
+    let output = output.to_owned();
+    tokio::task::spawn_blocking(move || watch(command, &output)).await?
 }
 
-fn watch(mut command: Command, said: &Path) -> Result<Ended, Trouble> {
-    let output = File::create(said)?;
+fn watch(mut command: Command, path: &Path) -> Result<Ended, Trouble> {
+    let output = File::create(path)?;
     command
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
@@ -65,7 +65,7 @@ fn watch(mut command: Command, said: &Path) -> Result<Ended, Trouble> {
         cpu,
         most_memory_kib,
         code: status.code(),
-        said: String::from_utf8_lossy(&std::fs::read(said)?).into_owned(),
+        output: String::from_utf8_lossy(&std::fs::read(path)?).into_owned(),
     })
 }
 
@@ -110,7 +110,7 @@ mod tests {
         let ended = run(command, &folder.path().join("said"))
             .await
             .expect("it runs");
-        assert_eq!((ended.code, ended.said.as_str()), (Some(3), "one\ntwo\n"));
+        assert_eq!((ended.code, ended.output.as_str()), (Some(3), "one\ntwo\n"));
         assert!(ended.wall >= Duration::from_millis(100), "{ended:?}");
         assert!(
             ended.cpu > Duration::ZERO && ended.cpu < ended.wall,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Span;
-use replica::{MarketConfig, Replica};
+use simulator::{MarketConfig, Simulator};
 
 use crate::Trouble;
 use crate::figures::{Figure, Report, Target};
@@ -53,11 +53,11 @@ struct Side<'side> {
 /// # Errors
 /// A cycle that does not complete.
 pub async fn measure(server: &Server, other: &Path, size: Size) -> Result<Report, Trouble> {
-    let replica = Replica::start(MarketConfig {
+    let simulator = Simulator::start(MarketConfig {
         funds: listed_for(size.active),
         days: 120,
         lives: true,
-        awkward: false,
+        edge_cases: false,
         ..MarketConfig::default()
     })
     .await?;
@@ -72,10 +72,10 @@ pub async fn measure(server: &Server, other: &Path, size: Size) -> Result<Report
     }
     let mut date = MarketConfig::default().today;
     for side in &sides {
-        cycle(server, &replica, side, "monthly", &date.to_string()).await?;
+        cycle(server, &simulator, side, "monthly", &date.to_string()).await?;
     }
     for day in 0..size.days {
-        replica.next_day();
+        simulator.next_day();
         date = date.checked_add(Span::new().days(1))?;
         for side in &sides {
             let client = side.database.connect().await?;
@@ -84,7 +84,14 @@ pub async fn measure(server: &Server, other: &Path, size: Size) -> Result<Report
         }
         for turn in 0..sides.len() {
             let chosen = (day + turn) % sides.len();
-            let taken = cycle(server, &replica, &sides[chosen], "daily", &date.to_string()).await?;
+            let taken = cycle(
+                server,
+                &simulator,
+                &sides[chosen],
+                "daily",
+                &date.to_string(),
+            )
+            .await?;
             sides[chosen].daily.push(taken);
         }
     }
@@ -93,7 +100,7 @@ pub async fn measure(server: &Server, other: &Path, size: Size) -> Result<Report
 
 async fn cycle(
     server: &Server,
-    replica: &Replica,
+    simulator: &Simulator,
     side: &Side<'_>,
     kind: &str,
     date: &str,
@@ -108,7 +115,7 @@ async fn cycle(
     tokio::time::sleep(REAPED).await;
     let before = server.cpu()?;
     let arguments = ["--cycle", kind, "--date", date];
-    let ended = run_program(side.program, &told, &replica.urls(), &arguments).await?;
+    let ended = run_program(side.program, &told, &simulator.urls(), &arguments).await?;
     tokio::time::sleep(REAPED).await;
     Ok(Taken {
         runner: ended.cpu,

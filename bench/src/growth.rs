@@ -69,7 +69,7 @@ async fn load_apart(size: Size) -> Result<(Duration, f64), Trouble> {
     command.arg("--first-load").arg(size.to_string());
     let ended = children::run(command, &folder.path().join("said")).await?;
     let seconds = ended
-        .said
+        .output
         .lines()
         .find_map(|line| line.strip_prefix(TOOK)?.parse::<f64>().ok());
     match (ended.code, seconds) {
@@ -77,7 +77,7 @@ async fn load_apart(size: Size) -> Result<(Duration, f64), Trouble> {
             Duration::from_secs_f64(seconds),
             megabytes(ended.most_memory_kib),
         )),
-        _ => Err(format!("the load of {size} failed:\n{}", ended.said).into()),
+        _ => Err(format!("the load of {size} failed:\n{}", ended.output).into()),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use replica::{JavascriptPages, LoggedRequest, MarketConfig, Replica, Site};
+use simulator::{JavascriptPages, LoggedRequest, MarketConfig, Simulator, Site};
 
 use crate::Trouble;
 use crate::figures::{Figure, Report, Target};
@@ -23,7 +23,7 @@ const IN_FLIGHT: usize = 3;
 /// # Errors
 /// A cycle that does not complete.
 pub async fn measure(server: &Server, active: usize) -> Result<Report, Trouble> {
-    let replica = Replica::start(MarketConfig {
+    let simulator = Simulator::start(MarketConfig {
         funds: listed_for(active),
         days: 10,
         javascript: JavascriptPages::All,
@@ -41,8 +41,8 @@ pub async fn measure(server: &Server, active: usize) -> Result<Report, Trouble> 
         transport: Transport::Browser,
         warehouse: Warehouse::At(database.url()),
     };
-    let ended = run(&told, &replica.urls(), &MONTHLY).await?;
-    let log = replica.log();
+    let ended = run(&told, &simulator.urls(), &MONTHLY).await?;
+    let log = simulator.log();
     let pages = pages_by_host(&log.requests);
     let all: usize = pages.values().sum();
     let (site, most) = pages

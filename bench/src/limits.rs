@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use replica::Site;
+use simulator::Site;
 
 use crate::runner::Rates;
 
-/// Number of active funds per hundred funds of the replica's list.
+/// Number of active funds per hundred funds of the simulator's list.
 const ACTIVE_PER_HUNDRED: usize = 61;
 
-/// How many funds the replica must list so that at least `active` of them are active.
+/// How many funds the simulator must list so that at least `active` of them are active.
 #[must_use]
 pub const fn listed_for(active: usize) -> usize {
     (active * 100).div_ceil(ACTIVE_PER_HUNDRED)

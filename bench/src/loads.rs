@@ -9,7 +9,9 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use schema::columns::ListingFields;
 use schema::observation::DailyPoint;
-use schema::{FundCode, Number, Observation, Outcome, Said, SourceName, TaskAnswer, TaskId};
+use schema::{
+    FundCode, Number, Observation, ObservationData, Outcome, SourceName, TaskAnswer, TaskId,
+};
 use store::{Batch, Cycle, CycleKind, CycleRequest, NewTask, Scope, Writer, plan_by};
 
 use crate::Trouble;
@@ -298,7 +300,7 @@ impl Loader {
             source: SourceName::Finnomena,
             as_of_date: None,
             url: "https://www.finnomena.com/fn3/api/fund/v2/public/funds".to_owned(),
-            said: Said::Listing {
+            data: ObservationData::Listing {
                 source_key: format!("F{fund:09}"),
                 fields: ListingFields {
                     sec_is_active: Some(true),
@@ -366,7 +368,7 @@ impl Loader {
                 answer(
                     fund,
                     Observation {
-                        said: Said::Daily(vec![point]),
+                        data: ObservationData::Daily(vec![point]),
                         ..history(fund, &[])
                     },
                 )
@@ -388,7 +390,7 @@ impl Loader {
 
     async fn correct(&mut self, fund: usize, dates: &[Date]) -> Result<(Duration, u64), Trouble> {
         let mut said = history(fund, dates);
-        if let Said::Daily(points) = &mut said.said
+        if let ObservationData::Daily(points) = &mut said.data
             && let Some(oldest) = points.first_mut()
         {
             oldest.nav = Some(Number::from(1));

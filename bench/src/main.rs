@@ -75,7 +75,7 @@ enum Measurement {
     Growth,
 }
 
-// The replica runs in this process, on all cores like the sites' own servers.
+// The simulator runs in this process, on all cores like the sites' own servers.
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();

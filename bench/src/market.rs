@@ -1,11 +1,11 @@
-//! A replica of the three sites in this process.
+//! A simulator of the three sites in this process.
 
-use replica::{MarketConfig, Replica};
+use simulator::{MarketConfig, Simulator};
 
 use crate::Trouble;
 use crate::limits::listed_for;
 
-/// The size of the replica's market.
+/// The size of the simulator's market.
 #[derive(Debug, Clone, Copy)]
 pub struct Market {
     /// Minimum number of active funds.
@@ -17,12 +17,12 @@ pub struct Market {
 }
 
 impl Market {
-    /// Starts the replica.
+    /// Starts the simulator.
     ///
     /// # Errors
     /// No port is free.
-    pub async fn start(self) -> Result<Replica, Trouble> {
-        Ok(Replica::start(MarketConfig {
+    pub async fn start(self) -> Result<Simulator, Trouble> {
+        Ok(Simulator::start(MarketConfig {
             funds: listed_for(self.active),
             days: self.days,
             latency_ms: self.latency_ms,
@@ -32,10 +32,10 @@ impl Market {
     }
 }
 
-/// The first day of every replica, and the day after it.
+/// The first day of every simulator, and the day after it.
 pub const DAYS: [&str; 2] = ["2026-10-15", "2026-10-16"];
 
-/// The arguments of a new monthly cycle on the replica's first day.
+/// The arguments of a new monthly cycle on the simulator's first day.
 pub const MONTHLY: [&str; 5] = ["--fresh", "--cycle", "monthly", "--date", DAYS[0]];
 
 /// The arguments of a new daily cycle on the day after.

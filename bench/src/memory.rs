@@ -46,7 +46,7 @@ pub async fn measure(server: &Server, active: usize, days: usize) -> Result<Repo
 
 /// Returns the peak memory in megabytes.
 async fn first_load(server: &Server, active: usize, days: usize) -> Result<f64, Trouble> {
-    let replica = Market {
+    let simulator = Market {
         active,
         days,
         latency_ms: 0,
@@ -61,6 +61,6 @@ async fn first_load(server: &Server, active: usize, days: usize) -> Result<f64, 
         transport: Transport::Http,
         warehouse: Warehouse::At(database.url()),
     };
-    let ended = run(&told, &replica.urls(), &MONTHLY).await?;
+    let ended = run(&told, &simulator.urls(), &MONTHLY).await?;
     Ok(megabytes(ended.most_memory_kib))
 }

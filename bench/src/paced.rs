@@ -1,6 +1,6 @@
 //! Cycles at polite rates, compared with the time that the busiest host's requests take at its rate.
 
-use replica::{LoggedRequest, Replica};
+use simulator::{LoggedRequest, Simulator};
 
 use crate::Trouble;
 use crate::children::Ended;
@@ -37,9 +37,9 @@ pub async fn measure(server: &Server, size: Size) -> Result<Report, Trouble> {
         days: size.days,
         latency_ms: LATENCY_MS,
     };
-    let replica = market.start().await?;
+    let simulator = market.start().await?;
     let database = server.database().await?;
-    let funds = replica.market().codes().len();
+    let funds = simulator.market().codes().len();
     let told = |rates: Rates| Told {
         mode: "Hybrid",
         rates,
@@ -49,20 +49,20 @@ pub async fn measure(server: &Server, size: Size) -> Result<Report, Trouble> {
     };
     let mut report = Report::default();
 
-    let monthly = run(&told(size.monthly), &replica.urls(), &MONTHLY).await?;
-    let asked = replica.log().requests;
+    let monthly = run(&told(size.monthly), &simulator.urls(), &MONTHLY).await?;
+    let asked = simulator.log().requests;
     report.add("monthly", funds, &monthly, &asked, size.monthly)?;
 
-    replica.advance_days(1);
+    simulator.advance_days(1);
     let before = asked.len();
-    let daily = run(&told(size.daily), &replica.urls(), &DAY_AFTER).await?;
-    let asked = asked_since(&replica, before);
+    let daily = run(&told(size.daily), &simulator.urls(), &DAY_AFTER).await?;
+    let asked = asked_since(&simulator, before);
     report.add("daily", funds, &daily, &asked, size.daily)?;
     Ok(report)
 }
 
-fn asked_since(replica: &Replica, before: usize) -> Vec<LoggedRequest> {
-    replica.log().requests.split_off(before)
+fn asked_since(simulator: &Simulator, before: usize) -> Vec<LoggedRequest> {
+    simulator.log().requests.split_off(before)
 }
 
 impl Report {

@@ -1,8 +1,8 @@
-//! Counts the requests in the replica's log by host and kind of page.
+//! Counts the requests in the simulator's log by host and kind of page.
 
 use std::collections::BTreeMap;
 
-use replica::{LoggedRequest, Site};
+use simulator::{LoggedRequest, Site};
 
 /// The kind of page of a request: its path without the parts that identify a fund, a day or a file.
 #[must_use]

@@ -1,9 +1,9 @@
-//! Runs the released `master_runner` as a child process, with a `runner.ron` that points to a replica.
+//! Runs the released `master_runner` as a child process, with a `runner.ron` that points to a simulator.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use replica::Urls;
+use simulator::Urls;
 use tempfile::TempDir;
 
 use crate::Trouble;
@@ -138,7 +138,7 @@ pub async fn run_program(
         "master_runner {} ended with {:?} instead of 0; its last lines:\n{}",
         args.join(" "),
         ended.code,
-        last_lines(&ended.said, 40)
+        last_lines(&ended.output, 40)
     )
     .into())
 }

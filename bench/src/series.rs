@@ -6,7 +6,7 @@ use std::str::FromStr;
 use jiff::ToSpan as _;
 use jiff::civil::{Date, Weekday, date};
 use schema::observation::DailyPoint;
-use schema::{FundCode, Number, Observation, Said, SourceName};
+use schema::{FundCode, Number, Observation, ObservationData, SourceName};
 
 /// The last day of every series.
 pub const LAST_DAY: Date = date(2026, 10, 14);
@@ -109,7 +109,7 @@ pub fn history(fund: usize, dates: &[Date]) -> Observation {
         source: SourceName::Finnomena,
         as_of_date: None,
         url: format!("https://www.finnomena.com/fn3/api/fund/v2/public/funds/F{fund:09}/nav/q"),
-        said: Said::Daily(points),
+        data: ObservationData::Daily(points),
     }
 }
 

@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// # Errors
 /// A cycle that does not complete.
 pub async fn measure() -> Result<Report, Trouble> {
-    let replica = Market {
+    let simulator = Market {
         active: 6,
         days: 60,
         latency_ms: 0,
@@ -38,13 +38,13 @@ pub async fn measure() -> Result<Report, Trouble> {
         transport: Transport::Http,
         warehouse: Warehouse::Embedded(&data_dir),
     };
-    run(&told, &replica.urls(), &MONTHLY).await?;
-    replica.advance_days(1);
+    run(&told, &simulator.urls(), &MONTHLY).await?;
+    simulator.advance_days(1);
     let mut slowest = Duration::ZERO;
     for _ in 0..STARTS {
-        let (before, begun) = (replica.log().requests.len(), replica.elapsed());
-        run(&told, &replica.urls(), &DAY_AFTER).await?;
-        let log = replica.log();
+        let (before, begun) = (simulator.log().requests.len(), simulator.elapsed());
+        run(&told, &simulator.urls(), &DAY_AFTER).await?;
+        let log = simulator.log();
         let first = log.requests.get(before).ok_or("nothing was asked")?;
         slowest = slowest.max(first.started.saturating_sub(begun));
     }

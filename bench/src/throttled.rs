@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use replica::{Fault, FaultKind, RetryAfter, Site};
+use simulator::{Fault, FaultKind, RetryAfter, Site};
 
 use crate::Trouble;
 use crate::figures::{Figure, Report, Target};
@@ -23,7 +23,7 @@ const RATES: Rates = Rates {
 /// # Errors
 /// A cycle that does not complete.
 pub async fn measure(server: &Server, active: usize) -> Result<Report, Trouble> {
-    let replica = Market {
+    let simulator = Market {
         active,
         days: 60,
         latency_ms: 20,
@@ -35,7 +35,7 @@ pub async fn measure(server: &Server, active: usize) -> Result<Report, Trouble> 
             status: 429,
             retry_after: RetryAfter::Seconds(RETRY_AFTER_SECS),
         };
-        replica
+        simulator
             .faults()
             .set(Fault::of(site, kind).with_probability(0.5));
     }
@@ -47,8 +47,8 @@ pub async fn measure(server: &Server, active: usize) -> Result<Report, Trouble> 
         transport: Transport::Http,
         warehouse: Warehouse::At(database.url()),
     };
-    let ended = run(&told, &replica.urls(), &MONTHLY).await?;
-    let log = replica.log();
+    let ended = run(&told, &simulator.urls(), &MONTHLY).await?;
+    let log = simulator.log();
     let throttled = log
         .requests
         .iter()

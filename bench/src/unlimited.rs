@@ -22,16 +22,16 @@ const OF_BARE: f64 = 0.6;
 /// # Errors
 /// A cycle that does not complete.
 pub async fn measure(server: &Server, active: usize, days: usize) -> Result<Report, Trouble> {
-    let replica = Market {
+    let simulator = Market {
         active,
         days,
         latency_ms: 0,
     }
     .start()
     .await?;
-    let urls = replica.urls();
+    let urls = simulator.urls();
     let database = server.database().await?;
-    let funds = replica.market().codes().len();
+    let funds = simulator.market().codes().len();
     let told = Told {
         mode: "Parallel",
         rates: Rates::NONE,
@@ -45,7 +45,7 @@ pub async fn measure(server: &Server, active: usize, days: usize) -> Result<Repo
         own_cpu()?.saturating_sub(own),
         server.cpu()?.saturating_sub(servers),
     );
-    let asked = replica.log().requests;
+    let asked = simulator.log().requests;
     let fetched = bare_client::fetch(&urls, &asked, IN_FLIGHT).await?;
     let bare = fetched.taken;
 
@@ -84,7 +84,7 @@ pub async fn measure(server: &Server, active: usize, days: usize) -> Result<Repo
                 ratio: better_of([(busy, BUSY), (of_bare, OF_BARE)]),
                 target: Target::AtLeast(1.0),
                 remark: format!(
-                    "processor time: runner {}, database {}, replica {}; {of_bare:.2} x the bare client",
+                    "processor time: runner {}, database {}, simulator {}; {of_bare:.2} x the bare client",
                     seconds(first.cpu),
                     seconds(servers),
                     seconds(own)
@@ -126,7 +126,7 @@ pub async fn measure(server: &Server, active: usize, days: usize) -> Result<Repo
     })
 }
 
-/// Processor time of this process, in which the replica runs.
+/// Processor time of this process, in which the simulator runs.
 fn own_cpu() -> Result<Duration, Trouble> {
     Ok(processes::cpu(std::process::id()).ok_or("this process is not under /proc")?)
 }

@@ -30,7 +30,7 @@ pub async fn next_transaction(database: &Database) -> Result<i64, Trouble> {
 pub async fn rows_since(database: &Database, transaction: i64) -> Result<i64, Trouble> {
     let client = database.connect().await?;
     let mut written = 0;
-    let seven = replica::TABLES
+    let seven = simulator::TABLES
         .iter()
         .map(|(name, _)| format!("public.{name}"));
     for table in seven.chain(OTHERS.map(str::to_owned)) {

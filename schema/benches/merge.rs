@@ -5,11 +5,11 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use schema::columns::MasterFields;
-use schema::fold::{Folded, Held, fold};
+use schema::fold::{Folded, StoredObservation, fold};
 use schema::merge_daily::{Dissents, Values, first_said, merge_day, stands_as_said};
 use schema::merge_funds::{Statements, merge_row};
 use schema::precedence::MASTER;
-use schema::{Dataset, FundCode, Number, Observation, Said, SourceName};
+use schema::{Dataset, FundCode, Number, Observation, ObservationData, SourceName};
 
 fn number(text: &str) -> Option<Number> {
     Some(Number::parse(text).expect("a number"))
@@ -21,7 +21,7 @@ fn master(source: SourceName, name: &str) -> Observation {
         source,
         as_of_date: None,
         url: "https://www.example.com/funds/K-USA-A".to_owned(),
-        said: Said::Master(MasterFields {
+        data: ObservationData::Master(MasterFields {
             full_name_en: Some(name.to_owned()),
             full_name_th: Some(format!("กองทุนเปิด {name}")),
             amc: Some("KASIKORN ASSET MANAGEMENT".to_owned()),
@@ -30,7 +30,7 @@ fn master(source: SourceName, name: &str) -> Observation {
     }
 }
 
-fn held(observation: &Observation) -> Held {
+fn held(observation: &Observation) -> StoredObservation {
     match fold(None, None, observation, 1) {
         Folded::Changed(held) => held,
         other => panic!("a first statement is held: {other:?}"),

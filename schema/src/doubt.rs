@@ -12,10 +12,10 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::columns::{Fields, Value};
-use crate::fold::{Content, Held};
+use crate::fold::{Content, StoredObservation};
 use crate::merge_daily::Values;
 use crate::observation::{CodeType, PortfolioRow};
-use crate::{Dataset, Observation, Said};
+use crate::{Dataset, Observation, ObservationData};
 
 mod days;
 
@@ -262,32 +262,38 @@ const IDENTITY: [&str; 4] = ["full_name_th", "full_name_en", "amc", "inception_d
 /// Returns the doubt about a statement, compared with `held`, which the same source reported before. [`examine_days`]
 /// examines the daily series. Lists are examined as a whole, not here.
 #[must_use]
-pub fn examine(held: Option<&Held>, new: &Observation) -> Option<(DoubtKind, Evidence)> {
-    match &new.said {
-        Said::Master(fields) => {
+pub fn examine(
+    held: Option<&StoredObservation>,
+    new: &Observation,
+) -> Option<(DoubtKind, Evidence)> {
+    match &new.data {
+        ObservationData::Master(fields) => {
             let said = crate::columns::Record::into_fields(fields.clone());
             replaced_identity(held_fields(held?)?, &said)
         }
-        Said::Fees(fields) | Said::Minimums(fields) => {
+        ObservationData::Fees(fields) | ObservationData::Minimums(fields) => {
             let said = crate::columns::Record::into_fields(fields.clone());
-            zeroed_fields(held, new.said.dataset(), &said)
+            zeroed_fields(held, new.data.dataset(), &said)
         }
-        Said::Statistics(fields) => {
+        ObservationData::Statistics(fields) => {
             let said = crate::columns::Record::into_fields(fields.clone());
-            zeroed_fields(held, new.said.dataset(), &said)
+            zeroed_fields(held, new.data.dataset(), &said)
         }
-        Said::Portfolio(portfolio) => zeroed_portfolio(held, &portfolio.rows),
-        Said::Codes(codes) => {
+        ObservationData::Portfolio(portfolio) => zeroed_portfolio(held, &portfolio.rows),
+        ObservationData::Codes(codes) => {
             let said = codes
                 .iter()
                 .map(|code| (code.code_type, code.code.as_str()));
             replaced_codes(held?, said)
         }
-        Said::Listing { .. } | Said::FactsheetLink(_) | Said::Daily(_) | Said::News(_) => None,
+        ObservationData::Listing { .. }
+        | ObservationData::FactsheetLink(_)
+        | ObservationData::Daily(_)
+        | ObservationData::NavDigest(_) => None,
     }
 }
 
-const fn held_fields(held: &Held) -> Option<&Fields> {
+const fn held_fields(held: &StoredObservation) -> Option<&Fields> {
     match &held.content {
         Content::Fields(fields) => Some(fields),
         _ => None,
@@ -320,7 +326,7 @@ fn is_zero(value: &Value) -> Option<bool> {
 const FIGURES_OF_A_FIRST_STATEMENT: usize = 3;
 
 fn zeroed_fields(
-    held: Option<&Held>,
+    held: Option<&StoredObservation>,
     dataset: Dataset,
     said: &Fields,
 ) -> Option<(DoubtKind, Evidence)> {
@@ -349,7 +355,10 @@ fn zeroed_fields(
     had_another.then(|| (DoubtKind::Zeroed, evidence()))
 }
 
-fn zeroed_portfolio(held: Option<&Held>, rows: &[PortfolioRow]) -> Option<(DoubtKind, Evidence)> {
+fn zeroed_portfolio(
+    held: Option<&StoredObservation>,
+    rows: &[PortfolioRow],
+) -> Option<(DoubtKind, Evidence)> {
     let all_zero = |rows: &[PortfolioRow]| {
         let mut figures = rows.iter().filter_map(|row| row.percent).peekable();
         figures.peek().is_some() && figures.all(crate::Number::is_zero)
@@ -375,7 +384,7 @@ fn zeroed_portfolio(held: Option<&Held>, rows: &[PortfolioRow]) -> Option<(Doubt
 
 /// Returns the code types for which none of the known codes is reported any more and another code is.
 fn replaced_codes<'said>(
-    held: &Held,
+    held: &StoredObservation,
     said: impl Iterator<Item = (CodeType, &'said str)>,
 ) -> Option<(DoubtKind, Evidence)> {
     let Content::Codes(before) = &held.content else {

@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::columns::{Fields, Record, Value};
 use crate::observation::{Portfolio, PortfolioRow};
-use crate::portfolio::{Decision, HeldPortfolio, accept_portfolio};
-use crate::{Observation, Said, SourceName};
+use crate::portfolio::{Decision, StoredPortfolio, accept_portfolio};
+use crate::{Observation, ObservationData, SourceName};
 
 /// The field in which a listing keeps the source's own key of the fund.
 pub const SOURCE_KEY: &str = "source_key";
 
 /// All statements of one source about one fund in one dataset, folded into one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct StoredObservation {
     /// The newest as-of date that the source gave.
     pub as_of_date: Option<Date>,
     /// The folded content.
@@ -35,14 +35,14 @@ pub enum Content {
     /// A whole portfolio.
     Portfolio(Vec<PortfolioRow>),
     /// Codes, each with the factsheet it was last read from.
-    Codes(Vec<HeldCode>),
+    Codes(Vec<StoredCode>),
     /// Portfolios of an older warehouse, by the `source` they have in its tables (only for the source `adopted`).
     AdoptedPortfolios(Vec<AdoptedPortfolio>),
 }
 
 /// A stored code of a fund.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct HeldCode {
+pub struct StoredCode {
     /// The word in the column `type`. An older warehouse may contain types that the runner does not read.
     #[serde(rename = "type")]
     pub code_type: String,
@@ -71,7 +71,7 @@ pub enum Folded {
     /// No effect: the new statement equals the held one.
     Unchanged,
     /// The new held statement.
-    Changed(Held),
+    Changed(StoredObservation),
 }
 
 /// Folds `new` over `held`. `standing` is the portfolio that the table has under this source, for a source that has not
@@ -80,46 +80,51 @@ pub enum Folded {
 /// The daily series is folded by [`crate::merge_daily`], and news are not held. Both return [`Folded::Unchanged`] here.
 #[must_use]
 pub fn fold(
-    held: Option<&Held>,
-    standing: Option<&HeldPortfolio<'_>>,
+    held: Option<&StoredObservation>,
+    standing: Option<&StoredPortfolio<'_>>,
     new: &Observation,
     cycle_id: i64,
 ) -> Folded {
-    match &new.said {
-        Said::Portfolio(portfolio) => fold_portfolio(held, standing, portfolio, new),
-        Said::Codes(codes) => {
-            let said = codes.iter().map(|code| HeldCode {
+    match &new.data {
+        ObservationData::Portfolio(portfolio) => fold_portfolio(held, standing, portfolio, new),
+        ObservationData::Codes(codes) => {
+            let said = codes.iter().map(|code| StoredCode {
                 code_type: code.code_type.as_str().to_owned(),
                 code: code.code.clone(),
                 url: Some(new.url.clone()),
             });
             fold_codes(held, said.collect(), new)
         }
-        Said::Daily(_) | Said::News(_) => Folded::Unchanged,
+        ObservationData::Daily(_) | ObservationData::NavDigest(_) => Folded::Unchanged,
         said => fold_fields(held, fields_of(said), new, cycle_id),
     }
 }
 
-fn fields_of(said: &Said) -> Fields {
+fn fields_of(said: &ObservationData) -> Fields {
     match said {
-        Said::Listing { source_key, fields } => {
+        ObservationData::Listing { source_key, fields } => {
             let mut fields = fields.clone().into_fields();
             fields.insert(SOURCE_KEY.to_owned(), Value::Text(source_key.clone()));
             fields
         }
-        Said::Master(fields) => fields.clone().into_fields(),
-        Said::Fees(fields) | Said::Minimums(fields) => fields.clone().into_fields(),
-        Said::Statistics(fields) => fields.clone().into_fields(),
-        Said::FactsheetLink(fields) => fields.clone().into_fields(),
-        Said::Codes(_) | Said::Portfolio(_) | Said::Daily(_) | Said::News(_) => Fields::new(),
+        ObservationData::Master(fields) => fields.clone().into_fields(),
+        ObservationData::Fees(fields) | ObservationData::Minimums(fields) => {
+            fields.clone().into_fields()
+        }
+        ObservationData::Statistics(fields) => fields.clone().into_fields(),
+        ObservationData::FactsheetLink(fields) => fields.clone().into_fields(),
+        ObservationData::Codes(_)
+        | ObservationData::Portfolio(_)
+        | ObservationData::Daily(_)
+        | ObservationData::NavDigest(_) => Fields::new(),
     }
 }
 
-fn is_older(held: &Held, new: &Observation) -> bool {
+fn is_older(held: &StoredObservation, new: &Observation) -> bool {
     matches!((held.as_of_date, new.as_of_date), (Some(held), Some(new)) if new < held)
 }
 
-fn settle(held: Option<&Held>, folded: Held) -> Folded {
+fn settle(held: Option<&StoredObservation>, folded: StoredObservation) -> Folded {
     if held == Some(&folded) {
         Folded::Unchanged
     } else {
@@ -127,9 +132,14 @@ fn settle(held: Option<&Held>, folded: Held) -> Folded {
     }
 }
 
-fn fold_fields(held: Option<&Held>, said: Fields, new: &Observation, cycle_id: i64) -> Folded {
+fn fold_fields(
+    held: Option<&StoredObservation>,
+    said: Fields,
+    new: &Observation,
+    cycle_id: i64,
+) -> Folded {
     let Some(before) = held else {
-        return Folded::Changed(Held {
+        return Folded::Changed(StoredObservation {
             as_of_date: new.as_of_date,
             content: Content::Fields(said),
             unsaid: BTreeMap::new(),
@@ -153,7 +163,7 @@ fn fold_fields(held: Option<&Held>, said: Fields, new: &Observation, cycle_id: i
     fields.extend(said);
     settle(
         held,
-        Held {
+        StoredObservation {
             as_of_date: new.as_of_date.or(before.as_of_date),
             content: Content::Fields(fields),
             unsaid,
@@ -163,13 +173,13 @@ fn fold_fields(held: Option<&Held>, said: Fields, new: &Observation, cycle_id: i
 }
 
 fn fold_portfolio(
-    held: Option<&Held>,
-    standing: Option<&HeldPortfolio<'_>>,
+    held: Option<&StoredObservation>,
+    standing: Option<&StoredPortfolio<'_>>,
     portfolio: &Portfolio,
     new: &Observation,
 ) -> Folded {
     let own = held.and_then(|held| match &held.content {
-        Content::Portfolio(rows) => Some(HeldPortfolio {
+        Content::Portfolio(rows) => Some(StoredPortfolio {
             as_of_date: held.as_of_date,
             rows,
         }),
@@ -180,7 +190,7 @@ fn fold_portfolio(
         Decision::Same if own.is_some() => Folded::Unchanged,
         Decision::Same | Decision::Take => settle(
             held,
-            Held {
+            StoredObservation {
                 as_of_date: new.as_of_date,
                 content: Content::Portfolio(portfolio.rows.clone()),
                 unsaid: BTreeMap::new(),
@@ -192,7 +202,11 @@ fn fold_portfolio(
 
 /// Folds the codes of a newer factsheet over the held ones. A code that is missing stays (D3), unless the factsheet has
 /// a new code of the same type, which replaces it.
-fn fold_codes(held: Option<&Held>, said: Vec<HeldCode>, new: &Observation) -> Folded {
+fn fold_codes(
+    held: Option<&StoredObservation>,
+    said: Vec<StoredCode>,
+    new: &Observation,
+) -> Folded {
     if held.is_some_and(|held| is_older(held, new)) {
         return Folded::Superseded;
     }
@@ -208,19 +222,19 @@ fn fold_codes(held: Option<&Held>, said: Vec<HeldCode>, new: &Observation) -> Fo
                     .any(|old| old.code_type == new.code_type && old.code == new.code)
         })
     };
-    let stays = |old: &&HeldCode| {
+    let stays = |old: &&StoredCode| {
         !names_another(&old.code_type)
             && !said
                 .iter()
                 .any(|new| new.code_type == old.code_type && new.code == old.code)
     };
-    let mut codes: Vec<HeldCode> = known.iter().filter(stays).cloned().collect();
+    let mut codes: Vec<StoredCode> = known.iter().filter(stays).cloned().collect();
     codes.extend(said);
     codes.sort();
     codes.dedup();
     settle(
         held,
-        Held {
+        StoredObservation {
             as_of_date: new
                 .as_of_date
                 .or_else(|| held.and_then(|held| held.as_of_date)),
@@ -233,7 +247,10 @@ fn fold_codes(held: Option<&Held>, said: Vec<HeldCode>, new: &Observation) -> Fo
 
 /// Returns the portfolio that an older warehouse had under the name of `source`.
 #[must_use]
-pub fn adopted_portfolio(held: &Held, source: SourceName) -> Option<&AdoptedPortfolio> {
+pub fn adopted_portfolio(
+    held: &StoredObservation,
+    source: SourceName,
+) -> Option<&AdoptedPortfolio> {
     match &held.content {
         Content::AdoptedPortfolios(portfolios) => portfolios
             .iter()
@@ -252,13 +269,13 @@ mod tests {
     use crate::columns::StatisticsFields;
     use crate::observation::{CodeType, SecurityCode};
 
-    fn says(as_of_date: Option<Date>, url: &str, said: Said) -> Observation {
+    fn says(as_of_date: Option<Date>, url: &str, said: ObservationData) -> Observation {
         Observation {
             fund_code: FundCode::parse("A").unwrap(),
             source: SourceName::SecFundcheck,
             as_of_date,
             url: url.to_owned(),
-            said,
+            data: said,
         }
     }
 
@@ -271,18 +288,18 @@ mod tests {
         says(
             as_of.map(|day| date(2026, 9, day)),
             "u",
-            Said::Statistics(fields),
+            ObservationData::Statistics(fields),
         )
     }
 
-    fn changed(folded: Folded) -> Held {
+    fn changed(folded: Folded) -> StoredObservation {
         match folded {
             Folded::Changed(held) => held,
             other => panic!("{other:?}"),
         }
     }
 
-    fn fields(held: &Held) -> &Fields {
+    fn fields(held: &StoredObservation) -> &Fields {
         match &held.content {
             Content::Fields(fields) => fields,
             other => panic!("{other:?}"),
@@ -338,9 +355,9 @@ mod tests {
                 code_type: CodeType::Isin,
                 code: (*code).to_owned(),
             });
-            says(None, url, Said::Codes(codes.collect()))
+            says(None, url, ObservationData::Codes(codes.collect()))
         };
-        let held_codes = |held: &Held| match &held.content {
+        let held_codes = |held: &StoredObservation| match &held.content {
             Content::Codes(codes) => codes
                 .iter()
                 .map(|code| code.code.clone())
@@ -371,7 +388,7 @@ mod tests {
             statements in proptest::collection::vec(
                 (proptest::option::of(1_i8..5), proptest::option::of(0..3), proptest::option::of(0..3)), 1..8),
         ) {
-            let mut held: Option<Held> = None;
+            let mut held: Option<StoredObservation> = None;
             for (cycle, (as_of, alpha, beta)) in (1..).zip(statements) {
                 let said = statistics(as_of, alpha, beta);
                 let before = held.clone();

@@ -24,6 +24,6 @@ pub mod whole_history;
 
 pub use fund_code::FundCode;
 pub use number::Number;
-pub use observation::{Dataset, Observation, Said};
+pub use observation::{Dataset, Observation, ObservationData};
 pub use source_name::SourceName;
 pub use task::{Outcome, PlannedTask, Reject, TaskAnswer, TaskId};

@@ -4,23 +4,23 @@
 use std::collections::BTreeMap;
 
 use crate::columns::{Fields, Value};
-use crate::fold::{Content, Held, HeldCode};
-use crate::precedence::{CODES, RowTable, STALE_AFTER_MONTHLY_CYCLES, Voice};
+use crate::fold::{Content, StoredCode, StoredObservation};
+use crate::precedence::{CODES, RowTable, STALE_AFTER_MONTHLY_CYCLES, StatementKey};
 use crate::{Dataset, SourceName};
 
 /// All folded statements about one fund, by source and dataset.
-pub type Statements = BTreeMap<Voice, Held>;
+pub type Statements = BTreeMap<StatementKey, StoredObservation>;
 
-/// A merged row, with the voice that supplied each field.
+/// A merged row, with the statement_key that supplied each field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MergedRow {
     /// The present values by column, including the as-of date and the URL of the page.
     pub fields: Fields,
-    /// The voice that supplied each value.
-    pub winners: BTreeMap<String, Voice>,
+    /// The statement_key that supplied each value.
+    pub winners: BTreeMap<String, StatementKey>,
 }
 
-/// Merges one row; `None` if no voice reports anything for the table. `closed_monthly` contains the ids of the closed
+/// Merges one row; `None` if no statement_key reports anything for the table. `closed_monthly` contains the ids of the closed
 /// full monthly cycles. They decide when a field that its source no longer reports is stale.
 #[must_use]
 pub fn merge_row(
@@ -30,24 +30,27 @@ pub fn merge_row(
 ) -> Option<MergedRow> {
     let mut row = MergedRow::default();
     for column in table.columns {
-        let says = |voice: &&Voice| field(statements, **voice, column.name).is_some();
-        let still_says = |voice: &&Voice| {
-            says(voice) && !is_stale(&statements[*voice], column.name, closed_monthly)
+        let says = |statement_key: &&StatementKey| {
+            field(statements, **statement_key, column.name).is_some()
+        };
+        let still_says = |statement_key: &&StatementKey| {
+            says(statement_key)
+                && !is_stale(&statements[*statement_key], column.name, closed_monthly)
         };
         let winner = table
             .value_rank
             .iter()
             .find(still_says)
             .or_else(|| table.value_rank.iter().find(says));
-        if let Some(voice) = winner
-            && let Some(value) = field(statements, *voice, column.name)
+        if let Some(statement_key) = winner
+            && let Some(value) = field(statements, *statement_key, column.name)
         {
             row.fields.insert(column.name.to_owned(), value.clone());
-            row.winners.insert(column.name.to_owned(), *voice);
+            row.winners.insert(column.name.to_owned(), *statement_key);
         }
     }
-    let spoke = |voice: &&Voice| {
-        statements.get(*voice).is_some_and(|held| {
+    let spoke = |statement_key: &&StatementKey| {
+        statements.get(*statement_key).is_some_and(|held| {
             let said = matches!(&held.content, Content::Fields(fields) if !fields.is_empty());
             said || (table.dated && held.as_of_date.is_some())
         })
@@ -56,30 +59,35 @@ pub fn merge_row(
     if first.is_none() && !table.always {
         return None;
     }
-    if let Some(voice) = first {
-        let url = &statements[voice].url;
+    if let Some(statement_key) = first {
+        let url = &statements[statement_key].url;
         if !url.is_empty() {
             row.fields
                 .insert(table.url_column.to_owned(), Value::Text(url.clone()));
-            row.winners.insert(table.url_column.to_owned(), *voice);
+            row.winners
+                .insert(table.url_column.to_owned(), *statement_key);
         }
     }
     if table.dated {
-        let dated = table.value_rank.iter().find_map(|voice| {
-            let as_of_date = statements.get(voice)?.as_of_date?;
-            Some((voice, as_of_date))
+        let dated = table.value_rank.iter().find_map(|statement_key| {
+            let as_of_date = statements.get(statement_key)?.as_of_date?;
+            Some((statement_key, as_of_date))
         });
-        if let Some((voice, as_of_date)) = dated {
+        if let Some((statement_key, as_of_date)) = dated {
             row.fields
                 .insert("as_of_date".to_owned(), Value::Date(as_of_date));
-            row.winners.insert("as_of_date".to_owned(), *voice);
+            row.winners.insert("as_of_date".to_owned(), *statement_key);
         }
     }
     Some(row)
 }
 
-fn field<'held>(statements: &'held Statements, voice: Voice, name: &str) -> Option<&'held Value> {
-    match &statements.get(&voice)?.content {
+fn field<'held>(
+    statements: &'held Statements,
+    statement_key: StatementKey,
+    name: &str,
+) -> Option<&'held Value> {
+    match &statements.get(&statement_key)?.content {
         Content::Fields(fields) => fields.get(name),
         _ => None,
     }
@@ -87,7 +95,7 @@ fn field<'held>(statements: &'held Statements, voice: Voice, name: &str) -> Opti
 
 /// Whether the source has not reported the field for [`STALE_AFTER_MONTHLY_CYCLES`] closed monthly cycles.
 #[must_use]
-pub fn is_stale(held: &Held, name: &str, closed_monthly: &[i64]) -> bool {
+pub fn is_stale(held: &StoredObservation, name: &str, closed_monthly: &[i64]) -> bool {
     held.unsaid.get(name).is_some_and(|since| {
         let passed = closed_monthly.iter().filter(|cycle| *cycle >= since);
         passed.count() >= STALE_AFTER_MONTHLY_CYCLES
@@ -96,11 +104,13 @@ pub fn is_stale(held: &Held, name: &str, closed_monthly: &[i64]) -> bool {
 
 /// Merges the codes of a fund: for each code type, all codes of the highest-ranked source that reports any.
 #[must_use]
-pub fn merge_codes(statements: &Statements) -> BTreeMap<(String, String), (SourceName, HeldCode)> {
-    let mut merged: BTreeMap<(String, String), (SourceName, HeldCode)> = BTreeMap::new();
+pub fn merge_codes(
+    statements: &Statements,
+) -> BTreeMap<(String, String), (SourceName, StoredCode)> {
+    let mut merged: BTreeMap<(String, String), (SourceName, StoredCode)> = BTreeMap::new();
     let mut settled: BTreeMap<&str, SourceName> = BTreeMap::new();
     for source in CODES {
-        let Some(Held {
+        let Some(StoredObservation {
             content: Content::Codes(codes),
             ..
         }) = statements.get(&(source, Dataset::Codes))
@@ -127,8 +137,8 @@ mod tests {
     use super::*;
     use crate::precedence::{FEE, MASTER, STATISTICS};
 
-    fn held(url: &str, fields: &[(&str, &str)]) -> Held {
-        Held {
+    fn held(url: &str, fields: &[(&str, &str)]) -> StoredObservation {
+        StoredObservation {
             as_of_date: None,
             content: Content::Fields(
                 fields
@@ -209,12 +219,12 @@ mod tests {
 
     #[test]
     fn codes_are_believed_by_type() {
-        let codes = |codes: &[(&str, &str)]| Held {
+        let codes = |codes: &[(&str, &str)]| StoredObservation {
             as_of_date: None,
             content: Content::Codes(
                 codes
                     .iter()
-                    .map(|(code_type, code)| HeldCode {
+                    .map(|(code_type, code)| StoredCode {
                         code_type: (*code_type).to_owned(),
                         code: (*code).to_owned(),
                         url: None,

@@ -20,12 +20,12 @@ pub struct Observation {
     /// The URL of the page that contains the statement: the `source_url` of the tables.
     pub url: String,
     /// The content of the statement.
-    pub said: Said,
+    pub data: ObservationData,
 }
 
 /// The content of a statement, one variant per kind of page content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Said {
+pub enum ObservationData {
     /// The source's list contains the fund, under a key of the source's own (Finnomena `fund_id`, WealthMagik page
     /// path).
     Listing {
@@ -51,13 +51,13 @@ pub enum Said {
     /// NAV, AUM, bid and offer by date. Each date occurs once, because the parser has removed duplicates.
     Daily(Vec<DailyPoint>),
     /// The newest NAV, from a page about many funds.
-    News(News),
+    NavDigest(NavDigest),
 }
 
 /// The newest NAV of a fund, without AUM, from a page about many funds. The planner uses it to decide whether to
 /// request the fund's own page. It is not stored in any of the seven tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct News {
+pub struct NavDigest {
     /// The source's own key of the fund. An entry under another key is about another fund.
     pub source_key: String,
     /// The date of the NAV.
@@ -203,7 +203,7 @@ pub enum Dataset {
     /// The daily series. It is not stored as an observation: see `funds_daily.*_said_by` and `runner.daily_dissent`.
     Daily,
     /// The newest NAV on a page about many funds. It is not stored as an observation: see `runner.news`.
-    News,
+    NavDigest,
 }
 
 impl Dataset {
@@ -222,7 +222,7 @@ impl Dataset {
         Self::SectorAllocation,
         Self::CountryAllocation,
         Self::Daily,
-        Self::News,
+        Self::NavDigest,
     ];
 
     /// The name of the dataset in `runner.observation` and in logs.
@@ -242,7 +242,7 @@ impl Dataset {
             Self::SectorAllocation => "sector_allocation",
             Self::CountryAllocation => "country_allocation",
             Self::Daily => "daily",
-            Self::News => "news",
+            Self::NavDigest => "news",
         }
     }
 
@@ -261,7 +261,7 @@ impl fmt::Display for Dataset {
     }
 }
 
-impl Said {
+impl ObservationData {
     /// The dataset this statement belongs to.
     #[must_use]
     pub const fn dataset(&self) -> Dataset {
@@ -275,7 +275,7 @@ impl Said {
             Self::Codes(_) => Dataset::Codes,
             Self::Portfolio(portfolio) => portfolio.kind.dataset(),
             Self::Daily(_) => Dataset::Daily,
-            Self::News(_) => Dataset::News,
+            Self::NavDigest(_) => Dataset::NavDigest,
         }
     }
 

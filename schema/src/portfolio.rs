@@ -6,7 +6,7 @@ use crate::observation::{Portfolio, PortfolioRow};
 
 /// The stored portfolio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeldPortfolio<'rows> {
+pub struct StoredPortfolio<'rows> {
     /// Its date.
     pub as_of_date: Option<Date>,
     /// Its rows in page order.
@@ -36,7 +36,7 @@ const READABLE_FOR_ONE_UNREADABLE: usize = 4;
 /// * A portfolio without a date is accepted only if the stored one has no date either.
 #[must_use]
 pub fn accept_portfolio(
-    held: Option<&HeldPortfolio<'_>>,
+    held: Option<&StoredPortfolio<'_>>,
     new: &Portfolio,
     as_of_date: Option<Date>,
 ) -> Decision {
@@ -120,7 +120,7 @@ mod tests {
         let (jan, feb) = (Some(date(2026, 1, 31)), Some(date(2026, 2, 28)));
         let five: Vec<_> = (0..5).map(|n| row(&format!("n{n}"), Some(n))).collect();
         let other: Vec<_> = (0..5).map(|n| row(&format!("n{n}"), Some(n + 1))).collect();
-        let held = |as_of_date| HeldPortfolio {
+        let held = |as_of_date| StoredPortfolio {
             as_of_date,
             rows: &five,
         };

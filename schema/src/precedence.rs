@@ -7,25 +7,25 @@ use Dataset::{Fees, Listing, Master, Minimums, Statistics};
 use SourceName::{Adopted, Finnomena, SecFundcheck, Wealthmagik};
 
 /// One kind of statement: the statements of one source in one dataset.
-pub type Voice = (SourceName, Dataset);
+pub type StatementKey = (SourceName, Dataset);
 
-/// A table with one row per fund, whose columns are merged field by field from several voices.
+/// A table with one row per fund, whose columns are merged field by field from several statement_keys.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RowTable {
     /// Its name in the schema `public`.
     pub table: &'static str,
     /// The columns whose values are merged.
     pub columns: &'static [Column],
-    /// The ranked voices for values: the first one with a value wins. A voice that is not listed never supplies a
+    /// The ranked statement_keys for values: the first one with a value wins. A statement_key that is not listed never supplies a
     /// value.
-    pub value_rank: &'static [Voice],
-    /// The ranked voices for [`Self::url_column`]: the first one that reported anything for the table supplies the URL.
-    pub url_rank: &'static [Voice],
+    pub value_rank: &'static [StatementKey],
+    /// The ranked statement_keys for [`Self::url_column`]: the first one that reported anything for the table supplies the URL.
+    pub url_rank: &'static [StatementKey],
     /// The column with the URL of the page.
     pub url_column: &'static str,
     /// Whether the row has the as-of date of the statement.
     pub dated: bool,
-    /// Whether every fund of the universe has a row, even if no voice has a value for it.
+    /// Whether every fund of the universe has a row, even if no statement_key has a value for it.
     pub always: bool,
 }
 
@@ -148,7 +148,7 @@ pub fn table_of(source: SourceName, dataset: Dataset) -> Option<&'static str> {
         Master => Some(MASTER.table),
         Fees | Minimums => Some(FEE.table),
         Statistics => Some(STATISTICS.table),
-        Dataset::FactsheetLink | Dataset::News => None,
+        Dataset::FactsheetLink | Dataset::NavDigest => None,
         Dataset::Codes => Some("funds_codes"),
         Dataset::TopHoldings | Dataset::FullHoldings => Some("funds_holding"),
         Dataset::AssetAllocation | Dataset::SectorAllocation | Dataset::CountryAllocation => {
@@ -184,13 +184,19 @@ mod tests {
     #[test]
     fn adopted_rows_rank_lowest_everywhere() {
         for table in ROW_TABLES {
-            assert_eq!(table.value_rank.last().map(|voice| voice.0), Some(Adopted));
-            assert_eq!(table.url_rank.last().map(|voice| voice.0), Some(Adopted));
+            assert_eq!(
+                table.value_rank.last().map(|statement_key| statement_key.0),
+                Some(Adopted)
+            );
+            assert_eq!(
+                table.url_rank.last().map(|statement_key| statement_key.0),
+                Some(Adopted)
+            );
             assert!(
                 table
                     .value_rank
                     .iter()
-                    .all(|voice| table.url_rank.contains(voice))
+                    .all(|statement_key| table.url_rank.contains(statement_key))
             );
         }
         for rank in [CODES, NAV_AND_AUM, PRICES] {

@@ -202,7 +202,7 @@ impl TaskAnswer {
     pub fn rows(&self) -> usize {
         self.observations
             .iter()
-            .map(|observation| observation.said.rows())
+            .map(|observation| observation.data.rows())
             .sum()
     }
 

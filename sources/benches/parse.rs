@@ -1,11 +1,11 @@
-//! Measures the cost of parsing one answer, page by page. The payloads are those of the replica's market.
+//! Measures the cost of parsing one answer, page by page. The payloads are those of the simulator's market.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use jiff::civil::date;
-use replica::{MarketConfig, Replica};
-use schema::{PlannedTask, Said, TaskId};
+use schema::{ObservationData, PlannedTask, TaskId};
+use simulator::{MarketConfig, Simulator};
 use sources::page::PageSpec;
 use sources::site::{Answer, ReadContext, Reading, Site, Via};
 use sources::sites::{Finnomena, SecFundcheck, Wealthmagik};
@@ -82,13 +82,13 @@ impl Asked {
 
     /// The codes of a list with the site's own keys.
     fn listed(&self) -> Vec<(String, Option<String>)> {
-        let Some(Reading::Said { observations, .. }) = self.read().pop() else {
+        let Some(Reading::Observed { observations, .. }) = self.read().pop() else {
             panic!("the list of {} is not read", self.site.name());
         };
         observations
             .into_iter()
-            .filter_map(|observation| match observation.said {
-                Said::Listing { source_key, .. } => {
+            .filter_map(|observation| match observation.data {
+                ObservationData::Listing { source_key, .. } => {
                     Some((observation.fund_code.to_string(), Some(source_key)))
                 }
                 _ => None,
@@ -97,8 +97,8 @@ impl Asked {
     }
 }
 
-async fn all(replica: &Replica) -> Vec<(&'static str, Asked)> {
-    let urls = replica.urls();
+async fn all(simulator: &Simulator) -> Vec<(&'static str, Asked)> {
+    let urls = simulator.urls();
     let url = |text: &str| Url::parse(text).expect("a URL");
     let finnomena = || Box::new(Finnomena::new(&url(&urls.finnomena), Vec::new()));
     let wealthmagik = || Box::new(Wealthmagik::new(&url(&urls.wealthmagik), Vec::new()));
@@ -107,7 +107,7 @@ async fn all(replica: &Replica) -> Vec<(&'static str, Asked)> {
     let list = Asked::of(finnomena(), "list", &whole).await;
     let at_wealthmagik = Asked::of(wealthmagik(), "list", &whole).await.listed();
     let at_finnomena = list.listed();
-    let codes: Vec<(String, Option<String>)> = replica
+    let codes: Vec<(String, Option<String>)> = simulator
         .market()
         .codes()
         .into_iter()
@@ -146,18 +146,18 @@ async fn all(replica: &Replica) -> Vec<(&'static str, Asked)> {
 fn parse(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let pages = runtime.block_on(async {
-        let replica = Replica::start(MarketConfig {
+        let simulator = Simulator::start(MarketConfig {
             days: DAYS,
-            awkward: false,
+            edge_cases: false,
             ..MarketConfig::default()
         })
         .await
-        .expect("the replica starts");
-        all(&replica).await
+        .expect("the simulator starts");
+        all(&simulator).await
     });
     let mut group = criterion.benchmark_group("parse");
     for (name, asked) in &pages {
-        let is_read = |reading: &Reading| matches!(reading, Reading::Said { observations, .. } if !observations.is_empty());
+        let is_read = |reading: &Reading| matches!(reading, Reading::Observed { observations, .. } if !observations.is_empty());
         assert!(
             asked.read().iter().all(is_read),
             "{name} is not read: {:?}",

@@ -1,4 +1,4 @@
-//! Requests tasks and turns the answers into outcomes. One call drives one group of tasks of one page. The [`Asker`]
+//! Requests tasks and turns the answers into outcomes. One call drives one group of tasks of one page. The [`PageFetcher`]
 //! belongs to no actor and keeps no state of its own: [`CycleMemory`] keeps it for all incarnations of a source.
 //!
 //! | answer | consequence |
@@ -46,7 +46,7 @@ pub enum TransportMode {
 
 /// Requests groups of tasks of one site. Cheap to clone.
 #[derive(Clone)]
-pub struct Asker {
+pub struct PageFetcher {
     site: Arc<dyn Site>,
     transport: Transport,
     mode: TransportMode,
@@ -80,7 +80,7 @@ enum TurnEnd {
     Failed(FetchFailure),
 }
 
-/// The state of one call of [`Asker::ask`].
+/// The state of one call of [`PageFetcher::ask`].
 struct Round<'call> {
     page: PageSpec,
     context: ReadContext,
@@ -99,8 +99,8 @@ impl Round<'_> {
     }
 }
 
-impl Asker {
-    /// An asker for `site`. Without an archive no payload is kept.
+impl PageFetcher {
+    /// An fetcher for `site`. Without an archive no payload is kept.
     #[must_use]
     pub const fn new(
         site: Arc<dyn Site>,

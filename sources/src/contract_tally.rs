@@ -74,8 +74,8 @@ impl ContractTally {
         if key == TaskId::WHOLE_MARKET {
             tally.entries.clear();
             for observation in said {
-                let share = tally.entries.entry(observation.said.dataset()).or_default();
-                share.0 += observation.said.rows();
+                let share = tally.entries.entry(observation.data.dataset()).or_default();
+                share.0 += observation.data.rows();
             }
             for reject in rejected {
                 let share = tally.entries.entry(reject.dataset).or_default();

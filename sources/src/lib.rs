@@ -16,7 +16,7 @@ pub mod sites;
 pub mod text;
 pub mod transport;
 
-pub use ask::{Asked, Asker, TransportMode};
+pub use ask::{Asked, PageFetcher, TransportMode};
 pub use cycle_memory::CycleMemory;
 pub use page::{Cadence, PageSpec, Stage};
 pub use site::{Answer, Breach, Reading, Request, Site, Via};

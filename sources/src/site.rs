@@ -184,7 +184,7 @@ impl StatusMeaning {
 pub enum Reading {
     /// The page was parsed. If there are no observations and no rejects, the page itself stated that it has no data (an
     /// empty `navs`, an `.emptyData`). A page without such a statement is a [`Reading::Broken`] (D7).
-    Said {
+    Observed {
         /// The observations.
         observations: Vec<Observation>,
         /// Records that could not be parsed, and notes.

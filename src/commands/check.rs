@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::{Timestamp, Zoned};
-use schema::{Observation, Said, SourceName, TaskId};
+use schema::{Observation, ObservationData, SourceName, TaskId};
 use sources::page::Stage;
 use sources::payload::pdf_text::{self, PdfTextError};
 use sources::site::{ReadContext, Reading};
@@ -253,11 +253,11 @@ async fn pdftotext() -> Result<String, String> {
 
 /// An active fund of a list, for trying a source that has no list.
 fn listed_code(probed: &Probed) -> Option<String> {
-    let Some(Reading::Said { observations, .. }) = &probed.reading else {
+    let Some(Reading::Observed { observations, .. }) = &probed.reading else {
         return None;
     };
-    let active = |observation: &&Observation| match &observation.said {
-        Said::Listing { fields, .. } => fields.sec_is_active != Some(false),
+    let active = |observation: &&Observation| match &observation.data {
+        ObservationData::Listing { fields, .. } => fields.sec_is_active != Some(false),
         _ => false,
     };
     observations
@@ -272,7 +272,7 @@ fn judged(source: SourceName, probed: &Probed) -> Result<String, String> {
         Ok(answer) => answer,
         Err(why) => {
             return Err(format!(
-                "{why}; next: is there a network, and is sources.{source} right in the configuration? Without the internet: script/run --replica"
+                "{why}; next: is there a network, and is sources.{source} right in the configuration? Without the internet: script/run --demo"
             ));
         }
     };
@@ -281,7 +281,7 @@ fn judged(source: SourceName, probed: &Probed) -> Result<String, String> {
         "next: `master_runner probe {source} CODE --save DIR` keeps the payload for the repair of its parser"
     );
     match &probed.reading {
-        Some(Reading::Said { observations, .. }) if !observations.is_empty() => {
+        Some(Reading::Observed { observations, .. }) if !observations.is_empty() => {
             let browser = match &probed.changed_to_browser {
                 Some(_) => ", in the browser",
                 None => "",
@@ -293,10 +293,13 @@ fn judged(source: SourceName, probed: &Probed) -> Result<String, String> {
             ))
         }
         // A list without funds is an error; for a single fund, no data is a valid answer.
-        Some(Reading::Said { .. } | Reading::Absent) if probed.key == TaskId::WHOLE_MARKET => Err(
-            format!("{asked} from {} names no fund; {repair}", answer.url),
-        ),
-        Some(Reading::Said { .. } | Reading::Absent) => Ok(format!(
+        Some(Reading::Observed { .. } | Reading::Absent) if probed.key == TaskId::WHOLE_MARKET => {
+            Err(format!(
+                "{asked} from {} names no fund; {repair}",
+                answer.url
+            ))
+        }
+        Some(Reading::Observed { .. } | Reading::Absent) => Ok(format!(
             "{asked} was answered: the source says that it has nothing of that fund"
         )),
         Some(Reading::NeedsBrowser(breach)) => Err(format!(

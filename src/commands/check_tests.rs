@@ -35,7 +35,7 @@ fn listing(code: &str, active: bool) -> Observation {
         source: SourceName::Finnomena,
         as_of_date: None,
         url: "https://site.example/list".to_owned(),
-        said: Said::Listing {
+        data: ObservationData::Listing {
             source_key: code.to_owned(),
             fields: ListingFields {
                 sec_is_active: Some(active),
@@ -46,7 +46,7 @@ fn listing(code: &str, active: bool) -> Observation {
 }
 
 fn said(observations: Vec<Observation>) -> Probed {
-    list(Reading::Said {
+    list(Reading::Observed {
         observations,
         rejects: Vec::new(),
         refused_by_cycle_date: false,

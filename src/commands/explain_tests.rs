@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use jiff::civil::date;
 use schema::{Dataset, SourceName};
-use store::SaidValue;
+use store::StatedValue;
 
 use super::*;
 
@@ -9,8 +9,8 @@ fn at() -> Timestamp {
     "2026-10-14T20:00:00Z".parse().expect("a moment")
 }
 
-fn said(source: SourceName, value: &str, wins: bool, why: &str) -> SaidValue {
-    SaidValue {
+fn said(source: SourceName, value: &str, wins: bool, why: &str) -> StatedValue {
+    StatedValue {
         source,
         dataset: Dataset::Master,
         value: value.to_owned(),

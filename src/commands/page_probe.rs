@@ -45,7 +45,10 @@ impl Probed {
     /// Whether the page was parsed, or the source reported that it has no such page.
     #[must_use]
     pub const fn is_read(&self) -> bool {
-        matches!(self.reading, Some(Reading::Said { .. } | Reading::Absent))
+        matches!(
+            self.reading,
+            Some(Reading::Observed { .. } | Reading::Absent)
+        )
     }
 }
 

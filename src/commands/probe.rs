@@ -7,7 +7,7 @@ mod show;
 use std::path::{Path, PathBuf};
 
 use jiff::Zoned;
-use schema::{FundCode, Observation, Said, TaskId};
+use schema::{FundCode, Observation, ObservationData, TaskId};
 use sources::page::{PageSpec, Stage};
 use sources::site::{Answer, ReadContext, Reading};
 use store::{Reader, StoreError};
@@ -230,7 +230,7 @@ impl Prober<'_> {
 
 fn said(probed: &Probed) -> &[Observation] {
     match &probed.reading {
-        Some(Reading::Said { observations, .. }) => observations,
+        Some(Reading::Observed { observations, .. }) => observations,
         _ => &[],
     }
 }
@@ -238,8 +238,10 @@ fn said(probed: &Probed) -> &[Observation] {
 fn listings(probed: &Probed) -> impl Iterator<Item = (&FundCode, &str)> {
     said(probed)
         .iter()
-        .filter_map(|observation| match &observation.said {
-            Said::Listing { source_key, .. } => Some((&observation.fund_code, source_key.as_str())),
+        .filter_map(|observation| match &observation.data {
+            ObservationData::Listing { source_key, .. } => {
+                Some((&observation.fund_code, source_key.as_str()))
+            }
             _ => None,
         })
 }
@@ -247,8 +249,8 @@ fn listings(probed: &Probed) -> impl Iterator<Item = (&FundCode, &str)> {
 fn factsheet_said(probed: &Probed) -> Option<String> {
     said(probed)
         .iter()
-        .find_map(|observation| match &observation.said {
-            Said::FactsheetLink(link) => link.factsheet_url.clone(),
+        .find_map(|observation| match &observation.data {
+            ObservationData::FactsheetLink(link) => link.factsheet_url.clone(),
             _ => None,
         })
 }

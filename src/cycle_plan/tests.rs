@@ -152,9 +152,9 @@ pub(super) fn plan_stage(
     state: &PlanningState,
     narrowing: &Narrowing,
     stage: Stage,
-    last_round: bool,
+    final_round: bool,
 ) -> Vec<NewTask> {
-    let planner = StagePlanner::new(pages(), narrowing.clone(), stage, None, last_round);
+    let planner = StagePlanner::new(pages(), narrowing.clone(), stage, None, final_round);
     plan_in_parts(state, usize::MAX, planner).0
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schema::fold::HeldCode;
+use schema::fold::StoredCode;
 use schema::{FundCode, SourceName};
 
 use super::connection::{Queries as _, Transaction};
@@ -10,7 +10,7 @@ use super::error::StoreError;
 use super::history::{self, Change};
 
 /// The codes that a fund should have: type and code, with the source that reported it.
-pub(super) type WantedCodes = BTreeMap<(String, String), (SourceName, HeldCode)>;
+pub(super) type WantedCodes = BTreeMap<(String, String), (SourceName, StoredCode)>;
 
 /// What happened to each of these codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

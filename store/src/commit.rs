@@ -166,7 +166,7 @@ async fn write_refused(
         .observations
         .first()
         .map_or(schema::Dataset::Listing, |observation| {
-            observation.said.dataset()
+            observation.data.dataset()
         });
     let reject = Reject {
         fund_code: answer

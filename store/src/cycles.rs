@@ -278,7 +278,7 @@ pub(super) async fn begin_round_two(
         &[&cycle.id],
     )
     .await?;
-    let left = tasks::count_left(tx, cycle, &tasks::Portion::WHOLE).await?;
+    let left = tasks::count_left(tx, cycle, &tasks::TaskFilter::WHOLE).await?;
     cycle.round = 2;
     Ok(left)
 }

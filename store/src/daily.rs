@@ -24,7 +24,7 @@ use super::daily_rows::{self, Columns, NewDay};
 use super::error::StoreError;
 use super::history::{self, Change};
 use super::report::{RecordCounts, TableCounts};
-use super::set_aside;
+use super::unapplied_days;
 
 /// A day of a fund.
 pub(super) type Day = (String, Date);
@@ -109,7 +109,7 @@ pub(super) async fn compare_with_stored(
     }
     compared.standing = daily_rows::read(tx, &compared.statements).await?;
     compared.different = different(&compared.statements, &compared.standing);
-    compared.dissents = set_aside::read_dissents(tx, &compared.different).await?;
+    compared.dissents = unapplied_days::read_dissents(tx, &compared.different).await?;
     Ok(compared)
 }
 
@@ -355,7 +355,7 @@ pub(super) async fn write(
     copied.finish(prepared.new).await?;
     history::write(tx, Some(cycle_id), &prepared.replaced).await?;
     daily_rows::update(tx, cycle_id, &prepared.other).await?;
-    set_aside::write_dissents(tx, cycle_id, &prepared.dissents).await?;
+    unapplied_days::write_dissents(tx, cycle_id, &prepared.dissents).await?;
     Ok(prepared.counts)
 }
 

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use schema::columns::Fields;
-use schema::fold::{Content, Held};
+use schema::fold::{Content, StoredObservation};
 use schema::merge_funds::{MergedRow, Statements, merge_codes, merge_row};
 use schema::observation::PortfolioKind;
-use schema::precedence::{ROW_TABLES, RowTable, Voice, portfolio_place};
+use schema::precedence::{ROW_TABLES, RowTable, StatementKey, portfolio_place};
 use schema::{Dataset, FundCode, failpoint};
 
 use super::codes::{self, CodeEffect, CodeEffects};
@@ -21,7 +21,7 @@ pub(super) struct Touched<'held> {
     pub fund_code: &'held FundCode,
     pub held: &'held Statements,
     /// Voices that changed in this batch; all of them for a fund that enters the universe.
-    pub changed: BTreeSet<Voice>,
+    pub changed: BTreeSet<StatementKey>,
 }
 
 /// The effects of the derivation, by table.
@@ -29,7 +29,7 @@ pub(super) struct Derived {
     pub tables: BTreeMap<&'static str, TableCounts>,
     merged: BTreeMap<&'static str, BTreeMap<FundCode, MergedRow>>,
     rows: BTreeMap<&'static str, BTreeMap<FundCode, RowEffect>>,
-    portfolios: BTreeMap<(FundCode, Voice), PortfolioEffect>,
+    portfolios: BTreeMap<(FundCode, StatementKey), PortfolioEffect>,
     codes: CodeEffects,
 }
 
@@ -77,7 +77,7 @@ pub(super) async fn derive(
             if fund
                 .changed
                 .iter()
-                .any(|voice| table.value_rank.contains(voice))
+                .any(|statement_key| table.value_rank.contains(statement_key))
                 && let Some(row) = merge_row(table, fund.held, closed_monthly)
             {
                 merged.insert(fund.fund_code.clone(), row);
@@ -114,19 +114,19 @@ async fn derive_portfolios(
     let mut keys = Vec::new();
     let mut new = Vec::new();
     for fund in touched {
-        for voice in &fund.changed {
-            if let Some(kind) = portfolio_kind(voice.1)
+        for statement_key in &fund.changed {
+            if let Some(kind) = portfolio_kind(statement_key.1)
                 && let Some(
-                    held @ Held {
+                    held @ StoredObservation {
                         content: Content::Portfolio(rows),
                         ..
                     },
-                ) = fund.held.get(voice)
+                ) = fund.held.get(statement_key)
             {
-                keys.push((fund.fund_code.clone(), *voice));
+                keys.push((fund.fund_code.clone(), *statement_key));
                 new.push(NewPortfolio {
                     fund_code: fund.fund_code,
-                    source: voice.0,
+                    source: statement_key.0,
                     place: portfolio_place(kind),
                     as_of_date: held.as_of_date,
                     url: &held.url,
@@ -153,7 +153,11 @@ async fn derive_codes(
 ) -> Result<(), StoreError> {
     let wanted = touched
         .iter()
-        .filter(|fund| fund.changed.iter().any(|voice| voice.1 == Dataset::Codes))
+        .filter(|fund| {
+            fund.changed
+                .iter()
+                .any(|statement_key| statement_key.1 == Dataset::Codes)
+        })
         .map(|fund| (fund.fund_code.clone(), merge_codes(fund.held)))
         .collect();
     let effects = codes::write(tx, cycle_id, &wanted).await?;
@@ -175,14 +179,14 @@ impl Derived {
         &self,
         counts: &mut RecordCounts,
         fund_code: &FundCode,
-        voice: Voice,
-        held: &Held,
+        statement_key: StatementKey,
+        held: &StoredObservation,
         records: u64,
     ) {
         match &held.content {
-            Content::Fields(fields) => self.count_fields(counts, fund_code, voice, fields),
+            Content::Fields(fields) => self.count_fields(counts, fund_code, statement_key, fields),
             Content::Portfolio(_) | Content::AdoptedPortfolios(_) => {
-                match self.portfolios.get(&(fund_code.clone(), voice)) {
+                match self.portfolios.get(&(fund_code.clone(), statement_key)) {
                     Some(effect) => {
                         counts.inserted += effect.inserted;
                         counts.updated += effect.updated;
@@ -219,12 +223,12 @@ impl Derived {
         &self,
         counts: &mut RecordCounts,
         fund_code: &FundCode,
-        voice: Voice,
+        statement_key: StatementKey,
         fields: &Fields,
     ) {
         let table = ROW_TABLES
             .iter()
-            .find(|table| table.value_rank.contains(&voice));
+            .find(|table| table.value_rank.contains(&statement_key));
         let found = table.and_then(|table| {
             Some((
                 self.merged.get(table.table)?.get(fund_code)?,
@@ -239,17 +243,17 @@ impl Derived {
             table
                 .value_rank
                 .iter()
-                .find(|voice| row.winners.values().any(|winner| winner == *voice))
+                .find(|statement_key| row.winners.values().any(|winner| winner == *statement_key))
         });
         let changes = match effect {
-            RowEffect::Inserted if first == Some(&voice) => {
+            RowEffect::Inserted if first == Some(&statement_key) => {
                 counts.inserted += 1;
                 return;
             }
-            RowEffect::Inserted => row.winners.values().any(|winner| *winner == voice),
+            RowEffect::Inserted => row.winners.values().any(|winner| *winner == statement_key),
             RowEffect::Updated(columns) => columns
                 .iter()
-                .any(|column| row.winners.get(*column) == Some(&voice)),
+                .any(|column| row.winners.get(*column) == Some(&statement_key)),
             RowEffect::Unchanged => false,
         };
         let stands = fields

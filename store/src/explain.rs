@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use schema::fold::{Content, Held};
+use schema::fold::{Content, StoredObservation};
 use schema::merge_funds::{Statements, is_stale, merge_row};
-use schema::precedence::{ROW_TABLES, RowTable, Voice};
+use schema::precedence::{ROW_TABLES, RowTable, StatementKey};
 use schema::{Dataset, FundCode, SourceName};
 
 use super::connection::Queries;
@@ -46,12 +46,12 @@ pub struct FieldExplanation {
     /// The value in the table.
     pub stands: Option<String>,
     /// What each source reported, in the order of rank.
-    pub said: Vec<SaidValue>,
+    pub said: Vec<StatedValue>,
 }
 
 /// The value that a source reported for a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SaidValue {
+pub struct StatedValue {
     /// The source.
     pub source: SourceName,
     /// The dataset of the statement.
@@ -144,9 +144,9 @@ pub(super) async fn read(
     let mut held = Statements::new();
     let mut said_at = BTreeMap::new();
     for row in rows {
-        let (_, voice, statement) = observations::read_row(&row)?;
-        held.insert(voice, statement);
-        said_at.insert(voice, row.try_get::<_, Timestamp>(7)?);
+        let (_, statement_key, statement) = observations::read_row(&row)?;
+        held.insert(statement_key, statement);
+        said_at.insert(statement_key, row.try_get::<_, Timestamp>(7)?);
     }
     let closed = closed_monthly(client).await?;
     let fields = ROW_TABLES
@@ -167,7 +167,7 @@ pub(super) async fn read(
 fn explain_table(
     table: &RowTable,
     held: &Statements,
-    said_at: &BTreeMap<Voice, Timestamp>,
+    said_at: &BTreeMap<StatementKey, Timestamp>,
     closed: &[i64],
 ) -> Vec<FieldExplanation> {
     let row = merge_row(table, held, closed).unwrap_or_default();
@@ -176,27 +176,37 @@ fn explain_table(
         let winner = row.winners.get(column.name);
         let mut said = Vec::new();
         // Voices without rank are included as well, with the reason why their values do not count.
-        let unranked = held.keys().filter(|voice| {
-            !table.value_rank.contains(voice)
+        let unranked = held.keys().filter(|statement_key| {
+            !table.value_rank.contains(statement_key)
                 && table
                     .value_rank
                     .iter()
-                    .any(|(_, dataset)| *dataset == voice.1)
+                    .any(|(_, dataset)| *dataset == statement_key.1)
         });
-        for voice in table.value_rank.iter().chain(unranked) {
-            if let Some(statement) = held.get(voice)
+        for statement_key in table.value_rank.iter().chain(unranked) {
+            if let Some(statement) = held.get(statement_key)
                 && let Content::Fields(values) = &statement.content
                 && let Some(value) = values.get(column.name)
             {
-                said.push(SaidValue {
-                    source: voice.0,
-                    dataset: voice.1,
+                said.push(StatedValue {
+                    source: statement_key.0,
+                    dataset: statement_key.1,
                     value: value.to_string(),
                     as_of_date: statement.as_of_date,
-                    said_at: said_at.get(voice).copied().unwrap_or(Timestamp::UNIX_EPOCH),
+                    said_at: said_at
+                        .get(statement_key)
+                        .copied()
+                        .unwrap_or(Timestamp::UNIX_EPOCH),
                     url: statement.url.clone(),
-                    wins: winner == Some(voice),
-                    why: why(table, statement, column.name, *voice, winner, closed),
+                    wins: winner == Some(statement_key),
+                    why: why(
+                        table,
+                        statement,
+                        column.name,
+                        *statement_key,
+                        winner,
+                        closed,
+                    ),
                 });
             }
         }
@@ -214,10 +224,10 @@ fn explain_table(
 
 fn why(
     table: &RowTable,
-    statement: &Held,
+    statement: &StoredObservation,
     column: &str,
-    voice: Voice,
-    winner: Option<&Voice>,
+    statement_key: StatementKey,
+    winner: Option<&StatementKey>,
     closed: &[i64],
 ) -> String {
     let kept = if statement.unsaid.contains_key(column) {
@@ -225,10 +235,10 @@ fn why(
     } else {
         ""
     };
-    if !table.value_rank.contains(&voice) {
-        return format!("{} never fills {}", voice.0, table.table);
+    if !table.value_rank.contains(&statement_key) {
+        return format!("{} never fills {}", statement_key.0, table.table);
     }
-    if winner == Some(&voice) {
+    if winner == Some(&statement_key) {
         return format!("first in rank{kept}");
     }
     if is_stale(statement, column, closed) {
@@ -240,9 +250,12 @@ fn why(
     }
 }
 
-fn other_statements(held: &Statements, said_at: &BTreeMap<Voice, Timestamp>) -> Vec<Statement> {
+fn other_statements(
+    held: &Statements,
+    said_at: &BTreeMap<StatementKey, Timestamp>,
+) -> Vec<Statement> {
     held.iter()
-        .filter_map(|(voice, statement)| {
+        .filter_map(|(statement_key, statement)| {
             let holds = match &statement.content {
                 Content::Portfolio(rows) => format!("{} rows", rows.len()),
                 Content::AdoptedPortfolios(portfolios) => portfolios
@@ -256,7 +269,7 @@ fn other_statements(held: &Statements, said_at: &BTreeMap<Voice, Timestamp>) -> 
                     .collect::<Vec<_>>()
                     .join(", "),
                 Content::Fields(fields)
-                    if matches!(voice.1, Dataset::Listing | Dataset::FactsheetLink) =>
+                    if matches!(statement_key.1, Dataset::Listing | Dataset::FactsheetLink) =>
                 {
                     fields
                         .iter()
@@ -267,11 +280,14 @@ fn other_statements(held: &Statements, said_at: &BTreeMap<Voice, Timestamp>) -> 
                 Content::Fields(_) => return None,
             };
             Some(Statement {
-                source: voice.0,
-                dataset: voice.1,
+                source: statement_key.0,
+                dataset: statement_key.1,
                 holds,
                 as_of_date: statement.as_of_date,
-                said_at: said_at.get(voice).copied().unwrap_or(Timestamp::UNIX_EPOCH),
+                said_at: said_at
+                    .get(statement_key)
+                    .copied()
+                    .unwrap_or(Timestamp::UNIX_EPOCH),
                 url: statement.url.clone(),
             })
         })

@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 use jiff::civil::Date;
 
 use schema::fund_status::{ListStanding, fund_status};
-use schema::{FundCode, Observation, Said, SourceName};
+use schema::{FundCode, Observation, ObservationData, SourceName};
 
 use super::connection::{Queries, Transaction, expect_rows};
 use super::cycles::Cycle;
@@ -117,7 +117,7 @@ pub(super) async fn record_listings(
     let mut ids = Vec::new();
     let mut entering = BTreeSet::new();
     for listing in listings {
-        let Said::Listing { source_key, fields } = &listing.said else {
+        let ObservationData::Listing { source_key, fields } = &listing.data else {
             continue;
         };
         let Some(fund) = funds.get_mut(&listing.fund_code) else {
@@ -176,8 +176,8 @@ pub(super) async fn record_standing(
     let mut says = Vec::new();
     let mut keys = Vec::new();
     for listing in listings {
-        if let (Said::Listing { source_key, fields }, Some(fund)) =
-            (&listing.said, funds.get(&listing.fund_code))
+        if let (ObservationData::Listing { source_key, fields }, Some(fund)) =
+            (&listing.data, funds.get(&listing.fund_code))
         {
             ids.push(fund.id);
             says.push(fields.sec_is_active);

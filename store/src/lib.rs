@@ -30,6 +30,7 @@ mod observations;
 mod planning;
 mod pooler;
 mod portfolios;
+mod problems;
 mod reader;
 mod remerge;
 mod report;
@@ -40,13 +41,12 @@ mod retention;
 mod rows;
 mod server_facts;
 mod session;
-mod set_aside;
 mod standby;
 mod table_shape;
 mod tasks;
 mod tls;
 mod transaction;
-mod troubles;
+mod unapplied_days;
 mod unreported;
 mod whole_histories;
 mod writer;
@@ -59,13 +59,14 @@ pub use disagreements::Disagreement;
 pub use doubts::BreachReport;
 pub use error::{DataRefusal, StoreError};
 pub use explain::{
-    DayExplanation, Explanation, FieldExplanation, RejectedRecord, SaidValue, Statement,
+    DayExplanation, Explanation, FieldExplanation, RejectedRecord, StatedValue, Statement,
 };
 pub use funds::ActiveFunds;
 pub use planning::{
     Answered, FUNDS_A_PART, FundState, ListState, ListingState, NewTask, NewestNav, PartPlan,
     PieceState, Planner, PlanningState, list_key, plan_by,
 };
+pub use problems::{FailedTask, FailedTasks, PageFreshness, RejectCount};
 pub use reader::{CycleStatus, Freshness, Reader, RunnerStatus, Status, TaskPace};
 pub use report::{
     Acknowledged, Batch, BatchId, BatchReport, Counted, CycleTotals, MarketChange, RecordCounts,
@@ -76,8 +77,7 @@ pub use retention::Retention;
 pub use server_facts::ServerFacts;
 pub use standby::{FROZEN_AFTER, HolderWatch, LOOK_EVERY, Look};
 pub use table_shape::TableShape;
-pub use tasks::Portion;
-pub use troubles::{FailedTask, FailedTasks, PageFreshness, RejectCount};
+pub use tasks::TaskFilter;
 pub use writer::Writer;
 
 /// The seven tables of the warehouse, in the schema `public`.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schema::{Observation, Outcome, Said, TaskAnswer, TaskId};
+use schema::{Observation, ObservationData, Outcome, TaskAnswer, TaskId};
 
 use super::connection::{Queries as _, Transaction};
 use super::cycles::{Cycle, Scope};
@@ -29,8 +29,8 @@ impl ListSize {
     fn of(observations: &[Observation]) -> Self {
         let listings = observations
             .iter()
-            .filter_map(|observation| match &observation.said {
-                Said::Listing { fields, .. } => Some(fields.sec_is_active == Some(true)),
+            .filter_map(|observation| match &observation.data {
+                ObservationData::Listing { fields, .. } => Some(fields.sec_is_active == Some(true)),
                 _ => None,
             });
         let mut size = Self {
@@ -141,7 +141,7 @@ async fn lost_company(
 ) -> Result<Option<String>, StoreError> {
     let (mut codes, mut keys) = (BTreeSet::new(), BTreeSet::new());
     for observation in &answer.observations {
-        if let Said::Listing { source_key, .. } = &observation.said {
+        if let ObservationData::Listing { source_key, .. } = &observation.data {
             codes.insert(observation.fund_code.as_str());
             keys.insert(source_key.as_str());
         }

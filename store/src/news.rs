@@ -5,8 +5,8 @@ use std::collections::btree_map::Entry;
 
 use jiff::civil::Date;
 
-use schema::observation::News;
-use schema::{Observation, Said, SourceName};
+use schema::observation::NavDigest;
+use schema::{Observation, ObservationData, SourceName};
 
 use super::connection::{Queries as _, Transaction};
 use super::cycles::Cycle;
@@ -14,7 +14,7 @@ use super::error::StoreError;
 
 /// The last news about a fund, and whether all news about it agree.
 struct Told<'said> {
-    news: &'said News,
+    news: &'said NavDigest,
     agrees: bool,
 }
 
@@ -68,7 +68,7 @@ fn agreed<'said>(
 ) -> BTreeMap<(SourceName, &'said str), Told<'said>> {
     let mut told = BTreeMap::new();
     for observation in observations {
-        let Said::News(news) = &observation.said else {
+        let ObservationData::NavDigest(news) = &observation.data else {
             continue;
         };
         match told.entry((observation.source, observation.fund_code.as_str())) {

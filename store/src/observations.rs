@@ -8,10 +8,10 @@ use serde_json::{Map, Value as Json, json};
 use tokio_postgres::Row;
 
 use schema::columns::{Fields, Kind, Value};
-use schema::fold::{AdoptedPortfolio, Content, Held, HeldCode};
+use schema::fold::{AdoptedPortfolio, Content, StoredCode, StoredObservation};
 use schema::merge_funds::Statements;
 use schema::observation::PortfolioRow;
-use schema::precedence::{Voice, kind_of_field};
+use schema::precedence::{StatementKey, kind_of_field};
 use schema::{Dataset, Number, SourceName};
 
 use super::connection::{Queries as _, Transaction};
@@ -24,7 +24,7 @@ struct PortfolioJson {
 
 #[derive(Serialize, Deserialize)]
 struct CodesJson {
-    codes: Vec<HeldCode>,
+    codes: Vec<StoredCode>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -50,28 +50,32 @@ pub(super) async fn read(
         .await?;
     let mut by_fund: BTreeMap<i64, Statements> = BTreeMap::new();
     for row in rows {
-        let (fund_id, voice, held) = read_row(&row)?;
-        by_fund.entry(fund_id).or_default().insert(voice, held);
+        let (fund_id, statement_key, held) = read_row(&row)?;
+        by_fund
+            .entry(fund_id)
+            .or_default()
+            .insert(statement_key, held);
     }
     Ok(by_fund)
 }
 
 /// Reads a row of `fund_id, source, dataset, as_of_date, fields, unsaid, url`.
-pub(super) fn read_row(row: &Row) -> Result<(i64, Voice, Held), StoreError> {
+pub(super) fn read_row(row: &Row) -> Result<(i64, StatementKey, StoredObservation), StoreError> {
     let (fund_id, source, dataset): (i64, String, String) =
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    let voice = read_voice(&source, &dataset)?;
+    let statement_key = read_voice(&source, &dataset)?;
     let unsaid: Json = row.try_get(5)?;
-    let held = Held {
+    let held = StoredObservation {
         as_of_date: row.try_get(3)?,
-        content: decode(voice, row.try_get(4)?)?,
-        unsaid: serde_json::from_value(unsaid).map_err(|error| unreadable(voice, &error))?,
+        content: decode(statement_key, row.try_get(4)?)?,
+        unsaid: serde_json::from_value(unsaid)
+            .map_err(|error| unreadable(statement_key, &error))?,
         url: row.try_get(6)?,
     };
-    Ok((fund_id, voice, held))
+    Ok((fund_id, statement_key, held))
 }
 
-fn read_voice(source: &str, dataset: &str) -> Result<Voice, StoreError> {
+fn read_voice(source: &str, dataset: &str) -> Result<StatementKey, StoreError> {
     let known = (source.parse().ok(), Dataset::from_name(dataset));
     let (Some(source), Some(dataset)) = known else {
         return Err(StoreError::Inconsistent(format!(
@@ -81,10 +85,10 @@ fn read_voice(source: &str, dataset: &str) -> Result<Voice, StoreError> {
     Ok((source, dataset))
 }
 
-fn unreadable(voice: Voice, error: &dyn std::fmt::Display) -> StoreError {
+fn unreadable(statement_key: StatementKey, error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Inconsistent(format!(
         "an observation of {} in {} cannot be read back: {error}",
-        voice.0, voice.1
+        statement_key.0, statement_key.1
     ))
 }
 
@@ -92,7 +96,7 @@ fn unreadable(voice: Voice, error: &dyn std::fmt::Display) -> StoreError {
 pub(super) async fn write(
     tx: &Transaction<'_>,
     cycle_id: Option<i64>,
-    changed: &[(i64, Voice, &Held)],
+    changed: &[(i64, StatementKey, &StoredObservation)],
 ) -> Result<(), StoreError> {
     if changed.is_empty() {
         return Ok(());
@@ -100,18 +104,18 @@ pub(super) async fn write(
     let fund_ids: Vec<i64> = changed.iter().map(|(fund_id, ..)| *fund_id).collect();
     let sources: Vec<&str> = changed
         .iter()
-        .map(|(_, voice, _)| voice.0.as_str())
+        .map(|(_, statement_key, _)| statement_key.0.as_str())
         .collect();
     let datasets: Vec<&str> = changed
         .iter()
-        .map(|(_, voice, _)| voice.1.as_str())
+        .map(|(_, statement_key, _)| statement_key.1.as_str())
         .collect();
     let dates: Vec<_> = changed.iter().map(|(.., held)| held.as_of_date).collect();
     let urls: Vec<&str> = changed.iter().map(|(.., held)| held.url.as_str()).collect();
     let mut fields = Vec::with_capacity(changed.len());
     let mut unsaid = Vec::with_capacity(changed.len());
-    for (_, voice, held) in changed {
-        fields.push(encode(&held.content).map_err(|error| unreadable(*voice, &error))?);
+    for (_, statement_key, held) in changed {
+        fields.push(encode(&held.content).map_err(|error| unreadable(*statement_key, &error))?);
         unsaid.push(json!(held.unsaid));
     }
     tx.execute_expecting(
@@ -173,9 +177,9 @@ fn encode(content: &Content) -> Result<Json, serde_json::Error> {
     }
 }
 
-fn decode(voice: Voice, json: Json) -> Result<Content, StoreError> {
-    let read = |error: serde_json::Error| unreadable(voice, &error);
-    match voice.1 {
+fn decode(statement_key: StatementKey, json: Json) -> Result<Content, StoreError> {
+    let read = |error: serde_json::Error| unreadable(statement_key, &error);
+    match statement_key.1 {
         Dataset::Codes => {
             let CodesJson { codes } = serde_json::from_value(json).map_err(read)?;
             Ok(Content::Codes(codes))
@@ -185,7 +189,7 @@ fn decode(voice: Voice, json: Json) -> Result<Content, StoreError> {
         | Dataset::AssetAllocation
         | Dataset::SectorAllocation
         | Dataset::CountryAllocation => {
-            if voice.0 == SourceName::Adopted {
+            if statement_key.0 == SourceName::Adopted {
                 let AdoptedJson { portfolios } = serde_json::from_value(json).map_err(read)?;
                 Ok(Content::AdoptedPortfolios(portfolios))
             } else {
@@ -195,7 +199,7 @@ fn decode(voice: Voice, json: Json) -> Result<Content, StoreError> {
         }
         dataset => {
             let Json::Object(object) = json else {
-                return Err(unreadable(voice, &"not an object"));
+                return Err(unreadable(statement_key, &"not an object"));
             };
             let mut fields = Fields::new();
             for (name, json) in object {
@@ -205,7 +209,10 @@ fn decode(voice: Voice, json: Json) -> Result<Content, StoreError> {
                 };
                 let value = kind_of_field(dataset, &name).and_then(|kind| read_value(kind, &text));
                 let Some(value) = value else {
-                    return Err(unreadable(voice, &format!("field `{name}` holds {json}")));
+                    return Err(unreadable(
+                        statement_key,
+                        &format!("field `{name}` holds {json}"),
+                    ));
                 };
                 fields.insert(name, value);
             }

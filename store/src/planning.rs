@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use jiff::civil::Date;
 
 use schema::doubt::DoubtLimits;
-use schema::observation::News;
+use schema::observation::NavDigest;
 use schema::{FundCode, Number, SourceName, TaskId};
 
 use super::connection::Transaction;
@@ -77,7 +77,7 @@ pub struct FundState {
     /// The newest NAV that Finnomena reported, with a date not after the cycle's.
     pub newest_nav: Option<NewestNav>,
     /// What Finnomena reported about it in this cycle on a page about many funds.
-    pub news: Option<News>,
+    pub news: Option<NavDigest>,
     /// Its entry in each source's list.
     pub listings: BTreeMap<SourceName, ListingState>,
     /// The URL of its factsheet according to each source.

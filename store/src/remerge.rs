@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use schema::merge_funds::is_stale;
-use schema::precedence::Voice;
+use schema::precedence::StatementKey;
 
 use super::connection::{Queries as _, Transaction};
 use super::cycles::Cycle;
@@ -55,7 +55,7 @@ async fn derive_funds(
     tx: &Transaction<'_>,
     cycle_id: Option<i64>,
     funds: &[(i64, String)],
-    touches: impl Fn(&Voice, &schema::fold::Held) -> bool,
+    touches: impl Fn(&StatementKey, &schema::fold::StoredObservation) -> bool,
 ) -> Result<u64, StoreError> {
     let closed = closed_monthly(tx).await?;
     let mut changed_rows = 0;
@@ -69,10 +69,10 @@ async fn derive_funds(
         let mut touched = Vec::new();
         for (id, fund_code) in &codes {
             let Some(held) = held.get(id) else { continue };
-            let changed: BTreeSet<Voice> = held
+            let changed: BTreeSet<StatementKey> = held
                 .iter()
-                .filter(|(voice, held)| touches(voice, held))
-                .map(|(voice, _)| *voice)
+                .filter(|(statement_key, held)| touches(statement_key, held))
+                .map(|(statement_key, _)| *statement_key)
                 .collect();
             if !changed.is_empty() {
                 touched.push(Touched {

@@ -83,7 +83,10 @@ pub(super) async fn write(
                     field: name,
                     old_value: old.to_string(),
                     new_value: Some(new.to_string()),
-                    source: row.winners.get(*name).map(|voice| voice.0.as_str()),
+                    source: row
+                        .winners
+                        .get(*name)
+                        .map(|statement_key| statement_key.0.as_str()),
                 });
             }
         }

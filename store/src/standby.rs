@@ -63,7 +63,7 @@ pub struct HolderWatch {
     client: Client,
     /// Closes the connection when the watch ends.
     _talking: Talking,
-    vigil: Vigil,
+    timer: SilenceTimer,
 }
 
 impl HolderWatch {
@@ -80,7 +80,7 @@ impl HolderWatch {
         Ok(Self {
             client,
             _talking: talking,
-            vigil: Vigil::default(),
+            timer: SilenceTimer::default(),
         })
     }
 
@@ -119,7 +119,7 @@ impl HolderWatch {
             )
             .await?;
         let Some(row) = row else {
-            self.vigil = Vigil::default();
+            self.timer = SilenceTimer::default();
             return Ok(Look::Free);
         };
         let (seen, state, is_runner): (String, String, bool) =
@@ -133,7 +133,7 @@ impl HolderWatch {
         let who = session::holder(&self.client)
             .await?
             .unwrap_or_else(|| "it has just let go of it".to_owned());
-        if self.vigil.silence(look) < FROZEN_AFTER {
+        if self.timer.silence(look) < FROZEN_AFTER {
             return Ok(Look::Held { who });
         }
         if let Some(why) = beyond_judgement(&state, is_runner) {
@@ -149,7 +149,7 @@ impl HolderWatch {
             .await;
         match ending {
             Ok(Some(_)) => {
-                self.vigil = Vigil::default();
+                self.timer = SilenceTimer::default();
                 Ok(Look::Ended { who })
             }
             Ok(None) => Ok(Look::Held { who }),
@@ -215,12 +215,12 @@ struct Seen {
 /// How long the holder has been silent. Pure. A sign is compared only with the sign of the previous look, never with a
 /// clock. A clock that jumps or differs from another one therefore causes no false alarm.
 #[derive(Debug, Default)]
-struct Vigil {
+struct SilenceTimer {
     last: Option<Seen>,
     silent: Duration,
 }
 
-impl Vigil {
+impl SilenceTimer {
     /// Records a look and returns how long the sign has not changed: the smaller of the times by the server's clock and
     /// by ours.
     fn silence(&mut self, seen: Seen) -> Duration {
@@ -247,10 +247,10 @@ mod tests {
     /// Looks given as (sign, works, server's clock, our clock), in milliseconds.
     fn silence_after(looks: &[(&str, bool, i64, u64)]) -> Duration {
         let began = Instant::now();
-        let mut vigil = Vigil::default();
+        let mut timer = SilenceTimer::default();
         let mut silent = Duration::ZERO;
         for (sign, works, server_millis, ours) in looks {
-            silent = vigil.silence(Seen {
+            silent = timer.silence(Seen {
                 sign: (*sign).to_owned(),
                 works: *works,
                 server_millis: *server_millis,

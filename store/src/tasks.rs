@@ -6,7 +6,7 @@ use jiff::civil::Date;
 
 use schema::doubt::series_hash;
 use schema::task::{Beginning, PayloadHash, Severity};
-use schema::{Outcome, PlannedTask, Reject, Said, SourceName, TaskAnswer, TaskId};
+use schema::{ObservationData, Outcome, PlannedTask, Reject, SourceName, TaskAnswer, TaskId};
 
 use super::connection::{Queries, Transaction, expect_rows};
 use super::cycles::{Cycle, Scope};
@@ -55,7 +55,7 @@ pub(super) async fn plan(
 
 /// A selection of a cycle's tasks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Portion {
+pub struct TaskFilter {
     /// The source; `None` selects all.
     pub source: Option<SourceName>,
     /// The pages; `None` selects all.
@@ -64,7 +64,7 @@ pub struct Portion {
     pub at_most: Option<u32>,
 }
 
-impl Portion {
+impl TaskFilter {
     /// All tasks.
     pub const WHOLE: Self = Self {
         source: None,
@@ -73,36 +73,36 @@ impl Portion {
     };
 }
 
-/// The tasks of a cycle that are not acknowledged and belong to a portion.
+/// The tasks of a cycle that are not acknowledged and belong to a filter.
 const LEFT: &str = "FROM runner.task
     WHERE planned_cycle = $1 AND acked_cycle IS DISTINCT FROM $1
       AND ($2::text IS NULL OR source = $2) AND ($3::text[] IS NULL OR page = ANY($3))";
 
-/// Counts the tasks of a portion that are not acknowledged.
+/// Counts the tasks of a filter that are not acknowledged.
 pub(super) async fn count_left(
     client: &impl Queries,
     cycle: &Cycle,
-    portion: &Portion,
+    filter: &TaskFilter,
 ) -> Result<usize, StoreError> {
-    let source = portion.source.map(SourceName::as_str);
+    let source = filter.source.map(SourceName::as_str);
     let row = client
         .query_one(
             &format!("SELECT count(*) {LEFT}"),
-            &[&cycle.id, &source, &portion.pages],
+            &[&cycle.id, &source, &filter.pages],
         )
         .await?;
     let left: i64 = row.try_get(0)?;
     usize::try_from(left).map_err(|_| StoreError::Inconsistent("too many tasks".to_owned()))
 }
 
-/// Returns the unacknowledged tasks of a portion, sorted by fund, so that pages of one source on different hosts
+/// Returns the unacknowledged tasks of a filter, sorted by fund, so that pages of one source on different hosts
 /// alternate.
 pub(super) async fn checkpoint(
     client: &impl Queries,
     cycle: &Cycle,
-    portion: &Portion,
+    filter: &TaskFilter,
 ) -> Result<Vec<PlannedTask>, StoreError> {
-    let source = portion.source.map(SourceName::as_str);
+    let source = filter.source.map(SourceName::as_str);
     let rows = client
         .query(
             &format!(
@@ -113,8 +113,8 @@ pub(super) async fn checkpoint(
             &[
                 &cycle.id,
                 &source,
-                &portion.pages,
-                &portion.at_most.map(i64::from),
+                &filter.pages,
+                &filter.at_most.map(i64::from),
             ],
         )
         .await?;
@@ -319,8 +319,8 @@ fn newest_days(answer: &TaskAnswer) -> Option<Vec<u8>> {
     let points = answer
         .observations
         .iter()
-        .find_map(|observation| match &observation.said {
-            Said::Daily(points) => Some(points),
+        .find_map(|observation| match &observation.data {
+            ObservationData::Daily(points) => Some(points),
             _ => None,
         })?;
     series_hash(points).map(|hash| hash.to_vec())

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use schema::doubt::{self, DoubtLimits};
-use schema::fold::{Folded, Held, adopted_portfolio, fold};
+use schema::fold::{Folded, StoredObservation, adopted_portfolio, fold};
 use schema::merge_funds::Statements;
 use schema::observation::DailyPoint;
-use schema::portfolio::HeldPortfolio;
-use schema::precedence::{Voice, table_of};
+use schema::portfolio::StoredPortfolio;
+use schema::precedence::{StatementKey, table_of};
 use schema::task::Severity;
 use schema::{
-    Dataset, FundCode, Observation, Outcome, Said, SourceName, TaskAnswer, TaskId, failpoint,
+    Dataset, FundCode, Observation, ObservationData, Outcome, SourceName, TaskAnswer, TaskId,
+    failpoint,
 };
 
 use super::connection::{Queries, Transaction};
@@ -24,8 +25,8 @@ use super::lists;
 use super::news;
 use super::observations;
 use super::report::{Acknowledged, BatchReport};
-use super::set_aside;
 use super::tasks;
+use super::unapplied_days;
 use super::unreported;
 use super::whole_histories;
 
@@ -205,7 +206,7 @@ impl Examiner {
                 let observation = spoken.observation;
                 observation.source == days.source
                     && observation.fund_code.as_str() == days.fund_code
-                    && matches!(&observation.said, Said::Daily(points)
+                    && matches!(&observation.data, ObservationData::Daily(points)
                         if points.iter().any(|point| days.doubt.waiting.contains_key(&point.nav_date)))
             };
             let Some(spoken) = observations.iter().find(reports) else {
@@ -232,7 +233,7 @@ impl Examiner {
                 kind,
                 evidence: days.doubt.evidence,
                 observation: Some(Observation {
-                    said: Said::Daily(points),
+                    data: ObservationData::Daily(points),
                     fund_code: spoken.observation.fund_code.clone(),
                     source: spoken.observation.source,
                     as_of_date: spoken.observation.as_of_date,
@@ -255,18 +256,18 @@ struct Spoken<'batch> {
 /// Counts all records of an answer as rejected, because none of them is applied.
 pub(super) fn count_refused(report: &mut BatchReport, answer: &TaskAnswer) {
     for observation in &answer.observations {
-        if let Some(table) = table_of(observation.source, observation.said.dataset()) {
+        if let Some(table) = table_of(observation.source, observation.data.dataset()) {
             let counts = report.tables.entry(table.to_owned()).or_default();
-            counts.records.observed += records_of(&observation.said);
-            counts.records.rejected += records_of(&observation.said);
+            counts.records.observed += records_of(&observation.data);
+            counts.records.rejected += records_of(&observation.data);
         }
     }
 }
 
 /// The number of records in a statement: days with a value, portfolio rows, codes, otherwise one.
-fn records_of(said: &Said) -> u64 {
+fn records_of(said: &ObservationData) -> u64 {
     match said {
-        Said::Daily(points) => points
+        ObservationData::Daily(points) => points
             .iter()
             .filter(|point| [point.nav, point.bid, point.offer, point.aum] != [None; 4])
             .count() as u64,
@@ -293,7 +294,7 @@ async fn write_observations(
                 observation,
             })
         })
-        .partition(|spoken| matches!(spoken.observation.said, Said::News(_)));
+        .partition(|spoken| matches!(spoken.observation.data, ObservationData::NavDigest(_)));
     let told: Vec<&Observation> = told.iter().map(|spoken| spoken.observation).collect();
     news::record(tx, cycle, &told).await?;
     let mut funds = Funds::new();
@@ -307,7 +308,7 @@ async fn write_observations(
             && answer
                 .observations
                 .iter()
-                .any(|observation| matches!(observation.said, Said::Listing { .. }))
+                .any(|observation| matches!(observation.data, ObservationData::Listing { .. }))
         {
             let own: Vec<&Observation> = answer.observations.iter().collect();
             funds::record_standing(tx, cycle, &own, &funds).await?;
@@ -335,7 +336,7 @@ async fn write_part(
     let listings: Vec<&Observation> = observations
         .iter()
         .copied()
-        .filter(|observation| matches!(observation.said, Said::Listing { .. }))
+        .filter(|observation| matches!(observation.data, ObservationData::Listing { .. }))
         .collect();
     let entering = if listings.is_empty() {
         BTreeSet::new()
@@ -391,7 +392,7 @@ enum Fate {
 
 struct Folding {
     held: BTreeMap<i64, Statements>,
-    changed: BTreeSet<(i64, Voice)>,
+    changed: BTreeSet<(i64, StatementKey)>,
     /// One for each observation of the batch, in order.
     fates: Vec<Fate>,
 }
@@ -405,11 +406,11 @@ impl Folding {
     ) -> Result<Self, StoreError> {
         let kept: Vec<&&Observation> = observations
             .iter()
-            .filter(|observation| observation.said.dataset() != Dataset::Daily)
+            .filter(|observation| observation.data.dataset() != Dataset::Daily)
             .collect();
         let datasets: BTreeSet<Dataset> = kept
             .iter()
-            .flat_map(|observation| derive::read_with(observation.said.dataset()))
+            .flat_map(|observation| derive::read_with(observation.data.dataset()))
             .collect();
         let datasets: Vec<Dataset> = datasets.into_iter().collect();
         let ids: BTreeSet<i64> = kept
@@ -436,9 +437,9 @@ impl Folding {
     }
 
     /// The held statement of the same source and dataset, from before this batch.
-    fn held(&self, fund_id: i64, observation: &Observation) -> Option<&Held> {
-        let voice = (observation.source, observation.said.dataset());
-        self.held.get(&fund_id)?.get(&voice)
+    fn held(&self, fund_id: i64, observation: &Observation) -> Option<&StoredObservation> {
+        let statement_key = (observation.source, observation.data.dataset());
+        self.held.get(&fund_id)?.get(&statement_key)
     }
 
     fn fold_all(
@@ -459,22 +460,22 @@ impl Folding {
     }
 
     fn fold_one(&mut self, cycle: &Cycle, observation: &Observation, fund_id: i64) -> Fate {
-        let dataset = observation.said.dataset();
+        let dataset = observation.data.dataset();
         if dataset == Dataset::Daily {
             return Fate::Unchanged;
         }
-        let voice = (observation.source, dataset);
+        let statement_key = (observation.source, dataset);
         let statements = self.held.entry(fund_id).or_default();
         let folded = {
             let adopted = statements
                 .get(&(SourceName::Adopted, dataset))
                 .and_then(|held| adopted_portfolio(held, observation.source));
-            let standing = adopted.map(|adopted| HeldPortfolio {
+            let standing = adopted.map(|adopted| StoredPortfolio {
                 as_of_date: adopted.as_of_date,
                 rows: &adopted.rows,
             });
             fold(
-                statements.get(&voice),
+                statements.get(&statement_key),
                 standing.as_ref(),
                 observation,
                 cycle.id,
@@ -484,18 +485,22 @@ impl Folding {
             Folded::Superseded => Fate::Superseded,
             Folded::Unchanged => Fate::Unchanged,
             Folded::Changed(held) => {
-                statements.insert(voice, held);
-                self.changed.insert((fund_id, voice));
+                statements.insert(statement_key, held);
+                self.changed.insert((fund_id, statement_key));
                 Fate::Changed
             }
         }
     }
 
-    fn changed_statements(&self) -> Vec<(i64, Voice, &Held)> {
+    fn changed_statements(&self) -> Vec<(i64, StatementKey, &StoredObservation)> {
         self.changed
             .iter()
-            .filter_map(|(fund_id, voice)| {
-                Some((*fund_id, *voice, self.held.get(fund_id)?.get(voice)?))
+            .filter_map(|(fund_id, statement_key)| {
+                Some((
+                    *fund_id,
+                    *statement_key,
+                    self.held.get(fund_id)?.get(statement_key)?,
+                ))
             })
             .collect()
     }
@@ -512,14 +517,14 @@ impl Folding {
             let Some(held) = self.held.get(&fund.id).filter(|_| fund.in_universe) else {
                 continue;
             };
-            let changed: BTreeSet<Voice> = if entering.contains(&fund.id) {
+            let changed: BTreeSet<StatementKey> = if entering.contains(&fund.id) {
                 held.keys().copied().collect()
             } else {
                 let from = (fund.id, (SourceName::Finnomena, Dataset::Listing));
                 self.changed
                     .range(from..)
                     .take_while(|(id, _)| *id == fund.id)
-                    .map(|(_, voice)| *voice)
+                    .map(|(_, statement_key)| *statement_key)
                     .collect()
             };
             if !changed.is_empty() {
@@ -552,22 +557,22 @@ impl Folding {
         report: &mut BatchReport,
     ) {
         for (observation, fate) in observations.iter().zip(&self.fates) {
-            let dataset = observation.said.dataset();
+            let dataset = observation.data.dataset();
             let Some(table) = table_of(observation.source, dataset) else {
                 continue;
             };
             if dataset == Dataset::Daily || *fate == Fate::Waiting {
                 continue;
             }
-            let records = records_of(&observation.said);
+            let records = records_of(&observation.data);
             let counts = &mut report.tables.entry(table.to_owned()).or_default().records;
             counts.observed += records;
             let fund = funds.get(&observation.fund_code);
-            let voice = (observation.source, dataset);
-            let held = fund.and_then(|fund| self.held.get(&fund.id)?.get(&voice));
+            let statement_key = (observation.source, dataset);
+            let held = fund.and_then(|fund| self.held.get(&fund.id)?.get(&statement_key));
             match (fate, held) {
                 (Fate::Changed, Some(held)) if fund.is_some_and(|fund| fund.in_universe) => {
-                    derived.count(counts, &observation.fund_code, voice, held, records);
+                    derived.count(counts, &observation.fund_code, statement_key, held, records);
                 }
                 (Fate::Unchanged, _) => counts.unchanged += records,
                 _ => counts.superseded += records,
@@ -588,7 +593,7 @@ async fn write_days(
     let mut days = daily::Statements::new();
     let mut waiting = daily::Statements::new();
     for observation in spoken.iter().map(|spoken| spoken.observation) {
-        let Said::Daily(points) = &observation.said else {
+        let ObservationData::Daily(points) = &observation.data else {
             continue;
         };
         let in_universe = funds
@@ -617,14 +622,14 @@ async fn write_days(
         .flat_map(|days| days.values())
         .map(|said| said.len() as u64)
         .sum();
-    set_aside::keep_waiting(tx, &waiting).await?;
+    unapplied_days::keep_waiting(tx, &waiting).await?;
     let entering: Vec<&str> = funds
         .iter()
         .filter(|(_, fund)| entering.contains(&fund.id))
         .map(|(code, _)| code.as_str())
         .collect();
     if !entering.is_empty() {
-        set_aside::take_waiting(tx, &entering, &mut days).await?;
+        unapplied_days::take_waiting(tx, &entering, &mut days).await?;
     }
     let mut compared = daily::compare_with_stored(tx, days).await?;
     if !examiner.is_off() {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 
 use schema::task::Severity;
-use schema::{Dataset, Said, SourceName, TaskAnswer};
+use schema::{Dataset, ObservationData, SourceName, TaskAnswer};
 
 use super::connection::{Queries as _, Transaction};
 use super::counted;
@@ -45,7 +45,7 @@ fn covered<'answer>(answers: &[&'answer TaskAnswer]) -> Vec<Covered<'answer>> {
         })
         .flat_map(|answer| &answer.observations)
         .filter_map(|observation| {
-            let Said::Daily(points) = &observation.said else {
+            let ObservationData::Daily(points) = &observation.data else {
                 return None;
             };
             let days: BTreeSet<Date> = points

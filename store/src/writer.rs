@@ -19,7 +19,7 @@ use super::planning::{self, Planner};
 use super::report::{Batch, BatchId, BatchReport, CycleTotals};
 use super::requests::{self, AnsweredRequest, ChangeRequest, RequestAnswer};
 use super::retention::Retention;
-use super::tasks::Portion;
+use super::tasks::TaskFilter;
 use super::{migration, requirements, session, table_shape, tasks};
 
 /// The connection that writes. Every earlier COMMIT is decided once a writer is open, because the writer holds the
@@ -144,7 +144,7 @@ impl Writer {
         funds::read_active(&self.client, asked).await
     }
 
-    /// Returns the tasks of a portion that are planned in the cycle and not acknowledged in it, in the order of the
+    /// Returns the tasks of a filter that are planned in the cycle and not acknowledged in it, in the order of the
     /// funds.
     ///
     /// # Errors
@@ -152,24 +152,24 @@ impl Writer {
     pub async fn checkpoint(
         &mut self,
         cycle: &Cycle,
-        portion: &Portion,
+        filter: &TaskFilter,
     ) -> Result<Vec<PlannedTask>, StoreError> {
         failpoint::CHECKPOINT_ASKED.pass().await?;
-        let left = tasks::checkpoint(&self.client, cycle, portion).await?;
+        let left = tasks::checkpoint(&self.client, cycle, filter).await?;
         failpoint::CHECKPOINT_READ.pass().await?;
         Ok(left)
     }
 
-    /// Returns how many tasks of a portion are not acknowledged, without the limit of the portion.
+    /// Returns how many tasks of a filter are not acknowledged, without the limit of the filter.
     ///
     /// # Errors
     /// Outages.
     pub async fn count_left(
         &mut self,
         cycle: &Cycle,
-        portion: &Portion,
+        filter: &TaskFilter,
     ) -> Result<usize, StoreError> {
-        tasks::count_left(&self.client, cycle, portion).await
+        tasks::count_left(&self.client, cycle, filter).await
     }
 
     /// Commits a batch in one transaction (D1). A batch that is already committed is not written again; its stored

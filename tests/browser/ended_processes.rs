@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use replica::{JavascriptPages, MarketConfig, Site};
+use simulator::{JavascriptPages, MarketConfig, Site};
 
 use super::machine::{
     Process, browser_processes, ended_in, no_browser_runs, nothing_is_left, opened, start, until,
@@ -65,8 +65,8 @@ async fn a_crashed_tab_and_a_frozen_firefox_or_geckodriver_cost_their_session_an
     run.exits(0);
     world.assert_truth().await;
     nothing_is_left(&world);
-    assert!(!run.said.contains("host is down"), "{}", run.said);
-    assert!(world.replica.log().webdriver_sessions() >= 3);
+    assert!(!run.output.contains("host is down"), "{}", run.output);
+    assert!(world.simulator.log().webdriver_sessions() >= 3);
 }
 
 /// Firefox dies on every page: the runner gives the browser up after five failures and loads everything else. With a
@@ -109,15 +109,15 @@ async fn a_firefox_that_dies_on_every_page_is_given_up() {
     };
     run.exits(3)
         .says("the browser is out of order: it failed 5 times without showing a page");
-    assert!((5..=20).contains(&kills), "{kills} kills:\n{}", run.said);
+    assert!((5..=20).contains(&kills), "{kills} kills:\n{}", run.output);
     nothing_is_left(&world);
-    assert!(!run.said.contains("host is down"), "{}", run.said);
+    assert!(!run.output.contains("host is down"), "{}", run.output);
     let lines = run
-        .said
+        .output
         .lines()
         .filter(|line| line.contains("  wealthmagik: ") && line.contains("out of order"))
         .count();
-    assert_eq!(lines, 1, "one line for all that waited:\n{}", run.said);
+    assert_eq!(lines, 1, "one line for all that waited:\n{}", run.output);
     let rows: i64 = world.one("SELECT count(*) FROM funds_statistics").await;
     assert!(rows > 0, "the SEC is disturbed");
     ended_in(start(&world, &ONCE), Duration::from_secs(150))

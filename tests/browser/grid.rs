@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use replica::{JavascriptPages, MarketConfig, Site};
+use simulator::{JavascriptPages, MarketConfig, Site};
 
 use super::machine::{nothing_is_left, opened, pages, run};
 use crate::world::World;
@@ -132,7 +132,7 @@ async fn with_browsers_of_a_grid_every_cell_is_the_truth() {
     let by_browser = opened(&world, Site::WealthMagik).len();
     assert!(by_browser >= 15, "{by_browser}");
     assert_eq!(pages(&run, "wealthmagik").1, by_browser);
-    let sessions = world.replica.log().webdriver_sessions();
+    let sessions = world.simulator.log().webdriver_sessions();
     assert!(
         sessions >= by_browser.div_ceil(5),
         "{sessions} sessions for {by_browser} pages of at most 5 each"

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use replica::{JavascriptPages, MarketConfig, Site};
+use simulator::{JavascriptPages, MarketConfig, Site};
 use tokio::process::Child;
 
 use super::machine::{

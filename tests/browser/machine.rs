@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use replica::Site;
+use simulator::Site;
 use tokio::process::{Child, Command};
 
 use crate::world::{Run, World, ended};
@@ -228,10 +228,10 @@ pub fn nothing_is_left(world: &World) {
 #[track_caller]
 pub fn pages(run: &Run, source: &str) -> (usize, usize) {
     let line = run
-        .said
+        .output
         .lines()
         .find(|line| line.starts_with(source) && line.split_whitespace().count() == 9);
-    let line = line.unwrap_or_else(|| panic!("no summary of {source} in:\n{}", run.said));
+    let line = line.unwrap_or_else(|| panic!("no summary of {source} in:\n{}", run.output));
     let cells: Vec<usize> = line
         .split_whitespace()
         .skip(1)
@@ -242,7 +242,7 @@ pub fn pages(run: &Run, source: &str) -> (usize, usize) {
 
 /// The documents that a browser opened on a host, in order, without the requests of their scripts.
 pub fn opened(world: &World, site: Site) -> Vec<String> {
-    let log = world.replica.log();
+    let log = world.simulator.log();
     let by_browser = log.of(site).filter(|request| request.from_browser);
     by_browser
         .filter(|request| request.path.starts_with("/fund"))
@@ -257,7 +257,7 @@ pub fn changes_to_the_browser(run: &Run, source: &str, page: &str) -> usize {
         format!("source={source}"),
         format!("page=\"{page}\""),
     ];
-    run.said
+    run.output
         .lines()
         .filter(|line| words.iter().all(|word| line.contains(word)))
         .count()

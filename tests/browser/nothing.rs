@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use replica::{FaultKind, JavascriptPages, MarketConfig, Site};
+use simulator::{FaultKind, JavascriptPages, MarketConfig, Site};
 
 use super::machine::{ended_in, nothing_is_left, opened, start};
 use crate::world::World;
@@ -16,7 +16,7 @@ async fn a_page_that_shows_nothing_is_asked_once_more_at_the_end_of_the_round() 
     let mut world = World::new(MarketConfig {
         funds: 12,
         days: 5,
-        awkward: false,
+        edge_cases: false,
         javascript: JavascriptPages::Sec,
         ..MarketConfig::default()
     })
@@ -24,7 +24,7 @@ async fn a_page_that_shows_nothing_is_asked_once_more_at_the_end_of_the_round() 
     world.settings.sec_transport = Some("Browser");
     world.settings.concurrent_requests = 2;
     // Funds with statistics of the SEC, so that the runner requests them.
-    let truth = world.replica.truth();
+    let truth = world.simulator.truth();
     let table = truth.table("funds_statistics").expect("a table");
     let mut codes: Vec<String> = table.rows.iter().filter_map(|row| row[0].clone()).collect();
     codes.dedup();
@@ -65,8 +65,8 @@ async fn a_page_that_shows_nothing_is_asked_once_more_at_the_end_of_the_round() 
             ))
             .await
     };
-    assert_eq!(outcome(silent).await, "failed", "{}", run.said);
-    assert_eq!(outcome(unknown).await, "absent", "{}", run.said);
+    assert_eq!(outcome(silent).await, "failed", "{}", run.output);
+    assert_eq!(outcome(unknown).await, "absent", "{}", run.output);
     let opened = opened(&world, Site::SecPage);
     let places = |code: &str| -> Vec<usize> {
         let wanted = page(code);

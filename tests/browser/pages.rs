@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use replica::{JavascriptPages, MarketConfig, Site};
+use simulator::{JavascriptPages, MarketConfig, Site};
 
 use super::machine::{archived, changes_to_the_browser, nothing_is_left, opened, pages, run};
 use crate::world::World;
@@ -26,7 +26,7 @@ async fn world(funds: usize, javascript: JavascriptPages) -> World {
 
 /// P1, P4: asserts that HTTP and the browser send the same User-Agent, and that no browser session hides its driver.
 fn is_truthful(world: &World) {
-    let log = world.replica.log();
+    let log = world.simulator.log();
     let agents = log.user_agents();
     let program = concat!("master_runner/", env!("CARGO_PKG_VERSION"));
     assert_eq!(agents, BTreeSet::from([program]));
@@ -61,7 +61,7 @@ async fn with_transport_browser_every_cell_is_the_truth() {
         pages(&run, "sec_fundcheck"),
         (0, opened(&world, Site::SecPage).len())
     );
-    let log = world.replica.log();
+    let log = world.simulator.log();
     let by_api: Vec<&str> = log
         .of(Site::SecApi)
         .map(|request| request.path.as_str())
@@ -108,13 +108,13 @@ async fn with_transport_auto_pages_built_by_script_go_over_to_the_browser_once()
         0,
         "the API answers: no browser"
     );
-    let log = world.replica.log();
+    let log = world.simulator.log();
     for page in FUND_PAGES {
         assert_eq!(
             changes_to_the_browser(&run, "wealthmagik", page),
             1,
             "{page}: {}",
-            run.said
+            run.output
         );
         let by_http = log
             .of(Site::WealthMagik)
@@ -123,9 +123,9 @@ async fn with_transport_auto_pages_built_by_script_go_over_to_the_browser_once()
         assert!((2..=2 + 6).contains(&by_http), "{page}: {by_http} by HTTP");
     }
     assert_eq!(changes_to_the_browser(&run, "wealthmagik", "list"), 0);
-    assert!(!run.said.contains('\u{1b}'), "colours without a terminal");
+    assert!(!run.output.contains('\u{1b}'), "colours without a terminal");
     assert_eq!(
-        run.said.matches("changing to the browser").count(),
+        run.output.matches("changing to the browser").count(),
         FUND_PAGES.len()
     );
 }
@@ -147,7 +147,7 @@ async fn with_transport_browser_or_auto_thirty_pages_of_the_sec_are_the_truth() 
         assert_eq!(in_browser, by_browser.len());
         let changes = changes_to_the_browser(&run, "sec_fundcheck", "statistics");
         if transport == "Auto" {
-            assert_eq!(changes, 1, "{}", run.said);
+            assert_eq!(changes, 1, "{}", run.output);
             assert!((2..=2 + 6).contains(&by_http), "{by_http} by HTTP");
         } else {
             assert_eq!((changes, by_http), (0, 0));
@@ -163,7 +163,7 @@ async fn sites_that_refuse_other_clients_are_read_in_the_browser() {
     world.settings.transport = "Auto";
     world.settings.more = "browser: (sessions: 2),".to_owned();
     for site in [Site::WealthMagik, Site::SecApi, Site::SecPage] {
-        world.replica.set_browser_only(site, true);
+        world.simulator.set_browser_only(site, true);
     }
     let run = run(&world, &MONTHLY).await;
     run.exits(0);
@@ -175,14 +175,14 @@ async fn sites_that_refuse_other_clients_are_read_in_the_browser() {
             changes_to_the_browser(&run, "wealthmagik", page),
             1,
             "{page}: {}",
-            run.said
+            run.output
         );
     }
     assert_eq!(
         changes_to_the_browser(&run, "sec_fundcheck", "statistics"),
         1
     );
-    let log = world.replica.log();
+    let log = world.simulator.log();
     let refused: Vec<_> = log
         .requests
         .iter()
@@ -207,7 +207,7 @@ async fn the_browser_keeps_the_rate_of_the_host() {
     world.settings.more = "browser: (sessions: 3),".to_owned();
     run(&world, &MONTHLY).await.exits(0);
     world.assert_truth().await;
-    let log = world.replica.log();
+    let log = world.simulator.log();
     let starts: Vec<Duration> = log
         .of(Site::WealthMagik)
         .filter(|request| request.from_browser && request.path.starts_with("/funds"))

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use replica::{JavascriptPages, MarketConfig, Site};
+use simulator::{JavascriptPages, MarketConfig, Site};
 use tokio::process::Child;
 
 use super::machine::{Process, browser_processes_in, command, ended_in, opened, temporary, until};
@@ -115,7 +115,7 @@ async fn a_sweep_touches_neither_a_living_runner_nor_whoever_looks_at_a_profile(
         world.assert_truth().await;
     }
     assert_eq!(
-        living.replica.log().webdriver_sessions(),
+        living.simulator.log().webdriver_sessions(),
         1,
         "its browser was ended under it"
     );

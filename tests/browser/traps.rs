@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use replica::{FaultKind, MarketConfig, Site};
+use simulator::{FaultKind, MarketConfig, Site};
 use tokio::net::TcpListener;
 
 use super::machine::{browser_processes, ended_in, nothing_is_left, opened, start, until};
@@ -27,7 +27,7 @@ async fn foreign_host() -> (String, Arc<AtomicUsize>) {
 
 /// Active funds whose full holdings WealthMagik shows.
 fn with_holdings(world: &World, count: usize) -> Vec<String> {
-    let truth = world.replica.truth();
+    let truth = world.simulator.truth();
     let table = truth.table("funds_holding").expect("a table");
     let source = table
         .columns
@@ -61,7 +61,7 @@ async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
     let mut world = World::new(MarketConfig {
         funds: 20,
         days: 5,
-        awkward: false,
+        edge_cases: false,
         ..MarketConfig::default()
     })
     .await;
@@ -140,7 +140,7 @@ async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
                 "SELECT coalesce(failure, outcome) FROM runner.task WHERE source = 'wealthmagik' AND page = 'port' AND key = '{code}'"
             ))
             .await;
-        assert!(failure.contains(words), "{code}: {failure}\n{}", run.said);
+        assert!(failure.contains(words), "{code}: {failure}\n{}", run.output);
         run.says(words);
         let rows: i64 = world
             .one(&format!(
@@ -152,7 +152,7 @@ async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
     let others: i64 = world
         .one("SELECT count(*) FROM runner.task WHERE outcome IN ('failed', 'deferred')")
         .await;
-    assert_eq!(others, 6, "no other task suffers:\n{}", run.said);
+    assert_eq!(others, 6, "no other task suffers:\n{}", run.output);
     let well: Vec<&str> = well.iter().map(String::as_str).collect();
     world.assert_truth_of("funds_holding", &well).await;
     let codes: Vec<&str> = codes.iter().map(String::as_str).collect();
@@ -164,15 +164,18 @@ async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
         0,
         "another host was asked"
     );
-    assert!(!run.said.contains("host is down"), "{}", run.said);
+    assert!(!run.output.contains("host is down"), "{}", run.output);
     nothing_is_left(&world);
-    let loops = world.replica.log().count(Site::WealthMagik, &page(&bad[4]));
+    let loops = world
+        .simulator
+        .log()
+        .count(Site::WealthMagik, &page(&bad[4]));
     assert!(
         loops < 100,
         "{loops} requests of a page that loads itself anew"
     );
     let peak = run
-        .said
+        .output
         .split("(VmHWM): ")
         .nth(1)
         .and_then(|rest| rest.split_whitespace().next())
@@ -187,7 +190,7 @@ async fn a_stop_while_a_page_hangs_ends_at_once() {
     let mut world = World::new(MarketConfig {
         funds: 4,
         days: 5,
-        awkward: false,
+        edge_cases: false,
         ..MarketConfig::default()
     })
     .await;

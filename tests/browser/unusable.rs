@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use replica::MarketConfig;
+use simulator::MarketConfig;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
@@ -47,8 +47,11 @@ async fn is_given_up(world: World, programs: &[(&str, &str)], words: &str) {
     )
     .await;
     run.exits(3).says("the browser is out of order").says(words);
-    let said = run.said.matches("pages that need it are deferred").count();
-    assert_eq!(said, 1, "{}", run.said);
+    let said = run
+        .output
+        .matches("pages that need it are deferred")
+        .count();
+    assert_eq!(said, 1, "{}", run.output);
     let rows: i64 = world.one("SELECT count(*) FROM funds_statistics").await;
     assert!(rows > 0, "the others are disturbed");
     nothing_is_left(&world);

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
-use replica::{Fault, FaultKind, JavascriptPages, MarketConfig, Site};
+use simulator::{Fault, FaultKind, JavascriptPages, MarketConfig, Site};
 
 use super::machine::{command, nothing_is_left, run, temporary};
 use crate::world::{Run, World, ended};
@@ -44,11 +44,11 @@ async fn names_what_is_missing(programs: &[&str], advice: &str) -> World {
     let run = run_with(&world, programs).await;
     run.exits(3).says("no browser: ").says(advice);
     let about = run
-        .said
+        .output
         .lines()
         .filter(|line| line.contains(advice))
         .count();
-    assert!(about <= 3, "said {about} times:\n{}", run.said);
+    assert!(about <= 3, "said {about} times:\n{}", run.output);
     let rows: i64 = world
         .one("SELECT count(*) FROM funds_daily WHERE source = 'finnomena'")
         .await;
@@ -89,7 +89,10 @@ async fn without_a_browser_auto_is_plain_http() {
 async fn without_a_browser_auto_goes_on_by_plain_http() {
     let world = world("Auto", JavascriptPages::None).await;
     let empty = Fault::of(Site::WealthMagik, FaultKind::EmptyPage);
-    world.replica.faults().set(empty.on_path("/port").times(2));
+    world
+        .simulator
+        .faults()
+        .set(empty.on_path("/port").times(2));
     let run = run_with(&world, &["pdftotext"]).await;
     run.exits(0).says("there is no browser: ");
     world.assert_truth().await;

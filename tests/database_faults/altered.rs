@@ -66,7 +66,7 @@ async fn a_database_altered_in_mid_run_ends_it_and_mended_the_command_goes_on() 
             run.says(part);
         }
         for wrong in ["an actor failed", "waiting for the database", "panicked"] {
-            assert!(!run.said.contains(wrong), "{alteration}: {}", run.said);
+            assert!(!run.output.contains(wrong), "{alteration}: {}", run.output);
         }
         // Without the repair, the next start fails as well.
         world.run(&ONCE).await.exits(1);

@@ -119,7 +119,7 @@ async fn a_server_that_says_that_its_disk_is_full_is_waited_for() {
         .says("waiting for the database (committing a batch); nothing is lost")
         .says("(SQLSTATE 53100); free space on the server's disk")
         .says("the database does it again");
-    assert!(!run.said.contains("an actor failed"), "{}", run.said);
+    assert!(!run.output.contains("an actor failed"), "{}", run.output);
     assert_eq!(proxy.acts().len(), 6, "{:?}", proxy.acts());
     world.assert_truth().await;
 }
@@ -158,6 +158,6 @@ async fn a_disk_that_is_really_full_is_waited_for() {
     disk.tell("free");
     let run = live.ended().await;
     run.exits(0).says("nothing is lost");
-    assert!(!run.said.contains("an actor failed"), "{}", run.said);
+    assert!(!run.output.contains("an actor failed"), "{}", run.output);
     world.assert_truth().await;
 }

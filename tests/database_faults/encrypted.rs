@@ -102,7 +102,7 @@ async fn over_tls_every_mode_comes_to_the_truth() {
             );
             let run = Live::start(command).ended().await;
             run.exits(1).says("the database refuses: ");
-            assert!(!run.said.contains("secret"), "{}", run.said);
+            assert!(!run.output.contains("secret"), "{}", run.output);
         }
         let schemas: i64 = world
             .one("SELECT count(*) FROM pg_namespace WHERE nspname = 'runner'")

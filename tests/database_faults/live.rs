@@ -15,27 +15,27 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 pub struct Live {
     pub child: Child,
-    said: Arc<Mutex<String>>,
+    output: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
 }
 
 impl Live {
     pub fn start(mut command: Command) -> Self {
         let mut child = command.spawn().expect("the runner starts");
-        let said = Arc::<Mutex<String>>::default();
+        let output = Arc::<Mutex<String>>::default();
         let readers = vec![
-            read(child.stdout.take().expect("piped"), &said),
-            read(child.stderr.take().expect("piped"), &said),
+            read(child.stdout.take().expect("piped"), &output),
+            read(child.stderr.take().expect("piped"), &output),
         ];
         Self {
             child,
-            said,
+            output,
             readers,
         }
     }
 
     pub fn said(&self) -> String {
-        self.said
+        self.output
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -49,7 +49,7 @@ impl Live {
             }
         };
         if tokio::time::timeout(LIMIT, waiting).await.is_err() {
-            panic!("`{words}` was not said; the run said:\n{}", self.said());
+            panic!("`{words}` was not said; the run printed:\n{}", self.said());
         }
     }
 
@@ -57,14 +57,14 @@ impl Live {
         let status: Result<Result<ExitStatus, _>, _> =
             tokio::time::timeout(LIMIT, self.child.wait()).await;
         let Ok(status) = status else {
-            panic!("the run does not end; it said:\n{}", self.said());
+            panic!("the run does not end; it printed:\n{}", self.said());
         };
         for reader in &mut self.readers {
             reader.await.expect("its words are read to the end");
         }
         Run {
             code: status.expect("the runner can be waited for").code(),
-            said: self.said(),
+            output: self.said(),
         }
     }
 
@@ -80,9 +80,9 @@ impl Live {
 
 fn read(
     from: impl AsyncRead + Unpin + Send + 'static,
-    said: &Arc<Mutex<String>>,
+    output: &Arc<Mutex<String>>,
 ) -> JoinHandle<()> {
-    let said = Arc::clone(said);
+    let said = Arc::clone(output);
     tokio::spawn(async move {
         let mut lines = BufReader::new(from).lines();
         while let Ok(Some(line)) = lines.next_line().await {

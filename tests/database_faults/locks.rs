@@ -75,7 +75,7 @@ async fn a_deadlock_is_undone_and_done_again_without_letting_go_of_the_lock() {
     );
     let run = live.ended().await;
     run.exits(0).says("nothing is lost");
-    assert!(!run.said.contains("an actor failed"), "{}", run.said);
+    assert!(!run.output.contains("an actor failed"), "{}", run.output);
     world.assert_truth().await;
 }
 
@@ -100,9 +100,9 @@ async fn a_runner_killed_while_it_waits_for_a_lock_does_not_keep_the_next_one_ou
     let run = second.ended().await;
     run.exits(0);
     assert!(
-        !run.said.contains("another runner holds this database"),
+        !run.output.contains("another runner holds this database"),
         "{}",
-        run.said
+        run.output
     );
     world.assert_truth().await;
 }

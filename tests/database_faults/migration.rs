@@ -10,7 +10,7 @@ use crate::world::{Act, Database, DatabaseProxy};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The name and kind of every object of the warehouse.
-async fn objects(database: &Database) -> Vec<replica::Row> {
+async fn objects(database: &Database) -> Vec<simulator::Row> {
     database
         .ask(
             "SELECT n.nspname, c.relname, c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -31,7 +31,7 @@ async fn until_alone(database: &Database) {
 /// An undisturbed migration: its statements and the objects that it creates.
 struct Opening {
     statements: Vec<String>,
-    objects: Vec<replica::Row>,
+    objects: Vec<simulator::Row>,
 }
 
 /// Interrupts the migration at each of its statements, one start after the other, without a fault in the last start.

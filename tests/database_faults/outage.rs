@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use replica::MarketConfig;
+use simulator::MarketConfig;
 
 use super::live::Live;
 use super::{ONCE, market};
@@ -32,7 +32,7 @@ async fn a_scheduled_runner_waits_for_a_server_that_is_not_there_yet() {
         proxy.door(Door::Refuses(code, words));
         live.says(&format!("{words} (SQLSTATE {code})")).await;
     }
-    assert_eq!(world.replica.log().requests.len(), 0, "{}", live.said());
+    assert_eq!(world.simulator.log().requests.len(), 0, "{}", live.said());
     proxy.door(Door::Open);
     live.says("nothing is due before").await;
     let run = live.stopped().await;
@@ -53,11 +53,11 @@ async fn in_an_outage_the_sources_stop_when_their_credits_are_out() {
     let mut command = world.command(&["--once", "--mode", "parallel", "--cycle", "monthly"]);
     command.env("DATABASE_URL", proxy.url());
     let mut live = Live::start(command);
-    while world.replica.log().requests.len() < 100 {
+    while world.simulator.log().requests.len() < 100 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     proxy.door(Door::Down);
-    let before = world.replica.log().requests.len();
+    let before = world.simulator.log().requests.len();
     live.says("waiting for the database (committing a batch); nothing is lost")
         .await;
     // Each source uses its remaining credits. After that, no request is logged during several attempts to connect.
@@ -69,7 +69,7 @@ async fn in_an_outage_the_sources_stop_when_their_credits_are_out() {
             while live.said().matches("retry_after_secs=").count() < wanted {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            world.replica.log().requests.len()
+            world.simulator.log().requests.len()
         }
     };
     let early = standing(2).await;
@@ -83,7 +83,7 @@ async fn in_an_outage_the_sources_stop_when_their_credits_are_out() {
     proxy.door(Door::Open);
     let run = live.ended().await;
     run.exits(0).says("the database does it again");
-    assert!(!run.said.contains("actors restarted"), "{}", run.said);
+    assert!(!run.output.contains("actors restarted"), "{}", run.output);
     world.assert_truth().await;
 }
 
@@ -105,9 +105,9 @@ async fn a_slow_disk_makes_a_run_slow_and_nothing_else() {
     let run = Live::start(command).ended().await;
     run.exits(0);
     assert!(
-        !run.said.contains("waiting for the database"),
+        !run.output.contains("waiting for the database"),
         "{}",
-        run.said
+        run.output
     );
     assert!(proxy.acts().len() > 100, "{} delays", proxy.acts().len());
     world.assert_truth().await;

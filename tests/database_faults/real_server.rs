@@ -135,9 +135,9 @@ async fn ends_well(live: Live, mut world: World, server: &OwnServer) {
     let run = live.ended().await;
     run.exits(0).says("nothing is lost");
     assert!(
-        !run.said.contains("actors restarted") && !run.said.contains("an actor failed"),
+        !run.output.contains("actors restarted") && !run.output.contains("an actor failed"),
         "{}",
-        run.said
+        run.output
     );
     world.database = server.database();
     world.assert_truth().await;

@@ -64,11 +64,11 @@ async fn a_password_changed_in_mid_run_is_waited_for_and_then_ends_the_run_in_or
         .says("the database has been refusing the session for 3")
         .says("if the password, the role or the database was changed, correct the database setting or DATABASE_URL and start again")
         .says("what was acknowledged is safe, the same command goes on from there");
-    assert!(!run.said.contains("an actor failed"), "{}", run.said);
+    assert!(!run.output.contains("an actor failed"), "{}", run.output);
     assert!(
-        !run.said.contains("first") && !run.said.contains("second"),
+        !run.output.contains("first") && !run.output.contains("second"),
         "a password was printed: {}",
-        run.said
+        run.output
     );
     // With the old password a start is refused at once; with the new one the cycle resumes.
     start(&world, "first")
@@ -108,7 +108,7 @@ async fn a_wrong_parameter_of_the_address_is_named() {
             command.env("DATABASE_URL", url);
             let run = Live::start(command).ended().await;
             run.exits(78).says("DATABASE_URL").says(named);
-            assert!(!run.said.contains("hunter2"), "{}", run.said);
+            assert!(!run.output.contains("hunter2"), "{}", run.output);
         }
     }
     let schemas: i64 = world

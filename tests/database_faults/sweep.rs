@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use replica::Row;
+use simulator::Row;
 use tokio::sync::OnceCell;
 
 use super::{ONCE, market, number, soak_secs};
@@ -58,7 +58,7 @@ async fn books(world: &World) -> Vec<Row> {
 
 fn asked(world: &World) -> BTreeMap<String, usize> {
     let mut asked = BTreeMap::new();
-    for request in world.replica.log().requests {
+    for request in world.simulator.log().requests {
         *asked
             .entry(format!("{:?} {}", request.site, request.path))
             .or_default() += 1;
@@ -154,14 +154,14 @@ async fn meets(faults: Rule, expected: &Undisturbed) -> usize {
     command.env("DATABASE_URL", proxy.url());
     let run = crate::world::ended(command.spawn().expect("the runner starts")).await;
     let acts = proxy.acts();
-    let context = || format!("faults met: {acts:#?}\nthe run said:\n{}", run.said);
+    let context = || format!("faults met: {acts:#?}\nthe run printed:\n{}", run.output);
     assert_eq!(run.code, Some(0), "{}", context());
     assert!(
-        !run.said.contains("actors restarted") && !run.said.contains("an actor failed"),
+        !run.output.contains("actors restarted") && !run.output.contains("an actor failed"),
         "an outage is no actor's failure (A2); {}",
         context()
     );
-    assert!(run.said.contains("nothing is lost"), "{}", context());
+    assert!(run.output.contains("nothing is lost"), "{}", context());
     assert_eq!(books(&world).await, expected.books, "{}", context());
     assert_eq!(
         asked(&world),

@@ -1,7 +1,7 @@
 //! Tests of `accept`: the next cycle stores what was refused before.
 
 use jiff::civil::{Date, date};
-use replica::{MassChange, MassKind, Site};
+use simulator::{MassChange, MassKind, Site};
 
 use super::living_market::LivingMarket;
 
@@ -16,7 +16,7 @@ async fn an_accepted_breach_is_taken_by_the_next_cycle_and_an_unknown_one_change
     assert!(before > 0);
     market
         .world
-        .replica
+        .simulator
         .set_mass_change(MassChange::of(Site::SecApi, MassKind::StatisticsZero));
     market.cycle_of("monthly").await.run.exits(3);
     assert_eq!(market.world.one::<i64>(SHARPE).await, before);
@@ -37,7 +37,7 @@ async fn an_accepted_breach_is_taken_by_the_next_cycle_and_an_unknown_one_change
         .await
         .exits(1)
         .says("no open breach has the number");
-    let requests = market.world.replica.log().requests.len();
+    let requests = market.world.simulator.log().requests.len();
     market
         .world
         .run(&["accept", &breach.to_string()])
@@ -45,7 +45,7 @@ async fn an_accepted_breach_is_taken_by_the_next_cycle_and_an_unknown_one_change
         .exits(0)
         .says("is accepted");
     assert_eq!(
-        market.world.replica.log().requests.len(),
+        market.world.simulator.log().requests.len(),
         requests,
         "nothing is fetched"
     );

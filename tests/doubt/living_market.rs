@@ -1,11 +1,11 @@
-//! The test harness: a living replica, one cycle of the runner a day, and the results of each cycle.
+//! The test harness: a living simulator, one cycle of the runner a day, and the results of each cycle.
 
 use jiff::civil::Date;
-use replica::{Market, MarketConfig, MarketDay};
+use simulator::{Market, MarketConfig, MarketDay};
 
 use crate::world::{Database, Run, SevenTables, World};
 
-/// This many of a hundred funds that the replica lists are active.
+/// This many of a hundred funds that the simulator lists are active.
 const ACTIVE_OF_A_HUNDRED: usize = 61;
 /// Business days of history before the first cycle: enough that some are settled.
 const DAYS: usize = 90;
@@ -37,7 +37,7 @@ impl LivingMarket {
             days: DAYS,
             today,
             seed,
-            awkward: false,
+            edge_cases: false,
             lives: true,
             ..MarketConfig::default()
         })
@@ -55,7 +55,7 @@ impl LivingMarket {
 
     /// Runs a new cycle of this kind on the market's date.
     pub async fn cycle_of(&self, kind: &str) -> CycleSeen {
-        let date = self.world.replica.market().today().to_string();
+        let date = self.world.simulator.market().today().to_string();
         let before = self.newest_breach().await;
         let args = ["--once", "--cycle", kind, "--date", &date];
         let run = self.world.run(&args).await;
@@ -67,7 +67,7 @@ impl LivingMarket {
 
     /// Saves the present market and tables.
     pub async fn keep(&self) -> Kept {
-        let market = self.world.replica.market().clone();
+        let market = self.world.simulator.market().clone();
         Kept {
             market,
             database: self.world.database.copy().await,
@@ -76,15 +76,15 @@ impl LivingMarket {
 
     /// Restores a saved market and its tables.
     pub async fn go_back_to(&mut self, kept: &Kept) {
-        self.world.replica.clear_mass_changes();
-        self.world.replica.restore(kept.market.clone());
+        self.world.simulator.clear_mass_changes();
+        self.world.simulator.restore(kept.market.clone());
         let used = std::mem::replace(&mut self.world.database, kept.database.copy().await);
         used.remove().await;
     }
 
     /// The truth in the form of the tables.
     pub fn truth(&self) -> SevenTables {
-        let tables = self.world.replica.truth().tables;
+        let tables = self.world.simulator.truth().tables;
         tables
             .into_iter()
             .map(|table| (table.name, table.rows))
@@ -93,7 +93,7 @@ impl LivingMarket {
 
     /// Moves the market to the next day and runs that day's cycle.
     pub async fn next_cycle(&self) -> (MarketDay, CycleSeen) {
-        let day = self.world.replica.next_day();
+        let day = self.world.simulator.next_day();
         (day, self.cycle().await)
     }
 
@@ -103,22 +103,22 @@ impl LivingMarket {
         let mut days = Vec::new();
         for number in 0..cycles {
             if number > 0 {
-                days.push(self.world.replica.next_day());
+                days.push(self.world.simulator.next_day());
             }
             let seen = self.cycle().await;
             let happened = days.last();
             assert_eq!(
                 seen.run.code,
                 Some(0),
-                "exit code of cycle {number}, {happened:?}; the run said:\n{}",
-                seen.run.said
+                "exit code of cycle {number}, {happened:?}; the run printed:\n{}",
+                seen.run.output
             );
             assert_eq!(seen.breaches, [""; 0], "cycle {number}, {happened:?}");
             let differences = self.world.differences_from_truth().await;
             assert!(
                 differences.is_empty(),
-                "after cycle {number} the tables differ from the truth, {happened:?}:\n{differences}\nthe run said:\n{}",
-                seen.run.said
+                "after cycle {number} the tables differ from the truth, {happened:?}:\n{differences}\nthe run printed:\n{}",
+                seen.run.output
             );
         }
         days

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::{Date, date};
-use replica::{Absence, MarketEvent, MassChange, MassKind, PageKind, Row, Site, TABLES};
+use simulator::{Absence, MarketEvent, MassChange, MassKind, PageKind, Row, Site, TABLES};
 
 use super::living_market::{Kept, LivingMarket};
 use crate::world::SevenTables;
@@ -91,7 +91,7 @@ async fn prepared() -> Prepared {
     let mut before_daily = None;
     market.run_undisturbed(1).await;
     loop {
-        let today = market.world.replica.market().today();
+        let today = market.world.simulator.market().today();
         if today == BEFORE_A_DAILY_CYCLE {
             before_daily = Some(market.keep().await);
         }
@@ -103,7 +103,7 @@ async fn prepared() -> Prepared {
                 before_monthly,
             };
         }
-        market.world.replica.next_day();
+        market.world.simulator.next_day();
         market.run_undisturbed(1).await;
     }
 }
@@ -135,7 +135,7 @@ async fn assert_not_believed(cases: &[Case]) {
 
 async fn problems_of(market: &LivingMarket, case: &Case) -> Vec<String> {
     let before = market.world.seven_tables().await;
-    let day = market.world.replica.next_day();
+    let day = market.world.simulator.next_day();
     let changes_who_there_is = |event: &MarketEvent| {
         matches!(
             event,
@@ -149,7 +149,7 @@ async fn problems_of(market: &LivingMarket, case: &Case) -> Vec<String> {
         day.funds_with_news > 0 && !day.events.iter().any(changes_who_there_is),
         "another seed is needed: {day:?}"
     );
-    market.world.replica.set_mass_change(case.change);
+    market.world.simulator.set_mass_change(case.change);
     let seen = market.cycle().await;
     let truth = market.truth();
     let found = market.world.seven_tables().await;
@@ -171,7 +171,7 @@ async fn problems_of(market: &LivingMarket, case: &Case) -> Vec<String> {
             problems.push(format!("{table} is not what is true now"));
         }
     }
-    market.world.replica.clear_mass_changes();
+    market.world.simulator.clear_mass_changes();
     let after = market.cycle_of("monthly").await;
     if after.run.code != Some(0) {
         problems.push(format!(
@@ -457,21 +457,21 @@ async fn a_list_that_shrinks_a_little_every_night_makes_no_fund_inactive() {
     for site in [Site::Finnomena, Site::WealthMagik] {
         let Prepared { market, .. } = prepared().await;
         let shrinking = MassKind::ListShrinks { each_night: 0.09 };
-        market.world.replica.next_day();
+        market.world.simulator.next_day();
         market
             .world
-            .replica
+            .simulator
             .set_mass_change(MassChange::of(site, shrinking));
         let mut exits = Vec::new();
         for _ in 0..10 {
             exits.push(market.cycle().await.run.code);
-            market.world.replica.next_day();
+            market.world.simulator.next_day();
         }
         assert!(
             exits[1..].iter().all(|code| *code == Some(3)),
             "exit codes of the ten nights, {site:?}: {exits:?}"
         );
-        let codes = market.world.replica.market().codes().len();
+        let codes = market.world.simulator.market().codes().len();
         let inactive: i64 = market
             .world
             .one("SELECT count(*) FROM funds_master_info WHERE fund_status = 'inactive'")
@@ -498,11 +498,11 @@ async fn lists_that_stand_still_for_two_weeks_hold_no_new_day_back() {
     market.go_back_to(&before_daily).await;
     market
         .world
-        .replica
+        .simulator
         .set_mass_change(MassChange::of(Site::Finnomena, MassKind::ListsFrozen));
     let known: Vec<String> = market
         .world
-        .replica
+        .simulator
         .market()
         .codes()
         .iter()
@@ -518,7 +518,7 @@ async fn lists_that_stand_still_for_two_weeks_hold_no_new_day_back() {
             .collect();
         assert!(of_known.is_empty(), "{}: {of_known:?}", day.date);
         // A monthly cycle requests every fund by itself and no page about many funds.
-        if day.funds_with_news > 0 && seen.run.said.contains("kind=daily") {
+        if day.funds_with_news > 0 && seen.run.output.contains("kind=daily") {
             seen.run.exits(3);
         }
     }
@@ -559,7 +559,7 @@ async fn what_says_one_thing_of_every_fund_is_not_believed_in_a_first_load() {
         let market = LivingMarket::new(40, BEGINS, SEED).await;
         market
             .world
-            .replica
+            .simulator
             .set_mass_change(MassChange::of(site, kind));
         let seen = market.cycle().await;
         let (truth, found) = (market.truth(), tables(&market).await);
@@ -576,15 +576,15 @@ async fn what_says_one_thing_of_every_fund_is_not_believed_in_a_first_load() {
         problems.truncate(8);
         assert!(
             problems.is_empty(),
-            "{name}: {problems:#?}; breaches {:?}; the run said:\n{}",
+            "{name}: {problems:#?}; breaches {:?}; the run printed:\n{}",
             seen.breaches,
-            seen.run.said
+            seen.run.output
         );
-        assert_eq!(seen.run.code, Some(3), "{name}: {}", seen.run.said);
-        market.world.replica.clear_mass_changes();
-        market.world.replica.next_day();
+        assert_eq!(seen.run.code, Some(3), "{name}: {}", seen.run.output);
+        market.world.simulator.clear_mass_changes();
+        market.world.simulator.next_day();
         let after = market.cycle().await;
-        assert_eq!(after.run.code, Some(0), "{name}: {}", after.run.said);
+        assert_eq!(after.run.code, Some(0), "{name}: {}", after.run.output);
         market.world.assert_truth().await;
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::civil::{Date, date};
-use replica::MarketEvent;
+use simulator::MarketEvent;
 
 use super::living_market::LivingMarket;
 

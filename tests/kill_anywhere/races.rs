@@ -58,12 +58,12 @@ async fn a_source_that_is_given_up_while_its_answers_are_committed_loses_and_dou
             world.settings.more = "supervision: (max_restarts: 0),".to_owned();
             let first = run(&world, mode).await;
             first.exits(0).says("quarantined");
-            assert!(is_whole(&world).await, "{mode}, {after}:\n{}", first.said);
+            assert!(is_whole(&world).await, "{mode}, {after}:\n{}", first.output);
             assert_eq!(
                 verdict(&world, &undisturbed).await,
                 "",
                 "{mode}, {after}:\n{}",
-                first.said
+                first.output
             );
             world.database.remove().await;
         }
@@ -136,11 +136,11 @@ async fn a_page_that_kills_its_actor_is_asked_twice_a_round() {
     .await;
     first.exits(3).says("it is not asked a third time");
     let lists = world
-        .replica
+        .simulator
         .log()
         .requests
         .iter()
         .filter(|request| request.path.ends_with("/public/funds"))
         .count();
-    assert_eq!(lists, 4, "{}", first.said);
+    assert_eq!(lists, 4, "{}", first.output);
 }

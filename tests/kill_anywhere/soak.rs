@@ -48,11 +48,11 @@ async fn cycle(ground: &Ground, undisturbed: &Undisturbed, seed: u64) -> Result<
         let run = super::until_end(child).await;
         course.starts += 1;
         let reached = format!("failpoint {point}: {}", case.action.name());
-        course.faults += run.said.matches(&reached).count();
+        course.faults += run.output.matches(&reached).count();
         course.deaths += usize::from(run.code != Some(0));
         told.push_str(&format!("{case}: exit {:?}\n", run.code));
         if !matches!(run.code, None | Some(0 | 1 | 3 | 4)) {
-            return Err(format!("{told}{}", run.said));
+            return Err(format!("{told}{}", run.output));
         }
     }
     course.starts += go_on(&mut world, mode)

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use replica::MarketConfig;
+use simulator::MarketConfig;
 
 use super::running::{Running, cycle_is_closed, goes_on_to_the_truth, wait_until};
 use crate::world::World;

@@ -1,7 +1,7 @@
 //! Stops of the other commands: each ends with exit code 4, changes nothing, and leaves no process behind.
 
 use nix::sys::signal::Signal;
-use replica::{FaultKind, Site};
+use simulator::{FaultKind, Site};
 
 use super::running::{Running, wait_until};
 use crate::world::World;
@@ -13,10 +13,10 @@ async fn check_probe_psql_and_remerge_stop_when_they_are_told_to() {
     let code = world.active(1)[0].clone();
     world.fault(Site::Finnomena, FaultKind::Slow(30_000));
     for args in [&["check"][..], &["probe", "finnomena", code.as_str()]] {
-        let asked = world.replica.log().of(Site::Finnomena).count();
+        let asked = world.simulator.log().of(Site::Finnomena).count();
         let running = Running::start(&world, args).await;
         wait_until("a page is asked", async || {
-            world.replica.log().of(Site::Finnomena).count() > asked
+            world.simulator.log().of(Site::Finnomena).count() > asked
         })
         .await;
         running.stops_promptly(&world, Signal::SIGINT).await;

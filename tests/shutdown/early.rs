@@ -29,7 +29,7 @@ async fn a_stop_before_the_configuration_is_read_is_a_stop_like_any_other() {
         .expect("no panic")
         .expect("written");
     running.ended(&world).await.exits(4);
-    assert_eq!(world.replica.log().requests.len(), 0);
+    assert_eq!(world.simulator.log().requests.len(), 0);
     let schemas: i64 = world
         .one("SELECT count(*) FROM information_schema.schemata WHERE schema_name = 'runner'")
         .await;
@@ -68,13 +68,13 @@ async fn stop_while_the_server_starts(after: Duration) -> (Option<i32>, Duration
         "after {after:?}: exit {:?} after {:?}",
         stopped.run.code, stopped.took
     );
-    let said = &stopped.run.said;
+    let said = &stopped.run.output;
     assert!(matches!(stopped.run.code, Some(4 | 0)), "{said}");
     assert!(stopped.took < Duration::from_secs(10), "{said}");
     assert_eq!(
         servers_in(&data_dir),
         0,
-        "the server runs on; the run said:\n{said}"
+        "the server runs on; the run printed:\n{said}"
     );
     let half = data_dir.with_file_name("postgres.building");
     assert!(!half.exists(), "half a cluster is left");

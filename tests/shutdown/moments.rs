@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use nix::sys::signal::Signal;
-use replica::MarketConfig;
+use simulator::MarketConfig;
 
 use super::running::{Running, cycle_is_closed, goes_on_to_the_truth, spread};
 use crate::world::World;
@@ -81,7 +81,7 @@ async fn stop_at(mode: &str, at: Duration, signal: Signal) -> (Option<i32>, Dura
         stopped.took <= DEADLINE + MARGIN,
         "{:?}:\n{}",
         stopped.took,
-        stopped.run.said
+        stopped.run.output
     );
     match stopped.run.code {
         Some(4) => {
@@ -91,7 +91,7 @@ async fn stop_at(mode: &str, at: Duration, signal: Signal) -> (Option<i32>, Dura
         }
         // The run had finished before the signal, so everything is loaded.
         Some(0) => world.assert_truth().await,
-        code => panic!("exit code {code:?}; it said:\n{}", stopped.run.said),
+        code => panic!("exit code {code:?}; it printed:\n{}", stopped.run.output),
     }
     (stopped.run.code, stopped.took)
 }

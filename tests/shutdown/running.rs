@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use replica::{LoggedRequest, Row};
+use simulator::{LoggedRequest, Row};
 use tokio::process::{Child, Command};
 
 use crate::resume::acknowledged_pages;
@@ -148,9 +148,9 @@ impl Running {
         stopped.run.exits(4);
         assert!(
             stopped.took < PROMPTLY,
-            "{:?}; it said:\n{}",
+            "{:?}; it printed:\n{}",
             stopped.took,
-            stopped.run.said
+            stopped.run.output
         );
     }
 
@@ -158,11 +158,11 @@ impl Running {
     pub async fn end(&mut self) -> Run {
         let status = tokio::time::timeout(LIMIT, self.child.wait()).await;
         let Ok(status) = status else {
-            panic!("the runner did not end; it said:\n{}", self.said());
+            panic!("the runner did not end; it printed:\n{}", self.said());
         };
         let run = Run {
             code: status.expect("it can be waited for").code(),
-            said: self.said(),
+            output: self.said(),
         };
         // The browser's watchdog ends the remaining processes and then itself.
         let began = Instant::now();
@@ -173,8 +173,8 @@ impl Running {
             }
             assert!(
                 began.elapsed() < PROCESS_LIMIT,
-                "these run on: {left:?}; the run said:\n{}",
-                run.said
+                "these run on: {left:?}; the run printed:\n{}",
+                run.output
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -187,7 +187,7 @@ impl Running {
         self.signal(signal);
         let status = tokio::time::timeout(LIMIT, self.child.wait()).await;
         let took = told.elapsed();
-        assert!(status.is_ok(), "no stop; it said:\n{}", self.said());
+        assert!(status.is_ok(), "no stop; it printed:\n{}", self.said());
         Stopped {
             run: self.end().await,
             took,
@@ -205,8 +205,8 @@ impl Running {
             }
             assert!(
                 began.elapsed() < SESSION_LIMIT,
-                "its session in the database is left; it said:\n{}",
-                run.said
+                "its session in the database is left; it printed:\n{}",
+                run.output
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -278,7 +278,7 @@ impl Acknowledged {
             tasks,
             pages,
             // Counted last: a runner that is still at work may request a page and commit it while the database is read.
-            requests: world.replica.log().requests.len(),
+            requests: world.simulator.log().requests.len(),
         }
     }
 
@@ -294,7 +294,7 @@ impl Acknowledged {
             lost.is_empty(),
             "acknowledged, and lost or answered again: {lost:?}"
         );
-        let log = world.replica.log();
+        let log = world.simulator.log();
         let again: Vec<&LoggedRequest> = log.requests[self.requests..]
             .iter()
             .filter(|request| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use replica::{FaultKind, MarketConfig, RetryAfter, Site};
+use simulator::{FaultKind, MarketConfig, RetryAfter, Site};
 
 use super::running::{PROMPTLY, Running, goes_on_to_the_truth, wait_until};
 use crate::world::World;
@@ -15,7 +15,7 @@ async fn small() -> World {
         funds: 6,
         days: 20,
         latency_ms: 2,
-        awkward: false,
+        edge_cases: false,
         ..MarketConfig::default()
     })
     .await
@@ -60,12 +60,12 @@ async fn an_outage_of_a_host_a_retry_after_and_a_retrys_back_off_are_cut_short()
         }
         let running = Running::start(&world, &MONTHLY).await;
         wait_until(name, async || {
-            let log = world.replica.log();
+            let log = world.simulator.log();
             log.count(Site::Finnomena, "/nav/") >= 1 || log.refused_connections.len() >= 2
         })
         .await;
         running.stops_promptly(&world, Signal::SIGTERM).await;
-        world.replica.faults().clear();
+        world.simulator.faults().clear();
         goes_on_to_the_truth(&world, &MONTHLY).await;
     });
     futures_util::future::join_all(stopping).await;
@@ -77,7 +77,10 @@ async fn a_database_that_is_away_is_not_waited_for() {
     let mut world = small().await;
     world.settings.requests_per_sec = 30.0;
     let mut running = Running::start(&world, &MONTHLY).await;
-    wait_until("it works", async || world.replica.log().requests.len() > 15).await;
+    wait_until("it works", async || {
+        world.simulator.log().requests.len() > 15
+    })
+    .await;
     world.database.allow_connections(false).await;
     world.database.end_sessions().await;
     running.says("the database").await;
@@ -121,7 +124,7 @@ async fn the_wait_for_round_two_and_the_sleep_until_the_next_cycle_are_cut_short
     let running = Running::start(&world, &[]).await;
     running.says("round 2 asks for what failed").await;
     running.stops_promptly(&world, Signal::SIGTERM).await;
-    world.replica.faults().clear();
+    world.simulator.faults().clear();
     // The same command after `retry_at`: the cycle completes, and the runner sleeps.
     world.settings.more = schedule("03:01");
     let running = Running::start(&world, &[]).await;
@@ -138,7 +141,10 @@ async fn a_second_and_a_third_signal_do_no_harm() {
     let mut world = small().await;
     world.settings.requests_per_sec = 20.0;
     let running = Running::start(&world, &MONTHLY).await;
-    wait_until("it works", async || world.replica.log().requests.len() > 10).await;
+    wait_until("it works", async || {
+        world.simulator.log().requests.len() > 10
+    })
+    .await;
     running.signal(Signal::SIGTERM);
     running.signal(Signal::SIGINT);
     let stopped = running.stop(&world, Signal::SIGTERM).await;
@@ -155,7 +161,7 @@ async fn a_stop_closes_the_browser() {
     world.settings.transport = "Browser";
     world.settings.sec_transport = Some("Http");
     for moment in ["starting", "visiting"] {
-        let asked_before = world.replica.log().count(Site::WealthMagik, "/profile");
+        let asked_before = world.simulator.log().count(Site::WealthMagik, "/profile");
         let running = Running::start(&world, &MONTHLY).await;
         match moment {
             "starting" => {
@@ -163,7 +169,7 @@ async fn a_stop_closes_the_browser() {
             }
             _ => {
                 wait_until("a page", async || {
-                    world.replica.log().count(Site::WealthMagik, "/profile") > asked_before
+                    world.simulator.log().count(Site::WealthMagik, "/profile") > asked_before
                 })
                 .await;
             }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::civil::Date;
 use schema::{Outcome, SourceName, TaskAnswer, TaskId};
 use store::{
-    Batch, Cycle, CycleKind, CycleRequest, NewTask, Portion, ScheduleFacts, Scope, Writer, plan_by,
+    Batch, Cycle, CycleKind, CycleRequest, NewTask, ScheduleFacts, Scope, TaskFilter, Writer,
+    plan_by,
 };
 use tokio::sync::Mutex;
 
@@ -171,7 +172,11 @@ impl CycleStore for Sql {
         let batch = Batch::new(vec![TaskAnswer::empty(the_task(), outcome, 1)]);
         let left = self.on_writer(async |writer| {
             // After a crash the batch may be committed already; then no task is left.
-            if !writer.checkpoint(cycle, &Portion::WHOLE).await?.is_empty() {
+            if !writer
+                .checkpoint(cycle, &TaskFilter::WHOLE)
+                .await?
+                .is_empty()
+            {
                 writer.commit(cycle, &batch).await?;
             }
             writer.begin_round_two(cycle).await

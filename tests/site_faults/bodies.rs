@@ -1,7 +1,7 @@
 //! Extreme bodies: huge, compressed, deeply nested, slow, empty, in another encoding (P1: all reads are bounded; D6: a
 //! body fails only its own page).
 
-use replica::{FaultKind, Packing, Site};
+use simulator::{FaultKind, Packing, Site};
 
 use super::{costs_their_own_tasks, hit, loaded, wealthmagik_path};
 
@@ -100,7 +100,7 @@ async fn p1_huge_bodies_and_bombs_cost_their_page_and_no_memory() {
     ];
     costs_their_own_tasks(&world, &before, &hits).await;
     // A final failure is not retried four times: a hundred mebibytes are sent once in each round.
-    let log = world.replica.log();
+    let log = world.simulator.log();
     let asked = log.count(Site::Finnomena, &hits[2].part);
     assert!(asked <= 4, "{asked} times");
 }
@@ -183,7 +183,7 @@ async fn d6_absurdly_deep_and_laborious_bodies_cost_their_page_and_not_the_proce
         ),
     ];
     let run = costs_their_own_tasks(&world, &before, &hits).await;
-    assert!(!run.said.contains("panic"), "{}", run.said);
+    assert!(!run.output.contains("panic"), "{}", run.output);
 }
 
 #[tokio::test(flavor = "multi_thread")]

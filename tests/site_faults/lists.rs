@@ -1,6 +1,6 @@
 //! Lists that shrink, grow or never end (D7, D8): a breach in every cycle, and no fund becomes inactive because of it.
 
-use replica::{FaultKind, Site};
+use simulator::{FaultKind, Site};
 
 use super::{FRESH, failed_tasks, loaded};
 
@@ -15,14 +15,14 @@ async fn d8_both_lists_at_a_third_for_four_cycles_make_nobody_inactive() {
             .await;
         run.exits(3).says("the list shrank");
         let breaches = run
-            .said
+            .output
             .lines()
             .filter(|line| line.contains("ERROR") && line.contains("the list shrank"))
             .count();
-        assert!(breaches >= 2, "both sources say so:\n{}", run.said);
+        assert!(breaches >= 2, "both sources say so:\n{}", run.output);
     }
     assert_eq!(world.seven_tables().await, before);
-    world.replica.faults().clear();
+    world.simulator.faults().clear();
     world.run(&FRESH).await.exits(0);
     world.assert_truth().await;
 }
@@ -64,7 +64,7 @@ async fn d7_a_list_of_absurd_length_is_a_breach_and_plans_nothing() {
     for list in ["finnomena/list/failed", "wealthmagik/list/failed"] {
         assert!(failed.iter().any(|task| task == list), "{failed:?}");
     }
-    world.replica.faults().clear();
+    world.simulator.faults().clear();
     world.run(&FRESH).await.exits(0);
     world.assert_truth().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use replica::{FaultKind, Site, Strangeness, Urls};
+use simulator::{FaultKind, Site, Strangeness, Urls};
 
 use super::{FRESH, costs_their_own_tasks, failed_tasks, hit, loaded, wealthmagik_path};
 
@@ -13,7 +13,7 @@ const WM_PORT: &str = "wealthmagik/port/failed";
 /// other hosts are read.
 async fn is_down(strange: Option<Strangeness>, url: impl Fn(&Urls) -> String, words: &[&str]) {
     let (mut world, before) = loaded(4).await;
-    let urls = world.replica.urls();
+    let urls = world.simulator.urls();
     if let Some(strange) = strange {
         world.fault(Site::SecApi, FaultKind::Strange(strange));
     }
@@ -25,16 +25,16 @@ async fn is_down(strange: Option<Strangeness>, url: impl Fn(&Urls) -> String, wo
     let run = world.run(&FRESH).await;
     run.exits(3);
     let lines: Vec<&str> = run
-        .said
+        .output
         .lines()
         .filter(|line| line.contains("ERROR") && line.contains("host down"))
         .collect();
-    assert_eq!(lines.len(), 1, "{}", run.said);
+    assert_eq!(lines.len(), 1, "{}", run.output);
     for words in words {
         assert!(lines[0].contains(words), "`{words}`: {}", lines[0]);
     }
     let failed = failed_tasks(&world).await;
-    assert!(!failed.is_empty(), "{}", run.said);
+    assert!(!failed.is_empty(), "{}", run.output);
     assert!(
         failed
             .iter()
@@ -43,7 +43,7 @@ async fn is_down(strange: Option<Strangeness>, url: impl Fn(&Urls) -> String, wo
     );
     assert_eq!(world.seven_tables().await, before);
     assert!(began.elapsed().as_secs() < 40, "{:?}", began.elapsed());
-    world.replica.faults().clear();
+    world.simulator.faults().clear();
     world.settings.urls = None;
     world.run(&super::MONTHLY).await.exits(0);
     world.assert_truth().await;
@@ -125,9 +125,9 @@ async fn p1_answers_that_are_no_http_cost_their_page_and_not_their_host() {
         let run = costs_their_own_tasks(&world, &before, &hits).await;
         // P3: a single page that fails in each round does not mark its host as down.
         assert!(
-            !run.said.contains("host is down") && !run.said.contains("host down"),
+            !run.output.contains("host is down") && !run.output.contains("host down"),
             "{}",
-            run.said
+            run.output
         );
         run.says("(attempt 4 of 4)");
     }
@@ -162,7 +162,7 @@ async fn p4_a_challenge_page_costs_its_task_and_no_cookie_is_made_up() {
     costs_their_own_tasks(&world, &before, &hits).await;
     assert!(
         world
-            .replica
+            .simulator
             .log()
             .requests
             .iter()

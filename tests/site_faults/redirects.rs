@@ -1,7 +1,7 @@
 //! Bad redirects (P1): their number is bounded, redirects to other hosts and schemes are refused, and the other host
 //! gets no request.
 
-use replica::{FaultKind, Site};
+use simulator::{FaultKind, Site};
 use tokio::net::TcpListener;
 
 use super::{costs_their_own_tasks, hit, loaded, wealthmagik_path};
@@ -97,7 +97,7 @@ async fn p1_redirects_are_bounded_and_leave_neither_host_nor_scheme() {
     assert!(nobody.is_err(), "the other host was asked");
     // A refused redirect is final: one request in each round.
     let asked = world
-        .replica
+        .simulator
         .log()
         .count(Site::Finnomena, &finnomena(1, "/fee"));
     assert!(asked <= 4, "{asked}");

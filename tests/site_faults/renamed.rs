@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use replica::{FaultKind, Site};
+use simulator::{FaultKind, Site};
 
 use super::{FRESH, failed_tasks, hit, loaded, next_of, run_with, wealthmagik_path};
 
@@ -232,7 +232,7 @@ async fn d7_of_each_page_the_words_it_cannot_do_without_are_known() {
             wrong.push(format!("{task} without `{word}`: expected {without:?}, failure {failure:?}, set aside {aside:?}"));
         }
     }
-    assert!(wrong.is_empty(), "{wrong:#?}\n{}", run.said);
+    assert!(wrong.is_empty(), "{wrong:#?}\n{}", run.output);
     let broken = expected
         .values()
         .filter(|without| matches!(without, NoPage(_)))
@@ -240,7 +240,7 @@ async fn d7_of_each_page_the_words_it_cannot_do_without_are_known() {
     assert_eq!(failures.len(), broken, "{failures:#?}");
     // D3: a field that is missing now keeps its earlier value.
     assert_eq!(world.seven_tables().await, before);
-    world.replica.faults().clear();
+    world.simulator.faults().clear();
     world.run(&FRESH).await.exits(0);
     world.assert_truth().await;
 }
@@ -288,7 +288,7 @@ async fn d7_a_list_or_a_batch_without_its_keys_is_a_breach_that_names_them() {
             .any(|task| task == "sec_fundcheck/statistics/failed");
         assert_eq!(statistics, of_sec.0 == "abbrName", "{failed:?}");
         assert_eq!(world.seven_tables().await, before);
-        world.replica.faults().clear();
+        world.simulator.faults().clear();
         world.run(&FRESH).await.exits(0);
         world.assert_truth().await;
     }

@@ -1,7 +1,7 @@
 //! Lists that are scrolled in the browser and do not reach their end (D3): an incomplete list never replaces a complete
 //! one.
 
-use replica::{FaultKind, Site};
+use simulator::{FaultKind, Site};
 
 use super::{FRESH, MONTHLY, failed_tasks, hit, wealthmagik_path};
 use crate::world::World;
@@ -34,7 +34,10 @@ async fn d3_full_holdings_whose_session_expires_in_mid_scroll_replace_nothing() 
         )
     };
     for code in &all {
-        world.replica.publish_holdings(code).expect("a known code");
+        world
+            .simulator
+            .publish_holdings(code)
+            .expect("a known code");
     }
     let port = "wealthmagik/port/failed";
     let expired = [
@@ -54,14 +57,14 @@ async fn d3_full_holdings_whose_session_expires_in_mid_scroll_replace_nothing() 
     run.exits(3)
         .says("cut short")
         .says("what it showed was not taken");
-    assert_eq!(failed_tasks(&world).await, [port; 3], "{}", run.said);
+    assert_eq!(failed_tasks(&world).await, [port; 3], "{}", run.output);
     assert_eq!(
         world.seven_tables().await["funds_holding"],
         before["funds_holding"]
     );
 
     // When the session lasts, the newer holdings are read completely.
-    world.replica.faults().clear();
+    world.simulator.faults().clear();
     world.fault_on(Site::WealthMagik, "/port", FaultKind::LazyRows(AT_FIRST));
     world.run(&monthly).await.exits(0);
     world.assert_truth_of("funds_holding", &all).await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use replica::{FaultKind, Site};
+use simulator::{FaultKind, Site};
 
 use super::{FRESH, loaded, next_of, run_with, wealthmagik_path};
 
@@ -201,7 +201,7 @@ async fn d6_an_absurd_value_costs_itself_and_overwrites_nothing() {
     // Rejected values do not make a cycle partial (O3); they are counted and kept for inspection.
     run.exits(0);
     assert!(most <= super::MOST_MEBIBYTES, "{most} MiB");
-    assert_eq!(world.seven_tables().await, before, "{}", run.said);
+    assert_eq!(world.seven_tables().await, before, "{}", run.output);
     let set_aside = world
         .ask("SELECT reason || ' ' || field || ' ' || sample FROM runner.rejected")
         .await;
@@ -223,7 +223,7 @@ async fn d6_an_absurd_value_costs_itself_and_overwrites_nothing() {
         set_aside.iter().all(|line| line.len() < 8_000),
         "a sample is not bounded"
     );
-    world.replica.faults().clear();
+    world.simulator.faults().clear();
     world.run(&FRESH).await.exits(0);
     world.assert_truth().await;
 }
@@ -270,7 +270,7 @@ async fn d6_a_hundred_thousand_holdings_are_no_portfolio() {
         .one("SELECT count(*) FROM runner.rejected WHERE reason LIKE 'more than 20000 rows%'")
         .await;
     assert_eq!(rejects, 2, "one for each page");
-    world.replica.faults().clear();
+    world.simulator.faults().clear();
     world.run(&FRESH).await.exits(0);
     world.assert_truth().await;
 }

@@ -1,6 +1,6 @@
 //! Maps requests and tasks to pages, so that a test can check whether a page was requested again.
 
-use replica::{LoggedRequest, Site};
+use simulator::{LoggedRequest, Site};
 
 /// The path of Finnomena's filter pages, which have the newest NAVs of many funds.
 const FILTER: &str = "/fn3/api/fund/v2/public/filter";

@@ -4,7 +4,7 @@
 //! The tests' own connections bypass the proxy. The runner sends one statement at a time, so the proxy handles one at a
 //! time.
 
-mod wire;
+mod protocol;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,10 +12,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use protocol::{Conversation, Ended};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
 use tokio::sync::watch;
-use wire::{Conversation, Ended};
 
 /// The proxy's action at a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,8 +245,8 @@ async fn serve(shared: Arc<Shared>, mut client: TcpStream) {
         Door::Open => {}
         Door::Down => return,
         Door::Refuses(code, words) => {
-            let _ = wire::read_startup(&mut client).await;
-            let _ = client.write_all(&wire::refusal(code, words)).await;
+            let _ = protocol::read_startup(&mut client).await;
+            let _ = client.write_all(&protocol::refusal(code, words)).await;
             return;
         }
     }

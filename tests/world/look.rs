@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use replica::{Awkward, Fault, FaultKind, MarketConfig, Row, Site};
+use simulator::{EdgeCase, Fault, FaultKind, MarketConfig, Row, Site};
 
 use super::World;
 
@@ -14,7 +14,7 @@ impl World {
     pub async fn plain(funds: usize) -> Self {
         Self::new(MarketConfig {
             funds,
-            awkward: false,
+            edge_cases: false,
             ..MarketConfig::default()
         })
         .await
@@ -23,7 +23,7 @@ impl World {
     /// All rows of the seven tables, in the columns of the truth.
     pub async fn seven_tables(&self) -> SevenTables {
         let mut tables = SevenTables::new();
-        for (name, columns) in replica::TABLES {
+        for (name, columns) in simulator::TABLES {
             tables.insert(name, self.rows(name, columns).await);
         }
         tables
@@ -39,7 +39,7 @@ impl World {
     ) -> impl Future<Output = ()> + 'world {
         let caller = std::panic::Location::caller();
         async move {
-            let truth = self.replica.truth();
+            let truth = self.simulator.truth();
             let truth = truth.table(table).expect("one of the seven tables");
             let found = self.rows(table, truth.columns).await;
             for code in codes {
@@ -59,13 +59,13 @@ impl World {
         self.database.ask(sql).await
     }
 
-    /// Active codes that this awkward value was dealt to.
+    /// Active codes that this edge case was dealt to.
     #[track_caller]
-    pub fn active_with(&self, awkward: Awkward) -> Vec<String> {
-        let market = self.replica.market();
+    pub fn active_with(&self, edge_case: EdgeCase) -> Vec<String> {
+        let market = self.simulator.market();
         let active = market.codes();
         let mut codes: Vec<String> = market
-            .codes_with(awkward)
+            .codes_with(edge_case)
             .into_iter()
             .filter(|code| active.contains(code))
             .map(str::to_owned)
@@ -73,14 +73,14 @@ impl World {
         codes.sort_unstable();
         assert!(
             !codes.is_empty(),
-            "no active fund of this market has {awkward:?}"
+            "no active fund of this market has {edge_case:?}"
         );
         codes
     }
 
     /// The first `count` active codes.
     pub fn active(&self, count: usize) -> Vec<String> {
-        let market = self.replica.market();
+        let market = self.simulator.market();
         let codes = market.codes();
         assert!(codes.len() >= count, "{} active funds", codes.len());
         codes[..count]
@@ -91,33 +91,33 @@ impl World {
 
     /// The path of a fund's Finnomena page below the API's base; `page` begins with a slash.
     pub fn finnomena_path(&self, code: &str, page: &str) -> String {
-        let market = self.replica.market();
+        let market = self.simulator.market();
         let fund_id = market.fund_id(code).expect("a code of the market");
         format!("/funds/{fund_id}{page}")
     }
 
     /// Sets a fault for all requests to a host.
     pub fn fault(&self, site: Site, kind: FaultKind) {
-        self.replica.faults().set(Fault::of(site, kind));
+        self.simulator.faults().set(Fault::of(site, kind));
     }
 
     /// Sets a fault for requests to a host whose path contains `part`.
     pub fn fault_on(&self, site: Site, part: &str, kind: FaultKind) {
-        self.replica
+        self.simulator
             .faults()
             .set(Fault::of(site, kind).on_path(part));
     }
 
     /// Sets a fault that hits this many requests to a host whose path contains `part`.
     pub fn fault_times(&self, site: Site, part: &str, times: u64, kind: FaultKind) {
-        self.replica
+        self.simulator
             .faults()
             .set(Fault::of(site, kind).on_path(part).times(times));
     }
 
     /// The paths that were requested from a host after the first `skip` requests of the log, without robots.txt.
     pub fn asked_since(&self, skip: usize, site: Site) -> Vec<String> {
-        self.replica.log().requests[skip..]
+        self.simulator.log().requests[skip..]
             .iter()
             .filter(|request| request.site == site && request.path != "/robots.txt")
             .map(|request| request.path.clone())

@@ -1,4 +1,4 @@
-//! The test world: starts replica, database and runner in one line, and compares the tables with the truth.
+//! The test world: starts simulator, database and runner in one line, and compares the tables with the truth.
 
 mod asked;
 mod database_proxy;
@@ -13,8 +13,8 @@ use std::time::Duration;
 pub use asked::PageAsked;
 pub use database_proxy::{Act, DatabaseProxy, Door, Rule};
 pub use look::{SevenTables, of_fund};
-use replica::{MarketConfig, Replica, Row};
 pub use server::{Database, server_programs};
+use simulator::{MarketConfig, Row, Simulator};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
@@ -22,16 +22,16 @@ use tokio::process::{Child, Command};
 /// The time limit of a run. A run that hangs fails its test.
 const RUN_LIMIT: Duration = Duration::from_secs(900);
 
-/// A replica, a database and a working folder for the runner.
+/// A simulator, a database and a working folder for the runner.
 pub struct World {
-    pub replica: Replica,
+    pub simulator: Simulator,
     pub database: Database,
     dir: TempDir,
     /// The settings that a test may change.
     pub settings: Settings,
 }
 
-/// Settings of `runner.ron` and the environment, beside the URLs of the replica.
+/// Settings of `runner.ron` and the environment, beside the URLs of the simulator.
 pub struct Settings {
     pub requests_per_sec: f64,
     pub concurrent_requests: u32,
@@ -39,8 +39,8 @@ pub struct Settings {
     pub transport: &'static str,
     /// The SEC's transport, if it differs from WealthMagik's.
     pub sec_transport: Option<&'static str>,
-    /// The URLs of the sites, if they are not the replica's.
-    pub urls: Option<replica::Urls>,
+    /// The URLs of the sites, if they are not the simulator's.
+    pub urls: Option<simulator::Urls>,
     /// Additional top-level keys of `runner.ron`.
     pub more: String,
     /// The value of `FAILPOINTS` for the runner.
@@ -52,7 +52,7 @@ pub struct Settings {
 pub struct Run {
     pub code: Option<i32>,
     /// Standard output followed by standard error.
-    pub said: String,
+    pub output: String,
 }
 
 impl Run {
@@ -62,8 +62,8 @@ impl Run {
         assert_eq!(
             self.code,
             Some(code),
-            "exit code; the run said:\n{}",
-            self.said
+            "exit code; the run printed:\n{}",
+            self.output
         );
         self
     }
@@ -72,9 +72,9 @@ impl Run {
     #[track_caller]
     pub fn says(&self, words: &str) -> &Self {
         assert!(
-            self.said.contains(words),
-            "`{words}` was not said; the run said:\n{}",
-            self.said
+            self.output.contains(words),
+            "`{words}` was not said; the run printed:\n{}",
+            self.output
         );
         self
     }
@@ -89,7 +89,9 @@ impl World {
     /// Creates a new market for this database.
     pub async fn with(market: MarketConfig, database: Database) -> Self {
         Self {
-            replica: Replica::start(market).await.expect("the replica starts"),
+            simulator: Simulator::start(market)
+                .await
+                .expect("the simulator starts"),
             database,
             dir: TempDir::with_prefix("mr-test-").expect("a folder"),
             settings: Settings {
@@ -110,8 +112,8 @@ impl World {
     }
 
     fn runner_ron(&self) -> String {
-        let replica = self.replica.urls();
-        let urls = self.settings.urls.clone().unwrap_or(replica);
+        let simulator = self.simulator.urls();
+        let urls = self.settings.urls.clone().unwrap_or(simulator);
         let Settings {
             requests_per_sec: rate,
             concurrent_requests: concurrent,
@@ -204,7 +206,7 @@ impl World {
         rows
     }
 
-    /// Asserts that every cell of the seven tables equals the replica's truth.
+    /// Asserts that every cell of the seven tables equals the simulator's truth.
     #[track_caller]
     pub fn assert_truth(&self) -> impl Future<Output = ()> + '_ {
         let caller = std::panic::Location::caller();
@@ -217,10 +219,10 @@ impl World {
         }
     }
 
-    /// The differences between the seven tables and the replica's truth; empty if there are none.
+    /// The differences between the seven tables and the simulator's truth; empty if there are none.
     pub async fn differences_from_truth(&self) -> String {
         let mut differences = String::new();
-        for table in self.replica.truth().tables {
+        for table in self.simulator.truth().tables {
             let found = self.rows(table.name, table.columns).await;
             let mut expected = table.rows;
             expected.sort();
@@ -250,7 +252,7 @@ impl World {
     pub async fn written(&self) -> Vec<(String, i64, Option<String>)> {
         let client = self.database.connect().await;
         let mut written = Vec::new();
-        let seven = replica::TABLES
+        let seven = simulator::TABLES
             .iter()
             .map(|(name, _)| format!("public.{name}"));
         let others = [
@@ -293,9 +295,9 @@ pub async fn ended(mut child: Child) -> Run {
     match status {
         Ok(status) => Run {
             code: status.expect("the runner can be waited for").code(),
-            said,
+            output: said,
         },
-        Err(_) => panic!("the runner did not end within {RUN_LIMIT:?}; it said:\n{said}"),
+        Err(_) => panic!("the runner did not end within {RUN_LIMIT:?}; it printed:\n{said}"),
     }
 }
 

@@ -154,7 +154,7 @@ impl Database {
     }
 
     /// The result of an SQL query, each cell as text.
-    pub async fn ask(&self, sql: &str) -> Vec<replica::Row> {
+    pub async fn ask(&self, sql: &str) -> Vec<simulator::Row> {
         let answer = self.connect().await.simple_query(sql).await.expect(sql);
         answer
             .iter()

@@ -8,7 +8,7 @@ use schema::{SourceName, failpoint};
 use tokio::sync::oneshot;
 
 use super::{RunningSource, Supervisor};
-use crate::messages::{AskSource, SourceEnd, SpineFailed, TasksPlanned};
+use crate::messages::{AskSource, PipelineError, SourceEnd, TasksPlanned};
 
 impl Supervisor {
     /// Removes the source and sends `end` to the caller that awaits it.
@@ -30,12 +30,12 @@ impl Handler<TasksPlanned> for Supervisor {
 }
 
 impl Handler<AskSource> for Supervisor {
-    type Result = ResponseFuture<Result<SourceEnd, SpineFailed>>;
+    type Result = ResponseFuture<Result<SourceEnd, PipelineError>>;
 
     fn handle(&mut self, ask: AskSource, context: &mut Self::Context) -> Self::Result {
         self.passes(failpoint::SUPERVISOR_ASKED);
         let refused = if self.running.contains_key(&ask.source) {
-            Some(SpineFailed(format!(
+            Some(PipelineError(format!(
                 "{} was to be asked while it was being asked; please report this, what was acknowledged is safe",
                 ask.source
             )))
@@ -54,11 +54,11 @@ impl Handler<AskSource> for Supervisor {
             RunningSource {
                 cycle: ask.cycle,
                 final_round: ask.final_round,
-                portion: ask.portion,
+                filter: ask.filter,
                 tasks: ask.tasks.iter().map(|task| task.id.clone()).collect(),
                 child: None,
                 incarnation: 0,
-                pulse: Arc::default(),
+                probe: Arc::default(),
                 deaths: BTreeMap::new(),
                 given_up: false,
                 reply,
@@ -69,7 +69,7 @@ impl Handler<AskSource> for Supervisor {
         }
         Box::pin(async move {
             ended.await.unwrap_or_else(|_| {
-                Err(SpineFailed(
+                Err(PipelineError(
                     "the supervisor ended before the source did".to_owned(),
                 ))
             })

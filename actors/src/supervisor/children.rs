@@ -12,7 +12,7 @@ use crate::child::{Child, ExitReason};
 use crate::loader_actor::LoaderActor;
 use crate::merge_actor::MergeActor;
 use crate::messages::{ChildExited, ChildName, StartSource};
-use crate::pulse::Pulse;
+use crate::progress_probe::ProgressProbe;
 use crate::restart_policy::RestartHistory;
 use crate::source_actor::{SourceActor, SourceSettings};
 
@@ -99,7 +99,7 @@ impl Supervisor {
         context: &mut Context<Self>,
     ) {
         let incarnation = self.next_incarnation();
-        let (Some(running), Some((_, merge)), Some(asker)) = (
+        let (Some(running), Some((_, merge)), Some(fetcher)) = (
             self.running.get_mut(&source),
             &self.merge,
             self.settings.askers.get(&source),
@@ -116,9 +116,9 @@ impl Supervisor {
             .into_iter()
             .map(|task| (task.id, format!("the {source} actor died {DEATHS_PER_TASK} times with this task in flight; it is not asked a third time")))
             .collect();
-        let pulse = Arc::new(Pulse::default());
+        let probe = Arc::new(ProgressProbe::default());
         let settings = SourceSettings {
-            asked: asker.clone(),
+            asked: fetcher.clone(),
             cycle: Arc::clone(&running.cycle),
             final_round: running.final_round,
             fetches_in_flight: self.settings.sizes.fetches_in_flight.get(),
@@ -126,7 +126,7 @@ impl Supervisor {
             merge: merge.address.clone(),
             stop: self.stop.subscribe(),
         };
-        let shown = Arc::clone(&pulse);
+        let shown = Arc::clone(&probe);
         let child = Child::start(
             self.settings.sizes.credits.get(),
             move |slip| SourceActor::new(settings, shown, slip),
@@ -137,10 +137,10 @@ impl Supervisor {
             given_up,
             // Fresh credits: permits held by a dead incarnation can neither be missing nor counted twice.
             credits: Arc::new(Semaphore::new(self.settings.sizes.credits.get())),
-            room: self.room.clone(),
+            row_budget: self.row_budget.clone(),
         });
         running.incarnation = incarnation;
-        running.pulse = pulse;
+        running.probe = probe;
         running.child = Some(child);
         self.history(ChildName::Source(source))
             .started(Instant::now());

@@ -8,7 +8,9 @@ use tokio::time::Instant;
 
 use super::Supervisor;
 use crate::child::ExitReason;
-use crate::messages::{ChildExited, ChildName, ReadCheckpoint, SourceEnd, SourceGone, SpineFailed};
+use crate::messages::{
+    ChildExited, ChildName, PipelineError, ReadCheckpoint, SourceEnd, SourceGone,
+};
 use crate::restart_policy::Verdict;
 
 impl Supervisor {
@@ -30,7 +32,7 @@ impl Supervisor {
         };
         let read = ReadCheckpoint {
             cycle: Arc::clone(&running.cycle),
-            portion: running.portion.clone(),
+            filter: running.filter.clone(),
         };
         let (merge, loader, asked_of) = (
             merge.address.clone(),
@@ -83,7 +85,7 @@ impl Supervisor {
             ExitReason::Asked => self.end_source(source, SourceEnd::Stopped),
             _ if stopping => self.end_source(source, SourceEnd::Stopped),
             _ => {
-                for task in running.pulse.in_flight() {
+                for task in running.probe.in_flight() {
                     *running.deaths.entry(task).or_insert(0) += 1;
                 }
                 match self
@@ -196,7 +198,7 @@ impl Supervisor {
 
     /// Ends the cycle: all callers that wait receive the error.
     pub(super) fn give_up(&mut self, why: String) {
-        let failed = SpineFailed(why);
+        let failed = PipelineError(why);
         for running in std::mem::take(&mut self.running).into_values() {
             // A dropped receiver no longer waits.
             let _ = running.reply.send(Err(failed.clone()));
@@ -213,7 +215,7 @@ impl Supervisor {
             let Some(child) = &running.child else {
                 continue;
             };
-            let silent = running.pulse.longest_silence(now);
+            let silent = running.probe.longest_silence(now);
             if silent > self.settings.stuck_after {
                 tracing::warn!(%source, silent_secs = silent.as_secs(), "no progress while waiting on nobody: ending the actor");
                 child.kill(ExitReason::Stuck);

@@ -7,7 +7,7 @@ use jiff::civil::{Date, date};
 use rust_decimal::Decimal;
 use schema::columns::{Record, Value};
 use schema::observation::CodeType;
-use schema::{FundCode, Number, Observation, Reject, Said, SourceName};
+use schema::{FundCode, Number, Observation, ObservationData, Reject, SourceName};
 use sources::text::name;
 use sources::text::number::FeeCell;
 use sources::{Breach, Reading};
@@ -37,7 +37,7 @@ pub fn fee_cell(cell: &FeeCell) {
 /// Checks a complete reading.
 pub fn reading(source: SourceName, reading: &Reading) {
     match reading {
-        Reading::Said {
+        Reading::Observed {
             observations,
             rejects,
             ..
@@ -53,14 +53,14 @@ pub fn reading(source: SourceName, reading: &Reading) {
             rejects.iter().for_each(reject);
             let listed: Vec<&FundCode> = observations
                 .iter()
-                .filter(|observation| matches!(observation.said, Said::Listing { .. }))
+                .filter(|observation| matches!(observation.data, ObservationData::Listing { .. }))
                 .map(|observation| &observation.fund_code)
                 .collect();
             let distinct: BTreeSet<&FundCode> = listed.iter().copied().collect();
             assert_eq!(distinct.len(), listed.len(), "a code is listed twice");
             let told: Vec<&FundCode> = observations
                 .iter()
-                .filter(|observation| matches!(observation.said, Said::News(_)))
+                .filter(|observation| matches!(observation.data, ObservationData::NavDigest(_)))
                 .map(|observation| &observation.fund_code)
                 .collect();
             let distinct: BTreeSet<&FundCode> = told.iter().copied().collect();
@@ -104,13 +104,13 @@ fn observation(source: SourceName, observation: &Observation) {
     if let Some(day) = observation.as_of_date {
         believable(day);
     }
-    match observation.said.clone() {
-        Said::Listing { source_key, fields } => {
+    match observation.data.clone() {
+        ObservationData::Listing { source_key, fields } => {
             assert!(!source_key.contains('\0') && !source_key.trim().is_empty());
             assert!(source_key.chars().count() <= MAX_URL);
             record(fields);
         }
-        Said::Master(fields) => {
+        ObservationData::Master(fields) => {
             if let Some(level) = fields.risk_level {
                 assert!((1..=8).contains(&level), "risk level {level}");
             }
@@ -119,7 +119,7 @@ fn observation(source: SourceName, observation: &Observation) {
             }
             record(fields);
         }
-        Said::Fees(fields) | Said::Minimums(fields) => {
+        ObservationData::Fees(fields) | ObservationData::Minimums(fields) => {
             let marker = Number::from(999_999);
             let is_marker = |value: &Value| *value == Value::Number(marker);
             assert!(!fields.clone().into_fields().values().any(is_marker));
@@ -133,13 +133,13 @@ fn observation(source: SourceName, observation: &Observation) {
             }
             record(fields);
         }
-        Said::Statistics(fields) => {
+        ObservationData::Statistics(fields) => {
             if let Some(days) = fields.recovering_period {
                 assert!(days > 0, "a recovering period of {days} days");
             }
             record(fields);
         }
-        Said::FactsheetLink(fields) => {
+        ObservationData::FactsheetLink(fields) => {
             let link = fields.factsheet_url.as_deref().unwrap_or("");
             assert!(link.chars().count() <= MAX_URL && !link.contains('\0'));
             let url = Url::parse(link);
@@ -148,7 +148,7 @@ fn observation(source: SourceName, observation: &Observation) {
                 "factsheet link `{link}`"
             );
         }
-        Said::Codes(codes) => {
+        ObservationData::Codes(codes) => {
             assert!(!codes.is_empty());
             assert!(codes.windows(2).all(|pair| pair[0] < pair[1]), "{codes:?}");
             for code in codes {
@@ -161,14 +161,14 @@ fn observation(source: SourceName, observation: &Observation) {
                 assert!(plausible, "{code:?}");
             }
         }
-        Said::Portfolio(portfolio) => {
+        ObservationData::Portfolio(portfolio) => {
             assert!((1..=20_000).contains(&portfolio.rows.len()));
             for row in portfolio.rows {
                 self::name(&row.name);
                 row.percent.into_iter().for_each(number);
             }
         }
-        Said::News(news) => {
+        ObservationData::NavDigest(news) => {
             assert!(!news.source_key.trim().is_empty() && !news.source_key.contains('\0'));
             assert!(news.source_key.chars().count() <= MAX_URL);
             believable(news.nav_date);
@@ -181,7 +181,7 @@ fn observation(source: SourceName, observation: &Observation) {
             number(news.nav);
             assert!(!news.nav.is_zero(), "0 is no NAV");
         }
-        Said::Daily(points) => {
+        ObservationData::Daily(points) => {
             assert!(!points.is_empty());
             let in_order =
                 |pair: &[schema::observation::DailyPoint]| pair[0].nav_date < pair[1].nav_date;

@@ -215,7 +215,7 @@ fn read_as(site: &dyn Site, tasks: &[PlannedTask], body: &[u8], via: Via) {
     let mut tally = ContractTally::default();
     for (task, reading) in tasks.iter().zip(&readings) {
         holds::reading(site.name(), reading);
-        if let Reading::Said {
+        if let Reading::Observed {
             observations,
             rejects,
             ..

@@ -10,18 +10,18 @@ fn number(text: &str) -> Number {
     Number::parse(text).unwrap()
 }
 
-fn says(said: Said) -> Observation {
+fn says(said: ObservationData) -> Observation {
     Observation {
         fund_code: FundCode::parse("K-USA-A").unwrap(),
         source: SourceName::Finnomena,
         as_of_date: None,
         url: String::new(),
-        said,
+        data: said,
     }
 }
 
 /// What `examine` returns for `new` after the same source reported `before`.
-fn found(before: Option<Said>, new: Said) -> Option<(DoubtKind, Evidence)> {
+fn found(before: Option<ObservationData>, new: ObservationData) -> Option<(DoubtKind, Evidence)> {
     let held = before.map(|said| match fold(None, None, &says(said), 1) {
         Folded::Changed(held) => held,
         other => panic!("{other:?}"),
@@ -29,7 +29,7 @@ fn found(before: Option<Said>, new: Said) -> Option<(DoubtKind, Evidence)> {
     examine(held.as_ref(), &says(new))
 }
 
-fn kind(before: Option<Said>, new: Said) -> Option<DoubtKind> {
+fn kind(before: Option<ObservationData>, new: ObservationData) -> Option<DoubtKind> {
     found(before, new).map(|(kind, _)| kind)
 }
 
@@ -87,13 +87,13 @@ fn configured_limits_replace_the_usual_ones() {
 #[test]
 fn replaced_names_are_doubtful_and_new_ones_are_not() {
     let named = |name: &str| {
-        Said::Master(MasterFields {
+        ObservationData::Master(MasterFields {
             full_name_en: Some(name.to_owned()),
             ..MasterFields::default()
         })
     };
     let classed = |risk| {
-        Said::Master(MasterFields {
+        ObservationData::Master(MasterFields {
             risk_level: Some(risk),
             ..MasterFields::default()
         })
@@ -109,7 +109,7 @@ fn replaced_names_are_doubtful_and_new_ones_are_not() {
 fn figures_that_all_become_zero_are_doubtful() {
     let statistics = |sharpe: &str, alpha: &str, beta: &str| {
         let figure = |text: &str| (!text.is_empty()).then(|| number(text));
-        Said::Statistics(StatisticsFields {
+        ObservationData::Statistics(StatisticsFields {
             sharpe_ratio: figure(sharpe),
             alpha: figure(alpha),
             beta: figure(beta),
@@ -141,7 +141,7 @@ fn figures_that_all_become_zero_are_doubtful() {
         );
     }
     let fees = |ter: &str| {
-        Said::Fees(FeeFields {
+        ObservationData::Fees(FeeFields {
             ter_actual: Some(number(ter)),
             ..FeeFields::default()
         })
@@ -149,7 +149,7 @@ fn figures_that_all_become_zero_are_doubtful() {
     assert_eq!(kind(Some(fees("1.5")), fees("0")), Some(DoubtKind::Zeroed));
     assert_eq!(kind(Some(fees("1.5")), fees("1.6")), None);
     let minimums = |min: &str| {
-        Said::Minimums(FeeFields {
+        ObservationData::Minimums(FeeFields {
             min_initial_buy: Some(number(min)),
             min_next_buy: Some(number(min)),
             front_end_max: Some(number(min)),
@@ -162,7 +162,7 @@ fn figures_that_all_become_zero_are_doubtful() {
 #[test]
 fn a_portfolio_of_zeros_is_doubtful_where_it_had_shares() {
     let portfolio = |percents: &[&str]| {
-        Said::Portfolio(Portfolio {
+        ObservationData::Portfolio(Portfolio {
             kind: PortfolioKind::TopHoldings,
             rows: percents
                 .iter()
@@ -188,7 +188,7 @@ fn a_portfolio_of_zeros_is_doubtful_where_it_had_shares() {
 #[test]
 fn a_code_that_another_of_its_type_replaces_is_doubtful() {
     let codes = |codes: &[(CodeType, &str)]| {
-        Said::Codes(
+        ObservationData::Codes(
             codes
                 .iter()
                 .map(|(code_type, code)| SecurityCode {

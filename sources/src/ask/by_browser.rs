@@ -4,9 +4,9 @@ use schema::Outcome;
 
 use crate::site::{BrowserVisit, StatusMeaning};
 
-use super::{Asker, Round, TRIES_EACH_WAY, Turn, answered, into_end, refusal};
+use super::{PageFetcher, Round, TRIES_EACH_WAY, Turn, answered, into_end, refusal};
 
-impl Asker {
+impl PageFetcher {
     /// Visits the page of the turn's only task. Ends the task or queues it again.
     pub(super) async fn take_by_browser(
         &self,

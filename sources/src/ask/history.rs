@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jiff::civil::Date;
 use schema::task::{Beginning, PayloadHash, Severity, WholeHistory};
-use schema::{PlannedTask, Said};
+use schema::{ObservationData, PlannedTask};
 use sha2::{Digest, Sha256};
 
 use crate::page::PageSpec;
@@ -84,13 +84,13 @@ pub(super) fn read(
 
 /// The first date in a reading; `None` if the page was not parsed.
 fn first_day(reading: &Reading) -> Option<Option<Date>> {
-    let Reading::Said { observations, .. } = reading else {
+    let Reading::Observed { observations, .. } = reading else {
         return None;
     };
     let days = observations
         .iter()
-        .filter_map(|observation| match &observation.said {
-            Said::Daily(days) => days.iter().map(|day| day.nav_date).min(),
+        .filter_map(|observation| match &observation.data {
+            ObservationData::Daily(days) => days.iter().map(|day| day.nav_date).min(),
             _ => None,
         });
     Some(days.min())
@@ -125,7 +125,7 @@ fn read_beyond(
 /// Whether no record was rejected and every date lies after the known prefix. A date within the prefix may be a
 /// duplicate entry that needs resolving, or a correction that makes the prefix obsolete.
 fn speaks_beyond(reading: &Reading, known: Beginning) -> bool {
-    let Reading::Said {
+    let Reading::Observed {
         observations,
         rejects,
         ..
@@ -133,8 +133,8 @@ fn speaks_beyond(reading: &Reading, known: Beginning) -> bool {
     else {
         return false;
     };
-    let beyond = |said: &Said| match said {
-        Said::Daily(days) => days.iter().all(|day| day.nav_date > known.until),
+    let beyond = |said: &ObservationData| match said {
+        ObservationData::Daily(days) => days.iter().all(|day| day.nav_date > known.until),
         _ => false,
     };
     rejects
@@ -142,11 +142,11 @@ fn speaks_beyond(reading: &Reading, known: Beginning) -> bool {
         .all(|reject| reject.severity == Severity::Noted)
         && observations
             .iter()
-            .all(|observation| beyond(&observation.said))
+            .all(|observation| beyond(&observation.data))
 }
 
 fn says_days(reading: &Reading) -> bool {
-    matches!(reading, Reading::Said { observations, .. } if !observations.is_empty())
+    matches!(reading, Reading::Observed { observations, .. } if !observations.is_empty())
 }
 
 /// The hash state of the first bytes of an answer. A longer prefix continues it, so each byte is hashed once.

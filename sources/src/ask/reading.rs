@@ -16,7 +16,7 @@ use crate::archive::{Kept, Provenance};
 use crate::page::{PageSpec, Stage};
 use crate::site::{Answer, Breach, ReadContext, Reading, Site, Via};
 
-use super::{Asker, Round, history};
+use super::{PageFetcher, Round, history};
 
 /// Permits for parsing: two answers per core, because one of the two may wait for an external program that parses for
 /// it. More would not finish sooner, and each one uses memory. A cancelled call returns its permit.
@@ -32,7 +32,7 @@ struct ReadTask {
     read: Option<history::Read>,
 }
 
-impl Asker {
+impl PageFetcher {
     /// Parses an answer and ends its tasks. Returns the tasks whose page requires the browser, with the reason.
     pub(super) async fn read(
         &self,
@@ -85,7 +85,7 @@ impl Asker {
                     is_sample = false;
                     self.broken(task, answer, &breach, round).await;
                 }
-                Some(Reading::Said {
+                Some(Reading::Observed {
                     observations,
                     rejects,
                     refused_by_cycle_date,
@@ -111,7 +111,7 @@ impl Asker {
                             self.memory.note_lost_records(&text);
                         }
                     }
-                    // News counts only in its own cycle, so its hash is not stored.
+                    // NavDigest counts only in its own cycle, so its hash is not stored.
                     let may_be_recognised = lost.is_none()
                         && !refused_by_cycle_date
                         && page.stage != Stage::News

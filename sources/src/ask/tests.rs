@@ -110,7 +110,7 @@ impl Site for PlainSite {
         let reading = match body {
             seen if answer.via == Via::Browser => {
                 assert!(seen.contains("computed 42"), "{seen}");
-                Reading::Said {
+                Reading::Observed {
                     observations: Vec::new(),
                     rejects: Vec::new(),
                     refused_by_cycle_date: false,
@@ -121,7 +121,7 @@ impl Site for PlainSite {
             "rubbish" => Reading::Broken(breach()),
             "absent" => Reading::Absent,
             "too few" => return Vec::new(),
-            _ => Reading::Said {
+            _ => Reading::Observed {
                 observations: Vec::new(),
                 rejects: (body == "reject")
                     .then(|| Reject {
@@ -144,9 +144,9 @@ impl Site for PlainSite {
 /// Status and body by path.
 type Answering = fn(&str) -> (u16, &'static str);
 
-/// A server for the site, an asker, and the list of requested paths.
+/// A server for the site, an fetcher, and the list of requested paths.
 struct World {
-    asker: Asker,
+    fetcher: PageFetcher,
     asked: Arc<Mutex<Vec<String>>>,
     memory: Arc<CycleMemory>,
     archive: tempfile::TempDir,
@@ -201,7 +201,7 @@ impl World {
         .expect("a transport");
         let memory = Arc::new(CycleMemory::default());
         let archive = tempfile::tempdir().expect("a directory");
-        let asker = Asker::new(
+        let fetcher = PageFetcher::new(
             Arc::new(PlainSite(base)),
             transport,
             TransportMode::Auto,
@@ -211,7 +211,7 @@ impl World {
             Arc::clone(&memory),
         );
         Self {
-            asker,
+            fetcher,
             asked,
             memory,
             archive,
@@ -222,7 +222,7 @@ impl World {
         let context = ReadContext {
             cycle_date: Date::constant(2026, 11, 23),
         };
-        self.asker
+        self.fetcher
             .ask(&PAGES[page], tasks, context, &WaitingOn::default())
             .await
     }
@@ -336,7 +336,7 @@ async fn p2_an_unchanged_payload_is_recognised_only_by_the_same_task_and_parser(
     }
 }
 
-/// News counts in the cycle that fetched it, so its payload is never recognised as unchanged.
+/// NavDigest counts in the cycle that fetched it, so its payload is never recognised as unchanged.
 #[tokio::test]
 async fn p2_a_page_of_news_is_never_recognised() {
     let world = World::new(by_key).await;
@@ -518,10 +518,10 @@ async fn auto_changes_to_the_browser_after_two_calls_for_it_and_stays_there() {
             !lock(&world.asked).contains(&"/batch/c".to_owned()),
             "for the rest of the cycle"
         );
-        let http_only = Asker {
+        let http_only = PageFetcher {
             mode: TransportMode::Http,
             memory: Arc::default(),
-            ..world.asker.clone()
+            ..world.fetcher.clone()
         };
         let context = ReadContext {
             cycle_date: Date::constant(2026, 11, 23),
@@ -535,10 +535,10 @@ async fn auto_changes_to_the_browser_after_two_calls_for_it_and_stays_there() {
             )
             .await;
         assert_eq!(asked.answers[0].outcome.as_str(), "failed");
-        let browser_only = Asker {
+        let browser_only = PageFetcher {
             mode: TransportMode::Browser,
             memory: Arc::default(),
-            ..world.asker.clone()
+            ..world.fetcher.clone()
         };
         let asked = browser_only
             .ask(
@@ -561,7 +561,7 @@ async fn auto_changes_to_the_browser_after_two_calls_for_it_and_stays_there() {
                 .iter()
                 .any(|path| path.contains("/batch/e"))
         );
-        world.asker.transport.close_browsers().await;
+        world.fetcher.transport.close_browsers().await;
     }
 }
 
@@ -583,7 +583,7 @@ async fn a_source_refused_by_the_browser_too_is_down_for_the_round() {
         "{:?}",
         asked.answers
     );
-    world.asker.transport.close_browsers().await;
+    world.fetcher.transport.close_browsers().await;
 }
 
 #[test]

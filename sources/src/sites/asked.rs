@@ -69,7 +69,7 @@ pub fn read_all(
 /// The observations, and each reject as `severity field`.
 pub fn said(reading: Reading) -> (Vec<Observation>, Vec<String>) {
     match reading {
-        Reading::Said {
+        Reading::Observed {
             observations,
             rejects,
             ..
@@ -90,22 +90,22 @@ fn short(reject: &Reject) -> String {
 }
 
 /// The present values of an observation as `field=value`, in the order of the field names.
-pub fn fields(said: schema::Said) -> Vec<String> {
-    use schema::Said;
+pub fn fields(said: schema::ObservationData) -> Vec<String> {
+    use schema::ObservationData;
     use schema::columns::Record;
     let fields = match said {
-        Said::Listing { fields, .. } => fields.into_fields(),
-        Said::Master(fields) => fields.into_fields(),
-        Said::Fees(fields) | Said::Minimums(fields) => fields.into_fields(),
-        Said::Statistics(fields) => fields.into_fields(),
-        Said::FactsheetLink(fields) => fields.into_fields(),
-        Said::Codes(codes) => {
+        ObservationData::Listing { fields, .. } => fields.into_fields(),
+        ObservationData::Master(fields) => fields.into_fields(),
+        ObservationData::Fees(fields) | ObservationData::Minimums(fields) => fields.into_fields(),
+        ObservationData::Statistics(fields) => fields.into_fields(),
+        ObservationData::FactsheetLink(fields) => fields.into_fields(),
+        ObservationData::Codes(codes) => {
             return codes
                 .into_iter()
                 .map(|code| format!("{}={}", code.code_type.as_str(), code.code))
                 .collect();
         }
-        Said::Portfolio(portfolio) => {
+        ObservationData::Portfolio(portfolio) => {
             let unreadable =
                 (portfolio.unreadable > 0).then(|| format!("unreadable={}", portfolio.unreadable));
             return portfolio
@@ -115,13 +115,13 @@ pub fn fields(said: schema::Said) -> Vec<String> {
                 .chain(unreadable)
                 .collect();
         }
-        Said::News(news) => {
+        ObservationData::NavDigest(news) => {
             return vec![format!(
                 "{} {} {}",
                 news.source_key, news.nav_date, news.nav
             )];
         }
-        Said::Daily(points) => {
+        ObservationData::Daily(points) => {
             return points
                 .into_iter()
                 .map(|point| {

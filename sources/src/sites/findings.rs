@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 use schema::task::Severity;
-use schema::{Dataset, FundCode, Number, Observation, Reject, Said, SourceName};
+use schema::{Dataset, FundCode, Number, Observation, ObservationData, Reject, SourceName};
 
 use crate::payload::breach;
 use crate::site::{Breach, ReadContext, Reading};
@@ -90,20 +90,20 @@ impl Findings {
     }
 
     /// Adds a statement about the page's fund.
-    pub fn say(&mut self, as_of_date: Option<Date>, said: Said) {
+    pub fn say(&mut self, as_of_date: Option<Date>, said: ObservationData) {
         if let Some(fund_code) = self.fund_code.clone() {
             self.say_of(fund_code, as_of_date, said);
         }
     }
 
     /// Adds a statement about a fund.
-    pub fn say_of(&mut self, fund_code: FundCode, as_of_date: Option<Date>, said: Said) {
+    pub fn say_of(&mut self, fund_code: FundCode, as_of_date: Option<Date>, said: ObservationData) {
         self.observations.push(Observation {
             fund_code,
             source: self.source,
             as_of_date,
             url: self.url.clone(),
-            said,
+            data: said,
         });
     }
 
@@ -336,7 +336,7 @@ impl Findings {
                 ..last.clone()
             });
         }
-        Reading::Said {
+        Reading::Observed {
             observations: self.observations,
             rejects: self.rejects,
             refused_by_cycle_date: self.refused_by_cycle_date,
@@ -344,7 +344,7 @@ impl Findings {
     }
 
     /// The parsed page; broken with `silence` if it contains nothing at all (D7).
-    pub fn said_unless_silent(self, silence: Breach) -> Reading {
+    pub fn into_reading_unless_silent(self, silence: Breach) -> Reading {
         if self.observations.is_empty() && self.rejects.is_empty() {
             Reading::Broken(silence)
         } else {
@@ -374,7 +374,7 @@ mod tests {
 
     #[test]
     fn d6_no_number_of_notes_hides_a_lost_record_and_none_is_lost_uncounted() {
-        let Reading::Said { rejects, .. } = read(5_000, 3_000) else {
+        let Reading::Observed { rejects, .. } = read(5_000, 3_000) else {
             panic!("a page that lost fewer than may be lost");
         };
         let counted = |severity| {
@@ -390,7 +390,7 @@ mod tests {
                 .iter()
                 .any(|one| one.reason.starts_with("2000 more notes"))
         );
-        assert!(matches!(read(MAX_LOST, 0), Reading::Said { .. }));
+        assert!(matches!(read(MAX_LOST, 0), Reading::Observed { .. }));
         assert!(matches!(read(MAX_LOST + 1, 0), Reading::Broken(_)));
     }
     /// D12: a rejection that depends on the cycle date is marked, because a later cycle accepts the date. A rejection
@@ -408,7 +408,7 @@ mod tests {
                 thai_date::read(text).map_err(|error| error.to_string()),
             );
             match findings.said() {
-                Reading::Said {
+                Reading::Observed {
                     refused_by_cycle_date,
                     ..
                 } => refused_by_cycle_date,

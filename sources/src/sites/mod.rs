@@ -11,7 +11,7 @@
 //! | its keys in `runner.ron`, and their check | `src/runner_config.rs`, `src/runner_settings.rs`, `src/runner_settings/check.rs` |
 //! | its address, hosts and limits from the settings | `entries` in `src/sites.rs` |
 //! | its properties under fuzzing | `fuzz/properties/src/pages.rs` |
-//! | its replica, for the tests of the whole program | `replica/src/` |
+//! | its simulator, for the tests of the whole program | `simulator/src/` |
 
 use std::sync::Arc;
 

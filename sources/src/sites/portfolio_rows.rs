@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 use schema::observation::{Portfolio, PortfolioKind, PortfolioRow};
-use schema::{Dataset, Number, Said};
+use schema::{Dataset, Number, ObservationData};
 
 use crate::sites::findings::Findings;
 use crate::text::name;
@@ -27,7 +27,7 @@ impl PortfolioRows {
             unreadable: 0,
         };
         Self {
-            dataset: Said::Portfolio(none_yet()).dataset(),
+            dataset: ObservationData::Portfolio(none_yet()).dataset(),
             portfolio: none_yet(),
             too_many: false,
         }
@@ -93,7 +93,7 @@ impl PortfolioRows {
     /// Adds the portfolio to the findings if it has at least one row and not too many.
     pub fn state(self, findings: &mut Findings, as_of_date: Option<Date>) {
         if !self.portfolio.rows.is_empty() && !self.too_many {
-            findings.say(as_of_date, Said::Portfolio(self.portfolio));
+            findings.say(as_of_date, ObservationData::Portfolio(self.portfolio));
         }
     }
 

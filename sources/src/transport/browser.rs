@@ -15,6 +15,7 @@ use url::Url;
 
 use crate::site::BrowserVisit;
 
+use super::backend::{Blame, Incoming, Outgoing, Prepared, Wire, WireFailure};
 use super::browser_health::BrowserHealth;
 use super::browser_programs::Programs;
 use super::browser_session::Session;
@@ -25,7 +26,6 @@ use super::session_book::{Book, Limits, Next};
 use super::visit_failure::VisitFailure;
 use super::waiting::{Waiting, WaitingOn, lock};
 use super::webdriver_session::{Tab, WebdriverSession};
-use super::wire::{Blame, Incoming, Outgoing, Prepared, Wire, WireFailure};
 
 /// The maximum size of a document from the browser, in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 32 * 1024 * 1024;

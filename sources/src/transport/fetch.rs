@@ -12,11 +12,11 @@ use url::Url;
 use crate::site::{Answer, BrowserVisit, Request, StatusMeaning, Via};
 
 use super::Transport;
+use super::backend::{Blame, Incoming, Outgoing, WireFailure};
 use super::host_gate::{HostGate, HostGivenUp, Started};
 use super::redirect::{self, MAX_REDIRECTS, RedirectScope};
 use super::retry::{self, MAX_ATTEMPTS};
 use super::waiting::{Waiting, WaitingOn};
-use super::wire::{Blame, Incoming, Outgoing, WireFailure};
 
 /// If a browser tab is ready only after a longer wait than this, the request waits for the pace again.
 const PROMPT: Duration = Duration::from_millis(20);

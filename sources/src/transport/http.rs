@@ -11,12 +11,12 @@ use reqwest::header::{
 };
 use url::Url;
 
+use super::backend::{Blame, Incoming, Outgoing, Prepared, Wire, WireFailure};
 use super::content_coding::{self, Codings, Undecodable};
 use super::proxy::{Proxies, ProxyServer};
 use super::retry_after;
 use super::site_clock::SiteClocks;
 use super::waiting::WaitingOn;
-use super::wire::{Blame, Incoming, Outgoing, Prepared, Wire, WireFailure};
 
 /// The maximum size of the response headers, in bytes.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
@@ -54,7 +54,7 @@ impl HttpWire {
         clocks: SiteClocks,
     ) -> Result<Self, reqwest::Error> {
         let builder = || {
-            reqwest::Client::builder()
+            client_builder()
                 .user_agent(user_agent)
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(request_timeout.min(Duration::from_secs(10)))
@@ -391,6 +391,13 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
     } else {
         causes.join(": ")
     }
+}
+
+/// A builder of HTTP clients, with ring as the process's crypto provider: reqwest has none of its own here.
+pub(super) fn client_builder() -> reqwest::ClientBuilder {
+    // An error means that the provider is already installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! `retry_after`, `host_health`, `robots`, `redirect`. Input and output happen in `host_gate`, `fetch`, `http` and
 //! `browser`.
 
+mod backend;
 mod bidi;
 mod browser;
 mod browser_health;
@@ -37,7 +38,6 @@ mod site_clock;
 mod visit_failure;
 mod waiting;
 mod webdriver_session;
-mod wire;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -59,12 +59,12 @@ pub use redirect::RedirectScope;
 pub use site_clock::SiteClock;
 pub use waiting::{Waiting, WaitingOn};
 
+use backend::Wire;
 use browser::BrowserWire;
 use host_gate::HostGate;
 use http::HttpWire;
 use site_clock::SiteClocks;
 pub(crate) use waiting::lock;
-use wire::Wire;
 
 /// The limits of requests to a host.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::http::chain;
+use super::http::{chain, client_builder};
 
 /// The maximum size of a server's answer, in bytes; it contains the capabilities of one session.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
@@ -59,7 +59,7 @@ async fn make(server: &Url, capabilities: Map<String, Value>) -> Result<Started,
     let asking = server
         .join("session")
         .map_err(|error| format!("{server} is no address of a server: {error}"))?;
-    let client = reqwest::Client::builder()
+    let client = client_builder()
         .no_proxy()
         .timeout(ANSWER_TIMEOUT)
         .build()

@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::Transport;
+use super::backend::Outgoing;
 use super::fetch::{Call, Nothing, is_redirect};
 use super::host_gate::{HostGate, HostGivenUp};
 use super::redirect::{MAX_REDIRECTS, RedirectScope};
 use super::retry::{self, MAX_ATTEMPTS};
 use super::robots::{self, RobotsAnswer, RobotsRules};
 use super::waiting::Waiting;
-use super::wire::Outgoing;
 
 /// How long the rules of a robots.txt are valid (RFC 9309 section 2.4).
 const ROBOTS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use schema::columns::{Fields, Record as _};
 use schema::observation::{DailyPoint, Portfolio};
 use schema::task::Severity;
-use schema::{FundCode, Number, Observation, Reject, Said};
+use schema::{FundCode, Number, Observation, ObservationData, Reject};
 use sources::site::{Reading, Via};
 
 use crate::commands::page_probe::Probed;
@@ -47,7 +47,7 @@ pub(super) fn shown(probed: &Probed, code: &FundCode) -> String {
         let _ = writeln!(text, "  plain HTTP was not enough: {why}");
     }
     match &probed.reading {
-        Some(Reading::Said {
+        Some(Reading::Observed {
             observations,
             rejects,
             ..
@@ -114,26 +114,26 @@ fn observation_block(text: &mut String, observation: &Observation) {
         .as_of_date
         .map(|date| format!(" as of {date}"))
         .unwrap_or_default();
-    let _ = writeln!(text, "  {}{as_of}", observation.said.dataset());
-    match &observation.said {
-        Said::Listing { source_key, fields } => {
+    let _ = writeln!(text, "  {}{as_of}", observation.data.dataset());
+    match &observation.data {
+        ObservationData::Listing { source_key, fields } => {
             let _ = writeln!(text, "    {:<22}{}", "source key", line(source_key));
             fields_block(text, &fields.clone().into_fields());
         }
-        Said::Master(fields) => fields_block(text, &fields.clone().into_fields()),
-        Said::Fees(fields) | Said::Minimums(fields) => {
+        ObservationData::Master(fields) => fields_block(text, &fields.clone().into_fields()),
+        ObservationData::Fees(fields) | ObservationData::Minimums(fields) => {
             fields_block(text, &fields.clone().into_fields());
         }
-        Said::Statistics(fields) => fields_block(text, &fields.clone().into_fields()),
-        Said::FactsheetLink(fields) => fields_block(text, &fields.clone().into_fields()),
-        Said::Codes(codes) => {
+        ObservationData::Statistics(fields) => fields_block(text, &fields.clone().into_fields()),
+        ObservationData::FactsheetLink(fields) => fields_block(text, &fields.clone().into_fields()),
+        ObservationData::Codes(codes) => {
             for code in codes {
                 let _ = writeln!(text, "    {:<22}{}", code.code_type.as_str(), code.code);
             }
         }
-        Said::Portfolio(portfolio) => portfolio_block(text, portfolio),
-        Said::Daily(days) => days_block(text, days),
-        Said::News(news) => {
+        ObservationData::Portfolio(portfolio) => portfolio_block(text, portfolio),
+        ObservationData::Daily(days) => days_block(text, days),
+        ObservationData::NavDigest(news) => {
             let _ = writeln!(text, "    {:<22}{}", "source key", line(&news.source_key));
             let _ = writeln!(
                 text,

@@ -14,13 +14,13 @@ fn number(text: &str) -> Option<Number> {
     Some(Number::parse(text).expect("a number"))
 }
 
-fn observation(fund_code: &str, said: Said) -> Observation {
+fn observation(fund_code: &str, said: ObservationData) -> Observation {
     Observation {
         fund_code: code(fund_code),
         source: SourceName::Wealthmagik,
         as_of_date: Some(date(2026, 10, 14)),
         url: "https://site.example/".to_owned(),
-        said,
+        data: said,
     }
 }
 
@@ -44,11 +44,11 @@ fn probed(reading: Reading) -> Probed {
 
 #[test]
 fn what_was_parsed_and_what_was_rejected_is_shown() {
-    let reading = Reading::Said {
+    let reading = Reading::Observed {
         observations: vec![
             observation(
                 "K-USA-A(A)",
-                Said::Master(MasterFields {
+                ObservationData::Master(MasterFields {
                     full_name_th: Some("เคยูเอสเอ\u{1b}[2J".to_owned()),
                     risk_level: Some(6),
                     ..MasterFields::default()
@@ -56,7 +56,7 @@ fn what_was_parsed_and_what_was_rejected_is_shown() {
             ),
             observation(
                 "K-USA-A(A)",
-                Said::Daily(vec![DailyPoint {
+                ObservationData::Daily(vec![DailyPoint {
                     nav_date: date(2026, 10, 14),
                     nav: number("10.1234"),
                     aum: None,
@@ -66,7 +66,7 @@ fn what_was_parsed_and_what_was_rejected_is_shown() {
             ),
             observation(
                 "K-USA-A(A)",
-                Said::Portfolio(Portfolio {
+                ObservationData::Portfolio(Portfolio {
                     kind: PortfolioKind::FullHoldings,
                     rows: vec![PortfolioRow {
                         name: "PTT PCL (PTT)".to_owned(),
@@ -75,7 +75,7 @@ fn what_was_parsed_and_what_was_rejected_is_shown() {
                     unreadable: 0,
                 }),
             ),
-            observation("OTHER", Said::Codes(Vec::new())),
+            observation("OTHER", ObservationData::Codes(Vec::new())),
         ],
         rejects: vec![Reject {
             fund_code: None,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::date;
 use proptest::prelude::*;
 use schema::FundCode;
-use schema::observation::News;
+use schema::observation::NavDigest;
 use store::{CycleKind, NewestNav};
 
 use super::*;
@@ -17,7 +17,7 @@ fn quiet(code: &str) -> FundState {
     let mut quiet = fund(code);
     answered_everything(&mut quiet);
     quiet.newest_nav = Some(newest(date(2026, 10, 14)));
-    quiet.news = Some(News {
+    quiet.news = Some(NavDigest {
         source_key: format!("F-{code}"),
         nav_date: date(2026, 10, 14),
         nav: 10.into(),
@@ -32,7 +32,7 @@ fn nav() -> (SourceName, String) {
 #[test]
 fn p2_a_fund_of_which_nothing_new_is_told_is_not_asked_and_any_other_is() {
     type Change = fn(&mut FundState);
-    fn news(fund: &mut FundState) -> &mut News {
+    fn news(fund: &mut FundState) -> &mut NavDigest {
         fund.news.as_mut().expect("news")
     }
     let asked: [(&str, Change, &str); 14] = [

@@ -1,7 +1,7 @@
 //! A5: the plan does not depend on the size of the parts.
 
 use proptest::prelude::*;
-use schema::observation::News;
+use schema::observation::NavDigest;
 use store::PieceState;
 
 use super::*;
@@ -52,7 +52,7 @@ fn fund_with(number: usize, traits: Traits) -> FundState {
         }
     }
     if traits.quiet {
-        made.news = Some(News {
+        made.news = Some(NavDigest {
             source_key: format!("F-F{number:02}"),
             nav_date: date(2026, 10, 14),
             nav: 10.into(),
@@ -160,13 +160,13 @@ proptest! {
         monthly in any::<bool>(),
         has_list in prop::bool::weighted(0.8),
         pieces in prop::collection::vec(any::<Option<bool>>(), 0..5),
-        last_round in any::<bool>(),
+        final_round in any::<bool>(),
     ) {
         let kind = if monthly { CycleKind::Monthly } else { CycleKind::Daily };
         let state = market(&traits, kind, has_list, &pieces);
         for stage in [Stage::Lists, Stage::News, Stage::Funds, Stage::Factsheets] {
             for of in [None, Some(SourceName::Finnomena), Some(SourceName::Wealthmagik), Some(SourceName::SecFundcheck)] {
-                let planner = || StagePlanner::new(with_wealthmagik(), narrowing.clone(), stage, of, last_round);
+                let planner = || StagePlanner::new(with_wealthmagik(), narrowing.clone(), stage, of, final_round);
                 let (whole, _) = plan_in_parts(&state, usize::MAX, planner());
                 let whole = in_order(whole);
                 for funds_a_part in 1..=5 {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schema::columns::ListingFields;
 use schema::doubt::{DoubtKind, DoubtLimits, Evidence, Share, judge};
-use schema::{Observation, Outcome, Said, TaskAnswer, TaskId};
+use schema::{Observation, ObservationData, Outcome, TaskAnswer, TaskId};
 
 use super::super::connection::{Queries as _, Transaction};
 use super::super::cycles::Cycle;
@@ -34,8 +34,8 @@ pub(in super::super) async fn check_list(
     let entries: Vec<(&Observation, &str, &ListingFields)> = answer
         .observations
         .iter()
-        .filter_map(|observation| match &observation.said {
-            Said::Listing { source_key, fields } => {
+        .filter_map(|observation| match &observation.data {
+            ObservationData::Listing { source_key, fields } => {
                 Some((observation, source_key.as_str(), fields))
             }
             _ => None,

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use tokio_postgres::Row;
 
-use schema::observation::News;
+use schema::observation::NavDigest;
 use schema::{SourceName, TaskId};
 
 use super::super::connection::{Queries as _, Transaction};
@@ -235,11 +235,11 @@ fn read_newest_nav(row: &Row) -> Result<Option<NewestNav>, StoreError> {
 }
 
 /// Returns a fund's news. Contradictory news is stored without a value and is ignored.
-fn read_news(row: &Row) -> Result<Option<News>, StoreError> {
+fn read_news(row: &Row) -> Result<Option<NavDigest>, StoreError> {
     let source_key: Option<String> = row.try_get(6)?;
     let nav_date: Option<Date> = row.try_get(7)?;
     let told = source_key.zip(nav_date).zip(read_number(row.try_get(8)?)?);
-    Ok(told.map(|((source_key, nav_date), nav)| News {
+    Ok(told.map(|((source_key, nav_date), nav)| NavDigest {
         source_key,
         nav_date,
         nav,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schema::columns::MasterFields;
 use schema::task::{Beginning, PayloadHash};
 use schema::{Outcome, SourceName, TaskAnswer};
-use store::{Batch, ChangeRequest, CycleKind, Portion, StoreError, Writer};
+use store::{Batch, ChangeRequest, CycleKind, StoreError, TaskFilter, Writer};
 
 use crate::world::{TODAY, World, days, fees, list_of, master, open, task};
 
@@ -31,7 +31,7 @@ async fn a_task_is_handed_out_until_its_rows_are_committed() {
     assert_eq!(
         world
             .writer
-            .checkpoint(&world.cycle, &Portion::WHOLE)
+            .checkpoint(&world.cycle, &TaskFilter::WHOLE)
             .await
             .unwrap()
             .len(),
@@ -40,7 +40,7 @@ async fn a_task_is_handed_out_until_its_rows_are_committed() {
     world.commit(answers[..2].to_vec()).await;
     let left = world
         .writer
-        .checkpoint(&world.cycle, &Portion::WHOLE)
+        .checkpoint(&world.cycle, &TaskFilter::WHOLE)
         .await
         .unwrap();
     assert_eq!(left.len(), 2);
@@ -48,7 +48,7 @@ async fn a_task_is_handed_out_until_its_rows_are_committed() {
     assert!(
         world
             .writer
-            .checkpoint(&world.cycle, &Portion::WHOLE)
+            .checkpoint(&world.cycle, &TaskFilter::WHOLE)
             .await
             .unwrap()
             .is_empty()
@@ -200,7 +200,7 @@ async fn a_connection_lost_in_a_batch_is_an_outage_and_loses_nothing() {
     assert!(
         world
             .writer
-            .checkpoint(&world.cycle, &Portion::WHOLE)
+            .checkpoint(&world.cycle, &TaskFilter::WHOLE)
             .await
             .unwrap()
             .is_empty()
@@ -235,7 +235,7 @@ async fn a_payload_is_recognised_only_after_a_whole_reading() {
         world.plan(&[answer]).await;
         let left = world
             .writer
-            .checkpoint(&world.cycle, &Portion::WHOLE)
+            .checkpoint(&world.cycle, &TaskFilter::WHOLE)
             .await
             .unwrap();
         assert_eq!(left[0].known_payload, expected);
@@ -306,7 +306,7 @@ async fn known_beginning(world: &mut World, answer: &TaskAnswer) -> Option<Begin
     world.plan(std::slice::from_ref(answer)).await;
     let left = world
         .writer
-        .checkpoint(&world.cycle, &Portion::WHOLE)
+        .checkpoint(&world.cycle, &TaskFilter::WHOLE)
         .await
         .unwrap();
     left[0].known_beginning

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use schema::columns::{FeeFields, MasterFields};
 use schema::{SourceName, TaskAnswer};
-use store::{Batch, Portion, StoreError, TableShape, Writer};
+use store::{Batch, StoreError, TableShape, TaskFilter, Writer};
 
 use crate::server::{connect, fresh_database};
 use crate::world::{World, days, fees, list_of, master, number, open};
@@ -136,7 +136,7 @@ async fn a_trigger_that_drops_rows_ends_the_batch_with_the_tables_name() {
         assert_eq!(world.versions().await, before, "{table} {when}");
         let left = world
             .writer
-            .checkpoint(&world.cycle, &Portion::WHOLE)
+            .checkpoint(&world.cycle, &TaskFilter::WHOLE)
             .await
             .unwrap();
         assert_eq!(left.len(), 4, "{table} {when}: tasks were acknowledged");

@@ -3,7 +3,7 @@
 use jiff::civil::date;
 use schema::task::{Reject, Severity};
 use schema::{Dataset, Outcome, SourceName, TaskAnswer};
-use store::{CycleKind, CycleRequest, Portion, Retention, Scope};
+use store::{CycleKind, CycleRequest, Retention, Scope, TaskFilter};
 
 use crate::world::{TODAY, World, list_of, open, request, task};
 
@@ -39,7 +39,7 @@ async fn an_open_cycle_is_resumed_where_it_stood() {
     assert_eq!((resumed.id, resumed.resumed), (open_cycle.id, true));
     assert_eq!(
         writer
-            .checkpoint(&resumed, &Portion::WHOLE)
+            .checkpoint(&resumed, &TaskFilter::WHOLE)
             .await
             .unwrap()
             .len(),
@@ -61,7 +61,7 @@ async fn an_open_cycle_is_resumed_where_it_stood() {
     assert_ne!(fresh.id, open_cycle.id);
     assert!(
         writer
-            .checkpoint(&fresh, &Portion::WHOLE)
+            .checkpoint(&fresh, &TaskFilter::WHOLE)
             .await
             .unwrap()
             .is_empty()
@@ -85,7 +85,7 @@ async fn round_two_asks_what_failed_and_what_is_left_ends_failed() {
     assert_eq!(world.cycle.round, 2);
     let left = world
         .writer
-        .checkpoint(&world.cycle, &Portion::WHOLE)
+        .checkpoint(&world.cycle, &TaskFilter::WHOLE)
         .await
         .unwrap();
     assert!(left.iter().all(|task| task.attempts == 0));
@@ -123,7 +123,7 @@ async fn a_closed_cycle_with_failures_asks_just_these_once_more() {
     assert_eq!((again.id, again.round), (world.cycle.id, 2));
     let left = world
         .writer
-        .checkpoint(&again, &Portion::WHOLE)
+        .checkpoint(&again, &TaskFilter::WHOLE)
         .await
         .unwrap();
     assert_eq!(left.len(), 1);

@@ -3,7 +3,7 @@
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use schema::columns::StatisticsFields;
-use schema::observation::Said;
+use schema::observation::ObservationData;
 use schema::{Outcome, SourceName, TaskAnswer, TaskId};
 use store::{BatchReport, BreachReport, ChangeRequest, CycleKind, CycleTotals};
 
@@ -48,7 +48,7 @@ fn series(at: usize, last: i8, factor: i64) -> TaskAnswer {
 
 fn statistics(at: usize, figure: &str) -> TaskAnswer {
     let figure = Some(number(figure));
-    let said = Said::Statistics(StatisticsFields {
+    let said = ObservationData::Statistics(StatisticsFields {
         sharpe_ratio: figure,
         alpha: figure,
         beta: figure,

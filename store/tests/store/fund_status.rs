@@ -2,7 +2,7 @@
 
 use jiff::civil::date;
 use schema::Outcome;
-use store::{BatchReport, ChangeRequest, CycleKind, CycleRequest, Portion, Scope};
+use store::{BatchReport, ChangeRequest, CycleKind, CycleRequest, Scope, TaskFilter};
 
 use crate::world::{World, list, list_of, request};
 
@@ -156,7 +156,7 @@ async fn a_partial_cycle_never_changes_status() {
     world.plan(&[list(&[])]).await;
     let left = world
         .writer
-        .checkpoint(&world.cycle, &Portion::WHOLE)
+        .checkpoint(&world.cycle, &TaskFilter::WHOLE)
         .await
         .unwrap();
     assert_eq!(left[0].known_payload, None);

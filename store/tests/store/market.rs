@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use jiff::ToSpan;
 use jiff::civil::date;
-use schema::observation::{DailyPoint, Said};
+use schema::observation::{DailyPoint, ObservationData};
 use schema::{SourceName, TaskAnswer};
 
 use crate::world::{World, code, done, list_of, number, says, task};
@@ -26,7 +26,12 @@ fn batch(funds: &[String]) -> Vec<TaskAnswer> {
                     offer: None,
                 })
                 .collect();
-            let said = says(fund, SourceName::Finnomena, None, Said::Daily(points));
+            let said = says(
+                fund,
+                SourceName::Finnomena,
+                None,
+                ObservationData::Daily(points),
+            );
             done(
                 task(SourceName::Finnomena, "nav", code(fund).as_str()),
                 vec![said],

@@ -2,15 +2,15 @@
 
 use jiff::civil::date;
 use schema::SourceName::{Finnomena, Wealthmagik};
-use schema::observation::News;
-use schema::{Outcome, Said, TaskAnswer, TaskId};
+use schema::observation::NavDigest;
+use schema::{ObservationData, Outcome, TaskAnswer, TaskId};
 use store::{Batch, ChangeRequest, CycleKind, FundState, PieceState, PlanningState};
 
 use crate::server::{connect, fresh_database};
 use crate::world::{TODAY, World, code, days, done, list, list_of, number, open, says, task};
 
-fn told(key: &str, day: i8, nav: &str) -> News {
-    News {
+fn told(key: &str, day: i8, nav: &str) -> NavDigest {
+    NavDigest {
         source_key: key.to_owned(),
         nav_date: date(2026, 10, day),
         nav: number(nav),
@@ -18,10 +18,15 @@ fn told(key: &str, day: i8, nav: &str) -> News {
 }
 
 /// A page of news with its number, and the news of each fund.
-fn page(page: &str, funds: &[(&str, News)]) -> TaskAnswer {
-    let says = funds
-        .iter()
-        .map(|(fund, news)| says(fund, Finnomena, None, Said::News(news.clone())));
+fn page(page: &str, funds: &[(&str, NavDigest)]) -> TaskAnswer {
+    let says = funds.iter().map(|(fund, news)| {
+        says(
+            fund,
+            Finnomena,
+            None,
+            ObservationData::NavDigest(news.clone()),
+        )
+    });
     done(task(Finnomena, TaskId::PIECES, page), says.collect())
 }
 

@@ -6,7 +6,7 @@ use proptest::test_runner::{Config, TestRunner};
 use schema::SourceName::{Finnomena, SecFundcheck, Wealthmagik};
 use schema::TaskAnswer;
 use schema::columns::{FeeFields, MasterFields, StatisticsFields};
-use schema::observation::{PortfolioKind, Said};
+use schema::observation::{ObservationData, PortfolioKind};
 
 use store::TABLES;
 
@@ -67,7 +67,7 @@ fn market() -> Vec<TaskAnswer> {
                 fund,
                 SecFundcheck,
                 Some(date(2026, 9, 30)),
-                Said::Statistics(statistics),
+                ObservationData::Statistics(statistics),
             )],
         ));
     }

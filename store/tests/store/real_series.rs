@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use schema::observation::{DailyPoint, Said};
+use schema::observation::{DailyPoint, ObservationData};
 use schema::{Number, SourceName};
 
 use crate::world::{World, done, list_of, says, task};
@@ -59,7 +59,7 @@ async fn the_real_series_is_loaded_exactly() {
             fund,
             SourceName::Finnomena,
             None,
-            Said::Daily(points.values().copied().collect()),
+            ObservationData::Daily(points.values().copied().collect()),
         );
         size += points.len();
         batch.push(done(task(SourceName::Finnomena, "nav", fund), vec![said]));

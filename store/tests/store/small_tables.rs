@@ -3,7 +3,7 @@
 use jiff::civil::date;
 use schema::SourceName::{Finnomena, SecFundcheck, Wealthmagik};
 use schema::columns::{FeeFields, MasterFields, StatisticsFields};
-use schema::observation::{CodeType, PortfolioKind, Said, SecurityCode};
+use schema::observation::{CodeType, ObservationData, PortfolioKind, SecurityCode};
 use schema::{SourceName, TaskAnswer};
 use store::{ChangeRequest, CycleKind};
 
@@ -25,7 +25,7 @@ fn statistics(source: SourceName, day: i8, sharpe: &str) -> TaskAnswer {
         "A",
         source,
         Some(date(2026, 9, day)),
-        Said::Statistics(fields),
+        ObservationData::Statistics(fields),
     );
     done(task(source, "statistics", "A"), vec![said])
 }
@@ -38,7 +38,7 @@ fn codes(source: SourceName, file: &str, codes: &[(CodeType, &str)]) -> TaskAnsw
             code: (*code).to_owned(),
         })
         .collect();
-    let mut said = says("A", source, None, Said::Codes(codes));
+    let mut said = says("A", source, None, ObservationData::Codes(codes));
     said.url = format!("https://{source}.example/{file}");
     done(task(source, "factsheet", "A"), vec![said])
 }
@@ -140,7 +140,12 @@ async fn the_page_of_the_fees_is_shown() {
     };
     let minimums = done(
         task(Finnomena, "fund", "A"),
-        vec![says("A", Finnomena, None, Said::Minimums(minimum))],
+        vec![says(
+            "A",
+            Finnomena,
+            None,
+            ObservationData::Minimums(minimum),
+        )],
     );
     let select = "SELECT concat_ws(' ', front_end_max, min_initial_buy, source_url) FROM funds_fee";
     world.commit(vec![list_of(&["A"]), minimums]).await;

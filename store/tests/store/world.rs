@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use jiff::civil::{Date, date};
 use schema::columns::{FeeFields, ListingFields, MasterFields};
-use schema::observation::{DailyPoint, Observation, Portfolio, PortfolioKind, PortfolioRow, Said};
+use schema::observation::{
+    DailyPoint, Observation, ObservationData, Portfolio, PortfolioKind, PortfolioRow,
+};
 use schema::{FundCode, Number, Outcome, SourceName, TaskAnswer, TaskId};
 use store::{
     Batch, BatchReport, BreachReport, ChangeRequest, Cycle, CycleKind, CycleRequest, CycleTotals,
@@ -225,13 +227,18 @@ pub fn done(id: TaskId, observations: Vec<Observation>) -> TaskAnswer {
     }
 }
 
-pub fn says(fund: &str, source: SourceName, as_of_date: Option<Date>, said: Said) -> Observation {
+pub fn says(
+    fund: &str,
+    source: SourceName,
+    as_of_date: Option<Date>,
+    said: ObservationData,
+) -> Observation {
     Observation {
         fund_code: code(fund),
         source,
         as_of_date,
         url: format!("https://{source}.example/{fund}/{}", said.dataset()),
-        said,
+        data: said,
     }
 }
 
@@ -243,7 +250,7 @@ pub fn list(entries: &[(&str, bool, &str)]) -> TaskAnswer {
             category_id: None,
             sec_is_active: Some(*active),
         };
-        let said = Said::Listing {
+        let said = ObservationData::Listing {
             source_key: (*key).to_owned(),
             fields,
         };
@@ -269,14 +276,14 @@ pub fn list_of(funds: &[&str]) -> TaskAnswer {
 pub fn master(fund: &str, source: SourceName, fields: MasterFields) -> TaskAnswer {
     done(
         task(source, "fund", fund),
-        vec![says(fund, source, None, Said::Master(fields))],
+        vec![says(fund, source, None, ObservationData::Master(fields))],
     )
 }
 
 pub fn fees(fund: &str, source: SourceName, fields: FeeFields) -> TaskAnswer {
     done(
         task(source, "fee", fund),
-        vec![says(fund, source, None, Said::Fees(fields))],
+        vec![says(fund, source, None, ObservationData::Fees(fields))],
     )
 }
 
@@ -294,7 +301,7 @@ pub fn portfolio(
             percent: percent.map(number),
         })
         .collect();
-    let said = Said::Portfolio(Portfolio {
+    let said = ObservationData::Portfolio(Portfolio {
         kind,
         rows,
         unreadable: 0,
@@ -320,7 +327,12 @@ pub fn days(fund: &str, source: SourceName, points: &[(i8, [&str; 4])]) -> TaskA
     });
     done(
         task(source, "nav", fund),
-        vec![says(fund, source, None, Said::Daily(points.collect()))],
+        vec![says(
+            fund,
+            source,
+            None,
+            ObservationData::Daily(points.collect()),
+        )],
     )
 }
 

@@ -1,9 +1,9 @@
-//! The crate `sources` for the protocol model: everything is the real one except the asker, which calls the sites that
+//! The crate `sources` for the protocol model: everything is the real one except the fetcher, which calls the sites that
 //! a test installs.
 
 pub use sources::*;
 
-/// The real module with another asker.
+/// The real module with another fetcher.
 pub mod ask {
     use std::cell::RefCell;
     use std::rc::Rc;
@@ -17,7 +17,7 @@ pub mod ask {
 
     /// Stands in for the sites, their transport and their parsers.
     pub trait Sites {
-        /// See the real [`sources::ask::Asker::ask`].
+        /// See the real [`sources::ask::PageFetcher::ask`].
         fn ask(&self, source: SourceName, tasks: Vec<PlannedTask>) -> LocalBoxFuture<'_, Asked>;
     }
 
@@ -30,14 +30,14 @@ pub mod ask {
         SITES.set(Some(sites));
     }
 
-    /// Replaces [`sources::ask::Asker`], with the same methods.
+    /// Replaces [`sources::ask::PageFetcher`], with the same methods.
     #[derive(Clone)]
-    pub struct Asker {
+    pub struct PageFetcher {
         /// The source of its tasks.
         pub source: SourceName,
     }
 
-    impl Asker {
+    impl PageFetcher {
         /// Does nothing in the model.
         pub const fn expect(&self, _tasks: &[PlannedTask]) {}
 

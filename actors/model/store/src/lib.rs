@@ -83,7 +83,7 @@ impl Writer {
     pub async fn checkpoint(
         &mut self,
         _cycle: &Cycle,
-        _portion: &Portion,
+        _portion: &TaskFilter,
     ) -> Result<Vec<PlannedTask>, StoreError> {
         self.database.checkpoint(self.session).await
     }

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use actix::Actor as _;
 use protocol_model::loader_actor::WriterSettings;
-use protocol_model::messages::{AskSource, BeginShutdown, ReadSnapshot, SourceEnd, SpineFailed};
+use protocol_model::messages::{AskSource, BeginShutdown, PipelineError, ReadSnapshot, SourceEnd};
 use protocol_model::restart_policy::RestartPolicy;
 use protocol_model::run_mode::ModeSizes;
 use protocol_model::snapshot::SourceProgress;
@@ -32,10 +32,10 @@ use protocol_model::supervisor::{Supervisor, SupervisorSettings};
 use schema::doubt::DoubtLimits;
 use schema::{PlannedTask, SourceName, TaskId};
 use script::{Choice, Script, search};
-use sources::ask::{Asker, install as install_sites};
+use sources::ask::{PageFetcher, install as install_sites};
 use sources::page::{Cadence, PageSpec, Stage};
 use sources::transport::AskingLease;
-use store::{Cycle, CycleKind, Portion, Retention, Scope, install as install_database};
+use store::{Cycle, CycleKind, Retention, Scope, TaskFilter, install as install_database};
 use tokio::sync::watch;
 use world::World;
 
@@ -126,7 +126,7 @@ fn settings(sizes: Sizes) -> SupervisorSettings {
         ..RestartPolicy::new(restarts as usize, Duration::from_secs(600))
     };
     let asked = |source| AskedSource {
-        asker: Asker { source },
+        fetcher: PageFetcher { source },
         pages: &PAGES,
     };
     SupervisorSettings {
@@ -211,7 +211,7 @@ fn run_process(
                 cycle: Arc::clone(&cycle),
                 source,
                 tasks,
-                portion: Portion::WHOLE,
+                filter: TaskFilter::WHOLE,
                 final_round: false,
             });
             async move { (source, asking.await.expect("the supervisor answers")) }
@@ -247,7 +247,7 @@ fn run_process(
 fn check_end(
     world: &World,
     source: SourceName,
-    ended: &Result<SourceEnd, SpineFailed>,
+    ended: &Result<SourceEnd, PipelineError>,
     stopping: bool,
 ) {
     let deaths = |child: &str| world.deaths.borrow().get(child).copied().unwrap_or(0);

@@ -11,7 +11,8 @@ use futures_util::future::LocalBoxFuture;
 use jiff::ToSpan as _;
 use schema::observation::DailyPoint;
 use schema::{
-    FundCode, Number, Observation, Outcome, PlannedTask, Said, SourceName, TaskAnswer, TaskId,
+    FundCode, Number, Observation, ObservationData, Outcome, PlannedTask, SourceName, TaskAnswer,
+    TaskId,
 };
 use sources::ask::{Asked, Sites};
 use store::{Batch, BatchId, BatchReport, Database, Session, StoreError};
@@ -303,7 +304,7 @@ fn history(task: &TaskId) -> Observation {
         source: task.source,
         as_of_date: None,
         url: String::new(),
-        said: Said::Daily(said.collect()),
+        data: ObservationData::Daily(said.collect()),
     }
 }
 

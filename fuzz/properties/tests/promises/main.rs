@@ -1,5 +1,5 @@
 //! Checks the parsers' promises without a fuzzer: on the finds of earlier fuzzing and on seeded mutations of the
-//! replica's pages.
+//! simulator's pages.
 #![forbid(unsafe_code)]
 
 mod finds;

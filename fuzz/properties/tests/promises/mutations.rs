@@ -69,7 +69,7 @@ fn held(target: Target, input: &[u8], seed: u64) {
     }
 }
 
-/// Writes the first corpus of the fuzzers from the replica's pages.
+/// Writes the first corpus of the fuzzers from the simulator's pages.
 #[test]
 #[ignore = "script/fuzz calls it to write the first corpus to $MASTER_RUNNER_CORPUS"]
 fn write_seeds() {

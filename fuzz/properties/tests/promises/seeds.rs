@@ -1,10 +1,10 @@
-//! The starting points of mutations: the pages of a small replica, requested like the program does, and a few texts of
+//! The starting points of mutations: the pages of a small simulator, requested like the program does, and a few texts of
 //! each kind.
 
 use std::collections::BTreeMap;
 
-use replica::{MarketConfig, Replica};
-use schema::{FundCode, PlannedTask, Said, TaskId};
+use schema::{FundCode, ObservationData, PlannedTask, TaskId};
+use simulator::{MarketConfig, Simulator};
 use sources::site::ReadContext;
 use sources::sites::SiteAddress;
 use sources::{Answer, Reading, Site, Via};
@@ -39,7 +39,7 @@ pub fn all() -> Seeds {
         .enable_all()
         .build()
         .expect("a runtime");
-    let mut seeds = runtime.block_on(of_replica());
+    let mut seeds = runtime.block_on(of_simulator());
     for (target, text) in TEXTS {
         seeds
             .entry(target)
@@ -58,15 +58,15 @@ pub fn all() -> Seeds {
     seeds
 }
 
-async fn of_replica() -> Seeds {
+async fn of_simulator() -> Seeds {
     let config = MarketConfig {
         funds: 12,
         days: 8,
         ..MarketConfig::default()
     };
     let today = config.today;
-    let replica = Replica::start(config).await.expect("a replica");
-    let urls = replica.urls();
+    let simulator = Simulator::start(config).await.expect("a simulator");
+    let urls = simulator.urls();
     let url = |text: &str| Url::parse(text).expect("a URL");
     let documents = vec![urls.documents.trim_start_matches("http://").to_owned()];
     let sites = [
@@ -107,16 +107,16 @@ async fn of_replica() -> Seeds {
             let spec = site.pages().iter().find(|spec| spec.name == page);
             let readings = site.read(spec.expect("a page"), &[task], &answer, &context);
             for reading in readings {
-                let Reading::Said { observations, .. } = reading else {
+                let Reading::Observed { observations, .. } = reading else {
                     continue;
                 };
                 for observation in observations {
-                    match observation.said {
-                        Said::Listing { source_key, .. } => funds
+                    match observation.data {
+                        ObservationData::Listing { source_key, .. } => funds
                             .entry(site_name)
                             .or_default()
                             .push((observation.fund_code, Some(source_key))),
-                        Said::FactsheetLink(link) => sheets
+                        ObservationData::FactsheetLink(link) => sheets
                             .entry(site_name)
                             .or_default()
                             .push((observation.fund_code, link.factsheet_url)),
@@ -137,7 +137,7 @@ fn named(
     funds.into_iter().flatten().take(most).map(name).collect()
 }
 
-/// Requests one page of the replica; `None` if the status is not 200.
+/// Requests one page of the simulator; `None` if the status is not 200.
 async fn ask(
     site: &dyn Site,
     page: &str,
@@ -170,7 +170,7 @@ async fn ask(
     );
     let mut stream = TcpStream::connect(&host)
         .await
-        .expect("the replica listens");
+        .expect("the simulator listens");
     stream.write_all(text.as_bytes()).await.expect("a request");
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.expect("an answer");

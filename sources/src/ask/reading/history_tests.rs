@@ -8,7 +8,7 @@ use jiff::civil::{Date, date};
 use proptest::prelude::*;
 use schema::observation::DailyPoint;
 use schema::task::Beginning;
-use schema::{Said, TaskId};
+use schema::{ObservationData, TaskId};
 use url::Url;
 
 use super::*;
@@ -140,7 +140,7 @@ impl Books {
         else {
             return;
         };
-        let Reading::Said {
+        let Reading::Observed {
             observations,
             rejects,
             ..
@@ -150,8 +150,8 @@ impl Books {
         };
         self.said = Some(0);
         for observation in observations {
-            let Said::Daily(days) = observation.said else {
-                panic!("a NAV page says {}", observation.said.dataset());
+            let ObservationData::Daily(days) = observation.data else {
+                panic!("a NAV page says {}", observation.data.dataset());
             };
             self.said = Some(days.len());
             for day in days {
@@ -513,7 +513,7 @@ fn read_whole(
     let read = read.read.expect("a payload that is not known");
     let refused = matches!(
         read.reading,
-        Reading::Said {
+        Reading::Observed {
             refused_by_cycle_date: true,
             ..
         }

@@ -558,7 +558,7 @@ mod tests {
             .map(|code| code.code)
             .collect();
         match findings.said() {
-            Reading::Said { rejects, .. } => (
+            Reading::Observed { rejects, .. } => (
                 codes,
                 rejects.into_iter().map(|reject| reject.field).collect(),
             ),

@@ -3,7 +3,7 @@
 mod codes;
 mod isin;
 
-use schema::{Dataset, FundCode, PlannedTask, Said, SourceName};
+use schema::{Dataset, FundCode, ObservationData, PlannedTask, SourceName};
 use url::Url;
 
 use crate::payload::pdf_text::PdfTextError;
@@ -122,7 +122,7 @@ impl Factsheets {
                 &length,
             );
         } else {
-            findings.say(None, Said::Codes(codes));
+            findings.say(None, ObservationData::Codes(codes));
         }
         findings.said()
     }
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn codes_are_read_from_a_real_pdf_and_its_link_stays_as_said() {
-        let Reading::Said {
+        let Reading::Observed {
             observations,
             rejects,
             ..
@@ -248,7 +248,7 @@ mod tests {
         };
         assert!(rejects.is_empty(), "{rejects:?}");
         assert_eq!(observations[0].url, "https://www.finnomena.com/a b.pdf");
-        let codes = crate::sites::asked::fields(observations[0].said.clone());
+        let codes = crate::sites::asked::fields(observations[0].data.clone());
         assert_eq!(codes, ["ISIN=TH1234567895", "Bloomberg=KFGTECH TB"]);
     }
 
@@ -256,7 +256,7 @@ mod tests {
     fn what_is_no_pdf_is_absent_and_a_damaged_one_costs_itself() {
         assert_eq!(read(b"<html>not found</html>".to_vec()), Reading::Absent);
         assert_eq!(read(Vec::new()), Reading::Absent);
-        let Reading::Said {
+        let Reading::Observed {
             observations,
             rejects,
             ..

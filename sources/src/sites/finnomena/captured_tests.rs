@@ -1,7 +1,7 @@
 //! Tests on real answers of Finnomena, with values read by hand. They run if the folder of captures exists (`REAL_DIR`,
 //! or `../shared/real` beside the workspace).
 
-use schema::Said;
+use schema::ObservationData;
 
 use super::tests::{broken, site};
 use crate::site::Via;
@@ -45,7 +45,7 @@ fn the_captured_fees_are_read_as_they_stand() {
     assert!(rejects.is_empty(), "{rejects:?}");
     let lines: Vec<String> = observations
         .into_iter()
-        .flat_map(|observation| fields(observation.said))
+        .flat_map(|observation| fields(observation.data))
         .collect();
     assert_eq!(
         lines,
@@ -80,10 +80,10 @@ fn the_captured_portfolio_is_read_as_it_stands() {
     let heads: Vec<String> = observations
         .iter()
         .map(|observation| {
-            let rows = observation.said.rows();
+            let rows = observation.data.rows();
             format!(
                 "{} {rows} {:?}",
-                observation.said.dataset(),
+                observation.data.dataset(),
                 observation.as_of_date.map(|date| date.to_string())
             )
         })
@@ -98,7 +98,7 @@ fn the_captured_portfolio_is_read_as_it_stands() {
     );
     let percents: Vec<String> = observations
         .into_iter()
-        .flat_map(|observation| fields(observation.said))
+        .flat_map(|observation| fields(observation.data))
         .map(|line| {
             line.rsplit_once('=')
                 .map_or(String::new(), |(_, percent)| percent.to_owned())
@@ -122,8 +122,8 @@ fn the_captured_list_is_read_as_it_stands() {
     assert!(rejects.is_empty(), "{rejects:?}");
     let listed: Vec<String> = observations
         .into_iter()
-        .map(|observation| match observation.said {
-            Said::Listing { source_key, fields } => {
+        .map(|observation| match observation.data {
+            ObservationData::Listing { source_key, fields } => {
                 format!(
                     "{} {source_key} {:?} {:?}",
                     observation.fund_code, fields.category_id, fields.sec_is_active

@@ -5,14 +5,14 @@ use std::collections::btree_map::Entry;
 
 use jiff::civil::Date;
 use schema::columns::FeeFields;
-use schema::{Dataset, Number, Said};
+use schema::{Dataset, Number, ObservationData};
 
 use crate::payload::breach;
 use crate::payload::json::Field;
 use crate::site::Reading;
 use crate::sites::findings::Findings;
+use crate::sites::finnomena::api_types::{Fee, FeeList};
 use crate::sites::finnomena::fee_kind::{Description, FeeKind, kind_of};
-use crate::sites::finnomena::wire::{Fee, FeeList};
 use crate::sites::plausible::FeeColumn;
 use crate::text::name;
 use crate::text::number::Unit;
@@ -103,7 +103,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     }
     let fields = columns(&by_kind);
     if fields != FeeFields::default() {
-        findings.say(None, Said::Fees(fields));
+        findings.say(None, ObservationData::Fees(fields));
     }
     findings.said()
 }

@@ -5,15 +5,15 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use schema::observation::News;
+use schema::observation::NavDigest;
 use schema::task::Severity;
-use schema::{Dataset, FundCode, Number, Said};
+use schema::{Dataset, FundCode, Number, ObservationData};
 
 use crate::payload::breach;
 use crate::payload::json::Field;
 use crate::site::Reading;
 use crate::sites::findings::Findings;
-use crate::sites::finnomena::wire::{FilterPage, FilterRow};
+use crate::sites::finnomena::api_types::{FilterPage, FilterRow};
 use crate::sites::plausible;
 use crate::text::{missing, name};
 
@@ -21,7 +21,7 @@ use crate::text::{missing, name};
 pub const MAX_ROWS: usize = 1_000;
 
 /// A parsed row: `None` for the news of a fund that has no NAV yet.
-type Row = (FundCode, Option<News>);
+type Row = (FundCode, Option<NavDigest>);
 
 /// Parses one page. A page without funds does not exist at the source. A code that occurs with two different rows is
 /// not used.
@@ -38,18 +38,18 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
         Ok(_) => return Reading::Absent,
         Err(reason) => return Reading::Broken(breach("data.funds", "an array of funds", &reason)),
     };
-    let mut told: BTreeMap<FundCode, Option<News>> = BTreeMap::new();
+    let mut told: BTreeMap<FundCode, Option<NavDigest>> = BTreeMap::new();
     let (mut rows, mut navs, mut dates) = (0_usize, 0_usize, 0_usize);
     for element in elements.iter().take(MAX_ROWS) {
         let row = match element.record::<FilterRow<'_>>() {
             Ok(Some(row)) => row,
             Ok(None) => {
                 let reason = "expected a fund, found null";
-                findings.reject(Dataset::News, "*", reason, element.raw());
+                findings.reject(Dataset::NavDigest, "*", reason, element.raw());
                 continue;
             }
             Err(reason) => {
-                findings.reject(Dataset::News, "*", reason, element.raw());
+                findings.reject(Dataset::NavDigest, "*", reason, element.raw());
                 continue;
             }
         };
@@ -75,11 +75,11 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     }
     if elements.len() > MAX_ROWS {
         let reason = format!("{} rows, of which {MAX_ROWS} were taken", elements.len());
-        findings.note(Dataset::News, "funds", reason, "");
+        findings.note(Dataset::NavDigest, "funds", reason, "");
     }
     for (code, news) in told {
         if let Some(news) = news {
-            findings.say_of(code, None, Said::News(news));
+            findings.say_of(code, None, ObservationData::NavDigest(news));
         }
     }
     findings.said()
@@ -89,7 +89,14 @@ fn read_row(row: &FilterRow<'_>, element: Field<'_>, findings: &mut Findings) ->
     let mut reject = |code: Option<&FundCode>, field: &str, reason: String| {
         let code = code.map(ToString::to_string);
         let severity = Severity::Rejected;
-        findings.push(code, Dataset::News, field, reason, element.raw(), severity);
+        findings.push(
+            code,
+            Dataset::NavDigest,
+            field,
+            reason,
+            element.raw(),
+            severity,
+        );
     };
     let code = match row.short_code.text() {
         Ok(Some(code)) => name::fund_code(&code).map_err(|error| error.to_string()),
@@ -131,7 +138,7 @@ fn read_row(row: &FilterRow<'_>, element: Field<'_>, findings: &mut Findings) ->
             let severity = Severity::Rejected;
             findings.push(
                 of,
-                Dataset::News,
+                Dataset::NavDigest,
                 "nav_date",
                 reason,
                 element.raw(),
@@ -140,7 +147,7 @@ fn read_row(row: &FilterRow<'_>, element: Field<'_>, findings: &mut Findings) ->
             return None;
         }
     };
-    let news = News {
+    let news = NavDigest {
         source_key,
         nav_date,
         nav,
@@ -149,9 +156,9 @@ fn read_row(row: &FilterRow<'_>, element: Field<'_>, findings: &mut Findings) ->
 }
 
 fn take(
-    told: &mut BTreeMap<FundCode, Option<News>>,
+    told: &mut BTreeMap<FundCode, Option<NavDigest>>,
     code: FundCode,
-    news: Option<News>,
+    news: Option<NavDigest>,
     element: Field<'_>,
     findings: &mut Findings,
 ) {
@@ -167,7 +174,7 @@ fn take(
             let severity = Severity::Noted;
             findings.push(
                 code,
-                Dataset::News,
+                Dataset::NavDigest,
                 "short_code",
                 reason,
                 element.raw(),

@@ -2,7 +2,7 @@
 //! contain.
 
 use proptest::prelude::*;
-use schema::{Number, Said};
+use schema::{Number, ObservationData};
 
 use super::filter::MAX_ROWS;
 use super::tests::{broken, read, read_lines, site};
@@ -182,12 +182,12 @@ proptest! {
         mutated.splice(at..end, bytes.iter().copied());
         let tasks = [task(&site, "filter", "1", None)];
         for body in [&bytes, &mutated] {
-            if let Reading::Said { observations, .. } =
+            if let Reading::Observed { observations, .. } =
                 read_all(&site, "filter", &tasks, body, Via::Http).remove(0)
             {
                 for observation in observations {
-                    let Said::News(news) = observation.said else {
-                        panic!("a page of news says {:?}", observation.said);
+                    let ObservationData::NavDigest(news) = observation.data else {
+                        panic!("a page of news says {:?}", observation.data);
                     };
                     prop_assert!(!news.nav.is_zero() && !news.source_key.is_empty());
                     prop_assert!(news.nav_date.year() >= 1970 && news.nav_date.year() <= 2026);

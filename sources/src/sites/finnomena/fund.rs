@@ -1,14 +1,14 @@
 //! Parser of `/funds/{fund_id}`: names, AMC, category, risk, dividend policy, minimum purchases, link to the factsheet.
 
 use schema::columns::{FactsheetLink, FeeFields, MasterFields};
-use schema::{Dataset, Said};
+use schema::{Dataset, ObservationData};
 use url::Url;
 
 use crate::payload::breach;
 use crate::payload::json::Field;
 use crate::site::Reading;
 use crate::sites::findings::Findings;
-use crate::sites::finnomena::wire::Fund;
+use crate::sites::finnomena::api_types::Fund;
 use crate::sites::plausible::FeeColumn;
 use crate::text::{missing, name, with_arabic_digits};
 
@@ -68,7 +68,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
         country: None,
     };
     if master != MasterFields::default() {
-        findings.say(None, Said::Master(master));
+        findings.say(None, ObservationData::Master(master));
     }
     let minimums = FeeFields {
         min_initial_buy: minimum("minimum_initial", fund.minimum_initial, &mut findings),
@@ -76,18 +76,18 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
         ..FeeFields::default()
     };
     if minimums != FeeFields::default() {
-        findings.say(None, Said::Minimums(minimums));
+        findings.say(None, ObservationData::Minimums(minimums));
     }
     if let Some(link) = factsheet_link(fund.fund_fact_sheet, &mut findings) {
         findings.say(
             None,
-            Said::FactsheetLink(FactsheetLink {
+            ObservationData::FactsheetLink(FactsheetLink {
                 factsheet_url: Some(link),
             }),
         );
     }
     let silence = data.breach("data", "at least one value about the fund");
-    findings.said_unless_silent(silence)
+    findings.into_reading_unless_silent(silence)
 }
 
 /// The word of `is_dividend`: `ไม่จ่าย` only if the source states it; any other stated policy is `จ่าย`.

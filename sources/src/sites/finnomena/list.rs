@@ -5,13 +5,13 @@ use std::collections::btree_map::Entry;
 
 use schema::columns::ListingFields;
 use schema::task::Severity;
-use schema::{Dataset, FundCode, Said};
+use schema::{Dataset, FundCode, ObservationData};
 
 use crate::payload::breach;
 use crate::payload::json::Field;
 use crate::site::Reading;
 use crate::sites::findings::{Findings, MAX_LISTED, too_many_funds};
-use crate::sites::finnomena::wire::ListedFund;
+use crate::sites::finnomena::api_types::ListedFund;
 use crate::text::{missing, name};
 
 /// Parses the whole list.
@@ -88,7 +88,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
         ));
     }
     for (code, (source_key, fields)) in listed {
-        findings.say_of(code, None, Said::Listing { source_key, fields });
+        findings.say_of(code, None, ObservationData::Listing { source_key, fields });
     }
     findings.said()
 }

@@ -1,5 +1,6 @@
 //! Finnomena: JSON over HTTP, one request per page and fund (docs/sites.md, "Finnomena").
 
+mod api_types;
 #[cfg(test)]
 mod captured_tests;
 pub mod contract;
@@ -14,7 +15,6 @@ mod nav;
 mod portfolio;
 #[cfg(test)]
 mod tests;
-mod wire;
 
 use bytes::Bytes;
 use schema::{PlannedTask, SourceName};
@@ -76,7 +76,7 @@ impl Finnomena {
             Ok(document) => document,
             Err(breach) => return (Reading::Broken(breach), None),
         };
-        let data = match wire::data(&document) {
+        let data = match api_types::data(&document) {
             Ok(data) => data,
             Err(reading) => return (*reading, None),
         };
@@ -144,7 +144,7 @@ fn first_day(answer: &Answer) -> Option<StatedDate> {
     let end = elements::end_of_elements(&answer.body, open, 1)?;
     let element = std::str::from_utf8(answer.body.get(open..end)?).ok()?;
     let element = element.trim_start_matches(|c: char| c == '[' || c.is_whitespace());
-    let day: wire::NavDay<'_> = json::root(element).ok()?.record().ok()??;
+    let day: api_types::NavDay<'_> = json::root(element).ok()?.record().ok()??;
     day.date.date().ok()?
 }
 
@@ -159,7 +159,7 @@ fn settled_bytes(answer: &Answer, count: usize, by: usize) -> Option<usize> {
 /// The breach of an answer about another fund than the requested one. The `fund_id` decides if it is present, otherwise
 /// the code.
 fn wrong_fund(data: json::Field<'_>, task: &PlannedTask) -> Option<crate::site::Breach> {
-    let of = match data.record::<wire::AnswerOf<'_>>() {
+    let of = match data.record::<api_types::AnswerOf<'_>>() {
         Ok(Some(of)) => of,
         // An answer that names two funds cannot be assigned to either.
         Err(reason) if data.raw().starts_with('{') => {

@@ -6,13 +6,13 @@ use std::collections::btree_map::Entry;
 use jiff::ToSpan;
 use jiff::civil::Date;
 use schema::observation::DailyPoint;
-use schema::{Dataset, Said};
+use schema::{Dataset, ObservationData};
 
 use crate::payload::breach;
 use crate::payload::json::Field;
 use crate::site::Reading;
 use crate::sites::findings::Findings;
-use crate::sites::finnomena::wire::{NavDay, NavHistory};
+use crate::sites::finnomena::api_types::{NavDay, NavHistory};
 
 /// A history is settled up to this many days before its newest date. A daily cycle requests a month, and a date within
 /// the known prefix discards the prefix; so this is a little more than a month.
@@ -119,7 +119,7 @@ fn read_days(data: Field<'_>, mut findings: Findings, seen: &mut Vec<Option<Date
     }
     let points: Vec<DailyPoint> = days.into_values().collect();
     if !points.is_empty() {
-        findings.say(None, Said::Daily(points));
+        findings.say(None, ObservationData::Daily(points));
     }
     findings.said()
 }

@@ -7,7 +7,7 @@ use crate::payload::breach;
 use crate::payload::json::Field;
 use crate::site::Reading;
 use crate::sites::findings::Findings;
-use crate::sites::finnomena::wire::{PortfolioBlock, PortfolioBlocks, PortfolioElement};
+use crate::sites::finnomena::api_types::{PortfolioBlock, PortfolioBlocks, PortfolioElement};
 use crate::sites::portfolio_rows::PortfolioRows;
 use crate::text::number;
 

@@ -1,7 +1,7 @@
 //! Tests of Finnomena's parsers, page by page, on hand-written answers.
 
 use proptest::prelude::*;
-use schema::Said;
+use schema::ObservationData;
 use url::Url;
 
 use super::Finnomena;
@@ -35,15 +35,15 @@ pub fn read_lines(page: &str, key: &str, data: &str) -> (Vec<String>, Vec<String
                 .as_of_date
                 .map(|date| format!(" @{date}"))
                 .unwrap_or_default();
-            let head = format!("{}{as_of}", observation.said.dataset());
-            let key = match &observation.said {
-                Said::Listing { source_key, .. } => {
+            let head = format!("{}{as_of}", observation.data.dataset());
+            let key = match &observation.data {
+                ObservationData::Listing { source_key, .. } => {
                     format!(" {} {source_key}", observation.fund_code)
                 }
-                Said::News(_) => format!(" {}", observation.fund_code),
+                ObservationData::NavDigest(_) => format!(" {}", observation.fund_code),
                 _ => String::new(),
             };
-            fields(observation.said)
+            fields(observation.data)
                 .into_iter()
                 .map(move |line| format!("{head}{key} {line}"))
         })

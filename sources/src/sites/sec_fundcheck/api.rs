@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use schema::columns::StatisticsFields;
-use schema::{Dataset, FundCode, Number, Said};
+use schema::{Dataset, FundCode, Number, ObservationData};
 
 use crate::payload::breach;
 use crate::payload::json::{self, Field};
 use crate::site::{Breach, Reading};
 use crate::sites::findings::{Findings, mixed_dates};
+use crate::sites::sec_fundcheck::api_types::{FundStatistics, RecoveringPeriod, Wrapped};
 use crate::sites::sec_fundcheck::contract::REQUIRED;
-use crate::sites::sec_fundcheck::wire::{FundStatistics, RecoveringPeriod, Wrapped};
 use crate::text::stated_date::{PageDates, StatedDate};
 use crate::text::{name, number, period};
 
@@ -131,7 +131,7 @@ impl<'json> ApiAnswer<'json> {
             fund.represent_date.raw(),
         );
         if as_of_date.is_some() || statistics != StatisticsFields::default() {
-            findings.say(as_of_date, Said::Statistics(statistics));
+            findings.say(as_of_date, ObservationData::Statistics(statistics));
         }
         findings.said()
     }

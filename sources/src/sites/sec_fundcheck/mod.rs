@@ -2,11 +2,11 @@
 //! (docs/sites.md, "SEC FundCheck").
 
 mod api;
+mod api_types;
 pub mod contract;
 mod page;
 #[cfg(test)]
 mod tests;
-mod wire;
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use kuchikiki::NodeRef;
 use schema::columns::StatisticsFields;
-use schema::{Dataset, Number, Said};
+use schema::{Dataset, Number, ObservationData};
 
 use crate::payload::breach;
 use crate::payload::html::{HtmlPage, all_in, text, words};
@@ -101,7 +101,7 @@ pub fn read(body: &[u8], mut findings: Findings) -> Reading {
         "",
     );
     if as_of_date.is_some() || statistics != StatisticsFields::default() {
-        findings.say(as_of_date, Said::Statistics(statistics));
+        findings.say(as_of_date, ObservationData::Statistics(statistics));
     }
     findings.said()
 }

@@ -43,7 +43,7 @@ fn lines(reading: Reading) -> (Vec<String>, Vec<String>) {
                 observation.fund_code,
                 observation.as_of_date.map(|date| date.to_string())
             );
-            std::iter::once(head).chain(fields(observation.said))
+            std::iter::once(head).chain(fields(observation.data))
         })
         .collect();
     (lines, rejects)
@@ -128,7 +128,7 @@ const ALPHA: &str = r#"[{"abbrName":"A","representDate":null,"sharpRatio":null,"
 #[test]
 fn a_code_missing_in_the_answer_is_absent_and_the_other_is_kept() {
     let readings = ask(&["A", "X"], ALPHA);
-    assert!(matches!(readings[0], Reading::Said { .. }));
+    assert!(matches!(readings[0], Reading::Observed { .. }));
     assert_eq!(readings[1], Reading::Absent);
     assert_eq!(ask(&["A"], "[]"), [Reading::Absent]);
     // Codes are case-sensitive.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schema::columns::FeeFields;
-use schema::{Dataset, Number, Said};
+use schema::{Dataset, Number, ObservationData};
 
 use crate::payload::breach;
 use crate::payload::html::{HtmlPage, text};
@@ -84,7 +84,7 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     }
     let fees = fields(&cells, &mut findings);
     if fees != FeeFields::default() {
-        findings.say(None, Said::Fees(fees));
+        findings.say(None, ObservationData::Fees(fees));
     }
     findings.said()
 }

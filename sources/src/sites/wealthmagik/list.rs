@@ -5,15 +5,15 @@ use std::collections::btree_map::Entry;
 
 use schema::columns::ListingFields;
 use schema::task::Severity;
-use schema::{Dataset, FundCode, Said};
+use schema::{Dataset, FundCode, ObservationData};
 
 use crate::payload::html::{HtmlPage, all_in, attribute};
 use crate::payload::{breach, json, text_of};
 use crate::site::{Answer, Breach, Reading, Via};
 use crate::sites::findings::{Findings, MAX_LISTED, too_many_funds};
 use crate::sites::locate::{self, Root};
+use crate::sites::wealthmagik::api_types::{FoundFund, FundSearch};
 use crate::sites::wealthmagik::contract::LIST_ITEMS;
-use crate::sites::wealthmagik::wire::{FoundFund, FundSearch};
 use crate::text::{excerpt, name};
 
 /// The prefix of a list item's id before the code.
@@ -57,7 +57,7 @@ pub fn read(answer: &Answer, root: &Root, findings: Findings) -> Reading {
     } = listed;
     for (code, source_key) in paths {
         let fields = ListingFields::default();
-        findings.say_of(code, None, Said::Listing { source_key, fields });
+        findings.say_of(code, None, ObservationData::Listing { source_key, fields });
     }
     findings.said()
 }

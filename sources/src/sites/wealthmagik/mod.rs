@@ -1,6 +1,7 @@
 //! WealthMagik: server-rendered HTML, parts of it only after JavaScript (docs/sites.md, "WealthMagik").
 
 mod allocation;
+mod api_types;
 pub mod contract;
 mod fee;
 mod list;
@@ -9,7 +10,6 @@ mod port;
 mod profile;
 #[cfg(test)]
 mod tests;
-mod wire;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -152,7 +152,7 @@ impl Site for Wealthmagik {
             contract::LIST | contract::FACTSHEET => Cow::Borrowed(&answer.body),
             _ => Cow::Owned(html::without_foreign_scripts(
                 &answer.body,
-                &wire::STATE_IDS,
+                &api_types::STATE_IDS,
             )),
         }
     }

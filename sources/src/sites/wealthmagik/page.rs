@@ -6,7 +6,7 @@ use schema::FundCode;
 use crate::payload::breach;
 use crate::payload::html::{HtmlPage, all_in, text};
 use crate::site::{Breach, Reading, Via};
-use crate::sites::wealthmagik::wire::FundDetail;
+use crate::sites::wealthmagik::api_types::FundDetail;
 use crate::text::name;
 
 /// Whether a page names its fund.

@@ -4,7 +4,7 @@
 use jiff::civil::Date;
 use schema::columns::{FactsheetLink, MasterFields, StatisticsFields};
 use schema::observation::DailyPoint;
-use schema::{Dataset, Number, Said};
+use schema::{Dataset, Number, ObservationData};
 use url::Url;
 
 use crate::payload::breach;
@@ -13,9 +13,9 @@ use crate::site::{Answer, Reading, Via};
 use crate::sites::MAX_LINK_CHARS;
 use crate::sites::findings::Findings;
 use crate::sites::finnomena::fund::leading_risk;
+use crate::sites::wealthmagik::api_types::{self, FundDetail};
 use crate::sites::wealthmagik::contract::{PROFILE_REQUIRED, PROFILE_WITHOUT_PRICES};
 use crate::sites::wealthmagik::page::{Names, incomplete, names, unrendered};
-use crate::sites::wealthmagik::wire::{self, FundDetail};
 use crate::text::number::{self, Quantity};
 use crate::text::{missing, name, thai_date};
 
@@ -36,12 +36,12 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
         Ok(page) => page,
         Err(breach) => return Reading::Broken(breach),
     };
-    let states = wire::embedded_states(&page);
-    let detail = match wire::fund_detail_of(&states) {
+    let states = api_types::embedded_states(&page);
+    let detail = match api_types::fund_detail_of(&states) {
         Ok(detail) => detail,
         Err(reason) => {
             let reason = format!("{reason}; the page's elements were read");
-            findings.note(Dataset::Daily, wire::STATE_IDS[0], reason, "");
+            findings.note(Dataset::Daily, api_types::STATE_IDS[0], reason, "");
             None
         }
     };
@@ -83,7 +83,7 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     profile.read_master(&mut findings);
     profile.read_statistics(&mut findings);
     profile.read_factsheet_link(answer, &mut findings);
-    findings.said_unless_silent(breach(
+    findings.into_reading_unless_silent(breach(
         "profile",
         "at least one value about the fund",
         "none",
@@ -207,7 +207,7 @@ impl Profile<'_> {
             .iter()
             .any(Option::is_some)
         {
-            findings.say(None, Said::Daily(vec![point]));
+            findings.say(None, ObservationData::Daily(vec![point]));
         }
     }
 
@@ -277,7 +277,7 @@ impl Profile<'_> {
             ..MasterFields::default()
         };
         if master != MasterFields::default() {
-            findings.say(None, Said::Master(master));
+            findings.say(None, ObservationData::Master(master));
         }
     }
 
@@ -317,7 +317,7 @@ impl Profile<'_> {
             }
         }
         if statistics != StatisticsFields::default() {
-            findings.say(None, Said::Statistics(statistics));
+            findings.say(None, ObservationData::Statistics(statistics));
         }
     }
 
@@ -339,7 +339,7 @@ impl Profile<'_> {
                 let link = FactsheetLink {
                     factsheet_url: Some(factsheet_url),
                 };
-                findings.say(None, Said::FactsheetLink(link));
+                findings.say(None, ObservationData::FactsheetLink(link));
             }
             None => findings.reject(
                 Dataset::FactsheetLink,

@@ -1,7 +1,7 @@
 //! Tests of WealthMagik's parsers, page by page, on hand-written pages.
 
 use proptest::prelude::*;
-use schema::Said;
+use schema::ObservationData;
 use url::Url;
 
 use super::Wealthmagik;
@@ -34,12 +34,12 @@ fn lines(reading: Reading) -> (Vec<String>, Vec<String>) {
                 .as_of_date
                 .map(|date| format!(" @{date}"))
                 .unwrap_or_default();
-            let mut head = format!("{}{as_of}", observation.said.dataset());
-            if let Said::Listing { source_key, .. } = &observation.said {
+            let mut head = format!("{}{as_of}", observation.data.dataset());
+            if let ObservationData::Listing { source_key, .. } = &observation.data {
                 return vec![format!("{} {source_key}", observation.fund_code)];
             }
             head.push(' ');
-            fields(observation.said)
+            fields(observation.data)
                 .into_iter()
                 .map(|line| format!("{head}{line}"))
                 .collect()

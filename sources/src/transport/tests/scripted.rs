@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::site::{Request, StatusMeaning};
 
-use super::super::wire::{Blame, Incoming, Outgoing, Prepared, WireFailure};
+use super::super::backend::{Blame, Incoming, Outgoing, Prepared, WireFailure};
 use super::super::*;
 
 /// The reaction of the scripted host to the next request.

@@ -1,0 +1,157 @@
+//! Connection faults that act before there is an HTTP answer, or in place of one: failing TLS, endless headers, first
+//! lines that are not HTTP.
+//!
+//! They act below HTTP. This module therefore reads the request's head itself to decide whether a fault matches it.
+
+use std::io;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::faults::Site;
+use crate::site::World;
+
+/// A connection fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strangeness {
+    /// The host speaks TLS with a self-signed certificate.
+    SelfSigned,
+    /// The connection ends after the client's first byte: during the handshake, if the client uses TLS.
+    HangsUpAtOnce,
+    /// The connection ends where the answer should begin.
+    HangsUp,
+    /// The host sends header lines without end.
+    EndlessHead,
+    /// The host sends one header line of eight mebibytes, then a body.
+    GiantHeader,
+    /// The first line of the answer is not HTTP.
+    NoStatusLine,
+    /// The status is not a number.
+    NonsenseStatus,
+}
+
+impl Strangeness {
+    /// Whether the fault acts before a request is read, for every path.
+    pub(crate) const fn is_before_the_request(self) -> bool {
+        matches!(self, Strangeness::SelfSigned | Strangeness::HangsUpAtOnce)
+    }
+}
+
+/// The largest request head that is read.
+const MOST_HEAD_BYTES: usize = 64 << 10;
+/// A client that has not sent its request by then is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest time that an answer is written: longer than any client reads.
+const ENDLESS: Duration = Duration::from_secs(120);
+
+/// The result of reading a new connection.
+pub(crate) enum Admitted {
+    /// No fault matches; the bytes are what has been read already.
+    Ordinary(TcpStream, Vec<u8>),
+    /// The connection has ended.
+    Over,
+}
+
+/// Reads the beginning of a connection and applies the fault that matches it, if any.
+pub(crate) async fn admit(world: &World, site: Site, mut stream: TcpStream) -> Admitted {
+    match world.faults.strangeness(site, None) {
+        Some(Strangeness::SelfSigned) => {
+            world.log.refuse(site);
+            // The client ends the handshake. If it does not, nothing is served after it.
+            let _ = tokio::time::timeout(PATIENCE, self_signed().accept(stream)).await;
+            return Admitted::Over;
+        }
+        Some(_) => {
+            world.log.refuse(site);
+            let mut first = [0; 1];
+            let _ = tokio::time::timeout(PATIENCE, stream.read(&mut first)).await;
+            return Admitted::Over;
+        }
+        None => {}
+    }
+    let Ok(Ok(head)) = tokio::time::timeout(PATIENCE, head_of(&mut stream)).await else {
+        return Admitted::Over;
+    };
+    let text = String::from_utf8_lossy(&head);
+    let mut words = text.split(' ');
+    let (method, path) = (words.next().unwrap_or("-"), words.next().unwrap_or("/"));
+    let Some(strangeness) = world.faults.strangeness(site, Some(path)) else {
+        return Admitted::Ordinary(stream, head);
+    };
+    let user_agent = text
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .find(|(name, _)| name.eq_ignore_ascii_case("user-agent"))
+        .map_or("", |(_, value)| value);
+    let number = world.log.start(site, method, path, user_agent, false);
+    // The result does not matter: the client may close the connection at any point.
+    let _ = tokio::time::timeout(ENDLESS, answer(strangeness, &mut stream)).await;
+    world.log.ended(number);
+    Admitted::Over
+}
+
+/// Reads until the request's head is complete, the client stops sending, or the bytes are TLS or too many.
+async fn head_of(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    loop {
+        let read = stream.read_buf(&mut head).await?;
+        let is_tls = head.first() == Some(&0x16);
+        let is_whole = head.windows(4).any(|end| end == b"\r\n\r\n");
+        if read == 0 || is_tls || is_whole || head.len() > MOST_HEAD_BYTES {
+            return Ok(head);
+        }
+    }
+}
+
+async fn answer(strangeness: Strangeness, stream: &mut TcpStream) -> io::Result<()> {
+    match strangeness {
+        Strangeness::SelfSigned | Strangeness::HangsUpAtOnce | Strangeness::HangsUp => Ok(()),
+        Strangeness::NoStatusLine => {
+            stream
+                .write_all(b"* OK [CAPABILITY IMAP4rev1] ready\r\n\r\n")
+                .await
+        }
+        Strangeness::NonsenseStatus => {
+            stream
+                .write_all(b"HTTP/1.1 OK 200\r\nContent-Length: 2\r\n\r\n{}")
+                .await
+        }
+        Strangeness::GiantHeader => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nX-Giant: ").await?;
+            stream.write_all(&vec![b'x'; 8 << 20]).await?;
+            stream.write_all(b"\r\nContent-Length: 2\r\n\r\n{}").await
+        }
+        Strangeness::EndlessHead => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n").await?;
+            loop {
+                stream
+                    .write_all(format!("X-More: {}\r\n", "x".repeat(1_000)).as_bytes())
+                    .await?;
+            }
+        }
+    }
+}
+
+fn self_signed() -> TlsAcceptor {
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("self_signed_certificate.pem"))
+        .expect("the certificate is well formed");
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("self_signed_key.pem"))
+        .expect("the key is well formed");
+    let config = ServerConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .and_then(|config| {
+            config
+                .with_no_client_auth()
+                .with_single_cert(vec![certificate], key)
+        })
+        .expect("certificate and key belong together");
+    TlsAcceptor::from(std::sync::Arc::new(config))
+}

@@ -1,0 +1,274 @@
+//! The bookkeeping of a cycle, done by the loader: planned tasks, remaining tasks, settled tasks, closing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use actors::messages::{GetLoader, OnWriter, PipelineError, ReadCheckpoint, TasksPlanned};
+use actors::persistent_writer::WriterOp;
+use schema::{Outcome, PlannedTask, SourceName, TaskAnswer, failpoint};
+use sources::page::Stage;
+use store::{ActiveFunds, Batch, BreachReport, Cycle, TaskFilter};
+
+use crate::cycle_plan::{StagePlanner, funds_not_in_market};
+
+use super::{CycleEnd, CycleRunner, Round, supervisor_gone};
+
+/// The reason of a task that had no outcome when its cycle was closed, as `status` shows it.
+const NEVER_ASKED: &str = "it had no outcome when the cycle closed";
+
+/// Logs one line per breach.
+fn report_breaches(breaches: &[BreachReport]) {
+    for breach in breaches {
+        let (source, message) = (breach.source, &breach.message);
+        match &breach.accepted_by {
+            None => {
+                tracing::error!(%source, breach_id = breach.id, "contract breach: {message}");
+            }
+            Some(by) => tracing::warn!(
+                %source, breach_id = breach.id, accepted_by = by,
+                "a change of the market is accepted; the next answers are taken: {message}"
+            ),
+        }
+    }
+}
+
+impl CycleRunner {
+    /// Reports the number of remaining tasks to the supervisor, for the progress display.
+    pub(super) async fn announce(
+        &self,
+        round: &Round,
+        source: SourceName,
+        filter: &TaskFilter,
+    ) -> Result<usize, PipelineError> {
+        let (cycle, counted) = (Arc::clone(&round.cycle), filter.clone());
+        let tasks = self
+            .on_writer("counting what is left", move |writer| {
+                let (cycle, counted) = (Arc::clone(&cycle), counted.clone());
+                Box::pin(async move { writer.count_left(&cycle, &counted).await })
+            })
+            .await?;
+        let planned = TasksPlanned {
+            cycle_id: round.cycle.id,
+            source,
+            tasks,
+        };
+        self.supervisor
+            .send(planned)
+            .await
+            .map_err(|_| supervisor_gone())?;
+        Ok(tasks)
+    }
+
+    /// Plans a stage of one source or of all. Returns the number of new tasks.
+    pub(super) async fn plan(
+        &self,
+        round: &Round,
+        stage: Stage,
+        of: Option<SourceName>,
+    ) -> Result<usize, PipelineError> {
+        let (cycle, pages, narrowing) = (
+            Arc::clone(&round.cycle),
+            self.pages.clone(),
+            self.narrowing.clone(),
+        );
+        let final_round = round.is_final;
+        let planned = self
+            .on_writer("planning", move |writer| {
+                let (cycle, pages, narrowing) =
+                    (Arc::clone(&cycle), pages.clone(), narrowing.clone());
+                Box::pin(async move {
+                    // A fresh planner each time: if the operation is repeated, it starts again with the first fund.
+                    let mut planner = StagePlanner::new(pages, narrowing, stage, of, final_round);
+                    writer.plan(&cycle, &mut planner).await
+                })
+            })
+            .await?;
+        let source = of.map(SourceName::as_str);
+        tracing::info!(?stage, source, tasks = planned, "planned");
+        failpoint::CYCLE_PLANNED.pass().await?;
+        Ok(planned)
+    }
+
+    pub(super) async fn checkpoint(
+        &self,
+        cycle: &Arc<Cycle>,
+        filter: &TaskFilter,
+    ) -> Result<Vec<PlannedTask>, PipelineError> {
+        loop {
+            let loader = self
+                .supervisor
+                .send(GetLoader)
+                .await
+                .map_err(|_| supervisor_gone())??;
+            let read = ReadCheckpoint {
+                cycle: Arc::clone(cycle),
+                filter: filter.clone(),
+            };
+            match loader.send(read).await {
+                Ok(Ok(left)) => return Ok(left),
+                Ok(Err(error)) if *self.stop.borrow() => {
+                    return Err(PipelineError(error.to_string()));
+                }
+                Ok(Err(_)) | Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    }
+
+    /// Gives these tasks, which are not requested in this round, their outcome.
+    pub(super) async fn settle(
+        &self,
+        round: &Round,
+        tasks: Vec<PlannedTask>,
+        why: &str,
+    ) -> Result<(), PipelineError> {
+        let outcome = if round.is_final {
+            Outcome::Failed(why.to_owned())
+        } else {
+            Outcome::Deferred(why.to_owned())
+        };
+        let batch = Arc::new(Batch::new(
+            tasks
+                .into_iter()
+                .map(|task| TaskAnswer::empty(task.id, outcome.clone(), task.attempts))
+                .collect(),
+        ));
+        let cycle = Arc::clone(&round.cycle);
+        self.on_writer("deferring tasks", move |writer| {
+            let (cycle, batch) = (Arc::clone(&cycle), Arc::clone(&batch));
+            Box::pin(async move { writer.commit(&cycle, &batch).await.map(|_| ()) })
+        })
+        .await
+    }
+
+    /// Judges the doubts of the round: applies the changes that are believed and refuses the rest (D11). This may
+    /// create further tasks in the round.
+    pub(super) async fn judge(&self, cycle: &Cycle) -> Result<(), PipelineError> {
+        let judged = cycle.clone();
+        let breaches = self
+            .on_writer("judging what changed", move |writer| {
+                let cycle = judged.clone();
+                Box::pin(async move { writer.judge(&cycle).await })
+            })
+            .await?;
+        report_breaches(&breaches);
+        Ok(())
+    }
+
+    async fn report_new_breaches(&self) -> Result<(), PipelineError> {
+        let breaches = self
+            .on_writer("reading what was not believed", |writer| {
+                Box::pin(writer.take_unreported_breaches())
+            })
+            .await?;
+        report_breaches(&breaches);
+        Ok(())
+    }
+
+    pub(super) async fn begin_round_two(
+        &self,
+        cycle: &Cycle,
+    ) -> Result<(Cycle, usize), PipelineError> {
+        let cycle = cycle.clone();
+        let begun = self
+            .on_writer("beginning round 2", move |writer| {
+                let mut cycle = cycle.clone();
+                Box::pin(async move {
+                    let again = writer.begin_round_two(&mut cycle).await?;
+                    Ok((cycle, again))
+                })
+            })
+            .await?;
+        self.report_new_breaches().await?;
+        Ok(begun)
+    }
+
+    pub(super) async fn close(
+        &self,
+        cycle: Cycle,
+        quarantined: BTreeMap<SourceName, String>,
+    ) -> Result<CycleEnd, PipelineError> {
+        let active = self.active_funds().await?;
+        let closing = cycle.clone();
+        let totals = self
+            .on_writer("closing the cycle", move |writer| {
+                let cycle = closing.clone();
+                Box::pin(async move { writer.close_cycle(&cycle, NEVER_ASKED).await })
+            })
+            .await?;
+        failpoint::CYCLE_CLOSED.pass().await?;
+        self.report_new_breaches().await?;
+        Ok(CycleEnd {
+            cycle,
+            totals,
+            stopped: false,
+            quarantined,
+            breaches: (self.lost_records)(),
+            not_in_market: funds_not_in_market(&active.asked, &self.narrowing),
+            no_active_fund: !active.any,
+        })
+    }
+
+    async fn active_funds(&self) -> Result<ActiveFunds, PipelineError> {
+        let asked = self.narrowing.funds.clone().unwrap_or_default();
+        self.on_writer("looking for the funds asked for", move |writer| {
+            let asked = asked.clone();
+            Box::pin(async move { writer.active_funds(&asked).await })
+        })
+        .await
+    }
+
+    pub(super) async fn stopped(&self, cycle: Cycle) -> Result<CycleEnd, PipelineError> {
+        let open = cycle.clone();
+        let totals = self
+            .on_writer("reading the totals", move |writer| {
+                let cycle = open.clone();
+                Box::pin(async move { writer.totals(&cycle).await })
+            })
+            .await?;
+        Ok(CycleEnd {
+            cycle,
+            totals,
+            stopped: true,
+            quarantined: BTreeMap::new(),
+            breaches: BTreeMap::new(),
+            not_in_market: BTreeSet::new(),
+            no_active_fund: false,
+        })
+    }
+
+    /// Runs bookkeeping on the loader's connection. If the loader dies during it, the supervisor replaces the loader,
+    /// and the operation is repeated.
+    ///
+    /// # Errors
+    /// The loader is over its restart budget.
+    pub async fn on_writer<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        op: impl for<'w> Fn(
+            &'w mut store::Writer,
+        )
+            -> futures_util::future::LocalBoxFuture<'w, Result<T, store::StoreError>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<T, PipelineError> {
+        let op = Arc::new(op);
+        loop {
+            let loader = self
+                .supervisor
+                .send(GetLoader)
+                .await
+                .map_err(|_| supervisor_gone())??;
+            let again = Arc::clone(&op);
+            let once: Box<WriterOp<T>> = Box::new(move |writer| again(writer));
+            match loader.send(OnWriter { what, op: once }).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) if *self.stop.borrow() => {
+                    return Err(PipelineError(error.to_string()));
+                }
+                // The loader ended with this error. The supervisor decides, and `GetLoader` returns its decision.
+                Ok(Err(_)) | Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    }
+}
