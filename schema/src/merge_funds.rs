@@ -11,16 +11,16 @@ use crate::{Dataset, SourceName};
 /// All folded statements about one fund, by source and dataset.
 pub type Statements = BTreeMap<StatementKey, StoredObservation>;
 
-/// A merged row, with the statement_key that supplied each field.
+/// A merged row, with the statement that supplied each field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MergedRow {
     /// The present values by column, including the as-of date and the URL of the page.
     pub fields: Fields,
-    /// The statement_key that supplied each value.
+    /// The statement that supplied each value.
     pub winners: BTreeMap<String, StatementKey>,
 }
 
-/// Merges one row; `None` if no statement_key reports anything for the table. `closed_monthly` contains the ids of the closed
+/// Merges one row; `None` if no statement reports anything for the table. `closed_monthly` contains the ids of the closed
 /// full monthly cycles. They decide when a field that its source no longer reports is stale.
 #[must_use]
 pub fn merge_row(
@@ -37,11 +37,11 @@ pub fn merge_row(
             says(statement_key)
                 && !is_stale(&statements[*statement_key], column.name, closed_monthly)
         };
-        let winner = table
-            .value_rank
+        let rank = table.rank(column.name);
+        let winner = rank
             .iter()
             .find(still_says)
-            .or_else(|| table.value_rank.iter().find(says));
+            .or_else(|| rank.iter().find(says));
         if let Some(statement_key) = winner
             && let Some(value) = field(statements, *statement_key, column.name)
         {
@@ -153,6 +153,34 @@ mod tests {
 
     fn text(row: &MergedRow, name: &str) -> Option<String> {
         row.fields.get(name).map(ToString::to_string)
+    }
+
+    #[test]
+    fn a_column_may_have_a_rank_of_its_own() {
+        let table = RowTable {
+            column_ranks: &[(
+                "amc",
+                &[
+                    (Wealthmagik, Dataset::Master),
+                    (SecFundcheck, Dataset::Master),
+                ],
+            )],
+            ..MASTER
+        };
+        let both = [("amc", "one"), ("risk_level", "two")];
+        let statements = Statements::from([
+            ((Finnomena, Dataset::Master), held("f", &both)),
+            (
+                (SecFundcheck, Dataset::Master),
+                held("s", &[("amc", "three"), ("risk_level", "four")]),
+            ),
+        ]);
+        let row = merge_row(&table, &statements, &[]).expect("a row");
+        assert_eq!(text(&row, "amc").as_deref(), Some("three"), "Finnomena has no rank in it");
+        assert_eq!(text(&row, "risk_level").as_deref(), Some("two"));
+        assert_eq!(row.winners["amc"], (SecFundcheck, Dataset::Master));
+        assert!(table.is_supplied_by((SecFundcheck, Dataset::Master)));
+        assert!(!MASTER.is_supplied_by((SecFundcheck, Dataset::Master)));
     }
 
     #[test]

@@ -9,24 +9,49 @@ use SourceName::{Adopted, Finnomena, SecFundcheck, Wealthmagik};
 /// One kind of statement: the statements of one source in one dataset.
 pub type StatementKey = (SourceName, Dataset);
 
-/// A table with one row per fund, whose columns are merged field by field from several statement_keys.
+/// A table with one row per fund, whose columns are merged field by field from several statements.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RowTable {
     /// Its name in the schema `public`.
     pub table: &'static str,
     /// The columns whose values are merged.
     pub columns: &'static [Column],
-    /// The ranked statement_keys for values: the first one with a value wins. A statement_key that is not listed never supplies a
+    /// The ranked statements for values: the first one with a value wins. A statement that is not listed never supplies a
     /// value.
     pub value_rank: &'static [StatementKey],
-    /// The ranked statement_keys for [`Self::url_column`]: the first one that reported anything for the table supplies the URL.
+    /// The columns with a rank of their own, which replaces [`Self::value_rank`] for that column.
+    pub column_ranks: &'static [(&'static str, &'static [StatementKey])],
+    /// The ranked statements for [`Self::url_column`]: the first one that reported anything for the table supplies the URL.
     pub url_rank: &'static [StatementKey],
     /// The column with the URL of the page.
     pub url_column: &'static str,
     /// Whether the row has the as-of date of the statement.
     pub dated: bool,
-    /// Whether every fund of the universe has a row, even if no statement_key has a value for it.
+    /// Whether every fund of the universe has a row, even if no statement has a value for it.
     pub always: bool,
+}
+
+impl RowTable {
+    /// The rank for the values of a column.
+    #[must_use]
+    pub fn rank(&self, column: &str) -> &'static [StatementKey] {
+        self.column_ranks
+            .iter()
+            .find(|(name, _)| *name == column)
+            .map_or(self.value_rank, |(_, rank)| rank)
+    }
+
+    /// All kinds of statements that can supply a value of the table. A kind may appear more than once.
+    pub fn suppliers(&self) -> impl Iterator<Item = StatementKey> {
+        let of_columns = self.column_ranks.iter().flat_map(|(_, rank)| *rank);
+        self.value_rank.iter().chain(of_columns).copied()
+    }
+
+    /// Whether a kind of statement can supply a value of the table.
+    #[must_use]
+    pub fn is_supplied_by(&self, statement_key: StatementKey) -> bool {
+        self.suppliers().any(|supplier| supplier == statement_key)
+    }
 }
 
 /// `funds_master_info`: the fund's own page at Finnomena, then its list (only the name), then WealthMagik.
@@ -39,6 +64,7 @@ pub const MASTER: RowTable = RowTable {
         (Wealthmagik, Master),
         (Adopted, Master),
     ],
+    column_ranks: &[],
     url_rank: &[
         (Finnomena, Master),
         (Finnomena, Listing),
@@ -61,6 +87,7 @@ pub const FEE: RowTable = RowTable {
         (Wealthmagik, Minimums),
         (Adopted, Fees),
     ],
+    column_ranks: &[],
     url_rank: &[
         (Finnomena, Fees),
         (Wealthmagik, Fees),
@@ -79,6 +106,7 @@ pub const STATISTICS: RowTable = RowTable {
     table: "funds_statistics",
     columns: StatisticsFields::COLUMNS,
     value_rank: &[(SecFundcheck, Statistics), (Adopted, Statistics)],
+    column_ranks: &[],
     url_rank: &[(SecFundcheck, Statistics), (Adopted, Statistics)],
     url_column: "sec_url",
     dated: true,
@@ -194,10 +222,13 @@ mod tests {
             );
             assert!(
                 table
-                    .value_rank
-                    .iter()
-                    .all(|statement_key| table.url_rank.contains(statement_key))
+                    .suppliers()
+                    .all(|statement_key| table.url_rank.contains(&statement_key))
             );
+            for (column, rank) in table.column_ranks {
+                assert!(table.columns.iter().any(|known| known.name == *column));
+                assert_eq!(rank.last().map(|(source, _)| *source), Some(Adopted));
+            }
         }
         for rank in [CODES, NAV_AND_AUM, PRICES] {
             assert_eq!(rank.last(), Some(&Adopted));

@@ -44,17 +44,14 @@ pub(super) fn read_with(dataset: Dataset) -> Vec<Dataset> {
     let mut datasets: Vec<Dataset> = ROW_TABLES
         .iter()
         .filter(|table| feeds(table, dataset))
-        .flat_map(|table| table.value_rank.iter().map(|(_, dataset)| *dataset))
+        .flat_map(|table| table.suppliers().map(|(_, dataset)| dataset))
         .collect();
     datasets.push(dataset);
     datasets
 }
 
 fn feeds(table: &RowTable, dataset: Dataset) -> bool {
-    table
-        .value_rank
-        .iter()
-        .any(|(_, ranked)| *ranked == dataset)
+    table.suppliers().any(|(_, ranked)| ranked == dataset)
 }
 
 /// Writes the rows of the touched funds. A fund's master row is written first, because the others refer to it.
@@ -77,7 +74,7 @@ pub(super) async fn derive(
             if fund
                 .changed
                 .iter()
-                .any(|statement_key| table.value_rank.contains(statement_key))
+                .any(|statement_key| table.is_supplied_by(*statement_key))
                 && let Some(row) = merge_row(table, fund.held, closed_monthly)
             {
                 merged.insert(fund.fund_code.clone(), row);
@@ -228,7 +225,7 @@ impl Derived {
     ) {
         let table = ROW_TABLES
             .iter()
-            .find(|table| table.value_rank.contains(&statement_key));
+            .find(|table| table.is_supplied_by(statement_key));
         let found = table.and_then(|table| {
             Some((
                 self.merged.get(table.table)?.get(fund_code)?,
@@ -241,12 +238,11 @@ impl Derived {
         };
         let first = table.and_then(|table| {
             table
-                .value_rank
-                .iter()
-                .find(|statement_key| row.winners.values().any(|winner| winner == *statement_key))
+                .suppliers()
+                .find(|statement_key| row.winners.values().any(|winner| winner == statement_key))
         });
         let changes = match effect {
-            RowEffect::Inserted if first == Some(&statement_key) => {
+            RowEffect::Inserted if first == Some(statement_key) => {
                 counts.inserted += 1;
                 return;
             }
