@@ -110,16 +110,6 @@ fn only_tests_have_failpoints() {
     assert!(!says_so(&ordinary), "{ordinary}");
 }
 
-#[test]
-fn main_is_a_thin_table() {
-    let main = include_str!("../src/main.rs");
-    assert!(
-        main.lines().count() < 80,
-        "main.rs has {} lines",
-        main.lines().count()
-    );
-}
-
 /// The tracked text files of the project: path and content. Files that are not UTF-8 (finds of the fuzzer) are left
 /// out.
 fn tracked_files() -> BTreeMap<String, String> {
