@@ -250,7 +250,11 @@ pub enum LogFormat {
 fn read_source(text: &str) -> Result<SourceName, String> {
     match text.parse::<SourceName>() {
         Ok(SourceName::Adopted) | Err(_) => {
-            Err("the sources are finnomena, wealthmagik and sec_fundcheck".to_owned())
+            let names: Vec<&str> = SourceName::REQUESTED
+                .iter()
+                .map(|one| one.as_str())
+                .collect();
+            Err(format!("the sources are {}", names.join(", ")))
         }
         Ok(source) => Ok(source),
     }

@@ -254,7 +254,7 @@ impl EmbeddedPostgres {
             data_dir = %running.place.data_dir.display(),
             pid = running.postmaster.pid,
             adopted = running.adopted(),
-            "the private PostgreSQL runs"
+            "the private PostgreSQL is running"
         );
         Ok(running)
     }

@@ -314,6 +314,12 @@ impl Sites {
             .collect()
     }
 
+    /// The first address of an enabled source.
+    #[must_use]
+    pub fn root(&self, source: SourceName) -> Option<&Url> {
+        self.sites.get(&source)?.own_hosts.first()
+    }
+
     /// Returns the function that reads each source's rates for the progress bars: the current rate of its slowest host,
     /// and what it waits for.
     #[must_use]

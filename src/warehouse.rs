@@ -61,13 +61,6 @@ impl Warehouse {
                         starting.await?
                     }
                 };
-                if let Some(notice) = embedded.notice() {
-                    tracing::warn!("{notice}");
-                }
-                tracing::info!(
-                    data_dir = %embedded.data_dir().display(), taken_over = embedded.adopted(),
-                    "the private PostgreSQL is running"
-                );
                 Ok(Self {
                     connection: embedded.connection_string(),
                     embedded: Some(embedded),

@@ -412,16 +412,12 @@ mod tests {
     fn task(name: &str, locator: Option<&str>) -> PlannedTask {
         let (page, key) = name.split_once('/').expect("page/key");
         PlannedTask {
-            id: TaskId {
+            locator: locator.map(str::to_owned),
+            ..PlannedTask::new(TaskId {
                 source: SourceName::SecFundcheck,
                 page: page.into(),
                 key: key.into(),
-            },
-            locator: locator.map(str::to_owned),
-            extent: None,
-            attempts: 0,
-            known_payload: None,
-            known_beginning: None,
+            })
         }
     }
 

@@ -18,7 +18,7 @@ pub fn validate_answer(mut answer: TaskAnswer) -> TaskAnswer {
     answer.observations = kept;
     for stranger in strangers {
         answer.payload = None;
-        answer.beginning = None;
+        answer.known_prefix = None;
         answer.rejects.push(Reject {
             fund_code: Some(stranger.fund_code.to_string()),
             dataset: stranger.data.dataset(),
@@ -39,7 +39,7 @@ pub fn validate_answer(mut answer: TaskAnswer) -> TaskAnswer {
 #[cfg(test)]
 mod tests {
     use schema::columns::MasterFields;
-    use schema::task::{Beginning, PayloadHash};
+    use schema::task::{KnownPrefix, PayloadHash};
     use schema::{FundCode, Observation, ObservationData, Outcome, SourceName, TaskId};
 
     use super::*;
@@ -64,7 +64,7 @@ mod tests {
                 .collect(),
             rejects: Vec::new(),
             payload: Some((PayloadHash([1; 32]), 1)),
-            beginning: Some(Beginning {
+            known_prefix: Some(KnownPrefix {
                 bytes: 1,
                 hash: PayloadHash([1; 32]),
                 until: "2026-01-01".parse().expect("a date"),
@@ -79,7 +79,7 @@ mod tests {
         let validated = validate_answer(answer("A", &["A", "B"]));
         assert_eq!(validated.observations.len(), 1);
         assert_eq!(validated.rejects.len(), 1);
-        assert_eq!((validated.payload, validated.beginning), (None, None));
+        assert_eq!((validated.payload, validated.known_prefix), (None, None));
         assert_eq!(
             validate_answer(answer("*", &["A", "B"])).observations.len(),
             2

@@ -176,7 +176,11 @@ mod tests {
             ),
         ]);
         let row = merge_row(&table, &statements, &[]).expect("a row");
-        assert_eq!(text(&row, "amc").as_deref(), Some("three"), "Finnomena has no rank in it");
+        assert_eq!(
+            text(&row, "amc").as_deref(),
+            Some("three"),
+            "Finnomena has no rank in it"
+        );
         assert_eq!(text(&row, "risk_level").as_deref(), Some("two"));
         assert_eq!(row.winners["amc"], (SecFundcheck, Dataset::Master));
         assert!(table.is_supplied_by((SecFundcheck, Dataset::Master)));

@@ -29,6 +29,9 @@ impl SourceName {
         Self::Adopted,
     ];
 
+    /// The sources that are requested: all but [`Self::Adopted`].
+    pub const REQUESTED: [Self; 3] = [Self::Finnomena, Self::Wealthmagik, Self::SecFundcheck];
+
     /// The name in tables, options and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -61,7 +64,7 @@ impl fmt::Display for SourceName {
 
 /// The error for a text that is not the name of a source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a source; the sources are finnomena, wealthmagik, sec_fundcheck, adopted")]
+#[error("`{0}` is not a source; the sources are {names}", names = SourceName::ALL.map(SourceName::as_str).join(", "))]
 pub struct UnknownSource(pub String);
 
 impl FromStr for SourceName {
@@ -72,5 +75,29 @@ impl FromStr for SourceName {
             .into_iter()
             .find(|source| source.as_str() == text)
             .ok_or_else(|| UnknownSource(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_source_but_the_adopted_rows_is_requested() {
+        let mut all = SourceName::REQUESTED.to_vec();
+        all.push(SourceName::Adopted);
+        assert_eq!(all, SourceName::ALL);
+    }
+
+    #[test]
+    fn an_unknown_source_is_answered_with_all_names() {
+        let error = "sec"
+            .parse::<SourceName>()
+            .expect_err("unknown")
+            .to_string();
+        assert_eq!(
+            error,
+            "`sec` is not a source; the sources are finnomena, wealthmagik, sec_fundcheck, adopted"
+        );
     }
 }

@@ -47,7 +47,7 @@ pub struct PayloadHash(pub [u8; 32]);
 /// The known prefix of a payload that grows at its end, from the last time it was parsed without breach or reject. If a
 /// new payload begins with the same bytes, only the rest is parsed (P2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Beginning {
+pub struct KnownPrefix {
     /// Length in bytes, up to the end of an element.
     pub bytes: u32,
     /// SHA-256 over these bytes and everything that affects how they are read: page, key, locator, extent, parser
@@ -79,7 +79,22 @@ pub struct PlannedTask {
     /// Hash and parser version of the last payload that was parsed without breach or reject.
     pub known_payload: Option<(PayloadHash, i32)>,
     /// The known prefix of the last complete payload, for a page with a history.
-    pub known_beginning: Option<Beginning>,
+    pub known_prefix: Option<KnownPrefix>,
+}
+
+impl PlannedTask {
+    /// A task about which nothing but its identity is known.
+    #[must_use]
+    pub const fn new(id: TaskId) -> Self {
+        Self {
+            id,
+            locator: None,
+            extent: None,
+            attempts: 0,
+            known_payload: None,
+            known_prefix: None,
+        }
+    }
 }
 
 /// How a task ended. There is no default: a task has failed unless its answer proves otherwise (D7).
@@ -174,7 +189,7 @@ pub struct TaskAnswer {
     /// reject (P2).
     pub payload: Option<(PayloadHash, i32)>,
     /// The known prefix, which need not be parsed next time. `None` deletes the stored one.
-    pub beginning: Option<Beginning>,
+    pub known_prefix: Option<KnownPrefix>,
     /// `Some` if the whole history was requested and parsed from its first day; `None` leaves what is stored about it.
     pub whole_history: Option<WholeHistory>,
     /// Number of requests sent for it in this round, including those of earlier incarnations.
@@ -191,7 +206,7 @@ impl TaskAnswer {
             observations: Vec::new(),
             rejects: Vec::new(),
             payload: None,
-            beginning: None,
+            known_prefix: None,
             whole_history: None,
             attempts,
         }
@@ -225,7 +240,7 @@ impl TaskAnswer {
             observations: Vec::new(),
             rejects: Vec::new(),
             payload: self.payload,
-            beginning: self.beginning,
+            known_prefix: self.known_prefix,
             whole_history: None,
             attempts: self.attempts,
         }

@@ -35,16 +35,13 @@ impl Asked {
         let tasks: Vec<PlannedTask> = locators
             .iter()
             .map(|(key, locator)| PlannedTask {
-                id: TaskId {
+                locator: locator.clone(),
+                extent: page.extents.last().map(|extent| extent.word.to_owned()),
+                ..PlannedTask::new(TaskId {
                     source: site.name(),
                     page: page.name.to_owned(),
                     key: key.clone(),
-                },
-                locator: locator.clone(),
-                extent: page.extents.last().map(|extent| extent.word.to_owned()),
-                attempts: 0,
-                known_payload: None,
-                known_beginning: None,
+                })
             })
             .collect();
         let request = site.request(&page, &tasks).expect("a request");

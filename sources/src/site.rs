@@ -207,12 +207,12 @@ pub struct History {
     /// What was parsed beyond the known prefix.
     pub reading: Reading,
     /// The prefix that need not be parsed next time; `None`: only the known prefix, if there is one.
-    pub settled: Option<Settled>,
+    pub settled: Option<StablePrefix>,
 }
 
 /// A prefix of a payload. All its elements have earlier dates than the elements after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settled {
+pub struct StablePrefix {
     /// Its length in bytes; it ends at the end of an element.
     pub bytes: usize,
     /// The last date in it.

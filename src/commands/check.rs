@@ -13,6 +13,7 @@ use sources::site::{ReadContext, Reading};
 use sources::transport::user_agent;
 use store::{Reader, ServerFacts, StoreError};
 use tokio::time::Instant;
+use url::Url;
 
 use crate::clock::{self, ClockFacts};
 use crate::descriptors;
@@ -115,7 +116,10 @@ async fn try_everything(
                 }
                 None => Ok("it has no pages".to_owned()),
             },
-            (None, None) => or_stopped(stop, root(settings, &probe)).await?,
+            (None, None) => match sites.root(source) {
+                Some(url) => or_stopped(stop, root(source, url, &probe)).await?,
+                None => Ok("it has no address".to_owned()),
+            },
         };
         tell(source.as_str(), found);
     }
@@ -312,13 +316,14 @@ fn judged(source: SourceName, probed: &Probed) -> Result<String, String> {
 }
 
 /// Requests the root page, for a source without a list and with no known code.
-async fn root(settings: &RunnerSettings, probe: &PageProbe) -> Result<String, String> {
-    let url = &settings.sources.sec_fundcheck.page_url;
+async fn root(source: SourceName, url: &Url, probe: &PageProbe) -> Result<String, String> {
     let status = probe.ask_root(url).await.map_err(|why| {
-        format!("{why}; next: is there a network, and is sources.sec_fundcheck right in the configuration?")
+        format!(
+            "{why}; next: is there a network, and is sources.{source} right in the configuration?"
+        )
     })?;
     Ok(format!(
-        "{url} answers {status} (no fund is known yet to ask for its statistics)"
+        "{url} answers {status} (no fund is known yet whose page could be requested)"
     ))
 }
 

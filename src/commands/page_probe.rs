@@ -79,17 +79,14 @@ impl PageProbe {
         context: ReadContext,
     ) -> Probed {
         let task = PlannedTask {
-            id: TaskId {
-                source: self.site.name(),
-                page: page.name.to_owned(),
-                key: key.to_owned(),
-            },
             locator,
             // The smallest extent is enough to show the parser's result.
             extent: page.extents.first().map(|extent| extent.word.to_owned()),
-            attempts: 0,
-            known_payload: None,
-            known_beginning: None,
+            ..PlannedTask::new(TaskId {
+                source: self.site.name(),
+                page: page.name.to_owned(),
+                key: key.to_owned(),
+            })
         };
         let waiting = WaitingOn::default();
         let asking = self.ask_task(page, &task, context, &waiting);

@@ -175,15 +175,15 @@ fn explain_table(
     for column in table.columns {
         let winner = row.winners.get(column.name);
         let mut said = Vec::new();
-        // Voices without rank are included as well, with the reason why their values do not count.
+        let rank = table.rank(column.name);
+        // Statements without rank are included as well, with the reason why their values do not count.
         let unranked = held.keys().filter(|statement_key| {
-            !table.value_rank.contains(statement_key)
+            !rank.contains(statement_key)
                 && table
-                    .value_rank
-                    .iter()
-                    .any(|(_, dataset)| *dataset == statement_key.1)
+                    .suppliers()
+                    .any(|(_, dataset)| dataset == statement_key.1)
         });
-        for statement_key in table.value_rank.iter().chain(unranked) {
+        for statement_key in rank.iter().chain(unranked) {
             if let Some(statement) = held.get(statement_key)
                 && let Content::Fields(values) = &statement.content
                 && let Some(value) = values.get(column.name)
@@ -235,7 +235,7 @@ fn why(
     } else {
         ""
     };
-    if !table.value_rank.contains(&statement_key) {
+    if !table.rank(column).contains(&statement_key) {
         return format!("{} never fills {}", statement_key.0, table.table);
     }
     if winner == Some(&statement_key) {

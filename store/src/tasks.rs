@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 
 use schema::doubt::series_hash;
-use schema::task::{Beginning, PayloadHash, Severity};
+use schema::task::{KnownPrefix, PayloadHash, Severity};
 use schema::{ObservationData, Outcome, PlannedTask, Reject, SourceName, TaskAnswer, TaskId};
 
 use super::connection::{Queries, Transaction, expect_rows};
@@ -137,7 +137,7 @@ pub(super) async fn checkpoint(
             extent: row.try_get(4)?,
             attempts: attempts.unsigned_abs(),
             known_payload: hash.zip(version),
-            known_beginning: read_beginning(bytes, begins, until),
+            known_prefix: read_prefix(bytes, begins, until),
         });
     }
     Ok(tasks)
@@ -149,12 +149,12 @@ fn read_hash(hash: Vec<u8>) -> Option<PayloadHash> {
 
 /// Returns the known prefix. If any of the three columns is NULL or invalid, it is `None`, and the whole page is
 /// parsed.
-fn read_beginning(
+fn read_prefix(
     bytes: Option<i32>,
     hash: Option<Vec<u8>>,
     until: Option<Date>,
-) -> Option<Beginning> {
-    Some(Beginning {
+) -> Option<KnownPrefix> {
+    Some(KnownPrefix {
         bytes: u32::try_from(bytes?).ok()?,
         hash: read_hash(hash?)?,
         until: until?,
@@ -277,10 +277,13 @@ impl<'answer> AckColumns<'answer> {
         let forget = cycle.scope == Scope::Partial && answer.id.key == TaskId::WHOLE_MARKET;
         let payload = answer.payload.filter(|_| !forget);
         // A prefix that is too long for the column is not stored.
-        let beginning = answer.beginning.filter(|_| !forget).and_then(|beginning| {
-            let bytes = i32::try_from(beginning.bytes).ok()?;
-            Some((bytes, beginning))
-        });
+        let known_prefix = answer
+            .known_prefix
+            .filter(|_| !forget)
+            .and_then(|known_prefix| {
+                let bytes = i32::try_from(known_prefix.bytes).ok()?;
+                Some((bytes, known_prefix))
+            });
         self.sources.push(answer.id.source.as_str());
         self.pages.push(&answer.id.page);
         self.keys.push(&answer.id.key);
@@ -306,11 +309,12 @@ impl<'answer> AckColumns<'answer> {
             Outcome::Unchanged | Outcome::Failed(_) | Outcome::Deferred(_) => None,
         });
         self.series_hashes.push(newest_days(answer));
-        self.beginning_bytes.push(beginning.map(|(bytes, _)| bytes));
+        self.beginning_bytes
+            .push(known_prefix.map(|(bytes, _)| bytes));
         self.beginning_hashes
-            .push(beginning.map(|(_, beginning)| beginning.hash.0.to_vec()));
+            .push(known_prefix.map(|(_, known_prefix)| known_prefix.hash.0.to_vec()));
         self.beginnings_until
-            .push(beginning.map(|(_, beginning)| beginning.until));
+            .push(known_prefix.map(|(_, known_prefix)| known_prefix.until));
     }
 }
 

@@ -179,16 +179,12 @@ fn read(site: &dyn Site, page: &str, key: &str, locator: Option<&str>, body: &[u
 
 pub fn task(site: &dyn Site, page: &str, key: &str, locator: Option<&str>) -> PlannedTask {
     PlannedTask {
-        id: TaskId {
+        locator: locator.map(str::to_owned),
+        ..PlannedTask::new(TaskId {
             source: site.name(),
             page: page.to_owned(),
             key: key.to_owned(),
-        },
-        locator: locator.map(str::to_owned),
-        extent: None,
-        attempts: 0,
-        known_payload: None,
-        known_beginning: None,
+        })
     }
 }
 

@@ -4,12 +4,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jiff::civil::Date;
-use schema::task::{Beginning, PayloadHash, Severity, WholeHistory};
+use schema::task::{KnownPrefix, PayloadHash, Severity, WholeHistory};
 use schema::{ObservationData, PlannedTask};
 use sha2::{Digest, Sha256};
 
 use crate::page::PageSpec;
-use crate::site::{Answer, History, ReadContext, Reading, Settled, Site};
+use crate::site::{Answer, History, ReadContext, Reading, Site, StablePrefix};
 
 /// The parsed answer to a task.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub(super) struct Read {
     /// The parsed statements.
     pub reading: Reading,
     /// The prefix that need not be parsed next time.
-    pub beginning: Option<Beginning>,
+    pub known_prefix: Option<KnownPrefix>,
     /// How far back the history reaches, if the whole was requested and parsed.
     pub whole: Option<WholeHistory>,
 }
@@ -27,7 +27,7 @@ impl Read {
     pub const fn plain(reading: Reading) -> Self {
         Self {
             reading,
-            beginning: None,
+            known_prefix: None,
             whole: None,
         }
     }
@@ -41,7 +41,7 @@ pub(super) fn read(
     answer: &Answer,
     context: &ReadContext,
 ) -> Option<Read> {
-    let known = task.known_beginning;
+    let known = task.known_prefix;
     if !asks_for_everything(page, task) {
         let history = site.read_history(page, task, answer, 0, context)?;
         // If a short history contains dates within the known prefix, the stored values may no longer match the prefix.
@@ -49,7 +49,7 @@ pub(super) fn read(
         let stays = known.filter(|known| speaks_beyond(&history.reading, *known));
         return Some(Read {
             reading: history.reading,
-            beginning: stays,
+            known_prefix: stays,
             whole: None,
         });
     }
@@ -60,24 +60,24 @@ pub(super) fn read(
         Some((history?, known, hashed))
     });
     if let Some((history, known, hashed)) = go_on {
-        let beginning = match history.settled {
-            Some(settled) => hashed.beginning(answer, settled),
+        let known_prefix = match history.settled {
+            Some(settled) => hashed.known_prefix(answer, settled),
             None => Some(known),
         };
         return Some(Read {
             reading: history.reading,
-            beginning,
+            known_prefix,
             whole: None,
         });
     }
     let history = site.read_history(page, task, answer, 0, context)?;
-    let beginning = history
+    let known_prefix = history
         .settled
-        .and_then(|settled| Hashed::begin(page, task).beginning(answer, settled));
+        .and_then(|settled| Hashed::begin(page, task).known_prefix(answer, settled));
     let whole = first_day(&history.reading).map(|first_day| WholeHistory { first_day });
     Some(Read {
         reading: history.reading,
-        beginning,
+        known_prefix,
         whole,
     })
 }
@@ -112,7 +112,7 @@ fn read_beyond(
     task: &PlannedTask,
     answer: &Answer,
     context: &ReadContext,
-    known: Beginning,
+    known: KnownPrefix,
 ) -> Option<History> {
     let bytes = usize::try_from(known.bytes).ok()?;
     let reading = || site.read_history(page, task, answer, bytes, context);
@@ -124,7 +124,7 @@ fn read_beyond(
 
 /// Whether no record was rejected and every date lies after the known prefix. A date within the prefix may be a
 /// duplicate entry that needs resolving, or a correction that makes the prefix obsolete.
-fn speaks_beyond(reading: &Reading, known: Beginning) -> bool {
+fn speaks_beyond(reading: &Reading, known: KnownPrefix) -> bool {
     let Reading::Observed {
         observations,
         rejects,
@@ -187,9 +187,9 @@ impl Hashed {
     }
 
     /// The known prefix for the next request.
-    fn beginning(self, answer: &Answer, settled: Settled) -> Option<Beginning> {
+    fn known_prefix(self, answer: &Answer, settled: StablePrefix) -> Option<KnownPrefix> {
         let bytes = u32::try_from(settled.bytes).ok()?;
-        Some(Beginning {
+        Some(KnownPrefix {
             bytes,
             hash: self.on(answer, bytes)?.hash(),
             until: settled.until,

@@ -59,8 +59,8 @@ impl PageFetcher {
         let mut calling = Vec::new();
         let mut is_sample = true;
         for ReadTask { task, hash, read } in read {
-            let (reading, beginning, whole_history) = match read {
-                Some(read) => (Some(read.reading), read.beginning, read.whole),
+            let (reading, known_prefix, whole_history) = match read {
+                Some(read) => (Some(read.reading), read.known_prefix, read.whole),
                 None => (None, None, None),
             };
             match reading {
@@ -123,7 +123,7 @@ impl PageFetcher {
                         observations,
                         rejects,
                         payload,
-                        beginning: payload.and(beginning),
+                        known_prefix: payload.and(known_prefix),
                         whole_history,
                         attempts: task.attempts,
                     });

@@ -234,18 +234,11 @@ impl World {
 }
 
 fn task(page: usize, key: &str) -> PlannedTask {
-    PlannedTask {
-        id: TaskId {
-            source: SourceName::SecFundcheck,
-            page: PAGES[page].name.to_owned(),
-            key: key.to_owned(),
-        },
-        locator: None,
-        extent: None,
-        attempts: 0,
-        known_payload: None,
-        known_beginning: None,
-    }
+    PlannedTask::new(TaskId {
+        source: SourceName::SecFundcheck,
+        page: PAGES[page].name.to_owned(),
+        key: key.to_owned(),
+    })
 }
 
 /// Status and body by the last part of a path.

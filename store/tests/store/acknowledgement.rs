@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schema::columns::MasterFields;
-use schema::task::{Beginning, PayloadHash};
+use schema::task::{KnownPrefix, PayloadHash};
 use schema::{Outcome, SourceName, TaskAnswer};
 use store::{Batch, ChangeRequest, CycleKind, StoreError, TaskFilter, Writer};
 
@@ -247,14 +247,14 @@ async fn a_payload_is_recognised_only_after_a_whole_reading() {
 async fn a_beginning_is_remembered_and_forgotten_with_the_payload() {
     let mut world = World::new().await;
     let mut answer = days("A", SourceName::Finnomena, &[(1, ["10.5", "", "", ""])]);
-    let begins = Beginning {
+    let begins = KnownPrefix {
         bytes: 16 * 1024 * 1024,
         hash: PayloadHash([9; 32]),
         until: jiff::civil::date(2026, 9, 1),
     };
     answer.payload = Some((PayloadHash([7; 32]), 3));
-    answer.beginning = Some(begins);
-    let later = Beginning {
+    answer.known_prefix = Some(begins);
+    let later = KnownPrefix {
         bytes: 17,
         until: jiff::civil::date(2026, 10, 1),
         ..begins
@@ -272,36 +272,36 @@ async fn a_beginning_is_remembered_and_forgotten_with_the_payload() {
         world.next_cycle(TODAY, CycleKind::Daily).await;
         let answer = TaskAnswer {
             outcome,
-            beginning: said,
+            known_prefix: said,
             observations: Vec::new(),
             ..answer.clone()
         };
         world.commit(vec![answer.clone()]).await;
-        assert_eq!(known_beginning(&mut world, &answer).await, expected);
+        assert_eq!(known_prefix(&mut world, &answer).await, expected);
     }
     // A prefix that is too long for the column is not stored.
     world.next_cycle(TODAY, CycleKind::Daily).await;
-    let too_long = Beginning {
+    let too_long = KnownPrefix {
         bytes: u32::MAX,
         ..begins
     };
-    answer.beginning = Some(too_long);
+    answer.known_prefix = Some(too_long);
     world.commit(vec![answer.clone()]).await;
-    assert_eq!(known_beginning(&mut world, &answer).await, None);
+    assert_eq!(known_prefix(&mut world, &answer).await, None);
 
-    answer.beginning = Some(begins);
+    answer.known_prefix = Some(begins);
     world.next_cycle(TODAY, CycleKind::Daily).await;
     world.commit(vec![answer.clone()]).await;
     let wealthmagik = ChangeRequest::ResetSource(SourceName::Wealthmagik);
     world.request(wealthmagik).await;
-    assert_eq!(known_beginning(&mut world, &answer).await, Some(begins));
+    assert_eq!(known_prefix(&mut world, &answer).await, Some(begins));
     let finnomena = ChangeRequest::ResetSource(SourceName::Finnomena);
     world.request(finnomena).await;
-    assert_eq!(known_beginning(&mut world, &answer).await, None);
+    assert_eq!(known_prefix(&mut world, &answer).await, None);
 }
 
 /// Plans the answer's page in one more cycle and returns its known prefix.
-async fn known_beginning(world: &mut World, answer: &TaskAnswer) -> Option<Beginning> {
+async fn known_prefix(world: &mut World, answer: &TaskAnswer) -> Option<KnownPrefix> {
     world.next_cycle(TODAY, CycleKind::Daily).await;
     world.plan(std::slice::from_ref(answer)).await;
     let left = world
@@ -309,7 +309,7 @@ async fn known_beginning(world: &mut World, answer: &TaskAnswer) -> Option<Begin
         .checkpoint(&world.cycle, &TaskFilter::WHOLE)
         .await
         .unwrap();
-    left[0].known_beginning
+    left[0].known_prefix
 }
 
 #[tokio::test]

@@ -143,7 +143,7 @@ async fn a_partial_cycle_never_changes_status() {
     world.cycle = world.writer.begin_cycle(&partial).await.unwrap();
     let mut answer = list(&[("A", false, "a"), ("B", true, "b")]);
     answer.payload = Some((schema::task::PayloadHash([1; 32]), 1));
-    answer.beginning = Some(schema::task::Beginning {
+    answer.known_prefix = Some(schema::task::KnownPrefix {
         bytes: 1,
         hash: schema::task::PayloadHash([1; 32]),
         until: date(2026, 10, 1),
@@ -160,7 +160,7 @@ async fn a_partial_cycle_never_changes_status() {
         .await
         .unwrap();
     assert_eq!(left[0].known_payload, None);
-    assert_eq!(left[0].known_beginning, None);
+    assert_eq!(left[0].known_prefix, None);
     world
         .commit(vec![list(&[("A", false, "a"), ("B", true, "b")])])
         .await;

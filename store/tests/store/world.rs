@@ -221,7 +221,7 @@ pub fn done(id: TaskId, observations: Vec<Observation>) -> TaskAnswer {
         observations,
         rejects: Vec::new(),
         payload: None,
-        beginning: None,
+        known_prefix: None,
         whole_history: None,
         attempts: 1,
     }

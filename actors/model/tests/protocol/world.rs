@@ -104,15 +104,7 @@ impl World {
     pub fn left(&self) -> Vec<PlannedTask> {
         let tasks = self.tasks.borrow();
         let left = tasks.iter().filter(|(_, kept)| kept.commits == 0);
-        left.map(|(id, _)| PlannedTask {
-            id: id.clone(),
-            locator: None,
-            extent: None,
-            attempts: 0,
-            known_payload: None,
-            known_beginning: None,
-        })
-        .collect()
+        left.map(|(id, _)| PlannedTask::new(id.clone())).collect()
     }
 
     /// Checks that `session` is the open one.

@@ -145,16 +145,12 @@ async fn ask(
     locator: Option<String>,
 ) -> Option<(Answer, PlannedTask)> {
     let task = PlannedTask {
-        id: TaskId {
+        locator,
+        ..PlannedTask::new(TaskId {
             source: site.name(),
             page: page.to_owned(),
             key: key.to_owned(),
-        },
-        locator,
-        extent: None,
-        attempts: 0,
-        known_payload: None,
-        known_beginning: None,
+        })
     };
     let spec = site.pages().iter().find(|spec| spec.name == page)?;
     let request = site.request(spec, std::slice::from_ref(&task)).ok()?;

@@ -7,7 +7,7 @@ use jiff::ToSpan;
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
 use schema::observation::DailyPoint;
-use schema::task::Beginning;
+use schema::task::KnownPrefix;
 use schema::{ObservationData, TaskId};
 use url::Url;
 
@@ -84,7 +84,7 @@ fn body(days: &[Day]) -> Bytes {
 struct Books {
     remembers: bool,
     known_payload: Option<(PayloadHash, i32)>,
-    known_beginning: Option<Beginning>,
+    known_prefix: Option<KnownPrefix>,
     rows: BTreeMap<Date, DailyPoint>,
     /// All notes so far, without duplicates.
     noted: BTreeSet<(String, String)>,
@@ -97,16 +97,15 @@ struct Books {
 impl Books {
     fn task(&self, extent: &str) -> PlannedTask {
         PlannedTask {
-            id: TaskId {
+            locator: Some("F0".to_owned()),
+            extent: Some(extent.to_owned()),
+            known_payload: self.known_payload.filter(|_| self.remembers),
+            known_prefix: self.known_prefix.filter(|_| self.remembers),
+            ..PlannedTask::new(TaskId {
                 source: schema::SourceName::Finnomena,
                 page: "nav".to_owned(),
                 key: "A".to_owned(),
-            },
-            locator: Some("F0".to_owned()),
-            extent: Some(extent.to_owned()),
-            attempts: 0,
-            known_payload: self.known_payload.filter(|_| self.remembers),
-            known_beginning: self.known_beginning.filter(|_| self.remembers),
+            })
         }
     }
 
@@ -135,7 +134,9 @@ impl Books {
         self.said = None;
         let hash = read.hash;
         let Some(history::Read {
-            reading, beginning, ..
+            reading,
+            known_prefix,
+            ..
         }) = read.read
         else {
             return;
@@ -170,7 +171,7 @@ impl Books {
         }
         let clean = self.lost.is_empty();
         self.known_payload = clean.then_some((hash, page.parser_version));
-        self.known_beginning = beginning.filter(|_| clean);
+        self.known_prefix = known_prefix.filter(|_| clean);
     }
 }
 
@@ -439,7 +440,7 @@ fn p2_a_beginning_crosses_neither_codes_nor_extents_nor_parsers() {
             1
         },
         |task| {
-            let known = task.known_beginning.as_mut().expect("a beginning");
+            let known = task.known_prefix.as_mut().expect("a prefix");
             known.bytes -= 1;
             1
         },
@@ -462,28 +463,25 @@ fn p2_a_beginning_crosses_neither_codes_nor_extents_nor_parsers() {
 fn a_short_history_that_speaks_of_settled_days_makes_them_be_forgotten() {
     let mut list = days(300);
     let mut books = known(&list);
-    let begins = books.known_beginning;
+    let begins = books.known_prefix;
     assert!(begins.is_some());
     changed(&mut list, &[], &Change::Appended(3));
     books.take("1M", body(&last_month(&list)), newest(&list));
-    assert_eq!(
-        books.known_beginning, begins,
-        "a month on it is there still"
-    );
+    assert_eq!(books.known_prefix, begins, "a month on it is there still");
 
     // An old value changes, and changes back a cycle later.
     let mut revised = list.clone();
     changed(&mut revised, &[], &Change::Corrected(500, 3));
     books.take("1Y", body(&revised[100..]), newest(&list));
-    assert_eq!(books.known_beginning, None);
+    assert_eq!(books.known_prefix, None);
     books.take("MAX", body(&list), newest(&list));
     assert_eq!(books.said, Some(list.len()));
-    assert!(books.known_beginning.is_some());
+    assert!(books.known_prefix.is_some());
 
     // After a reject neither hash nor prefix is known.
     changed(&mut list, &[], &Change::Unreadable(999));
     books.take("1M", body(&last_month(&list)), newest(&list));
-    assert_eq!((books.known_beginning, books.known_payload), (None, None));
+    assert_eq!((books.known_prefix, books.known_payload), (None, None));
 }
 
 /// Parses the entries as the answer to a task with this extent on this cycle date.

@@ -135,16 +135,12 @@ mod tests {
 
     fn task(link: Option<&str>) -> PlannedTask {
         PlannedTask {
-            id: TaskId {
+            locator: link.map(str::to_owned),
+            ..PlannedTask::new(TaskId {
                 source: SourceName::Finnomena,
                 page: "factsheet".to_owned(),
                 key: "KFGTECH".to_owned(),
-            },
-            locator: link.map(str::to_owned),
-            extent: None,
-            attempts: 0,
-            known_payload: None,
-            known_beginning: None,
+            })
         }
     }
 

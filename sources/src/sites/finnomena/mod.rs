@@ -22,7 +22,9 @@ use url::Url;
 
 use crate::page::{FUNDS_A_PIECE, PageSpec};
 use crate::payload::{breach, elements, json};
-use crate::site::{Answer, BrowserVisit, History, ReadContext, Reading, Request, Settled, Site};
+use crate::site::{
+    Answer, BrowserVisit, History, ReadContext, Reading, Request, Site, StablePrefix,
+};
 use crate::sites::factsheet::Factsheets;
 use crate::sites::findings::Findings;
 use crate::sites::locate::{self, Root};
@@ -263,7 +265,7 @@ impl Site for Finnomena {
         let (reading, settled) = self.read_one(page, task, &answer, context, seen_before);
         let settled = settled.and_then(|(count, until)| {
             let bytes = settled_bytes(&answer, count, by)?;
-            Some(Settled { bytes, until })
+            Some(StablePrefix { bytes, until })
         });
         Some(History { reading, settled })
     }

@@ -255,6 +255,10 @@ async fn p3_a_waiting_retry_holds_no_slot() {
     ask(&transport, "/other")
         .await
         .expect("answered while the first waits");
+    assert!(
+        !first.is_finished(),
+        "the second waited for the slot of the first"
+    );
     first.await.expect("no panic").expect("answered later");
 }
 
