@@ -191,7 +191,9 @@ mod injection {
         fn act(self, argument: Option<&str>) -> Action {
             let what = argument.unwrap_or("error");
             // A closed standard error is ignored.
-            let _ = writeln!(std::io::stderr(), "failpoint {self}: {what}");
+            // One write: the thread of the log writes to the same stream, and would break a line written in pieces.
+            let line = format!("failpoint {self}: {what}\n");
+            let _ = std::io::stderr().write_all(line.as_bytes());
             match what {
                 "note" => Action::Pass,
                 "delay" => Action::Delay,
