@@ -29,7 +29,7 @@ Exit codes: 0 complete, 1 failed, 2 wrong command line, 3 partial, 4 stopped by 
 #[derive(Debug, Clone, Parser)]
 #[command(name = "master_runner", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// What to do; `run` where nothing is said.
+    /// What to do; `run` if none is given.
     #[command(subcommand)]
     pub command: Option<Command>,
     /// Options of `run`.
@@ -46,7 +46,7 @@ pub enum Command {
     Check(CommonArgs),
     /// The last cycles, what failed and why, how fresh each source is
     Status(CommonArgs),
-    /// What each source said about a fund, which won and why, what was rejected
+    /// Each source's values for a fund, which won and why, and what was rejected
     Explain(ExplainArgs),
     /// Ask one source politely for one fund and show the parsed values
     Probe(ProbeArgs),
@@ -54,9 +54,9 @@ pub enum Command {
     Psql(PsqlArgs),
     /// Rebuild the small tables from the observations
     Remerge(CommonArgs),
-    /// Forget what is known of a source's payloads, so that the next cycle reads everything anew
+    /// Forget what is known of a source's payloads, so that the next cycle parses everything again
     ResetSource(ResetSourceArgs),
-    /// Believe a change of the market that was refused; the next cycle takes it, nothing is fetched now
+    /// Accept a change of the market that was refused; the next cycle applies it, nothing is fetched now
     Accept(AcceptArgs),
 }
 
@@ -93,7 +93,7 @@ pub struct RunArgs {
     /// Options that every command has.
     #[command(flatten)]
     pub common: CommonArgs,
-    /// One cycle with both rounds, then end; goes on with an open one
+    /// One cycle with both rounds, then end; resumes an open cycle
     #[arg(long)]
     pub once: bool,
     /// A new pass in any case

@@ -122,7 +122,7 @@ impl CycleRunner {
             }
             tracing::info!(
                 tasks = again,
-                "round 2 asks for what failed or was deferred"
+                "round 2 requests what failed or was deferred"
             );
             cycle = next;
         }

@@ -269,7 +269,7 @@ fn failures_block(text: &mut String, end: &CycleEnd) {
             "Everything acknowledged is loaded. The same command goes on from there."
         }
         RunOutcome::Failed => {
-            "What was acknowledged is safe. See the errors above; the same command goes on from the last acknowledged checkpoint."
+            "What was acknowledged is safe. See the errors above; the same command resumes from the last acknowledged checkpoint."
         }
     };
     let _ = writeln!(text, "\n{advice}");

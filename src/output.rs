@@ -142,11 +142,7 @@ impl Losses for LogLosses {
 
     fn report(&mut self, lost: u64, cause: &str) -> Vec<u8> {
         REPORT.set(Some(Vec::new()));
-        tracing::warn!(
-            lost,
-            cause,
-            "log lines were lost; the work went on without them"
-        );
+        tracing::warn!(lost, cause, "log lines were lost; the run is not affected");
         REPORT.take().unwrap_or_default()
     }
 }

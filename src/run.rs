@@ -76,7 +76,7 @@ pub async fn run(
         outcome
     } else {
         tracing::error!(
-            "a fault of the program itself, told above, ended the run; please report it; what was acknowledged is safe, the same command goes on from there"
+            "a fault of the program itself, shown above, ended the run; please report it; what was acknowledged is safe, the same command resumes from there"
         );
         sites.close().await;
         RunOutcome::Failed
@@ -326,7 +326,7 @@ impl Job<'_> {
         let running = self.runner.run(request, until_round_two);
         let end = tokio::select! {
             end = running => end,
-            () = self.past_the_deadline() => Err(PipelineError("the stop took longer than supervision.shutdown_secs; what was not acknowledged is asked again by the next start".to_owned())),
+            () = self.past_the_deadline() => Err(PipelineError("the stop took longer than supervision.shutdown_secs; the next start requests again what was not acknowledged".to_owned())),
         };
         // Close the browsers: the next cycle is hours away.
         self.sites.close().await;
@@ -365,7 +365,7 @@ impl Job<'_> {
             tracing::warn!(%error, "stopped before the cycle's end; the next start goes on from the last acknowledged checkpoint");
             RunOutcome::Stopped
         } else {
-            tracing::error!(%error, "the cycle cannot go on; what was acknowledged is safe, the same command goes on from there");
+            tracing::error!(%error, "the cycle cannot go on; what was acknowledged is safe, the same command resumes from there");
             RunOutcome::Failed
         }
     }
@@ -452,7 +452,7 @@ fn supervisor_settings(
         rows_under_way: ROWS_UNDER_WAY,
         sizes: settings.sizes(),
         source_policy: supervision.policy(supervision.max_restarts),
-        spine_policy: supervision.policy(supervision.max_writer_restarts),
+        pipeline_policy: supervision.policy(supervision.max_writer_restarts),
         stuck_after: supervision.stuck_after,
         shutdown_deadline: supervision.shutdown - time_for_closing(supervision.shutdown),
         writer: WriterSettings {
@@ -476,7 +476,7 @@ fn supervisor_settings(
 fn start_failure(error: &StoreError) -> String {
     match error {
         StoreError::Outage(why) | StoreError::Undone(why) => format!(
-            "the database cannot be reached: {why}; it was waited for {} s, and no site was asked; start it, or correct DATABASE_URL or the key `database` of runner.ron",
+            "the database cannot be reached: {why}; it was waited for {} s, and no site was requested; start it, or correct DATABASE_URL or the key `database` of runner.ron",
             START_PATIENCE.as_secs()
         ),
         error => error.to_string(),
@@ -537,7 +537,7 @@ async fn tell_if_unreachable(ways: Vec<Way>) {
     }
     if sites_tried > 0 && sites_reached == 0 {
         tracing::warn!(
-            "none of the sites can be reached: is there a network? They are asked again with growing pauses (Ctrl-C stops); to try the program without the internet: script/run --demo --once"
+            "none of the sites can be reached: is there a network? They are requested again with growing pauses (Ctrl-C stops); to try the program without the internet: script/run --demo --once"
         );
     }
 }

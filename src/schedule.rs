@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_cycle_is_gone_on_with_first() {
+    fn an_open_cycle_is_resumed_first() {
         let mut facts = closed(Some(date(2026, 10, 15)), Some(date(2026, 10, 1)));
         facts.open = Some(Cycle {
             id: 7,

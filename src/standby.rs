@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_permission_to_ask_the_sites_runs_out_before_anybody_takes_over() {
+    fn permission_to_fetch_expires_before_a_takeover() {
         // The holder sends a heartbeat before the watcher sees it, so the holder's lease starts no later than the
         // watcher's count.
         assert!(sources::transport::LEASE < FROZEN_AFTER);

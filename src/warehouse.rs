@@ -234,7 +234,7 @@ async fn wait_for_writer(
         tracing::warn!(
             %error,
             retry_after_secs = back_off.as_secs_f64(),
-            "the database is not there yet; waiting"
+            "the database is not available yet; waiting"
         );
         tokio::time::sleep(back_off).await;
         back_off = (back_off * 2).min(BACK_OFF.1);

@@ -91,7 +91,7 @@ async fn a_page_without_its_end_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_failed_in_round_one_is_asked_in_round_two() {
+async fn failed_tasks_of_round_one_are_requested_in_round_two() {
     let world = impatient(5).await;
     let path = world.finnomena_path(&world.active(1)[0], "/fee");
     world.fault_times(Site::Finnomena, &path, 1, FaultKind::HtmlInsteadOfJson);
@@ -399,7 +399,7 @@ async fn a_renamed_field_of_many_pages_stops_the_source_for_the_round() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_that_shrank_is_a_breach_and_makes_nobody_inactive() {
+async fn a_list_that_shrank_is_a_breach_and_makes_no_fund_inactive() {
     for site in [Site::Finnomena, Site::WealthMagik] {
         let world = impatient(20).await;
         world.run(&MONTHLY).await.exits(0);

@@ -110,7 +110,7 @@ async fn a_runner_that_waits_for_round_two_answers() {
     let path = world.finnomena_path(&code, "/nav");
     world.fault_on(Site::Finnomena, &path, FaultKind::Status(500));
     let running = Running::start(&world, &[]).await;
-    running.says("round 2 asks for what failed").await;
+    running.says("round 2 requests what failed").await;
     both_are_answered(&world).await;
     running.stop(&world, Signal::SIGTERM).await.run.exits(4);
     // The open cycle keeps the hashes and extents that it was planned with, and completes.

@@ -45,7 +45,7 @@ impl std::fmt::Display for ExitReason {
             Self::Asked => f.write_str("stopped as asked"),
             Self::Failed(why) | Self::Final(why) => write!(f, "failed: {why}"),
             Self::Panicked(what) => write!(f, "panicked: {what}"),
-            Self::Stuck => f.write_str("stuck: no progress while waiting on nobody"),
+            Self::Stuck => f.write_str("stuck: no progress and nothing to wait for"),
             Self::Killed => f.write_str("killed by the supervisor"),
         }
     }
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn every_kind_of_end_is_told_apart() {
+    async fn every_kind_of_end_is_distinguished() {
         assert_eq!(
             exit_after(|child| child.address.do_send(Do::Panic)).await,
             ExitReason::Panicked("boom".to_owned())

@@ -204,7 +204,7 @@ async fn show_life(writer: &mut Option<Writer>, lease: &AskingLease, doing: &str
             return;
         }
         Ok(Err(error)) if error.keeps_session() => {
-            tracing::warn!(%error, "the sign of life could not be written");
+            tracing::warn!(%error, "the heartbeat could not be written");
             return;
         }
         Ok(Err(error)) => error.to_string(),

@@ -126,7 +126,7 @@ impl PersistentWriter {
                     if let Some(since) = waiting_since {
                         tracing::info!(
                             after_secs = since.elapsed().as_secs(),
-                            "the database does it again: {what}"
+                            "the database works again: {what}"
                         );
                     }
                     self.say_waiting(None);
@@ -233,7 +233,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn an_outage_is_waited_out_a_refusal_for_a_time_and_the_rest_ends_what_no_restart_mends() {
+    fn outages_are_retried_refusals_have_a_limit_and_permanent_errors_end_the_run() {
         let text = String::new;
         let who = text;
         for (error, verdict) in [
@@ -327,7 +327,7 @@ mod tests {
 
     /// A2: a long outage causes few attempts, its wait is reported, and a stop ends it at once.
     #[tokio::test(start_paused = true)]
-    async fn a_server_that_is_down_for_ten_minutes_is_asked_rarely_and_waited_for() {
+    async fn a_ten_minute_outage_is_retried_with_back_off() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("bound").port();
         drop(listener);
@@ -346,7 +346,7 @@ mod tests {
 
     /// A server that accepts the connection and never replies counts as an outage.
     #[tokio::test(start_paused = true)]
-    async fn a_server_that_takes_the_connection_and_never_answers_is_given_up_and_asked_again() {
+    async fn an_unresponsive_connection_times_out_and_is_retried() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("bound").port();
         let (attempts, said, ended) = ten_minutes_at(port).await;

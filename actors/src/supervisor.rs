@@ -54,7 +54,7 @@ pub struct SupervisorSettings {
     /// Restart budget of a source.
     pub source_policy: RestartPolicy,
     /// Restart budget of the merge actor and of the loader.
-    pub spine_policy: RestartPolicy,
+    pub pipeline_policy: RestartPolicy,
     /// A source that requests or parses for this long without progress and without waiting is stuck (A2).
     pub stuck_after: Duration,
     /// Maximum duration of an orderly stop (A6).
@@ -148,7 +148,7 @@ impl Actor for Supervisor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        self.start_spine(context);
+        self.start_pipeline(context);
         context.run_interval(LOOK_EVERY, |actor, _context| {
             actor.look_for_stuck();
             if actor.is_stopping() {

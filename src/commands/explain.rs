@@ -78,7 +78,7 @@ fn shown(story: &FundStory, zone: &TimeZone) -> String {
     let standing = match (&explanation.fund_status, explanation.in_universe) {
         (Some(status), _) => status.as_str(),
         (None, true) => "known, without a row yet",
-        (None, false) => "no rows: Finnomena's list never said that it is active",
+        (None, false) => "no rows: Finnomena's list never showed it as active",
     };
     // Writing to a String cannot fail: its results are ignored from here on.
     let _ = writeln!(text, "{}: {standing}", explanation.fund_code);
@@ -181,7 +181,7 @@ fn statements_block(text: &mut String, statements: &[Statement], zone: &TimeZone
 
 fn disagreements_block(text: &mut String, disagreements: &[Disagreement]) {
     if disagreements.is_empty() {
-        let _ = writeln!(text, "\nNo source says anything else than what stands.");
+        let _ = writeln!(text, "\nNo source differs from the stored values.");
         return;
     }
     let _ = writeln!(

@@ -120,7 +120,7 @@ fn due_line(text: &mut String, status: &Status, schedule: &Schedule, now: &Zoned
     };
     let due = match schedule.next(now, &status.schedule, &uptime) {
         Next::Run { kind, cycle_date } if status.schedule.open.is_some() => {
-            format!("the {kind} cycle of {cycle_date} is open; the next start goes on with it")
+            format!("the {kind} cycle of {cycle_date} is open; the next start resumes it")
         }
         Next::Run { kind, .. } => {
             format!(

@@ -129,7 +129,7 @@ fn cycles_failures_freshness_and_rejects_are_told_and_bounded() {
 }
 
 #[test]
-fn what_is_overdue_and_what_is_open_is_told() {
+fn overdue_and_open_cycles_are_shown() {
     let now: Zoned = "2026-10-17T12:00:00+07:00[Asia/Bangkok]"
         .parse()
         .expect("a moment");

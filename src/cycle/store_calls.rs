@@ -210,7 +210,7 @@ impl CycleRunner {
 
     async fn active_funds(&self) -> Result<ActiveFunds, PipelineError> {
         let asked = self.narrowing.funds.clone().unwrap_or_default();
-        self.on_writer("looking for the funds asked for", move |writer| {
+        self.on_writer("looking for the requested funds", move |writer| {
             let asked = asked.clone();
             Box::pin(async move { writer.active_funds(&asked).await })
         })

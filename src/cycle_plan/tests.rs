@@ -315,7 +315,7 @@ fn a_factsheet_is_read_when_its_url_is_new_and_monthly() {
 }
 
 #[test]
-fn a_code_that_is_no_active_fund_is_told() {
+fn a_code_without_an_active_fund_is_reported() {
     let code = |text| FundCode::parse(text).expect("a code");
     let narrowing = |funds| Narrowing {
         funds,
@@ -331,7 +331,7 @@ fn a_code_that_is_no_active_fund_is_told() {
 }
 
 #[test]
-fn a_narrowed_run_asks_what_it_was_told() {
+fn a_narrowed_run_requests_only_its_selection() {
     let state = state(CycleKind::Monthly, vec![fund("A"), fund("B"), fund("C")]);
     let count = |narrowing: Narrowing| plan_stage(&state, &narrowing, Stage::Funds, false).len();
     assert_eq!(count(Narrowing::default()), 9);

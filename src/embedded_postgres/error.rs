@@ -182,7 +182,7 @@ pub(super) fn last_lines(text: &str) -> String {
         }
     }
     if said.is_empty() {
-        "  (it said nothing)".to_owned()
+        "  (it printed nothing)".to_owned()
     } else {
         said.trim_end().to_owned()
     }

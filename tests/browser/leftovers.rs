@@ -38,7 +38,7 @@ async fn opened_so_many(world: &World, pages: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_closes_the_browser_and_the_same_command_goes_on() {
+async fn a_stop_closes_the_browser_and_the_same_command_resumes() {
     let (world, child) = in_the_middle(3).await;
     let asked = Instant::now();
     kill(id_of(&child), Signal::SIGTERM).expect("signalled");

@@ -53,7 +53,7 @@ async fn opened_some(world: &World) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sweep_touches_neither_a_living_runner_nor_whoever_looks_at_a_profile() {
+async fn a_sweep_ends_neither_a_living_runner_nor_a_reader_of_a_profile() {
     let (killed, living) = (world(1000.0).await, world(3.0).await);
     let folder = temporary(&living);
     let mut first = start_in(&killed, &folder);

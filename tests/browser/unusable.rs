@@ -58,7 +58,7 @@ async fn is_given_up(world: World, programs: &[(&str, &str)], words: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn programs_that_are_no_browser_are_given_up_with_what_they_said() {
+async fn programs_that_are_no_browser_are_given_up_with_their_output() {
     tokio::join!(
         async {
             let firefox = [("firefox", "echo 'Netscape Navigator 4.7'")];

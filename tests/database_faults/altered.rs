@@ -44,7 +44,7 @@ const ALTERATIONS: [(&str, [&str; 2], &str); 5] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_altered_in_mid_run_ends_it_and_mended_the_command_goes_on() {
+async fn a_database_altered_in_mid_run_ends_the_run_and_once_repaired_it_resumes() {
     for (alteration, named, mend) in ALTERATIONS {
         let world = World::new(market()).await;
         let proxy = DatabaseProxy::before(&world.database.url()).await;

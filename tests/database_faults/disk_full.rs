@@ -118,7 +118,7 @@ async fn a_server_that_says_that_its_disk_is_full_is_waited_for() {
     run.exits(0)
         .says("waiting for the database (committing a batch); nothing is lost")
         .says("(SQLSTATE 53100); free space on the server's disk")
-        .says("the database does it again");
+        .says("the database works again");
     assert!(!run.output.contains("an actor failed"), "{}", run.output);
     assert_eq!(proxy.acts().len(), 6, "{:?}", proxy.acts());
     world.assert_truth().await;

@@ -26,7 +26,7 @@ async fn blocked(database: &Database, table: &str, other_than: Option<&str>) -> 
 /// A2: a real deadlock with a session that locks in the opposite order. The server rolls the runner's transaction back,
 /// and the runner repeats it in the same session. It keeps the advisory lock, so no standby takes over.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deadlock_is_undone_and_done_again_without_letting_go_of_the_lock() {
+async fn a_deadlock_is_retried_without_releasing_the_lock() {
     let world = World::new(market()).await;
     let proxy = DatabaseProxy::before(&world.database.url()).await;
     let mut met = false;

@@ -24,7 +24,8 @@ async fn a_scheduled_runner_waits_for_a_server_that_is_not_there_yet() {
     let mut command = world.command(&["--mode", "parallel"]);
     command.env("DATABASE_URL", proxy.url());
     let mut live = Live::start(command);
-    live.says("the database is not there yet; waiting").await;
+    live.says("the database is not available yet; waiting")
+        .await;
     for (code, words) in [
         ("57P03", "the database system is starting up"),
         ("53300", "sorry, too many clients already"),
@@ -82,7 +83,7 @@ async fn in_an_outage_the_sources_stop_when_their_credits_are_out() {
     );
     proxy.door(Door::Open);
     let run = live.ended().await;
-    run.exits(0).says("the database does it again");
+    run.exits(0).says("the database works again");
     assert!(!run.output.contains("actors restarted"), "{}", run.output);
     world.assert_truth().await;
 }

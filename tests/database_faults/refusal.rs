@@ -63,7 +63,7 @@ async fn a_password_changed_in_mid_run_is_waited_for_and_then_ends_the_run_in_or
     run.exits(1)
         .says("the database has been refusing the session for 3")
         .says("if the password, the role or the database was changed, correct the database setting or DATABASE_URL and start again")
-        .says("what was acknowledged is safe, the same command goes on from there");
+        .says("what was acknowledged is safe, the same command resumes from there");
     assert!(!run.output.contains("an actor failed"), "{}", run.output);
     assert!(
         !run.output.contains("first") && !run.output.contains("second"),

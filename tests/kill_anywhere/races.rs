@@ -134,7 +134,7 @@ async fn a_page_that_kills_its_actor_is_asked_twice_a_round() {
         "parallel",
     ]))
     .await;
-    first.exits(3).says("it is not asked a third time");
+    first.exits(3).says("it is not requested a third time");
     let lists = world
         .simulator
         .log()

@@ -122,7 +122,7 @@ async fn the_wait_for_round_two_and_the_sleep_until_the_next_cycle_are_cut_short
     let path = world.finnomena_path(&code, "/nav");
     world.fault_on(Site::Finnomena, &path, FaultKind::Status(500));
     let running = Running::start(&world, &[]).await;
-    running.says("round 2 asks for what failed").await;
+    running.says("round 2 requests what failed").await;
     running.stops_promptly(&world, Signal::SIGTERM).await;
     world.simulator.faults().clear();
     // The same command after `retry_at`: the cycle completes, and the runner sleeps.

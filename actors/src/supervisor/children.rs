@@ -43,7 +43,7 @@ impl Supervisor {
     pub(super) fn history(&mut self, child: ChildName) -> &mut RestartHistory {
         let policy = match child {
             ChildName::Source(_) => self.settings.source_policy,
-            ChildName::Loader | ChildName::Merge => self.settings.spine_policy,
+            ChildName::Loader | ChildName::Merge => self.settings.pipeline_policy,
         };
         self.histories
             .entry(child)
@@ -51,7 +51,7 @@ impl Supervisor {
     }
 
     /// Starts the loader and the merge actor, bottom-up, where they are not running.
-    pub(super) fn start_spine(&mut self, context: &mut Context<Self>) {
+    pub(super) fn start_pipeline(&mut self, context: &mut Context<Self>) {
         let loader = if let Some((_, loader)) = &self.loader {
             loader.address.clone()
         } else {
@@ -114,7 +114,7 @@ impl Supervisor {
         });
         let given_up = given_up
             .into_iter()
-            .map(|task| (task.id, format!("the {source} actor died {DEATHS_PER_TASK} times with this task in flight; it is not asked a third time")))
+            .map(|task| (task.id, format!("the {source} actor died {DEATHS_PER_TASK} times with this task in flight; it is not requested a third time")))
             .collect();
         let probe = Arc::new(ProgressProbe::default());
         let settings = SourceSettings {

@@ -93,7 +93,7 @@ impl Supervisor {
                     .failed(Instant::now(), jitter())
                 {
                     Verdict::RestartAfter(delay) => {
-                        tracing::warn!(%source, %reason, restart_after_secs = delay.as_secs_f64(), "a source actor failed; it is restarted, what it had acknowledged stands");
+                        tracing::warn!(%source, %reason, restart_after_secs = delay.as_secs_f64(), "a source actor failed; it is restarted, acknowledged data is safe");
                         self.snapshot.restarts += 1;
                         context.run_later(delay, move |actor, context| {
                             if actor.passes(failpoint::SUPERVISOR_RESTARTING) {
@@ -105,7 +105,7 @@ impl Supervisor {
                         let why = format!(
                             "quarantined for this round after too many restarts; last: {reason}"
                         );
-                        tracing::error!(%source, %reason, "quarantined: over its restart budget; the other sources go on");
+                        tracing::error!(%source, %reason, "quarantined: over its restart budget; the other sources continue");
                         self.quarantine(source, incarnation, why, context);
                     }
                 }
@@ -145,7 +145,7 @@ impl Supervisor {
         );
     }
 
-    pub(super) fn spine_exited(
+    pub(super) fn pipeline_exited(
         &mut self,
         child: ChildName,
         reason: &ExitReason,
@@ -180,7 +180,7 @@ impl Supervisor {
                     if !actor.passes(failpoint::SUPERVISOR_RESTARTING) {
                         return;
                     }
-                    actor.start_spine(context);
+                    actor.start_pipeline(context);
                     if !actor.passes(failpoint::SUPERVISOR_RESTARTED) {
                         return;
                     }
@@ -217,7 +217,7 @@ impl Supervisor {
             };
             let silent = running.probe.longest_silence(now);
             if silent > self.settings.stuck_after {
-                tracing::warn!(%source, silent_secs = silent.as_secs(), "no progress while waiting on nobody: ending the actor");
+                tracing::warn!(%source, silent_secs = silent.as_secs(), "no progress and nothing to wait for: ending the actor");
                 child.kill(ExitReason::Stuck);
             }
         }
@@ -255,7 +255,7 @@ impl Handler<ChildExited> for Supervisor {
                     .is_some_and(|(incarnation, _)| *incarnation == exited.incarnation)
                 {
                     self.loader = None;
-                    self.spine_exited(ChildName::Loader, &exited.reason, context);
+                    self.pipeline_exited(ChildName::Loader, &exited.reason, context);
                 }
             }
             ChildName::Merge => {
@@ -265,7 +265,7 @@ impl Handler<ChildExited> for Supervisor {
                     .is_some_and(|(incarnation, _)| *incarnation == exited.incarnation)
                 {
                     self.merge = None;
-                    self.spine_exited(ChildName::Merge, &exited.reason, context);
+                    self.pipeline_exited(ChildName::Merge, &exited.reason, context);
                 }
             }
         }

@@ -146,7 +146,7 @@ fn observation_block(text: &mut String, observation: &Observation) {
 
 fn fields_block(text: &mut String, fields: &Fields) {
     if fields.is_empty() {
-        let _ = writeln!(text, "    (no field is said)");
+        let _ = writeln!(text, "    (no fields)");
     }
     for (name, value) in fields {
         let _ = writeln!(text, "    {name:<22}{}", line(&value.to_string()));

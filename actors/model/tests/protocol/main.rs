@@ -43,7 +43,7 @@ use world::World;
 const FOR_EVER: Duration = Duration::from_secs(3600);
 /// Restart budgets: of one source, and of merge or loader.
 const SOURCE_BUDGET: u32 = 5;
-const SPINE_BUDGET: u32 = 3;
+const PIPELINE_BUDGET: u32 = 3;
 const SOURCES: [SourceName; 2] = [SourceName::Finnomena, SourceName::Wealthmagik];
 
 const fn page(name: &'static str, tasks_per_request: usize) -> PageSpec {
@@ -97,7 +97,7 @@ fn let_merge_panic() {
         let panics = WORLD.with_borrow(|world| {
             let world = world.as_ref()?;
             (world.choose("merge", 2) == 1).then(|| {
-                world.dies("spine");
+                world.dies("pipeline");
                 world.merge_panics.set(world.merge_panics.get() + 1);
             })
         });
@@ -139,7 +139,7 @@ fn settings(sizes: Sizes) -> SupervisorSettings {
         // An answer has up to three rows: some take the whole budget, some wait for it.
         rows_under_way: NonZeroU32::MIN.saturating_add(1),
         source_policy: policy(SOURCE_BUDGET),
-        spine_policy: policy(SPINE_BUDGET),
+        pipeline_policy: policy(PIPELINE_BUDGET),
         stuck_after: Duration::from_secs(20),
         shutdown_deadline: Duration::from_secs(2),
         writer: WriterSettings {
@@ -254,7 +254,7 @@ fn check_end(
     let end = match ended {
         Ok(end) => end,
         Err(error) => {
-            if !stopping && !world.shut_out.get() && deaths("spine") <= SPINE_BUDGET {
+            if !stopping && !world.shut_out.get() && deaths("pipeline") <= PIPELINE_BUDGET {
                 world.breaks(format!("given up within the budget: {error}"));
             }
             return;

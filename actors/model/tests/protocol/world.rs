@@ -44,7 +44,7 @@ pub struct World {
     open: RefCell<BTreeSet<Session>>,
     /// Descriptions of broken invariants.
     pub broken: RefCell<Vec<String>>,
-    /// Deaths of the children in this process, by name; merge and loader count as `spine`.
+    /// Deaths of the children in this process, by name; merge and loader count as `pipeline`.
     pub deaths: RefCell<BTreeMap<String, u32>>,
     /// Another runner has the lock: this process cannot continue.
     pub shut_out: Cell<bool>,
@@ -124,12 +124,12 @@ impl World {
     }
 
     fn loader_panics(&self, at: &str) -> ! {
-        self.dies("spine");
+        self.dies("pipeline");
         panic!("the loader panics {at}");
     }
 
     fn refuse(&self) -> StoreError {
-        self.dies("spine");
+        self.dies("pipeline");
         StoreError::Inconsistent("scripted".to_owned())
     }
 
