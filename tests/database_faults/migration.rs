@@ -45,8 +45,13 @@ async fn interrupted(act: Act, expected: &Opening) -> usize {
         let fault = text.clone();
         proxy.rule(move |asked| (asked.text == fault && asked.earlier == earlier).then_some(act));
         let opened = Writer::open(&proxy.url(), PATIENCE).await;
-        assert_eq!(proxy.acts().len(), 1, "{act:?} at {text} never came by");
-        met += 1;
+        // The end of a prepared statement is sent only if its session still exists.
+        let acts = proxy.acts().len();
+        assert!(
+            acts == 1 || text == "close" && acts == 0,
+            "{act:?} at {text} came by {acts} times"
+        );
+        met += acts;
         match opened {
             // These settings are optional on a server.
             Ok(writer) => {
