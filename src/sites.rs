@@ -1,4 +1,4 @@
-//! Builds the enabled sites from the settings: the transport they share, and an fetcher for each.
+//! Builds the enabled sites from the settings: the transport they share, and a fetcher for each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -327,7 +327,7 @@ fn breach(run: &Run) -> &str {
     run.output
         .lines()
         .find(|line| line.contains("contract breach"))
-        .unwrap_or_else(|| panic!("no breach was told:\n{}", run.output))
+        .unwrap_or_else(|| panic!("no breach was reported:\n{}", run.output))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,7 +62,7 @@ impl Loaded {
                     .any(|kind| self.market.codes_with(*kind).contains(code))
             })
             .collect();
-        assert!(!codes.is_empty(), "nobody was dealt {edge_cases:?}");
+        assert!(!codes.is_empty(), "no active fund has {edge_cases:?}");
         codes
     }
 

@@ -20,8 +20,8 @@ pub struct MergedRow {
     pub winners: BTreeMap<String, StatementKey>,
 }
 
-/// Merges one row; `None` if no statement reports anything for the table. `closed_monthly` contains the ids of the closed
-/// full monthly cycles. They decide when a field that its source no longer reports is stale.
+/// Merges one row; `None` if no statement reports anything for the table. `closed_monthly` contains the ids of the
+/// closed full monthly cycles. They decide when a field that its source no longer reports is stale.
 #[must_use]
 pub fn merge_row(
     table: &RowTable,

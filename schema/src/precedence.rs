@@ -16,12 +16,13 @@ pub struct RowTable {
     pub table: &'static str,
     /// The columns whose values are merged.
     pub columns: &'static [Column],
-    /// The ranked statements for values: the first one with a value wins. A statement that is not listed never supplies a
-    /// value.
+    /// The ranked statements for values: the first one with a value wins. A statement that is not listed never supplies
+    /// a value.
     pub value_rank: &'static [StatementKey],
     /// The columns with a rank of their own, which replaces [`Self::value_rank`] for that column.
     pub column_ranks: &'static [(&'static str, &'static [StatementKey])],
-    /// The ranked statements for [`Self::url_column`]: the first one that reported anything for the table supplies the URL.
+    /// The ranked statements for [`Self::url_column`]: the first one that reported anything for the table supplies the
+    /// URL.
     pub url_rank: &'static [StatementKey],
     /// The column with the URL of the page.
     pub url_column: &'static str,

@@ -161,7 +161,7 @@ edge_cases! {
     IsinMissing, "a factsheet without an ISIN";
 }
 
-/// EdgeCase codes: the list's spelling, the code after parsing, and the kind. The two codes of a pair are neighbours, so
+/// Codes with edge cases: the list's spelling, the code after parsing, and the kind. The two codes of a pair are neighbours, so
 /// that a market contains both.
 pub(crate) const CODES: &[(&str, &str, EdgeCase)] = {
     use EdgeCase::*;

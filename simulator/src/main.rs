@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use simulator::{JavascriptPages, MarketConfig, Simulator, SimulatorPorts, Urls, last_real_date};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A stand-in of Finnomena, WealthMagik, the SEC and the factsheet storage.
+/// Simulates Finnomena, WealthMagik, the SEC and the factsheet storage.
 #[derive(Parser)]
 #[command(version)]
 struct Options {

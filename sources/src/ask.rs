@@ -100,7 +100,7 @@ impl Round<'_> {
 }
 
 impl PageFetcher {
-    /// An fetcher for `site`. Without an archive no payload is kept.
+    /// A fetcher for `site`. Without an archive no payload is kept.
     #[must_use]
     pub const fn new(
         site: Arc<dyn Site>,

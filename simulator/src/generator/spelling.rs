@@ -202,7 +202,7 @@ impl Name {
     }
 }
 
-/// The kinds of edge_cases names.
+/// The edge cases of names.
 pub(crate) const NAME_KINDS: &[Option<EdgeCase>] = &[
     Some(EdgeCase::NamePercent),
     Some(EdgeCase::NameApostrophe),

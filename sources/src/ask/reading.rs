@@ -111,7 +111,7 @@ impl PageFetcher {
                             self.memory.note_lost_records(&text);
                         }
                     }
-                    // NavDigest counts only in its own cycle, so its hash is not stored.
+                    // A NAV digest counts only in its own cycle, so its hash is not stored.
                     let may_be_recognised = lost.is_none()
                         && !refused_by_cycle_date
                         && page.stage != Stage::News

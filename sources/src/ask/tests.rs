@@ -144,7 +144,7 @@ impl Site for PlainSite {
 /// Status and body by path.
 type Answering = fn(&str) -> (u16, &'static str);
 
-/// A server for the site, an fetcher, and the list of requested paths.
+/// A server for the site, a fetcher, and the list of requested paths.
 struct World {
     fetcher: PageFetcher,
     asked: Arc<Mutex<Vec<String>>>,
@@ -329,7 +329,7 @@ async fn p2_an_unchanged_payload_is_recognised_only_by_the_same_task_and_parser(
     }
 }
 
-/// NavDigest counts in the cycle that fetched it, so its payload is never recognised as unchanged.
+/// A NAV digest counts in the cycle that fetched it, so its payload is never recognised as unchanged.
 #[tokio::test]
 async fn p2_a_page_of_news_is_never_recognised() {
     let world = World::new(by_key).await;
