@@ -181,7 +181,7 @@ impl CycleRunner {
         if *self.stop.borrow() {
             return Ok(());
         }
-        self.plan(round, stage, None).await?;
+        self.plan(round, stage, None, false).await?;
         self.each_source(|source| {
             let pages = self.pages.get(&source).into_iter().copied().flatten();
             let pages = pages.filter(|page| page.stage == stage);
@@ -203,7 +203,7 @@ impl CycleRunner {
             while !*self.stop.borrow() {
                 let mut planned = 0;
                 for stage in &step.plans {
-                    planned += self.plan(round, *stage, Some(source)).await?;
+                    planned += self.plan(round, *stage, Some(source), is_repeated).await?;
                 }
                 let asked = self.ask(round, source, step.pages.clone()).await?;
                 // Tasks planned by an earlier process may lead to new ones as well, so `planned` alone does not decide.

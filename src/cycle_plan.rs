@@ -60,6 +60,7 @@ pub struct StagePlanner {
     stage: Stage,
     of: Option<SourceName>,
     final_round: bool,
+    is_repeated: bool,
     /// How many more funds `--limit` lets through.
     limit_left: usize,
     /// Number of funds so far whose requests the pages of news may save, by source.
@@ -84,8 +85,37 @@ impl StagePlanner {
             stage,
             of,
             final_round,
+            is_repeated: false,
             spared: BTreeMap::new(),
         }
+    }
+
+    /// Marks a plan that the same round has made before. The pages of funds are then planned only if the pages of news
+    /// turned out not to be credible; nothing else that decides about them changes within a round.
+    #[must_use]
+    pub const fn repeated(mut self, is_repeated: bool) -> Self {
+        self.is_repeated = is_repeated;
+        self
+    }
+
+    /// Whether some fund may have a task in this plan. If not, no fund is read.
+    fn needs_funds(&self, state: &PlanningState) -> bool {
+        let mut ready = self.ready(state).into_iter();
+        match self.stage {
+            Stage::Lists => false,
+            Stage::News => ready
+                .any(|(source, specs)| !news::plan(state, source, specs, usize::MAX).is_empty()),
+            Stage::Funds => {
+                (!self.is_repeated || state.news_doubted)
+                    && ready.any(|(_, specs)| of_stage(specs, Stage::Funds).next().is_some())
+            }
+            Stage::Factsheets => self.plans_factsheets(),
+        }
+    }
+
+    /// Only for the source that ranks first is it known before all sources have ended which source's link is used.
+    fn plans_factsheets(&self) -> bool {
+        self.of.is_none_or(|of| ranks_first(&self.pages, of))
     }
 
     /// The requested sources with their pages.
@@ -161,11 +191,7 @@ impl StagePlanner {
         funds
             .iter()
             .filter_map(|fund| plan_factsheet(state, &self.pages, &self.narrowing, fund))
-            // Only for the source that ranks first is it known early which source's link is used.
-            .filter(|task| {
-                self.of
-                    .is_none_or(|of| of == task.id.source && ranks_first(&self.pages, of))
-            })
+            .filter(|task| self.of.is_none_or(|of| of == task.id.source))
             .collect()
     }
 }
@@ -174,12 +200,13 @@ impl Planner for StagePlanner {
     /// `Break` if no later part leads to any task.
     fn part(&mut self, state: &PlanningState) -> PartPlan {
         let funds = self.asked_funds(state);
-        let is_last = state.last_part || self.limit_left == 0 || self.stage == Stage::Lists;
+        let is_last = state.last_part || self.limit_left == 0 || !self.needs_funds(state);
         let tasks = match self.stage {
             Stage::Lists => self.lists(),
             Stage::News => self.news(state, &funds, is_last),
             Stage::Funds => self.funds(state, &funds),
-            Stage::Factsheets => self.factsheets(state, &funds),
+            Stage::Factsheets if self.plans_factsheets() => self.factsheets(state, &funds),
+            Stage::Factsheets => Vec::new(),
         };
         if is_last {
             ControlFlow::Break(tasks)

@@ -59,12 +59,14 @@ impl CycleRunner {
         Ok(tasks)
     }
 
-    /// Plans a stage of one source or of all. Returns the number of new tasks.
+    /// Plans a stage of one source or of all. Returns the number of new tasks. `is_repeated` if this round has planned
+    /// it before.
     pub(super) async fn plan(
         &self,
         round: &Round,
         stage: Stage,
         of: Option<SourceName>,
+        is_repeated: bool,
     ) -> Result<usize, PipelineError> {
         let (cycle, pages, narrowing) = (
             Arc::clone(&round.cycle),
@@ -78,7 +80,8 @@ impl CycleRunner {
                     (Arc::clone(&cycle), pages.clone(), narrowing.clone());
                 Box::pin(async move {
                     // A fresh planner each time: if the operation is repeated, it starts again with the first fund.
-                    let mut planner = StagePlanner::new(pages, narrowing, stage, of, final_round);
+                    let mut planner = StagePlanner::new(pages, narrowing, stage, of, final_round)
+                        .repeated(is_repeated);
                     writer.plan(&cycle, &mut planner).await
                 })
             })

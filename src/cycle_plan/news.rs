@@ -13,7 +13,7 @@ use super::{NewTask, is_of_kind, of_stage, task};
 
 /// The pages of news to request from a source now. First only page 1, because it may be absent or have another shape.
 /// After that, the pages that contained funds the last time, and the page after them, which shows whether the market
-/// has grown. None if they would cost at least as many requests as the `spared` ones.
+/// has grown. Pages that were answered in this cycle are left out. None if they would cost at least as many requests as the `spared` ones.
 pub(super) fn plan(
     state: &PlanningState,
     source: SourceName,
@@ -41,9 +41,12 @@ pub(super) fn plan(
     if u32::try_from(spared).unwrap_or(u32::MAX) <= expected {
         return Vec::new();
     }
-    let has_begun = first.is_some_and(|piece| piece.answered_cycle == Some(state.cycle.id));
-    let last = if has_begun { last } else { 1 };
+    let is_answered = |number: &u32| {
+        piece(*number).and_then(|piece| piece.answered_cycle) == Some(state.cycle.id)
+    };
+    let last = if is_answered(&1) { last } else { 1 };
     (1..=last)
+        .filter(|number| !is_answered(number))
         .map(|number| task(source, spec, &number.to_string()))
         .collect()
 }

@@ -203,6 +203,61 @@ fn a5_funds_behind_the_limit_are_not_read() {
     }
 }
 
+#[test]
+fn a_plan_that_can_have_no_task_reads_no_fund() {
+    use SourceName::{Finnomena, Wealthmagik};
+    let funds = ["A", "B"].map(fund).to_vec();
+    let quiet = state(CycleKind::Daily, funds.clone());
+    let doubted = PlanningState {
+        news_doubted: true,
+        ..quiet.clone()
+    };
+    let no_list = PlanningState {
+        lists: BTreeMap::new(),
+        ..quiet.clone()
+    };
+    let pieces = |answered: &[i64]| PlanningState {
+        pieces: BTreeMap::from([(
+            (Finnomena, TaskId::PIECES.to_owned()),
+            (1..)
+                .zip(answered)
+                .map(|(number, cycle)| {
+                    let piece = PieceState {
+                        answered_cycle: Some(*cycle),
+                        has_funds: Some(number == 1),
+                    };
+                    (number, piece)
+                })
+                .collect(),
+        )]),
+        listed: BTreeMap::from([(Finnomena, 150)]),
+        ..quiet.clone()
+    };
+    let this = quiet.cycle.id;
+    for (stage, of, is_repeated, state, read) in [
+        (Stage::News, Finnomena, false, &pieces(&[this - 1, this]), 2),
+        (Stage::News, Finnomena, false, &pieces(&[this, this - 1]), 2),
+        (Stage::News, Finnomena, false, &pieces(&[this, this]), 0),
+        (Stage::Funds, Finnomena, false, &quiet, 2),
+        (Stage::Funds, Finnomena, true, &quiet, 0),
+        (Stage::Funds, Finnomena, true, &doubted, 2),
+        (Stage::Funds, Finnomena, false, &no_list, 0),
+        (Stage::Factsheets, Finnomena, false, &quiet, 2),
+        (Stage::Factsheets, Finnomena, true, &quiet, 2),
+        (Stage::Factsheets, Wealthmagik, false, &quiet, 0),
+    ] {
+        let planner = StagePlanner::new(
+            with_wealthmagik(),
+            Narrowing::default(),
+            stage,
+            Some(of),
+            false,
+        );
+        let (_, told) = plan_in_parts(state, 1, planner.repeated(is_repeated));
+        assert_eq!(told, read, "{stage:?} of {of}, repeated: {is_repeated}");
+    }
+}
+
 /// The pages of news are compared with the whole market, not with one part of it.
 #[test]
 fn a5_p2_few_funds_a_part_that_may_be_spared_are_many_together() {
