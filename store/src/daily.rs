@@ -25,6 +25,7 @@ use super::error::StoreError;
 use super::history::{self, Change};
 use super::report::{RecordCounts, TableCounts};
 use super::unapplied_days;
+use super::unreported::Unreported;
 
 /// A day of a fund.
 pub(super) type Day = (String, Date);
@@ -87,7 +88,10 @@ const PIECES_WAITING: usize = 2;
 /// The statements of a batch about funds of the universe, with the stored rows of the same days.
 pub(super) struct Compared {
     pub statements: Statements,
-    standing: Standing,
+    /// The stored rows, of all days from the first to the last one that the statements have of a fund.
+    pub standing: Standing,
+    /// Of these days, those that a source is recorded not to report any more.
+    pub unreported: Unreported,
     /// The days whose stored row differs from a statement.
     different: Vec<Day>,
     dissents: BTreeMap<Day, Dissents>,
@@ -101,13 +105,14 @@ pub(super) async fn compare_with_stored(
     let mut compared = Compared {
         statements,
         standing: Standing::new(),
+        unreported: Unreported::new(),
         different: Vec::new(),
         dissents: BTreeMap::new(),
     };
     if compared.statements.is_empty() {
         return Ok(compared);
     }
-    compared.standing = daily_rows::read(tx, &compared.statements).await?;
+    (compared.standing, compared.unreported) = daily_rows::read(tx, &compared.statements).await?;
     compared.different = different(&compared.statements, &compared.standing);
     compared.dissents = unapplied_days::read_dissents(tx, &compared.different).await?;
     Ok(compared)

@@ -15,8 +15,9 @@ use schema::merge_daily::{DayRow, row_source};
 use schema::{Number, SourceName};
 
 use super::connection::{Queries as _, Transaction, expect_rows};
-use super::daily::{Standing, Statements};
+use super::daily::{Standing, Statements, read_source};
 use super::error::{StoreError, of_statement};
+use super::unreported::Unreported;
 
 const TABLE: &str = "public.funds_daily";
 
@@ -30,12 +31,12 @@ pub(super) struct NewDay<'said> {
     pub row: DayRow,
 }
 
-/// Reads the stored rows of the days in the statements. The result includes all days from a fund's first to its last
-/// one.
+/// Reads the stored rows of the days in the statements, and which of them sources are recorded not to report any more.
+/// The result includes all days from a fund's first to its last one.
 pub(super) async fn read(
     tx: &Transaction<'_>,
     statements: &Statements,
-) -> Result<Standing, StoreError> {
+) -> Result<(Standing, Unreported), StoreError> {
     let (mut codes, mut firsts, mut lasts) = (Vec::new(), Vec::new(), Vec::new());
     for (fund_code, days) in statements {
         if let (Some((first, _)), Some((last, _))) = (days.first_key_value(), days.last_key_value())
@@ -48,16 +49,18 @@ pub(super) async fn read(
     let rows = tx
         .query_raw(
             "SELECT spoken.place, d.nav_date, d.nav_value, d.bid, d.offer, d.aum,
-                    d.nav_said_by, d.bid_said_by, d.offer_said_by, d.aum_said_by
+                    d.nav_said_by, d.bid_said_by, d.offer_said_by, d.aum_said_by, u.source
              FROM unnest($1::text[], $2::date[], $3::date[]) WITH ORDINALITY
                   AS spoken (fund_code, first_date, last_date, place)
              JOIN public.funds_daily d
-               ON d.fund_code = spoken.fund_code AND d.nav_date BETWEEN spoken.first_date AND spoken.last_date",
+               ON d.fund_code = spoken.fund_code AND d.nav_date BETWEEN spoken.first_date AND spoken.last_date
+             LEFT JOIN runner.daily_unreported u ON u.fund_code = d.fund_code AND u.nav_date = d.nav_date",
             &[&codes, &firsts, &lasts],
         )
         .await?;
     let mut rows = std::pin::pin!(rows);
     let mut standing: Vec<BTreeMap<Date, DayRow>> = vec![BTreeMap::new(); codes.len()];
+    let mut unreported = Unreported::new();
     while let Some(row) = rows.try_next().await? {
         let place: i64 = row.try_get(0)?;
         let mut day = DayRow::default();
@@ -65,14 +68,20 @@ pub(super) async fn read(
             day.values[at] = stored(row.try_get(2 + at)?)?;
             day.said_by[at] = row.try_get(6 + at)?;
         }
-        if let Some(days) = usize::try_from(place - 1)
+        let Some(place) = usize::try_from(place - 1)
             .ok()
-            .and_then(|place| standing.get_mut(place))
-        {
-            days.insert(row.try_get(1)?, day);
+            .filter(|place| *place < codes.len())
+        else {
+            continue;
+        };
+        let nav_date = row.try_get(1)?;
+        if let Some(source) = row.try_get::<_, Option<&str>>(10)? {
+            unreported.insert((codes[place].to_owned(), nav_date, read_source(source)?));
         }
+        standing[place].insert(nav_date, day);
     }
-    Ok(codes.into_iter().map(str::to_owned).zip(standing).collect())
+    let standing = codes.into_iter().map(str::to_owned).zip(standing).collect();
+    Ok((standing, unreported))
 }
 
 /// Returns the first and the last day that each source reported for each of these funds.

@@ -70,10 +70,6 @@ pub(super) async fn write_answers(
     examiner.examine_emptied(tx, cycle, answers).await?;
     write_observations(tx, cycle, &taken, &mut examiner, &mut report).await?;
     let held = doubts::hold(tx, cycle, answers, examiner.doubtful, &mut report).await?;
-    if is_whole {
-        let taken: Vec<&TaskAnswer> = taken.iter().map(|(_, answer)| *answer).collect();
-        unreported::record(tx, cycle, &taken).await?;
-    }
 
     let rejects: Vec<_> = answers
         .iter()
@@ -632,6 +628,15 @@ async fn write_days(
         unapplied_days::take_waiting(tx, &entering, &mut days).await?;
     }
     let mut compared = daily::compare_with_stored(tx, days).await?;
+    // An answer that was judged and believed is only a part of the original answer, so it leaves nothing out.
+    let unreported = if examiner.is_off() {
+        unreported::Changes::default()
+    } else {
+        let daily = spoken
+            .iter()
+            .map(|spoken| (spoken.answer, spoken.observation));
+        unreported::changes(daily, &compared)
+    };
     if !examiner.is_off() {
         let doubts = compared.doubts(tx, cycle).await?;
         examiner
@@ -639,6 +644,7 @@ async fn write_days(
             .await?;
     }
     let mut counts = daily::write(tx, cycle.id, compared).await?;
+    unreported::write(tx, cycle, unreported).await?;
     counts.records.observed += kept;
     counts.records.superseded += kept;
     if counts.records.observed > 0 {
