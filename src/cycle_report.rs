@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use schema::SourceName;
+use schema::precedence::UNIVERSE;
 use store::{CycleTotals, MarketChange};
 
 use crate::cycle::CycleEnd;
@@ -236,7 +237,7 @@ fn failures_block(text: &mut String, end: &CycleEnd) {
     if end.no_active_fund {
         let _ = writeln!(
             text,
-            "\nno active fund is known, so nothing could be asked: the list of finnomena tells which funds there are; run a cycle with finnomena first"
+            "\nno active fund is known, so nothing could be requested: the list of {UNIVERSE} decides which funds exist; run a cycle with {UNIVERSE} first"
         );
     }
     for (source, why) in end.quarantined.iter().chain(&end.breaches) {

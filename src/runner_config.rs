@@ -3,11 +3,13 @@
 //! are accepted here in any size and sign.
 
 mod read;
+mod sources;
 
 use schema::doubt::DoubtLimits;
 use serde::Deserialize;
 
 pub use read::{ConfigError, Problem};
+pub use sources::{SourceConfig, SourcesConfig};
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -19,7 +21,7 @@ pub struct RunnerConfig {
     pub database: DatabaseConfig,
     /// When the scheduled runner works.
     pub schedule: ScheduleConfig,
-    /// The three sites.
+    /// The sources.
     pub sources: SourcesConfig,
     /// The real browser.
     pub browser: BrowserConfig,
@@ -147,113 +149,6 @@ impl Default for ScheduleConfig {
             run_on_start: true,
         }
     }
-}
-
-/// The three sites.
-#[derive(Debug, Clone, PartialEq, Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-pub struct SourcesConfig {
-    /// Finnomena.
-    pub finnomena: FinnomenaConfig,
-    /// WealthMagik.
-    pub wealthmagik: WealthmagikConfig,
-    /// The Thai SEC's FundCheck.
-    pub sec_fundcheck: SecFundcheckConfig,
-}
-
-/// Finnomena: JSON over HTTP.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct FinnomenaConfig {
-    /// Whether this source is requested at all.
-    pub enabled: bool,
-    /// Scheme, host name and port.
-    pub base_url: String,
-    /// Maximum mean request rate, per host.
-    pub requests_per_sec: f64,
-    /// Maximum number of concurrent requests, per host.
-    pub concurrent_requests: i64,
-    /// Other hosts whose factsheets may be fetched.
-    pub factsheet_hosts: Vec<String>,
-}
-
-impl Default for FinnomenaConfig {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            base_url: "https://www.finnomena.com".to_owned(),
-            requests_per_sec: 2.0,
-            concurrent_requests: 3,
-            factsheet_hosts: default_factsheet_hosts(),
-        }
-    }
-}
-
-/// WealthMagik: HTML pages, some of which need JavaScript.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct WealthmagikConfig {
-    /// Whether this source is requested at all.
-    pub enabled: bool,
-    /// Scheme, host name and port.
-    pub base_url: String,
-    /// `Auto`, `Http` or `Browser`.
-    pub transport: Word,
-    /// Maximum mean request rate, per host.
-    pub requests_per_sec: f64,
-    /// Maximum number of concurrent requests, per host.
-    pub concurrent_requests: i64,
-    /// Other hosts whose factsheets may be fetched.
-    pub factsheet_hosts: Vec<String>,
-}
-
-impl Default for WealthmagikConfig {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            base_url: "https://www.wealthmagik.com".to_owned(),
-            transport: Word::new("Auto"),
-            requests_per_sec: 2.0,
-            concurrent_requests: 3,
-            factsheet_hosts: default_factsheet_hosts(),
-        }
-    }
-}
-
-/// FundCheck: a JSON API and a JavaScript application.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SecFundcheckConfig {
-    /// Whether this source is requested at all.
-    pub enabled: bool,
-    /// The application's scheme, host name and port.
-    pub page_url: String,
-    /// The API's scheme, host name and port.
-    pub api_url: String,
-    /// `Auto`, `Http` or `Browser`.
-    pub transport: Word,
-    /// Maximum mean request rate, per host.
-    pub requests_per_sec: f64,
-    /// Maximum number of concurrent requests, per host.
-    pub concurrent_requests: i64,
-}
-
-impl Default for SecFundcheckConfig {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            page_url: "https://fundcheck.sec.or.th".to_owned(),
-            api_url: "https://web-fct-api.sec.or.th".to_owned(),
-            transport: Word::new("Auto"),
-            requests_per_sec: 1.0,
-            concurrent_requests: 1,
-        }
-    }
-}
-
-/// The SEC's document storage: Finnomena and WealthMagik link their factsheets there.
-fn default_factsheet_hosts() -> Vec<String> {
-    vec!["https://secdocumentstorage.blob.core.windows.net".to_owned()]
 }
 
 /// The real browser.

@@ -12,9 +12,9 @@ use actors::restart_policy::RestartPolicy;
 use actors::run_mode::{ModeSizes, Modes, RunMode};
 use schema::doubt::DoubtLimits;
 use sources::ask::TransportMode;
+use sources::source_spec::{SiteAddress, SourceSpec};
 use sources::transport::{HostLimits, Webdriver};
 use store::Retention;
-use url::Url;
 
 use crate::embedded_postgres::EmbeddedSettings;
 use crate::schedule::Schedule;
@@ -29,8 +29,8 @@ pub struct RunnerSettings {
     pub database: DatabaseSettings,
     /// When the scheduled runner works.
     pub schedule: Schedule,
-    /// The three sites.
-    pub sources: SourcesSettings,
+    /// The sources, in the order of [`sources::sites::SPECS`].
+    pub sources: Vec<SourceSettings>,
     /// The real browser.
     pub browser: BrowserSettings,
     /// Time limits for the sites.
@@ -57,54 +57,15 @@ pub enum DatabaseSettings {
     Url(DatabaseUrl),
 }
 
-/// The three sites.
+/// A source.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SourcesSettings {
-    /// Finnomena: always over HTTP.
-    pub finnomena: FinnomenaSettings,
-    /// WealthMagik.
-    pub wealthmagik: WealthmagikSettings,
-    /// FundCheck.
-    pub sec_fundcheck: SecFundcheckSettings,
-}
-
-/// Finnomena.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FinnomenaSettings {
+pub struct SourceSettings {
+    /// What it is.
+    pub spec: &'static SourceSpec,
     /// Whether this source is requested at all.
     pub enabled: bool,
-    /// Scheme, host, port; path `/`.
-    pub base_url: Url,
-    /// The limits of each of its hosts.
-    pub limits: HostLimits,
-    /// Hosts whose factsheets may be fetched, including its own.
-    pub factsheet_hosts: Vec<Url>,
-}
-
-/// WealthMagik.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WealthmagikSettings {
-    /// Whether this source is requested at all.
-    pub enabled: bool,
-    /// Scheme, host, port; path `/`.
-    pub base_url: Url,
-    /// How pages are fetched.
-    pub transport: TransportMode,
-    /// The limits of each of its hosts.
-    pub limits: HostLimits,
-    /// Hosts whose factsheets may be fetched, including its own.
-    pub factsheet_hosts: Vec<Url>,
-}
-
-/// FundCheck.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SecFundcheckSettings {
-    /// Whether this source is requested at all.
-    pub enabled: bool,
-    /// The application: scheme, host, port; path `/`.
-    pub page_url: Url,
-    /// The API: scheme, host, port; path `/`.
-    pub api_url: Url,
+    /// Its hosts (scheme, host, port; path `/`), and the hosts whose factsheets may be fetched, including its own.
+    pub address: SiteAddress,
     /// How pages are fetched.
     pub transport: TransportMode,
     /// The limits of each of its hosts.

@@ -11,11 +11,11 @@ use schema::SourceName;
 use sources::archive::Archive;
 use sources::ask::{PageFetcher, TransportMode};
 use sources::cycle_memory::CycleMemory;
+use sources::page::PageSpec;
 use sources::site::Site;
-use sources::sites::{SiteAddress, pages};
 use sources::transport::{
-    AskingLease, BrowserConfig, HostKey, HostLimits, HostPatience, HostState, Proxies,
-    SourceConfig, Transport, TransportConfig, TransportError,
+    AskingLease, BrowserConfig, HostKey, HostPatience, HostState, Proxies, SourceConfig, Transport,
+    TransportConfig, TransportError,
 };
 use url::Url;
 
@@ -37,6 +37,7 @@ pub struct Sites {
 
 struct EnabledSite {
     site: Arc<dyn Site>,
+    pages: &'static [PageSpec],
     mode: TransportMode,
     own_hosts: Vec<Url>,
     memory: Arc<CycleMemory>,
@@ -70,15 +71,6 @@ pub struct Way {
     pub proxy: Option<String>,
 }
 
-/// The configuration of one enabled source.
-struct Entry {
-    address: SiteAddress,
-    own_hosts: Vec<Url>,
-    factsheet_hosts: Vec<String>,
-    limits: HostLimits,
-    mode: TransportMode,
-}
-
 impl Sites {
     /// Builds the enabled sites. Nothing is requested yet.
     ///
@@ -110,17 +102,16 @@ impl Sites {
     }
 
     fn over(settings: &RunnerSettings, archive: Option<&Arc<Archive>>) -> Result<Self, SitesError> {
-        let entries = entries(settings);
+        let enabled = || settings.sources.iter().filter(|source| source.enabled);
         let transport = Transport::new(TransportConfig {
-            sources: entries
-                .iter()
-                .map(|entry| {
+            sources: enabled()
+                .map(|source| {
                     let config = SourceConfig {
-                        limits: entry.limits,
-                        own_hosts: entry.own_hosts.clone(),
-                        factsheet_hosts: entry.factsheet_hosts.clone(),
+                        limits: source.limits,
+                        own_hosts: source.address.hosts().cloned().collect(),
+                        factsheet_hosts: source.address.factsheet_hosts.clone(),
                     };
-                    (entry.address.source(), config)
+                    (source.spec.name, config)
                 })
                 .collect(),
             contact: settings.user_agent_contact.clone(),
@@ -139,27 +130,26 @@ impl Sites {
                 profile_dir: None,
             },
         })?;
-        let sites = entries
-            .into_iter()
-            .map(|entry| {
-                let source = entry.address.source();
-                let site = entry.address.build();
+        let sites = enabled()
+            .map(|source| {
+                let site = (source.spec.build)(&source.address);
                 let memory = Arc::new(CycleMemory::default());
                 let fetcher = PageFetcher::new(
                     Arc::clone(&site),
                     transport.clone(),
-                    entry.mode,
+                    source.transport,
                     archive.map(Arc::clone),
                     Arc::clone(&memory),
                 );
                 let enabled = EnabledSite {
                     site,
-                    mode: entry.mode,
-                    own_hosts: entry.own_hosts,
+                    pages: source.spec.pages,
+                    mode: source.transport,
+                    own_hosts: source.address.hosts().cloned().collect(),
                     memory,
                     fetcher,
                 };
-                (source, enabled)
+                (source.spec.name, enabled)
             })
             .collect();
         Ok(Self { transport, sites })
@@ -169,8 +159,8 @@ impl Sites {
     #[must_use]
     pub fn pages(&self) -> SitePages {
         self.sites
-            .keys()
-            .map(|source| (*source, pages(*source)))
+            .iter()
+            .map(|(source, site)| (*source, site.pages))
             .collect()
     }
 
@@ -182,7 +172,7 @@ impl Sites {
             .map(|(source, site)| {
                 let asked = AskedSource {
                     fetcher: site.fetcher.clone(),
-                    pages: pages(*source),
+                    pages: site.pages,
                 };
                 (*source, asked)
             })
@@ -240,9 +230,9 @@ impl Sites {
     /// Whether a page may be fetched in the browser.
     #[must_use]
     pub fn may_use_browser(&self) -> bool {
-        self.sites.iter().any(|(source, site)| {
-            *source != SourceName::Finnomena && site.mode != TransportMode::Http
-        })
+        self.sites
+            .values()
+            .any(|site| site.mode != TransportMode::Http)
     }
 
     /// Starts the browser and closes it again.
@@ -392,63 +382,4 @@ fn held_up(state: &HostState) -> Option<String> {
             seconds(*next_probe)
         )),
     }
-}
-
-/// `name:port`, as in lists of allowed hosts.
-fn name_and_port(url: &Url) -> Option<String> {
-    Some(format!(
-        "{}:{}",
-        url.host_str()?,
-        url.port_or_known_default()?
-    ))
-}
-
-fn entries(settings: &RunnerSettings) -> Vec<Entry> {
-    let sources = &settings.sources;
-    let mut entries = Vec::new();
-    let names = |urls: &[Url]| {
-        urls.iter()
-            .filter_map(name_and_port)
-            .collect::<Vec<String>>()
-    };
-    if sources.finnomena.enabled {
-        let site = &sources.finnomena;
-        entries.push(Entry {
-            address: SiteAddress::Finnomena {
-                base_url: site.base_url.clone(),
-                factsheet_hosts: names(&site.factsheet_hosts),
-            },
-            own_hosts: vec![site.base_url.clone()],
-            factsheet_hosts: names(&site.factsheet_hosts),
-            limits: site.limits,
-            mode: TransportMode::Http,
-        });
-    }
-    if sources.wealthmagik.enabled {
-        let site = &sources.wealthmagik;
-        entries.push(Entry {
-            address: SiteAddress::Wealthmagik {
-                base_url: site.base_url.clone(),
-                factsheet_hosts: names(&site.factsheet_hosts),
-            },
-            own_hosts: vec![site.base_url.clone()],
-            factsheet_hosts: names(&site.factsheet_hosts),
-            limits: site.limits,
-            mode: site.transport,
-        });
-    }
-    if sources.sec_fundcheck.enabled {
-        let site = &sources.sec_fundcheck;
-        entries.push(Entry {
-            address: SiteAddress::SecFundcheck {
-                page_url: site.page_url.clone(),
-                api_url: site.api_url.clone(),
-            },
-            own_hosts: vec![site.page_url.clone(), site.api_url.clone()],
-            factsheet_hosts: Vec::new(),
-            limits: site.limits,
-            mode: site.transport,
-        });
-    }
-    entries
 }

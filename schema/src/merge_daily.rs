@@ -34,7 +34,7 @@ impl DayField {
         }
     }
 
-    const fn rank(self) -> [SourceName; 4] {
+    const fn rank(self) -> &'static [SourceName] {
         match self {
             Self::Nav | Self::Aum => NAV_AND_AUM,
             Self::Bid | Self::Offer => PRICES,
@@ -71,7 +71,7 @@ pub fn merge_day(
     for (at, field) in DayField::ALL.into_iter().enumerate() {
         let mut by_source: BTreeMap<SourceName, Number> = BTreeMap::new();
         if let Some(value) = row.values[at] {
-            for source in SourceName::ALL {
+            for source in SourceName::ALL.iter().copied() {
                 if row.said_by[at] & source.bit() != 0 {
                     by_source.insert(source, value);
                 }
@@ -95,8 +95,8 @@ pub fn merge_day(
         }
         let winner = field
             .rank()
-            .into_iter()
-            .find_map(|source| by_source.get(&source).copied());
+            .iter()
+            .find_map(|source| by_source.get(source).copied());
         // A value without a known source (edited by hand) stays until a source reports one.
         merged.values[at] = winner.or(row.values[at]);
         for (source, value) in by_source {
@@ -142,7 +142,8 @@ pub fn row_source(row: &DayRow) -> Option<SourceName> {
             row.values[at]?;
             field
                 .rank()
-                .into_iter()
+                .iter()
+                .copied()
                 .find(|source| row.said_by[at] & source.bit() != 0)
         })
 }

@@ -109,7 +109,7 @@ pub fn merge_codes(
 ) -> BTreeMap<(String, String), (SourceName, StoredCode)> {
     let mut merged: BTreeMap<(String, String), (SourceName, StoredCode)> = BTreeMap::new();
     let mut settled: BTreeMap<&str, SourceName> = BTreeMap::new();
-    for source in CODES {
+    for source in CODES.iter().copied() {
         let Some(StoredObservation {
             content: Content::Codes(codes),
             ..

@@ -118,13 +118,20 @@ pub const STATISTICS: RowTable = RowTable {
 pub const ROW_TABLES: [&RowTable; 3] = [&MASTER, &FEE, &STATISTICS];
 
 /// `funds_codes`: the rank of the sources, applied to each code type.
-pub const CODES: [SourceName; 4] = [Finnomena, Wealthmagik, SecFundcheck, Adopted];
+pub const CODES: &[SourceName] = &[Finnomena, Wealthmagik, SecFundcheck, Adopted];
 
 /// The rank for NAV and AUM of a day.
-pub const NAV_AND_AUM: [SourceName; 4] = [Finnomena, Wealthmagik, SecFundcheck, Adopted];
+pub const NAV_AND_AUM: &[SourceName] = &[Finnomena, Wealthmagik, SecFundcheck, Adopted];
 
 /// The rank for bid and offer of a day.
-pub const PRICES: [SourceName; 4] = [Wealthmagik, Finnomena, SecFundcheck, Adopted];
+pub const PRICES: &[SourceName] = &[Wealthmagik, Finnomena, SecFundcheck, Adopted];
+
+/// The source whose list decides which funds exist and which of them are active (D8).
+pub const UNIVERSE: SourceName = Finnomena;
+
+/// The source whose pages about many funds report which funds have a new NAV. It is compared with its own pages of
+/// single funds (D11).
+pub const NAV_DIGESTS: SourceName = Finnomena;
 
 /// The number of closed monthly cycles after which a field that its source no longer reports ranks below any source
 /// that still reports it (D4).
@@ -173,7 +180,7 @@ const fn allocation(type_word: &'static str) -> PortfolioPlace {
 #[must_use]
 pub fn table_of(source: SourceName, dataset: Dataset) -> Option<&'static str> {
     match dataset {
-        Listing => (source == Finnomena).then_some(MASTER.table),
+        Listing => (source == UNIVERSE).then_some(MASTER.table),
         Master => Some(MASTER.table),
         Fees | Minimums => Some(FEE.table),
         Statistics => Some(STATISTICS.table),

@@ -5,54 +5,59 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A source of statements about funds. The order of the variants is the order of display only; precedence is declared
-/// in [`crate::precedence`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SourceName {
-    /// `https://www.finnomena.com`: JSON.
-    Finnomena,
-    /// `https://www.wealthmagik.com`: HTML and JavaScript pages.
-    Wealthmagik,
-    /// `https://fundcheck.sec.or.th`: risk statistics.
-    SecFundcheck,
-    /// Rows that were in the warehouse before the runner took it over: the lowest rank.
-    Adopted,
+/// Declares the sources: variant, name in tables, options and logs, and bit in the `*_said_by` columns of `funds_daily`.
+/// The bit is stored, so it must never be renumbered. The order is the order of display only; precedence is declared in
+/// [`crate::precedence`].
+macro_rules! sources {
+    (requested { $($(#[$doc:meta])* $variant:ident = $name:literal, bit $bit:literal;)* }
+     other { $($(#[$other_doc:meta])* $other:ident = $other_name:literal, bit $other_bit:literal;)* }) => {
+        /// A source of statements about funds.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum SourceName {
+            $($(#[$doc])* #[serde(rename = $name)] $variant,)*
+            $($(#[$other_doc])* #[serde(rename = $other_name)] $other,)*
+        }
+
+        impl SourceName {
+            /// Every source, in the order of display.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)* $(Self::$other,)*];
+
+            /// The sources that are requested: all but [`Self::Adopted`].
+            pub const REQUESTED: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name in tables, options and logs.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                    $(Self::$other => $other_name,)*
+                }
+            }
+
+            /// The bit of this source in the `*_said_by` columns of `funds_daily`.
+            #[must_use]
+            pub const fn bit(self) -> i16 {
+                match self {
+                    $(Self::$variant => $bit,)*
+                    $(Self::$other => $other_bit,)*
+                }
+            }
+        }
+    };
 }
 
-impl SourceName {
-    /// Every source, in the order of display.
-    pub const ALL: [Self; 4] = [
-        Self::Finnomena,
-        Self::Wealthmagik,
-        Self::SecFundcheck,
-        Self::Adopted,
-    ];
-
-    /// The sources that are requested: all but [`Self::Adopted`].
-    pub const REQUESTED: [Self; 3] = [Self::Finnomena, Self::Wealthmagik, Self::SecFundcheck];
-
-    /// The name in tables, options and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Finnomena => "finnomena",
-            Self::Wealthmagik => "wealthmagik",
-            Self::SecFundcheck => "sec_fundcheck",
-            Self::Adopted => "adopted",
-        }
+sources! {
+    requested {
+        /// `https://www.finnomena.com`: JSON.
+        Finnomena = "finnomena", bit 1;
+        /// `https://www.wealthmagik.com`: HTML and JavaScript pages.
+        Wealthmagik = "wealthmagik", bit 2;
+        /// `https://fundcheck.sec.or.th`: risk statistics.
+        SecFundcheck = "sec_fundcheck", bit 4;
     }
-
-    /// The bit of this source in the `*_said_by` columns of `funds_daily`. It is stored, so it must never be
-    /// renumbered.
-    #[must_use]
-    pub const fn bit(self) -> i16 {
-        match self {
-            Self::Finnomena => 1,
-            Self::Wealthmagik => 2,
-            Self::SecFundcheck => 4,
-            Self::Adopted => 8,
-        }
+    other {
+        /// Rows that were in the warehouse before the runner took it over: the lowest rank.
+        Adopted = "adopted", bit 8;
     }
 }
 
@@ -64,15 +69,24 @@ impl fmt::Display for SourceName {
 
 /// The error for a text that is not the name of a source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a source; the sources are {names}", names = SourceName::ALL.map(SourceName::as_str).join(", "))]
+#[error("`{0}` is not a source; the sources are {names}", names = names())]
 pub struct UnknownSource(pub String);
+
+fn names() -> String {
+    let names: Vec<&str> = SourceName::ALL
+        .iter()
+        .map(|source| source.as_str())
+        .collect();
+    names.join(", ")
+}
 
 impl FromStr for SourceName {
     type Err = UnknownSource;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|source| source.as_str() == text)
             .ok_or_else(|| UnknownSource(text.to_owned()))
     }
@@ -83,10 +97,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_source_but_the_adopted_rows_is_requested() {
-        let mut all = SourceName::REQUESTED.to_vec();
-        all.push(SourceName::Adopted);
-        assert_eq!(all, SourceName::ALL);
+    fn every_source_has_its_own_bit() {
+        let mut bits = 0;
+        for source in SourceName::ALL {
+            assert_eq!(source.bit().count_ones(), 1, "{source}");
+            assert_eq!(bits & source.bit(), 0, "{source}");
+            bits |= source.bit();
+        }
     }
 
     #[test]

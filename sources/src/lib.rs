@@ -3,7 +3,7 @@
 //! The data takes this path. A planned task becomes a [`Request`] ([`Site::request`], pure). The transport fetches its
 //! [`Answer`] within the limits of the host: rate, robots.txt, retries, host health. It uses HTTP or a real browser. A
 //! parser turns the answer into observations ([`Site::read`], pure). The module [`ask`] drives one group of tasks
-//! through these steps. The module [`sites`] lists what a new site needs.
+//! through these steps. The module [`sites`] lists the sources, one [`source_spec::SourceSpec`] each.
 
 pub mod archive;
 pub mod ask;
@@ -13,6 +13,7 @@ pub mod page;
 pub mod payload;
 pub mod site;
 pub mod sites;
+pub mod source_spec;
 pub mod text;
 pub mod transport;
 

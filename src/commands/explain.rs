@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
 use schema::FundCode;
+use schema::precedence::UNIVERSE;
 use store::{
     DayExplanation, Disagreement, Explanation, FieldExplanation, Freshness, FundRhythm, Reader,
     RejectedRecord, Statement, StoreError,
@@ -76,9 +77,9 @@ fn shown(story: &FundStory, zone: &TimeZone) -> String {
     } = story;
     let mut text = String::new();
     let standing = match (&explanation.fund_status, explanation.in_universe) {
-        (Some(status), _) => status.as_str(),
-        (None, true) => "known, without a row yet",
-        (None, false) => "no rows: Finnomena's list never showed it as active",
+        (Some(status), _) => status.clone(),
+        (None, true) => "known, without a row yet".to_owned(),
+        (None, false) => format!("no rows: the list of {UNIVERSE} never showed it as active"),
     };
     // Writing to a String cannot fail: its results are ignored from here on.
     let _ = writeln!(text, "{}: {standing}", explanation.fund_code);

@@ -317,6 +317,8 @@ fn quoted(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use schema::SourceName;
+
     use super::*;
 
     fn said(text: &str) -> String {
@@ -334,7 +336,8 @@ mod tests {
         );
         let deep = "(sources: (sec_fundcheck: (requests_per_sec: 0.5)), database: Embedded())";
         let mut expected = RunnerConfig::default();
-        expected.sources.sec_fundcheck.requests_per_sec = 0.5;
+        let fundcheck = expected.sources.0.get_mut(&SourceName::SecFundcheck);
+        fundcheck.expect("a source").requests_per_sec = 0.5;
         assert_eq!(RunnerConfig::parse(path, deep).ok(), Some(expected));
     }
 
@@ -437,6 +440,10 @@ mod tests {
             "(\n    modus: 1,\n)",
             "(\n  sources: (\n    // polite\n    finnomena: (request_per_sec: 1.0),\n  ),\n)",
             "(sources: (finnomena: (requests_per_sec: \"fast\")))",
+            "(sources: (finnomena: (transport: Http)))",
+            "(sources: (finnomena: (enabled: true, enabled: false)))",
+            "(sources: (wealthmagick: (enabled: false)))",
+            "(sources: [])",
             "(database: Embeded(data_dir: \"x\"))",
             "(database: Embedded(dir: \"x\"))",
             "(database: \"postgres://me:hunter2@host/db\")",

@@ -10,20 +10,22 @@ use actors::run_mode::{ModeSizes, Modes, RunMode};
 use jiff::civil::{Date, Weekday};
 use jiff::tz::{Offset, TimeZone};
 use schema::doubt::DoubtLimits;
+use sources::sites::SPECS;
+use sources::source_spec::{SiteAddress, SourceSpec};
 use sources::transport::Webdriver;
 use store::{AddressProblem, Retention};
+use url::Url;
 
 use super::findings::{DAY_SECS, Findings, quoted};
 use super::{
-    BrowserSettings, DatabaseSettings, FinnomenaSettings, PatienceSettings, RetentionSettings,
-    RunnerSettings, SecFundcheckSettings, SourcesSettings, SupervisionSettings,
-    WealthmagikSettings,
+    BrowserSettings, DatabaseSettings, PatienceSettings, RetentionSettings, RunnerSettings,
+    SourceSettings, SupervisionSettings,
 };
 use crate::embedded_postgres::EmbeddedSettings;
 use crate::runner_config::{
-    BrowserConfig, ConfigError, DatabaseConfig, DoubtConfig, FinnomenaConfig, ModeConfig,
-    ModesConfig, PatienceConfig, RetentionConfig, RunnerConfig, ScheduleConfig, SecFundcheckConfig,
-    SourcesConfig, SupervisionConfig, WealthmagikConfig, WebdriverConfig, Word,
+    BrowserConfig, ConfigError, DatabaseConfig, DoubtConfig, ModeConfig, ModesConfig,
+    PatienceConfig, RetentionConfig, RunnerConfig, ScheduleConfig, SourceConfig, SourcesConfig,
+    SupervisionConfig, WebdriverConfig, Word,
 };
 use crate::schedule::Schedule;
 use crate::secret::DatabaseUrl;
@@ -193,73 +195,46 @@ fn weekday(found: &mut Findings, key: &str, day: &Word) -> Option<Weekday> {
     }
 }
 
-fn sources(found: &mut Findings, config: &SourcesConfig) -> Option<SourcesSettings> {
-    let SourcesConfig {
-        finnomena,
-        wealthmagik,
-        sec_fundcheck,
-    } = config;
-    if !(finnomena.enabled || wealthmagik.enabled || sec_fundcheck.enabled) {
+fn sources(found: &mut Findings, config: &SourcesConfig) -> Option<Vec<SourceSettings>> {
+    if config.0.values().all(|source| !source.enabled) {
         found.wrong::<()>(
             "sources",
             "all disabled",
             "at least one with `enabled: true`",
         );
     }
-    let finnomena = finnomena_settings(found, finnomena);
-    let wealthmagik = wealthmagik_settings(found, wealthmagik);
-    let sec_fundcheck = sec_fundcheck_settings(found, sec_fundcheck);
-    Some(SourcesSettings {
-        finnomena: finnomena?,
-        wealthmagik: wealthmagik?,
-        sec_fundcheck: sec_fundcheck?,
-    })
+    let sources: Vec<Option<SourceSettings>> = SPECS
+        .iter()
+        .filter_map(|spec| Some(source(found, spec, config.0.get(&spec.name)?)))
+        .collect();
+    sources.into_iter().collect()
 }
 
-fn finnomena_settings(found: &mut Findings, config: &FinnomenaConfig) -> Option<FinnomenaSettings> {
-    let key = "sources.finnomena";
-    let base_url = found.host(&format!("{key}.base_url"), &config.base_url);
-    let limits = found.limits(key, config.requests_per_sec, config.concurrent_requests);
-    let factsheet_hosts = found.factsheet_hosts(key, &config.factsheet_hosts, base_url.as_ref());
-    Some(FinnomenaSettings {
-        enabled: config.enabled,
-        base_url: base_url?,
-        limits: limits?,
-        factsheet_hosts,
-    })
-}
-
-fn wealthmagik_settings(
+fn source(
     found: &mut Findings,
-    config: &WealthmagikConfig,
-) -> Option<WealthmagikSettings> {
-    let key = "sources.wealthmagik";
-    let base_url = found.host(&format!("{key}.base_url"), &config.base_url);
-    let transport = found.transport(key, &config.transport);
-    let limits = found.limits(key, config.requests_per_sec, config.concurrent_requests);
-    let factsheet_hosts = found.factsheet_hosts(key, &config.factsheet_hosts, base_url.as_ref());
-    Some(WealthmagikSettings {
+    spec: &'static SourceSpec,
+    config: &SourceConfig,
+) -> Option<SourceSettings> {
+    let key = format!("sources.{}", spec.name);
+    let hosts: Vec<Option<Url>> = spec
+        .hosts
+        .iter()
+        .zip(&config.hosts)
+        .map(|(host, url)| found.host(&format!("{key}.{}", host.key), url))
+        .collect();
+    let transport = found.transport(&key, &config.transport);
+    let limits = found.limits(&key, config.requests_per_sec, config.concurrent_requests);
+    let root = hosts.first().and_then(Option::as_ref);
+    let factsheet_hosts = found.factsheet_hosts(&key, &config.factsheet_hosts, root);
+    let mut hosts = hosts.into_iter().collect::<Option<Vec<Url>>>()?.into_iter();
+    Some(SourceSettings {
+        spec,
         enabled: config.enabled,
-        base_url: base_url?,
-        transport: transport?,
-        limits: limits?,
-        factsheet_hosts,
-    })
-}
-
-fn sec_fundcheck_settings(
-    found: &mut Findings,
-    config: &SecFundcheckConfig,
-) -> Option<SecFundcheckSettings> {
-    let key = "sources.sec_fundcheck";
-    let page_url = found.host(&format!("{key}.page_url"), &config.page_url);
-    let api_url = found.host(&format!("{key}.api_url"), &config.api_url);
-    let transport = found.transport(key, &config.transport);
-    let limits = found.limits(key, config.requests_per_sec, config.concurrent_requests);
-    Some(SecFundcheckSettings {
-        enabled: config.enabled,
-        page_url: page_url?,
-        api_url: api_url?,
+        address: SiteAddress {
+            root: hosts.next()?,
+            others: hosts.collect(),
+            factsheet_hosts,
+        },
         transport: transport?,
         limits: limits?,
     })

@@ -185,20 +185,29 @@ impl Findings {
         Some(url)
     }
 
-    /// Parses the listed hosts and adds the source's own.
+    /// Parses the listed hosts and adds the source's own, as `name:port`.
     pub(super) fn factsheet_hosts(
         &mut self,
         source: &str,
         listed: &[String],
         own: Option<&Url>,
-    ) -> Vec<Url> {
+    ) -> Vec<String> {
         let mut hosts: Vec<Url> = own.cloned().into_iter().collect();
         for (at, text) in listed.iter().enumerate() {
             let host = self.host(&format!("{source}.factsheet_hosts[{at}]"), text);
             hosts.extend(host.filter(|host| Some(host) != own));
         }
-        hosts
+        hosts.iter().filter_map(name_and_port).collect()
     }
+}
+
+/// `name:port`, as in lists of allowed hosts.
+fn name_and_port(url: &Url) -> Option<String> {
+    Some(format!(
+        "{}:{}",
+        url.host_str()?,
+        url.port_or_known_default()?
+    ))
 }
 
 /// A text of the file in quotes, shortened, without secrets.

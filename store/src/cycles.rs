@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
 use schema::doubt::DoubtLimits;
+use schema::precedence::UNIVERSE;
 
 use super::connection::{Queries, Transaction};
 use super::counted;
@@ -307,7 +308,7 @@ pub(super) async fn close(
         &[&cycle.id, &reason],
     )
     .await?;
-    if cycle.scope == Scope::Full && finnomena_list_answered(tx, cycle).await? {
+    if cycle.scope == Scope::Full && universe_list_answered(tx, cycle).await? {
         funds::record_absences(tx, cycle.cycle_date).await?;
         funds::apply_status(tx, cycle).await?;
     }
@@ -328,15 +329,15 @@ pub(super) async fn close(
     Ok(totals)
 }
 
-async fn finnomena_list_answered(tx: &Transaction<'_>, cycle: &Cycle) -> Result<bool, StoreError> {
+async fn universe_list_answered(tx: &Transaction<'_>, cycle: &Cycle) -> Result<bool, StoreError> {
     let row = tx
         .query_one(
             "SELECT EXISTS (
                  SELECT 1 FROM runner.task
-                 WHERE source = 'finnomena' AND key = '*' AND acked_cycle = $1 AND outcome IN ('done', 'unchanged')
-                   AND page IN (SELECT page FROM runner.list_size WHERE source = 'finnomena'))
+                 WHERE source = $2 AND key = '*' AND acked_cycle = $1 AND outcome IN ('done', 'unchanged')
+                   AND page IN (SELECT page FROM runner.list_size WHERE source = $2))
              AND EXISTS (SELECT 1 FROM runner.fund WHERE listed_cycle IS NOT NULL)",
-            &[&cycle.id],
+            &[&cycle.id, &UNIVERSE.as_str()],
         )
         .await?;
     Ok(row.try_get(0)?)

@@ -293,8 +293,8 @@ pub(super) async fn retract(
         })
         .collect();
     let others: Vec<String> = SourceName::ALL
-        .into_iter()
-        .filter(|other| *other != source)
+        .iter()
+        .filter(|other| **other != source)
         .map(|other| {
             format!(
                 "WHEN (nav_said_by | aum_said_by | bid_said_by | offer_said_by) & {} <> 0 THEN '{other}'",

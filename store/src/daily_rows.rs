@@ -100,7 +100,7 @@ pub(super) async fn read_spans(
              SELECT d.nav_date FROM public.funds_daily d WHERE {reported} ORDER BY d.nav_date DESC LIMIT 1) last"
     );
     let mut spans = BTreeMap::new();
-    for source in SourceName::ALL {
+    for source in SourceName::ALL.iter().copied() {
         for row in tx.query(&select, &[&fund_codes, &source.bit()]).await? {
             let span = (row.try_get(1)?, row.try_get(2)?);
             spans.insert((row.try_get(0)?, source), span);

@@ -6,7 +6,8 @@ use futures_util::TryStreamExt as _;
 use jiff::civil::Date;
 
 use schema::fund_status::{ListStanding, fund_status};
-use schema::{FundCode, Observation, ObservationData, SourceName};
+use schema::precedence::UNIVERSE;
+use schema::{FundCode, Observation, ObservationData};
 
 use super::connection::{Queries, Transaction, expect_rows};
 use super::cycles::Cycle;
@@ -126,8 +127,7 @@ pub(super) async fn record_listings(
         sources.push(listing.source.as_str());
         keys.push(source_key.as_str());
         ids.push(fund.id);
-        let says_active =
-            listing.source == SourceName::Finnomena && fields.sec_is_active == Some(true);
+        let says_active = listing.source == UNIVERSE && fields.sec_is_active == Some(true);
         if says_active && !fund.in_universe {
             fund.in_universe = true;
             entering.insert(fund.id);
@@ -199,13 +199,13 @@ pub(super) async fn record_standing(
         "runner.fund",
         "WITH meant AS (
              SELECT DISTINCT f.fund_id FROM runner.fund f JOIN runner.alias a USING (fund_id)
-             WHERE a.source = 'finnomena' AND a.source_key = ANY($1)
+             WHERE a.source = $3 AND a.source_key = ANY($1)
                AND f.listed_cycle IS DISTINCT FROM $2 AND NOT f.renamed
          ), written AS (
              UPDATE runner.fund f SET renamed = true, renamed_cycle = $2
              FROM meant WHERE f.fund_id = meant.fund_id RETURNING 1)
          SELECT (SELECT count(*) FROM meant), (SELECT count(*) FROM written)",
-        &[&keys, &cycle.id],
+        &[&keys, &cycle.id, &UNIVERSE.as_str()],
     )
     .await?;
     Ok(())
@@ -269,11 +269,11 @@ pub(super) async fn apply_status(tx: &Transaction<'_>, cycle: &Cycle) -> Result<
         "history.change",
         replaced,
         "INSERT INTO history.change (cycle_id, table_name, fund_code, key, field, old_value, new_value, source)
-         SELECT $3, 'funds_master_info', m.fund_code, '', 'fund_status', m.fund_status, new.status, 'finnomena'
+         SELECT $3, 'funds_master_info', m.fund_code, '', 'fund_status', m.fund_status, new.status, $4
          FROM unnest($1::text[], $2::text[]) AS new (fund_code, status)
          JOIN public.funds_master_info m ON m.fund_code = new.fund_code COLLATE \"C\"
          WHERE m.fund_status IS NOT NULL",
-        &[&codes, &statuses, &cycle.id],
+        &[&codes, &statuses, &cycle.id, &UNIVERSE.as_str()],
     )
     .await?;
     let changed = codes.len();

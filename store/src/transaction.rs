@@ -7,7 +7,7 @@ use schema::fold::{Folded, StoredObservation, adopted_portfolio, fold};
 use schema::merge_funds::Statements;
 use schema::observation::DailyPoint;
 use schema::portfolio::StoredPortfolio;
-use schema::precedence::{StatementKey, table_of};
+use schema::precedence::{StatementKey, UNIVERSE, table_of};
 use schema::task::Severity;
 use schema::{
     Dataset, FundCode, Observation, ObservationData, Outcome, SourceName, TaskAnswer, TaskId,
@@ -299,7 +299,7 @@ async fn write_observations(
     }
     for (_, answer) in answers {
         if cycle.scope == Scope::Full
-            && answer.id.source == SourceName::Finnomena
+            && answer.id.source == UNIVERSE
             && answer.id.key == TaskId::WHOLE_MARKET
             && answer
                 .observations
@@ -516,7 +516,7 @@ impl Folding {
             let changed: BTreeSet<StatementKey> = if entering.contains(&fund.id) {
                 held.keys().copied().collect()
             } else {
-                let from = (fund.id, (SourceName::Finnomena, Dataset::Listing));
+                let from = (fund.id, (UNIVERSE, Dataset::Listing));
                 self.changed
                     .range(from..)
                     .take_while(|(id, _)| *id == fund.id)

@@ -1,12 +1,12 @@
-//! Each page of the three sites, read through the program's own entry point: [`Site::read`] with an answer.
+//! Each page of the sites, read through the program's own entry point: [`Site::read`] with an answer.
 
 use std::sync::Arc;
 
 use schema::{FundCode, PlannedTask, SourceName, TaskId};
 use sources::contract_tally::ContractTally;
 use sources::site::ReadContext;
-use sources::sites::SiteAddress;
 use sources::sites::factsheet::Factsheets;
+use sources::sites::{Finnomena, SecFundcheck, Wealthmagik};
 use sources::{Answer, Reading, Site, Via};
 use url::Url;
 
@@ -24,27 +24,24 @@ pub fn url(text: &str) -> Url {
 }
 
 pub fn finnomena() -> Arc<dyn Site> {
-    SiteAddress::Finnomena {
-        base_url: url("https://www.finnomena.com"),
-        factsheet_hosts: vec!["docs.example.org".to_owned()],
-    }
-    .build()
+    Arc::new(Finnomena::new(
+        &url("https://www.finnomena.com"),
+        vec!["docs.example.org".to_owned()],
+    ))
 }
 
 pub fn wealthmagik() -> Arc<dyn Site> {
-    SiteAddress::Wealthmagik {
-        base_url: url("https://www.wealthmagik.com"),
-        factsheet_hosts: vec!["docs.example.org".to_owned()],
-    }
-    .build()
+    Arc::new(Wealthmagik::new(
+        &url("https://www.wealthmagik.com"),
+        vec!["docs.example.org".to_owned()],
+    ))
 }
 
 pub fn sec_fundcheck() -> Arc<dyn Site> {
-    SiteAddress::SecFundcheck {
-        page_url: url("https://fundcheck.sec.or.th"),
-        api_url: url("https://web-fct-api.sec.or.th"),
-    }
-    .build()
+    Arc::new(SecFundcheck::new(
+        &url("https://fundcheck.sec.or.th"),
+        &url("https://web-fct-api.sec.or.th"),
+    ))
 }
 
 pub fn finnomena_list(body: &[u8]) {

@@ -1,25 +1,8 @@
 //! The sites, one folder each: their pages, requests and parsers.
 //!
-//! A new site needs:
-//!
-//! | what | where |
-//! |---|---|
-//! | its code: pages and their contract, requests, parsers | a folder here that implements [`Site`] |
-//! | its name in tables, options and logs, and its number | [`SourceName`] (`schema/src/source_name.rs`) |
-//! | its rank for each field | `schema/src/precedence.rs` |
-//! | the mapping from its name to its code | a variant of [`SiteAddress`] and an arm of [`pages`], in this file |
-//! | its keys in `runner.ron`, and their check | `src/runner_config.rs`, `src/runner_settings.rs`, `src/runner_settings/check.rs` |
-//! | its address, hosts and limits from the settings | `entries` in `src/sites.rs` |
-//! | its properties under fuzzing | `fuzz/properties/src/pages.rs` |
-//! | its simulator, for the tests of the whole program | `simulator/src/` |
+//! Each folder declares a [`SourceSpec`], which is listed in [`SPECS`]. docs/adding-a-source.md names every step.
 
-use std::sync::Arc;
-
-use schema::SourceName;
-use url::Url;
-
-use crate::page::PageSpec;
-use crate::site::Site;
+use crate::source_spec::SourceSpec;
 
 #[cfg(test)]
 pub(crate) mod asked;
@@ -41,69 +24,35 @@ pub use finnomena::Finnomena;
 pub use sec_fundcheck::SecFundcheck;
 pub use wealthmagik::Wealthmagik;
 
-/// The configured address of a site.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SiteAddress {
-    /// Finnomena.
-    Finnomena {
-        /// Its root, such as `https://www.finnomena.com`.
-        base_url: Url,
-        /// Hosts (`name` or `name:port`) that factsheet links may lead to, besides its own.
-        factsheet_hosts: Vec<String>,
-    },
-    /// WealthMagik.
-    Wealthmagik {
-        /// Its root.
-        base_url: Url,
-        /// As for Finnomena.
-        factsheet_hosts: Vec<String>,
-    },
-    /// The SEC's FundCheck.
-    SecFundcheck {
-        /// The root of its pages.
-        page_url: Url,
-        /// The root of its API.
-        api_url: Url,
-    },
-}
+/// The sources that are requested, in the order of display.
+pub const SPECS: &[&SourceSpec] = &[&finnomena::SPEC, &wealthmagik::SPEC, &sec_fundcheck::SPEC];
 
-impl SiteAddress {
-    /// The source at this address.
-    #[must_use]
-    pub const fn source(&self) -> SourceName {
-        match self {
-            Self::Finnomena { .. } => SourceName::Finnomena,
-            Self::Wealthmagik { .. } => SourceName::Wealthmagik,
-            Self::SecFundcheck { .. } => SourceName::SecFundcheck,
-        }
+#[cfg(test)]
+mod tests {
+    use schema::SourceName;
+
+    use super::*;
+
+    #[test]
+    fn every_requested_source_has_a_spec() {
+        let names: Vec<SourceName> = SPECS.iter().map(|spec| spec.name).collect();
+        assert_eq!(names, SourceName::REQUESTED);
     }
 
-    /// The site.
-    #[must_use]
-    pub fn build(self) -> Arc<dyn Site> {
-        match self {
-            Self::Finnomena {
-                base_url,
-                factsheet_hosts,
-            } => Arc::new(Finnomena::new(&base_url, factsheet_hosts)),
-            Self::Wealthmagik {
-                base_url,
-                factsheet_hosts,
-            } => Arc::new(Wealthmagik::new(&base_url, factsheet_hosts)),
-            Self::SecFundcheck { page_url, api_url } => {
-                Arc::new(SecFundcheck::new(&page_url, &api_url))
+    #[test]
+    fn the_defaults_are_addresses_of_hosts_and_no_key_appears_twice() {
+        for spec in SPECS {
+            let hosts = spec.hosts.iter().map(|host| host.default);
+            for host in hosts.chain(spec.factsheet_hosts.into_iter().flatten().copied()) {
+                let url = url::Url::parse(host).expect("a URL");
+                assert_eq!((url.scheme(), url.path()), ("https", "/"), "{host}");
             }
+            let mut keys: Vec<&str> = spec.keys().collect();
+            keys.sort_unstable();
+            let all = keys.len();
+            keys.dedup();
+            assert_eq!(keys.len(), all, "{}", spec.name);
+            assert!(!spec.hosts.is_empty(), "{} has no root", spec.name);
         }
-    }
-}
-
-/// The pages of a source, for the planner; empty for a source without requests.
-#[must_use]
-pub const fn pages(source: SourceName) -> &'static [PageSpec] {
-    match source {
-        SourceName::Finnomena => &finnomena::contract::PAGES,
-        SourceName::Wealthmagik => &wealthmagik::contract::PAGES,
-        SourceName::SecFundcheck => &sec_fundcheck::contract::PAGES,
-        SourceName::Adopted => &[],
     }
 }

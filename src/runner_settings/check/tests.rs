@@ -1,5 +1,7 @@
 //! All wrong values of a configuration are reported; valid values have their documented meaning.
 
+use schema::SourceName;
+
 use super::*;
 
 const EVERYTHING_WRONG: &str = r#"(
@@ -81,13 +83,26 @@ fn a_mode_never_has_more_browsers_than_the_machine_may() {
 #[test]
 fn a_source_may_fetch_factsheets_from_its_own_host_and_the_listed_ones() {
     let text = r#"(sources: (finnomena: (base_url: "http://127.0.0.1:1", factsheet_hosts: ["http://127.0.0.1:2"])))"#;
-    let hosts = check(text, None)
-        .expect("right")
-        .sources
-        .finnomena
-        .factsheet_hosts;
-    let hosts: Vec<&str> = hosts.iter().map(url::Url::as_str).collect();
-    assert_eq!(hosts, ["http://127.0.0.1:1/", "http://127.0.0.1:2/"]);
+    let sources = check(text, None).expect("right").sources;
+    let of = |name| {
+        let source = sources.iter().find(|source| source.spec.name == name);
+        source.expect("a source").address.clone()
+    };
+    let finnomena = of(SourceName::Finnomena);
+    assert_eq!(finnomena.root.as_str(), "http://127.0.0.1:1/");
+    assert_eq!(finnomena.factsheet_hosts, ["127.0.0.1:1", "127.0.0.1:2"]);
+    // The others keep their defaults.
+    let others: Vec<String> = of(SourceName::SecFundcheck)
+        .hosts()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        others,
+        [
+            "https://fundcheck.sec.or.th/",
+            "https://web-fct-api.sec.or.th/"
+        ]
+    );
 }
 
 /// P1: no contact is invented.

@@ -8,7 +8,8 @@ use jiff::civil::Date;
 use schema::doubt::{
     ControlFund, DoubtKind, DoubtLimits, Evidence, contradicted, control_funds, judge,
 };
-use schema::{FundCode, SourceName, TaskId};
+use schema::precedence::NAV_DIGESTS;
+use schema::{FundCode, TaskId};
 
 use super::super::connection::{Queries as _, Transaction};
 use super::super::cycles::Cycle;
@@ -62,10 +63,10 @@ pub(in super::super) async fn read_control(
             &[
                 &cycle.cycle_date.to_string(),
                 &i64::try_from(control_funds(usize::MAX)).unwrap_or(i64::MAX),
-                &SourceName::Finnomena.as_str(),
+                &NAV_DIGESTS.as_str(),
                 &cycle.id,
                 &TaskId::SERIES,
-                &SourceName::Finnomena.bit(),
+                &NAV_DIGESTS.bit(),
                 &TaskId::PIECES,
             ],
         )
@@ -102,7 +103,7 @@ pub(in super::super) async fn check_news(
     let sample: Vec<ControlFund> = control.answered.iter().map(|(_, fund)| *fund).collect();
     let share = contradicted(&sample);
     let subject = Subject {
-        source: SourceName::Finnomena,
+        source: NAV_DIGESTS,
         page: TaskId::PIECES.to_owned(),
         kind: DoubtKind::WithoutNews,
     };

@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use tokio_postgres::Row;
 
+use schema::TaskId;
 use schema::observation::NavDigest;
-use schema::{SourceName, TaskId};
+use schema::precedence::NAV_DIGESTS;
 
 use super::super::connection::{Queries as _, Transaction};
 use super::super::cycles::Cycle;
@@ -212,8 +213,8 @@ async fn read_rows(
              ORDER BY m.fund_code",
             &[
                 &cycle.cycle_date,
-                &SourceName::Finnomena.bit(),
-                &SourceName::Finnomena.as_str(),
+                &NAV_DIGESTS.bit(),
+                &NAV_DIGESTS.as_str(),
                 &cycle.id,
                 &after,
                 &most,

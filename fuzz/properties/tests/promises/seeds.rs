@@ -2,11 +2,12 @@
 //! each kind.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schema::{FundCode, ObservationData, PlannedTask, TaskId};
 use simulator::{MarketConfig, Simulator};
 use sources::site::ReadContext;
-use sources::sites::SiteAddress;
+use sources::sites::{Finnomena, SecFundcheck, Wealthmagik};
 use sources::{Answer, Reading, Site, Via};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -69,21 +70,11 @@ async fn of_simulator() -> Seeds {
     let urls = simulator.urls();
     let url = |text: &str| Url::parse(text).expect("a URL");
     let documents = vec![urls.documents.trim_start_matches("http://").to_owned()];
-    let sites = [
-        SiteAddress::Finnomena {
-            base_url: url(&urls.finnomena),
-            factsheet_hosts: documents.clone(),
-        },
-        SiteAddress::Wealthmagik {
-            base_url: url(&urls.wealthmagik),
-            factsheet_hosts: documents,
-        },
-        SiteAddress::SecFundcheck {
-            page_url: url(&urls.sec_page),
-            api_url: url(&urls.sec_api),
-        },
-    ]
-    .map(SiteAddress::build);
+    let sites: [Arc<dyn Site>; 3] = [
+        Arc::new(Finnomena::new(&url(&urls.finnomena), documents.clone())),
+        Arc::new(Wealthmagik::new(&url(&urls.wealthmagik), documents)),
+        Arc::new(SecFundcheck::new(&url(&urls.sec_page), &url(&urls.sec_api))),
+    ];
     let context = ReadContext { cycle_date: today };
     let mut seeds = Seeds::new();
     // The tasks that the lists and pages lead to, by site: (code, locator).

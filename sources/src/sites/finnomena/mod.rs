@@ -16,6 +16,8 @@ mod portfolio;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use schema::{PlannedTask, SourceName};
 use url::Url;
@@ -28,6 +30,7 @@ use crate::site::{
 use crate::sites::factsheet::Factsheets;
 use crate::sites::findings::Findings;
 use crate::sites::locate::{self, Root};
+use crate::source_spec::{HostSetting, SEC_DOCUMENTS, SourceSpec};
 use crate::text::name;
 use crate::text::stated_date::StatedDate;
 
@@ -35,6 +38,26 @@ use crate::text::stated_date::StatedDate;
 const API: &str = "/fn3/api/fund/v2/public/funds";
 /// The path to the newest NAVs of many funds.
 const FILTER_API: &str = "/fn3/api/fund/v2/public/filter";
+
+/// JSON over HTTP.
+pub const SPEC: SourceSpec = SourceSpec {
+    name: SourceName::Finnomena,
+    hosts: &[HostSetting {
+        key: "base_url",
+        default: "https://www.finnomena.com",
+    }],
+    requests_per_sec: 2.0,
+    concurrent_requests: 3,
+    has_browser_pages: false,
+    factsheet_hosts: Some(SEC_DOCUMENTS),
+    pages: &contract::PAGES,
+    build: |address| {
+        Arc::new(Finnomena::new(
+            &address.root,
+            address.factsheet_hosts.clone(),
+        ))
+    },
+};
 
 /// The site Finnomena.
 #[derive(Debug, Clone)]

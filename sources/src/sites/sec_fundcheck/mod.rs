@@ -8,6 +8,7 @@ mod page;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use schema::{PlannedTask, SourceName};
@@ -18,6 +19,7 @@ use crate::payload::{breach, json, text_of};
 use crate::site::{Answer, BrowserVisit, ReadContext, Reading, Request, Site, StatusMeaning, Via};
 use crate::sites::findings::Findings;
 use crate::sites::locate::{self, Root};
+use crate::source_spec::{HostSetting, SourceSpec};
 use api::ApiAnswer;
 
 /// How long the page may take to be ready in a browser.
@@ -25,6 +27,30 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The API's path, which the site's own page requests, too.
 const API_PATH: &str = "/api/funds";
+
+/// A JSON API and a JavaScript application, on two hosts.
+pub const SPEC: SourceSpec = SourceSpec {
+    name: SourceName::SecFundcheck,
+    hosts: &[
+        HostSetting {
+            key: "page_url",
+            default: "https://fundcheck.sec.or.th",
+        },
+        HostSetting {
+            key: "api_url",
+            default: "https://web-fct-api.sec.or.th",
+        },
+    ],
+    requests_per_sec: 1.0,
+    concurrent_requests: 1,
+    has_browser_pages: true,
+    factsheet_hosts: None,
+    pages: &contract::PAGES,
+    build: |address| {
+        let api = address.others.first().unwrap_or(&address.root);
+        Arc::new(SecFundcheck::new(&address.root, api))
+    },
+};
 
 /// The site FundCheck.
 #[derive(Debug, Clone)]

@@ -12,6 +12,7 @@ mod profile;
 mod tests;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schema::{PlannedTask, SourceName};
@@ -23,9 +24,30 @@ use crate::site::{Answer, BrowserVisit, ReadContext, Reading, Request, Site};
 use crate::sites::factsheet::Factsheets;
 use crate::sites::findings::Findings;
 use crate::sites::locate::{self, Root};
+use crate::source_spec::{HostSetting, SEC_DOCUMENTS, SourceSpec};
 
 /// How long a page may take to be ready in a browser.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// HTML and JavaScript pages.
+pub const SPEC: SourceSpec = SourceSpec {
+    name: SourceName::Wealthmagik,
+    hosts: &[HostSetting {
+        key: "base_url",
+        default: "https://www.wealthmagik.com",
+    }],
+    requests_per_sec: 2.0,
+    concurrent_requests: 3,
+    has_browser_pages: true,
+    factsheet_hosts: Some(SEC_DOCUMENTS),
+    pages: &contract::PAGES,
+    build: |address| {
+        Arc::new(Wealthmagik::new(
+            &address.root,
+            address.factsheet_hosts.clone(),
+        ))
+    },
+};
 
 /// The site WealthMagik.
 #[derive(Debug, Clone)]

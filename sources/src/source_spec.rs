@@ -1,0 +1,92 @@
+//! What the program must know about a source outside its folder. `runner.ron`, the command line, the planner and the
+//! registry of sites are derived from it.
+
+use std::sync::Arc;
+
+use schema::SourceName;
+use url::Url;
+
+use crate::page::PageSpec;
+use crate::site::Site;
+
+/// A source. Each folder in [`crate::sites`] declares one.
+#[derive(Debug, Clone, Copy)]
+pub struct SourceSpec {
+    /// Its name in tables, options, logs and `runner.ron`.
+    pub name: SourceName,
+    /// Its hosts. The first one is the root: `check` requests it, and its clock is compared.
+    pub hosts: &'static [HostSetting],
+    /// The default of `requests_per_sec`: maximum mean request rate, per host.
+    pub requests_per_sec: f64,
+    /// The default of `concurrent_requests`: maximum number of concurrent requests, per host.
+    pub concurrent_requests: u8,
+    /// Whether the browser can fetch its pages. If so, `transport` is one of its keys; otherwise it is always
+    /// requested over HTTP.
+    pub has_browser_pages: bool,
+    /// The default of `factsheet_hosts`: hosts besides its own to which its factsheet links may lead. `None` for a
+    /// source without links to factsheets; the key does not exist then.
+    pub factsheet_hosts: Option<&'static [&'static str]>,
+    /// Its pages, for the planner.
+    pub pages: &'static [PageSpec],
+    /// Builds it at an address.
+    pub build: fn(&SiteAddress) -> Arc<dyn Site>,
+}
+
+/// Two specs are equal if they have the same name: there is one per source.
+impl PartialEq for SourceSpec {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+/// A key of `runner.ron` that holds the address of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostSetting {
+    /// The key, such as `base_url`.
+    pub key: &'static str,
+    /// Its default: scheme, host name and port.
+    pub default: &'static str,
+}
+
+/// The SEC's document storage: Finnomena and WealthMagik link their factsheets there.
+pub(crate) const SEC_DOCUMENTS: &[&str] = &["https://secdocumentstorage.blob.core.windows.net"];
+
+/// Where a site is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteAddress {
+    /// The first host.
+    pub root: Url,
+    /// The other hosts, in the order of [`SourceSpec::hosts`].
+    pub others: Vec<Url>,
+    /// Hosts (`name` or `name:port`) that factsheet links may lead to, besides its own.
+    pub factsheet_hosts: Vec<String>,
+}
+
+impl SiteAddress {
+    /// A site on one host.
+    #[must_use]
+    pub const fn of_one_host(root: Url, factsheet_hosts: Vec<String>) -> Self {
+        Self {
+            root,
+            others: Vec::new(),
+            factsheet_hosts,
+        }
+    }
+
+    /// Its own hosts.
+    pub fn hosts(&self) -> impl Iterator<Item = &Url> {
+        std::iter::once(&self.root).chain(&self.others)
+    }
+}
+
+impl SourceSpec {
+    /// The keys of the source in `runner.ron`, in the order of its documentation.
+    pub fn keys(&self) -> impl Iterator<Item = &'static str> {
+        let hosts = self.hosts.iter().map(|host| host.key);
+        std::iter::once("enabled")
+            .chain(hosts)
+            .chain(self.has_browser_pages.then_some("transport"))
+            .chain(["requests_per_sec", "concurrent_requests"])
+            .chain(self.factsheet_hosts.map(|_| "factsheet_hosts"))
+    }
+}
