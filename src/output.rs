@@ -5,6 +5,7 @@
 //! accepts data again. Results on standard output may wait for their reader; a stop ends that wait.
 
 mod bars;
+mod destination;
 mod queue;
 
 use std::cell::RefCell;
@@ -16,11 +17,10 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-pub use bars::Bar;
 use bars::Screen;
-use queue::{Losses, Plain, Queue};
-
-use crate::stop_signals::StopSignals;
+pub use destination::Bar;
+use destination::Plain;
+use queue::{Losses, Queue};
 
 /// Maximum bytes of log lines that wait to be written.
 const LOG_BYTES: usize = 1024 * 1024;
@@ -187,10 +187,10 @@ pub fn print_result_after(log: &LogWriter, text: &str) {
 }
 
 /// Waits until the reader has taken the results, or a stop is requested.
-pub fn finish_results(stop: &StopSignals) {
+pub fn finish_results(is_stop_requested: impl Fn() -> bool) {
     let mut stop_seen: Option<Instant> = None;
     while !RESULTS.wait_written(LOOK_EVERY, LOOK_EVERY) {
-        if stop.requested() {
+        if is_stop_requested() {
             let seen = stop_seen.get_or_insert_with(Instant::now);
             if seen.elapsed() > RESULT_AFTER_STOP {
                 return;

@@ -31,7 +31,7 @@ pub fn run_program() -> u8 {
         Err(unparsed) => explain_command_line(&unparsed),
     };
     stop.set_exit_code(code);
-    finish_results(&stop);
+    finish_results(|| stop.requested());
     log.finish();
     code
 }

@@ -1,6 +1,8 @@
 //! Checks of the project's structure: the dependencies between crates, and the references in documents, comments and
 //! tests.
 
+mod imports;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;

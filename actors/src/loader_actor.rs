@@ -21,7 +21,7 @@ use crate::child::{ExitReason, ExitSlip};
 use crate::messages::{
     BatchSettled, FundBatch, Heartbeat, OnWriter, ReadCheckpoint, TasksAcknowledged,
 };
-use crate::persistent_writer::{DatabaseWait, PersistentWriter};
+use crate::persistent_writer::{DatabaseWait, PersistentWriter, WriterOp};
 pub use crate::persistent_writer::{Revive, WriterFailed, WriterSettings};
 
 /// Interval between heartbeats of the lock holder; a standby runner detects a silent holder by them.
@@ -217,17 +217,28 @@ async fn show_life(writer: &mut Option<Writer>, lease: &AskingLease, doing: &str
     *writer = None;
 }
 
-impl<T: Send + 'static> Handler<OnWriter<T>> for LoaderActor {
-    type Result = AtomicResponse<Self, Result<T, WriterFailed>>;
+impl Handler<OnWriter> for LoaderActor {
+    type Result = AtomicResponse<Self, Result<(), WriterFailed>>;
 
-    fn handle(&mut self, call: OnWriter<T>, _context: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, call: OnWriter, _context: &mut Self::Context) -> Self::Result {
+        self.run(call.what, call.op)
+    }
+}
+
+impl LoaderActor {
+    /// Runs an operation before the next message is handled. The actor ends if it fails.
+    fn run<T: 'static>(
+        &mut self,
+        what: &'static str,
+        op: Box<WriterOp<T>>,
+    ) -> AtomicResponse<Self, Result<T, WriterFailed>> {
         let requests_are_due = self.requests_are_due();
         let mut persistent = self.persistent();
         let lease = self.lease.clone();
         AtomicResponse::new(Box::pin(
             async move {
                 show_life(&mut persistent.writer, &lease, "writing").await;
-                let mut result = persistent.run(call.what, &*call.op).await;
+                let mut result = persistent.run(what, &*op).await;
                 if result.is_ok() && requests_are_due {
                     let answered = answer_requests(&mut persistent).await;
                     result = answered.and(result);
@@ -249,16 +260,13 @@ impl<T: Send + 'static> Handler<OnWriter<T>> for LoaderActor {
 impl Handler<ReadCheckpoint> for LoaderActor {
     type Result = AtomicResponse<Self, Result<Vec<PlannedTask>, WriterFailed>>;
 
-    fn handle(&mut self, read: ReadCheckpoint, context: &mut Self::Context) -> Self::Result {
-        self.handle(
-            OnWriter {
-                what: "reading the checkpoint",
-                op: Box::new(move |writer| {
-                    let (cycle, filter) = (Arc::clone(&read.cycle), read.filter.clone());
-                    Box::pin(async move { writer.checkpoint(&cycle, &filter).await })
-                }),
-            },
-            context,
+    fn handle(&mut self, read: ReadCheckpoint, _context: &mut Self::Context) -> Self::Result {
+        self.run(
+            "reading the checkpoint",
+            Box::new(move |writer| {
+                let (cycle, filter) = (Arc::clone(&read.cycle), read.filter.clone());
+                Box::pin(async move { writer.checkpoint(&cycle, &filter).await })
+            }),
         )
     }
 }

@@ -14,34 +14,58 @@
 //! pipeline cannot deadlock (A4). The progress of a source at work is not a message but shared state
 //! ([`crate::progress_probe`]).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::prelude::*;
+use futures_util::future::LocalBoxFuture;
 use schema::failpoint::Injected;
 use schema::{PlannedTask, SourceName, TaskAnswer, TaskId};
-use store::{BatchReport, Cycle, TaskFilter};
+use store::{BatchReport, Cycle, StoreError, TaskFilter, Writer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::child::ExitReason;
-use crate::loader_actor::LoaderActor;
 use crate::persistent_writer::{WriterFailed, WriterOp};
 use crate::row_budget::RowBudget;
 use crate::snapshot::Snapshot;
 
-/// cycle -> supervisor: returns the address of the running loader, and waits until there is one.
+/// cycle -> supervisor: returns where the running loader takes calls, and waits until there is one.
 #[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "Result<Addr<LoaderActor>, PipelineError>")]
+#[rtype(result = "Result<Recipient<OnWriter>, PipelineError>")]
 pub struct GetLoader;
 
 /// cycle -> loader: bookkeeping of the cycle (begin, plan, close …), run on the loader's one connection in the order
 /// sent.
 #[derive(Message)]
-#[rtype(result = "Result<T, WriterFailed>")]
-pub struct OnWriter<T: Send + 'static> {
+#[rtype(result = "Result<(), WriterFailed>")]
+pub struct OnWriter {
     /// Name of the operation, for the log line that reports a wait for the database.
     pub what: &'static str,
-    /// The operation. It is called again on a fresh connection if the connection is lost while it runs.
-    pub op: Box<WriterOp<T>>,
+    /// The operation, which keeps its own result. It is called again on a fresh connection if the connection is lost
+    /// while it runs.
+    pub op: Box<WriterOp<()>>,
+}
+
+impl OnWriter {
+    /// A call, and the place where it leaves its result once it has succeeded.
+    pub fn with_result<T: Send + 'static>(
+        what: &'static str,
+        op: impl for<'w> Fn(&'w mut Writer) -> LocalBoxFuture<'w, Result<T, StoreError>>
+        + Send
+        + 'static,
+    ) -> (Self, Arc<Mutex<Option<T>>>) {
+        let result = Arc::new(Mutex::new(None));
+        let kept = Arc::clone(&result);
+        let op: Box<WriterOp<()>> = Box::new(move |writer| {
+            let work = op(writer);
+            let kept = Arc::clone(&kept);
+            Box::pin(async move {
+                let value = work.await?;
+                *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+                Ok(())
+            })
+        });
+        (Self { what, op }, result)
+    }
 }
 
 /// cycle -> supervisor: this number of tasks of a source will be requested. The progress display measures against the

@@ -32,7 +32,9 @@ use tokio::sync::{oneshot, watch};
 use crate::child::Child;
 use crate::loader_actor::{LoaderActor, WriterSettings};
 use crate::merge_actor::MergeActor;
-use crate::messages::{BatchSettled, ChildName, GetLoader, PipelineError, ReadSnapshot, SourceEnd};
+use crate::messages::{
+    BatchSettled, ChildName, GetLoader, OnWriter, PipelineError, ReadSnapshot, SourceEnd,
+};
 use crate::persistent_writer::DatabaseWait;
 use crate::progress_probe::ProgressProbe;
 use crate::restart_policy::{RestartHistory, RestartPolicy};
@@ -94,7 +96,7 @@ pub struct Supervisor {
     merge: Option<(u32, Child<MergeActor>)>,
     histories: BTreeMap<ChildName, RestartHistory>,
     running: BTreeMap<SourceName, RunningSource>,
-    awaiting_loader: Vec<oneshot::Sender<Result<Addr<LoaderActor>, PipelineError>>>,
+    awaiting_loader: Vec<oneshot::Sender<Result<Recipient<OnWriter>, PipelineError>>>,
     failed: Option<PipelineError>,
     database_wait: DatabaseWait,
     stop: watch::Sender<bool>,
@@ -167,13 +169,13 @@ impl Actor for Supervisor {
 }
 
 impl Handler<GetLoader> for Supervisor {
-    type Result = ResponseFuture<Result<Addr<LoaderActor>, PipelineError>>;
+    type Result = ResponseFuture<Result<Recipient<OnWriter>, PipelineError>>;
 
     fn handle(&mut self, _get: GetLoader, _context: &mut Self::Context) -> Self::Result {
         let (sender, receiver) = oneshot::channel();
         match (&self.failed, &self.loader) {
             (Some(failed), _) => drop(sender.send(Err(failed.clone()))),
-            (None, Some((_, loader))) => drop(sender.send(Ok(loader.address.clone()))),
+            (None, Some((_, loader))) => drop(sender.send(Ok(loader.address.clone().recipient()))),
             (None, None) => self.awaiting_loader.push(sender),
         }
         Box::pin(async move {

@@ -8,7 +8,18 @@ use jiff::civil::Date;
 
 use crate::generator::spelling::page_date;
 use crate::market::{FeeAnswer, Fund, Market, Standing};
-use crate::simulator::UnknownCode;
+
+/// The error for a code that is not in the market.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownCode(pub String);
+
+impl std::fmt::Display for UnknownCode {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "the market has no fund {:?}", self.0)
+    }
+}
+
+impl std::error::Error for UnknownCode {}
 
 impl Market {
     pub(crate) fn advance_days(&mut self, days: u32) {

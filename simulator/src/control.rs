@@ -10,7 +10,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::faults::{Fault, Site};
+use crate::faults::Fault;
+use crate::hosts::Site;
 use crate::market::Standing;
 use crate::mass_changes::MassChange;
 use crate::request_log::RequestLog;
@@ -146,7 +147,7 @@ fn steer(world: &World, method: &str, command: &str, asked: &Asked) -> Answer {
     }
 }
 
-fn outcome(result: Result<(), crate::simulator::UnknownCode>) -> Answer {
+fn outcome(result: Result<(), crate::changes::UnknownCode>) -> Answer {
     result.map_or_else(|unknown| refused(&unknown.to_string()), |()| done())
 }
 

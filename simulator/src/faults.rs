@@ -7,52 +7,33 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::hosts::Site;
 use crate::strange_answers::{Packing, with_first_text, with_first_value};
-use crate::strange_connections::Strangeness;
 
-/// One of the five hosts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A connection fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Site {
-    /// Finnomena's JSON API.
-    Finnomena,
-    /// WealthMagik's pages.
-    #[serde(rename = "wealthmagik")]
-    WealthMagik,
-    /// The SEC's page.
-    SecPage,
-    /// The SEC's API.
-    SecApi,
-    /// Factsheets.
-    Documents,
+pub enum Strangeness {
+    /// The host speaks TLS with a self-signed certificate.
+    SelfSigned,
+    /// The connection ends after the client's first byte: during the handshake, if the client uses TLS.
+    HangsUpAtOnce,
+    /// The connection ends where the answer should begin.
+    HangsUp,
+    /// The host sends header lines without end.
+    EndlessHead,
+    /// The host sends one header line of eight mebibytes, then a body.
+    GiantHeader,
+    /// The first line of the answer is not HTTP.
+    NoStatusLine,
+    /// The status is not a number.
+    NonsenseStatus,
 }
 
-impl Site {
-    /// All hosts.
-    pub const ALL: [Site; 5] = [
-        Site::Finnomena,
-        Site::WealthMagik,
-        Site::SecPage,
-        Site::SecApi,
-        Site::Documents,
-    ];
-
-    /// The host's name in log output and messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Site::Finnomena => "finnomena",
-            Site::WealthMagik => "wealthmagik",
-            Site::SecPage => "sec_page",
-            Site::SecApi => "sec_api",
-            Site::Documents => "documents",
-        }
-    }
-
-    fn place(self) -> usize {
-        Site::ALL
-            .iter()
-            .position(|site| *site == self)
-            .unwrap_or_default()
+impl Strangeness {
+    /// Whether the fault acts before a request is read, for every path.
+    pub(crate) const fn is_before_the_request(self) -> bool {
+        matches!(self, Strangeness::SelfSigned | Strangeness::HangsUpAtOnce)
     }
 }
 

@@ -9,10 +9,10 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::edge_case::EdgeCase;
-use crate::faults::Site;
 use crate::finnomena_performance::performance;
 use crate::finnomena_portfolio::{fees, portfolio};
 use crate::generator::spelling::{random_number, rfc3339};
+use crate::hosts::Site;
 use crate::json::Json;
 use crate::market::{Fund, Market, Standing};
 use crate::mass_changes::PageKind;

@@ -14,7 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use crate::faults::{Faults, Site};
+use crate::faults::Faults;
+use crate::hosts::Site;
 use crate::site::World;
 use crate::strange_connections::{Admitted, admit};
 

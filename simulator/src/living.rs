@@ -10,8 +10,8 @@
 
 use jiff::ToSpan;
 use jiff::civil::Date;
+use rand::RngExt;
 use rand::seq::IteratorRandom;
-use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::MarketConfig;
@@ -19,7 +19,7 @@ use crate::edge_case::EdgeCase;
 use crate::generator::spelling::{compact, rfc3339, scaled};
 use crate::generator::{fees, portfolio, statistics};
 use crate::json::Json;
-use crate::market::{Fund, Market, Standing};
+use crate::market::{Fund, Life, Market, Standing};
 
 /// The probability that a day brings one such event.
 const LAUNCH_A_DAY: f64 = 0.1;
@@ -43,27 +43,6 @@ const SETTLED_DAYS: i64 = 40;
 const FEWEST_ACTIVE: usize = 10;
 /// A launched fund has NAVs of this many business days before the sites list it.
 const DAYS_BEFORE_THE_LISTING: u32 = 5;
-
-/// The state of a living market.
-#[derive(Clone, Debug)]
-pub(crate) struct Life {
-    random: ChaCha8Rng,
-    /// Funds that will be launched; the next one is the last.
-    unborn: Vec<Fund>,
-    /// The number of funds that got another name or code so far. It makes each new name unique.
-    named: usize,
-}
-
-impl Life {
-    pub(crate) fn new(seed: u64, mut unborn: Vec<Fund>) -> Self {
-        unborn.reverse();
-        Life {
-            random: ChaCha8Rng::seed_from_u64(seed ^ 0x11fe),
-            unborn,
-            named: 0,
-        }
-    }
-}
 
 /// An event in a living market.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,8 +10,9 @@ use jiff::civil::Date;
 use crate::edge_case::EdgeCase;
 use crate::generator::spelling::Name;
 use crate::json::Json;
-use crate::living::Life;
 use crate::nav_series::{NavPlan, TrueDay};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
 
 /// The cells of one row by column; a missing column is NULL.
 pub(crate) type Cells = BTreeMap<&'static str, String>;
@@ -347,5 +348,26 @@ impl Fund {
             quoted.extend(self.nav.quote_date(today));
         }
         self.nav.true_days(today, &quoted)
+    }
+}
+
+/// The state of a living market.
+#[derive(Clone, Debug)]
+pub(crate) struct Life {
+    pub(crate) random: ChaCha8Rng,
+    /// Funds that will be launched; the next one is the last.
+    pub(crate) unborn: Vec<Fund>,
+    /// The number of funds that got another name or code so far. It makes each new name unique.
+    pub(crate) named: usize,
+}
+
+impl Life {
+    pub(crate) fn new(seed: u64, mut unborn: Vec<Fund>) -> Self {
+        unborn.reverse();
+        Life {
+            random: ChaCha8Rng::seed_from_u64(seed ^ 0x11fe),
+            unborn,
+            named: 0,
+        }
     }
 }

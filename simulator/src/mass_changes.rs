@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::edge_case::EdgeCase;
-use crate::faults::Site;
+use crate::hosts::Site;
 use crate::json::Json;
 use crate::market::{Block, Emptiness, FeeAnswer, Fund, Market, SecSays, Standing};
 

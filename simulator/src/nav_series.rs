@@ -16,7 +16,7 @@ use crate::edge_case::EdgeCase;
 use crate::generator::spelling::{
     exponent, more_than_ten_decimals, rfc3339, scaled, trailing_zeros,
 };
-use crate::real::RealDay;
+use crate::real::{Quote, RealDay};
 
 /// A recurring edge case appears every `QUIRK_EVERY` entries, first at index `QUIRK_AT`.
 const QUIRK_EVERY: usize = 40;
@@ -59,16 +59,6 @@ pub(crate) struct Day {
 pub(crate) struct Series {
     pub(crate) entries: Vec<NavEntry>,
     pub(crate) days: Vec<Day>,
-}
-
-/// The quote of the price page. The values are the true ones; None = the page shows 0.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Quote {
-    pub(crate) date: Date,
-    pub(crate) nav: Option<String>,
-    pub(crate) bid: Option<String>,
-    pub(crate) offer: Option<String>,
-    pub(crate) aum: String,
 }
 
 /// The source names in the daily table.

@@ -17,7 +17,15 @@ use std::sync::Arc;
 use flate2::read::MultiGzDecoder;
 use jiff::civil::Date;
 
-use crate::nav_series::Quote;
+/// The quote of the price page. The values are the true ones; None = the page shows 0.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Quote {
+    pub(crate) date: Date,
+    pub(crate) nav: Option<String>,
+    pub(crate) bid: Option<String>,
+    pub(crate) offer: Option<String>,
+    pub(crate) aum: String,
+}
 
 /// One row of the file.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
-use crate::faults::Site;
+use crate::hosts::Site;
 
 /// A request that starts this soon after a `Retry-After` was sent is not counted as inside its window: it may have been
 /// on its way already.

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::faults::Site;
 use crate::generator::spelling::slashes;
+use crate::hosts::Site;
 use crate::html::{escaped, packed, scripted_page, with_navigation};
 use crate::json::Json;
 use crate::market::{Fund, Market, SecAnswer, SecSays};

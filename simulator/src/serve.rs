@@ -16,7 +16,8 @@ use futures_util::stream::{self, Stream, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use percent_encoding::percent_decode_str;
 
-use crate::faults::{FaultKind, RetryAfter, Site, spoil};
+use crate::faults::{FaultKind, RetryAfter, spoil};
+use crate::hosts::Site;
 use crate::mass_changes::{Absence, PageKind};
 use crate::site::{Answer, Asked, View, World};
 use crate::strange_answers::{behind_spaces, drops, in_tis_620, next_hop};

@@ -9,13 +9,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use jiff::civil::Date;
-use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::changes::UnknownCode;
 use crate::config::MarketConfig;
-use crate::faults::{Faults, Site};
+use crate::faults::Faults;
 use crate::generator::generate;
+use crate::hosts::{Site, Urls};
 use crate::listener::HostListener;
 use crate::living::MarketDay;
 use crate::market::Market;
@@ -24,33 +25,6 @@ use crate::request_log::RequestLog;
 use crate::serve::serve;
 use crate::site::{Robots, World};
 use crate::truth::{Row, Truth};
-
-/// The base URLs of the hosts: `http://127.0.0.1:PORT`, without a trailing slash.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Urls {
-    /// Finnomena.
-    pub finnomena: String,
-    /// WealthMagik.
-    pub wealthmagik: String,
-    /// The SEC's page.
-    pub sec_page: String,
-    /// The SEC's API.
-    pub sec_api: String,
-    /// Factsheets and the control endpoint.
-    pub documents: String,
-}
-
-/// The error for a code that is not in the market.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownCode(pub String);
-
-impl std::fmt::Display for UnknownCode {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "the market has no fund {:?}", self.0)
-    }
-}
-
-impl std::error::Error for UnknownCode {}
 
 /// A running simulator of the three sites. Dropping it stops the hosts.
 pub struct Simulator {

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 
-use crate::faults::{Faults, Site};
+use crate::faults::Faults;
+use crate::hosts::Site;
+use crate::hosts::Urls;
 use crate::html;
 use crate::market::Market;
 use crate::mass_changes::{MassChange, MassChanges, PageKind};
-use crate::nav_series::Quote;
+use crate::real::Quote;
 use crate::request_log::LogBook;
-use crate::simulator::Urls;
 
 /// A host's answer to requests for robots.txt.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,6 @@
 use std::io;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -15,35 +14,9 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::faults::Site;
+use crate::faults::Strangeness;
+use crate::hosts::Site;
 use crate::site::World;
-
-/// A connection fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strangeness {
-    /// The host speaks TLS with a self-signed certificate.
-    SelfSigned,
-    /// The connection ends after the client's first byte: during the handshake, if the client uses TLS.
-    HangsUpAtOnce,
-    /// The connection ends where the answer should begin.
-    HangsUp,
-    /// The host sends header lines without end.
-    EndlessHead,
-    /// The host sends one header line of eight mebibytes, then a body.
-    GiantHeader,
-    /// The first line of the answer is not HTTP.
-    NoStatusLine,
-    /// The status is not a number.
-    NonsenseStatus,
-}
-
-impl Strangeness {
-    /// Whether the fault acts before a request is read, for every path.
-    pub(crate) const fn is_before_the_request(self) -> bool {
-        matches!(self, Strangeness::SelfSigned | Strangeness::HangsUpAtOnce)
-    }
-}
 
 /// The largest request head that is read.
 const MOST_HEAD_BYTES: usize = 64 << 10;

@@ -8,9 +8,9 @@ use std::io;
 
 use crate::finnomena;
 use crate::generator::spelling::Name;
+use crate::hosts::Urls;
 use crate::market::{Block, Cells, FactsheetAnswer, FeePage, Fund, Market, Standing};
 use crate::nav_series::{FINNOMENA, WEALTHMAGIK};
-use crate::simulator::Urls;
 use crate::tables::{DAILY, TABLES};
 use crate::wealthmagik::encoded_code;
 use jiff::civil::Date;

@@ -5,12 +5,12 @@ use std::fmt::Write;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::edge_case::EdgeCase;
-use crate::faults::Site;
+use crate::hosts::Site;
+use crate::hosts::Urls;
 use crate::html::{Page, error_page, escaped, packed, scripted_page, with_navigation};
 use crate::json::Json;
 use crate::market::{Fund, LinkStyle, Market};
 use crate::mass_changes::PageKind;
-use crate::simulator::Urls;
 use crate::site::{Answer, Asked, View, World};
 use crate::wealthmagik_pages::{more_rows, quote, root, state};
 

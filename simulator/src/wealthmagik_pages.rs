@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use crate::generator::spelling::{compact, with_commas};
+use crate::hosts::Urls;
 use crate::html::{escaped, with_navigation};
 use crate::json::Json;
 use crate::market::{Block, Emptiness, Fund, Market, StateScript, WealthMagikSays};
-use crate::nav_series::Quote;
-use crate::simulator::Urls;
+use crate::real::Quote;
 use crate::site::View;
 
 /// The number, or the 0 that the site shows in place of a missing one.

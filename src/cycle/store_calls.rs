@@ -1,10 +1,9 @@
 //! The bookkeeping of a cycle, done by the loader: planned tasks, remaining tasks, settled tasks, closing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use actors::messages::{GetLoader, OnWriter, PipelineError, ReadCheckpoint, TasksPlanned};
-use actors::persistent_writer::WriterOp;
+use actors::messages::{GetLoader, OnWriter, PipelineError, TasksPlanned};
 use schema::{Outcome, PlannedTask, SourceName, TaskAnswer, failpoint};
 use sources::page::Stage;
 use store::{ActiveFunds, Batch, BreachReport, Cycle, TaskFilter};
@@ -97,24 +96,12 @@ impl CycleRunner {
         cycle: &Arc<Cycle>,
         filter: &TaskFilter,
     ) -> Result<Vec<PlannedTask>, PipelineError> {
-        loop {
-            let loader = self
-                .supervisor
-                .send(GetLoader)
-                .await
-                .map_err(|_| supervisor_gone())??;
-            let read = ReadCheckpoint {
-                cycle: Arc::clone(cycle),
-                filter: filter.clone(),
-            };
-            match loader.send(read).await {
-                Ok(Ok(left)) => return Ok(left),
-                Ok(Err(error)) if *self.stop.borrow() => {
-                    return Err(PipelineError(error.to_string()));
-                }
-                Ok(Err(_)) | Err(_) => tokio::task::yield_now().await,
-            }
-        }
+        let (cycle, filter) = (Arc::clone(cycle), filter.clone());
+        self.on_writer("reading the checkpoint", move |writer| {
+            let (cycle, filter) = (Arc::clone(&cycle), filter.clone());
+            Box::pin(async move { writer.checkpoint(&cycle, &filter).await })
+        })
+        .await
     }
 
     /// Gives these tasks, which are not requested in this round, their outcome.
@@ -263,9 +250,13 @@ impl CycleRunner {
                 .await
                 .map_err(|_| supervisor_gone())??;
             let again = Arc::clone(&op);
-            let once: Box<WriterOp<T>> = Box::new(move |writer| again(writer));
-            match loader.send(OnWriter { what, op: once }).await {
-                Ok(Ok(value)) => return Ok(value),
+            let (call, result) = OnWriter::with_result(what, move |writer| again(writer));
+            let done = loader.send(call).await;
+            let value = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match done {
+                Ok(Ok(())) => {
+                    return value.ok_or_else(|| PipelineError(format!("{what} has no result")));
+                }
                 Ok(Err(error)) if *self.stop.borrow() => {
                     return Err(PipelineError(error.to_string()));
                 }

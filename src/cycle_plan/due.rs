@@ -3,9 +3,9 @@
 use jiff::civil::Date;
 use schema::SourceName;
 use sources::page::{Cadence, PageSpec, Stage};
-use store::{Answered, CycleKind, FundState, LOOK_BACK_DAYS, NewTask, PlanningState};
+use store::{Answered, CycleKind, FundState, LOOK_BACK_DAYS, ListingState, NewTask, PlanningState};
 
-use super::{Narrowing, SitePages, is_of_kind, news, of_stage, task};
+use super::{Narrowing, SitePages, is_of_kind, of_stage, task};
 
 /// The task of a fund's page, if it is due.
 pub(super) fn plan_page(
@@ -35,7 +35,7 @@ pub(super) fn plan_page(
                 || !knows_everything(spec, answered)
                 || state.news_doubted
                 || state.control.contains(&fund.fund_code)
-                || !news::tell_nothing_new(fund, listing)
+                || !news_tell_nothing_new(fund, listing)
         }
         Cadence::MonthlyOrNew | Cadence::MonthlyOrLinkChanged => monthly || is_new,
         Cadence::MonthlyOrListingChanged => {
@@ -113,4 +113,16 @@ pub(super) fn plan_factsheet(
         locator: Some(url.clone()),
         ..task(source, spec, fund.fund_code.as_str())
     })
+}
+
+/// Whether the news of this cycle repeats what the source reported before: the same NAV of the same date, under the key
+/// by which the fund would be requested. A day without a known AUM never counts as complete, because the AUM may arrive
+/// without another NAV.
+fn news_tell_nothing_new(fund: &FundState, listing: Option<&ListingState>) -> bool {
+    let (Some(news), Some(newest), Some(listing)) = (&fund.news, fund.newest_nav, listing) else {
+        return false;
+    };
+    news.source_key == listing.source_key
+        && (news.nav_date, news.nav) == (newest.nav_date, newest.nav)
+        && newest.has_aum
 }

@@ -6,7 +6,7 @@
 
 use schema::SourceName;
 use sources::page::{Cadence, FUNDS_A_PIECE, PageSpec, Stage};
-use store::{FundState, ListingState, PieceState, PlanningState};
+use store::{FundState, PieceState, PlanningState};
 
 use super::due::knows_everything;
 use super::{NewTask, is_of_kind, of_stage, task};
@@ -83,18 +83,6 @@ fn may_be_spared(
                     !answered.failed_last && answered.answered_cycle != Some(state.cycle.id)
                 })
         })
-}
-
-/// Whether the news of this cycle repeats what the source reported before: the same NAV of the same date, under the key
-/// by which the fund would be requested. A day without a known AUM never counts as complete, because the AUM may arrive
-/// without another NAV.
-pub(super) fn tell_nothing_new(fund: &FundState, listing: Option<&ListingState>) -> bool {
-    let (Some(news), Some(newest), Some(listing)) = (&fund.news, fund.newest_nav, listing) else {
-        return false;
-    };
-    news.source_key == listing.source_key
-        && (news.nav_date, news.nav) == (newest.nav_date, newest.nav)
-        && newest.has_aum
 }
 
 #[cfg(test)]

@@ -6,21 +6,10 @@ use std::io::{self, Write};
 use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-use super::queue::{Destination, Unwritten, write_whole};
+use super::destination::{Bar, Destination, Unwritten, write_whole};
 
 /// Maximum number of draws per second.
 const DRAWS_PER_SEC: u8 = 20;
-
-/// The content of one bar.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bar {
-    /// What it shows the progress of.
-    pub name: String,
-    /// Position and length, if known.
-    pub position: Option<(u64, u64)>,
-    /// The text next to it.
-    pub message: String,
-}
 
 /// A terminal with bars.
 pub struct Screen<Stream> {

@@ -5,34 +5,14 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::bars::Bar;
+use super::destination::{Bar, Destination};
 
-/// Pause before another write to a non-blocking stream that accepts nothing now.
-const TRY_AGAIN: Duration = Duration::from_millis(20);
 /// Reported cause for lines that were lost because the queue was full.
 const NOT_READ: &str = "the stream was not read";
-
-/// Where the thread writes.
-pub trait Destination: Send + 'static {
-    /// Writes a whole line. The error states whether a part of it was written.
-    fn write_line(&mut self, line: &[u8]) -> Result<(), Unwritten>;
-
-    /// Draws bars below the lines.
-    fn draw(&mut self, _: &[Bar]) {}
-}
-
-/// A line that was not written completely.
-#[derive(Debug)]
-pub struct Unwritten {
-    /// Whether a part of it was written.
-    pub in_part: bool,
-    /// The cause.
-    pub error: io::Error,
-}
 
 /// Reports lost lines.
 pub trait Losses: Send + 'static {
@@ -41,41 +21,6 @@ pub trait Losses: Send + 'static {
 
     /// Returns the line that reports them, written when the stream accepts data again; empty if there is none.
     fn report(&mut self, lost: u64, cause: &str) -> Vec<u8>;
-}
-
-/// A stream without bars.
-pub struct Plain<Stream>(pub Stream);
-
-impl<Stream: Write + Send + 'static> Destination for Plain<Stream> {
-    fn write_line(&mut self, line: &[u8]) -> Result<(), Unwritten> {
-        write_whole(&mut self.0, line)
-    }
-}
-
-/// Writes all bytes; waits if the stream is in non-blocking mode and full.
-pub fn write_whole(stream: &mut impl Write, line: &[u8]) -> Result<(), Unwritten> {
-    let mut written = 0;
-    while written < line.len() {
-        let error = match stream.write(&line[written..]) {
-            Ok(0) => io::ErrorKind::WriteZero.into(),
-            Ok(bytes) => {
-                written += bytes;
-                continue;
-            }
-            Err(error) => error,
-        };
-        match error.kind() {
-            io::ErrorKind::Interrupted => {}
-            io::ErrorKind::WouldBlock => std::thread::sleep(TRY_AGAIN),
-            _ => {
-                return Err(Unwritten {
-                    in_part: written > 0,
-                    error,
-                });
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The handle for writers. Cheap to clone. No call waits for the stream, except those whose name says so.

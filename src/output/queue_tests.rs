@@ -1,8 +1,10 @@
 //! The queue with streams that fail, stall and recover.
 
 use std::collections::VecDeque;
+use std::io::Write;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use super::super::destination::Plain;
 use super::*;
 
 /// Returns the scripted results, then accepts everything.

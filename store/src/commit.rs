@@ -8,11 +8,12 @@ use schema::doubt::DoubtLimits;
 use schema::{Outcome, Reject, TaskAnswer, failpoint};
 
 use super::connection::{Connection, Queries as _, Transaction};
-use super::cycles::Cycle;
 use super::error::{DataRefusal, StoreError};
+use super::report::count_refused;
 use super::report::{Batch, BatchReport};
 use super::tasks;
-use super::transaction::{Examination, count_refused, write_answers};
+use super::transaction::{Examination, write_answers};
+use schema::cycle::Cycle;
 
 /// Commits the batch, or returns its report if it is already committed. That is looked up only if it `may_be`.
 pub(super) async fn commit(

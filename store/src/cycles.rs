@@ -1,11 +1,9 @@
 //! Begins, resumes and closes cycles.
 
-use std::fmt;
-
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
+use schema::cycle::{Cycle, CycleKind, CycleRequest, ScheduleFacts, Scope};
 use schema::doubt::DoubtLimits;
 use schema::precedence::UNIVERSE;
 
@@ -15,119 +13,11 @@ use super::doubts;
 use super::error::StoreError;
 use super::funds;
 use super::market_changes;
-use super::reader::CycleStatus;
 use super::remerge;
-use super::report::CycleTotals;
+use super::report::{CycleStatus, CycleTotals};
 use super::resets;
 use super::retention::Retention;
 use super::tasks;
-
-/// Which pages a cycle requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CycleKind {
-    /// Pages that change daily.
-    Daily,
-    /// All pages.
-    Monthly,
-}
-
-impl CycleKind {
-    /// The word in `runner.cycle.kind`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Daily => "daily",
-            Self::Monthly => "monthly",
-        }
-    }
-
-    pub(super) fn from_name(name: &str) -> Option<Self> {
-        [Self::Daily, Self::Monthly]
-            .into_iter()
-            .find(|kind| kind.as_str() == name)
-    }
-}
-
-impl fmt::Display for CycleKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Whether a cycle covers the whole market.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// Every source and every fund.
-    Full,
-    /// Narrowed by `--funds`, `--only` or `--limit`. It never satisfies the schedule, no cycle is compared with it, and
-    /// it never changes `fund_status`.
-    Partial,
-}
-
-impl Scope {
-    /// The word in `runner.cycle.scope`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Partial => "partial",
-        }
-    }
-
-    pub(super) fn from_name(name: &str) -> Option<Self> {
-        [Self::Full, Self::Partial]
-            .into_iter()
-            .find(|scope| scope.as_str() == name)
-    }
-}
-
-/// One pass over the market, open until [`super::Writer::close_cycle`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cycle {
-    /// `runner.cycle.cycle_id`.
-    pub id: i64,
-    /// The calendar date in Bangkok on which it began. No row takes its date from it.
-    pub cycle_date: Date,
-    /// Which pages it requests.
-    pub kind: CycleKind,
-    /// Whether it covers the whole market.
-    pub scope: Scope,
-    /// 1, or 2 once [`super::Writer::begin_round_two`] was called.
-    pub round: i16,
-    /// Whether it was begun before this call and continues from its checkpoint.
-    pub resumed: bool,
-}
-
-/// The cycle that the caller wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CycleRequest {
-    /// The cycle's Bangkok date.
-    pub cycle_date: Date,
-    /// Which pages it requests.
-    pub kind: CycleKind,
-    /// Whether it covers the whole market.
-    pub scope: Scope,
-    /// Always begin a new cycle (`--fresh`).
-    pub fresh: bool,
-    /// If the cycle is closed and has failed tasks, request only these again (`--once`). Otherwise a closed cycle leads
-    /// to a new one.
-    pub resume_closed_failures: bool,
-}
-
-/// The facts that the schedule depends on.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ScheduleFacts {
-    /// Date of the last closed full daily cycle.
-    pub last_closed_daily: Option<Date>,
-    /// Date of the last closed full monthly cycle.
-    pub last_closed_monthly: Option<Date>,
-    /// The full cycle that is still open, if any. The next start continues it.
-    pub open: Option<Cycle>,
-    /// The newest closed full cycle, if it has failed tasks. `--once` on its date requests only these.
-    pub failed: Option<Cycle>,
-}
 
 const COLUMNS: &str = "cycle_id, cycle_date, kind, scope, round, state";
 

@@ -19,34 +19,13 @@ use schema::{Number, SourceName, failpoint};
 
 use super::connection::{Queries as _, Transaction};
 use super::counted;
-use super::cycles::Cycle;
 use super::daily_rows::{self, Columns, NewDay};
+use super::days::{Day, DaySaid, Standing, Statements, Unreported};
 use super::error::StoreError;
 use super::history::{self, Change};
 use super::report::{RecordCounts, TableCounts};
 use super::unapplied_days;
-use super::unreported::Unreported;
-
-/// A day of a fund.
-pub(super) type Day = (String, Date);
-
-/// What sources report about days, by fund: at most one statement per source and day.
-pub(super) type Statements = BTreeMap<String, BTreeMap<Date, DaySaid>>;
-
-/// The statements about one day. Most days have one source.
-pub(super) type DaySaid = Vec<(SourceName, Values)>;
-
-/// Adds a statement. If the same source reports a day twice in one batch, the later value wins where it has one.
-pub(super) fn add(said: &mut DaySaid, source: SourceName, values: Values) {
-    match said.iter_mut().find(|(by, _)| *by == source) {
-        Some((_, before)) => {
-            for (before, value) in before.iter_mut().zip(values) {
-                *before = value.or(*before);
-            }
-        }
-        None => said.push((source, values)),
-    }
-}
+use schema::cycle::Cycle;
 
 /// The changes that a batch makes to the series.
 #[derive(Default)]
@@ -402,9 +381,6 @@ fn prepare(
     })
 }
 
-/// The stored rows, by fund.
-pub(super) type Standing = BTreeMap<String, BTreeMap<Date, DayRow>>;
-
 /// Whether the row contains every statement about the day.
 fn all_stands(row: &DayRow, said: &DaySaid) -> bool {
     said.iter()
@@ -503,14 +479,6 @@ fn source_of(row: &DayRow, at: usize) -> Option<&'static str> {
     row_source(&alone).map(SourceName::as_str)
 }
 
-pub(super) fn read_number(text: Option<String>) -> Result<Option<Number>, StoreError> {
-    text.map(|text| {
-        Number::parse(&text)
-            .map_err(|error| StoreError::Inconsistent(format!("a stored number: {error}")))
-    })
-    .transpose()
-}
-
 /// Counts one effect per statement. The first statement of a new row inserted it. Another statement that added or
 /// changed a value updated it. A statement whose values are all in the row is unchanged. The rest are superseded.
 fn count(
@@ -543,9 +511,4 @@ fn count(
             counts.superseded += 1;
         }
     }
-}
-
-pub(super) fn read_source(name: &str) -> Result<SourceName, StoreError> {
-    name.parse()
-        .map_err(|error| StoreError::Inconsistent(format!("a stored source name: {error}")))
 }

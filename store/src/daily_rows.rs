@@ -15,9 +15,9 @@ use schema::merge_daily::{DayRow, row_source};
 use schema::{Number, SourceName};
 
 use super::connection::{Queries as _, Transaction, expect_rows};
-use super::daily::{Standing, Statements, read_source};
+use super::days::{Standing, Statements, Unreported};
+use super::decode::read_source;
 use super::error::{StoreError, of_statement};
-use super::unreported::Unreported;
 
 const TABLE: &str = "public.funds_daily";
 

@@ -2,7 +2,7 @@
 
 use schema::{FundCode, SourceName};
 
-use super::daily::read_source;
+use super::decode::read_source;
 use super::error::StoreError;
 use super::reader::Reader;
 

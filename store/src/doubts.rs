@@ -19,34 +19,20 @@ mod second_source;
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
 use schema::doubt::{DoubtKind, Evidence, Share, Verdict};
 use schema::{SourceName, TaskId};
 
 use super::connection::{Queries, Transaction};
 use super::counted;
-use super::cycles::Cycle;
-use super::daily::read_source;
+use super::decode::read_source;
 use super::error::StoreError;
+use super::report::BreachReport;
+use schema::cycle::Cycle;
 
 pub(super) use control::{check_news, read_control};
 pub(super) use hold::{Doubtful, Waivers, emptied, hold};
 pub(super) use judge::judge_round;
 pub(super) use listing::check_list;
-
-/// A breach as a log line and `status` show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BreachReport {
-    /// `runner.breach.breach_id`, the argument of `accept`.
-    pub id: i64,
-    /// The source.
-    pub source: SourceName,
-    /// One sentence: the share, the usual share, examples, and what to do.
-    pub message: String,
-    /// How it was accepted (the operator, a repetition or a second source); `None` if it is not believed.
-    pub accepted_by: Option<String>,
-}
 
 /// One kind of change on one page of a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

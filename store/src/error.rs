@@ -309,7 +309,7 @@ fn is_class(code: &SqlState, class: &str) -> bool {
 }
 
 /// Whether waiting helps: the transaction was rolled back, or the state of the server is the cause.
-pub(super) fn is_passing(code: &SqlState) -> bool {
+fn is_passing(code: &SqlState) -> bool {
     matches!(class_of(code), Class::Undone | Class::Passing)
 }
 
@@ -345,6 +345,20 @@ fn advice(code: &SqlState) -> Option<&'static str> {
     known
         .into_iter()
         .find_map(|(state, advice)| (state == *code).then_some(advice))
+}
+
+/// Converts the error of a migration. A refused statement would be refused again; a temporary error is an outage.
+pub(super) fn of_migration(error: tokio_postgres::Error) -> StoreError {
+    match error.as_db_error() {
+        Some(db) if !is_passing(db.code()) => {
+            let hint = db
+                .hint()
+                .map(|hint| format!(" ({hint})"))
+                .unwrap_or_default();
+            StoreError::Migration(format!("{}{hint}", db.message()))
+        }
+        _ => StoreError::from(error),
+    }
 }
 
 #[cfg(test)]

@@ -11,11 +11,11 @@ use schema::merge_funds::{Statements, is_stale, merge_row};
 use schema::precedence::{ROW_TABLES, RowTable, StatementKey};
 use schema::{Dataset, FundCode, SourceName};
 
+use super::closed_cycles::closed_monthly;
 use super::connection::Queries;
-use super::daily::read_source;
+use super::decode::read_source;
 use super::error::StoreError;
 use super::observations;
-use super::transaction::closed_monthly;
 
 /// Everything that explains the rows of a fund.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,9 @@ use schema::precedence::UNIVERSE;
 use schema::{FundCode, Observation, ObservationData};
 
 use super::connection::{Queries, Transaction, expect_rows};
-use super::cycles::Cycle;
+use super::decode::read_code;
 use super::error::StoreError;
+use schema::cycle::Cycle;
 
 /// A fund in `runner.fund`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,13 +98,6 @@ async fn read(tx: &Transaction<'_>, codes: &[&str]) -> Result<Funds, StoreError>
         funds.insert(read_code(row.try_get(0)?)?, fund);
     }
     Ok(funds)
-}
-
-/// Parses a stored code. A failure means that the stored state is inconsistent.
-pub(super) fn read_code(text: &str) -> Result<FundCode, StoreError> {
-    FundCode::parse(text).map_err(|error| {
-        StoreError::Inconsistent(format!("the stored fund code {text:?} is none: {error}"))
-    })
 }
 
 /// Records list entries: the source's keys, and the funds that enter the universe. Returns the ids of the new ones.

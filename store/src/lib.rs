@@ -8,6 +8,7 @@
 mod address;
 mod adoption;
 mod age;
+mod closed_cycles;
 mod codes;
 mod commit;
 mod connection;
@@ -15,6 +16,8 @@ mod counted;
 mod cycles;
 mod daily;
 mod daily_rows;
+mod days;
+mod decode;
 mod derive;
 mod disagreements;
 mod doubts;
@@ -53,31 +56,30 @@ mod writer;
 
 pub use address::{AddressProblem, Authorities, DatabaseAddress, TlsMode, TlsSettings};
 pub use age::{FundBehind, FundRhythm, FundsBehind};
-pub use cycles::{Cycle, CycleKind, CycleRequest, ScheduleFacts, Scope};
 pub use daily::LOOK_BACK_DAYS;
 pub use disagreements::Disagreement;
-pub use doubts::BreachReport;
 pub use error::{DataRefusal, StoreError};
 pub use explain::{
     DayExplanation, Explanation, FieldExplanation, RejectedRecord, StatedValue, Statement,
 };
 pub use funds::ActiveFunds;
 pub use planning::{
-    Answered, FUNDS_A_PART, FundState, ListState, ListingState, NewTask, NewestNav, PartPlan,
-    PieceState, Planner, PlanningState, list_key, plan_by,
+    Answered, FUNDS_A_PART, FundState, ListState, ListingState, NewestNav, PartPlan, PieceState,
+    Planner, PlanningState, list_key, plan_by,
 };
 pub use problems::{FailedTask, FailedTasks, PageFreshness, RejectCount};
-pub use reader::{CycleStatus, Freshness, Reader, RunnerStatus, Status, TaskPace};
+pub use reader::{Freshness, Reader, RunnerStatus, Status};
 pub use report::{
-    Acknowledged, Batch, BatchId, BatchReport, Counted, CycleTotals, MarketChange, RecordCounts,
-    TableCounts, TaskCounts,
+    Acknowledged, Batch, BatchId, BatchReport, BreachReport, Counted, CycleStatus, CycleTotals,
+    MarketChange, RecordCounts, TableCounts, TaskCounts, TaskPace,
 };
 pub use requests::{AnsweredRequest, ChangeRequest, RequestAnswer, RequestDesk};
 pub use retention::Retention;
+pub use schema::cycle::{Cycle, CycleKind, CycleRequest, ScheduleFacts, Scope};
 pub use server_facts::ServerFacts;
 pub use standby::{FROZEN_AFTER, HolderWatch, LOOK_EVERY, Look};
 pub use table_shape::TableShape;
-pub use tasks::TaskFilter;
+pub use tasks::{NewTask, TaskFilter};
 pub use writer::Writer;
 
 /// The seven tables of the warehouse, in the schema `public`.

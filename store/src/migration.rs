@@ -3,7 +3,7 @@
 use tokio_postgres::{Client, Transaction};
 
 use super::adoption;
-use super::error::{StoreError, is_passing};
+use super::error::{StoreError, of_migration};
 use super::session;
 
 mod embedded {
@@ -91,7 +91,7 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
     } else {
         None
     };
-    tx.batch_execute(VERSIONS).await.map_err(failed)?;
+    tx.batch_execute(VERSIONS).await.map_err(of_migration)?;
     apply(&tx, found).await?;
     if let Some(adoption) = adoption {
         adoption.finish(&tx).await?;
@@ -111,7 +111,7 @@ async fn apply(tx: &Transaction<'_>, found: i32) -> Result<(), StoreError> {
     migrations.sort_by_key(|migration| migration.version());
     for migration in migrations {
         let Some(sql) = migration.sql() else { continue };
-        tx.batch_execute(sql).await.map_err(failed)?;
+        tx.batch_execute(sql).await.map_err(of_migration)?;
         tx.execute(
             "INSERT INTO runner.schema_version (version, name, checksum) VALUES ($1, $2, $3)",
             &[
@@ -123,18 +123,4 @@ async fn apply(tx: &Transaction<'_>, found: i32) -> Result<(), StoreError> {
         .await?;
     }
     Ok(())
-}
-
-/// Converts the error of a migration. A refused statement would be refused again; a temporary error is an outage.
-pub(super) fn failed(error: tokio_postgres::Error) -> StoreError {
-    match error.as_db_error() {
-        Some(db) if !is_passing(db.code()) => {
-            let hint = db
-                .hint()
-                .map(|hint| format!(" ({hint})"))
-                .unwrap_or_default();
-            StoreError::Migration(format!("{}{hint}", db.message()))
-        }
-        _ => StoreError::from(error),
-    }
 }

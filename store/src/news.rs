@@ -9,8 +9,8 @@ use schema::observation::NavDigest;
 use schema::{Observation, ObservationData, SourceName};
 
 use super::connection::{Queries as _, Transaction};
-use super::cycles::Cycle;
 use super::error::StoreError;
+use schema::cycle::Cycle;
 
 /// The last news about a fund, and whether all news about it agree.
 struct Told<'said> {

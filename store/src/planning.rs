@@ -13,14 +13,14 @@ use jiff::civil::Date;
 
 use schema::doubt::DoubtLimits;
 use schema::observation::NavDigest;
-use schema::{FundCode, Number, SourceName, TaskId};
+use schema::{FundCode, Number, SourceName};
 
 use super::connection::Transaction;
-use super::cycles::Cycle;
 use super::doubts;
 use super::error::StoreError;
-use super::tasks;
+use super::tasks::{self, NewTask};
 use parts::Parts;
+use schema::cycle::Cycle;
 
 /// Largest number of funds that a planner receives at once.
 pub const FUNDS_A_PART: usize = 500;
@@ -120,17 +120,6 @@ pub struct Answered {
     /// For each extent (such as the NAV range `MAX`), the date of the last cycle in which it was answered. A fund whose
     /// full history was never answered has gaps.
     pub extents: BTreeMap<String, Date>,
-}
-
-/// A task to plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewTask {
-    /// Its identity.
-    pub id: TaskId,
-    /// See [`schema::PlannedTask::locator`].
-    pub locator: Option<String>,
-    /// See [`schema::PlannedTask::extent`].
-    pub extent: Option<String>,
 }
 
 /// What a planner returns for a part: the tasks to insert, and whether it needs the next part (`Continue`) or no

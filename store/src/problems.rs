@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use schema::{SourceName, TaskId};
 
-use super::daily::read_source;
+use super::decode::read_source;
 use super::error::StoreError;
 use super::reader::Reader;
 

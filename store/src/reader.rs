@@ -8,14 +8,16 @@ use jiff::civil::Date;
 
 use schema::{FundCode, SourceName};
 
-use super::cycles::{self, CycleKind, ScheduleFacts, Scope};
-use super::daily::read_source;
-use super::doubts::{self, BreachReport};
+use super::cycles;
+use super::decode::read_source;
+use super::doubts;
 use super::error::StoreError;
 use super::explain::{self, Explanation};
-use super::report::TaskCounts;
+use super::report::BreachReport;
+use super::report::{CycleStatus, TaskCounts, TaskPace};
 use super::tls::Connector;
 use super::{TABLES, migration, session, tasks};
+use schema::cycle::ScheduleFacts;
 
 /// A pool of connections that only read.
 #[derive(Debug, Clone)]
@@ -45,15 +47,6 @@ pub struct Status {
     pub paces: Vec<(SourceName, TaskPace)>,
 }
 
-/// Tasks of a cycle that were answered within the last minutes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TaskPace {
-    /// The number of tasks.
-    pub answered: u64,
-    /// The period in seconds: the window, or less if the cycle began later.
-    pub secs: u64,
-}
-
 /// The last heartbeat of a runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunnerStatus {
@@ -67,29 +60,6 @@ pub struct RunnerStatus {
     pub beat_at: Timestamp,
     /// Whether a session holds the runner's lock at this moment.
     pub holds_lock: bool,
-}
-
-/// A cycle in `status`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CycleStatus {
-    /// Its id.
-    pub id: i64,
-    /// Its date.
-    pub cycle_date: Date,
-    /// What it requests.
-    pub kind: CycleKind,
-    /// Whether it covers the whole market.
-    pub scope: Scope,
-    /// `open`, `closed` or `abandoned`.
-    pub state: String,
-    /// When it began.
-    pub started_at: Timestamp,
-    /// When it was closed.
-    pub closed_at: Option<Timestamp>,
-    /// Number of its tasks when it was closed; `None` before that, and after retention deleted the count.
-    pub planned: Option<u64>,
-    /// Number of those that failed.
-    pub failed: Option<u64>,
 }
 
 /// When a source last answered a page of a fund.

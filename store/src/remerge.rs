@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use schema::merge_funds::is_stale;
 use schema::precedence::StatementKey;
 
+use super::closed_cycles::closed_monthly;
 use super::connection::{Queries as _, Transaction};
-use super::cycles::Cycle;
+use super::decode::read_code;
 use super::derive::{self, Touched};
 use super::error::StoreError;
-use super::funds::read_code;
 use super::observations;
-use super::transaction::closed_monthly;
+use schema::cycle::Cycle;
 
 /// Number of funds that are derived together, which limits the memory.
 const FUNDS_AT_ONCE: usize = 500;

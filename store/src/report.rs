@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use schema::{Outcome, SourceName, TaskAnswer, TaskId};
-
-use super::doubts::BreachReport;
+use schema::cycle::{CycleKind, Scope};
+use schema::precedence::table_of;
+use schema::{ObservationData, Outcome, SourceName, TaskAnswer, TaskId};
 
 /// Answers that are committed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -283,5 +285,72 @@ impl CycleTotals {
         self.tasks
             .values()
             .all(|tasks| tasks.failed == 0 && tasks.deferred == 0 && tasks.open == 0)
+    }
+}
+
+/// Tasks of a cycle that were answered within the last minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskPace {
+    /// The number of tasks.
+    pub answered: u64,
+    /// The period in seconds: the window, or less if the cycle began later.
+    pub secs: u64,
+}
+
+/// A cycle in `status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CycleStatus {
+    /// Its id.
+    pub id: i64,
+    /// Its date.
+    pub cycle_date: Date,
+    /// What it requests.
+    pub kind: CycleKind,
+    /// Whether it covers the whole market.
+    pub scope: Scope,
+    /// `open`, `closed` or `abandoned`.
+    pub state: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it was closed.
+    pub closed_at: Option<Timestamp>,
+    /// Number of its tasks when it was closed; `None` before that, and after retention deleted the count.
+    pub planned: Option<u64>,
+    /// Number of those that failed.
+    pub failed: Option<u64>,
+}
+
+/// A breach as a log line and `status` show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreachReport {
+    /// `runner.breach.breach_id`, the argument of `accept`.
+    pub id: i64,
+    /// The source.
+    pub source: SourceName,
+    /// One sentence: the share, the usual share, examples, and what to do.
+    pub message: String,
+    /// How it was accepted (the operator, a repetition or a second source); `None` if it is not believed.
+    pub accepted_by: Option<String>,
+}
+
+/// Counts all records of an answer as rejected, because none of them is applied.
+pub(super) fn count_refused(report: &mut BatchReport, answer: &TaskAnswer) {
+    for observation in &answer.observations {
+        if let Some(table) = table_of(observation.source, observation.data.dataset()) {
+            let counts = report.tables.entry(table.to_owned()).or_default();
+            counts.records.observed += records_of(&observation.data);
+            counts.records.rejected += records_of(&observation.data);
+        }
+    }
+}
+
+/// The number of records in a statement: days with a value, portfolio rows, codes, otherwise one.
+pub(super) fn records_of(said: &ObservationData) -> u64 {
+    match said {
+        ObservationData::Daily(points) => points
+            .iter()
+            .filter(|point| [point.nav, point.bid, point.offer, point.aum] != [None; 4])
+            .count() as u64,
+        said => said.rows() as u64,
     }
 }

@@ -19,8 +19,9 @@ use schema::{SourceName, failpoint};
 
 use super::connection::{Queries as _, Transaction};
 use super::counted;
-use super::doubts::{self, BreachReport};
+use super::doubts;
 use super::error::StoreError;
+use super::report::BreachReport;
 use super::session::{self, Talking};
 use super::{remerge, resets};
 

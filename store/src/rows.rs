@@ -10,8 +10,8 @@ use schema::merge_funds::MergedRow;
 use schema::precedence::RowTable;
 
 use super::connection::{Queries as _, Transaction};
+use super::decode::read_code;
 use super::error::StoreError;
-use super::funds::read_code;
 use super::history::{self, Change};
 use super::observations::read_value;
 

@@ -9,12 +9,22 @@ use schema::task::{KnownPrefix, PayloadHash, Severity};
 use schema::{ObservationData, Outcome, PlannedTask, Reject, SourceName, TaskAnswer, TaskId};
 
 use super::connection::{Queries, Transaction, expect_rows};
-use super::cycles::{Cycle, Scope};
-use super::daily::read_source;
+use super::decode::read_source;
 use super::error::StoreError;
-use super::planning::NewTask;
-use super::reader::TaskPace;
+use super::report::TaskPace;
 use super::report::{TableCounts, TaskCounts};
+use schema::cycle::{Cycle, Scope};
+
+/// A task to plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTask {
+    /// Its identity.
+    pub id: TaskId,
+    /// See [`schema::PlannedTask::locator`].
+    pub locator: Option<String>,
+    /// See [`schema::PlannedTask::extent`].
+    pub extent: Option<String>,
+}
 
 /// Plans tasks that are not yet planned in the cycle. Returns how many were planned.
 pub(super) async fn plan(

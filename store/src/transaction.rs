@@ -14,9 +14,10 @@ use schema::{
     failpoint,
 };
 
-use super::connection::{Queries, Transaction};
-use super::cycles::{Cycle, Scope};
+use super::closed_cycles::closed_monthly;
+use super::connection::Transaction;
 use super::daily;
+use super::days;
 use super::derive::{self, Derived, Touched};
 use super::doubts::{self, Doubtful, Waivers};
 use super::error::StoreError;
@@ -24,11 +25,12 @@ use super::funds::{self, Funds};
 use super::lists;
 use super::news;
 use super::observations;
-use super::report::{Acknowledged, BatchReport};
+use super::report::{Acknowledged, BatchReport, count_refused, records_of};
 use super::tasks;
 use super::unapplied_days;
 use super::unreported;
 use super::whole_histories;
+use schema::cycle::{Cycle, Scope};
 
 /// How answers are examined before they are applied (D11).
 #[derive(Debug, Clone, Copy)]
@@ -194,7 +196,7 @@ impl Examiner {
         tx: &Transaction<'_>,
         cycle: &Cycle,
         observations: &[Spoken<'_>],
-        statements: &mut daily::Statements,
+        statements: &mut days::Statements,
         doubts: Vec<daily::DoubtfulDays>,
     ) -> Result<(), StoreError> {
         for days in doubts {
@@ -247,28 +249,6 @@ struct Spoken<'batch> {
     at: usize,
     answer: &'batch TaskAnswer,
     observation: &'batch Observation,
-}
-
-/// Counts all records of an answer as rejected, because none of them is applied.
-pub(super) fn count_refused(report: &mut BatchReport, answer: &TaskAnswer) {
-    for observation in &answer.observations {
-        if let Some(table) = table_of(observation.source, observation.data.dataset()) {
-            let counts = report.tables.entry(table.to_owned()).or_default();
-            counts.records.observed += records_of(&observation.data);
-            counts.records.rejected += records_of(&observation.data);
-        }
-    }
-}
-
-/// The number of records in a statement: days with a value, portfolio rows, codes, otherwise one.
-fn records_of(said: &ObservationData) -> u64 {
-    match said {
-        ObservationData::Daily(points) => points
-            .iter()
-            .filter(|point| [point.nav, point.bid, point.offer, point.aum] != [None; 4])
-            .count() as u64,
-        said => said.rows() as u64,
-    }
 }
 
 /// Largest number of statements that are folded and derived at once. A list has one for every fund of the market (A5).
@@ -361,19 +341,6 @@ async fn write_part(
     write_days(tx, cycle, spoken, &funds, &entering, examiner, report).await?;
     failpoint::BATCH_DAYS_WRITTEN.pass().await?;
     Ok(funds)
-}
-
-/// Returns the ids of the closed full monthly cycles, which decide when fields are stale.
-pub(super) async fn closed_monthly(client: &impl Queries) -> Result<Vec<i64>, StoreError> {
-    let rows = client
-        .query(
-            "SELECT cycle_id FROM runner.cycle WHERE kind = 'monthly' AND scope = 'full' AND state = 'closed'",
-            &[],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| row.try_get(0).map_err(StoreError::from))
-        .collect()
 }
 
 /// The result of folding a statement of the batch.
@@ -586,8 +553,8 @@ async fn write_days(
     examiner: &mut Examiner,
     report: &mut BatchReport,
 ) -> Result<(), StoreError> {
-    let mut days = daily::Statements::new();
-    let mut waiting = daily::Statements::new();
+    let mut days = days::Statements::new();
+    let mut waiting = days::Statements::new();
     for observation in spoken.iter().map(|spoken| spoken.observation) {
         let ObservationData::Daily(points) = &observation.data else {
             continue;
@@ -610,7 +577,7 @@ async fn write_days(
         let of_fund = chosen.entry(observation.fund_code.to_string()).or_default();
         for (nav_date, values) in points {
             let said = of_fund.entry(nav_date).or_default();
-            daily::add(said, observation.source, values);
+            days::add(said, observation.source, values);
         }
     }
     let kept: u64 = waiting
@@ -635,7 +602,12 @@ async fn write_days(
         let daily = spoken
             .iter()
             .map(|spoken| (spoken.answer, spoken.observation));
-        unreported::changes(daily, &compared)
+        unreported::changes(
+            daily,
+            &compared.statements,
+            &compared.standing,
+            &compared.unreported,
+        )
     };
     if !examiner.is_off() {
         let doubts = compared.doubts(tx, cycle).await?;

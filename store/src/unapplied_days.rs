@@ -11,7 +11,8 @@ use schema::merge_daily::{Dissents, Values};
 
 use super::connection::{Queries as _, Transaction, expect_rows};
 use super::counted;
-use super::daily::{self, Day, Statements, read_number, read_source};
+use super::days::{self, Day, Statements};
+use super::decode::{read_number, read_source};
 use super::error::StoreError;
 
 const DISSENT: &str = "runner.daily_dissent";
@@ -171,10 +172,10 @@ pub(super) async fn take_waiting(
         // The batch's own statement is newer.
         let newer = said.iter().position(|(by, _)| *by == source);
         if let Some(newer) = newer.map(|at| said.swap_remove(at).1) {
-            daily::add(said, source, kept);
-            daily::add(said, source, newer);
+            days::add(said, source, kept);
+            days::add(said, source, newer);
         } else {
-            daily::add(said, source, kept);
+            days::add(said, source, kept);
         }
     }
     Ok(())

@@ -4,8 +4,6 @@
 //! An answer covers the days from its first to its last one. The stored rows of these days are read in any case, so the
 //! rule is a pure function over them. Few days are recorded, and a cycle of unchanged answers writes no row.
 
-use std::collections::BTreeSet;
-
 use jiff::civil::Date;
 
 use schema::merge_daily::DayRow;
@@ -14,14 +12,11 @@ use schema::{Dataset, Observation, ObservationData, SourceName, TaskAnswer};
 
 use super::connection::{Queries as _, Transaction};
 use super::counted;
-use super::cycles::Cycle;
-use super::daily::{Compared, DaySaid};
+use super::days::{DaySaid, Standing, Statements, Unreported};
 use super::error::StoreError;
+use schema::cycle::Cycle;
 
 const UNREPORTED: &str = "runner.daily_unreported";
-
-/// Days that sources are recorded to leave out: fund, day and source.
-pub(super) type Unreported = BTreeSet<(String, Date, SourceName)>;
 
 /// What a batch changes in the record.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,31 +27,34 @@ pub(super) struct Changes {
     again: Unreported,
 }
 
-/// Compares the days of these statements with the stored rows. Statements of other datasets are skipped.
+/// Compares the days of these answers with the stored rows. `statements` are what the batch reports about the same
+/// funds. Observations of other datasets are skipped.
 pub(super) fn changes<'answer>(
-    statements: impl Iterator<Item = (&'answer TaskAnswer, &'answer Observation)>,
-    compared: &Compared,
+    answers: impl Iterator<Item = (&'answer TaskAnswer, &'answer Observation)>,
+    statements: &Statements,
+    stored: &Standing,
+    unreported: &Unreported,
 ) -> Changes {
     let mut changes = Changes::default();
-    for (answer, observation) in statements {
+    for (answer, observation) in answers {
         let Some((first, last)) = covered(answer, observation) else {
             continue;
         };
         let fund_code = observation.fund_code.as_str();
-        let Some(rows) = compared.standing.get(fund_code) else {
+        let Some(rows) = stored.get(fund_code) else {
             continue;
         };
-        let said = compared.statements.get(fund_code);
+        let said = statements.get(fund_code);
         for (nav_date, row) in rows.range(first..=last) {
             let is_reported = said
                 .and_then(|said| said.get(nav_date))
                 .is_some_and(|said| reports(said, observation.source));
             // Most days are reported again, and none is recorded.
-            if is_reported && compared.unreported.is_empty() {
+            if is_reported && unreported.is_empty() {
                 continue;
             }
             let day = (fund_code.to_owned(), *nav_date, observation.source);
-            match (is_reported, compared.unreported.contains(&day)) {
+            match (is_reported, unreported.contains(&day)) {
                 (false, false) if is_supplied_by(row, observation.source) => {
                     changes.left_out.insert(day);
                 }

@@ -11,10 +11,10 @@ use schema::{Dataset, Outcome, Reject, TaskAnswer, TaskId};
 
 use super::connection::{Queries as _, Transaction};
 use super::counted;
-use super::cycles::Cycle;
 use super::doubts;
 use super::error::StoreError;
 use super::tasks;
+use schema::cycle::Cycle;
 
 /// What was known about the histories before the batch, by task.
 pub(super) type Known<'batch> = BTreeMap<&'batch TaskId, (WholeHistory, Reach)>;

@@ -11,16 +11,18 @@ use schema::{FundCode, PlannedTask, failpoint};
 
 use super::commit;
 use super::connection::{Connection, Queries as _};
-use super::cycles::{self, Cycle, CycleRequest, ScheduleFacts};
-use super::doubts::{self, BreachReport};
+use super::cycles;
+use super::doubts;
 use super::error::StoreError;
 use super::funds::{self, ActiveFunds};
 use super::planning::{self, Planner};
+use super::report::BreachReport;
 use super::report::{Batch, BatchId, BatchReport, CycleTotals};
 use super::requests::{self, AnsweredRequest, ChangeRequest, RequestAnswer};
 use super::retention::Retention;
 use super::tasks::TaskFilter;
 use super::{migration, requirements, session, table_shape, tasks};
+use schema::cycle::{Cycle, CycleRequest, ScheduleFacts};
 
 /// The connection that writes. Every earlier COMMIT is decided once a writer is open, because the writer holds the
 /// lock.

@@ -70,10 +70,9 @@ async fn a_statement_that_is_never_answered_is_given_up_and_done_again() {
         },
         move |reason| drop(exited.send(Some(reason))),
     );
-    let work = OnWriter {
-        what: "reading the schedule",
-        op: Box::new(|writer| Box::pin(writer.schedule_facts())),
-    };
+    let (work, facts) = OnWriter::with_result("reading the schedule", |writer| {
+        Box::pin(writer.schedule_facts())
+    });
     let answer = actix::spawn(loader.address.send(work));
     while proxy.acts().is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -83,12 +82,13 @@ async fn a_statement_that_is_never_answered_is_given_up_and_done_again() {
     assert!(!answer.is_finished(), "a slow server is given its time");
     tokio::time::advance(Duration::from_secs(2 * 60)).await;
     tokio::time::resume();
-    let facts = tokio::time::timeout(Duration::from_secs(20), answer)
+    tokio::time::timeout(Duration::from_secs(20), answer)
         .await
         .expect("the work is done again on a fresh connection")
         .expect("its task lives")
         .expect("the loader lives")
         .expect("the work is done");
-    assert_eq!(facts, ScheduleFacts::default());
+    let facts = facts.lock().expect("no panic").take();
+    assert_eq!(facts, Some(ScheduleFacts::default()));
     assert_eq!(*exit.borrow_and_update(), None, "the loader has ended");
 }

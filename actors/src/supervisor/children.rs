@@ -74,7 +74,7 @@ impl Supervisor {
             self.history(ChildName::Loader).started(Instant::now());
             for waiting in self.awaiting_loader.drain(..) {
                 // A dropped receiver no longer waits.
-                let _ = waiting.send(Ok(address.clone()));
+                let _ = waiting.send(Ok(address.clone().recipient()));
             }
             address
         };

@@ -21,7 +21,7 @@ use crate::calendar::Calendar;
 use crate::config::MarketConfig;
 use crate::edge_case::EdgeCase;
 use crate::json::Json;
-use crate::living::Life;
+use crate::market::Life;
 use crate::market::{
     Factsheet, FactsheetAnswer, FinnomenaSays, Fund, Market, SecSays, Standing, WealthMagikSays,
 };

@@ -11,6 +11,9 @@ use crate::site::{BrowserVisit, Request, Via};
 
 use super::waiting::WaitingOn;
 
+/// The maximum size of a document from the browser, in bytes.
+pub const MAX_DOCUMENT_BYTES: usize = 32 * 1024 * 1024;
+
 /// One request.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
@@ -45,7 +48,7 @@ impl Outgoing {
             url: visit.url.clone(),
             post_json: None,
             headers: Vec::new(),
-            max_body_bytes: super::browser::MAX_DOCUMENT_BYTES,
+            max_body_bytes: MAX_DOCUMENT_BYTES,
             must_end_in_html: false,
             visit: Some(visit.clone()),
         }

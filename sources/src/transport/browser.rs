@@ -27,8 +27,6 @@ use super::visit_failure::VisitFailure;
 use super::waiting::{Waiting, WaitingOn, lock};
 use super::webdriver_session::{Tab, WebdriverSession};
 
-/// The maximum size of a document from the browser, in bytes.
-pub const MAX_DOCUMENT_BYTES: usize = 32 * 1024 * 1024;
 /// How long a session may take to start: Firefox on a busy machine needs several seconds.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// Free memory required before another tab is opened: for its process and its page.

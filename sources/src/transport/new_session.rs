@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::http::{chain, client_builder};
+use super::http_client::{chain, client_builder};
 
 /// The maximum size of a server's answer, in bytes; it contains the capabilities of one session.
 const MAX_ANSWER_BYTES: usize = 1 << 20;

@@ -10,7 +10,7 @@ mod views;
 use tokio_postgres::Transaction;
 
 use super::error::StoreError;
-use super::migration::failed;
+use super::error::of_migration;
 use tables::{ADOPTED_TABLES, AdoptedTable};
 
 /// An older warehouse whose tables are ready for the migration.
@@ -87,14 +87,14 @@ impl Adoption {
              SELECT fund_code, true FROM public.funds_master_info ORDER BY fund_code;",
         )
         .await
-        .map_err(failed)?;
+        .map_err(of_migration)?;
         statements::write(tx).await
     }
 }
 
 /// Converts the error of an adoption step, with the name of the step.
 fn refused(doing: &str) -> impl Fn(tokio_postgres::Error) -> StoreError + '_ {
-    move |error| match failed(error) {
+    move |error| match of_migration(error) {
         StoreError::Migration(why) => StoreError::Adoption(format!("{doing}: {why}")),
         other => other,
     }

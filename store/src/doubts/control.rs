@@ -12,13 +12,13 @@ use schema::precedence::NAV_DIGESTS;
 use schema::{FundCode, TaskId};
 
 use super::super::connection::{Queries as _, Transaction};
-use super::super::cycles::Cycle;
+use super::super::decode::read_code;
 use super::super::error::StoreError;
-use super::super::funds::read_code;
 use super::{
     Affected, Subject, judge as judging, record_breach, record_evidence, record_share,
     usual_permille,
 };
+use schema::cycle::Cycle;
 
 /// The control sample of a cycle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

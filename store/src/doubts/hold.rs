@@ -6,11 +6,10 @@ use schema::doubt::{DoubtKind, Evidence};
 use schema::{Observation, TaskAnswer};
 
 use super::super::connection::{Queries as _, Transaction};
-use super::super::cycles::Cycle;
 use super::super::error::StoreError;
-use super::super::report::BatchReport;
-use super::super::transaction::count_refused;
+use super::super::report::{BatchReport, count_refused};
 use super::{Subject, mark_taken, read_accepted};
+use schema::cycle::Cycle;
 
 /// A part of an answer that is set aside.
 #[derive(Debug)]

@@ -7,12 +7,12 @@ use schema::doubt::{DoubtKind, DoubtLimits, Evidence, Share, judge};
 use schema::{Observation, ObservationData, Outcome, TaskAnswer, TaskId};
 
 use super::super::connection::{Queries as _, Transaction};
-use super::super::cycles::Cycle;
 use super::super::error::StoreError;
 use super::{
     Affected, Subject, mark_accepted, mark_taken, read_accepted, record_breach, record_evidence,
     record_share, repetition, second_source, take_message, usual_permille,
 };
+use schema::cycle::Cycle;
 
 /// What the previous list reported about the fund of an entry.
 struct Known {

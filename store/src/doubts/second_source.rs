@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use schema::doubt::{DoubtKind, Evidence};
 
 use super::super::connection::{Queries as _, Transaction};
-use super::super::cycles::Cycle;
 use super::super::error::StoreError;
 use super::{Affected, Subject};
+use schema::cycle::Cycle;
 
 /// Largest number of funds that are compared, which is enough to decide.
 const LOOKED_UP: usize = 500;
