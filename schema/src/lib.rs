@@ -15,6 +15,7 @@ pub mod fund_code;
 pub mod fund_status;
 pub mod merge_daily;
 pub mod merge_funds;
+pub mod migrations;
 pub mod number;
 pub mod observation;
 pub mod portfolio;

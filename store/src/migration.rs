@@ -1,14 +1,11 @@
 //! Schema versions: migrations embedded in the program, applied completely or not at all, under the lock (O7).
 
+use schema::migrations::MIGRATIONS;
 use tokio_postgres::{Client, Transaction};
 
 use super::adoption;
 use super::error::{StoreError, of_migration};
 use super::session;
-
-mod embedded {
-    refinery::embed_migrations!("../schema/migrations");
-}
 
 const VERSIONS: &str = "
     CREATE SCHEMA IF NOT EXISTS runner;
@@ -22,12 +19,7 @@ const VERSIONS: &str = "
 
 /// The newest version that this program knows.
 fn newest_known() -> i32 {
-    embedded::migrations::runner()
-        .get_migrations()
-        .iter()
-        .map(refinery::Migration::version)
-        .max()
-        .unwrap_or(0)
+    MIGRATIONS.last().map_or(0, |migration| migration.version)
 }
 
 /// The version of the database; 0 if no runner has used it yet.
@@ -102,23 +94,17 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
 }
 
 async fn apply(tx: &Transaction<'_>, found: i32) -> Result<(), StoreError> {
-    let runner = embedded::migrations::runner();
-    let mut migrations: Vec<_> = runner
-        .get_migrations()
+    for migration in MIGRATIONS
         .iter()
-        .filter(|migration| migration.version() > found)
-        .collect();
-    migrations.sort_by_key(|migration| migration.version());
-    for migration in migrations {
-        let Some(sql) = migration.sql() else { continue };
-        tx.batch_execute(sql).await.map_err(of_migration)?;
+        .filter(|migration| migration.version > found)
+    {
+        tx.batch_execute(migration.sql)
+            .await
+            .map_err(of_migration)?;
         tx.execute(
-            "INSERT INTO runner.schema_version (version, name, checksum) VALUES ($1, $2, $3)",
-            &[
-                &migration.version(),
-                &migration.name(),
-                &migration.checksum().to_string(),
-            ],
+            "INSERT INTO runner.schema_version (version, name, checksum)
+             VALUES ($1, $2, encode(sha256(convert_to($3, 'UTF8')), 'hex'))",
+            &[&migration.version, &migration.name, &migration.sql],
         )
         .await?;
     }
