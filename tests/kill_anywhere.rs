@@ -2,8 +2,8 @@
 //! D4, D6, A1-A3, O3).
 //!
 //! The cases are every failpoint x {panic, error, database away, delay, abort of the process}, each at a random moment
-//! in a small market. With `MASTER_RUNNER_SOAK_SECS` every case runs in every mode; without it each runs in one mode,
-//! which depends on the seed. `MASTER_RUNNER_SEED` repeats a draw.
+//! in a small market. With `MASTER_RUNNER_SOAK_SECS` every case runs in every mode; otherwise in one mode, and only a full
+//! run has every action. The choice depends on the seed; `MASTER_RUNNER_SEED` repeats a draw.
 
 mod audit;
 mod faults;
@@ -23,9 +23,12 @@ use tokio::process::Child;
 
 use self::audit::{AUDIT, asked_again, difference, left_in, without_second_factsheets};
 use self::faults::{Action, Case, Draws, Ending, seed};
+use crate::world::extent::is_full;
 use crate::world::{Database, Run, World, ended};
 
 const MODES: [&str; 3] = ["sequential", "hybrid", "parallel"];
+/// The number of actions at each failpoint, if not all.
+const ACTIONS: usize = 2;
 /// The number of runs at once; a run waits most of the time.
 const AT_ONCE: usize = 8;
 /// The time limit of a run. A run that hangs fails its test.
@@ -255,14 +258,22 @@ async fn survive(
     result
 }
 
-/// Every failpoint with every action: in every mode if `whole` is set, otherwise each in one mode that depends on the
-/// seed.
+/// Every failpoint with every action in a full run, otherwise with [`ACTIONS`] of them. In every mode if `whole` is set,
+/// otherwise each in one mode. The seed selects actions and modes.
 fn every_case(undisturbed: &Undisturbed, seed: u64, whole: bool) -> Vec<Case> {
     let mut draws = Draws(seed);
     let first = draws.below(MODES.len());
-    let faults = failpoint::ALL
-        .iter()
-        .flat_map(|point| Action::at(*point).map(|action| (*point, action)));
+    let actions = if whole || is_full() {
+        usize::MAX
+    } else {
+        ACTIONS
+    };
+    let faults = failpoint::ALL.iter().enumerate().flat_map(|(turn, point)| {
+        let mut all: Vec<Action> = Action::at(*point).collect();
+        let chosen = (first + turn) % all.len().max(1);
+        all.rotate_left(chosen);
+        all.into_iter().take(actions).map(|action| (*point, action))
+    });
     let mut cases = Vec::new();
     for (number, (point, action)) in faults.enumerate() {
         for (turn, mode) in MODES.into_iter().enumerate() {

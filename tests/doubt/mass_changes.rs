@@ -8,6 +8,7 @@ use simulator::{Absence, MarketEvent, MassChange, MassKind, PageKind, Row, Site,
 
 use super::living_market::{Kept, LivingMarket};
 use crate::world::SevenTables;
+use crate::world::extent::some_of;
 
 const ACTIVE: usize = 90;
 const SEED: u64 = 2;
@@ -109,6 +110,7 @@ async fn prepared() -> Prepared {
 }
 
 /// Runs every case from the same saved state and reports all violations.
+/// Every third case; every case in a full run.
 async fn assert_not_believed(cases: &[Case]) {
     let Prepared {
         mut market,
@@ -116,7 +118,7 @@ async fn assert_not_believed(cases: &[Case]) {
         before_monthly,
     } = prepared().await;
     let mut report = String::new();
-    for case in cases {
+    for case in some_of(cases, 3) {
         let kept = match case.hits {
             Hits::Daily => &before_daily,
             Hits::Monthly => &before_monthly,

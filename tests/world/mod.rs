@@ -2,6 +2,7 @@
 
 mod asked;
 mod database_proxy;
+pub mod extent;
 mod look;
 mod server;
 
