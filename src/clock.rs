@@ -56,11 +56,11 @@ impl fmt::Display for ClockDoubt {
             }
             Against::Cycle(date) => write!(
                 f,
-                "the cycle of {date} is closed already, and no site could be asked for the time"
+                "the cycle of {date} is closed already, and no site could be reached for the time"
             )?,
             Against::Build(date) => write!(
                 f,
-                "this program was built on {date}, and no site could be asked for the time"
+                "this program was built on {date}, and no site could be reached for the time"
             )?,
         }
         f.write_str(

@@ -258,16 +258,16 @@ fn failures_block(text: &mut String, end: &CycleEnd) {
     for code in &end.not_in_market {
         let _ = writeln!(
             text,
-            "\nnot asked: {code} is no active fund (codes are compared exactly, case included); `master_runner explain {code}` shows what is known of it"
+            "\nnot requested: {code} is no active fund (codes are compared exactly, case included); `master_runner explain {code}` shows what is known of it"
         );
     }
     let advice = match RunOutcome::of(end) {
         RunOutcome::Complete => return,
         RunOutcome::Partial => {
-            "Everything that was read is loaded; nothing good was overwritten. Run the same command again: it asks only for what failed. `master_runner status` names the tasks, `master_runner probe SOURCE CODE` shows what a site answers."
+            "Everything that was read is loaded; nothing good was overwritten. Run the same command again: it requests only what failed. `master_runner status` names the tasks, `master_runner probe SOURCE CODE` shows what a site answers."
         }
         RunOutcome::Stopped => {
-            "Everything acknowledged is loaded. The same command goes on from there."
+            "Everything acknowledged is loaded. The same command continues from there."
         }
         RunOutcome::Failed => {
             "What was acknowledged is safe. See the errors above; the same command resumes from the last acknowledged checkpoint."

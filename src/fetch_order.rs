@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn in_daily_cycles_who_has_news_is_asked_first_again_and_again() {
+    fn in_daily_cycles_the_pages_of_news_are_requested_first_and_repeatedly() {
         for mode in RunMode::ALL {
             let daily = steps(mode, &FINNOMENA, CycleKind::Daily);
             let news = Step {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn every_page_of_every_source_is_asked_in_exactly_one_step() {
+    fn every_page_of_every_source_is_requested_in_exactly_one_step() {
         for mode in RunMode::ALL {
             for pages in [&FINNOMENA[..], &SEC[..]] {
                 let mut asked: Vec<_> = steps(mode, pages, CycleKind::Daily)

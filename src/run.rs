@@ -362,10 +362,10 @@ impl Job<'_> {
 
     fn broke(&self, error: &PipelineError) -> RunOutcome {
         if self.is_stopping() {
-            tracing::warn!(%error, "stopped before the cycle's end; the next start goes on from the last acknowledged checkpoint");
+            tracing::warn!(%error, "stopped before the cycle's end; the next start continues from the last acknowledged checkpoint");
             RunOutcome::Stopped
         } else {
-            tracing::error!(%error, "the cycle cannot go on; what was acknowledged is safe, the same command resumes from there");
+            tracing::error!(%error, "the cycle cannot continue; what was acknowledged is safe, the same command resumes from there");
             RunOutcome::Failed
         }
     }

@@ -45,7 +45,7 @@ pub async fn stand_by(database: &str) -> Result<Instant, StoreError> {
                 if said.as_ref() != Some(&why) {
                     tracing::warn!(
                         holder = who,
-                        "the runner that holds the database has shown no life for {} s, and this one cannot take over: {why}; it goes on waiting",
+                        "the runner that holds the database has shown no life for {} s, and this one cannot take over: {why}; it keeps waiting",
                         FROZEN_AFTER.as_secs()
                     );
                     said = Some(why);

@@ -121,10 +121,12 @@ impl Warehouse {
         match embedded.stop().await {
             Ok(Stopped::Down) => tracing::info!("the private PostgreSQL is stopped"),
             Ok(Stopped::StillUsed) => {
-                tracing::info!("the private PostgreSQL goes on: another master_runner uses it");
+                tracing::info!(
+                    "the private PostgreSQL keeps running: another master_runner uses it"
+                );
             }
             Ok(Stopped::NotOurs) => {
-                tracing::info!("the PostgreSQL that was started by hand goes on");
+                tracing::info!("the PostgreSQL that was started by hand keeps running");
             }
             Err(error) => {
                 tracing::warn!(%error, "the private PostgreSQL could not be stopped; its data is safe, the next start takes it over");

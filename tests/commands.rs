@@ -70,7 +70,7 @@ async fn everything(world: &World) -> Vec<(String, Option<String>)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn status_explain_psql_probe_and_check_tell_and_change_nothing() {
+async fn status_explain_psql_probe_and_check_report_and_change_nothing() {
     let mut world = loaded().await;
     let before = everything(&world).await;
 
@@ -81,7 +81,7 @@ async fn status_explain_psql_probe_and_check_tell_and_change_nothing() {
         .says("complete")
         .says("funds_daily")
         .says("finnomena")
-        .says("none at work")
+        .says("none running")
         .says("could not be read");
 
     explain_shows_both_sides(&world).await;
@@ -302,12 +302,12 @@ async fn a_runner_at_work_is_named() {
     said_by(&world, &["status"])
         .await
         .exits(0)
-        .says("at work since");
+        .says("running since");
     drop(holder);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_database_each_command_says_so_in_one_sentence() {
+async fn without_a_database_each_command_reports_that_in_one_sentence() {
     let world = World::new(market()).await;
     let port = {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

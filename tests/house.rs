@@ -202,7 +202,7 @@ fn in_backticks(line: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn ids_of_invariants_are_told_from_other_words() {
+fn ids_of_invariants_are_distinguished_from_other_words() {
     let prose: [(&str, &[&str]); 4] = [
         ("one transaction (D1).", &["D1"]),
         ("(A1-A3, O2)", &["A1", "A3", "O2"]),

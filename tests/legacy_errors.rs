@@ -637,7 +637,7 @@ async fn the_year_one_is_no_date() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_failed_is_asked_again_and_nothing_else_is() {
+async fn only_failed_tasks_are_requested_again() {
     let world = World::plain(10).await;
     let failing = world.finnomena_path(&world.active(3)[2], "/nav");
     world.fault_on(Site::Finnomena, &failing, FaultKind::HtmlInsteadOfJson);

@@ -52,7 +52,7 @@ async fn sequential_asks_one_page_of_one_source_at_a_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hybrid_and_parallel_ask_more_at_once() {
+async fn hybrid_and_parallel_have_more_concurrent_requests() {
     assert_eq!(measured("hybrid").await, (3, 3));
     assert_eq!(measured("parallel").await, (6, 3));
 }

@@ -105,7 +105,7 @@ async fn p2_news_lead_to_one_short_request_each_and_no_news_to_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_site_without_pages_of_news_is_asked_fund_by_fund() {
+async fn a_site_without_pages_of_news_is_requested_fund_by_fund() {
     let world = known(8).await;
     world.fault_on(Site::Finnomena, "/filter", FaultKind::Status(404));
     world.simulator.advance_days(1);
@@ -253,7 +253,7 @@ async fn p2_every_page_of_news_is_read_once_however_many_there_are() {
 
 /// P3: a failed page is requested again in round 2. By then every fund has been requested, so no further page is.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_of_news_that_fails_in_round_one_is_asked_again_and_nobody_else_is() {
+async fn a_page_of_news_that_fails_in_round_one_is_the_only_one_requested_again() {
     let world = known(6).await;
     world.fault_times(Site::Finnomena, "/filter", 4, FaultKind::Status(500));
     world.simulator.advance_days(1);

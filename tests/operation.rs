@@ -77,7 +77,7 @@ async fn o3_a_wrong_command_line_exits_2() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn o2_a_second_runner_says_who_holds_the_database_and_exits_1() {
+async fn o2_a_second_runner_names_the_holder_of_the_database_and_exits_1() {
     let world = World::new(MarketConfig {
         funds: 20,
         latency_ms: 150,
@@ -113,7 +113,7 @@ async fn o2_a_second_runner_says_who_holds_the_database_and_exits_1() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a6_a_stop_in_mid_cycle_exits_4_and_the_same_command_goes_on_to_the_truth() {
+async fn a6_a_stop_in_mid_cycle_exits_4_and_the_same_command_completes_the_cycle() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let world = World::new(MarketConfig {
             funds: 30,
@@ -260,7 +260,7 @@ async fn a_partial_run_loads_but_never_satisfies_the_schedule() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_that_is_no_fund_is_told_and_is_no_success() {
+async fn a_code_that_is_no_fund_is_named_and_is_no_success() {
     let world = World::plain(5).await;
     let code = world.active(1)[0].clone();
     let run = world

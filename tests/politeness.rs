@@ -83,7 +83,7 @@ async fn p1_no_more_requests_are_in_flight_than_a_host_allows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_robots_txt_is_asked_before_anything_else_and_once() {
+async fn p1_robots_txt_is_requested_first_and_once() {
     let world = World::plain(10).await;
     world
         .run(&["--once", "--mode", "parallel", "--cycle", "monthly"])
@@ -109,7 +109,7 @@ async fn p1_robots_txt_is_asked_before_anything_else_and_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_what_robots_txt_disallows_is_not_asked() {
+async fn p1_what_robots_txt_disallows_is_not_requested() {
     let world = World::plain(6).await;
     let rules = "User-agent: somebody-else\nDisallow: /\n\nUser-agent: *\nAllow: /funds/\nDisallow: /funds/*/port$\n";
     world
@@ -140,7 +140,7 @@ async fn p1_what_robots_txt_disallows_is_not_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_a_host_whose_robots_txt_fails_is_down_and_not_asked() {
+async fn p1_a_host_whose_robots_txt_fails_is_down_and_not_requested() {
     let mut world = World::plain(4).await;
     world.settings.more = IMPATIENT.to_owned();
     world
@@ -211,7 +211,7 @@ async fn p1_retry_after_as_a_date_is_obeyed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p1_a_throttled_host_is_asked_at_half_the_rate() {
+async fn p1_a_throttled_host_is_requested_at_half_the_rate() {
     let mut world = World::plain(40).await;
     world.settings.requests_per_sec = 24.0;
     let retry_after = RetryAfter::Seconds(0);

@@ -250,7 +250,7 @@ async fn a_stop_ends_the_wait_and_the_request_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_runner_refuses_what_it_does_not_know_and_goes_on() {
+async fn a_runner_refuses_an_unknown_request_and_continues() {
     let mut world = small().await;
     world.settings.more = schedule("03:01");
     let running = Running::start(&world, &[]).await;

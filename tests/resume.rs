@@ -35,7 +35,7 @@ pub async fn acknowledged_pages(world: &World) -> BTreeSet<PageAsked> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_kill_nine_no_acknowledged_page_is_asked_again() {
+async fn after_kill_nine_no_acknowledged_page_is_requested_again() {
     for (mode, kill_after) in [("sequential", 97), ("hybrid", 150), ("parallel", 211)] {
         let world = World::new(market()).await;
         let args = ["--once", "--mode", mode, "--cycle", "monthly"];

@@ -285,7 +285,7 @@ async fn a_runner_that_stands_by_takes_over_from_the_checkpoint_within_ten_secon
 /// Without the right to end the holder's session, the standby reports that once, in one sentence, and continues to
 /// wait.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_right_it_says_so_and_goes_on_waiting() {
+async fn without_the_right_a_standby_reports_that_and_keeps_waiting() {
     let mut pair = Pair::new().await;
     let role = format!("watcher_{}", std::process::id());
     pair.world
@@ -314,7 +314,7 @@ async fn without_the_right_it_says_so_and_goes_on_waiting() {
     watcher.signal(Signal::SIGTERM);
     let run = watcher.end().await;
     run.exits(4);
-    let said = run.output.matches("it goes on waiting").count();
+    let said = run.output.matches("it keeps waiting").count();
     assert_eq!(said, 1, "{}", run.output);
     // The holder was not disturbed: it wakes up and completes its work.
     pair.first.signal(Signal::SIGCONT);

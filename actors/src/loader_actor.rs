@@ -212,7 +212,7 @@ async fn show_life(writer: &mut Option<Writer>, lease: &AskingLease, doing: &str
     };
     tracing::warn!(
         error = why,
-        "the connection to the database was lost while nothing was written; a fresh one is taken"
+        "the connection to the database was lost while nothing was written; a new one is opened"
     );
     *writer = None;
 }

@@ -23,7 +23,7 @@ pub fn validate_answer(mut answer: TaskAnswer) -> TaskAnswer {
             fund_code: Some(stranger.fund_code.to_string()),
             dataset: stranger.data.dataset(),
             field: "*".to_owned(),
-            reason: format!("the page of {id} may speak for {} only", id.key),
+            reason: format!("the page of {id} may have statements about {} only", id.key),
             sample: Reject::sample_of(&format!(
                 "{} says {} of {}",
                 stranger.source,
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_speaks_for_its_own_fund_only() {
+    fn a_page_supplies_statements_about_its_own_fund_only() {
         let validated = validate_answer(answer("A", &["A", "B"]));
         assert_eq!(validated.observations.len(), 1);
         assert_eq!(validated.rejects.len(), 1);

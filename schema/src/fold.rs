@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_stays_and_is_marked_since_when() {
+    fn an_unreported_field_stays_and_is_marked_with_its_first_cycle() {
         let first = changed(fold(None, None, &statistics(Some(1), Some(1), Some(2)), 7));
         assert!(first.unsaid.is_empty());
         let second = changed(fold(
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_stays_until_another_of_its_type_is_said() {
+    fn a_code_stays_until_another_of_its_type_is_reported() {
         let codes = |url: &str, codes: &[&str]| {
             let codes = codes.iter().map(|code| SecurityCode {
                 code_type: CodeType::Isin,

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fund_is_inactive_when_said_so_renamed_or_absent_three_times() {
+    fn a_fund_is_inactive_when_reported_so_renamed_or_absent_three_times() {
         for (says_active, renamed, absences, status) in [
             (Some(true), false, 0, Some(FundStatus::Active)),
             (Some(true), true, 5, Some(FundStatus::Active)),

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_higher_rank_stands_and_the_others_dissent() {
+    fn the_higher_rank_wins_and_the_others_are_dissents() {
         let nav = |value| said([Some(value), None, None, None]);
         let (row, others) = merge_day(
             &DayRow::default(),
@@ -251,7 +251,7 @@ mod tests {
 
         /// If the row already contains a statement, merging it has no effect.
         #[test]
-        fn what_stands_as_said_is_not_changed_by_merging(first in statement(), second in statement(), again in statement()) {
+        fn a_row_that_matches_its_statements_is_not_changed_by_merging(first in statement(), second in statement(), again in statement()) {
             let (row, _) = merge_day(&DayRow::default(), &Dissents::new(), &[first]);
             let (row, others) = merge_day(&row, &Dissents::new(), &[second]);
             let merged = merge_day(&row, &others, &[again]);

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn each_field_is_the_first_in_ranks_that_says_it() {
+    fn each_field_is_from_the_first_statement_in_rank_that_has_it() {
         let statements = Statements::from([
             (
                 (Finnomena, Dataset::Listing),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_field_ranks_below_any_that_is_said_and_is_never_lost() {
+    fn a_stale_field_ranks_below_any_reported_one_and_is_never_lost() {
         let mut quiet = held("fn", &[("amc", "fn")]);
         quiet.unsaid.insert("amc".to_owned(), 5);
         let mut statements = Statements::from([
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_stands_where_something_was_said() {
+    fn a_row_exists_where_a_value_was_reported() {
         let empty = Statements::from([((Finnomena, Dataset::Fees), held("fee", &[]))]);
         assert_eq!(merge_row(&FEE, &empty, &[]), None);
         let mut dated = held("sec", &[]);

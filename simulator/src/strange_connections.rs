@@ -11,8 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
 use crate::faults::Strangeness;
 use crate::hosts::Site;
@@ -113,17 +112,17 @@ async fn answer(strangeness: Strangeness, stream: &mut TcpStream) -> io::Result<
     }
 }
 
+/// A TLS server with a new key and certificate.
 fn self_signed() -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_slice(include_bytes!("self_signed_certificate.pem"))
-        .expect("the certificate is well formed");
-    let key = PrivateKeyDer::from_pem_slice(include_bytes!("self_signed_key.pem"))
-        .expect("the key is well formed");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])
+        .expect("a key and a certificate for a valid name");
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     let config = ServerConfig::builder_with_provider(ring::default_provider().into())
         .with_safe_default_protocol_versions()
         .and_then(|config| {
             config
                 .with_no_client_auth()
-                .with_single_cert(vec![certificate], key)
+                .with_single_cert(vec![made.cert.der().clone()], key.into())
         })
         .expect("certificate and key belong together");
     TlsAcceptor::from(std::sync::Arc::new(config))

@@ -155,7 +155,7 @@ impl PageFetcher {
         }
         while let Some(turn) = round.turns.pop_front() {
             if let Some(breach) = self.memory.breach() {
-                let why = format!("not asked, the source is stopped for this round: {breach}");
+                let why = format!("not requested, the source is stopped for this round: {breach}");
                 round.end(turn.tasks, &Outcome::Deferred(why));
             } else {
                 self.take(turn, &mut round).await;
@@ -298,7 +298,7 @@ impl PageFetcher {
                 ),
                 Some(missing) => tracing::error!(
                     %source, page, %url, reason = %breach,
-                    "the page calls for the browser, but there is {missing}; the rest of it is asked by plain HTTP"
+                    "the page calls for the browser, but there is {missing}; the rest of it is requested over plain HTTP"
                 ),
             }
         }

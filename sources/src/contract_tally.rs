@@ -112,7 +112,7 @@ impl ContractTally {
                 tally.lost.iter().find_map(|(dataset, funds)| {
                     is_breach(funds.len(), tally.asked.len()).then(|| {
                         format!(
-                            "{} of the {} funds asked for the {page} page lost {dataset} records in this round",
+                            "{} of the {} funds requested from the {page} page lost {dataset} records in this round",
                             funds.len(),
                             tally.asked.len()
                         )
@@ -128,7 +128,7 @@ impl ContractTally {
         let tally = self.pages.get(page)?;
         let (broken, asked) = (tally.broken.len(), tally.asked.len());
         is_breach(broken, asked).then(|| {
-            format!("{broken} of the {asked} {page} pages asked were broken in this round")
+            format!("{broken} of the {asked} requested {page} pages were broken in this round")
         })
     }
 }
@@ -162,7 +162,7 @@ mod tests {
 
     /// D6: more than 30 % of the planned funds, and at least 20.
     #[test]
-    fn broken_pages_are_counted_against_the_funds_asked() {
+    fn broken_pages_are_counted_relative_to_the_requested_funds() {
         for (asked_for, broken, breach) in [
             (19, 19, false),
             (20, 20, true),

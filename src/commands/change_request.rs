@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_calls_never_ask_under_one_name() {
+    fn two_requests_never_have_the_same_name() {
         let (one, two) = (this_process(), this_process());
         assert!(one.contains('@') && one.contains(", process "), "{one}");
         assert_ne!(one, two);

@@ -304,7 +304,7 @@ fn judged(source: SourceName, probed: &Probed) -> Result<String, String> {
             ))
         }
         Some(Reading::Observed { .. } | Reading::Absent) => Ok(format!(
-            "{asked} was answered: the source says that it has nothing of that fund"
+            "{asked} was answered: the source states that it has nothing about this fund"
         )),
         Some(Reading::NeedsBrowser(breach)) => Err(format!(
             "{} exists only in a browser: {breach}; next: set sources.{source}.transport to Auto or Browser",

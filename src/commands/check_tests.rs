@@ -97,7 +97,7 @@ fn each_thing_gets_one_line_with_the_next_step() {
 }
 
 #[test]
-fn a_database_says_who_works_on_it_and_what_the_first_run_will_do() {
+fn check_reports_who_holds_the_database_and_what_the_first_run_will_do() {
     let held = ServerFacts {
         lock_holder: Some("master_runner from the same machine".to_owned()),
         ..facts()

@@ -187,7 +187,7 @@ fn disagreements_block(text: &mut String, disagreements: &[Disagreement]) {
     }
     let _ = writeln!(
         text,
-        "\nwhat a source says other than what stands (the newest days first{})",
+        "\nvalues that differ from the stored ones (the newest days first{})",
         if disagreements.len() < DISAGREEMENTS_SHOWN {
             ""
         } else {
@@ -202,7 +202,7 @@ fn disagreements_block(text: &mut String, disagreements: &[Disagreement]) {
         };
         let _ = writeln!(
             text,
-            "  {}{day} {}: {} says {}, {} stands",
+            "  {}{day} {}: {} reports {}, {} is stored",
             found.table,
             found.field,
             found.source,

@@ -23,7 +23,7 @@ fn said(source: SourceName, value: &str, wins: bool, why: &str) -> StatedValue {
 }
 
 #[test]
-fn who_said_what_and_which_won_is_told() {
+fn each_sources_value_and_the_winner_are_shown() {
     let story = FundStory {
         explanation: Explanation {
             fund_code: FundCode::parse("K-USA-A(A)").expect("a code"),

@@ -222,7 +222,7 @@ impl Prober<'_> {
             format!("; the nearest are: {}", near.join(", "))
         };
         Err(CommandError::Unfit(format!(
-            "the list of {} does not name `{}`: its pages cannot be asked without the key from there; codes are compared exactly{near}",
+            "the list of {} does not name `{}`: its pages cannot be requested without the key from there; codes are compared exactly{near}",
             self.args.source, self.args.code
         )))
     }

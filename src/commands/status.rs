@@ -87,13 +87,13 @@ fn runner_block(text: &mut String, status: &Status, schedule: &Schedule) {
     let _ = match &status.runner {
         Some(runner) if runner.holds_lock => writeln!(
             text,
-            "runner      {} is at work since {}",
+            "runner      {} is running since {}",
             program_of(&runner.runner),
             shown_time(runner.started_at, &schedule.timezone)
         ),
         Some(runner) => writeln!(
             text,
-            "runner      none at work; the last was {}, started {}",
+            "runner      none running; the last was {}, started {}",
             program_of(&runner.runner),
             shown_time(runner.started_at, &schedule.timezone)
         ),

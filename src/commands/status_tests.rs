@@ -121,7 +121,7 @@ fn standing() -> Standing {
 }
 
 #[test]
-fn cycles_failures_freshness_and_rejects_are_told_and_bounded() {
+fn cycles_failures_freshness_and_rejects_are_listed_and_bounded() {
     let now: Zoned = "2026-10-15T12:00:00+07:00[Asia/Bangkok]"
         .parse()
         .expect("a moment");
@@ -152,7 +152,7 @@ fn a_new_warehouse_says_that_no_cycle_has_run() {
 fn the_start_of_a_runner_is_shown_once() {
     let now = at("2026-10-15T05:00:00Z").to_zoned(TimeZone::UTC);
     for (holds_lock, expected) in [
-        (true, "is at work since 2026-10-15 03:00"),
+        (true, "is running since 2026-10-15 03:00"),
         (false, "process 7, started 2026-10-15 03:00"),
     ] {
         let mut standing = standing();

@@ -25,7 +25,7 @@ fn report_breaches(breaches: &[BreachReport]) {
             }
             Some(by) => tracing::warn!(
                 %source, breach_id = breach.id, accepted_by = by,
-                "a change of the market is accepted; the next answers are taken: {message}"
+                "a change of the market is accepted; the next answers are applied: {message}"
             ),
         }
     }

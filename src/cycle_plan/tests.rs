@@ -231,7 +231,7 @@ fn a_known_fund_gets_a_short_range_that_reaches_back_far_enough() {
 }
 
 #[test]
-fn what_failed_in_the_last_cycle_is_asked_again_on_any_day() {
+fn a_task_that_failed_in_the_last_cycle_is_requested_again_on_any_day() {
     let mut failed = fund("A");
     answered_everything(&mut failed);
     failed.newest_nav = Some(newest(date(2026, 10, 14)));
@@ -262,7 +262,7 @@ fn a_changed_list_entry_asks_for_the_fund_page_again() {
 }
 
 #[test]
-fn an_inactive_fund_and_a_source_without_its_list_are_not_asked() {
+fn an_inactive_fund_and_a_source_without_its_list_are_not_requested() {
     let mut inactive = fund("A");
     inactive.active = false;
     assert!(planned(&state(CycleKind::Monthly, vec![inactive]), Stage::Funds).is_empty());

@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_postmaster_file_is_believed_only_when_it_says_ready() {
+    fn a_postmaster_file_is_used_only_when_its_status_is_ready() {
         let ready = "4711\n/srv/data\n1790000000\n5432\n/srv/data\n\n  1234  5678\nready   \n";
         let postmaster = parse_ready(ready).expect("a whole file");
         assert_eq!((postmaster.pid, postmaster.port), (4711, 5432));

@@ -179,7 +179,7 @@ fn unreadable(path: &Path, text: &str, error: &ron::error::SpannedError) -> Conf
         }
         ron::Error::DuplicateStructField { field, .. } => {
             keys.push((*field).to_owned());
-            format!("the key `{}` stands here a second time", joined(&keys))
+            format!("the key `{}` appears a second time", joined(&keys))
         }
         other => {
             keys.extend(current);
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_said_with_place_path_and_what_is_allowed() {
+    fn an_unreadable_value_is_reported_with_its_place_path_and_the_allowed_values() {
         let broken = [
             "",
             "(\n    modus: 1,\n)",

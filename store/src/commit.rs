@@ -126,10 +126,12 @@ fn write_halving<'call>(
 fn failure(why: &DataRefusal) -> String {
     match &why.constraint {
         Some(constraint) => format!(
-            "the constraint {constraint} refuses the answer: {why}; nothing of it was taken, and the task is not asked again while the constraint exists; next: correct or drop the constraint if it was added by hand"
+            "the constraint {constraint} refuses the answer: {why}; nothing from it was stored, and the task is not requested again while the constraint exists; next: correct or drop the constraint if it was added by hand"
         ),
         None => {
-            format!("the database refuses a value of this answer: {why}; nothing of it was taken")
+            format!(
+                "the database refuses a value of this answer: {why}; nothing from it was stored"
+            )
         }
     }
 }

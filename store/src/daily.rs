@@ -370,7 +370,7 @@ fn prepare(
     daily_rows::encode(cycle_id, &changes.new, |piece| {
         pieces
             .blocking_send(piece)
-            .map_err(|_| StoreError::Outage("nobody takes the days any more".to_owned()))
+            .map_err(|_| StoreError::Outage("the receiver of the days has stopped".to_owned()))
     })?;
     Ok(Prepared {
         new: changes.new.len(),

@@ -231,7 +231,7 @@ pub(super) fn of_statement(statement: Option<&str>, error: &tokio_postgres::Erro
 }
 
 /// The command that names every difference between the tables and what this version expects.
-const COMPARE: &str = "next: `master_runner check` names the table, column or key that differs and the statement that mends it";
+const COMPARE: &str = "next: `master_runner check` names the table, column or key that differs and the statement that corrects it";
 
 /// Largest length of a statement in an error message, in characters.
 const STATEMENT_CHARS: usize = 120;

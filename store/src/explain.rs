@@ -242,11 +242,12 @@ fn why(
         return format!("first in rank{kept}");
     }
     if is_stale(statement, column, closed) {
-        return "not said for three closed monthly cycles, another source still says it".to_owned();
+        return "not reported for three closed monthly cycles; another source still reports it"
+            .to_owned();
     }
     match winner {
         Some((source, dataset)) => format!("{source} in {dataset} ranks higher{kept}"),
-        None => "nothing stands".to_owned(),
+        None => "no value".to_owned(),
     }
 }
 

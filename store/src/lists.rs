@@ -101,7 +101,7 @@ pub(super) async fn check(
         };
         if let Some(breach) = breach {
             return Ok(Some(format!(
-                "{breach}; nothing of it was taken, what was loaded before stands; if the market really shrank so far: master_runner reset-source {source}"
+                "{breach}; nothing from it was stored, what was loaded before is unchanged; if the market really shrank so far: master_runner reset-source {source}"
             )));
         }
     }

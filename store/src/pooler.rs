@@ -85,7 +85,7 @@ pub(super) async fn refuse(first: &Client, second: &Client) -> Result<(), StoreE
 
 fn refusal(proof: &str) -> StoreError {
     StoreError::Unfit(format!(
-        "a connection pooler in transaction mode stands before the server ({proof}), and the runner's lock and settings need a session of their own; {MEND}"
+        "a connection pooler in transaction mode is in front of the server ({proof}), and the runner's lock and settings need a session of their own; {MEND}"
     ))
 }
 

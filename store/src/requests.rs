@@ -136,7 +136,7 @@ fn remerged(changed: u64) -> String {
 
 fn accepted(breach: &BreachReport) -> String {
     format!(
-        "Breach {} of {} is accepted: the next cycle that reads this page takes the change, and every later one is compared with it. Nothing was fetched. `master_runner --once` asks for the refused pages now. It was: {}",
+        "Breach {} of {} is accepted: the next cycle that reads this page takes the change, and every later one is compared with it. Nothing was fetched. `master_runner --once` requests the refused pages now. It was: {}",
         breach.id, breach.source, breach.message
     )
 }
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_says_what_changed() {
+    fn the_answer_states_what_changed() {
         for (changed, words) in [
             (0, "nothing was written"),
             (1, "1 row differed"),

@@ -220,7 +220,7 @@ pub(super) async fn take_lock(client: &Client, patience: Duration) -> Result<(),
             return Err(StoreError::AnotherRunner {
                 who: holder(client)
                     .await?
-                    .unwrap_or_else(|| "it has just let go of it".to_owned()),
+                    .unwrap_or_else(|| "it has just released it".to_owned()),
             });
         }
         sleep(LOCK_RETRY).await;

@@ -132,7 +132,7 @@ impl HolderWatch {
         };
         let who = session::holder(&self.client)
             .await?
-            .unwrap_or_else(|| "it has just let go of it".to_owned());
+            .unwrap_or_else(|| "it has just released it".to_owned());
         if self.timer.silence(look) < FROZEN_AFTER {
             return Ok(Look::Held { who });
         }
@@ -195,7 +195,7 @@ fn beyond_judgement(state: &str, is_runner: bool) -> Option<String> {
                 .to_owned(),
         ),
         _ if !is_runner => Some(
-            "it is not a master_runner's session: somebody took the runner's lock by hand and must let go of it"
+            "it is not a master_runner's session: somebody took the runner's lock by hand and must release it"
                 .to_owned(),
         ),
         _ => None,

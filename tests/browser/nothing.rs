@@ -12,7 +12,7 @@ const MONTHLY: [&str; 5] = ["--once", "--mode", "hybrid", "--cycle", "monthly"];
 /// Covers three states of the SEC's page: an application that never sends a request, one that reports an unknown fund,
 /// and one that works. Each is decided within seconds.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_shows_nothing_is_asked_once_more_at_the_end_of_the_round() {
+async fn a_page_that_shows_nothing_is_requested_once_more_at_the_end_of_the_round() {
     let mut world = World::new(MarketConfig {
         funds: 12,
         days: 5,

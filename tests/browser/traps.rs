@@ -86,13 +86,13 @@ async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
         (FaultKind::Attachment, "the page offers a file for download"),
         (
             script(&format!("location.href = '{foreign}elsewhere';")),
-            "the page led the browser to another host, which was not asked",
+            "the page led the browser to another host, which was not requested",
         ),
         (
             FaultKind::Insert(format!(
                 "<meta http-equiv=refresh content='0; url={foreign}meta'>"
             )),
-            "the page led the browser to another host, which was not asked",
+            "the page led the browser to another host, which was not requested",
         ),
         (
             FaultKind::Insert("<meta http-equiv=refresh content=0>".to_owned()),
@@ -100,7 +100,7 @@ async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
         ),
         (
             script("document.documentElement.dataset.padding = 'x'.repeat(50 << 20);"),
-            "at most 33554432 bytes are taken",
+            "at most 33554432 bytes are accepted",
         ),
     ];
     let codes = with_holdings(&world, harmless.len() + costly.len() + 1);

@@ -58,7 +58,7 @@ async fn names_what_is_missing(programs: &[&str], advice: &str) -> World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_firefox_the_run_says_what_to_install() {
+async fn without_firefox_the_run_names_what_to_install() {
     let world =
         names_what_is_missing(&["pdftotext", "geckodriver"], "apt-get install firefox-esr").await;
     // With a browser, the same command loads the missing pages.
@@ -67,7 +67,7 @@ async fn without_firefox_the_run_says_what_to_install() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_geckodriver_the_run_says_what_to_install() {
+async fn without_geckodriver_the_run_names_what_to_install() {
     names_what_is_missing(
         &["pdftotext", "firefox"],
         "cargo install geckodriver --locked",
@@ -86,7 +86,7 @@ async fn without_a_browser_auto_is_plain_http() {
 /// Two pages without values make `Auto` change to the browser. Without a browser it continues over plain HTTP and loses
 /// no value.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_browser_auto_goes_on_by_plain_http() {
+async fn without_a_browser_auto_continues_over_plain_http() {
     let world = world("Auto", JavascriptPages::None).await;
     let empty = Fault::of(Site::WealthMagik, FaultKind::EmptyPage);
     world

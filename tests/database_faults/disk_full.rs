@@ -96,7 +96,7 @@ impl Drop for SmallDisk {
 /// A2, D1: the server reports a full disk several times in a row, at writes and at a COMMIT. The runner reports each
 /// with advice, waits, and repeats the work.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_says_that_its_disk_is_full_is_waited_for() {
+async fn a_server_with_a_full_disk_is_waited_for() {
     let world = World::new(market()).await;
     let proxy = DatabaseProxy::before(&world.database.url()).await;
     let mut left = [

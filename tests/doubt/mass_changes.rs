@@ -491,7 +491,7 @@ async fn a_list_that_shrinks_a_little_every_night_makes_no_fund_inactive() {
 
 /// Lists stay frozen for ten business days: each day is noticed, and every new day is stored.
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_that_stand_still_for_two_weeks_hold_no_new_day_back() {
+async fn unchanged_lists_for_two_weeks_hold_no_new_day_back() {
     let Prepared {
         mut market,
         before_daily,
@@ -533,7 +533,7 @@ async fn tables(market: &LivingMarket) -> SevenTables {
 /// In a first load there are no earlier days to compare with. Pages that report nothing, zero or the same for every
 /// fund are not believed either.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_says_one_thing_of_every_fund_is_not_believed_in_a_first_load() {
+async fn one_answer_for_every_fund_is_not_believed_in_a_first_load() {
     let nav = |how| absent(PageKind::Nav, how);
     for (name, site, kind) in [
         ("histories are 404", Site::Finnomena, nav(Absence::NotFound)),

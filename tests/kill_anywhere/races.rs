@@ -120,7 +120,7 @@ async fn a_stop_while_the_loader_is_restarted_ends_at_once_and_loses_nothing() {
 /// D6, P3: a page that kills its actor is requested twice in round 1 and, like every failed task, again in round 2.
 /// Then the task has failed for this cycle, the run reports it, and the next start requests the page again.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_kills_its_actor_is_asked_twice_a_round() {
+async fn a_page_that_kills_its_actor_is_requested_twice_a_round() {
     let ground = Ground::prepare().await;
     let world = ground
         .world("fetch::answered=return(panic)".to_owned())

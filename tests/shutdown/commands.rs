@@ -7,7 +7,7 @@ use super::running::{Running, wait_until};
 use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn check_probe_psql_and_remerge_stop_when_they_are_told_to() {
+async fn check_probe_psql_and_remerge_stop_at_a_signal() {
     let world = World::plain(4).await;
     world.run(&["--once", "--cycle", "monthly"]).await.exits(0);
     let code = world.active(1)[0].clone();

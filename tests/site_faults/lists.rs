@@ -5,7 +5,7 @@ use simulator::{FaultKind, Site};
 use super::{FRESH, failed_tasks, loaded};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d8_both_lists_at_a_third_for_four_cycles_make_nobody_inactive() {
+async fn d8_both_lists_at_a_third_for_four_cycles_make_no_fund_inactive() {
     let (world, before) = loaded(12).await;
     world.fault(Site::Finnomena, FaultKind::ShrunkList);
     world.fault(Site::WealthMagik, FaultKind::ShrunkList);

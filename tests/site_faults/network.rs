@@ -54,7 +54,7 @@ fn https(url: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_tls_that_fails_is_a_host_down_and_says_why() {
+async fn p3_tls_that_fails_is_a_host_down_with_the_reason() {
     tokio::join!(
         is_down(
             None,
@@ -75,7 +75,7 @@ async fn p3_tls_that_fails_is_a_host_down_and_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p3_a_name_that_nobody_knows_and_a_port_where_nobody_listens_are_a_host_down() {
+async fn p3_an_unknown_name_and_a_closed_port_are_a_host_down() {
     // A port that was free a moment ago.
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let refusing = format!("http://{}", free.local_addr().expect("an address"));

@@ -56,7 +56,7 @@ async fn d3_full_holdings_whose_session_expires_in_mid_scroll_replace_nothing() 
     let run = world.run(&fresh).await;
     run.exits(3)
         .says("cut short")
-        .says("what it showed was not taken");
+        .says("what it showed was not used");
     assert_eq!(failed_tasks(&world).await, [port; 3], "{}", run.output);
     assert_eq!(
         world.seven_tables().await["funds_holding"],

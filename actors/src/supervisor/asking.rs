@@ -36,7 +36,7 @@ impl Handler<AskSource> for Supervisor {
         self.passes(failpoint::SUPERVISOR_ASKED);
         let refused = if self.running.contains_key(&ask.source) {
             Some(PipelineError(format!(
-                "{} was to be asked while it was being asked; please report this, what was acknowledged is safe",
+                "{} was given tasks while it was working on others; please report this, what was acknowledged is safe",
                 ask.source
             )))
         } else {

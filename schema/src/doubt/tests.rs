@@ -419,7 +419,7 @@ fn a_first_history_without_any_aum_but_zero_waits_with_its_aum_alone() {
 }
 
 #[test]
-fn a_series_hash_tells_series_apart_that_move() {
+fn a_series_hash_differs_for_series_that_move() {
     let points = |navs: &[&str]| -> Vec<DailyPoint> {
         navs.iter()
             .zip(1_i8..)

@@ -48,7 +48,7 @@ async fn finnomena_lists_funds_and_answers_404_for_others() {
 }
 
 #[tokio::test]
-async fn a_nan_stands_bare_in_the_navs_it_was_dealt_to() {
+async fn a_bare_nan_appears_in_the_navs_chosen_for_it() {
     let simulator = Simulator::start(MarketConfig {
         funds: 100,
         ..MarketConfig::default()

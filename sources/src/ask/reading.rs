@@ -148,7 +148,7 @@ impl PageFetcher {
         let kept = self.keep(Kept::Rejected, answer, round).await;
         let breached = match round.page.stage {
             Stage::Lists => Some(format!(
-                "the {} page, which speaks for the whole market, is broken",
+                "the {} page, which covers the whole market, is broken",
                 round.page.name
             )),
             stage if stage.is_under_contract() => {

@@ -401,7 +401,7 @@ async fn d6_too_many_broken_pages_stop_the_source_for_the_round() {
     let asked = world.ask(1, tasks).await;
     let breach = asked.breach.expect("a breach");
     for words in [
-        "20 of the 20 nav pages",
+        "20 of the 20 requested nav pages",
         "/nav/19: navs: expected a list, found rubbish",
         "payload kept at",
         ".gz",
@@ -413,7 +413,7 @@ async fn d6_too_many_broken_pages_stop_the_source_for_the_round() {
         .iter()
         .filter(|answer| answer.outcome.as_str() == "deferred");
     assert_eq!((asked.answers.len(), deferred.count()), (25, 5));
-    assert_eq!(lock(&world.asked).len(), 20, "the rest was not asked");
+    assert_eq!(lock(&world.asked).len(), 20, "the rest was not requested");
     world.memory.begin_round();
     assert_eq!(world.memory.breach(), None);
 }

@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_stands_twice_is_named() {
+    fn a_duplicate_key_is_named() {
         #[derive(Debug, Default, Deserialize)]
         #[serde(default)]
         struct Twice<'json> {

@@ -270,7 +270,7 @@ impl Findings {
                 self.note(
                     dataset,
                     field,
-                    format!("{reason}; taken as not said"),
+                    format!("{reason}; treated as missing"),
                     sample,
                 );
                 None
@@ -364,7 +364,7 @@ mod tests {
         };
         let mut findings = Findings::of_market(SourceName::Finnomena, String::new(), &context);
         for _ in 0..notes {
-            findings.note(Dataset::Daily, "date", "said twice", "");
+            findings.note(Dataset::Daily, "date", "reported twice", "");
         }
         for _ in 0..lost {
             findings.reject(Dataset::Daily, "value", "no number", "");

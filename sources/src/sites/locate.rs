@@ -93,7 +93,7 @@ impl Root {
 /// The text is blank or only dots: such a segment would change the path.
 pub fn segment(text: &str) -> Result<String, String> {
     if text.chars().all(|c| c == '.' || c.is_whitespace()) {
-        return Err(format!("`{}` cannot stand in a URL", excerpt(text)));
+        return Err(format!("`{}` cannot be part of a URL", excerpt(text)));
     }
     Ok(utf8_percent_encode(text, SEGMENT).to_string())
 }
@@ -114,7 +114,7 @@ pub fn fund_code(task: &PlannedTask) -> Result<FundCode, String> {
 pub fn locator(task: &PlannedTask) -> Result<&str, String> {
     task.locator.as_deref().ok_or_else(|| {
         format!(
-            "{}: the page cannot be asked without the key from the source's list",
+            "{}: the page cannot be requested without the key from the source's list",
             task.id
         )
     })

@@ -65,7 +65,7 @@ pub fn fee(cell: FeeCell, column: FeeColumn, written_beside: &[Option<Unit>]) ->
         FeeCell::NotSaid => return FeeValue::NotSaid,
         FeeCell::UnknownWords(words) => {
             return FeeValue::Noted(format!(
-                "expected a number or a known word, found `{words}`; taken as not said"
+                "expected a number or a known word, found `{words}`; treated as missing"
             ));
         }
         FeeCell::Value(quantity) => (quantity, false),
@@ -75,16 +75,16 @@ pub fn fee(cell: FeeCell, column: FeeColumn, written_beside: &[Option<Unit>]) ->
     let value = quantity.value;
     match column {
         FeeColumn::Minimum if is_cap => FeeValue::Noted(format!(
-            "expected a smallest amount, found `at most {value}`; not taken"
+            "expected a smallest amount, found `at most {value}`; not used"
         )),
         FeeColumn::Minimum if has(Unit::Percent) => {
-            FeeValue::Noted("expected baht, found percent; not taken".to_owned())
+            FeeValue::Noted("expected baht, found percent; not used".to_owned())
         }
         FeeColumn::Cap | FeeColumn::Charged if has(Unit::Baht) => {
-            FeeValue::Noted("expected percent, found baht; not taken".to_owned())
+            FeeValue::Noted("expected percent, found baht; not used".to_owned())
         }
         FeeColumn::Charged if is_cap => FeeValue::Noted(format!(
-            "expected the rate charged, found `at most {value}`; not taken"
+            "expected the rate charged, found `at most {value}`; not used"
         )),
         FeeColumn::Minimum => at_least_zero(value).map_or_else(FeeValue::Refused, FeeValue::Is),
         FeeColumn::Cap | FeeColumn::Charged => {
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cap_is_taken_only_where_a_cap_is_asked() {
+    fn a_cap_is_read_only_for_fields_that_are_caps() {
         let one_six = Number::parse("1.605").expect("a number");
         for text in ["ไม่เกิน 1.605% ต่อปี", "ไม่เกิน1.605 %", "ไม่เกิน ๑.๖๐๕ ต่อปี"]
         {

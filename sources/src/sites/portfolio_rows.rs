@@ -49,7 +49,7 @@ impl PortfolioRows {
                 findings.reject(
                     dataset,
                     "*",
-                    format!("more than {MAX_ROWS} rows in one portfolio: not taken"),
+                    format!("more than {MAX_ROWS} rows in one portfolio; not used"),
                     sample,
                 );
             }

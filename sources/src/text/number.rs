@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_words_are_not_said_and_nonsense_is_an_error() {
+    fn words_for_missing_are_no_value_and_nonsense_is_an_error() {
         for text in ["", " ", "-", "–", "N/A", "null", "None", "NaN", "\u{a0}"] {
             assert_eq!(read(text), Ok(None), "{text:?}");
         }
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unit_is_told() {
+    fn the_unit_is_read() {
         for (text, unit) in [
             ("10 บาท", Some(Unit::Baht)),
             ("10บาท/รายการ", Some(Unit::Baht)),

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn periods_are_read_in_days_and_zero_is_not_said() {
+    fn periods_are_read_in_days_and_zero_is_no_value() {
         for (text, expected) in [
             ("1 ปี 2 เดือน 3 วัน", Some(428)),
             ("2 เดือน", Some(60)),

@@ -66,7 +66,7 @@ impl Session {
         tokio::select! {
             seen = seen => seen,
             file = first_file(self.downloads.as_deref()) => Err(VisitFailure::Page(format!(
-                "the page offers a file for download ({file}); it was not taken"
+                "the page offers a file for download ({file}); it was not used"
             ))),
         }
     }

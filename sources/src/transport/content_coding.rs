@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_body_and_one_that_unfolds_are_told_apart() {
+    fn a_truncated_body_and_one_that_decompresses_too_far_are_distinguished() {
         let whole = gzip(TEXT);
         let cut = undone(&["gzip"], &whole[..whole.len() - 9]);
         assert!(matches!(cut, Err(Undecodable::Wrong(text)) if text.contains("was cut")));

@@ -141,7 +141,9 @@ impl Transport {
     ) -> Result<Fetched, FetchFailure> {
         if let Some(text) = self.no_browser() {
             if !self.0.told_no_browser.swap(true, Ordering::Relaxed) {
-                tracing::error!("{text}; pages that need it fail until then, all others are asked");
+                tracing::error!(
+                    "{text}; pages that need it fail until then, all others are requested"
+                );
             }
             return Err(FetchFailure {
                 kind: FailureKind::Failed,
@@ -243,7 +245,7 @@ impl Transport {
                 Ok(true) => {}
                 Ok(false) => {
                     return Attempt::Nothing(Nothing::Forbidden(format!(
-                        "not asked: robots.txt of {} disallows {}",
+                        "not requested: robots.txt of {} disallows {}",
                         gate.host, outgoing.url
                     )));
                 }

@@ -302,7 +302,7 @@ fn bounded_headers(headers: &HeaderMap) -> Result<(), WireFailure> {
     }
     Err(WireFailure {
         text: format!(
-            "the answer has {bytes} bytes of headers; at most {MAX_HEADER_BYTES} are taken"
+            "the answer has {bytes} bytes of headers; at most {MAX_HEADER_BYTES} are accepted"
         ),
         blame: Blame::Final,
     })

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn without_a_fresh_sign_of_life_nobody_is_asked() {
+    async fn without_a_recent_heartbeat_no_site_is_requested() {
         let lease = AskingLease::default();
         assert!(lease.is_fresh(), "nobody demands it");
         lease.demand();

@@ -339,7 +339,7 @@ impl Transport {
     fn gate(&self, source: SourceName, url: &Url) -> Result<Arc<HostGate>, String> {
         let Some(config) = self.0.config.sources.get(&source) else {
             return Err(format!(
-                "the source {source} is not configured; {url} was not asked"
+                "the source {source} is not configured; {url} was not requested"
             ));
         };
         let Some(host) = HostKey::of(url) else {

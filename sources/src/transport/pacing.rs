@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_throttled_host_that_says_no_time_is_left_alone_longer_each_time() {
+    fn a_throttled_host_without_retry_after_is_paused_longer_each_time() {
         let zero = Instant::now();
         let mut pace = Pace::new(4.0);
         for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {

@@ -103,10 +103,10 @@ pub struct Look {
 /// Returns the document of [`DOCUMENT`] if it is the one that was looked at and is at most `max_bytes` long.
 pub fn taken(document: Value, looked_at: &Look, max_bytes: usize) -> Result<String, VisitFailure> {
     let too_large =
-        |size: String| format!("the document has {size}; at most {max_bytes} bytes are taken");
+        |size: String| format!("the document has {size}; at most {max_bytes} bytes are accepted");
     let why = match serde_json::from_value(document) {
         Ok((born, _)) if looked_at.born != born => {
-            "the page went on to another document, which was not taken".to_owned()
+            "the page went on to another document, which was not used".to_owned()
         }
         Ok((_, Value::String(html))) if html.len() <= max_bytes => return Ok(html),
         Ok((_, Value::String(html))) => too_large(format!("{} bytes", html.len())),

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_api_of_an_empty_page_speaks_by_its_status_where_it_names_the_fund() {
+    fn the_status_of_an_empty_pages_api_counts_if_its_url_names_the_fund() {
         let names = ["K-USA(A)".to_owned(), "/api/funds".to_owned()];
         let own = "http://a.th/api/detail?code=K-USA%28A%29";
         let twice = "http://a.th/api/page?path=%2Ffunds%2FK-USA%2528A%2529%2Ffee";

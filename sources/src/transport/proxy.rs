@@ -17,7 +17,7 @@ pub const NOWHERE: &str = "PROXY 127.0.0.1:9";
 /// A proxy variable that cannot be used. Never shows a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the proxy variable {variable} cannot be used: {why}; correct it or unset it; no site was asked"
+    "the proxy variable {variable} cannot be used: {why}; correct it or unset it; no site was requested"
 )]
 pub struct ProxyError {
     /// The name as it is set.

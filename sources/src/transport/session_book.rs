@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_is_gone_is_told_once() {
+    fn a_lost_session_is_reported_once() {
         let mut book = Book::default();
         next(&mut book, &LIMITS);
         book.add("a", usize::MAX, 0);

@@ -67,7 +67,7 @@ pub fn led_away(shown: &str, visited: &Url) -> Option<VisitFailure> {
     (arrived.as_ref().and_then(HostKey::of) != HostKey::of(visited)).then(|| {
         let wanted: String = wanted.chars().take(200).collect();
         VisitFailure::Page(format!(
-            "the page led the browser to another host, which was not asked: {wanted}"
+            "the page led the browser to another host, which was not requested: {wanted}"
         ))
     })
 }
@@ -121,9 +121,9 @@ mod tests {
             let words = led_away(shown, &visited).map(|failure| format!("{failure:?}"));
             assert_eq!(words.is_some(), elsewhere.is_some(), "{shown}: {words:?}");
             assert!(
-                elsewhere.is_none_or(
-                    |url| words.is_some_and(|words| words.contains(&format!("asked: {url}\"")))
-                ),
+                elsewhere
+                    .is_none_or(|url| words
+                        .is_some_and(|words| words.contains(&format!("requested: {url}\"")))),
                 "{shown}"
             );
         }

@@ -326,7 +326,7 @@ impl WebdriverSession {
         };
         match file {
             Some(file) => Err(VisitFailure::Page(format!(
-                "the page offers a file for download ({file}); it was not taken"
+                "the page offers a file for download ({file}); it was not used"
             ))),
             None => Ok(()),
         }
@@ -382,13 +382,13 @@ impl WebdriverSession {
             let may_click = clicks < MAX_OVERLAY_CLICKS;
             let Some(look) = self.look(tab, visit, may_click, Some(first.now)).await? else {
                 return Err(VisitFailure::CutShort(format!(
-                    "the list was cut short after {count} items: the page went on to another document; what it showed was not taken"
+                    "the list was cut short after {count} items: the page went on to another document; what it showed was not used"
                 )));
             };
             clicks += u32::from(look.clicked);
             if let Some(why) = cut_short(first, &look, count) {
                 return Err(VisitFailure::CutShort(format!(
-                    "the list was cut short after {count} items: {why}; what it showed was not taken"
+                    "the list was cut short after {count} items: {why}; what it showed was not used"
                 )));
             }
             if look.items > count || look.clicked {

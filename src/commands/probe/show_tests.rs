@@ -91,7 +91,7 @@ fn what_was_parsed_and_what_was_rejected_is_shown() {
 }
 
 #[test]
-fn a_page_that_is_not_read_says_what_was_expected_and_found() {
+fn an_unreadable_page_is_shown_with_what_was_expected_and_found() {
     let reading = Reading::Broken(Breach {
         field: "navs".to_owned(),
         expected: "an array".to_owned(),

@@ -30,7 +30,7 @@ fn nav() -> (SourceName, String) {
 }
 
 #[test]
-fn p2_a_fund_of_which_nothing_new_is_told_is_not_asked_and_any_other_is() {
+fn p2_a_fund_without_news_is_not_requested_and_any_other_is() {
     type Change = fn(&mut FundState);
     fn news(fund: &mut FundState) -> &mut NavDigest {
         fund.news.as_mut().expect("news")
@@ -167,7 +167,7 @@ fn numbers(state: &PlanningState) -> Vec<String> {
 }
 
 #[test]
-fn p2_the_first_page_is_asked_alone_and_the_rest_once_it_is_answered() {
+fn p2_the_first_page_is_requested_alone_and_the_rest_once_it_is_answered() {
     const HELD: Option<bool> = Some(true);
     const ABSENT: Option<bool> = Some(false);
     for (funds, pieces, expected) in [
@@ -231,7 +231,7 @@ fn p2_the_first_page_is_asked_alone_and_the_rest_once_it_is_answered() {
 }
 
 #[test]
-fn p2_pages_of_news_that_spare_nothing_are_not_asked() {
+fn p2_pages_of_news_that_save_nothing_are_not_requested() {
     let known = market(20, &[]);
     assert_eq!(numbers(&known), ["1"]);
     let each = |change: fn(&mut FundState)| {

@@ -76,7 +76,7 @@ pub(in super::super) async fn judge_round(
         let why = match accepted_by {
             Some(by) => {
                 mark_accepted(tx, id, by).await?;
-                format!("held back until breach {id} was accepted ({by}); asked for again")
+                format!("held back until breach {id} was accepted ({by}); requested again")
             }
             None => format!(
                 "not believed (breach {id}, {}); master_runner status shows it",
@@ -492,7 +492,7 @@ async fn apply_believed(
                         page,
                         kind: DoubtKind::Settled,
                     };
-                    let why = "so many changes waited for the judgement that this answer was not kept; asked for again";
+                    let why = "so many changes waited for the judgement that this answer was not kept; requested again";
                     fail(tx, cycle, &subject, &[&key], why).await?;
                 }
             }

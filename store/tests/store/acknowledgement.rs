@@ -119,7 +119,7 @@ async fn one_value_the_database_refuses_costs_one_task() {
 }
 
 #[tokio::test]
-async fn a_second_runner_is_told_who_holds_the_database() {
+async fn a_second_runner_receives_the_name_of_the_holder() {
     let world = World::new().await;
     let error = Writer::open(&world.database, Duration::from_millis(300))
         .await

@@ -329,7 +329,7 @@ async fn a_further_column_is_refused_only_where_rows_cannot_leave_it_out() {
 /// D6: the error names an added constraint and its table. Its task ends failed and the others are stored. The task is
 /// not requested again while the constraint exists.
 #[tokio::test]
-async fn a_constraint_that_was_added_is_named_and_its_tasks_are_not_asked_twice() {
+async fn an_added_constraint_is_named_and_its_tasks_are_not_requested_twice() {
     for (added, named, removed) in [
         (
             "ALTER TABLE public.funds_fee ADD CONSTRAINT cheap CHECK (ter_actual < 1)",
@@ -481,7 +481,7 @@ async fn an_encoding_other_than_utf8_is_refused() {
 
 /// O9: a role without the required rights is refused with the statements that grant them. With these it is accepted.
 #[tokio::test]
-async fn missing_rights_are_named_and_the_named_lines_mend_them() {
+async fn missing_rights_are_named_with_the_lines_that_grant_them() {
     for (at, prepare) in [
         "",
         "GRANT CREATE ON DATABASE {db} TO {role}",

@@ -277,7 +277,7 @@ async fn what_a_cycle_changed_is_counted_with_examples() {
 }
 
 #[tokio::test]
-async fn a_daily_fund_that_stands_still_is_behind_and_a_weekly_one_is_not() {
+async fn a_daily_fund_without_new_navs_is_behind_and_a_weekly_one_is_not() {
     let mut world = World::new().await;
     world
         .commit(vec![list_of(&["D1", "D2", "D3", "STILL", "WEEK"])])

@@ -125,7 +125,7 @@ async fn confirming_a_value_leaves_the_time_of_change() {
 }
 
 #[tokio::test]
-async fn days_said_before_the_list_wait_for_it() {
+async fn days_reported_before_the_list_wait_for_it() {
     let mut world = World::new().await;
     world
         .commit(vec![

@@ -40,7 +40,7 @@ fn of<'state>(state: &'state PlanningState, fund: &str) -> &'state FundState {
 }
 
 #[tokio::test]
-async fn d1_what_was_told_is_known_in_its_own_cycle_and_fills_no_table() {
+async fn d1_a_digest_is_known_in_its_own_cycle_and_fills_no_table() {
     let mut world = World::new().await;
     world
         .commit(vec![
@@ -122,7 +122,7 @@ async fn d1_what_was_told_is_known_in_its_own_cycle_and_fills_no_table() {
 }
 
 #[tokio::test]
-async fn what_is_told_in_two_ways_in_one_cycle_is_nothing_to_go_by_in_any_order() {
+async fn contradictory_digests_of_one_cycle_are_not_used_in_any_order() {
     let (one, other) = (told("id-A", 14, "10.5"), told("id-A", 15, "10.6"));
     let other_key = told("id-B", 14, "10.5");
     for pages in [
@@ -154,7 +154,7 @@ async fn what_is_told_in_two_ways_in_one_cycle_is_nothing_to_go_by_in_any_order(
 
 /// Only a NAV that Finnomena itself reported is compared with its news.
 #[tokio::test]
-async fn the_newest_nav_is_the_one_that_finnomena_said() {
+async fn the_newest_nav_is_the_one_that_finnomena_reported() {
     let mut world = World::new().await;
     world
         .commit(vec![

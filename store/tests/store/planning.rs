@@ -170,7 +170,7 @@ async fn rows_scanned(world: World) -> (World, i64) {
 }
 
 #[tokio::test]
-async fn a5_the_last_part_is_told_once_whatever_the_number_of_funds() {
+async fn a5_the_last_part_is_marked_once_for_any_number_of_funds() {
     let whole = FUNDS_A_PART;
     for (funds, expected) in [
         (0, vec![(0, false), (0, true)]),
@@ -183,7 +183,7 @@ async fn a5_the_last_part_is_told_once_whatever_the_number_of_funds() {
 }
 
 #[tokio::test]
-async fn a_planner_that_has_enough_is_told_of_no_more_funds() {
+async fn a_planner_that_has_enough_receives_no_more_funds() {
     let (mut world, codes) = with_funds(FUNDS_A_PART + 1).await;
     for (most_parts, expected) in [(1, 0), (2, 1)] {
         let mut told = 0;

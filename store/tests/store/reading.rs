@@ -10,7 +10,7 @@ use crate::server::fresh_database;
 use crate::world::{World, code, days, list_of, master};
 
 #[tokio::test]
-async fn explain_tells_who_said_what_and_why_it_stands() {
+async fn explain_shows_each_sources_value_and_why_one_won() {
     let mut world = World::new().await;
     let amc = |name: &str| MasterFields {
         amc: Some(name.to_owned()),

@@ -240,7 +240,7 @@ async fn old_answered_requests_are_deleted_when_a_cycle_closes() {
 
 /// A holder whose version is older than the requests has no table for them.
 #[tokio::test]
-async fn a_holder_without_requests_is_told_apart() {
+async fn a_holder_without_requests_is_recognised() {
     let world = World::new().await;
     world
         .sql

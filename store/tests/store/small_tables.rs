@@ -72,7 +72,7 @@ async fn a_missing_value_never_overwrites_and_the_higher_rank_wins() {
 }
 
 #[tokio::test]
-async fn a_field_unsaid_for_three_closed_monthly_cycles_ranks_below_one_that_is_said() {
+async fn a_field_unreported_for_three_closed_monthly_cycles_ranks_below_a_reported_one() {
     let mut world = World::new().await;
     world
         .commit(vec![
@@ -166,7 +166,7 @@ async fn the_page_of_the_fees_is_shown() {
 }
 
 #[tokio::test]
-async fn portfolios_stand_side_by_side_and_the_replaced_goes_whole_to_history() {
+async fn portfolios_of_several_sources_are_kept_and_a_replaced_one_goes_whole_to_history() {
     let mut world = World::new().await;
     let (september, october) = (Some(date(2026, 9, 30)), Some(date(2026, 10, 31)));
     let long: &[(&str, Option<&str>)] = &[
@@ -264,7 +264,7 @@ async fn portfolios_stand_side_by_side_and_the_replaced_goes_whole_to_history() 
 }
 
 #[tokio::test]
-async fn a_code_goes_only_when_another_of_its_type_is_said() {
+async fn a_code_is_removed_only_when_another_of_its_type_is_reported() {
     let mut world = World::new().await;
     let isin = |code| (CodeType::Isin, code);
     world
@@ -305,7 +305,7 @@ async fn a_code_goes_only_when_another_of_its_type_is_said() {
 }
 
 #[tokio::test]
-async fn remerge_finds_nothing_to_do_and_mends_a_damaged_row() {
+async fn remerge_changes_nothing_unless_a_row_is_damaged() {
     let mut world = World::new().await;
     world
         .commit(vec![list_of(&["A"]), master("A", Finnomena, amc("FN"))])

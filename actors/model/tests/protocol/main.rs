@@ -360,7 +360,7 @@ const RANDOM_RUNS: u64 = 600;
 /// One test, because failpoints and the panic hook are global to the process. It runs all scripts with a limited number
 /// of disturbances, then long random ones.
 #[test]
-fn whatever_happens_a_task_is_acknowledged_exactly_when_it_is_committed() {
+fn in_every_course_a_task_is_acknowledged_exactly_when_it_is_committed() {
     without_scripted_panics(|| {
         let _failpoints = fail::FailScenario::setup();
         let_merge_panic();

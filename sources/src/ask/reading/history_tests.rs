@@ -460,7 +460,7 @@ fn p2_a_beginning_crosses_neither_codes_nor_extents_nor_parsers() {
 /// A short history reports the last month again. If it also reports dates within the known prefix, the prefix is
 /// discarded.
 #[test]
-fn a_short_history_that_speaks_of_settled_days_makes_them_be_forgotten() {
+fn a_short_history_with_settled_days_discards_the_known_prefix() {
     let mut list = days(300);
     let mut books = known(&list);
     let begins = books.known_prefix;
@@ -520,7 +520,7 @@ fn read_whole(
 }
 
 #[test]
-fn only_a_history_read_from_its_first_day_tells_how_far_it_reaches() {
+fn only_a_history_read_from_its_first_day_has_a_known_reach() {
     let list = days(300);
     let today = newest(&list);
     let mut books = Books {

@@ -81,7 +81,7 @@ pub fn on_factsheet(text: &str, fund: &FundCode, findings: &mut Findings) -> Vec
                         findings.note(
                             Dataset::Codes,
                             CodeType::Isin.as_str(),
-                            "wrong check digit: not taken",
+                            "wrong check digit; not used",
                             one.text,
                         );
                     }
@@ -128,7 +128,7 @@ fn thai_only(isins: Vec<Found>, findings: &mut Findings) -> Vec<Found> {
             .map(|found| found.code)
             .collect();
         for code in foreign {
-            let reason = "expected an ISIN that begins with TH, found a foreign one; not taken";
+            let reason = "expected an ISIN that begins with TH, found a foreign one; not used";
             findings.note(Dataset::Codes, CodeType::Isin.as_str(), reason, &code);
         }
     }
@@ -163,7 +163,7 @@ fn chosen(code_type: CodeType, found: &[Found], findings: &mut Findings) -> BTre
     }
     if !others.is_empty() {
         let sample = others.into_iter().collect::<Vec<_>>().join(", ");
-        let reason = "only codes of other classes: not taken";
+        let reason = "only codes of other classes; not used";
         findings.note(Dataset::Codes, code_type.as_str(), reason, &sample);
     }
     BTreeSet::new()

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_read_from_a_real_pdf_and_its_link_stays_as_said() {
+    fn codes_are_read_from_a_real_pdf_and_its_link_is_unchanged() {
         let Reading::Observed {
             observations,
             rejects,

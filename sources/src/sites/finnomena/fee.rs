@@ -150,7 +150,7 @@ fn rates(fee: &Fee<'_>, element: Field<'_>, findings: &mut Findings) -> Option<(
             findings.note(
                 Dataset::Fees,
                 "description",
-                "the direction of the switching is unclear: not taken",
+                "the direction of the switching is unclear; not used",
                 element.raw(),
             );
             return None;

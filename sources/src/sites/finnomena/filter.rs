@@ -170,7 +170,7 @@ fn take(
         Entry::Occupied(mut place) => {
             place.insert(None);
             let code = Some(place.key().to_string());
-            let reason = "the code is told of in two ways: neither was taken".to_owned();
+            let reason = "the code has two values: neither is used".to_owned();
             let severity = Severity::Noted;
             findings.push(
                 code,

@@ -47,7 +47,7 @@ fn a_request_names_the_page_by_its_number() {
 }
 
 #[test]
-fn a_row_tells_the_newest_nav_of_a_fund() {
+fn a_row_has_the_newest_nav_of_a_fund() {
     let (lines, rejects) = read_lines(
         "filter",
         "1",
@@ -69,7 +69,7 @@ fn a_row_tells_the_newest_nav_of_a_fund() {
 }
 
 #[test]
-fn d6_a_row_that_cannot_be_read_costs_itself_and_one_without_a_nav_tells_nothing() {
+fn d6_an_unreadable_row_costs_itself_and_one_without_a_nav_reports_nothing() {
     let day = r#""2026-02-12T00:00:00Z""#;
     let id = r#""F0""#;
     let rows = [
@@ -110,7 +110,7 @@ fn d6_a_row_that_cannot_be_read_costs_itself_and_one_without_a_nav_tells_nothing
 }
 
 #[test]
-fn a_code_told_in_two_ways_is_not_taken() {
+fn a_code_reported_with_two_values_is_not_used() {
     let other = row(r#""F0""#, r#""A""#, "10.6", r#""2026-02-12T00:00:00Z""#);
     for rows in [
         [good("A"), other.clone(), good("B")].join(","),
@@ -171,7 +171,7 @@ const SAMPLE: &str = r#"{"status":true,"data":{"funds":[{"fund_id":"F0","short_c
 proptest! {
     /// D5, D6: no bytes and no mutation of a page cause a panic, and every reported NAV is plausible.
     #[test]
-    fn no_mutation_of_a_page_tells_what_cannot_be(
+    fn no_mutation_of_a_page_reports_an_impossible_value(
         bytes in proptest::collection::vec(any::<u8>(), 0..60),
         at in 0..SAMPLE.len(),
         length in 0_usize..30,
@@ -198,7 +198,7 @@ proptest! {
 
     /// D5: a NAV equals that of the fund's own page, digit by digit.
     #[test]
-    fn a_nav_is_told_as_the_funds_own_page_tells_it(units in 1_i64..1_000_000_000, decimals in 0_u32..12) {
+    fn a_nav_equals_that_of_the_funds_own_page(units in 1_i64..1_000_000_000, decimals in 0_u32..12) {
         let text = with_decimals(units, decimals);
         let (news, _) = filter(&row(r#""F0""#, r#""A""#, &text, r#""2026-02-12T00:00:00Z""#));
         let (days, _) = read_lines(

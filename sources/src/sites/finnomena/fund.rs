@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_said_refusal_means_no_dividend() {
+    fn only_an_explicit_no_means_no_dividend() {
         for (policy, word) in [
             ("ไม่จ่าย", "ไม่จ่าย"),
             ("จ่าย", "จ่าย"),

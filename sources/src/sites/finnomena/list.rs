@@ -68,7 +68,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
                     Dataset::Listing,
                     "short_code",
                     format!(
-                        "the code is listed twice; the entry with fund_id {beaten} was not taken"
+                        "the code is listed twice; the entry with fund_id {beaten} was not used"
                     ),
                     element.raw(),
                     Severity::Noted,

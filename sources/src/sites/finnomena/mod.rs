@@ -198,7 +198,7 @@ fn wrong_fund(data: json::Field<'_>, task: &PlannedTask) -> Option<crate::site::
         let same = name::normalise(&fund_id) == asked;
         return (!same).then(|| {
             of.fund_id
-                .breach("data.fund_id", &format!("`{asked}`, the fund asked for"))
+                .breach("data.fund_id", &format!("`{asked}`, the requested fund"))
         });
     }
     let Ok(Some(said)) = of.short_code.text() else {
@@ -208,7 +208,7 @@ fn wrong_fund(data: json::Field<'_>, task: &PlannedTask) -> Option<crate::site::
     (!same).then(|| {
         of.short_code.breach(
             "data.short_code",
-            &format!("`{}`, the fund asked for", task.id.key),
+            &format!("`{}`, the requested fund", task.id.key),
         )
     })
 }

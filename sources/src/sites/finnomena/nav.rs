@@ -143,7 +143,7 @@ fn point(
         findings.note(
             Dataset::Daily,
             "value",
-            format!("the NAV of {nav_date} is 0: taken as missing"),
+            format!("the NAV of {nav_date} is 0: treated as missing"),
             element.raw(),
         );
     }
@@ -181,7 +181,7 @@ fn take(
             };
             place.insert(later);
             let reason = format!(
-                "two entries for {}: the later one in the list was taken, the earlier one said NAV {} and AUM {}",
+                "two entries for {}: the later one in the list is used, the earlier one has NAV {} and AUM {}",
                 point.nav_date,
                 shown(earlier.nav),
                 shown(earlier.aum)

@@ -267,7 +267,7 @@ fn of_two_values_for_one_day_the_later_in_the_list_wins() {
 }
 
 #[test]
-fn the_fund_page_says_what_the_fund_is() {
+fn the_fund_page_supplies_the_master_fields() {
     let (lines, rejects) = read_lines(
         "fund",
         "A",

@@ -101,7 +101,7 @@ impl<'json> ApiAnswer<'json> {
             ));
         }
         if !unsaid.is_empty() {
-            let reason = format!("the answer lacks {}: taken as not said", unsaid.join(", "));
+            let reason = format!("the answer lacks {}: treated as missing", unsaid.join(", "));
             findings.note(Dataset::Statistics, "*", reason, element.raw());
         }
         let mut number = |field: &str, value: Field<'_>| -> Option<Number> {

@@ -65,7 +65,7 @@ pub fn read(body: &[u8], mut findings: Findings) -> Reading {
         .filter(|id| labelled(&page, id).is_none())
         .collect();
     if !unsaid.is_empty() {
-        let reason = format!("the page lacks {}: taken as not said", unsaid.join(", "));
+        let reason = format!("the page lacks {}: treated as missing", unsaid.join(", "));
         findings.note(Dataset::Statistics, "*", reason, "");
     }
     let mut number = |id: &str| -> Option<Number> {

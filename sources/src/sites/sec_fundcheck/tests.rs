@@ -179,7 +179,7 @@ fn look(html: &str) -> Reading {
 }
 
 #[test]
-fn the_page_says_the_same_as_the_api() {
+fn the_page_and_the_api_are_read_alike() {
     let html = "<html><body><div class='card-body'><p>ข้อมูล ณ วันที่ 31/01/2569</p>
         <div><span id='sharpe-ratio'>Sharpe Ratio</span> <span>0.92</span></div>
         <div><span id='alpha'>Alpha</span><span>-1.50 %</span></div>

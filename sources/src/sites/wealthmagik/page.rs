@@ -41,7 +41,7 @@ pub fn names(
     {
         return Err(breach(
             "fund-detail.fundCode",
-            &format!("`{asked}`, the fund asked for"),
+            &format!("`{asked}`, the requested fund"),
             code,
         ));
     }
@@ -71,7 +71,7 @@ pub fn names(
     if let Some(other) = other {
         return Err(breach(
             ".fundName h1",
-            &format!("`{asked}`, the fund asked for"),
+            &format!("`{asked}`, the requested fund"),
             &other,
         ));
     }

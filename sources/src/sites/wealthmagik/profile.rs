@@ -153,7 +153,7 @@ impl Profile<'_> {
     fn read_daily(&self, findings: &mut Findings) {
         let Some(nav_date) = self.date(findings) else {
             if self.says_a_price() {
-                let reason = "the page gives prices but no date for them: not taken";
+                let reason = "the page gives prices but no date for them; not used";
                 findings.reject(Dataset::Daily, "tnaclassDate", reason, "");
             }
             return;
@@ -178,7 +178,7 @@ impl Profile<'_> {
                     && stated != shown
                 {
                     let reason = format!(
-                        "the embedded state says {stated}, the page {shown}: the state was taken"
+                        "the embedded state says {stated}, the page {shown}: the state is used"
                     );
                     findings.note(Dataset::Daily, field, reason, "");
                 }
@@ -225,7 +225,7 @@ impl Profile<'_> {
             && stated != shown
         {
             let reason =
-                format!("the embedded state says {stated}, the page {shown}: the state was taken");
+                format!("the embedded state says {stated}, the page {shown}: the state is used");
             findings.note(Dataset::Daily, field, reason, "");
         }
         stated.or(shown)

@@ -55,7 +55,7 @@ fn of_fund(content: &str) -> String {
 }
 
 #[test]
-fn pages_are_asked_below_the_path_the_list_gave() {
+fn pages_are_requested_below_the_path_from_the_list() {
     let site = site();
     let url = |page_name: &str, locator| {
         let task = task(&site, page_name, "K-USA-A(A)", locator);
@@ -155,7 +155,7 @@ fn the_profile_gives_prices_on_the_date_it_names_itself() {
 }
 
 #[test]
-fn the_embedded_state_speaks_first_and_a_disagreement_is_noted() {
+fn the_embedded_state_has_precedence_and_a_disagreement_is_noted() {
     let state = |fields: &str| {
         format!(
             "<script id='serverApp-state' type='application/json'>{{&q;fund-detail&q;:{{&q;fundCode&q;:&q;K&a;A 7%&q;,{fields}}}}}</script>"
@@ -197,7 +197,7 @@ fn prices_without_a_believable_date_are_not_taken() {
 }
 
 #[test]
-fn another_funds_page_an_error_page_and_a_shell_are_told_apart() {
+fn another_funds_page_an_error_page_and_a_shell_are_distinguished() {
     for page in ["profile", "port", "allocation", "fee"] {
         let other = format!(
             "<div class='fundName'><h1>OTHER</h1></div>{FIELDS}<div class='emptyData'></div>"
@@ -277,7 +277,7 @@ const ASSET: &str = "<div class='investmentAllocationByAsset'><span class='asofd
     <tr class='mat-row'><td class='cdk-column-name'>หุ้น 7%</td><td class='cdk-column-ratio'>99.66 %</td></tr></table></div>";
 
 #[test]
-fn each_container_of_the_allocation_speaks_for_itself() {
+fn each_container_of_the_allocation_is_read_by_itself() {
     let country = "<div class='investmentAllocationByCountry'><table><tr class='mat-row'><td class='cdk-column-name'>Thailand</td><td class='cdk-column-ratio'>0</td></tr></table></div>";
     let own_empty = "<div class='investmentAllocationByCountry'><p class='emptyData'></p></div>";
     let bare = "<div class='investmentAllocationByCountry'></div>";

@@ -95,7 +95,7 @@ fn as_gzip(body: Vec<u8>) -> Response {
 }
 
 #[tokio::test]
-async fn p1_the_request_says_who_asks_and_what_for() {
+async fn p1_the_request_names_the_program_and_its_purpose() {
     let echo = |headers: HeaderMap, body: String| async move {
         let of = |name: header::HeaderName| {
             headers

@@ -263,7 +263,7 @@ async fn p3_a_waiting_retry_holds_no_slot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p3_a_down_host_is_asked_by_one_probe_per_back_off_and_then_given_up() {
+async fn p3_a_down_host_gets_one_probe_per_back_off_and_is_then_given_up() {
     let script = Arc::new(Script {
         then: Mutex::new(Some(Act::Status(500))),
         takes: Duration::from_secs(1),
@@ -319,7 +319,7 @@ async fn a_probe_that_is_cancelled_makes_room_for_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p3_a_host_that_comes_back_is_asked_on() {
+async fn p3_a_host_that_recovers_is_requested_again() {
     let script = script((0..9).map(|_| Act::Status(500)), None);
     let transport = transport(&script, 8.0, 3);
     let results = ask_many(&transport, 20).await;
@@ -400,7 +400,7 @@ async fn a_dropped_call_leaves_no_slot_behind_and_no_mark_on_the_host() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a2_whoever_watches_sees_what_a_call_waits_on() {
+async fn a2_an_observer_sees_what_a_call_waits_for() {
     let script = script([Act::RetryAfter(429, 100)], None);
     let transport = transport(&script, 8.0, 1);
     let waiting = WaitingOn::default();
