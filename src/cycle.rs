@@ -2,9 +2,9 @@
 //! then the factsheets that are left.
 //!
 //! ```text
-//!                       ┌─> finnomena's course ────┐
-//! begin -> round 1: lists ─> wealthmagik's course ──> factsheets left -> (retry_at) -> round 2: the same, for what failed -> close
-//!                       └─> sec_fundcheck's course ┘
+//!                       ┌─> course of a source ──┐
+//! begin -> round 1: lists ─> course of the next ───> factsheets left -> (retry_at) -> round 2: the same, for what failed -> close
+//!                       └─> … ───────────────────┘
 //! ```
 //! Both rounds run the same code: planning adds the missing tasks, and the checkpoint returns the tasks that are left.
 

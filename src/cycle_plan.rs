@@ -98,7 +98,7 @@ impl StagePlanner {
         self
     }
 
-    /// Whether some fund may have a task in this plan. If not, no fund is read.
+    /// Whether some fund may have a task in this plan. If not, the plan ends with its first part, which has no fund.
     fn needs_funds(&self, state: &PlanningState) -> bool {
         let mut ready = self.ready(state).into_iter();
         match self.stage {
@@ -109,13 +109,10 @@ impl StagePlanner {
                 (!self.is_repeated || state.news_doubted)
                     && ready.any(|(_, specs)| of_stage(specs, Stage::Funds).next().is_some())
             }
-            Stage::Factsheets => self.plans_factsheets(),
+            // The plan of one source comes before the other sources have ended. Only the link of the source that ranks
+            // first is certain to be used by then.
+            Stage::Factsheets => self.of.is_none_or(|of| ranks_first(&self.pages, of)),
         }
-    }
-
-    /// Only for the source that ranks first is it known before all sources have ended which source's link is used.
-    fn plans_factsheets(&self) -> bool {
-        self.of.is_none_or(|of| ranks_first(&self.pages, of))
     }
 
     /// The requested sources with their pages.
@@ -205,8 +202,7 @@ impl Planner for StagePlanner {
             Stage::Lists => self.lists(),
             Stage::News => self.news(state, &funds, is_last),
             Stage::Funds => self.funds(state, &funds),
-            Stage::Factsheets if self.plans_factsheets() => self.factsheets(state, &funds),
-            Stage::Factsheets => Vec::new(),
+            Stage::Factsheets => self.factsheets(state, &funds),
         };
         if is_last {
             ControlFlow::Break(tasks)

@@ -2,8 +2,8 @@
 //! D4, D6, A1-A3, O3).
 //!
 //! The cases are every failpoint x {panic, error, database away, delay, abort of the process}, each at a random moment
-//! in a small market. With `MASTER_RUNNER_SOAK_SECS` every case runs in every mode; otherwise in one mode, and only a full
-//! run has every action. The choice depends on the seed; `MASTER_RUNNER_SEED` repeats a draw.
+//! in a small market. With `MASTER_RUNNER_SOAK_SECS` every case runs in every mode; otherwise in one mode, and only a
+//! full run has every action. The choice depends on the seed; `MASTER_RUNNER_SEED` repeats a draw.
 
 mod audit;
 mod faults;
@@ -258,8 +258,8 @@ async fn survive(
     result
 }
 
-/// Every failpoint with every action in a full run, otherwise with [`ACTIONS`] of them. In every mode if `whole` is set,
-/// otherwise each in one mode. The seed selects actions and modes.
+/// Every failpoint with every action in a full run, otherwise with [`ACTIONS`] of them. In every mode if `whole` is
+/// set, otherwise each in one mode. The seed selects actions and modes.
 fn every_case(undisturbed: &Undisturbed, seed: u64, whole: bool) -> Vec<Case> {
     let mut draws = Draws(seed);
     let first = draws.below(MODES.len());

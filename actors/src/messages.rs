@@ -1,7 +1,7 @@
 //! The protocol of the actors: every message, in the order in which a cycle uses them.
 //!
 //! ```text
-//!      cycle --AskSource, TasksPlanned, GetLoader--> supervisor          cycle --OnWriter, ReadCheckpoint--> loader
+//!      cycle --AskSource, TasksPlanned, GetLoader--> supervisor          cycle --OnWriter--> loader
 //! supervisor --StartSource--> source --TaskEnded--> merge --FundBatch--> loader
 //!     source <------------- TasksAcknowledged (never blocks, holds no credit) ------------- loader
 //!      merge <---------------------------------- BatchSettled ---------------------------- loader
@@ -208,7 +208,7 @@ pub struct BatchSettled {
     pub report: BatchReport,
 }
 
-/// cycle, supervisor -> loader: read the checkpoint of the cycle. The reply comes after every queued commit.
+/// supervisor -> loader: read the checkpoint of the cycle. The reply comes after every queued commit.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<PlannedTask>, WriterFailed>")]
 pub struct ReadCheckpoint {

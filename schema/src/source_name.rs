@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Declares the sources: variant, name in tables, options and logs, and bit in the `*_said_by` columns of `funds_daily`.
-/// The bit is stored, so it must never be renumbered. The order is the order of display only; precedence is declared in
-/// [`crate::precedence`].
+/// Declares the sources: variant, name in tables, options and logs, and bit in the `*_said_by` columns of
+/// `funds_daily`. The bit is stored, so it must never be renumbered. The order is the order of display only; precedence
+/// is declared in [`crate::precedence`].
 macro_rules! sources {
     (requested { $($(#[$doc:meta])* $variant:ident = $name:literal, bit $bit:literal;)* }
      other { $($(#[$other_doc:meta])* $other:ident = $other_name:literal, bit $other_bit:literal;)* }) => {

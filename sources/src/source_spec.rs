@@ -58,21 +58,11 @@ pub struct SiteAddress {
     pub root: Url,
     /// The other hosts, in the order of [`SourceSpec::hosts`].
     pub others: Vec<Url>,
-    /// Hosts (`name` or `name:port`) that factsheet links may lead to, besides its own.
+    /// Hosts (`name` or `name:port`) that factsheet links may lead to; empty for a source without such links.
     pub factsheet_hosts: Vec<String>,
 }
 
 impl SiteAddress {
-    /// A site on one host.
-    #[must_use]
-    pub const fn of_one_host(root: Url, factsheet_hosts: Vec<String>) -> Self {
-        Self {
-            root,
-            others: Vec::new(),
-            factsheet_hosts,
-        }
-    }
-
     /// Its own hosts.
     pub fn hosts(&self) -> impl Iterator<Item = &Url> {
         std::iter::once(&self.root).chain(&self.others)

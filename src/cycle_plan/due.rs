@@ -35,7 +35,7 @@ pub(super) fn plan_page(
                 || !knows_everything(spec, answered)
                 || state.news_doubted
                 || state.control.contains(&fund.fund_code)
-                || !news_tell_nothing_new(fund, listing)
+                || !repeats_the_known_nav(fund, listing)
         }
         Cadence::MonthlyOrNew | Cadence::MonthlyOrLinkChanged => monthly || is_new,
         Cadence::MonthlyOrListingChanged => {
@@ -118,7 +118,7 @@ pub(super) fn plan_factsheet(
 /// Whether the news of this cycle repeats what the source reported before: the same NAV of the same date, under the key
 /// by which the fund would be requested. A day without a known AUM never counts as complete, because the AUM may arrive
 /// without another NAV.
-fn news_tell_nothing_new(fund: &FundState, listing: Option<&ListingState>) -> bool {
+fn repeats_the_known_nav(fund: &FundState, listing: Option<&ListingState>) -> bool {
     let (Some(news), Some(newest), Some(listing)) = (&fund.news, fund.newest_nav, listing) else {
         return false;
     };

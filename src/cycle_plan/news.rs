@@ -13,7 +13,8 @@ use super::{NewTask, is_of_kind, of_stage, task};
 
 /// The pages of news to request from a source now. First only page 1, because it may be absent or have another shape.
 /// After that, the pages that contained funds the last time, and the page after them, which shows whether the market
-/// has grown. Pages that were answered in this cycle are left out. None if they would cost at least as many requests as the `spared` ones.
+/// has grown. Pages that were answered in this cycle are left out. None if they would cost at least as many requests as
+/// the `spared` ones.
 pub(super) fn plan(
     state: &PlanningState,
     source: SourceName,

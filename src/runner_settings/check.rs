@@ -225,7 +225,10 @@ fn source(
     let transport = found.transport(&key, &config.transport);
     let limits = found.limits(&key, config.requests_per_sec, config.concurrent_requests);
     let root = hosts.first().and_then(Option::as_ref);
-    let factsheet_hosts = found.factsheet_hosts(&key, &config.factsheet_hosts, root);
+    let factsheet_hosts = match spec.factsheet_hosts {
+        Some(_) => found.factsheet_hosts(&key, &config.factsheet_hosts, root),
+        None => Vec::new(),
+    };
     let mut hosts = hosts.into_iter().collect::<Option<Vec<Url>>>()?.into_iter();
     Some(SourceSettings {
         spec,

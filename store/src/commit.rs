@@ -4,16 +4,15 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 
+use schema::cycle::Cycle;
 use schema::doubt::DoubtLimits;
 use schema::{Outcome, Reject, TaskAnswer, failpoint};
 
 use super::connection::{Connection, Queries as _, Transaction};
 use super::error::{DataRefusal, StoreError};
-use super::report::count_refused;
-use super::report::{Batch, BatchReport};
+use super::report::{Batch, BatchReport, count_refused};
 use super::tasks;
 use super::transaction::{Examination, write_answers};
-use schema::cycle::Cycle;
 
 /// Commits the batch, or returns its report if it is already committed. That is looked up only if it `may_be`.
 pub(super) async fn commit(

@@ -10,6 +10,7 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use tokio::sync::mpsc;
 
+use schema::cycle::Cycle;
 use schema::doubt::{DaysDoubt, KnownSeries, examine_days};
 use schema::merge_daily::{
     DayField, DayRow, Dissents, Values, first_said, merge_day, row_source, stands_as_said,
@@ -25,7 +26,6 @@ use super::error::StoreError;
 use super::history::{self, Change};
 use super::report::{RecordCounts, TableCounts};
 use super::unapplied_days;
-use schema::cycle::Cycle;
 
 /// The changes that a batch makes to the series.
 #[derive(Default)]

@@ -19,6 +19,7 @@ mod second_source;
 
 use std::collections::BTreeSet;
 
+use schema::cycle::Cycle;
 use schema::doubt::{DoubtKind, Evidence, Share, Verdict};
 use schema::{SourceName, TaskId};
 
@@ -27,7 +28,6 @@ use super::counted;
 use super::decode::read_source;
 use super::error::StoreError;
 use super::report::BreachReport;
-use schema::cycle::Cycle;
 
 pub(super) use control::{check_news, read_control};
 pub(super) use hold::{Doubtful, Waivers, emptied, hold};

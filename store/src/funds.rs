@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::TryStreamExt as _;
 use jiff::civil::Date;
 
+use schema::cycle::Cycle;
 use schema::fund_status::{ListStanding, fund_status};
 use schema::precedence::UNIVERSE;
 use schema::{FundCode, Observation, ObservationData};
@@ -12,7 +13,6 @@ use schema::{FundCode, Observation, ObservationData};
 use super::connection::{Queries, Transaction, expect_rows};
 use super::decode::read_code;
 use super::error::StoreError;
-use schema::cycle::Cycle;
 
 /// A fund in `runner.fund`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

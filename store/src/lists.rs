@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schema::cycle::{Cycle, Scope};
 use schema::{Observation, ObservationData, Outcome, TaskAnswer, TaskId};
 
 use super::connection::{Queries as _, Transaction};
 use super::error::StoreError;
-use schema::cycle::{Cycle, Scope};
 
 /// Largest percentage of entries that a list may lose, compared with the largest list of the last [`YARD_STICK_DAYS`]
 /// days.

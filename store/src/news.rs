@@ -5,12 +5,12 @@ use std::collections::btree_map::Entry;
 
 use jiff::civil::Date;
 
+use schema::cycle::Cycle;
 use schema::observation::NavDigest;
 use schema::{Observation, ObservationData, SourceName};
 
 use super::connection::{Queries as _, Transaction};
 use super::error::StoreError;
-use schema::cycle::Cycle;
 
 /// The last news about a fund, and whether all news about it agree.
 struct Told<'said> {

@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 
 use jiff::civil::Date;
 
+use schema::cycle::Cycle;
 use schema::doubt::DoubtLimits;
 use schema::observation::NavDigest;
 use schema::{FundCode, Number, SourceName};
@@ -20,7 +21,6 @@ use super::doubts;
 use super::error::StoreError;
 use super::tasks::{self, NewTask};
 use parts::Parts;
-use schema::cycle::Cycle;
 
 /// Largest number of funds that a planner receives at once.
 pub const FUNDS_A_PART: usize = 500;

@@ -6,6 +6,7 @@ use deadpool_postgres::{
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use schema::cycle::ScheduleFacts;
 use schema::{FundCode, SourceName};
 
 use super::cycles;
@@ -13,11 +14,9 @@ use super::decode::read_source;
 use super::doubts;
 use super::error::StoreError;
 use super::explain::{self, Explanation};
-use super::report::BreachReport;
-use super::report::{CycleStatus, TaskCounts, TaskPace};
+use super::report::{BreachReport, CycleStatus, TaskCounts, TaskPace};
 use super::tls::Connector;
 use super::{TABLES, migration, session, tasks};
-use schema::cycle::ScheduleFacts;
 
 /// A pool of connections that only read.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schema::cycle::Cycle;
 use schema::merge_funds::is_stale;
 use schema::precedence::StatementKey;
 
@@ -11,7 +12,6 @@ use super::decode::read_code;
 use super::derive::{self, Touched};
 use super::error::StoreError;
 use super::observations;
-use schema::cycle::Cycle;
 
 /// Number of funds that are derived together, which limits the memory.
 const FUNDS_AT_ONCE: usize = 500;

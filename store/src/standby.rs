@@ -195,7 +195,7 @@ fn beyond_judgement(state: &str, is_runner: bool) -> Option<String> {
                 .to_owned(),
         ),
         _ if !is_runner => Some(
-            "it is not a master_runner's session: somebody took the runner's lock by hand and must release it"
+            "it is not a master_runner's session: a session other than a runner's took the lock by hand; it must release it"
                 .to_owned(),
         ),
         _ => None,

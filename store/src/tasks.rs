@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
+use schema::cycle::{Cycle, Scope};
 use schema::doubt::series_hash;
 use schema::task::{KnownPrefix, PayloadHash, Severity};
 use schema::{ObservationData, Outcome, PlannedTask, Reject, SourceName, TaskAnswer, TaskId};
@@ -11,9 +12,7 @@ use schema::{ObservationData, Outcome, PlannedTask, Reject, SourceName, TaskAnsw
 use super::connection::{Queries, Transaction, expect_rows};
 use super::decode::read_source;
 use super::error::StoreError;
-use super::report::TaskPace;
-use super::report::{TableCounts, TaskCounts};
-use schema::cycle::{Cycle, Scope};
+use super::report::{TableCounts, TaskCounts, TaskPace};
 
 /// A task to plan.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schema::cycle::{Cycle, Scope};
 use schema::doubt::{self, DoubtLimits};
 use schema::fold::{Folded, StoredObservation, adopted_portfolio, fold};
 use schema::merge_funds::Statements;
@@ -30,7 +31,6 @@ use super::tasks;
 use super::unapplied_days;
 use super::unreported;
 use super::whole_histories;
-use schema::cycle::{Cycle, Scope};
 
 /// How answers are examined before they are applied (D11).
 #[derive(Debug, Clone, Copy)]
@@ -595,21 +595,18 @@ async fn write_days(
         unapplied_days::take_waiting(tx, &entering, &mut days).await?;
     }
     let mut compared = daily::compare_with_stored(tx, days).await?;
+    let mut unreported = unreported::Changes::default();
     // An answer that was judged and believed is only a part of the original answer, so it leaves nothing out.
-    let unreported = if examiner.is_off() {
-        unreported::Changes::default()
-    } else {
+    if !examiner.is_off() {
         let daily = spoken
             .iter()
             .map(|spoken| (spoken.answer, spoken.observation));
-        unreported::changes(
+        unreported = unreported::changes(
             daily,
             &compared.statements,
             &compared.standing,
             &compared.unreported,
-        )
-    };
-    if !examiner.is_off() {
+        );
         let doubts = compared.doubts(tx, cycle).await?;
         examiner
             .keep_days(tx, cycle, spoken, &mut compared.statements, doubts)

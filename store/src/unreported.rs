@@ -6,6 +6,7 @@
 
 use jiff::civil::Date;
 
+use schema::cycle::Cycle;
 use schema::merge_daily::DayRow;
 use schema::task::Severity;
 use schema::{Dataset, Observation, ObservationData, SourceName, TaskAnswer};
@@ -14,7 +15,6 @@ use super::connection::{Queries as _, Transaction};
 use super::counted;
 use super::days::{DaySaid, Standing, Statements, Unreported};
 use super::error::StoreError;
-use schema::cycle::Cycle;
 
 const UNREPORTED: &str = "runner.daily_unreported";
 
@@ -156,6 +156,143 @@ impl<'days> Columns<'days> {
             codes: days.iter().map(|(code, _, _)| code.as_str()).collect(),
             dates: days.iter().map(|(_, date, _)| *date).collect(),
             sources: days.iter().map(|(_, _, source)| source.as_str()).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schema::observation::DailyPoint;
+    use schema::task::Reject;
+    use schema::{FundCode, Number, Outcome, TaskId};
+
+    use super::super::days;
+    use super::*;
+
+    use SourceName::{Finnomena, Wealthmagik};
+
+    fn day(day: i8) -> Date {
+        Date::constant(2026, 10, day)
+    }
+
+    fn answer(source: SourceName, reported: &[i8]) -> TaskAnswer {
+        let fund_code = FundCode::parse("A").expect("a code");
+        let points = reported.iter().map(|reported| DailyPoint {
+            nav_date: day(*reported),
+            nav: Number::parse("10").ok(),
+            aum: None,
+            bid: None,
+            offer: None,
+        });
+        let id = TaskId {
+            source,
+            page: TaskId::SERIES.to_owned(),
+            key: "A".to_owned(),
+        };
+        let mut answer = TaskAnswer::empty(id, Outcome::Done, 1);
+        answer.observations.push(Observation {
+            fund_code,
+            source,
+            as_of_date: None,
+            url: String::new(),
+            data: ObservationData::Daily(points.collect()),
+        });
+        answer
+    }
+
+    /// A stored row with a NAV from these sources.
+    fn row(by: &[SourceName]) -> DayRow {
+        let mut row = DayRow::default();
+        row.values[0] = Number::parse("10").ok();
+        row.said_by[0] = by.iter().map(|source| source.bit()).sum();
+        row
+    }
+
+    /// The days left out, and those reported again.
+    fn compared(
+        answer: &TaskAnswer,
+        stored: &[(i8, &[SourceName])],
+        recorded: &[(i8, SourceName)],
+    ) -> (Vec<i8>, Vec<i8>) {
+        let mut statements = Statements::new();
+        for observation in &answer.observations {
+            let ObservationData::Daily(points) = &observation.data else {
+                continue;
+            };
+            for point in points {
+                let of_fund = statements.entry("A".to_owned()).or_default();
+                let values = [point.nav, point.bid, point.offer, point.aum];
+                let of_day = of_fund.entry(point.nav_date).or_default();
+                days::add(of_day, observation.source, values);
+            }
+        }
+        let rows = stored.iter().map(|(at, by)| (day(*at), row(by)));
+        let stored = Standing::from([("A".to_owned(), rows.collect())]);
+        let recorded = recorded
+            .iter()
+            .map(|(at, by)| ("A".to_owned(), day(*at), *by));
+        let observations = answer
+            .observations
+            .iter()
+            .map(|observation| (answer, observation));
+        let changes = changes(observations, &statements, &stored, &recorded.collect());
+        let numbers = |days: Unreported| days.iter().map(|(_, date, _)| date.day()).collect();
+        (numbers(changes.left_out), numbers(changes.again))
+    }
+
+    #[test]
+    fn a_day_is_left_out_if_its_own_source_supplied_it_before() {
+        const BOTH: &[SourceName] = &[Finnomena, Wealthmagik];
+        for (reported, stored, recorded, expected) in [
+            // Nothing is stored yet, or everything is reported.
+            (&[1, 5][..], &[][..], &[][..], (vec![], vec![])),
+            (&[1, 2], &[(1, BOTH), (2, BOTH)], &[], (vec![], vec![])),
+            // Left out; of another source; before the first and after the last day.
+            (&[2, 4], &[(3, BOTH)], &[], (vec![3], vec![])),
+            (&[2, 4], &[(3, &[Wealthmagik])], &[], (vec![], vec![])),
+            (&[2, 4], &[(1, BOTH), (5, BOTH)], &[], (vec![], vec![])),
+            // One day covers nothing.
+            (&[3], &[(2, BOTH), (4, BOTH)], &[], (vec![], vec![])),
+            // Recorded before: by this source, by another one; reported again.
+            (&[2, 4], &[(3, BOTH)], &[(3, Finnomena)], (vec![], vec![])),
+            (
+                &[2, 4],
+                &[(3, BOTH)],
+                &[(3, Wealthmagik)],
+                (vec![3], vec![]),
+            ),
+            (
+                &[2, 3, 4],
+                &[(3, BOTH)],
+                &[(3, Finnomena)],
+                (vec![], vec![3]),
+            ),
+            (
+                &[2, 3, 4],
+                &[(3, BOTH)],
+                &[(3, Wealthmagik)],
+                (vec![], vec![]),
+            ),
+        ] {
+            let found = compared(&answer(Finnomena, reported), stored, recorded);
+            assert_eq!(found, expected, "{reported:?} {stored:?} {recorded:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_with_a_rejected_day_leaves_nothing_out() {
+        let mut partly = answer(Finnomena, &[2, 4]);
+        let stored: &[(i8, &[SourceName])] = &[(3, &[Finnomena])];
+        for (severity, left_out) in [(Severity::Noted, vec![3]), (Severity::Rejected, vec![])] {
+            partly.rejects = vec![Reject {
+                fund_code: None,
+                dataset: Dataset::Daily,
+                field: "value".to_owned(),
+                reason: "no number".to_owned(),
+                sample: String::new(),
+                severity,
+            }];
+            assert_eq!(compared(&partly, stored, &[]).0, left_out, "{severity:?}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
+use schema::cycle::Cycle;
 use schema::doubt::{DoubtKind, Evidence};
 use schema::task::WholeHistory;
 use schema::whole_history::{Reach, is_short, reaches_back};
@@ -14,7 +15,6 @@ use super::counted;
 use super::doubts;
 use super::error::StoreError;
 use super::tasks;
-use schema::cycle::Cycle;
 
 /// What was known about the histories before the batch, by task.
 pub(super) type Known<'batch> = BTreeMap<&'batch TaskId, (WholeHistory, Reach)>;

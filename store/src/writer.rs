@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 
+use schema::cycle::{Cycle, CycleRequest, ScheduleFacts};
 use schema::doubt::DoubtLimits;
 use schema::{FundCode, PlannedTask, failpoint};
 
@@ -16,13 +17,11 @@ use super::doubts;
 use super::error::StoreError;
 use super::funds::{self, ActiveFunds};
 use super::planning::{self, Planner};
-use super::report::BreachReport;
-use super::report::{Batch, BatchId, BatchReport, CycleTotals};
+use super::report::{Batch, BatchId, BatchReport, BreachReport, CycleTotals};
 use super::requests::{self, AnsweredRequest, ChangeRequest, RequestAnswer};
 use super::retention::Retention;
 use super::tasks::TaskFilter;
 use super::{migration, requirements, session, table_shape, tasks};
-use schema::cycle::{Cycle, CycleRequest, ScheduleFacts};
 
 /// The connection that writes. Every earlier COMMIT is decided once a writer is open, because the writer holds the
 /// lock.

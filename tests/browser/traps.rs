@@ -96,7 +96,7 @@ async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
         ),
         (
             FaultKind::Insert("<meta http-equiv=refresh content=0>".to_owned()),
-            "the page loads itself anew again and again",
+            "the page reloads itself again and again",
         ),
         (
             script("document.documentElement.dataset.padding = 'x'.repeat(50 << 20);"),
@@ -172,7 +172,7 @@ async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
         .count(Site::WealthMagik, &page(&bad[4]));
     assert!(
         loops < 100,
-        "{loops} requests of a page that loads itself anew"
+        "{loops} requests of a page that reloads itself"
     );
     let peak = run
         .output

@@ -210,8 +210,8 @@ fn draw(state: &mut u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// D1, A2, A8: each different statement of a run is cut before, cut after or failed, at a position that the seed selects;
-/// each of the three in a full run.
+/// D1, A2, A8: each different statement of a run is cut before, cut after or failed, at a position that the seed
+/// selects; each of the three in a full run.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_different_statement_may_be_lost_unheard_or_refused() {
     let seed = number("MASTER_RUNNER_SEED").unwrap_or(2026);

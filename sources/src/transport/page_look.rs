@@ -125,7 +125,7 @@ pub fn cut_short(first: &Look, now: &Look, count: u64) -> Option<String> {
     }
     // Another document with the same URL: its list and its clock start again.
     if first.born != now.born {
-        return Some("the page loaded itself anew".to_owned());
+        return Some("the page reloaded itself".to_owned());
     }
     if let Some(lost) = &now.lost {
         return Some(shown(lost));
@@ -177,7 +177,7 @@ mod tests {
         };
         for (now, words) in [
             (look("https://a.th/port", 20), None),
-            (anew, Some("loaded itself anew")),
+            (anew, Some("reloaded itself")),
             (look("https://a.th/port#row-20", 40), None),
             (
                 look("https://a.th/login", 0),

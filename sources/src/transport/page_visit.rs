@@ -202,7 +202,7 @@ impl<'visit> PageVisit<'visit> {
         (self.ready_since, self.changed_at, self.still_looks) = (None, now, 0);
         (self.changes > MAX_CHANGES).then(|| {
             Verdict::Failed(VisitFailure::Page(format!(
-                "the page loads itself anew again and again: {} times within {} ms",
+                "the page reloads itself again and again: {} times within {} ms",
                 self.changes,
                 now.saturating_duration_since(self.began).as_millis()
             )))

@@ -91,11 +91,10 @@ fn a_source_may_fetch_factsheets_from_its_own_host_and_the_listed_ones() {
     let finnomena = of(SourceName::Finnomena);
     assert_eq!(finnomena.root.as_str(), "http://127.0.0.1:1/");
     assert_eq!(finnomena.factsheet_hosts, ["127.0.0.1:1", "127.0.0.1:2"]);
-    // The others keep their defaults.
-    let others: Vec<String> = of(SourceName::SecFundcheck)
-        .hosts()
-        .map(ToString::to_string)
-        .collect();
+    // The others keep their defaults. FundCheck has no links to factsheets.
+    let fundcheck = of(SourceName::SecFundcheck);
+    assert_eq!(fundcheck.factsheet_hosts, Vec::<String>::new());
+    let others: Vec<String> = fundcheck.hosts().map(ToString::to_string).collect();
     assert_eq!(
         others,
         [

@@ -9,8 +9,7 @@ mod views;
 
 use tokio_postgres::Transaction;
 
-use super::error::StoreError;
-use super::error::of_migration;
+use super::error::{StoreError, of_migration};
 use tables::{ADOPTED_TABLES, AdoptedTable};
 
 /// An older warehouse whose tables are ready for the migration.

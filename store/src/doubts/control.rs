@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
+use schema::cycle::Cycle;
 use schema::doubt::{
     ControlFund, DoubtKind, DoubtLimits, Evidence, contradicted, control_funds, judge,
 };
@@ -18,7 +19,6 @@ use super::{
     Affected, Subject, judge as judging, record_breach, record_evidence, record_share,
     usual_permille,
 };
-use schema::cycle::Cycle;
 
 /// The control sample of a cycle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

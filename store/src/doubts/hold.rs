@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schema::cycle::Cycle;
 use schema::doubt::{DoubtKind, Evidence};
 use schema::{Observation, TaskAnswer};
 
@@ -9,7 +10,6 @@ use super::super::connection::{Queries as _, Transaction};
 use super::super::error::StoreError;
 use super::super::report::{BatchReport, count_refused};
 use super::{Subject, mark_taken, read_accepted};
-use schema::cycle::Cycle;
 
 /// A part of an answer that is set aside.
 #[derive(Debug)]

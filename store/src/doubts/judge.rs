@@ -4,25 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
+use schema::cycle::Cycle;
 use schema::doubt::{DoubtKind, DoubtLimits, Share, judge};
 use schema::whole_history::{Reach, is_short, is_shortened, reaches_back};
 use schema::{SourceName, TaskAnswer, TaskId};
 
 use super::super::connection::{Queries as _, Transaction, expect_rows};
-use super::super::counted;
-use super::super::daily;
 use super::super::decode::read_source;
 use super::super::error::StoreError;
-use super::super::report::BatchReport;
-use super::super::report::count_refused;
-use super::super::tasks;
+use super::super::report::{BatchReport, count_refused};
 use super::super::transaction::{Examination, write_answers};
-use super::super::whole_histories;
+use super::super::{counted, daily, tasks, whole_histories};
 use super::{
     Affected, Subject, mark_accepted, read_accepted, record_breach, record_evidence, record_share,
     repetition, second_source, usual_permille,
 };
-use schema::cycle::Cycle;
 
 /// Judges all doubts of the cycle: applies what is believed and refuses the rest. No doubt is left waiting.
 pub(in super::super) async fn judge_round(

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use schema::columns::ListingFields;
+use schema::cycle::Cycle;
 use schema::doubt::{DoubtKind, DoubtLimits, Evidence, Share, judge};
 use schema::{Observation, ObservationData, Outcome, TaskAnswer, TaskId};
 
@@ -12,7 +13,6 @@ use super::{
     Affected, Subject, mark_accepted, mark_taken, read_accepted, record_breach, record_evidence,
     record_share, repetition, second_source, take_message, usual_permille,
 };
-use schema::cycle::Cycle;
 
 /// What the previous list reported about the fund of an entry.
 struct Known {

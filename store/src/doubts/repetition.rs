@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use schema::cycle::Cycle;
 use schema::doubt::{Evidence, is_same_change};
 
 use super::super::connection::{Queries as _, Transaction};
 use super::super::error::StoreError;
 use super::{Affected, Subject};
-use schema::cycle::Cycle;
 
 /// Number of earlier dates on which the same change must have been reported.
 const EARLIER_DATES: usize = 2;

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schema::cycle::Cycle;
 use schema::doubt::{DoubtKind, Evidence};
 
 use super::super::connection::{Queries as _, Transaction};
 use super::super::error::StoreError;
 use super::{Affected, Subject};
-use schema::cycle::Cycle;
 
 /// Largest number of funds that are compared, which is enough to decide.
 const LOOKED_UP: usize = 500;

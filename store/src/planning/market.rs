@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schema::cycle::Cycle;
 use schema::{SourceName, TaskId};
 
 use super::super::connection::{Queries as _, Transaction};
 use super::super::decode::read_source;
 use super::super::error::StoreError;
 use super::{ListState, PieceState, PlanningState};
-use schema::cycle::Cycle;
 
 /// The pages that were ever planned, as two columns. Together with a key they find a task by its primary key.
 pub(super) struct KnownPages {

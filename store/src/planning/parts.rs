@@ -11,16 +11,15 @@ use jiff::civil::Date;
 use tokio_postgres::Row;
 
 use schema::TaskId;
+use schema::cycle::Cycle;
 use schema::observation::NavDigest;
 use schema::precedence::NAV_DIGESTS;
 
 use super::super::connection::{Queries as _, Transaction};
-use super::super::decode::read_code;
-use super::super::decode::{read_number, read_source};
+use super::super::decode::{read_code, read_number, read_source};
 use super::super::error::StoreError;
 use super::market::KnownPages;
 use super::{Answered, FUNDS_A_PART, FundState, ListingState, NewestNav, PlanningState};
-use schema::cycle::Cycle;
 
 /// The position in the reading of the funds.
 pub(super) struct Parts {
