@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_leaves_its_host_or_begins_anew_for_ever_fails() {
+    fn a_page_that_leaves_its_host_or_reloads_without_end_fails() {
         let foreign = "about:neterror?e=proxyConnectFailure&u=http%3A//b.th/&c=UTF-8&d=%20";
         let own = "about:neterror?e=netReset&u=https%3A//a.th/page&c=UTF-8&d=%20";
         for (url, words) in [
@@ -448,7 +448,7 @@ mod tests {
             Some(look)
         };
         let (word, millis) = comes_to(anew, |_| Some(0));
-        assert!(word.contains("anew again and again: 9 times"), "{word}");
+        assert!(word.contains("reloads itself again and again: 9 times"), "{word}");
         assert_eq!(millis, 800);
     }
 }
