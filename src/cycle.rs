@@ -149,6 +149,7 @@ impl CycleRunner {
         };
         // The lists name the funds, so all sources wait for all lists.
         self.ask_stage(&round, Stage::Lists).await?;
+        self.enter_provisional_universe(&round).await?;
         self.each_source(|source| self.run_fetch_order(&round, source))
             .await?;
         self.judge(cycle).await?;

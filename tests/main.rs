@@ -8,6 +8,7 @@ mod commands;
 mod database_faults;
 mod doubt;
 mod failures;
+mod first_run;
 mod histories;
 mod house;
 mod kill_anywhere;

@@ -23,7 +23,7 @@ impl FundStatus {
 /// Number of closed full cycles of different dates after which a fund that is absent from the list becomes inactive.
 pub const ABSENCES_TO_INACTIVE: usize = 3;
 
-/// What Finnomena's whole lists report about a fund, as parsed by full cycles.
+/// What the whole lists that decide report about a fund, as parsed by full cycles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListStanding {
     /// Whether the newest whole list calls the fund active; `None` if it does not contain the code.
@@ -32,6 +32,8 @@ pub struct ListStanding {
     pub renamed: bool,
     /// Number of different dates of closed full cycles since the code was last listed.
     pub absences: usize,
+    /// Whether the fund has rows only because a provisional list named it. The deciding list was never read then.
+    pub provisional: bool,
 }
 
 /// Returns the status, or `None` if the lists give no reason to change it.
@@ -40,6 +42,7 @@ pub const fn fund_status(standing: ListStanding) -> Option<FundStatus> {
     match standing.says_active {
         Some(true) => Some(FundStatus::Active),
         Some(false) => Some(FundStatus::Inactive),
+        None if standing.provisional => Some(FundStatus::Active),
         None if standing.renamed || standing.absences >= ABSENCES_TO_INACTIVE => {
             Some(FundStatus::Inactive)
         }
@@ -65,8 +68,20 @@ mod tests {
                 says_active,
                 renamed,
                 absences,
+                provisional: false,
             };
             assert_eq!(fund_status(standing), status, "{standing:?}");
         }
+    }
+
+    #[test]
+    fn a_provisional_fund_is_active() {
+        let standing = ListStanding {
+            says_active: None,
+            renamed: false,
+            absences: 0,
+            provisional: true,
+        };
+        assert_eq!(fund_status(standing), Some(FundStatus::Active));
     }
 }

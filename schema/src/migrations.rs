@@ -32,6 +32,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(7, "requests"),
     migration!(8, "refused_by"),
     migration!(9, "observations_by_cycle"),
+    migration!(10, "provisional_universe"),
 ];
 
 #[cfg(test)]

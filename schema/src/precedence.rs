@@ -129,6 +129,9 @@ pub const PRICES: &[SourceName] = &[Wealthmagik, Finnomena, SecFundcheck, Adopte
 /// The source whose list decides which funds exist and which of them are active (D8).
 pub const UNIVERSE: SourceName = Finnomena;
 
+/// The sources whose lists serve as the universe until the list of [`UNIVERSE`] has been read for the first time (D8).
+pub const PROVISIONAL_UNIVERSE: &[SourceName] = &[Wealthmagik];
+
 /// The source whose pages about many funds report which funds have a new NAV. It is compared with its own pages of
 /// single funds (D11).
 pub const NAV_DIGESTS: SourceName = Finnomena;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use actors::messages::{GetLoader, OnWriter, PipelineError, TasksPlanned};
+use schema::precedence::UNIVERSE;
 use schema::{Outcome, PlannedTask, SourceName, TaskAnswer, failpoint};
 use sources::page::Stage;
 use store::{ActiveFunds, Batch, BreachReport, Cycle, TaskFilter};
@@ -128,6 +129,34 @@ impl CycleRunner {
             Box::pin(async move { writer.commit(&cycle, &batch).await.map(|_| ()) })
         })
         .await
+    }
+
+    /// If the list that decides which funds exist cannot be read any more in this cycle, another list serves until it is
+    /// read for the first time (D8).
+    pub(super) async fn enter_provisional_universe(
+        &self,
+        round: &Round,
+    ) -> Result<(), PipelineError> {
+        let may_still_be_read = !round.is_final
+            && self.pages.contains_key(&UNIVERSE)
+            && self.narrowing.allows(UNIVERSE);
+        if may_still_be_read || *self.stop.borrow() {
+            return Ok(());
+        }
+        let cycle = Arc::clone(&round.cycle);
+        let funds = self
+            .on_writer("entering the provisional universe", move |writer| {
+                let cycle = Arc::clone(&cycle);
+                Box::pin(async move { writer.enter_provisional_universe(&cycle).await })
+            })
+            .await?;
+        if funds > 0 {
+            tracing::warn!(
+                funds,
+                "the list of {UNIVERSE} was never read; until it is, the funds of another list have rows (runner.fund.provisional)"
+            );
+        }
+        Ok(())
     }
 
     /// Judges the doubts of the round: applies the changes that are believed and refuses the rest (D11). This may

@@ -20,8 +20,10 @@ use super::rows::{self, RowEffect};
 pub(super) struct Touched<'held> {
     pub fund_code: &'held FundCode,
     pub held: &'held Statements,
-    /// Voices that changed in this batch; all of them for a fund that enters the universe.
+    /// The statements that changed in this batch; all of them for a fund that enters the universe.
     pub changed: BTreeSet<StatementKey>,
+    /// Whether it enters the universe: tables in which every fund has a row get one, even if it is empty.
+    pub enters: bool,
 }
 
 /// The effects of the derivation, by table.
@@ -71,10 +73,11 @@ pub(super) async fn derive(
     for table in ROW_TABLES {
         let mut merged = BTreeMap::new();
         for fund in touched {
-            if fund
+            let is_supplied = fund
                 .changed
                 .iter()
-                .any(|statement_key| table.is_supplied_by(*statement_key))
+                .any(|statement_key| table.is_supplied_by(*statement_key));
+            if (is_supplied || (fund.enters && table.always))
                 && let Some(row) = merge_row(table, fund.held, closed_monthly)
             {
                 merged.insert(fund.fund_code.clone(), row);

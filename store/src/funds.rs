@@ -231,7 +231,8 @@ pub(super) async fn apply_status(tx: &Transaction<'_>, cycle: &Cycle) -> Result<
         .query_raw(
             "SELECT f.fund_code, m.fund_status, f.renamed, cardinality(f.absent_on),
                     CASE WHEN f.listed_cycle = (SELECT max(listed_cycle) FROM runner.fund)
-                         THEN f.list_says_active END
+                         THEN f.list_says_active END,
+                    f.provisional
              FROM runner.fund f JOIN public.funds_master_info m USING (fund_code)",
             &[],
         )
@@ -246,6 +247,7 @@ pub(super) async fn apply_status(tx: &Transaction<'_>, cycle: &Cycle) -> Result<
             says_active: row.try_get(4)?,
             renamed: row.try_get(2)?,
             absences: usize::try_from(absences).unwrap_or(0),
+            provisional: row.try_get(5)?,
         };
         let before: Option<String> = row.try_get(1)?;
         if let Some(status) = fund_status(standing)

@@ -34,6 +34,7 @@ mod planning;
 mod pooler;
 mod portfolios;
 mod problems;
+mod provisional;
 mod reader;
 mod remerge;
 mod report;

@@ -28,7 +28,7 @@ pub(super) async fn all(tx: &Transaction<'_>) -> Result<u64, StoreError> {
     for row in rows {
         funds.push((row.try_get(0)?, row.try_get(1)?));
     }
-    derive_funds(tx, None, &funds, |_, _| true).await
+    derive_funds(tx, None, &funds, true, |_, _| true).await
 }
 
 /// Derives the rows of funds with a stale field (D4). Called after a monthly cycle closed.
@@ -45,16 +45,26 @@ pub(super) async fn derive_stale(tx: &Transaction<'_>, cycle: &Cycle) -> Result<
     for row in rows {
         funds.push((row.try_get(0)?, row.try_get(1)?));
     }
-    derive_funds(tx, Some(cycle.id), &funds, |_, held| {
+    derive_funds(tx, Some(cycle.id), &funds, false, |_, held| {
         held.unsaid.keys().any(|name| is_stale(held, name, &closed))
     })
     .await
+}
+
+/// Derives the rows of funds that enter the universe.
+pub(super) async fn derive_entering(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    funds: &[(i64, String)],
+) -> Result<u64, StoreError> {
+    derive_funds(tx, Some(cycle.id), funds, true, |_, _| true).await
 }
 
 async fn derive_funds(
     tx: &Transaction<'_>,
     cycle_id: Option<i64>,
     funds: &[(i64, String)],
+    enters: bool,
     touches: impl Fn(&StatementKey, &schema::fold::StoredObservation) -> bool,
 ) -> Result<u64, StoreError> {
     let closed = closed_monthly(tx).await?;
@@ -79,6 +89,7 @@ async fn derive_funds(
                     fund_code,
                     held,
                     changed,
+                    enters,
                 });
             }
         }

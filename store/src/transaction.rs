@@ -26,6 +26,7 @@ use super::funds::{self, Funds};
 use super::lists;
 use super::news;
 use super::observations;
+use super::provisional;
 use super::report::{Acknowledged, BatchReport, count_refused, records_of};
 use super::tasks;
 use super::unapplied_days;
@@ -288,6 +289,13 @@ async fn write_observations(
         {
             let own: Vec<&Observation> = answer.observations.iter().collect();
             funds::record_standing(tx, cycle, &own, &funds).await?;
+            let left = provisional::settle(tx, cycle).await?;
+            if !left.is_empty() {
+                tracing::warn!(
+                    funds = left.len(),
+                    "the list of {UNIVERSE} was read for the first time; the rows of funds that it does not call active are removed"
+                );
+            }
             funds::apply_status(tx, cycle).await?;
         }
     }
@@ -495,6 +503,7 @@ impl Folding {
                     fund_code,
                     held,
                     changed,
+                    enters: entering.contains(&fund.id),
                 });
             }
         }

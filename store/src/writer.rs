@@ -17,6 +17,7 @@ use super::doubts;
 use super::error::StoreError;
 use super::funds::{self, ActiveFunds};
 use super::planning::{self, Planner};
+use super::provisional;
 use super::report::{Batch, BatchId, BatchReport, BreachReport, CycleTotals};
 use super::requests::{self, AnsweredRequest, ChangeRequest, RequestAnswer};
 use super::retention::Retention;
@@ -86,6 +87,18 @@ impl Writer {
         tx.commit().await?;
         failpoint::JUDGE_COMMITTED.pass().await?;
         Ok(reports)
+    }
+
+    /// Enters the funds of the provisional lists into the universe if no list that decides was ever read (D8). Returns
+    /// the number of funds that entered; 0 in a partial cycle.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn enter_provisional_universe(&mut self, cycle: &Cycle) -> Result<usize, StoreError> {
+        let tx = self.client.transaction().await?;
+        let entered = provisional::enter(&tx, cycle).await?;
+        tx.commit().await?;
+        Ok(entered)
     }
 
     /// Returns the breaches that have not been logged yet, and marks them as reported.

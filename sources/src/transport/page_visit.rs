@@ -448,7 +448,10 @@ mod tests {
             Some(look)
         };
         let (word, millis) = comes_to(anew, |_| Some(0));
-        assert!(word.contains("reloads itself again and again: 9 times"), "{word}");
+        assert!(
+            word.contains("reloads itself again and again: 9 times"),
+            "{word}"
+        );
         assert_eq!(millis, 800);
     }
 }

@@ -1,10 +1,11 @@
 //! D7, D8: which funds are active, which have rows, and which lists are not accepted.
 
 use jiff::civil::date;
-use schema::Outcome;
-use store::{BatchReport, ChangeRequest, CycleKind, CycleRequest, Scope, TaskFilter};
+use schema::columns::ListingFields;
+use schema::{ObservationData, Outcome, SourceName, TaskAnswer, TaskId};
+use store::{BatchReport, ChangeRequest, Cycle, CycleKind, CycleRequest, Scope, TaskFilter};
 
-use crate::world::{World, list, list_of, request};
+use crate::world::{World, days, done, list, list_of, request, says, task};
 
 async fn status(world: &World) -> Vec<String> {
     world
@@ -165,4 +166,143 @@ async fn a_partial_cycle_never_changes_status() {
         .commit(vec![list(&[("A", false, "a"), ("B", true, "b")])])
         .await;
     assert_eq!(status(&world).await, ["A inactive", "B active"]);
+}
+
+/// A list of WealthMagik with these codes.
+fn other_list(codes: &[&str]) -> TaskAnswer {
+    let entry = |code: &&str| {
+        let data = ObservationData::Listing {
+            source_key: format!("/funds/{code}"),
+            fields: ListingFields::default(),
+        };
+        says(code, SourceName::Wealthmagik, None, data)
+    };
+    done(
+        task(SourceName::Wealthmagik, "list", TaskId::WHOLE_MARKET),
+        codes.iter().map(entry).collect(),
+    )
+}
+
+async fn provisional(world: &World) -> Vec<String> {
+    world
+        .text("SELECT fund_code FROM runner.fund WHERE provisional ORDER BY 1")
+        .await
+}
+
+#[tokio::test]
+async fn another_list_is_the_universe_until_the_deciding_list_is_read() {
+    let mut world = World::new().await;
+    world.commit(vec![other_list(&["A", "B", "ONLY"])]).await;
+    assert_eq!(status(&world).await, [""; 0], "not before it is asked for");
+    let cycle = world.cycle.clone();
+    let entered = world.writer.enter_provisional_universe(&cycle).await;
+    assert_eq!(entered.unwrap(), 3);
+    assert_eq!(
+        status(&world).await,
+        ["A active", "B active", "ONLY active"]
+    );
+    assert_eq!(provisional(&world).await, ["A", "B", "ONLY"]);
+    // The next cycle's list has another fund; nothing changes for the known ones.
+    world.next_cycle(date(2026, 11, 1), CycleKind::Daily).await;
+    world
+        .commit(vec![other_list(&["A", "B", "ONLY", "D"])])
+        .await;
+    let cycle = world.cycle.clone();
+    let entered = world.writer.enter_provisional_universe(&cycle).await;
+    assert_eq!(entered.unwrap(), 1);
+    world
+        .commit(vec![
+            days(
+                "ONLY",
+                SourceName::Wealthmagik,
+                &[(14, ["10.5", "", "10.4", ""])],
+            ),
+            days(
+                "ONLY",
+                SourceName::SecFundcheck,
+                &[(14, ["10.6", "7", "", ""])],
+            ),
+        ])
+        .await;
+    let days_of_only = "SELECT concat_ws(' ', nav_date, nav_value, bid, aum, source) FROM funds_daily WHERE fund_code = 'ONLY'";
+    let before = world.text(days_of_only).await;
+    assert_eq!(before.len(), 1);
+    next_list(
+        &mut world,
+        2,
+        &[("A", true, "a"), ("B", false, "b"), ("C", true, "c")],
+    )
+    .await;
+    assert_eq!(status(&world).await, ["A active", "C active"]);
+    assert_eq!(provisional(&world).await, [""; 0]);
+    assert_eq!(world.text(days_of_only).await, [""; 0]);
+    next_list(
+        &mut world,
+        3,
+        &[
+            ("A", true, "a"),
+            ("B", false, "b"),
+            ("C", true, "c"),
+            ("ONLY", true, "o"),
+        ],
+    )
+    .await;
+    assert_eq!(
+        status(&world).await,
+        ["A active", "C active", "ONLY active"]
+    );
+    assert_eq!(
+        world.text(days_of_only).await,
+        before,
+        "what was reported is kept for the day on which a list calls it active"
+    );
+    let cycle = world.cycle.clone();
+    world.commit(vec![other_list(&["A", "E"])]).await;
+    let entered = world.writer.enter_provisional_universe(&cycle).await;
+    assert_eq!(entered.unwrap(), 0, "the deciding list was read");
+}
+
+#[tokio::test]
+async fn a_partial_cycle_and_a_known_market_need_no_provisional_universe() {
+    let mut world = World::new().await;
+    world.commit(vec![list(&[("A", true, "a")])]).await;
+    world.commit(vec![other_list(&["A", "ONLY"])]).await;
+    let cycle = world.cycle.clone();
+    let entered = world.writer.enter_provisional_universe(&cycle).await;
+    assert_eq!(entered.unwrap(), 0);
+
+    let mut world = World::new().await;
+    world.commit(vec![other_list(&["A"])]).await;
+    let partial = Cycle {
+        scope: Scope::Partial,
+        ..world.cycle.clone()
+    };
+    let entered = world.writer.enter_provisional_universe(&partial).await;
+    assert_eq!(entered.unwrap(), 0);
+    assert_eq!(status(&world).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_was_reported_before_a_fund_enters_provisionally_is_not_lost() {
+    let mut world = World::new().await;
+    world.commit(vec![other_list(&["A"])]).await;
+    world
+        .commit(vec![days(
+            "A",
+            SourceName::Wealthmagik,
+            &[(14, ["10.5", "", "", ""])],
+        )])
+        .await;
+    let cycle = world.cycle.clone();
+    world
+        .writer
+        .enter_provisional_universe(&cycle)
+        .await
+        .unwrap();
+    assert_eq!(
+        world
+            .text("SELECT fund_code || ' ' || nav_date || ' ' || nav_value FROM funds_daily")
+            .await,
+        ["A 2026-10-14 10.5"]
+    );
 }

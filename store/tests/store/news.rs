@@ -243,7 +243,7 @@ async fn o7_a_database_of_the_first_version_is_migrated_and_keeps_its_rows() {
     let mut world = World::on(database).await;
     assert_eq!(
         world
-            .text("SELECT version::text FROM runner.schema_version ORDER BY 1")
+            .text("SELECT v.version::text FROM runner.schema_version v ORDER BY v.version")
             .await,
         crate::world::versions_of_the_schema()
     );
