@@ -102,5 +102,6 @@ fn base(urls: &Urls, site: Site) -> &str {
         Site::SecPage => &urls.sec_page,
         Site::SecApi => &urls.sec_api,
         Site::Documents => &urls.documents,
+        Site::SecOpenApi => &urls.sec_open_api,
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! Each change is applied to the market itself, so the truth and the sites' answers change together.
 
+use std::sync::Arc;
+
 use jiff::ToSpan;
 use jiff::civil::Date;
 
@@ -57,7 +59,7 @@ impl Market {
     pub(crate) fn rename(&mut self, code: &str, new_code: &str) -> Result<(), UnknownCode> {
         let today = self.today;
         let fund = self.known(code)?;
-        let old = Fund {
+        let mut old = Fund {
             standing: Standing::RenamedOn(today),
             ..fund.clone()
         };
@@ -68,6 +70,12 @@ impl Market {
             rows.iter_mut()
                 .filter(|row| row.class == old_spelling)
                 .for_each(|row| row.class = new_code.to_owned());
+        }
+        match &mut fund.register {
+            // The register has a code of its own for the class, which stays.
+            Some(records) if records.other_code.is_some() => old.register = None,
+            Some(records) => Arc::make_mut(records).renamed = Some(today),
+            None => {}
         }
         self.funds.push(old);
         Ok(())

@@ -89,10 +89,12 @@ pub struct SimulatorPorts {
     pub sec_api: u16,
     /// Factsheets, and the control endpoint.
     pub documents: u16,
+    /// The SEC's register.
+    pub sec_open_api: u16,
 }
 
 impl SimulatorPorts {
-    /// Five consecutive ports, starting with `base`.
+    /// Six consecutive ports, starting with `base`.
     pub fn from_base(base: u16) -> Self {
         SimulatorPorts {
             finnomena: base,
@@ -100,6 +102,7 @@ impl SimulatorPorts {
             sec_page: base + 2,
             sec_api: base + 3,
             documents: base + 4,
+            sec_open_api: base + 5,
         }
     }
 }

@@ -159,6 +159,21 @@ edge_cases! {
     IsinWrongCheckDigit, "an ISIN with a wrong check digit beside the right one";
     BloombergMissing, "a factsheet without a Bloomberg code";
     IsinMissing, "a factsheet without an ISIN";
+    // Register
+    RegisterOnly, "a registered class with a NAV that no other source knows";
+    RegisterOnlyIpo, "a class in its first offer, without a NAV, that no other source knows";
+    RegisterOnlyDead, "a dead class that no other source ever knew";
+    RegisterLacks, "an active fund that the register lacks";
+    RegisterExpired, "a class that the register calls expired and Finnomena active";
+    RegisterAlive, "a class that the register calls registered and Finnomena inactive";
+    RegisterRenamed, "a class under another code in the register, with the fund's ISIN";
+    RegisterSpaces, "a class name with stray spaces in the register";
+    RegisterNameAmpersand, "a project name with & in it";
+    RegisterNeverOffered, "a class whose prices are 0.0 on every day";
+    RegisterDuplicateDay, "a day twice in a class's NAV rows, the second row valid";
+    RegisterLate, "a class whose NAVs are published seven days late";
+    RegisterMonthly, "a class of which the register publishes one NAV a month";
+    RegisterIsinWrong, "an ISIN with a wrong check digit in the register";
 }
 
 /// Codes with edge cases: the list's spelling, the code after parsing, and the kind. The two codes of a pair are neighbours, so

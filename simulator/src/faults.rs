@@ -213,7 +213,7 @@ impl Fault {
 pub struct Faults {
     state: Arc<Mutex<State>>,
     /// A copy outside the lock, because each read and write of a connection checks it.
-    down: Arc<[AtomicBool; 5]>,
+    down: Arc<[AtomicBool; 6]>,
 }
 
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One of the five hosts.
+/// One of the six hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Site {
@@ -17,16 +17,19 @@ pub enum Site {
     SecApi,
     /// Factsheets.
     Documents,
+    /// The SEC's register: its Open API v2.
+    SecOpenApi,
 }
 
 impl Site {
     /// All hosts.
-    pub const ALL: [Site; 5] = [
+    pub const ALL: [Site; 6] = [
         Site::Finnomena,
         Site::WealthMagik,
         Site::SecPage,
         Site::SecApi,
         Site::Documents,
+        Site::SecOpenApi,
     ];
 
     /// The host's name in log output and messages.
@@ -37,6 +40,7 @@ impl Site {
             Site::SecPage => "sec_page",
             Site::SecApi => "sec_api",
             Site::Documents => "documents",
+            Site::SecOpenApi => "sec_open_api",
         }
     }
 
@@ -61,4 +65,6 @@ pub struct Urls {
     pub sec_api: String,
     /// Factsheets and the control endpoint.
     pub documents: String,
+    /// The SEC's register.
+    pub sec_open_api: String,
 }

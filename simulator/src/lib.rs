@@ -1,7 +1,7 @@
-//! A local simulator of the three sites, for tests and measurements.
+//! A local simulator of the sites, for tests and measurements.
 //!
-//! It generates one market from a seed, or around real NAV histories. Five hosts on 127.0.0.1 serve that market the way
-//! Finnomena, WealthMagik, the SEC and a document storage do. The simulator also provides:
+//! It generates one market from a seed, or around real NAV histories. Six hosts on 127.0.0.1 serve that market the way
+//! Finnomena, WealthMagik, the SEC, its register and a document storage do. The simulator also provides:
 //! - the truth: the rows that a loader should have stored after a full load,
 //! - faults that a test sets and clears at run time,
 //! - a log of every request.
@@ -29,6 +29,7 @@ mod market;
 mod mass_changes;
 mod nav_series;
 mod real;
+mod register;
 mod request_log;
 mod sec;
 mod serve;
@@ -50,6 +51,7 @@ pub use living::{MarketDay, MarketEvent};
 pub use market::Market;
 pub use mass_changes::{Absence, MassChange, MassKind, PageKind};
 pub use real::last_date as last_real_date;
+pub use register::RegisterLimits;
 pub use request_log::{LoggedRequest, RequestLog};
 pub use simulator::Simulator;
 pub use site::Robots;

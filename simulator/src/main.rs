@@ -1,4 +1,4 @@
-//! The simulator as a program: starts the five hosts, prints their URLs, and ends on a signal.
+//! The simulator as a program: starts the six hosts, prints their URLs, and ends on a signal.
 
 use std::fs;
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use simulator::{JavascriptPages, MarketConfig, Simulator, SimulatorPorts, Urls, last_real_date};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Simulates Finnomena, WealthMagik, the SEC and the factsheet storage.
+/// Simulates Finnomena, WealthMagik, the SEC, its register and the factsheet storage.
 #[derive(Parser)]
 #[command(version)]
 struct Options {
@@ -43,7 +43,7 @@ struct Options {
     /// Delay before every answer.
     #[arg(long, default_value_t = 0)]
     latency_ms: u64,
-    /// The first of five ports in a row [default: chosen by the system].
+    /// The first of six ports in a row [default: chosen by the system].
     #[arg(long)]
     port_base: Option<u16>,
     /// Write a runner.ron that leads to this simulator, once it listens.
@@ -93,6 +93,7 @@ async fn main() -> io::Result<()> {
         ("SEC page", &urls.sec_page),
         ("SEC API", &urls.sec_api),
         ("Documents", &urls.documents),
+        ("SEC register", &urls.sec_open_api),
     ];
     for (host, url) in lines {
         writeln!(out, "{host:<12} {url}")?;
@@ -130,6 +131,8 @@ fn runner_config(urls: &Urls) -> String {
         sec_page,
         sec_api,
         documents,
+        // The runner has no such source.
+        sec_open_api: _,
     } = urls;
     let limits = "requests_per_sec: 200.0, concurrent_requests: 6";
     format!(

@@ -4,6 +4,7 @@
 //! sites disagree, the generator made the lower-ranked site wrong. Nothing in this crate ranks sources.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::civil::Date;
 
@@ -11,6 +12,7 @@ use crate::edge_case::EdgeCase;
 use crate::generator::spelling::Name;
 use crate::json::Json;
 use crate::nav_series::{NavPlan, TrueDay};
+use crate::register::{ClassData, Register};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
@@ -55,6 +57,8 @@ pub(crate) struct Fund {
     pub(crate) quotes_served: BTreeSet<Date>,
     /// Finnomena omits the fund from its list.
     pub(crate) unlisted: bool,
+    /// The register's records of the class; `None` if it lacks the class.
+    pub(crate) register: Option<Arc<ClassData>>,
 }
 
 /// The page that reports a fund's fees.
@@ -250,6 +254,7 @@ pub struct Market {
     pub(crate) blank_entries: Vec<Json>,
     /// The state that drives the daily changes of a living market.
     pub(crate) life: Life,
+    pub(crate) register: Arc<Register>,
 }
 
 impl Market {
@@ -270,12 +275,16 @@ impl Market {
         codes
     }
 
-    /// The codes that an edge case was dealt to, with or without rows.
+    /// The codes that an edge case was dealt to, with or without rows. The register's own classes come last.
     pub fn codes_with(&self, edge_case: EdgeCase) -> Vec<&str> {
-        self.funds
-            .iter()
-            .filter(|fund| fund.edge_cases.contains(&edge_case))
+        let has = |data: &ClassData| data.edge_cases.contains(&edge_case);
+        let funds = self.funds.iter().filter(|fund| {
+            fund.edge_cases.contains(&edge_case) || fund.register.as_deref().is_some_and(has)
+        });
+        let others = self.register.others.iter().filter(|other| has(&other.data));
+        funds
             .map(|fund| fund.code.as_str())
+            .chain(others.map(|other| other.code.as_str()))
             .collect()
     }
 

@@ -79,10 +79,10 @@ pub(crate) struct TrueDay {
 
 /// One generated day, before any site reports it. NAV in units of 1/10,000 baht, AUM in satang.
 #[derive(Clone, Copy)]
-struct Step {
-    date: Date,
-    nav: i64,
-    aum: i64,
+pub(crate) struct Step {
+    pub(crate) date: Date,
+    pub(crate) nav: i64,
+    pub(crate) aum: i64,
 }
 
 /// The age of Finnomena's latest NAV in business days: 1 is yesterday's NAV.
@@ -119,7 +119,7 @@ impl NavPlan {
     }
 
     /// Computes the days up to and including `last`, at this fund's frequency.
-    fn walk(&self, last: Date) -> Vec<Step> {
+    pub(crate) fn walk(&self, last: Date) -> Vec<Step> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         let mut nav = random.random_range(40_000..400_000_i64);
         let mut aum = random.random_range(1_000_000_000..900_000_000_000_i64);

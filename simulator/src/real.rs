@@ -43,6 +43,16 @@ impl RealDay {
         unless_zero(&self.last_val)
     }
 
+    /// The offer in the file's spelling; 0 if there is none.
+    pub(crate) fn sell_price(&self) -> &str {
+        &self.sell_price
+    }
+
+    /// The bid in the file's spelling; 0 if there is none.
+    pub(crate) fn buy_price(&self) -> &str {
+        &self.buy_price
+    }
+
     /// WealthMagik's quote of this day.
     pub(crate) fn quote(&self) -> Quote {
         Quote {

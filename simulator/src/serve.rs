@@ -21,7 +21,7 @@ use crate::hosts::Site;
 use crate::mass_changes::{Absence, PageKind};
 use crate::site::{Answer, Asked, View, World};
 use crate::strange_answers::{behind_spaces, drops, in_tis_620, next_hop};
-use crate::{control, documents, finnomena, html, sec, wealthmagik};
+use crate::{control, documents, finnomena, html, register, sec, wealthmagik};
 
 /// Larger than any request body that the sites expect.
 const MOST_BODY_BYTES: usize = 1 << 20;
@@ -85,6 +85,10 @@ pub(crate) async fn serve(world: Arc<World>, site: Site, request: Request) -> Re
         method: parts.method.to_string(),
         segments: segments(parts.uri.path()),
         query: parts.uri.query().map(query).unwrap_or_default(),
+        subscription_key: parts
+            .headers
+            .get(register::KEY_HEADER)
+            .map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned()),
         path_and_query,
         body,
     };
@@ -106,6 +110,7 @@ pub(crate) async fn serve(world: Arc<World>, site: Site, request: Request) -> Re
         None if world.is_browser_only(site) && !from_browser => {
             (Answer::html(403, html::challenge_page()), None)
         }
+        None if site == Site::SecOpenApi => register_answer(&world, &asked, &kinds),
         None => (
             spoilt(site_answer(&world, site, &asked, &kinds), &kinds),
             None,
@@ -181,6 +186,32 @@ fn without_ids(body: &str) -> String {
 }
 
 fn page_answer(world: &World, site: Site, asked: &Asked, kinds: &[FaultKind]) -> Answer {
+    let view = view_of(kinds);
+    match site {
+        Site::Finnomena => finnomena::answer(world, asked, view),
+        Site::WealthMagik => wealthmagik::answer(world, asked, view),
+        Site::SecPage => sec::page_answer(world, asked, view),
+        Site::SecApi => sec::api_answer(world, asked, view),
+        Site::Documents => documents::answer(world, asked),
+        Site::SecOpenApi => register::answer(world, asked, view).0,
+    }
+}
+
+/// The register's answer, with the `Retry-After` of its call limit.
+fn register_answer(world: &World, asked: &Asked, kinds: &[FaultKind]) -> (Answer, ExtraHeader) {
+    let (answer, retry_secs) = register::answer(world, asked, view_of(kinds));
+    let header = retry_secs.map(|seconds| {
+        let site = Site::SecOpenApi;
+        world
+            .log
+            .hand_out_retry_after(site, Duration::from_secs(seconds));
+        (header::RETRY_AFTER, seconds.to_string())
+    });
+    (spoilt(answer, kinds), header)
+}
+
+/// How the faults of a request change the content of its answer.
+fn view_of(kinds: &[FaultKind]) -> View {
     let spoils = |kind: &FaultKind| {
         matches!(
             kind,
@@ -197,7 +228,7 @@ fn page_answer(world: &World, site: Site, asked: &Asked, kinds: &[FaultKind]) ->
                 | FaultKind::Attachment
         )
     };
-    let view = View {
+    View {
         shrunk: kinds.contains(&FaultKind::ShrunkList),
         empty: kinds.contains(&FaultKind::EmptyPage),
         spoilt: kinds.iter().any(spoils),
@@ -205,13 +236,6 @@ fn page_answer(world: &World, site: Site, asked: &Asked, kinds: &[FaultKind]) ->
             FaultKind::LazyRows(rows) => Some(*rows),
             _ => None,
         }),
-    };
-    match site {
-        Site::Finnomena => finnomena::answer(world, asked, view),
-        Site::WealthMagik => wealthmagik::answer(world, asked, view),
-        Site::SecPage => sec::page_answer(world, asked, view),
-        Site::SecApi => sec::api_answer(world, asked, view),
-        Site::Documents => documents::answer(world, asked),
     }
 }
 

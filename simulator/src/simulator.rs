@@ -1,4 +1,4 @@
-//! The running simulator: five hosts that serve one market.
+//! The running simulator: six hosts that serve one market.
 
 use std::io;
 use std::sync::Arc;
@@ -21,12 +21,13 @@ use crate::listener::HostListener;
 use crate::living::MarketDay;
 use crate::market::Market;
 use crate::mass_changes::MassChange;
+use crate::register::RegisterLimits;
 use crate::request_log::RequestLog;
 use crate::serve::serve;
 use crate::site::{Robots, World};
 use crate::truth::{Row, Truth};
 
-/// A running simulator of the three sites. Dropping it stops the hosts.
+/// A running simulator of the sites. Dropping it stops the hosts.
 pub struct Simulator {
     world: Arc<World>,
     servers: Vec<JoinHandle<io::Result<()>>>,
@@ -50,6 +51,7 @@ impl Simulator {
             config.ports.sec_page,
             config.ports.sec_api,
             config.ports.documents,
+            config.ports.sec_open_api,
         ];
         let mut listeners = Vec::with_capacity(ports.len());
         for port in ports {
@@ -59,14 +61,21 @@ impl Simulator {
         for listener in &listeners {
             urls.push(format!("http://{}", listener.local_addr()?));
         }
-        let [finnomena, wealthmagik, sec_page, sec_api, documents] =
-            urls.try_into().expect("five hosts have five addresses");
+        let [
+            finnomena,
+            wealthmagik,
+            sec_page,
+            sec_api,
+            documents,
+            sec_open_api,
+        ] = urls.try_into().expect("six hosts have six addresses");
         world.urls.get_or_init(|| Urls {
             finnomena,
             wealthmagik,
             sec_page,
             sec_api,
             documents,
+            sec_open_api,
         });
         let servers = Site::ALL
             .into_iter()
@@ -189,6 +198,21 @@ impl Simulator {
         self.world.set_browser_only(site, only);
     }
 
+    /// Sets the subscription keys that the register accepts; a new simulator accepts `simulated-key`.
+    pub fn set_register_keys(&self, keys: &[&str]) {
+        self.world.register.set_keys(keys);
+    }
+
+    /// Sets the register's call limit.
+    pub fn set_register_limits(&self, limits: RegisterLimits) {
+        self.world.register.set_limits(limits);
+    }
+
+    /// Makes every cursor invalid that the register has issued so far.
+    pub fn expire_register_cursors(&self) {
+        self.world.register.expire_cursors();
+    }
+
     /// The expected content of the seven tables after a full load of the present state.
     pub fn truth(&self) -> Truth {
         Truth::of(&self.market(), self.world.urls())
@@ -214,6 +238,7 @@ impl Simulator {
             sec_page: url(ports.sec_page),
             sec_api: url(ports.sec_api),
             documents: url(ports.documents),
+            sec_open_api: url(ports.sec_open_api),
         };
         Truth::write(&generate(config)?, &urls, out)
     }

@@ -1,4 +1,4 @@
-//! What all five hosts share: the state that they serve, the request and the answer.
+//! What all six hosts share: the state that they serve, the request and the answer.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -15,6 +15,7 @@ use crate::html;
 use crate::market::Market;
 use crate::mass_changes::{MassChange, MassChanges, PageKind};
 use crate::real::Quote;
+use crate::register;
 use crate::request_log::LogBook;
 
 /// A host's answer to requests for robots.txt.
@@ -34,12 +35,12 @@ impl Robots {
             Site::Finnomena | Site::WealthMagik | Site::SecPage => Robots::Text(
                 "User-agent: *\nAllow: /\nDisallow: /admin/\nDisallow: /login\n".to_owned(),
             ),
-            Site::SecApi | Site::Documents => Robots::Missing,
+            Site::SecApi | Site::Documents | Site::SecOpenApi => Robots::Missing,
         }
     }
 }
 
-/// The state that the five hosts read while they answer.
+/// The state that the six hosts read while they answer.
 pub(crate) struct World {
     market: RwLock<Market>,
     /// Raised whenever the market may have changed.
@@ -55,6 +56,10 @@ pub(crate) struct World {
     robots: Mutex<HashMap<Site, Robots>>,
     /// Hosts that answer 403 to clients that are not a browser.
     browser_only: Mutex<HashMap<Site, bool>>,
+    /// Keys, limits and cursors of the register.
+    pub(crate) register: register::Access,
+    /// Rows of the register's recent queries.
+    pub(crate) kept: register::Kept,
 }
 
 impl World {
@@ -71,6 +76,8 @@ impl World {
             stopped: Arc::default(),
             robots: Mutex::default(),
             browser_only: Mutex::default(),
+            register: register::Access::default(),
+            kept: register::Kept::default(),
         }
     }
 
@@ -82,6 +89,12 @@ impl World {
         let market = self.market.write().expect("no holder of the market panics");
         self.version.fetch_add(1, Ordering::Relaxed);
         market
+    }
+
+    /// The market, and the number of its changes so far.
+    pub(crate) fn versioned_market(&self) -> (u64, RwLockReadGuard<'_, Market>) {
+        let market = self.market();
+        (self.version.load(Ordering::Relaxed), market)
     }
 
     /// The market that a page of this kind shows: the true one, or the copy that a mass change distorted.
@@ -187,6 +200,8 @@ pub(crate) struct Asked {
     /// The path's segments, each percent-decoded on its own because a code may contain an encoded slash.
     pub(crate) segments: Vec<String>,
     pub(crate) query: HashMap<String, String>,
+    /// The register's key, if the request has one.
+    pub(crate) subscription_key: Option<String>,
     pub(crate) body: Bytes,
 }
 

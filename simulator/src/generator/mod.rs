@@ -1,6 +1,6 @@
 //! Generates a market from a seed: first the true values, then each site's answers in the site's spelling.
 
-mod deck;
+pub(crate) mod deck;
 mod fee_cell;
 pub(crate) mod fees;
 mod listing;
@@ -11,6 +11,7 @@ pub(crate) mod statistics;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::Arc;
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -27,6 +28,7 @@ use crate::market::{
 };
 use crate::nav_series::{Distortion, Lag, NavPlan};
 use crate::real::read_classes;
+use crate::register;
 use deck::Deck;
 use listing::{Candidate, candidates, real_candidates};
 
@@ -52,7 +54,7 @@ pub(crate) fn generate(config: &MarketConfig) -> io::Result<Market> {
             .zip(0..)
             .for_each(|(fund, place)| fund.begin_in_time(config, place));
     }
-    let unborn = if config.lives && config.real.is_none() {
+    let mut unborn = if config.lives && config.real.is_none() {
         listing::launches(LAUNCHES, &mut random)
             .into_iter()
             .zip(funds.len()..)
@@ -66,12 +68,14 @@ pub(crate) fn generate(config: &MarketConfig) -> io::Result<Market> {
     } else {
         Vec::new()
     };
+    let register = register::deal::deal(config, &mut funds, &mut unborn);
     Ok(Market {
         seed: config.seed,
         today: config.today,
         funds,
         blank_entries,
         life: Life::new(config.seed, unborn),
+        register: Arc::new(register),
     })
 }
 
@@ -287,6 +291,7 @@ impl Dealer {
             edge_cases,
             quotes_served: BTreeSet::new(),
             unlisted: false,
+            register: None,
             code: candidate.code,
             code_spelt: candidate.code_spelt,
             proj_id: candidate.proj_id,
@@ -390,7 +395,7 @@ fn portfolio_date(today: Date, random: &mut ChaCha8Rng) -> Date {
 }
 
 /// The check digit of ISO 6166: letters become two digits, and every second digit from the right is doubled.
-fn isin_check_digit(body: &str) -> u32 {
+pub(crate) fn isin_check_digit(body: &str) -> u32 {
     let digits: Vec<u32> = body
         .chars()
         .filter_map(|letter| letter.to_digit(36))

@@ -5,4 +5,5 @@ mod captures;
 mod edge_cases;
 mod hosts;
 mod market;
+mod register;
 mod support;

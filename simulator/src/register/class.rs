@@ -1,0 +1,214 @@
+//! What the register records of a share class and of its project, and the view of both that the datasets are built from.
+//!
+//! The records hold what only the register decides. Codes, NAVs and the standing come from the fund, so the register
+//! follows renames, closures and launches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+
+use super::nav::Publication;
+use crate::edge_case::EdgeCase;
+use crate::generator::spelling::Name;
+use crate::market::{Fund, Market, Standing};
+use crate::nav_series::NavPlan;
+
+/// `fund_status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Ipo,
+    Registered,
+    Expired,
+    Canceled,
+    Liquidated,
+}
+
+impl Status {
+    /// The statuses of classes that have ended.
+    pub(crate) const DEAD: [Status; 3] = [Status::Expired, Status::Canceled, Status::Liquidated];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Status::Ipo => "IPO",
+            Status::Registered => "Registered",
+            Status::Expired => "Expired",
+            Status::Canceled => "Canceled",
+            Status::Liquidated => "Liquidated",
+        }
+    }
+}
+
+/// The register's records of one class.
+#[derive(Clone, Debug)]
+pub(crate) struct ClassData {
+    /// Draws that the datasets make for this class alone.
+    pub(crate) seed: u64,
+    /// The class is its project's only one: its name is `main`, and the project's short name is the code.
+    pub(crate) is_main: bool,
+    /// The name arrives with stray spaces.
+    pub(crate) spaced: bool,
+    /// The code under which the register lists the class, if it is another one than the market's.
+    pub(crate) other_code: Option<String>,
+    /// A status that does not follow the market's.
+    pub(crate) status: Option<Status>,
+    /// The status of the class when the market calls it inactive.
+    pub(crate) dead: Status,
+    /// The last day whose publications the class has.
+    pub(crate) ended: Option<Date>,
+    /// The day on which the class got its present name: earlier publications have the former one.
+    pub(crate) renamed: Option<Date>,
+    pub(crate) isin: Option<Isin>,
+    /// RMF, SSF, TESG, TESGX or LTF.
+    pub(crate) tax: Option<&'static str>,
+    pub(crate) publication: Publication,
+    pub(crate) edge_cases: BTreeSet<EdgeCase>,
+}
+
+/// An ISIN as the register has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Isin {
+    pub(crate) code: String,
+    /// Whether the check digit is right.
+    pub(crate) is_valid: bool,
+}
+
+/// The register's records of one project, which its classes share.
+#[derive(Clone, Debug)]
+pub(crate) struct Project {
+    /// The place of its company in `amc::COMPANIES`.
+    pub(crate) company: usize,
+    pub(crate) name_th: Name,
+    pub(crate) name_en: Name,
+    /// `proj_abbr_name` of a project of several classes.
+    pub(crate) stem: String,
+    pub(crate) approved: Date,
+    /// The registration date, which is the inception date of the tables.
+    pub(crate) registered: Option<Date>,
+    /// The registration date is a Thai text.
+    pub(crate) thai_date: bool,
+    /// `policy_desc`; it is no category.
+    pub(crate) policy: &'static str,
+    pub(crate) style: Option<&'static str>,
+    /// The master fund of a feeder fund, and its country.
+    pub(crate) master_fund: Option<(&'static str, &'static str)>,
+}
+
+/// A class that no other source knows.
+#[derive(Clone, Debug)]
+pub(crate) struct OtherClass {
+    pub(crate) code: String,
+    pub(crate) proj_id: String,
+    pub(crate) nav: Option<NavPlan>,
+    pub(crate) data: ClassData,
+}
+
+/// The register of a market.
+#[derive(Clone, Debug)]
+pub(crate) struct Register {
+    pub(crate) projects: BTreeMap<String, Project>,
+    pub(crate) others: Vec<OtherClass>,
+    /// The first and the last of the days that the register lacks for every class.
+    pub(crate) hole: Option<(Date, Date)>,
+    /// The first date on the market's calendar.
+    pub(crate) began: Date,
+}
+
+/// One class as the datasets show it.
+pub(crate) struct Class<'market> {
+    /// The code in the tables' form.
+    pub(crate) code: String,
+    pub(crate) proj_id: &'market str,
+    pub(crate) status: Status,
+    /// Whether the profiles contain the class. They do not contain former names.
+    pub(crate) is_listed: bool,
+    pub(crate) nav: Option<&'market NavPlan>,
+    /// Only publications of this day and earlier ones.
+    pub(crate) until: Option<Date>,
+    /// Only publications after this day.
+    pub(crate) after: Option<Date>,
+    pub(crate) data: &'market ClassData,
+    pub(crate) project: &'market Project,
+}
+
+impl Class<'_> {
+    /// `fund_class_name` in the register's spelling.
+    pub(crate) fn name_spelt(&self) -> String {
+        if self.data.is_main {
+            "main".to_owned()
+        } else {
+            self.code_spelt()
+        }
+    }
+
+    /// `proj_abbr_name` in the register's spelling.
+    pub(crate) fn abbreviation_spelt(&self) -> String {
+        if self.data.is_main {
+            self.code_spelt()
+        } else {
+            self.project.stem.clone()
+        }
+    }
+
+    fn code_spelt(&self) -> String {
+        if self.data.spaced {
+            format!(" {} ", self.code)
+        } else {
+            self.code.clone()
+        }
+    }
+}
+
+/// Every class of the register: ordered by project and name.
+pub(crate) fn classes(market: &Market) -> Vec<Class<'_>> {
+    let register = &market.register;
+    let known = market.funds.iter().filter_map(|fund| {
+        let data = fund.register.as_ref()?;
+        let project = register.projects.get(&fund.proj_id)?;
+        Some(of_fund(fund, data, project))
+    });
+    let others = register.others.iter().filter_map(|other| {
+        Some(Class {
+            code: other.code.clone(),
+            proj_id: &other.proj_id,
+            status: other.data.status.unwrap_or(Status::Registered),
+            is_listed: true,
+            nav: other.nav.as_ref(),
+            until: other.data.ended,
+            after: None,
+            data: &other.data,
+            project: register.projects.get(&other.proj_id)?,
+        })
+    });
+    let mut classes: Vec<Class<'_>> = known.chain(others).collect();
+    classes.sort_by(|one, other| (one.proj_id, &one.code).cmp(&(other.proj_id, &other.code)));
+    classes
+}
+
+fn of_fund<'market>(
+    fund: &'market Fund,
+    data: &'market ClassData,
+    project: &'market Project,
+) -> Class<'market> {
+    let status = data.status.unwrap_or(match fund.standing {
+        Standing::Active => Status::Registered,
+        _ => data.dead,
+    });
+    let closed = match fund.standing {
+        Standing::RenamedOn(day)
+        | Standing::Inactive {
+            active_until: Some(day),
+        } => Some(day),
+        _ => None,
+    };
+    Class {
+        code: data.other_code.clone().unwrap_or_else(|| fund.code.clone()),
+        proj_id: &fund.proj_id,
+        status,
+        is_listed: fund.is_known(),
+        nav: Some(&fund.nav),
+        until: [data.ended, closed].into_iter().flatten().min(),
+        after: data.renamed,
+        data,
+        project,
+    }
+}

@@ -1,0 +1,391 @@
+//! Deals the register's records of a generated market.
+//!
+//! They are drawn from a random stream of their own: the rest of a market does not depend on whether it has a register.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::ToSpan;
+use jiff::civil::Date;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::amc::COMPANIES;
+use super::class::{ClassData, Isin, OtherClass, Project, Register, Status};
+use super::nav::Publication;
+use crate::calendar::Calendar;
+use crate::config::MarketConfig;
+use crate::edge_case::EdgeCase;
+use crate::generator::deck::Deck;
+use crate::generator::isin_check_digit;
+use crate::generator::spelling::{NAME_KINDS, Name, awkward_name};
+use crate::market::{FactsheetAnswer, Fund, Standing};
+use crate::nav_series::{Distortion, Lag, NavPlan};
+
+/// Separates the register's draws from all others of a seed.
+const STREAM: u64 = 0x5ec0_9e61_57e2;
+/// Days of a class's publication lag, and how many of 24 classes have it.
+const LAGS: [(i64, usize); 4] = [(1, 17), (2, 4), (3, 2), (7, 1)];
+/// The hole lies this many business days before the market's first date, if its history is that long.
+const HOLE_BEFORE: u32 = 38;
+const HOLE_DAYS: i64 = 12;
+
+const POLICIES: [&str; 4] = ["ตราสารทุน", "ตราสารหนี้", "ผสม", "ทรัพย์สินทางเลือก"];
+const STYLES: [Option<&str>; 6] = [
+    Some("AM"),
+    Some("PM"),
+    Some("AN"),
+    Some("PN"),
+    Some("BH"),
+    None,
+];
+const MASTER_FUNDS: [Option<(&str, &str)>; 5] = [
+    None,
+    None,
+    None,
+    Some(("Invesco QQQ Trust, Series 1", "US")),
+    Some(("iShares Core S&P 500 UCITS ETF", "IE")),
+];
+const TAXES: [Option<&str>; 8] = [
+    None,
+    None,
+    None,
+    Some("RMF"),
+    Some("SSF"),
+    Some("TESG"),
+    Some("TESGX"),
+    Some("LTF"),
+];
+
+/// The decks of the register's choices.
+struct Decks {
+    kind: Deck<Option<EdgeCase>>,
+    lag: Deck<i64>,
+    name: Deck<Option<EdgeCase>>,
+    tax: Deck<Option<&'static str>>,
+    /// A little less than a third of the classes have an ISIN.
+    has_isin: Deck<bool>,
+    edge_cases: bool,
+}
+
+impl Decks {
+    fn new(edge_cases: bool) -> Self {
+        use EdgeCase::*;
+        let lags: Vec<i64> = LAGS
+            .into_iter()
+            .flat_map(|(days, count)| std::iter::repeat_n(days, count))
+            .collect();
+        let names: Vec<Option<EdgeCase>> = NAME_KINDS
+            .iter()
+            .copied()
+            .chain([Some(RegisterNameAmpersand)])
+            .collect();
+        Decks {
+            kind: Deck::new(
+                edge_cases,
+                None,
+                14,
+                &[
+                    RegisterLacks,
+                    RegisterExpired,
+                    RegisterRenamed,
+                    RegisterSpaces,
+                    RegisterNeverOffered,
+                    RegisterDuplicateDay,
+                    RegisterLate,
+                    RegisterMonthly,
+                    RegisterIsinWrong,
+                ]
+                .map(Some),
+            ),
+            lag: Deck::new(true, 1, 1, &lags),
+            name: Deck::new(edge_cases, None, 12, &names),
+            tax: Deck::new(true, None, 1, &TAXES),
+            has_isin: Deck::new(true, false, 5, &[true, true]),
+            edge_cases,
+        }
+    }
+}
+
+/// Gives every fund of the market, and every fund that will be launched, its records. Returns the register.
+pub(crate) fn deal(config: &MarketConfig, funds: &mut [Fund], unborn: &mut [Fund]) -> Register {
+    let mut random = ChaCha8Rng::seed_from_u64(config.seed ^ STREAM);
+    let mut decks = Decks::new(config.edge_cases);
+    let mut register = Register {
+        projects: BTreeMap::new(),
+        others: Vec::new(),
+        hole: hole(config, funds),
+        began: config.today,
+    };
+    let mut classes_of: BTreeMap<String, usize> = BTreeMap::new();
+    for fund in funds.iter().chain(unborn.iter()) {
+        *classes_of.entry(fund.proj_id.clone()).or_default() += 1;
+    }
+    for fund in funds.iter_mut().chain(unborn.iter_mut()) {
+        let is_only = classes_of.get(&fund.proj_id) == Some(&1);
+        register
+            .projects
+            .entry(fund.proj_id.clone())
+            .or_insert_with(|| project(&mut decks, config, fund, &mut random));
+        fund.register = class(&mut decks, config, fund, is_only, &mut random).map(Arc::new);
+    }
+    let count = funds.len();
+    for (kind, many) in [
+        (
+            EdgeCase::RegisterOnly,
+            config.edge_cases.then_some(count / 60 + 1),
+        ),
+        (
+            EdgeCase::RegisterOnlyIpo,
+            config.edge_cases.then_some(count / 80 + 1),
+        ),
+        (EdgeCase::RegisterOnlyDead, Some(count / 8)),
+    ] {
+        for _ in 0..many.unwrap_or_default() {
+            other(&mut decks, config, kind, &mut register, &mut random);
+        }
+    }
+    register
+}
+
+/// A market-wide hole of days. A market of real rows has those of the file.
+fn hole(config: &MarketConfig, funds: &[Fund]) -> Option<(Date, Date)> {
+    let invented = config.real.is_none() && config.edge_cases && !funds.is_empty();
+    let long_enough = config.days > HOLE_BEFORE as usize + 5;
+    let calendar = funds
+        .first()
+        .map_or(Calendar::Weekdays, |fund| fund.nav.calendar);
+    let first = calendar.before(config.today, HOLE_BEFORE);
+    (invented && long_enough).then(|| (first, first.saturating_add((HOLE_DAYS - 1).days())))
+}
+
+fn project(
+    decks: &mut Decks,
+    config: &MarketConfig,
+    fund: &Fund,
+    random: &mut ChaCha8Rng,
+) -> Project {
+    let kind = decks.name.deal(random);
+    let stem = fund.code.split('(').next().unwrap_or(&fund.code).to_owned();
+    let (name_th, name_en) = names(kind, &stem);
+    let approved = fund
+        .master
+        .get("inception_date")
+        .and_then(|date| date.parse::<Date>().ok())
+        .unwrap_or_else(|| {
+            config
+                .today
+                .saturating_sub(random.random_range(400..6_000_i64).days())
+        });
+    Project {
+        company: random.random_range(0..COMPANIES.len()),
+        name_th,
+        name_en,
+        stem,
+        approved: approved.saturating_sub(9.days()),
+        registered: random.random_bool(0.9).then_some(approved),
+        thai_date: decks.edge_cases && random.random_bool(0.1),
+        policy: POLICIES[random.random_range(0..POLICIES.len())],
+        style: STYLES[random.random_range(0..STYLES.len())],
+        master_fund: MASTER_FUNDS[random.random_range(0..MASTER_FUNDS.len())],
+    }
+}
+
+fn names(kind: Option<EdgeCase>, stem: &str) -> (Name, Name) {
+    match kind {
+        Some(EdgeCase::RegisterNameAmpersand) => (
+            Name::plain(format!("กองทุนเปิด S&P 500 & ทองคำ {stem}")),
+            Name::plain(format!("{stem} S&P 500 & Gold Fund")),
+        ),
+        kind => (
+            awkward_name(kind, "กองทุนเปิด", stem),
+            awkward_name(kind, stem, "Open-end Fund"),
+        ),
+    }
+}
+
+/// The records of a known fund; `None` if the register lacks it.
+fn class(
+    decks: &mut Decks,
+    config: &MarketConfig,
+    fund: &Fund,
+    is_only: bool,
+    random: &mut ChaCha8Rng,
+) -> Option<ClassData> {
+    use EdgeCase::*;
+    let mut data = plain_class(decks, random);
+    let has_isin = decks.has_isin.deal(random);
+    let alive_again = random.random_bool(0.06);
+    let ended = config
+        .today
+        .saturating_sub(random.random_range(5..30_i64).days());
+    match fund.standing {
+        Standing::WealthMagikOnly => return None,
+        Standing::Active => {}
+        _ if alive_again && decks.edge_cases => {
+            data.status = Some(Status::Registered);
+            data.edge_cases.insert(RegisterAlive);
+        }
+        _ => data.ended = Some(ended),
+    }
+    let kind = match fund.standing {
+        Standing::Active => decks.kind.deal(random),
+        _ => None,
+    };
+    let sheet = &fund.factsheet;
+    let sheet_isin = sheet
+        .isin
+        .clone()
+        .filter(|_| sheet.answer == FactsheetAnswer::Pdf && sheet.true_path.is_some());
+    let kind = kind.filter(|kind| {
+        sheet_isin.is_some() || !matches!(kind, RegisterRenamed | RegisterIsinWrong)
+    });
+    data.is_main = is_only && random.random_bool(0.85);
+    data.isin = sheet.isin.clone().filter(|_| has_isin).map(|code| Isin {
+        code,
+        is_valid: true,
+    });
+    match kind {
+        Some(RegisterLacks) => return None,
+        Some(RegisterExpired) => {
+            data.status = Some(Status::Expired);
+            data.ended = Some(ended);
+        }
+        Some(RegisterRenamed) => {
+            data.other_code = Some(format!("{}-NEW", fund.code));
+            data.isin = sheet_isin.map(|code| Isin {
+                code,
+                is_valid: true,
+            });
+        }
+        Some(RegisterSpaces) => data.spaced = true,
+        Some(RegisterNeverOffered) => data.publication.never_offered = true,
+        Some(RegisterDuplicateDay) => data.publication.has_duplicates = true,
+        Some(RegisterLate) => data.publication.lag_days = 7,
+        Some(RegisterMonthly) => {
+            data.publication.is_monthly = true;
+            data.publication.lag_days = 5;
+        }
+        Some(RegisterIsinWrong) => {
+            data.isin = sheet_isin.map(|code| Isin {
+                code: with_wrong_digit(&code),
+                is_valid: false,
+            });
+        }
+        _ => {}
+    }
+    data.edge_cases.extend(kind);
+    if decks.edge_cases && fund.edge_cases.contains(&MonthlyNav) {
+        data.publication.lag_days = data.publication.lag_days.max(5);
+    }
+    Some(data)
+}
+
+/// A class without any edge case of its own.
+fn plain_class(decks: &mut Decks, random: &mut ChaCha8Rng) -> ClassData {
+    ClassData {
+        seed: random.random(),
+        is_main: false,
+        spaced: false,
+        other_code: None,
+        status: None,
+        dead: Status::DEAD[random.random_range(0..Status::DEAD.len())],
+        ended: None,
+        renamed: None,
+        isin: None,
+        tax: decks.tax.deal(random),
+        publication: Publication {
+            seed: random.random(),
+            lag_days: decks.lag.deal(random),
+            is_monthly: false,
+            never_offered: false,
+            has_duplicates: false,
+            has_edge_cases: decks.edge_cases,
+        },
+        edge_cases: BTreeSet::new(),
+    }
+}
+
+/// Adds a class, with its own project, that no other source knows.
+fn other(
+    decks: &mut Decks,
+    config: &MarketConfig,
+    kind: EdgeCase,
+    register: &mut Register,
+    random: &mut ChaCha8Rng,
+) {
+    let place = register.others.len();
+    let code = match kind {
+        EdgeCase::RegisterOnly => format!("NOVEL-{place}"),
+        EdgeCase::RegisterOnlyIpo => format!("OFFER-{place}"),
+        _ => format!("PAST-{place}"),
+    };
+    let proj_id = format!("M{place:04}_2570");
+    let mut data = plain_class(decks, random);
+    data.is_main = random.random_bool(0.7);
+    let body = format!("TH9{place:04}0{}", random.random_range(100..=999));
+    data.isin = random.random_bool(0.3).then(|| Isin {
+        code: format!("{body}{}", isin_check_digit(&body)),
+        is_valid: true,
+    });
+    data.edge_cases.insert(kind);
+    match kind {
+        EdgeCase::RegisterOnly => {}
+        EdgeCase::RegisterOnlyIpo => data.status = Some(Status::Ipo),
+        _ => {
+            data.status = Some(data.dead);
+            data.ended = Some(
+                config
+                    .today
+                    .saturating_sub(random.random_range(30..400_i64).days()),
+            );
+        }
+    }
+    let calendar = if config.lives {
+        Calendar::Thai
+    } else {
+        Calendar::Weekdays
+    };
+    let days = u32::try_from(config.days).unwrap_or(u32::MAX);
+    let nav = (kind != EdgeCase::RegisterOnlyIpo).then(|| NavPlan {
+        seed: random.random(),
+        start: calendar.before(config.today, days),
+        calendar,
+        lag: Lag::Fixed(1),
+        quirk: None,
+        quote_quirk: None,
+        real: None,
+        revisions: BTreeMap::new(),
+        distortion: Distortion::default(),
+    });
+    let (name_th, name_en) = names(decks.name.deal(random), &code);
+    register.projects.insert(
+        proj_id.clone(),
+        Project {
+            company: random.random_range(0..COMPANIES.len()),
+            name_th,
+            name_en,
+            stem: format!("{code}-PROJECT"),
+            approved: config.today.saturating_sub(40.days()),
+            registered: (kind != EdgeCase::RegisterOnlyIpo)
+                .then(|| config.today.saturating_sub(31.days())),
+            thai_date: false,
+            policy: POLICIES[random.random_range(0..POLICIES.len())],
+            style: STYLES[random.random_range(0..STYLES.len())],
+            master_fund: None,
+        },
+    );
+    register.others.push(OtherClass {
+        code,
+        proj_id,
+        nav,
+        data,
+    });
+}
+
+/// The ISIN with another check digit.
+fn with_wrong_digit(isin: &str) -> String {
+    let (body, digit) = isin.split_at(isin.len() - 1);
+    let wrong = (digit.parse::<u32>().unwrap_or_default() + 1) % 10;
+    format!("{body}{wrong}")
+}

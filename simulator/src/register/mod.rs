@@ -1,0 +1,103 @@
+//! The SEC's register, "SEC Open API v2": `GET /v2/fund/<group>/<dataset>`.
+//!
+//! The rules are those of docs/sites.md. Each dataset is a list of rows; a query selects some of them and returns them in
+//! pages. The rows are derived from the market when a query needs them, and kept until the market changes.
+
+mod access;
+mod amc;
+pub(crate) mod class;
+mod cursor;
+mod dataset;
+pub(crate) mod deal;
+mod json_page;
+pub(crate) mod nav;
+mod profile;
+mod query;
+
+pub(crate) use access::Access;
+pub use access::RegisterLimits;
+pub(crate) use class::{ClassData, Register};
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::site::{Answer, Asked, View, World};
+use access::Refusal;
+use dataset::Dataset;
+use query::Query;
+
+/// The header of the subscription key.
+pub(crate) const KEY_HEADER: &str = "ocp-apim-subscription-key";
+/// The number of queries whose rows are kept.
+const MOST_KEPT: usize = 24;
+
+/// The rows of recent queries, each with the version of the market that it was derived from.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(Mutex<Vec<(u64, String, Arc<Vec<String>>)>>);
+
+impl Kept {
+    /// The rows of a query, from the store or newly derived.
+    fn rows(
+        &self,
+        version: u64,
+        name: &str,
+        derive: impl FnOnce() -> Vec<String>,
+    ) -> Arc<Vec<String>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((.., rows)) = kept
+            .iter()
+            .find(|(of, query, _)| (*of, query.as_str()) == (version, name))
+        {
+            return Arc::clone(rows);
+        }
+        let rows = Arc::new(derive());
+        if kept.len() >= MOST_KEPT {
+            kept.remove(0);
+        }
+        kept.push((version, name.to_owned(), Arc::clone(&rows)));
+        rows
+    }
+}
+
+/// Answers a request, with the `Retry-After` in seconds if the call limit is exceeded.
+pub(crate) fn answer(world: &World, asked: &Asked, view: View) -> (Answer, Option<u64>) {
+    match world
+        .register
+        .admit(asked.subscription_key.as_deref(), world.log.elapsed())
+    {
+        Ok(()) => {}
+        Err(Refusal::Key(answer)) => return (answer, None),
+        Err(Refusal::Limit { answer, retry_secs }) => return (answer, Some(retry_secs)),
+    }
+    if asked.method != "GET" {
+        return (no_operation(), None);
+    }
+    let segments = asked.segments();
+    let ["v2", "fund", group, name] = segments.as_slice() else {
+        return (no_operation(), None);
+    };
+    let Some(dataset) = Dataset::of(group, name) else {
+        return (no_operation(), None);
+    };
+    let answer = match Query::parse(dataset, &asked.query, world.register.cursor_epoch()) {
+        Ok(query) => page(world, &query, view),
+        Err(why) => json_page::bad_request(&why),
+    };
+    (answer, None)
+}
+
+fn page(world: &World, query: &Query, view: View) -> Answer {
+    let (version, market) = world.versioned_market();
+    let rows = world.kept.rows(version, &query.selection_name(), || {
+        query.dataset.rows(&market, query)
+    });
+    drop(market);
+    json_page::answer(&rows, query, view)
+}
+
+/// The gateway's answer to a path that it does not know.
+fn no_operation() -> Answer {
+    Answer::json(
+        404,
+        "{\"statusCode\":404,\"message\":\"Resource not found\"}",
+    )
+}
