@@ -173,6 +173,10 @@ edge_cases! {
     RegisterDuplicateDay, "a day twice in a class's NAV rows, the second row valid";
     RegisterLate, "a class whose NAVs are published seven days late";
     RegisterMonthly, "a class of which the register publishes one NAV a month";
+    RegisterUsd, "purchase minimums in US dollars in the register";
+    RegisterFeePeriods, "two effective periods of each fee among the register's latest rows";
+    RegisterMainZeros, "an all-zero set of fees of main beside a project's classes";
+    RegisterDividendUnnamed, "a dividend whose class name is - in the register";
     RegisterIsinWrong, "an ISIN with a wrong check digit in the register";
 }
 

@@ -277,11 +277,15 @@ impl Market {
 
     /// The codes that an edge case was dealt to, with or without rows. The register's own classes come last.
     pub fn codes_with(&self, edge_case: EdgeCase) -> Vec<&str> {
-        let has = |data: &ClassData| data.edge_cases.contains(&edge_case);
-        let funds = self.funds.iter().filter(|fund| {
-            fund.edge_cases.contains(&edge_case) || fund.register.as_deref().is_some_and(has)
-        });
-        let others = self.register.others.iter().filter(|other| has(&other.data));
+        let funds = self
+            .funds
+            .iter()
+            .filter(|fund| fund.edge_cases.contains(&edge_case));
+        let others = self
+            .register
+            .others
+            .iter()
+            .filter(|other| other.edge_case == edge_case);
         funds
             .map(|fund| fund.code.as_str())
             .chain(others.map(|other| other.code.as_str()))

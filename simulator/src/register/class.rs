@@ -3,14 +3,20 @@
 //! The records hold what only the register decides. Codes, NAVs and the standing come from the fund, so the register
 //! follows renames, closures and launches.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
+use super::dividend::Dividends;
+use super::fee::Fees;
 use super::nav::Publication;
+use super::performance::Performance;
+use super::portfolio::Portfolio;
+use super::risk::Risk;
+use super::statistic::Statistics;
 use crate::edge_case::EdgeCase;
 use crate::generator::spelling::Name;
-use crate::market::{Fund, Market, Standing};
+use crate::market::{Factsheet, Fund, Market, Standing};
 use crate::nav_series::NavPlan;
 
 /// `fund_status`.
@@ -61,7 +67,12 @@ pub(crate) struct ClassData {
     /// RMF, SSF, TESG, TESGX or LTF.
     pub(crate) tax: Option<&'static str>,
     pub(crate) publication: Publication,
-    pub(crate) edge_cases: BTreeSet<EdgeCase>,
+    /// The last factsheet is still in effect beside the current one.
+    pub(crate) overlaps: bool,
+    pub(crate) statistics: Statistics,
+    pub(crate) fees: Fees,
+    pub(crate) dividends: Dividends,
+    pub(crate) performance: Performance,
 }
 
 /// An ISIN as the register has it.
@@ -91,6 +102,8 @@ pub(crate) struct Project {
     pub(crate) style: Option<&'static str>,
     /// The master fund of a feeder fund, and its country.
     pub(crate) master_fund: Option<(&'static str, &'static str)>,
+    pub(crate) risk: Risk,
+    pub(crate) portfolio: Portfolio,
 }
 
 /// A class that no other source knows.
@@ -98,6 +111,7 @@ pub(crate) struct Project {
 pub(crate) struct OtherClass {
     pub(crate) code: String,
     pub(crate) proj_id: String,
+    pub(crate) edge_case: EdgeCase,
     pub(crate) nav: Option<NavPlan>,
     pub(crate) data: ClassData,
 }
@@ -128,6 +142,8 @@ pub(crate) struct Class<'market> {
     pub(crate) after: Option<Date>,
     pub(crate) data: &'market ClassData,
     pub(crate) project: &'market Project,
+    /// The factsheet on the document storage.
+    pub(crate) factsheet: Option<&'market Factsheet>,
 }
 
 impl Class<'_> {
@@ -176,6 +192,7 @@ pub(crate) fn classes(market: &Market) -> Vec<Class<'_>> {
             until: other.data.ended,
             after: None,
             data: &other.data,
+            factsheet: None,
             project: register.projects.get(&other.proj_id)?,
         })
     });
@@ -210,5 +227,6 @@ fn of_fund<'market>(
         after: data.renamed,
         data,
         project,
+        factsheet: Some(&fund.factsheet),
     }
 }

@@ -1,7 +1,7 @@
 //! The datasets of the API: their paths, filters and rows.
 
 use super::query::Query;
-use super::{amc, nav, profile};
+use super::{amc, dividend, fee, link, nav, performance, portfolio, profile, risk, statistic};
 use crate::market::Market;
 
 /// A group of parameters that a dataset knows.
@@ -27,6 +27,18 @@ pub(crate) enum Dataset {
     Amcs,
     Profiles,
     Nav,
+    Dividends,
+    Statistics,
+    Fees,
+    Risk,
+    Performance,
+    Allocation,
+    Top,
+    Links,
+    Minimums,
+    DividendPolicy,
+    Benchmarks,
+    Portfolio,
 }
 
 impl Dataset {
@@ -36,6 +48,18 @@ impl Dataset {
             ("general-info", "amcs") => Dataset::Amcs,
             ("general-info", "profiles") => Dataset::Profiles,
             ("daily-info", "nav") => Dataset::Nav,
+            ("daily-info", "dividend-history") => Dataset::Dividends,
+            ("factsheet", "statistics") => Dataset::Statistics,
+            ("factsheet", "fees") => Dataset::Fees,
+            ("factsheet", "risk-spectrum") => Dataset::Risk,
+            ("factsheet", "performance") => Dataset::Performance,
+            ("factsheet", "asset-allocation") => Dataset::Allocation,
+            ("factsheet", "top5-holdings") => Dataset::Top,
+            ("factsheet", "urls") => Dataset::Links,
+            ("factsheet", "subscription-redemption-minimums") => Dataset::Minimums,
+            ("factsheet", "dividend-policy") => Dataset::DividendPolicy,
+            ("factsheet", "benchmarks") => Dataset::Benchmarks,
+            ("outstanding", "portfolio") => Dataset::Portfolio,
             _ => return None,
         })
     }
@@ -45,15 +69,38 @@ impl Dataset {
             Dataset::Amcs => &[],
             Dataset::Profiles => &[Filters::Profile, Filters::Class],
             Dataset::Nav => &[Filters::Project, Filters::Class, Filters::NavDates],
+            Dataset::Dividends => &[Filters::Project],
+            Dataset::Statistics
+            | Dataset::Fees
+            | Dataset::Performance
+            | Dataset::Links
+            | Dataset::Minimums
+            | Dataset::DividendPolicy => &[Filters::Project, Filters::Class, Filters::Latest],
+            Dataset::Risk | Dataset::Allocation | Dataset::Top | Dataset::Benchmarks => {
+                &[Filters::Project, Filters::Latest]
+            }
+            Dataset::Portfolio => &[Filters::Project, Filters::Periods],
         }
     }
 
-    /// The rows that a query selects, as JSON objects.
-    pub(crate) fn rows(self, market: &Market, query: &Query) -> Vec<String> {
+    /// The rows that a query selects, as JSON objects; `documents` is the base URL of the document storage.
+    pub(crate) fn rows(self, market: &Market, query: &Query, documents: &str) -> Vec<String> {
         match self {
             Dataset::Amcs => amc::rows(market),
             Dataset::Profiles => profile::rows(market, query),
             Dataset::Nav => nav::rows(market, query),
+            Dataset::Dividends => dividend::rows(market, query),
+            Dataset::Statistics => statistic::rows(market, query),
+            Dataset::Fees => fee::rows(market, query),
+            Dataset::Risk => risk::rows(market, query),
+            Dataset::Performance => performance::rows(market, query),
+            Dataset::Allocation => portfolio::allocation_rows(market, query),
+            Dataset::Top => portfolio::top_rows(market, query),
+            Dataset::Links => link::rows(market, query, documents),
+            Dataset::Minimums => fee::minimum_rows(market, query),
+            Dataset::DividendPolicy => dividend::policy_rows(market, query),
+            Dataset::Benchmarks => risk::benchmark_rows(market, query),
+            Dataset::Portfolio => portfolio::rows(market, query),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! They are drawn from a random stream of their own: the rest of a market does not depend on whether it has a register.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::ToSpan;
@@ -12,7 +12,12 @@ use rand_chacha::ChaCha8Rng;
 
 use super::amc::COMPANIES;
 use super::class::{ClassData, Isin, OtherClass, Project, Register, Status};
+use super::dividend::Dividends;
+use super::fee::Fees;
 use super::nav::Publication;
+use super::performance::Performance;
+use super::statistic::Statistics;
+use super::{dividend, fee, performance, portfolio, risk, statistic};
 use crate::calendar::Calendar;
 use crate::config::MarketConfig;
 use crate::edge_case::EdgeCase;
@@ -46,6 +51,8 @@ const MASTER_FUNDS: [Option<(&str, &str)>; 5] = [
     Some(("Invesco QQQ Trust, Series 1", "US")),
     Some(("iShares Core S&P 500 UCITS ETF", "IE")),
 ];
+/// The policy of a fund that pays dividends, in the tables' words.
+const PAYS: &str = "จ่าย";
 const TAXES: [Option<&str>; 8] = [
     None,
     None,
@@ -95,6 +102,8 @@ impl Decks {
                     RegisterLate,
                     RegisterMonthly,
                     RegisterIsinWrong,
+                    RegisterUsd,
+                    RegisterFeePeriods,
                 ]
                 .map(Some),
             ),
@@ -123,10 +132,10 @@ pub(crate) fn deal(config: &MarketConfig, funds: &mut [Fund], unborn: &mut [Fund
     }
     for fund in funds.iter_mut().chain(unborn.iter_mut()) {
         let is_only = classes_of.get(&fund.proj_id) == Some(&1);
-        register
-            .projects
-            .entry(fund.proj_id.clone())
-            .or_insert_with(|| project(&mut decks, config, fund, &mut random));
+        if !register.projects.contains_key(&fund.proj_id) {
+            let made = project(&mut decks, config, fund, &mut random);
+            register.projects.insert(fund.proj_id.clone(), made);
+        }
         fund.register = class(&mut decks, config, fund, is_only, &mut random).map(Arc::new);
     }
     let count = funds.len();
@@ -162,10 +171,12 @@ fn hole(config: &MarketConfig, funds: &[Fund]) -> Option<(Date, Date)> {
 fn project(
     decks: &mut Decks,
     config: &MarketConfig,
-    fund: &Fund,
+    fund: &mut Fund,
     random: &mut ChaCha8Rng,
 ) -> Project {
     let kind = decks.name.deal(random);
+    fund.edge_cases
+        .extend(kind.filter(|kind| *kind == EdgeCase::RegisterNameAmpersand));
     let stem = fund.code.split('(').next().unwrap_or(&fund.code).to_owned();
     let (name_th, name_en) = names(kind, &stem);
     let approved = fund
@@ -177,6 +188,10 @@ fn project(
                 .today
                 .saturating_sub(random.random_range(400..6_000_i64).days())
         });
+    let level = fund
+        .master
+        .get("risk_level")
+        .and_then(|level| level.parse().ok());
     Project {
         company: random.random_range(0..COMPANIES.len()),
         name_th,
@@ -188,6 +203,8 @@ fn project(
         policy: POLICIES[random.random_range(0..POLICIES.len())],
         style: STYLES[random.random_range(0..STYLES.len())],
         master_fund: MASTER_FUNDS[random.random_range(0..MASTER_FUNDS.len())],
+        risk: risk::deal(level, random),
+        portfolio: portfolio::deal(decks.edge_cases, random),
     }
 }
 
@@ -208,7 +225,7 @@ fn names(kind: Option<EdgeCase>, stem: &str) -> (Name, Name) {
 fn class(
     decks: &mut Decks,
     config: &MarketConfig,
-    fund: &Fund,
+    fund: &mut Fund,
     is_only: bool,
     random: &mut ChaCha8Rng,
 ) -> Option<ClassData> {
@@ -224,7 +241,7 @@ fn class(
         Standing::Active => {}
         _ if alive_again && decks.edge_cases => {
             data.status = Some(Status::Registered);
-            data.edge_cases.insert(RegisterAlive);
+            fund.edge_cases.insert(RegisterAlive);
         }
         _ => data.ended = Some(ended),
     }
@@ -240,6 +257,7 @@ fn class(
     let kind = kind.filter(|kind| {
         sheet_isin.is_some() || !matches!(kind, RegisterRenamed | RegisterIsinWrong)
     });
+    fund.edge_cases.extend(kind);
     data.is_main = is_only && random.random_bool(0.85);
     data.isin = sheet.isin.clone().filter(|_| has_isin).map(|code| Isin {
         code,
@@ -266,6 +284,7 @@ fn class(
             data.publication.is_monthly = true;
             data.publication.lag_days = 5;
         }
+        Some(RegisterFeePeriods) => data.overlaps = true,
         Some(RegisterIsinWrong) => {
             data.isin = sheet_isin.map(|code| Isin {
                 code: with_wrong_digit(&code),
@@ -274,10 +293,37 @@ fn class(
         }
         _ => {}
     }
-    data.edge_cases.extend(kind);
     if decks.edge_cases && fund.edge_cases.contains(&MonthlyNav) {
         data.publication.lag_days = data.publication.lag_days.max(5);
     }
+    data.statistics = statistic::deal(fund.statistics.as_ref(), random);
+    data.fees = fee::deal(
+        Some(&fund.fees),
+        kind == Some(RegisterUsd),
+        decks.edge_cases,
+        random,
+    );
+    data.fees.zeros_of_main = decks.edge_cases && !is_only && random.random_bool(0.2);
+    let own_pays = random.random_bool(0.4);
+    let pays = fund
+        .master
+        .get("is_dividend")
+        .map_or(own_pays, |policy| policy == PAYS);
+    data.dividends = dividend::deal(pays, config.today, random);
+    data.dividends.unnamed = decks.edge_cases && data.is_main && random.random_bool(0.3);
+    data.performance = performance::deal(random);
+    let marks = [
+        (data.fees.zeros_of_main, RegisterMainZeros),
+        (
+            data.dividends.unnamed && !data.dividends.paid.is_empty(),
+            RegisterDividendUnnamed,
+        ),
+    ];
+    fund.edge_cases.extend(
+        marks
+            .into_iter()
+            .filter_map(|(is, mark)| is.then_some(mark)),
+    );
     Some(data)
 }
 
@@ -294,6 +340,11 @@ fn plain_class(decks: &mut Decks, random: &mut ChaCha8Rng) -> ClassData {
         renamed: None,
         isin: None,
         tax: decks.tax.deal(random),
+        overlaps: false,
+        statistics: Statistics::default(),
+        fees: Fees::default(),
+        dividends: Dividends::default(),
+        performance: Performance::default(),
         publication: Publication {
             seed: random.random(),
             lag_days: decks.lag.deal(random),
@@ -302,7 +353,6 @@ fn plain_class(decks: &mut Decks, random: &mut ChaCha8Rng) -> ClassData {
             has_duplicates: false,
             has_edge_cases: decks.edge_cases,
         },
-        edge_cases: BTreeSet::new(),
     }
 }
 
@@ -328,7 +378,6 @@ fn other(
         code: format!("{body}{}", isin_check_digit(&body)),
         is_valid: true,
     });
-    data.edge_cases.insert(kind);
     match kind {
         EdgeCase::RegisterOnly => {}
         EdgeCase::RegisterOnlyIpo => data.status = Some(Status::Ipo),
@@ -341,6 +390,10 @@ fn other(
             );
         }
     }
+    data.statistics = statistic::deal(None, random);
+    data.fees = fee::deal(None, false, decks.edge_cases, random);
+    data.dividends = dividend::deal(random.random_bool(0.4), config.today, random);
+    data.performance = performance::deal(random);
     let calendar = if config.lives {
         Calendar::Thai
     } else {
@@ -373,11 +426,14 @@ fn other(
             policy: POLICIES[random.random_range(0..POLICIES.len())],
             style: STYLES[random.random_range(0..STYLES.len())],
             master_fund: None,
+            risk: risk::deal(None, random),
+            portfolio: portfolio::deal(decks.edge_cases, random),
         },
     );
     register.others.push(OtherClass {
         code,
         proj_id,
+        edge_case: kind,
         nav,
         data,
     });

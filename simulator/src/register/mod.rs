@@ -9,10 +9,18 @@ pub(crate) mod class;
 mod cursor;
 mod dataset;
 pub(crate) mod deal;
+mod dividend;
+mod fee;
 mod json_page;
+mod link;
 pub(crate) mod nav;
+mod performance;
+mod portfolio;
 mod profile;
 mod query;
+mod risk;
+mod sheet;
+mod statistic;
 
 pub(crate) use access::Access;
 pub use access::RegisterLimits;
@@ -88,7 +96,7 @@ pub(crate) fn answer(world: &World, asked: &Asked, view: View) -> (Answer, Optio
 fn page(world: &World, query: &Query, view: View) -> Answer {
     let (version, market) = world.versioned_market();
     let rows = world.kept.rows(version, &query.selection_name(), || {
-        query.dataset.rows(&market, query)
+        query.dataset.rows(&market, query, &world.urls().documents)
     });
     drop(market);
     json_page::answer(&rows, query, view)
