@@ -143,6 +143,18 @@ pub enum FaultKind {
     Attachment,
     /// Shifts the `Date` header by this many days; the answer stays.
     ClockOff(i32),
+    /// Repeats the register's cursors: after this many pages that a cursor leads to, the first of them follows again. The
+    /// cursors are A, A with 1 and A, B, A with 2.
+    CursorRepeats {
+        /// How many pages.
+        pages: usize,
+    },
+    /// Answers with a page of the register that has a cursor and no rows.
+    EmptyPageWithCursor,
+    /// Serves the register's rows again and again, with a new cursor on each page.
+    EndlessChain,
+    /// Serves the register's rows of all dates, whatever the range of the query.
+    RowsOutsideRange,
 }
 
 /// A fault: the requests that it matches, how often it hits them, and its effect.

@@ -19,6 +19,7 @@ use percent_encoding::percent_decode_str;
 use crate::faults::{FaultKind, RetryAfter, spoil};
 use crate::hosts::Site;
 use crate::mass_changes::{Absence, PageKind};
+use crate::register::ChainFault;
 use crate::site::{Answer, Asked, View, World};
 use crate::strange_answers::{behind_spaces, drops, in_tis_620, next_hop};
 use crate::{control, documents, finnomena, html, register, sec, wealthmagik};
@@ -232,6 +233,13 @@ fn view_of(kinds: &[FaultKind]) -> View {
         shrunk: kinds.contains(&FaultKind::ShrunkList),
         empty: kinds.contains(&FaultKind::EmptyPage),
         spoilt: kinds.iter().any(spoils),
+        chain: kinds.iter().find_map(|kind| match kind {
+            FaultKind::CursorRepeats { pages } => Some(ChainFault::Repeats { pages: *pages }),
+            FaultKind::EmptyPageWithCursor => Some(ChainFault::EmptyPage),
+            FaultKind::EndlessChain => Some(ChainFault::Endless),
+            _ => None,
+        }),
+        outside_range: kinds.contains(&FaultKind::RowsOutsideRange),
         rows: kinds.iter().find_map(|kind| match kind {
             FaultKind::LazyRows(rows) => Some(*rows),
             _ => None,

@@ -15,7 +15,7 @@ use crate::html;
 use crate::market::Market;
 use crate::mass_changes::{MassChange, MassChanges, PageKind};
 use crate::real::Quote;
-use crate::register;
+use crate::register::{self, ChainFault};
 use crate::request_log::LogBook;
 
 /// A host's answer to requests for robots.txt.
@@ -220,6 +220,10 @@ pub(crate) struct View {
     pub(crate) empty: bool,
     /// Full holdings show only this many rows; scrolling loads the next ones.
     pub(crate) rows: Option<usize>,
+    /// A chain of the register's pages has a fault.
+    pub(crate) chain: Option<ChainFault>,
+    /// The register's rows are not limited to the range of the query.
+    pub(crate) outside_range: bool,
     /// The client will not receive the answer as it was built.
     pub(crate) spoilt: bool,
 }

@@ -10,18 +10,10 @@ pub(crate) fn cursor_to(start: usize, query: &str, epoch: u64) -> String {
 }
 
 /// The first row that a cursor leads to; `None` if the cursor is not one of this query.
-///
-/// No decoding is needed: the cursors of a query are those of its page starts.
-pub(crate) fn start_of(
-    cursor: &str,
-    query: &str,
-    page_size: usize,
-    rows: usize,
-    epoch: u64,
-) -> Option<usize> {
-    (0..rows.max(1))
-        .step_by(page_size)
-        .find(|start| cursor_to(*start, query, epoch) == cursor)
+pub(crate) fn start_of(cursor: &str, query: &str, epoch: u64) -> Option<usize> {
+    let text = String::from_utf8(bytes_of(cursor)?).ok()?;
+    let start = text.split('|').next()?.parse().ok()?;
+    (cursor_to(start, query, epoch) == cursor).then_some(start)
 }
 
 fn seal(start: usize, query: &str, epoch: u64) -> String {
@@ -53,6 +45,23 @@ fn base64(bytes: &[u8]) -> String {
         .collect()
 }
 
+/// The bytes of a base64 text; `None` if it has other characters.
+fn bytes_of(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for four in text.trim_end_matches('=').as_bytes().chunks(4) {
+        let mut bits = 0_u32;
+        for place in 0..4 {
+            let value = match four.get(place) {
+                Some(letter) => ALPHABET.iter().position(|known| known == letter)?,
+                None => 0,
+            };
+            bits = bits << 6 | u32::try_from(value).ok()?;
+        }
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..four.len()]);
+    }
+    Some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,10 +69,10 @@ mod tests {
     #[test]
     fn a_cursor_is_valid_for_its_query_only() {
         let cursor = cursor_to(200, "nav proj_id=A", 0);
-        assert_eq!(start_of(&cursor, "nav proj_id=A", 100, 250, 0), Some(200));
-        assert_eq!(start_of(&cursor, "nav proj_id=B", 100, 250, 0), None);
-        assert_eq!(start_of(&cursor, "nav proj_id=A", 100, 250, 1), None);
-        assert_eq!(start_of("AAAA", "nav proj_id=A", 100, 250, 0), None);
+        assert_eq!(start_of(&cursor, "nav proj_id=A", 0), Some(200));
+        assert_eq!(start_of(&cursor, "nav proj_id=B", 0), None);
+        assert_eq!(start_of(&cursor, "nav proj_id=A", 1), None);
+        assert_eq!(start_of("AAAA", "nav proj_id=A", 0), None);
     }
 
     #[test]
@@ -76,6 +85,7 @@ mod tests {
             ("foob", "Zm9vYg=="),
         ] {
             assert_eq!(base64(bytes.as_bytes()), text);
+            assert_eq!(bytes_of(text).as_deref(), Some(bytes.as_bytes()));
         }
     }
 }

@@ -25,6 +25,7 @@ mod statistic;
 pub(crate) use access::Access;
 pub use access::RegisterLimits;
 pub(crate) use class::{ClassData, Register};
+pub(crate) use json_page::ChainFault;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -94,9 +95,14 @@ pub(crate) fn answer(world: &World, asked: &Asked, view: View) -> (Answer, Optio
 }
 
 fn page(world: &World, query: &Query, view: View) -> Answer {
+    // A fault serves rows outside the range: those of all dates.
+    let all_dates = view.outside_range.then(|| query.without_range());
+    let selection = all_dates.as_ref().unwrap_or(query);
     let (version, market) = world.versioned_market();
-    let rows = world.kept.rows(version, &query.selection_name(), || {
-        query.dataset.rows(&market, query, &world.urls().documents)
+    let rows = world.kept.rows(version, &selection.selection_name(), || {
+        selection
+            .dataset
+            .rows(&market, selection, &world.urls().documents)
     });
     drop(market);
     json_page::answer(&rows, query, view)

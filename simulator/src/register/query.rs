@@ -13,7 +13,7 @@ use super::dataset::{Dataset, Filters};
 const MOST_ROWS: usize = 100;
 
 /// A query, with the filters that its dataset knows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Query {
     pub(crate) dataset: Dataset,
     pub(crate) proj_id: Option<String>,
@@ -81,6 +81,15 @@ impl Query {
             query.until = period(text("end_period"), "end_period")?;
         }
         Ok(query)
+    }
+
+    /// The query without its range of dates or periods.
+    pub(crate) fn without_range(&self) -> Self {
+        Query {
+            from: None,
+            until: None,
+            ..self.clone()
+        }
     }
 
     /// Names the selected rows.

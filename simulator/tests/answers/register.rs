@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
-use simulator::{EdgeCase, MarketConfig, RegisterLimits, Simulator, Site};
+use simulator::{
+    EdgeCase, Fault, FaultKind, MarketConfig, RegisterLimits, RetryAfter, Simulator, Site,
+};
 
 use crate::support::{Answer, ask};
 
@@ -467,5 +469,109 @@ async fn a_large_market_spells_the_registers_awkward_values_out() {
             .filter(|needle| !answers.contains(**needle))
             .collect();
         assert!(missing.is_empty(), "{path}: {missing:?}");
+    }
+}
+
+/// The cursors of the first pages of a chain.
+async fn cursors(simulator: &Simulator, query: &str, pages: usize) -> Vec<String> {
+    let mut cursors = Vec::new();
+    let mut path = query.to_owned();
+    while cursors.len() < pages {
+        let page = get(simulator, &path).await.json();
+        let cursor = text(&page, "next_cursor").to_owned();
+        path = with_cursor(query, &cursor);
+        cursors.push(cursor);
+    }
+    cursors
+}
+
+#[tokio::test]
+async fn cursors_repeat_and_chains_have_no_end_while_a_fault_is_set() {
+    let simulator = market_of(60).await;
+    let query = "general-info/profiles?page_size=10";
+    let set = |kind: FaultKind| {
+        simulator.faults().clear();
+        simulator.faults().set(Fault::of(Site::SecOpenApi, kind));
+    };
+    set(FaultKind::CursorRepeats { pages: 1 });
+    let twice = cursors(&simulator, query, 4).await;
+    assert!(twice.iter().all(|cursor| *cursor == twice[0]));
+    set(FaultKind::CursorRepeats { pages: 2 });
+    let [a, b, again] = cursors(&simulator, query, 3)
+        .await
+        .try_into()
+        .expect("three cursors");
+    assert!(a != b && a == again);
+    set(FaultKind::EndlessChain);
+    let many: BTreeSet<String> = cursors(&simulator, query, 40).await.into_iter().collect();
+    assert!(many.len() == 40 && !many.contains(""));
+    set(FaultKind::EmptyPageWithCursor);
+    let empty = get(&simulator, query).await.json();
+    assert!(empty["items"].as_array().is_some_and(Vec::is_empty));
+    assert_ne!(text(&empty, "next_cursor"), "");
+    simulator.faults().clear();
+    let (classes, _) = all(&simulator, query).await;
+    assert!(classes.len() > 40);
+}
+
+#[tokio::test]
+async fn other_faults_of_the_register_are_served_as_set() {
+    let simulator = market_of(60).await;
+    let fault = |path: &str, kind: FaultKind| {
+        simulator
+            .faults()
+            .set(Fault::of(Site::SecOpenApi, kind).on_path(path).times(1));
+    };
+    let body = |status: u16, body: &str| FaultKind::Body {
+        status,
+        content_type: "application/json".to_owned(),
+        body: body.to_owned(),
+    };
+    let nav = "daily-info/nav?start_nav_date=2026-10-12&end_nav_date=2026-10-12";
+    fault("nav", FaultKind::RowsOutsideRange);
+    let outside = get(&simulator, nav).await.json();
+    assert!(
+        outside["items"]
+            .as_array()
+            .expect("items")
+            .iter()
+            .all(|row| text(row, "nav_date") < "2026-10-12")
+    );
+    fault(
+        "amcs",
+        body(200, "{\"StatusCode\":401,\"message\":\"Access denied\"}"),
+    );
+    let inside = get(&simulator, "general-info/amcs").await;
+    assert_eq!(
+        (inside.status, inside.json()["StatusCode"].as_u64()),
+        (200, Some(401))
+    );
+    fault("amcs", FaultKind::HtmlInsteadOfJson);
+    let html = get(&simulator, "general-info/amcs").await;
+    assert!(html.status == 200 && html.text().contains("<html"));
+    fault("fees", body(204, ""));
+    let nothing = get(&simulator, "factsheet/fees").await;
+    assert!(nothing.status == 204 && nothing.body.is_empty());
+    fault("fees", FaultKind::Status(404));
+    assert_eq!(get(&simulator, "factsheet/fees").await.status, 404);
+    for status in [421, 429] {
+        let retry_after = RetryAfter::Seconds(0);
+        fault(
+            "amcs",
+            FaultKind::Throttle {
+                status,
+                retry_after,
+            },
+        );
+        let throttled = get(&simulator, "general-info/amcs").await;
+        assert_eq!(throttled.status, status);
+        assert!(throttled.head.to_lowercase().contains("retry-after: 0"));
+    }
+    for path in [nav, "general-info/amcs", "factsheet/fees"] {
+        assert_eq!(
+            get(&simulator, path).await.status,
+            200,
+            "the faults are used up"
+        );
     }
 }
