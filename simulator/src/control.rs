@@ -5,7 +5,8 @@
 //! `POST revise?code=…&date=…&nav=…` · `POST active?code=…&active=true|false` · `POST listed?code=…&listed=true|false` ·
 //! `POST rename?code=…&to=…` · `POST move-factsheet?code=…` ·
 //! `POST next-day` (of a living market) · `GET|POST|DELETE mass-changes` (a `MassChange` as JSON) ·
-//! `POST publish-holdings?code=…` · `POST browser-only?site=…&only=true|false`
+//! `POST publish-holdings?code=…` · `POST browser-only?site=…&only=true|false` ·
+//! `GET reported?source=…` · `POST register-keys?keys=KEY,KEY` · `POST expire-cursors`
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use crate::faults::Fault;
 use crate::hosts::Site;
 use crate::market::Standing;
 use crate::mass_changes::MassChange;
+use crate::reported::{Reported, Source};
 use crate::request_log::RequestLog;
 use crate::site::{Answer, Asked, World};
 use crate::truth::Truth;
@@ -66,6 +68,25 @@ fn steer(world: &World, method: &str, command: &str, asked: &Asked) -> Answer {
                 },
                 Err(error) => Answer::json(500, &json!({ "why": error.to_string() })),
             }
+        }
+        ("GET", "reported") => match Source::ALL
+            .into_iter()
+            .find(|source| source.name() == argument("source"))
+        {
+            Some(source) => {
+                let report = Reported::by(source, &world.market(), world.urls());
+                Answer::json(200, &json!(report))
+            }
+            None => refused("no such source"),
+        },
+        ("POST", "register-keys") => {
+            let keys: Vec<&str> = argument("keys").split(',').collect();
+            world.register.set_keys(&keys);
+            done()
+        }
+        ("POST", "expire-cursors") => {
+            world.register.expire_cursors();
+            done()
         }
         ("GET", "faults") => Answer::json(200, &json!(world.faults.list())),
         ("POST", "faults") => match serde_json::from_slice::<Fault>(&asked.body) {

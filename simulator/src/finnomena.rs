@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use jiff::ToSpan;
 use jiff::civil::Date;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -286,23 +287,39 @@ fn shown_date(fund: &Fund, date: &str) -> String {
     }
 }
 
-fn dividend(market: &Market, fund: &Fund) -> Json {
+/// One dividend of a fund.
+pub(crate) struct Dividend {
+    pub(crate) xd_date: Date,
+    pub(crate) pay_date: Date,
+    pub(crate) value: &'static str,
+}
+
+/// The dividends of a fund, the newest first. They stay the same on every day of a market.
+pub(crate) fn dividends(market: &Market, fund: &Fund) -> Vec<Dividend> {
     let count = if fund.fund_id.ends_with(['3', '7']) {
         4
     } else {
         0
     };
-    let dividends = (1..=count).filter_map(|years| {
-        let pay_date = market
-            .today
-            .checked_sub(jiff::Span::new().years(years))
-            .ok()?;
-        let xd_date = pay_date.checked_sub(jiff::Span::new().days(11)).ok()?;
-        Some(Json::Object(vec![
-            ("xd_date", Json::text(rfc3339(xd_date))),
-            ("value", Json::text("0.25")),
-            ("pay_date", Json::text(rfc3339(pay_date))),
-        ]))
+    (1..=count)
+        .map(|years| {
+            let pay_date = market.register.began.saturating_sub(years.years());
+            Dividend {
+                xd_date: pay_date.saturating_sub(11.days()),
+                pay_date,
+                value: "0.25",
+            }
+        })
+        .collect()
+}
+
+fn dividend(market: &Market, fund: &Fund) -> Json {
+    let dividends = dividends(market, fund).into_iter().map(|dividend| {
+        Json::Object(vec![
+            ("xd_date", Json::text(rfc3339(dividend.xd_date))),
+            ("value", Json::text(dividend.value)),
+            ("pay_date", Json::text(rfc3339(dividend.pay_date))),
+        ])
     });
     Json::Object(vec![
         ("fund", Json::text(&fund.fund_id)),

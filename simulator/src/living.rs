@@ -278,6 +278,20 @@ impl Fund {
         {
             *value = compact(day);
         }
+        self.report_anew("inception_date", &old.to_string(), &day.to_string());
+    }
+
+    /// Replaces a master field of the sites that reported `old`.
+    fn report_anew(&mut self, column: &'static str, old: &str, new: &str) {
+        let wealthmagik = self
+            .wealthmagik
+            .iter_mut()
+            .map(|said| &mut said.true_master);
+        for cells in wealthmagik.chain([&mut self.finnomena.true_master]) {
+            if let Some(value) = cells.get_mut(column).filter(|value| *value == old) {
+                new.clone_into(value);
+            }
+        }
     }
 
     /// Appends a suffix to the fund's names on every site. Returns false if some site does not report one of the names.
@@ -304,12 +318,16 @@ impl Fund {
                 name.push_str(suffix);
             }
         }
+        let mut tables = vec![&mut self.master, &mut self.finnomena.true_master];
         if let Some(said) = &mut self.wealthmagik {
             said.name_th.push_str(suffix);
+            tables.push(&mut said.true_master);
         }
-        for column in ["full_name_th", "full_name_en"] {
-            if let Some(name) = self.master.get_mut(column) {
-                name.push_str(suffix);
+        for cells in tables {
+            for column in ["full_name_th", "full_name_en"] {
+                if let Some(name) = cells.get_mut(column) {
+                    name.push_str(suffix);
+                }
             }
         }
         true
@@ -340,6 +358,7 @@ impl Fund {
         {
             *value = new.to_string();
         }
+        self.report_anew("risk_level", &old.to_string(), &new.to_string());
         self.master.insert("risk_level", new.to_string());
         true
     }

@@ -73,6 +73,9 @@ pub(crate) enum FeePage {
 /// Finnomena's answers about a fund.
 #[derive(Clone, Debug)]
 pub(crate) struct FinnomenaSays {
+    /// The master fields and the fees that the answers mean, in the tables' form.
+    pub(crate) true_master: Cells,
+    pub(crate) true_fees: Cells,
     pub(crate) list_name_th: Json,
     /// Members of `/funds/{fund_id}`; None = 404.
     pub(crate) page: Option<Vec<(&'static str, Json)>>,
@@ -168,6 +171,9 @@ pub(crate) enum StateScript {
 /// WealthMagik's pages of a fund.
 #[derive(Clone, Debug)]
 pub(crate) struct WealthMagikSays {
+    /// The master fields and the fees that the pages mean, in the tables' form.
+    pub(crate) true_master: Cells,
+    pub(crate) true_fees: Cells,
     pub(crate) link: LinkStyle,
     pub(crate) listed_twice: bool,
     pub(crate) state: StateScript,

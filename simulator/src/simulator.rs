@@ -22,6 +22,7 @@ use crate::living::MarketDay;
 use crate::market::Market;
 use crate::mass_changes::MassChange;
 use crate::register::RegisterLimits;
+use crate::reported::{Reported, Source};
 use crate::request_log::RequestLog;
 use crate::serve::serve;
 use crate::site::{Robots, World};
@@ -216,6 +217,11 @@ impl Simulator {
     /// The expected content of the seven tables after a full load of the present state.
     pub fn truth(&self) -> Truth {
         Truth::of(&self.market(), self.world.urls())
+    }
+
+    /// The cells that one source alone reports at present, in the tables' form.
+    pub fn reported_by(&self, source: Source) -> Reported {
+        Reported::by(source, &self.market(), self.world.urls())
     }
 
     /// Calls `visit` with each true row of `funds_daily`, in the table's order, without building all of them in memory.

@@ -158,7 +158,8 @@ fn rows_of(
         .collect()
 }
 
-fn fund_url(fund: &Fund, urls: &Urls, page: &str) -> String {
+/// The address of a page of Finnomena's API.
+pub(crate) fn fund_url(fund: &Fund, urls: &Urls, page: &str) -> String {
     format!(
         "{}{}/funds/{}{page}",
         urls.finnomena,
@@ -167,7 +168,8 @@ fn fund_url(fund: &Fund, urls: &Urls, page: &str) -> String {
     )
 }
 
-fn page_url(fund: &Fund, urls: &Urls, page: &str) -> String {
+/// The address of a page of WealthMagik.
+pub(crate) fn page_url(fund: &Fund, urls: &Urls, page: &str) -> String {
     format!(
         "{}/funds/{}/{page}",
         urls.wealthmagik,
@@ -217,7 +219,7 @@ fn daily(fund: &Fund, today: Date) -> Vec<Cells> {
         .collect()
 }
 
-fn statistics(fund: &Fund, urls: &Urls) -> Option<Cells> {
+pub(crate) fn statistics(fund: &Fund, urls: &Urls) -> Option<Cells> {
     let mut cells = fund.statistics.clone()?;
     cells.insert(
         "sec_url",
@@ -244,7 +246,7 @@ fn fees(fund: &Fund, urls: &Urls) -> Option<Cells> {
     Some(cells)
 }
 
-fn holdings(fund: &Fund, urls: &Urls) -> Vec<Cells> {
+pub(crate) fn holdings(fund: &Fund, urls: &Urls) -> Vec<Cells> {
     let mut rows = Vec::new();
     if let Some(portfolio) = &fund.finnomena.portfolio {
         let fixed = [
@@ -269,7 +271,7 @@ fn holdings(fund: &Fund, urls: &Urls) -> Vec<Cells> {
     rows
 }
 
-fn allocations(fund: &Fund, urls: &Urls) -> Vec<Cells> {
+pub(crate) fn allocations(fund: &Fund, urls: &Urls) -> Vec<Cells> {
     let mut rows = Vec::new();
     if let Some(portfolio) = &fund.finnomena.portfolio {
         let url = fund_url(fund, urls, "/portfolio");
@@ -327,7 +329,7 @@ fn block_rows<const N: usize>(
         .collect()
 }
 
-fn codes(fund: &Fund, urls: &Urls) -> Vec<Cells> {
+pub(crate) fn codes(fund: &Fund, urls: &Urls) -> Vec<Cells> {
     let sheet = &fund.factsheet;
     let Some(path) = &sheet.true_path else {
         return Vec::new();

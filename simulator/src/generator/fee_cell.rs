@@ -8,6 +8,7 @@ use super::deck::Deck;
 use super::spelling::{scaled, trailing_zeros, with_commas};
 use crate::edge_case::EdgeCase;
 use crate::json::Json;
+use crate::market::Cells;
 
 /// The sites that report a cell. With `WealthMagikOff`, WealthMagik reports another value than Finnomena.
 #[derive(Clone, Copy, PartialEq)]
@@ -134,9 +135,31 @@ pub(super) struct Cell {
     pub(super) wealthmagik: String,
     pub(super) finnomena_says: bool,
     pub(super) wealthmagik_says: bool,
+    /// The value that WealthMagik reports, in the tables' form.
+    pub(super) wealthmagik_value: Option<String>,
 }
 
 impl Cell {
+    /// Records the cell's value in the truth and among the columns of the sites that report it.
+    pub(super) fn record(
+        &self,
+        column: &'static str,
+        truth: &mut Cells,
+        finnomena: &mut Cells,
+        wealthmagik: &mut Cells,
+    ) {
+        let said = self.truth.clone().filter(|_| self.finnomena_says);
+        for (cells, value) in [
+            (truth, self.truth.clone()),
+            (finnomena, said),
+            (wealthmagik, self.wealthmagik_value.clone()),
+        ] {
+            if let Some(value) = value {
+                cells.insert(column, value);
+            }
+        }
+    }
+
     pub(super) fn decide(
         decks: &mut FeeDecks,
         sketch: &mut Sketch<'_>,
@@ -233,10 +256,15 @@ impl Cell {
                 .strip_prefix('#')
                 .map_or_else(|| Json::text(missing), Json::raw)
         };
-        let wealthmagik = match (
-            wealthmagik_says,
-            who == Who::WealthMagikOff && finnomena_says,
-        ) {
+        let is_off = who == Who::WealthMagikOff && finnomena_says;
+        let wealthmagik_value = wealthmagik_says.then(|| {
+            if is_off {
+                off.replace(',', "")
+            } else {
+                value.clone()
+            }
+        });
+        let wealthmagik = match (wealthmagik_says, is_off) {
             (true, true) => off,
             (true, false) => spelt,
             (false, _) => decks
@@ -250,6 +278,7 @@ impl Cell {
             wealthmagik,
             finnomena_says,
             wealthmagik_says,
+            wealthmagik_value,
         }
     }
 }

@@ -90,6 +90,9 @@ const ODD_SWITCHING: [&str; 3] = [
 /// The fee row and what each site reports about it.
 pub(super) struct Fees {
     pub(super) truth: Cells,
+    /// The columns that each site reports, in the tables' form.
+    pub(super) finnomena_cells: Cells,
+    pub(super) wealthmagik_cells: Cells,
     pub(super) page: FeePage,
     pub(super) finnomena: FeeAnswer,
     pub(super) wealthmagik: Vec<(&'static str, String)>,
@@ -121,7 +124,8 @@ pub(super) fn decide(
     }
     .to_owned();
 
-    let mut truth = Cells::new();
+    let (mut truth, mut finnomena_cells, mut wealthmagik_cells) =
+        (Cells::new(), Cells::new(), Cells::new());
     let mut rows = Vec::new();
     let mut wealthmagik = Vec::new();
     let (mut finnomena_said, mut wealthmagik_said) = (false, false);
@@ -141,9 +145,12 @@ pub(super) fn decide(
             let cell = Cell::decide(decks, sketch, who, finnomena_may, random);
             finnomena_said |= cell.finnomena_says;
             wealthmagik_said |= cell.wealthmagik_says;
-            if let Some(value) = cell.truth {
-                truth.insert(column, value);
-            }
+            cell.record(
+                column,
+                &mut truth,
+                &mut finnomena_cells,
+                &mut wealthmagik_cells,
+            );
             written.push(cell.finnomena);
             wealthmagik.push((id, cell.wealthmagik));
         }
@@ -181,9 +188,12 @@ pub(super) fn decide(
         let cell = Cell::minimum(decks, sketch, who, has_fund_page, random);
         finnomena_minimum |= cell.finnomena_says;
         wealthmagik_said |= cell.wealthmagik_says;
-        if let Some(value) = cell.truth {
-            truth.insert(column, value);
-        }
+        cell.record(
+            column,
+            &mut truth,
+            &mut finnomena_cells,
+            &mut wealthmagik_cells,
+        );
         minimums.push((member, cell.finnomena));
         wealthmagik.push((id, cell.wealthmagik));
     }
@@ -196,6 +206,8 @@ pub(super) fn decide(
     };
     Fees {
         truth,
+        finnomena_cells,
+        wealthmagik_cells,
         page,
         finnomena: answer(shape, trap, sketch, rows, &class, random),
         wealthmagik,
@@ -295,9 +307,16 @@ pub(crate) fn change_one(fund: &mut Fund, random: &mut ChaCha8Rng) -> Option<&'s
             }
             let old = std::mem::replace(truth, scaled(random.random_range(1..600), 2));
             *cell = Json::text(&*truth);
-            let cells = fund.wealthmagik.iter_mut().flat_map(|said| &mut said.fees);
-            for (_, text) in cells.filter(|(cell, text)| *cell == id && *text == old) {
-                text.clone_from(truth);
+            fund.finnomena.true_fees.insert(column, truth.clone());
+            if let Some(said) = &mut fund.wealthmagik {
+                let shown = said
+                    .fees
+                    .iter_mut()
+                    .find(|(cell, text)| *cell == id && *text == old);
+                if let Some((_, text)) = shown {
+                    text.clone_from(truth);
+                    said.true_fees.insert(column, truth.clone());
+                }
             }
             return Some(column);
         }

@@ -41,6 +41,9 @@ impl MasterDecks {
 /// The master row and what each site reports about it.
 pub(super) struct Master {
     pub(super) truth: Cells,
+    /// The fields that each site reports, in the tables' form.
+    pub(super) finnomena: Cells,
+    pub(super) wealthmagik: Cells,
     pub(super) list_name_th: Json,
     pub(super) page: Option<Vec<(&'static str, Json)>>,
     pub(super) wealthmagik_name: String,
@@ -129,29 +132,54 @@ pub(super) fn decide(
     let page_dividend = page_says && !is(EdgeCase::DividendBlank);
     let page_inception = page_says && !is(EdgeCase::InceptionYearOne);
 
-    let mut truth = Cells::new();
-    let mut say = |column: &'static str, said: bool, value: &str| {
-        if said {
+    let off = is(EdgeCase::MasterDisagreement);
+    let later = inception.saturating_add(1.day());
+    let policy_of = |pays: bool| if pays { PAYS } else { PAYS_NOT };
+    let (mut truth, mut finnomena, mut wealthmagik) = (Cells::new(), Cells::new(), Cells::new());
+    // `others` are whether WealthMagik reports the field, and the value that it reports where it is wrong.
+    let mut say = |column: &'static str, said: bool, others: (bool, &str), value: &str| {
+        let (other_says, other) = others;
+        if said || other_says {
             truth.insert(column, value.to_owned());
+        }
+        if said {
+            finnomena.insert(column, value.to_owned());
+        }
+        if other_says {
+            let value = if off && said { other } else { value };
+            wealthmagik.insert(column, value.to_owned());
         }
     };
     say(
         "full_name_th",
-        page_says || list_names || web_says.name,
+        page_says || list_names,
+        (web_says.name, &format!("{} (เดิม)", name_th.truth)),
         &name_th.truth,
     );
-    say("full_name_en", has_page, &name_en.truth);
-    say("amc", has_page, house);
-    say("category", page_says || web_says.category, category);
-    say("risk_level", page_says || web_says.risk, &risk.to_string());
+    say("full_name_en", has_page, (false, ""), &name_en.truth);
+    say("amc", has_page, (false, ""), house);
+    say(
+        "category",
+        page_says,
+        (web_says.category, "Miscellaneous"),
+        category,
+    );
+    say(
+        "risk_level",
+        page_says,
+        (web_says.risk, &(risk % 8 + 1).to_string()),
+        &risk.to_string(),
+    );
     say(
         "is_dividend",
-        page_dividend || web_says.dividend,
-        if pays { PAYS } else { PAYS_NOT },
+        page_dividend,
+        (web_says.dividend, policy_of(!pays)),
+        policy_of(pays),
     );
     say(
         "inception_date",
-        page_inception || web_says.inception,
+        page_inception,
+        (web_says.inception, &later.to_string()),
         &inception.to_string(),
     );
 
@@ -202,7 +230,6 @@ pub(super) fn decide(
     });
 
     // WealthMagik may be wrong only where a higher-ranked site reports the field.
-    let off = is(EdgeCase::MasterDisagreement);
     let info_value = |said: bool,
                       may_be_off: bool,
                       value: String,
@@ -214,7 +241,6 @@ pub(super) fn decide(
         (true, false) => value,
     };
     let flag = |pays: bool| if pays { "Y" } else { "N" }.to_owned();
-    let later = inception.saturating_add(1.day());
     let wealthmagik_info = vec![
         (
             "riskSpectrum",
@@ -265,6 +291,8 @@ pub(super) fn decide(
     };
     Master {
         truth,
+        finnomena,
+        wealthmagik,
         list_name_th: Json::text_or_null(list_names.then_some(&name_th.spelt)),
         page,
         wealthmagik_name,

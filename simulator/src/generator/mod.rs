@@ -255,6 +255,8 @@ impl Dealer {
             page.append(&mut fees.minimums);
         }
         let wealthmagik = sketch.on_wealthmagik.then(|| WealthMagikSays {
+            true_master: master.wealthmagik,
+            true_fees: fees.wealthmagik_cells,
             link: listing::link_style(web_kind),
             listed_twice: web_kind == Some(EdgeCase::WealthMagikDuplicate),
             state: listing::state_script(web_kind),
@@ -279,6 +281,8 @@ impl Dealer {
             fee_page: fees.page,
             statistics,
             finnomena: FinnomenaSays {
+                true_master: master.finnomena,
+                true_fees: fees.finnomena_cells,
                 list_name_th: master.list_name_th,
                 page,
                 fees: fees.finnomena,

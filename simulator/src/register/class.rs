@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
+use super::amc::COMPANIES;
 use super::dividend::Dividends;
 use super::fee::Fees;
 use super::nav::Publication;
@@ -104,6 +105,13 @@ pub(crate) struct Project {
     pub(crate) master_fund: Option<(&'static str, &'static str)>,
     pub(crate) risk: Risk,
     pub(crate) portfolio: Portfolio,
+}
+
+impl Project {
+    /// The company's English name in the tables' form.
+    pub(crate) fn company_name(&self) -> &'static str {
+        COMPANIES[self.company].2.trim()
+    }
 }
 
 /// A class that no other source knows.

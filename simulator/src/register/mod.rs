@@ -15,11 +15,11 @@ mod json_page;
 mod link;
 pub(crate) mod nav;
 mod performance;
-mod portfolio;
+pub(crate) mod portfolio;
 mod profile;
 mod query;
 mod risk;
-mod sheet;
+pub(crate) mod sheet;
 mod statistic;
 
 pub(crate) use access::Access;

@@ -6,4 +6,5 @@ mod edge_cases;
 mod hosts;
 mod market;
 mod register;
+mod reported;
 mod support;
