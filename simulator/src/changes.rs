@@ -71,11 +71,8 @@ impl Market {
                 .filter(|row| row.class == old_spelling)
                 .for_each(|row| row.class = new_code.to_owned());
         }
-        match &mut fund.register {
-            // The register has a code of its own for the class, which stays.
-            Some(records) if records.other_code.is_some() => old.register = None,
-            Some(records) => Arc::make_mut(records).renamed = Some(today),
-            None => {}
+        if let (Some(records), Some(former)) = (&mut fund.register, &mut old.register) {
+            Arc::make_mut(records).rename(Arc::make_mut(former), code, today);
         }
         self.funds.push(old);
         Ok(())

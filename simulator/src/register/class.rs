@@ -64,6 +64,10 @@ pub(crate) struct ClassData {
     pub(crate) ended: Option<Date>,
     /// The day on which the class got its present name: earlier publications have the former one.
     pub(crate) renamed: Option<Date>,
+    /// The class's rows are now those of another code.
+    pub(crate) has_moved: bool,
+    /// The project's short name, if it is another one than `Project::stem`.
+    pub(crate) own_stem: Option<String>,
     pub(crate) isin: Option<Isin>,
     /// RMF, SSF, TESG, TESGX or LTF.
     pub(crate) tax: Option<&'static str>,
@@ -74,6 +78,27 @@ pub(crate) struct ClassData {
     pub(crate) fees: Fees,
     pub(crate) dividends: Dividends,
     pub(crate) performance: Performance,
+}
+
+impl ClassData {
+    /// Renames the class. `former` becomes the records of its former code, which is `code`.
+    ///
+    /// - The register's own code of a class stays.
+    /// - A class `main` whose project gets another short name keeps its rows: all of them now belong to the new code.
+    /// - A class `main` that becomes a named class, and a named class, leave their earlier rows under the former name.
+    ///   The project keeps its short name.
+    pub(crate) fn rename(&mut self, former: &mut ClassData, code: &str, day: Date) {
+        let project_is_renamed = self.is_main && self.seed.is_multiple_of(2);
+        if self.other_code.is_some() || project_is_renamed {
+            former.has_moved = true;
+            return;
+        }
+        if self.is_main {
+            self.is_main = false;
+            self.own_stem = Some(code.to_owned());
+        }
+        self.renamed = Some(day);
+    }
 }
 
 /// An ISIN as the register has it.
@@ -143,6 +168,8 @@ pub(crate) struct Class<'market> {
     pub(crate) status: Status,
     /// Whether the profiles contain the class. They do not contain former names.
     pub(crate) is_listed: bool,
+    /// Whether the register has rows under this code. A former code's rows may have moved to the new one.
+    pub(crate) is_served: bool,
     pub(crate) nav: Option<&'market NavPlan>,
     /// Only publications of this day and earlier ones.
     pub(crate) until: Option<Date>,
@@ -169,7 +196,8 @@ impl Class<'_> {
         if self.data.is_main {
             self.code_spelt()
         } else {
-            self.project.stem.clone()
+            let own = self.data.own_stem.as_ref();
+            own.unwrap_or(&self.project.stem).clone()
         }
     }
 
@@ -196,6 +224,7 @@ pub(crate) fn classes(market: &Market) -> Vec<Class<'_>> {
             proj_id: &other.proj_id,
             status: other.data.status.unwrap_or(Status::Registered),
             is_listed: true,
+            is_served: true,
             nav: other.nav.as_ref(),
             until: other.data.ended,
             after: None,
@@ -230,6 +259,7 @@ fn of_fund<'market>(
         proj_id: &fund.proj_id,
         status,
         is_listed: fund.is_known(),
+        is_served: !data.has_moved,
         nav: Some(&fund.nav),
         until: [data.ended, closed].into_iter().flatten().min(),
         after: data.renamed,

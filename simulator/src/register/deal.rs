@@ -338,6 +338,8 @@ fn plain_class(decks: &mut Decks, random: &mut ChaCha8Rng) -> ClassData {
         dead: Status::DEAD[random.random_range(0..Status::DEAD.len())],
         ended: None,
         renamed: None,
+        has_moved: false,
+        own_stem: None,
         isin: None,
         tax: decks.tax.deal(random),
         overlaps: false,

@@ -81,7 +81,7 @@ pub(crate) fn rows(market: &Market, query: &Query) -> Vec<String> {
 
 fn row(class: &Class<'_>, dividend: &Dividend) -> Json {
     let moment = |date: Date| Json::text(format!("{date} 00:00:00.0000000"));
-    let name = if class.data.dividends.unnamed {
+    let name = if class.data.dividends.unnamed && class.data.is_main {
         "-"
     } else {
         &class.code

@@ -219,7 +219,9 @@ pub(crate) fn rows(market: &Market, query: &Query) -> Vec<String> {
     let mut rows: Vec<(Date, String)> = classes(market)
         .iter()
         .filter(|class| {
-            is(&query.proj_id, class.proj_id) && is(&query.class_name, class.name_spelt().trim())
+            class.is_served
+                && is(&query.proj_id, class.proj_id)
+                && is(&query.class_name, class.name_spelt().trim())
         })
         .flat_map(|class| {
             days(class, register.hole, market.today)

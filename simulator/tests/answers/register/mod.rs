@@ -1,5 +1,7 @@
 //! Tests of the register, "SEC Open API v2".
 
+mod reported;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
