@@ -23,7 +23,7 @@ pub fn floor(requests: &BTreeMap<Site, usize>, rates: Rates) -> Option<(Site, Du
         .iter()
         .map(|(site, requests)| {
             let rate = match site {
-                Site::SecApi | Site::SecPage => rates.sec,
+                Site::SecApi | Site::SecPage | Site::SecOpenApi => rates.sec,
                 Site::Finnomena | Site::WealthMagik | Site::Documents => rates.most,
             };
             (*site, Duration::from_secs_f64(*requests as f64 / rate))

@@ -39,30 +39,41 @@ pub(crate) const KEY_HEADER: &str = "ocp-apim-subscription-key";
 /// The number of queries whose rows are kept.
 const MOST_KEPT: usize = 24;
 
-/// The rows of recent queries, each with the version of the market that it was derived from.
+/// The rows of recent queries, the oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Kept(Mutex<Vec<(u64, String, Arc<Vec<String>>)>>);
+pub(crate) struct Kept(Mutex<Vec<KeptRows>>);
+
+/// The rows of one query.
+#[derive(Debug)]
+struct KeptRows {
+    /// The version of the market that they were derived from.
+    version: u64,
+    query: String,
+    rows: Arc<Vec<String>>,
+}
 
 impl Kept {
     /// The rows of a query, from the store or newly derived.
     fn rows(
         &self,
         version: u64,
-        name: &str,
+        query: String,
         derive: impl FnOnce() -> Vec<String>,
     ) -> Arc<Vec<String>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((.., rows)) = kept
-            .iter()
-            .find(|(of, query, _)| (*of, query.as_str()) == (version, name))
-        {
-            return Arc::clone(rows);
+        kept.retain(|rows| rows.version == version);
+        if let Some(known) = kept.iter().find(|rows| rows.query == query) {
+            return Arc::clone(&known.rows);
         }
         let rows = Arc::new(derive());
         if kept.len() >= MOST_KEPT {
             kept.remove(0);
         }
-        kept.push((version, name.to_owned(), Arc::clone(&rows)));
+        kept.push(KeptRows {
+            version,
+            query,
+            rows: Arc::clone(&rows),
+        });
         rows
     }
 }
@@ -99,7 +110,7 @@ fn page(world: &World, query: &Query, view: View) -> Answer {
     let all_dates = view.outside_range.then(|| query.without_range());
     let selection = all_dates.as_ref().unwrap_or(query);
     let (version, market) = world.versioned_market();
-    let rows = world.kept.rows(version, &selection.selection_name(), || {
+    let rows = world.kept.rows(version, selection.selection_name(), || {
         selection
             .dataset
             .rows(&market, selection, &world.urls().documents)

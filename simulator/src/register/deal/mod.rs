@@ -2,6 +2,8 @@
 //!
 //! They are drawn from a random stream of their own: the rest of a market does not depend on whether it has a register.
 
+mod project;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,22 +12,21 @@ use jiff::civil::Date;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::amc::COMPANIES;
-use super::class::{ClassData, Isin, OtherClass, Project, Register, Status};
+use super::class::{ClassData, Isin, OtherClass, Register, Status};
 use super::dividend::Dividends;
 use super::fee::Fees;
 use super::nav::Publication;
 use super::performance::Performance;
 use super::statistic::Statistics;
-use super::{dividend, fee, performance, portfolio, risk, statistic};
+use super::{dividend, fee, performance, statistic};
 use crate::calendar::Calendar;
 use crate::config::MarketConfig;
 use crate::edge_case::EdgeCase;
 use crate::generator::deck::Deck;
 use crate::generator::isin_check_digit;
-use crate::generator::spelling::{NAME_KINDS, Name, awkward_name};
 use crate::market::{FactsheetAnswer, Fund, Standing};
 use crate::nav_series::{Distortion, Lag, NavPlan};
+use project::ProjectDecks;
 
 /// Separates the register's draws from all others of a seed.
 const STREAM: u64 = 0x5ec0_9e61_57e2;
@@ -35,22 +36,6 @@ const LAGS: [(i64, usize); 4] = [(1, 17), (2, 4), (3, 2), (7, 1)];
 const HOLE_BEFORE: u32 = 38;
 const HOLE_DAYS: i64 = 12;
 
-const POLICIES: [&str; 4] = ["ตราสารทุน", "ตราสารหนี้", "ผสม", "ทรัพย์สินทางเลือก"];
-const STYLES: [Option<&str>; 6] = [
-    Some("AM"),
-    Some("PM"),
-    Some("AN"),
-    Some("PN"),
-    Some("BH"),
-    None,
-];
-const MASTER_FUNDS: [Option<(&str, &str)>; 5] = [
-    None,
-    None,
-    None,
-    Some(("Invesco QQQ Trust, Series 1", "US")),
-    Some(("iShares Core S&P 500 UCITS ETF", "IE")),
-];
 /// The policy of a fund that pays dividends, in the tables' words.
 const PAYS: &str = "จ่าย";
 const TAXES: [Option<&str>; 8] = [
@@ -68,7 +53,7 @@ const TAXES: [Option<&str>; 8] = [
 struct Decks {
     kind: Deck<Option<EdgeCase>>,
     lag: Deck<i64>,
-    name: Deck<Option<EdgeCase>>,
+    project: ProjectDecks,
     tax: Deck<Option<&'static str>>,
     /// A little less than a third of the classes have an ISIN.
     has_isin: Deck<bool>,
@@ -81,11 +66,6 @@ impl Decks {
         let lags: Vec<i64> = LAGS
             .into_iter()
             .flat_map(|(days, count)| std::iter::repeat_n(days, count))
-            .collect();
-        let names: Vec<Option<EdgeCase>> = NAME_KINDS
-            .iter()
-            .copied()
-            .chain([Some(RegisterNameAmpersand)])
             .collect();
         Decks {
             kind: Deck::new(
@@ -108,7 +88,7 @@ impl Decks {
                 .map(Some),
             ),
             lag: Deck::new(true, 1, 1, &lags),
-            name: Deck::new(edge_cases, None, 12, &names),
+            project: ProjectDecks::new(edge_cases),
             tax: Deck::new(true, None, 1, &TAXES),
             has_isin: Deck::new(true, false, 5, &[true, true]),
             edge_cases,
@@ -133,7 +113,7 @@ pub(crate) fn deal(config: &MarketConfig, funds: &mut [Fund], unborn: &mut [Fund
     for fund in funds.iter_mut().chain(unborn.iter_mut()) {
         let is_only = classes_of.get(&fund.proj_id) == Some(&1);
         if !register.projects.contains_key(&fund.proj_id) {
-            let made = project(&mut decks, config, fund, &mut random);
+            let made = project::deal(&mut decks.project, config, fund, &mut random);
             register.projects.insert(fund.proj_id.clone(), made);
         }
         fund.register = class(&mut decks, config, fund, is_only, &mut random).map(Arc::new);
@@ -166,59 +146,6 @@ fn hole(config: &MarketConfig, funds: &[Fund]) -> Option<(Date, Date)> {
         .map_or(Calendar::Weekdays, |fund| fund.nav.calendar);
     let first = calendar.before(config.today, HOLE_BEFORE);
     (invented && long_enough).then(|| (first, first.saturating_add((HOLE_DAYS - 1).days())))
-}
-
-fn project(
-    decks: &mut Decks,
-    config: &MarketConfig,
-    fund: &mut Fund,
-    random: &mut ChaCha8Rng,
-) -> Project {
-    let kind = decks.name.deal(random);
-    fund.edge_cases
-        .extend(kind.filter(|kind| *kind == EdgeCase::RegisterNameAmpersand));
-    let stem = fund.code.split('(').next().unwrap_or(&fund.code).to_owned();
-    let (name_th, name_en) = names(kind, &stem);
-    let approved = fund
-        .master
-        .get("inception_date")
-        .and_then(|date| date.parse::<Date>().ok())
-        .unwrap_or_else(|| {
-            config
-                .today
-                .saturating_sub(random.random_range(400..6_000_i64).days())
-        });
-    let level = fund
-        .master
-        .get("risk_level")
-        .and_then(|level| level.parse().ok());
-    Project {
-        company: random.random_range(0..COMPANIES.len()),
-        name_th,
-        name_en,
-        stem,
-        approved: approved.saturating_sub(9.days()),
-        registered: random.random_bool(0.9).then_some(approved),
-        thai_date: decks.edge_cases && random.random_bool(0.1),
-        policy: POLICIES[random.random_range(0..POLICIES.len())],
-        style: STYLES[random.random_range(0..STYLES.len())],
-        master_fund: MASTER_FUNDS[random.random_range(0..MASTER_FUNDS.len())],
-        risk: risk::deal(level, random),
-        portfolio: portfolio::deal(decks.edge_cases, random),
-    }
-}
-
-fn names(kind: Option<EdgeCase>, stem: &str) -> (Name, Name) {
-    match kind {
-        Some(EdgeCase::RegisterNameAmpersand) => (
-            Name::plain(format!("กองทุนเปิด S&P 500 & ทองคำ {stem}")),
-            Name::plain(format!("{stem} S&P 500 & Gold Fund")),
-        ),
-        kind => (
-            awkward_name(kind, "กองทุนเปิด", stem),
-            awkward_name(kind, stem, "Open-end Fund"),
-        ),
-    }
 }
 
 /// The records of a known fund; `None` if the register lacks it.
@@ -413,24 +340,10 @@ fn other(
         revisions: BTreeMap::new(),
         distortion: Distortion::default(),
     });
-    let (name_th, name_en) = names(decks.name.deal(random), &code);
+    let offered = kind == EdgeCase::RegisterOnlyIpo;
     register.projects.insert(
         proj_id.clone(),
-        Project {
-            company: random.random_range(0..COMPANIES.len()),
-            name_th,
-            name_en,
-            stem: format!("{code}-PROJECT"),
-            approved: config.today.saturating_sub(40.days()),
-            registered: (kind != EdgeCase::RegisterOnlyIpo)
-                .then(|| config.today.saturating_sub(31.days())),
-            thai_date: false,
-            policy: POLICIES[random.random_range(0..POLICIES.len())],
-            style: STYLES[random.random_range(0..STYLES.len())],
-            master_fund: None,
-            risk: risk::deal(None, random),
-            portfolio: portfolio::deal(decks.edge_cases, random),
-        },
+        project::deal_own(&mut decks.project, config, &code, offered, random),
     );
     register.others.push(OtherClass {
         code,
