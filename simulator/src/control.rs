@@ -109,7 +109,7 @@ fn steer(world: &World, method: &str, command: &str, asked: &Asked) -> Answer {
             Err(error) => refused(&error.to_string()),
         },
         ("DELETE", "mass-changes") => {
-            world.mass_changes.clear();
+            world.clear_mass_changes();
             done()
         }
         ("POST", "next-day") => {

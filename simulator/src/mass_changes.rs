@@ -21,17 +21,17 @@ use crate::market::{Block, Emptiness, FeeAnswer, Fund, Market, SecSays, Standing
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PageKind {
-    /// The list of all funds, at Finnomena and WealthMagik.
+    /// The list of all funds, at Finnomena and WealthMagik; the profiles of the register.
     List,
     /// Finnomena's filter pages: each has the newest NAV of a hundred funds.
     Filter,
-    /// Finnomena's NAV history.
+    /// Finnomena's NAV history; the NAVs of the register.
     Nav,
     /// Finnomena's fund page.
     Fund,
-    /// Fees, at Finnomena and WealthMagik.
+    /// Fees, at Finnomena, WealthMagik and the register.
     Fee,
-    /// Finnomena's portfolio.
+    /// Finnomena's portfolio; the quarterly portfolio of the register.
     Portfolio,
     /// WealthMagik's profile with the prices.
     Profile,
@@ -39,7 +39,7 @@ pub enum PageKind {
     Port,
     /// WealthMagik's allocations.
     Allocation,
-    /// The SEC's statistics, on the page and from the API.
+    /// The SEC's statistics, on the page, from the API and in the register.
     Statistics,
     /// A PDF of the document storage.
     Factsheet,
@@ -69,6 +69,14 @@ impl PageKind {
             },
             (Site::SecApi, ["api", "funds"]) | (Site::SecPage, _) => PageKind::Statistics,
             (Site::Documents, _) => PageKind::Factsheet,
+            (Site::SecOpenApi, ["v2", "fund", group, name]) => match (*group, *name) {
+                ("general-info", "profiles") => PageKind::List,
+                ("daily-info", "nav") => PageKind::Nav,
+                ("factsheet", "fees") => PageKind::Fee,
+                ("factsheet", "statistics") => PageKind::Statistics,
+                ("outstanding", "portfolio") => PageKind::Portfolio,
+                _ => return None,
+            },
             _ => return None,
         })
     }

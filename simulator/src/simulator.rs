@@ -152,7 +152,7 @@ impl Simulator {
 
     /// Clears all mass changes: the sites report the true values again.
     pub fn clear_mass_changes(&self) {
-        self.world.mass_changes.clear();
+        self.world.clear_mass_changes();
     }
 
     /// Makes Finnomena correct the NAV of a day of any age.
@@ -212,6 +212,20 @@ impl Simulator {
     /// Makes every cursor invalid that the register has issued so far.
     pub fn expire_register_cursors(&self) {
         self.world.register.expire_cursors();
+    }
+
+    /// Serves these rows, each a JSON object, in place of the market's rows of one dataset of the register. `dataset` is
+    /// its path below `/v2/fund/`, such as `daily-info/nav`. Queries select rows by `proj_id`, `fund_class_name` and
+    /// `nav_date`. `reported_by` does not change.
+    ///
+    /// Fails if there is no such dataset or a row is not JSON.
+    pub fn replace_register_rows(&self, dataset: &str, rows: &[String]) -> io::Result<()> {
+        self.world.replaced.set(dataset, rows)
+    }
+
+    /// Serves the market's own rows of the register again.
+    pub fn restore_register_rows(&self) {
+        self.world.replaced.clear();
     }
 
     /// The expected content of the seven tables after a full load of the present state.

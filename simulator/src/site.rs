@@ -60,6 +60,8 @@ pub(crate) struct World {
     pub(crate) register: register::Access,
     /// Rows of the register's recent queries.
     pub(crate) kept: register::Kept,
+    /// Rows of the register that a test supplied.
+    pub(crate) replaced: register::Replaced,
 }
 
 impl World {
@@ -78,6 +80,7 @@ impl World {
             browser_only: Mutex::default(),
             register: register::Access::default(),
             kept: register::Kept::default(),
+            replaced: register::Replaced::default(),
         }
     }
 
@@ -91,10 +94,10 @@ impl World {
         market
     }
 
-    /// The market, and the number of its changes so far.
-    pub(crate) fn versioned_market(&self) -> (u64, RwLockReadGuard<'_, Market>) {
-        let market = self.market();
-        (self.version.load(Ordering::Relaxed), market)
+    /// The market that a page of this kind shows, and a number that grows whenever it may have changed.
+    pub(crate) fn versioned(&self, site: Site, page: Option<PageKind>) -> (u64, Shown<'_>) {
+        let version = self.version.load(Ordering::Relaxed);
+        (version, self.shown(site, page))
     }
 
     /// The market that a page of this kind shows: the true one, or the copy that a mass change distorted.
@@ -113,6 +116,12 @@ impl World {
 
     pub(crate) fn set_mass_change(&self, change: MassChange) {
         self.mass_changes.set(change, &self.market());
+        self.version.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn clear_mass_changes(&self) {
+        self.mass_changes.clear();
+        self.version.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Records that WealthMagik served this fund's quote of this date, if the quote is the true one.

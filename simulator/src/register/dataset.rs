@@ -22,7 +22,7 @@ pub(crate) enum Filters {
 }
 
 /// A dataset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Dataset {
     Amcs,
     Profiles,

@@ -18,6 +18,7 @@ mod performance;
 pub(crate) mod portfolio;
 mod profile;
 mod query;
+mod replaced;
 mod risk;
 pub(crate) mod sheet;
 mod statistic;
@@ -26,9 +27,12 @@ pub(crate) use access::Access;
 pub use access::RegisterLimits;
 pub(crate) use class::{ClassData, Register};
 pub(crate) use json_page::ChainFault;
+pub(crate) use replaced::Replaced;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::hosts::Site;
+use crate::mass_changes::{Absence, PageKind};
 use crate::site::{Answer, Asked, View, World};
 use access::Refusal;
 use dataset::Dataset;
@@ -92,6 +96,11 @@ pub(crate) fn answer(world: &World, asked: &Asked, view: View) -> (Answer, Optio
         return (no_operation(), None);
     }
     let segments = asked.segments();
+    let kind = PageKind::of(Site::SecOpenApi, &segments);
+    let absence = kind.and_then(|kind| world.mass_changes.absence(Site::SecOpenApi, kind));
+    if let Some(absent) = absence.and_then(absent) {
+        return (absent, None);
+    }
     let ["v2", "fund", group, name] = segments.as_slice() else {
         return (no_operation(), None);
     };
@@ -99,17 +108,20 @@ pub(crate) fn answer(world: &World, asked: &Asked, view: View) -> (Answer, Optio
         return (no_operation(), None);
     };
     let answer = match Query::parse(dataset, &asked.query, world.register.cursor_epoch()) {
-        Ok(query) => page(world, &query, view),
+        Ok(query) => page(world, &query, kind, view),
         Err(why) => json_page::bad_request(&why),
     };
     (answer, None)
 }
 
-fn page(world: &World, query: &Query, view: View) -> Answer {
+fn page(world: &World, query: &Query, kind: Option<PageKind>, view: View) -> Answer {
     // A fault serves rows outside the range: those of all dates.
     let all_dates = view.outside_range.then(|| query.without_range());
     let selection = all_dates.as_ref().unwrap_or(query);
-    let (version, market) = world.versioned_market();
+    if let Some(rows) = world.replaced.rows(selection) {
+        return json_page::answer(&rows, query, view);
+    }
+    let (version, market) = world.versioned(Site::SecOpenApi, kind);
     let rows = world.kept.rows(version, selection.selection_name(), || {
         selection
             .dataset
@@ -117,6 +129,17 @@ fn page(world: &World, query: &Query, view: View) -> Answer {
     });
     drop(market);
     json_page::answer(&rows, query, view)
+}
+
+/// The answer of a dataset that has no content.
+fn absent(how: Absence) -> Option<Answer> {
+    Some(match how {
+        Absence::NotFound => no_operation(),
+        Absence::NoContent => Answer::json(204, ""),
+        Absence::EmptyArray => Answer::json(200, "[]"),
+        Absence::EmptyData => Answer::json(200, "{\"data\":[]}"),
+        Absence::EmptyFrame => return None,
+    })
 }
 
 /// The gateway's answer to a path that it does not know.

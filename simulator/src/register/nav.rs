@@ -113,10 +113,14 @@ fn all_days(nav: &NavPlan, publication: &Publication, today: Date) -> Vec<Regist
                 .revisions
                 .get(&step.date)
                 .map_or(step.nav, |revised| units(revised, 4));
+            let last_val = match nav.distortion.rewritten {
+                Some((before, per_mille)) if step.date < before => last_val * per_mille / 1_000,
+                _ => last_val,
+            };
             row(
                 step.date,
                 last_val,
-                step.aum,
+                if nav.distortion.no_aum { 0 } else { step.aum },
                 last_val * 1_008 / 1_000,
                 last_val * 998 / 1_000,
             )

@@ -156,3 +156,61 @@ async fn the_reports_follow_a_living_market() {
         }
     }
 }
+
+/// The text of an element of WealthMagik's fee page.
+fn element<'page>(page: &'page str, id: &str) -> &'page str {
+    let start = page
+        .find(&format!("id=\"{id}\">"))
+        .unwrap_or_else(|| panic!("{id}"));
+    let text = &page[start..];
+    let text = &text[text.find('>').expect("an end") + 1..];
+    text[..text.find('<').expect("an end")].trim()
+}
+
+/// Where WealthMagik is wrong, the truth does not show what it reports.
+#[tokio::test]
+async fn the_fees_that_wealthmagik_reports_are_those_of_its_pages() {
+    let simulator = started(MarketConfig {
+        funds: 60,
+        ..MarketConfig::default()
+    })
+    .await;
+    let report = simulator.reported_by(Source::WealthMagik);
+    let truth = simulator.reported_by(Source::Finnomena);
+    let (mut compared, mut wrong) = (0, 0);
+    for code in report.codes("funds_fee") {
+        let row = report.row("funds_fee", code, "").expect("a row");
+        let page = crate::support::get(&row["source_url"]).await.text();
+        for (column, id) in [
+            ("front_end_max", "frontEndFee-ffs"),
+            ("back_end_actual", "backEndFee-actual"),
+            ("ter_max", "totalExpenseRatio-ffs"),
+            ("min_next_buy", "additionalPurchase-ffs"),
+        ] {
+            let shown = element(&page, &format!("wmg.funddetailfee.text.{id}")).replace(',', "");
+            let number = shown.split([' ', '%']).next().unwrap_or_default();
+            let Ok(shown) = number.parse::<f64>() else {
+                continue;
+            };
+            if shown >= 999_999.0 {
+                assert_eq!(row.get(column), None, "{code} {column}");
+                continue;
+            }
+            let reported: f64 = row[column].parse().expect("a number");
+            assert!(
+                (reported - shown).abs() < 1e-9,
+                "{code} {column}: {reported} {shown}"
+            );
+            compared += 1;
+            wrong += usize::from(
+                truth
+                    .cell("funds_fee", code, "", column)
+                    .is_some_and(|other| other != row[column]),
+            );
+        }
+    }
+    assert!(
+        compared > 80 && wrong > 5,
+        "{compared} compared, {wrong} wrong"
+    );
+}

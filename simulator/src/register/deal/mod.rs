@@ -99,7 +99,9 @@ impl Decks {
 /// Gives every fund of the market, and every fund that will be launched, its records. Returns the register.
 pub(crate) fn deal(config: &MarketConfig, funds: &mut [Fund], unborn: &mut [Fund]) -> Register {
     let mut random = ChaCha8Rng::seed_from_u64(config.seed ^ STREAM);
-    let mut decks = Decks::new(config.edge_cases);
+    // Real rows stay as they are.
+    let edge_cases = config.edge_cases && config.real.is_none();
+    let mut decks = Decks::new(edge_cases);
     let mut register = Register {
         projects: BTreeMap::new(),
         others: Vec::new(),
@@ -120,13 +122,10 @@ pub(crate) fn deal(config: &MarketConfig, funds: &mut [Fund], unborn: &mut [Fund
     }
     let count = funds.len();
     for (kind, many) in [
-        (
-            EdgeCase::RegisterOnly,
-            config.edge_cases.then_some(count / 60 + 1),
-        ),
+        (EdgeCase::RegisterOnly, edge_cases.then_some(count / 60 + 1)),
         (
             EdgeCase::RegisterOnlyIpo,
-            config.edge_cases.then_some(count / 80 + 1),
+            edge_cases.then_some(count / 80 + 1),
         ),
         (EdgeCase::RegisterOnlyDead, Some(count / 8)),
     ] {

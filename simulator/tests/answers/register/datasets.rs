@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use simulator::EdgeCase;
+use serde_json::Value;
+use simulator::{Absence, EdgeCase, MassChange, MassKind, PageKind, Site};
 
-use super::{all, code, get, market_of, with_cursor};
+use super::{all, code, get, market_of, text, with_cursor};
 
 #[tokio::test]
 async fn pages_end_with_an_empty_cursor_and_hold_every_class_once() {
@@ -245,4 +246,55 @@ async fn a_large_market_spells_the_registers_awkward_values_out() {
             .collect();
         assert!(missing.is_empty(), "{path}: {missing:?}");
     }
+}
+
+#[tokio::test]
+async fn mass_changes_of_the_register_leave_the_other_sources_alone() {
+    let simulator = market_of(100).await;
+    let nav = "daily-info/nav?start_nav_date=2026-09-07";
+    let (profiles, _) = all(&simulator, "general-info/profiles").await;
+    let (days, _) = all(&simulator, nav).await;
+    let truth = simulator.truth();
+    let set = |kind: MassKind| {
+        simulator.clear_mass_changes();
+        simulator.set_mass_change(MassChange::of(Site::SecOpenApi, kind));
+    };
+    set(MassKind::ListShrinks { each_night: 0.5 });
+    let (shrunk, _) = all(&simulator, "general-info/profiles").await;
+    assert!(shrunk.len() < profiles.len() * 7 / 10 && !shrunk.is_empty());
+    set(MassKind::Inactive);
+    let (dead, _) = all(&simulator, "general-info/profiles").await;
+    let registered = |rows: &[Value]| {
+        rows.iter()
+            .filter(|row| row["fund_status"] == "Registered")
+            .count()
+    };
+    assert!(dead.len() == profiles.len() && registered(&dead) < registered(&profiles) / 4);
+    set(MassKind::SettledNavsRewritten {
+        older_than_days: 20,
+    });
+    let (rewritten, _) = all(&simulator, nav).await;
+    let changed = rewritten
+        .iter()
+        .zip(&days)
+        .filter(|(new, old)| new["last_val"] != old["last_val"]);
+    assert!(
+        changed.clone().count() > 100
+            && changed
+                .clone()
+                .all(|(new, _)| text(new, "nav_date") < "2026-09-25")
+    );
+    let page = PageKind::Fee;
+    for (how, status) in [
+        (Absence::NotFound, 404),
+        (Absence::NoContent, 204),
+        (Absence::EmptyArray, 200),
+    ] {
+        set(MassKind::Absent { page, how });
+        assert_eq!(get(&simulator, "factsheet/fees").await.status, status);
+    }
+    assert_eq!(simulator.truth(), truth);
+    simulator.clear_mass_changes();
+    assert_eq!(all(&simulator, "general-info/profiles").await.0, profiles);
+    assert_eq!(all(&simulator, nav).await.0, days);
 }

@@ -222,3 +222,38 @@ async fn other_faults_of_the_register_are_served_as_set() {
         );
     }
 }
+
+#[tokio::test]
+async fn supplied_rows_replace_those_of_the_market() {
+    let simulator = market_of(5).await;
+    let row = |project: &str, date: &str| {
+        format!(
+            "{{\"proj_id\":\"{project}\",\"fund_class_name\":\"main\",\"nav_date\":\"{date}\",\"last_val\":1.5}}"
+        )
+    };
+    let rows = [
+        row("A", "2026-08-17"),
+        row("A", "2026-08-18"),
+        row("B", "2026-08-18"),
+    ];
+    simulator
+        .replace_register_rows("daily-info/nav", &rows)
+        .expect("a dataset");
+    for (query, count) in [
+        ("", 3),
+        ("?page_size=2", 3),
+        ("?proj_id=A", 2),
+        ("?start_nav_date=2026-08-18", 2),
+        ("?proj_id=B&end_nav_date=2026-08-17", 0),
+    ] {
+        let (served, _) = all(&simulator, &format!("daily-info/nav{query}")).await;
+        assert_eq!(served.len(), count, "{query}");
+    }
+    assert!(
+        simulator
+            .replace_register_rows("daily-info/other", &rows)
+            .is_err()
+    );
+    simulator.restore_register_rows();
+    assert!(all(&simulator, "daily-info/nav").await.0.len() > 3);
+}
