@@ -157,6 +157,17 @@ pub enum FaultKind {
     RowsOutsideRange,
 }
 
+/// A fault of a chain of the register's pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChainFault {
+    /// After this many pages that a cursor leads to, the first of them follows again.
+    Repeats { pages: usize },
+    /// The page is empty and has a cursor.
+    EmptyPage,
+    /// The chain has no end: after the last rows the first ones follow, with new cursors.
+    Endless,
+}
+
 /// A fault: the requests that it matches, how often it hits them, and its effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fault {

@@ -3,7 +3,7 @@
 //! The generator decides the truth first and derives each site's values from it, in the site's spelling. Where two
 //! sites disagree, the generator made the lower-ranked site wrong. Nothing in this crate ranks sources.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -12,12 +12,10 @@ use crate::edge_case::EdgeCase;
 use crate::generator::spelling::Name;
 use crate::json::Json;
 use crate::nav_series::{NavPlan, TrueDay};
-use crate::register::{ClassData, Register};
+use crate::register::records::{ClassData, Register};
+pub(crate) use crate::tables::Cells;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
-
-/// The cells of one row by column; a missing column is NULL.
-pub(crate) type Cells = BTreeMap<&'static str, String>;
 
 /// Which sites know a fund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,10 +16,9 @@ use futures_util::stream::{self, Stream, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use percent_encoding::percent_decode_str;
 
-use crate::faults::{FaultKind, RetryAfter, spoil};
+use crate::faults::{ChainFault, FaultKind, RetryAfter, spoil};
 use crate::hosts::Site;
 use crate::mass_changes::{Absence, PageKind};
-use crate::register::ChainFault;
 use crate::site::{Answer, Asked, View, World};
 use crate::strange_answers::{behind_spaces, drops, in_tis_620, next_hop};
 use crate::{control, documents, finnomena, html, register, sec, wealthmagik};

@@ -21,7 +21,7 @@ use crate::listener::HostListener;
 use crate::living::MarketDay;
 use crate::market::Market;
 use crate::mass_changes::MassChange;
-use crate::register::RegisterLimits;
+use crate::register::access::RegisterLimits;
 use crate::reported::{Reported, Source};
 use crate::request_log::RequestLog;
 use crate::serve::serve;

@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 
-use crate::faults::Faults;
+use crate::faults::{ChainFault, Faults};
 use crate::hosts::Site;
 use crate::hosts::Urls;
 use crate::html;
 use crate::market::Market;
 use crate::mass_changes::{MassChange, MassChanges, PageKind};
 use crate::real::Quote;
-use crate::register::{self, ChainFault};
+use crate::register::access::Access;
+use crate::register::kept::Kept;
+use crate::register::replaced::Replaced;
 use crate::request_log::LogBook;
 
 /// A host's answer to requests for robots.txt.
@@ -57,11 +59,11 @@ pub(crate) struct World {
     /// Hosts that answer 403 to clients that are not a browser.
     browser_only: Mutex<HashMap<Site, bool>>,
     /// Keys, limits and cursors of the register.
-    pub(crate) register: register::Access,
+    pub(crate) register: Access,
     /// Rows of the register's recent queries.
-    pub(crate) kept: register::Kept,
+    pub(crate) kept: Kept,
     /// Rows of the register that a test supplied.
-    pub(crate) replaced: register::Replaced,
+    pub(crate) replaced: Replaced,
 }
 
 impl World {
@@ -78,9 +80,9 @@ impl World {
             stopped: Arc::default(),
             robots: Mutex::default(),
             browser_only: Mutex::default(),
-            register: register::Access::default(),
-            kept: register::Kept::default(),
-            replaced: register::Replaced::default(),
+            register: Access::default(),
+            kept: Kept::default(),
+            replaced: Replaced::default(),
         }
     }
 

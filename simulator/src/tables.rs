@@ -1,5 +1,10 @@
 //! The seven tables and their columns, without `scraped_at`.
 
+use std::collections::BTreeMap;
+
+/// The cells of one row by column; a missing column is NULL.
+pub(crate) type Cells = BTreeMap<&'static str, String>;
+
 /// The name and the columns of each table.
 pub const TABLES: [(&str, &[&str]); 7] = [
     (

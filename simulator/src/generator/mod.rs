@@ -3,6 +3,7 @@
 pub(crate) mod deck;
 mod fee_cell;
 pub(crate) mod fees;
+pub(crate) mod isin;
 mod listing;
 mod master;
 pub(crate) mod portfolio;
@@ -28,8 +29,9 @@ use crate::market::{
 };
 use crate::nav_series::{Distortion, Lag, NavPlan};
 use crate::real::read_classes;
-use crate::register;
+use crate::register::deal::deal;
 use deck::Deck;
+use isin::isin_check_digit;
 use listing::{Candidate, candidates, real_candidates};
 
 /// The number of funds that a living market holds back for its launches.
@@ -68,7 +70,7 @@ pub(crate) fn generate(config: &MarketConfig) -> io::Result<Market> {
     } else {
         Vec::new()
     };
-    let register = register::deal::deal(config, &mut funds, &mut unborn);
+    let register = deal(config, &mut funds, &mut unborn);
     Ok(Market {
         seed: config.seed,
         today: config.today,
@@ -396,41 +398,4 @@ fn portfolio_date(today: Date, random: &mut ChaCha8Rng) -> Date {
         .first_of_month()
         .saturating_sub(months.months())
         .last_of_month()
-}
-
-/// The check digit of ISO 6166: letters become two digits, and every second digit from the right is doubled.
-pub(crate) fn isin_check_digit(body: &str) -> u32 {
-    let digits: Vec<u32> = body
-        .chars()
-        .filter_map(|letter| letter.to_digit(36))
-        .flat_map(|value| {
-            if value < 10 {
-                vec![value]
-            } else {
-                vec![value / 10, value % 10]
-            }
-        })
-        .collect();
-    let sum: u32 = digits
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(place, digit)| {
-            if place % 2 == 0 {
-                digit * 2 / 10 + digit * 2 % 10
-            } else {
-                *digit
-            }
-        })
-        .sum();
-    (10 - sum % 10) % 10
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn check_digits_are_those_of_known_isins() {
-        assert_eq!(super::isin_check_digit("US037833100"), 5);
-        assert_eq!(super::isin_check_digit("AU0000XVGZA"), 3);
-    }
 }

@@ -1,11 +1,10 @@
 //! Who may ask the register, and how often: subscription keys and the call limit.
 
 use std::collections::VecDeque;
+use std::fmt::{self, Display, Formatter};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use crate::site::Answer;
 
 /// The key that a new simulator accepts.
 const FIRST_KEY: &str = "simulated-key";
@@ -28,11 +27,33 @@ impl Default for RegisterLimits {
     }
 }
 
-/// Why the gateway does not pass a request on.
+/// Why the gateway does not pass a request on. The text is that of Azure API Management.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    Key(Answer),
-    Limit { answer: Answer, retry_secs: u64 },
+    /// The message about the key.
+    Key(&'static str),
+    /// The call limit is exceeded.
+    Limit { retry_secs: u64 },
 }
+
+impl Display for Refusal {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Key(message) => out.write_str(message),
+            Refusal::Limit { retry_secs } => {
+                write!(
+                    out,
+                    "Rate limit is exceeded. Try again in {retry_secs} seconds."
+                )
+            }
+        }
+    }
+}
+
+const MISSING_KEY: &str = "Access denied due to missing subscription key. Make sure to include subscription key when \
+                           making requests to this API.";
+const INVALID_KEY: &str = "Access denied due to invalid subscription key. Make sure to provide a valid key for an \
+                           active subscription.";
 
 /// The gateway's state.
 #[derive(Debug)]
@@ -84,16 +105,10 @@ impl Access {
     pub(crate) fn admit(&self, key: Option<&str>, now: Duration) -> Result<(), Refusal> {
         let mut state = self.lock();
         let Some(key) = key.filter(|key| !key.is_empty()) else {
-            return Err(Refusal::Key(unauthorized(
-                "Access denied due to missing subscription key. Make sure to include subscription key when making \
-                 requests to this API.",
-            )));
+            return Err(Refusal::Key(MISSING_KEY));
         };
         if !state.keys.iter().any(|accepted| accepted == key) {
-            return Err(Refusal::Key(unauthorized(
-                "Access denied due to invalid subscription key. Make sure to provide a valid key for an active \
-                 subscription.",
-            )));
+            return Err(Refusal::Key(INVALID_KEY));
         }
         let window = state.limits.window;
         while state
@@ -108,13 +123,6 @@ impl Access {
             let wait = (oldest + window).saturating_sub(now);
             let retry_secs = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             return Err(Refusal::Limit {
-                answer: Answer::json(
-                    421,
-                    &format!(
-                        "{{\"statusCode\":421,\"message\":\"Rate limit is exceeded. Try again in {retry_secs} \
-                         seconds.\"}}"
-                    ),
-                ),
                 retry_secs: retry_secs.max(1),
             });
         }
@@ -125,14 +133,6 @@ impl Access {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The gateway is Azure API Management: its 401 has the status in the body, too.
-fn unauthorized(message: &str) -> Answer {
-    Answer::json(
-        401,
-        &format!("{{\"statusCode\":401,\"message\":\"{message}\"}}"),
-    )
 }
 
 #[cfg(test)]

@@ -1,63 +1,15 @@
 //! `daily-info/dividend-history` and `factsheet/dividend-policy`.
 
-use jiff::ToSpan;
 use jiff::civil::Date;
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
 
-use super::amc::COMPANIES;
 use super::class::{Class, classes};
-use super::nav::stamp;
 use super::query::Query;
+use super::records::company::COMPANIES;
+use super::records::dividend::Dividend;
 use super::sheet::class_rows;
-use crate::generator::spelling::scaled;
+use super::stamp::stamp;
 use crate::json::Json;
 use crate::market::Market;
-
-/// The days from the book closing to the payment.
-const PAID_AFTER_DAYS: i64 = 11;
-
-/// The dividends of a class, the oldest first.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Dividends {
-    pub(crate) pays: bool,
-    pub(crate) paid: Vec<Dividend>,
-    /// The class name in the history is `-`.
-    pub(crate) unnamed: bool,
-}
-
-/// One dividend.
-#[derive(Clone, Debug)]
-pub(crate) struct Dividend {
-    pub(crate) book_closed: Date,
-    pub(crate) paid: Date,
-    /// Baht a unit.
-    pub(crate) value: String,
-}
-
-pub(crate) fn deal(pays: bool, began: Date, random: &mut ChaCha8Rng) -> Dividends {
-    let count = if pays {
-        random.random_range(0..=6_i64)
-    } else {
-        0
-    };
-    let paid = (1..=count)
-        .rev()
-        .map(|age| {
-            let book_closed = began.saturating_sub((age * 91 + random.random_range(0..20)).days());
-            Dividend {
-                book_closed,
-                paid: book_closed.saturating_add(PAID_AFTER_DAYS.days()),
-                value: scaled(random.random_range(5..9_000), 4),
-            }
-        })
-        .collect();
-    Dividends {
-        pays,
-        paid,
-        unnamed: false,
-    }
-}
 
 pub(crate) fn rows(market: &Market, query: &Query) -> Vec<String> {
     let mut rows: Vec<(Date, String)> = classes(market)

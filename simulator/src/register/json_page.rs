@@ -2,19 +2,9 @@
 
 use super::cursor::{cursor_to, start_of};
 use super::query::Query;
+use crate::faults::ChainFault;
 use crate::json::Json;
 use crate::site::{Answer, View};
-
-/// A fault of a chain of pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ChainFault {
-    /// After this many pages that a cursor leads to, the first of them follows again.
-    Repeats { pages: usize },
-    /// The page is empty and has a cursor.
-    EmptyPage,
-    /// The chain has no end: after the last rows the first ones follow, with new cursors.
-    Endless,
-}
 
 /// One page of the rows, or 204 if the query selects none.
 pub(crate) fn answer(rows: &[String], query: &Query, view: View) -> Answer {

@@ -3,7 +3,7 @@
 //! The rules are those of docs/sites.md. Each dataset is a list of rows; a query selects some of them and returns them in
 //! pages. The rows are derived from the market when a query needs them, and kept until the market changes.
 
-mod access;
+pub(crate) mod access;
 mod amc;
 pub(crate) mod class;
 mod cursor;
@@ -12,24 +12,22 @@ pub(crate) mod deal;
 mod dividend;
 mod fee;
 mod json_page;
+pub(crate) mod kept;
 mod link;
 pub(crate) mod nav;
 mod performance;
 pub(crate) mod portfolio;
 mod profile;
 mod query;
-mod replaced;
+pub(crate) mod records;
+pub(crate) mod replaced;
 mod risk;
+mod rows;
 pub(crate) mod sheet;
+mod stamp;
 mod statistic;
 
-pub(crate) use access::Access;
 pub use access::RegisterLimits;
-pub(crate) use class::{ClassData, Register};
-pub(crate) use json_page::ChainFault;
-pub(crate) use replaced::Replaced;
-
-use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::hosts::Site;
 use crate::mass_changes::{Absence, PageKind};
@@ -40,47 +38,6 @@ use query::Query;
 
 /// The header of the subscription key.
 pub(crate) const KEY_HEADER: &str = "ocp-apim-subscription-key";
-/// The number of queries whose rows are kept.
-const MOST_KEPT: usize = 24;
-
-/// The rows of recent queries, the oldest first.
-#[derive(Debug, Default)]
-pub(crate) struct Kept(Mutex<Vec<KeptRows>>);
-
-/// The rows of one query.
-#[derive(Debug)]
-struct KeptRows {
-    /// The version of the market that they were derived from.
-    version: u64,
-    query: String,
-    rows: Arc<Vec<String>>,
-}
-
-impl Kept {
-    /// The rows of a query, from the store or newly derived.
-    fn rows(
-        &self,
-        version: u64,
-        query: String,
-        derive: impl FnOnce() -> Vec<String>,
-    ) -> Arc<Vec<String>> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|rows| rows.version == version);
-        if let Some(known) = kept.iter().find(|rows| rows.query == query) {
-            return Arc::clone(&known.rows);
-        }
-        let rows = Arc::new(derive());
-        if kept.len() >= MOST_KEPT {
-            kept.remove(0);
-        }
-        kept.push(KeptRows {
-            version,
-            query,
-            rows: Arc::clone(&rows),
-        });
-        rows
-    }
-}
 
 /// Answers a request, with the `Retry-After` in seconds if the call limit is exceeded.
 pub(crate) fn answer(world: &World, asked: &Asked, view: View) -> (Answer, Option<u64>) {
@@ -89,8 +46,7 @@ pub(crate) fn answer(world: &World, asked: &Asked, view: View) -> (Answer, Optio
         .admit(asked.subscription_key.as_deref(), world.log.elapsed())
     {
         Ok(()) => {}
-        Err(Refusal::Key(answer)) => return (answer, None),
-        Err(Refusal::Limit { answer, retry_secs }) => return (answer, Some(retry_secs)),
+        Err(refusal) => return refused(&refusal),
     }
     if asked.method != "GET" {
         return (no_operation(), None);
@@ -123,12 +79,20 @@ fn page(world: &World, query: &Query, kind: Option<PageKind>, view: View) -> Ans
     }
     let (version, market) = world.versioned(Site::SecOpenApi, kind);
     let rows = world.kept.rows(version, selection.selection_name(), || {
-        selection
-            .dataset
-            .rows(&market, selection, &world.urls().documents)
+        rows::selected(&market, selection, &world.urls().documents)
     });
     drop(market);
     json_page::answer(&rows, query, view)
+}
+
+/// The gateway's answer to a request that it does not pass on. Its body has the status, too.
+fn refused(refusal: &Refusal) -> (Answer, Option<u64>) {
+    let (status, retry_secs) = match refusal {
+        Refusal::Key(_) => (401, None),
+        Refusal::Limit { retry_secs } => (421, Some(*retry_secs)),
+    };
+    let body = format!("{{\"statusCode\":{status},\"message\":\"{refusal}\"}}");
+    (Answer::json(status, &body), retry_secs)
 }
 
 /// The answer of a dataset that has no content.

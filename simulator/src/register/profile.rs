@@ -1,9 +1,10 @@
 //! `general-info/profiles`: one row for each class, with the members of the captured answer.
 
-use super::amc::COMPANIES;
-use super::class::{Class, Status, classes};
-use super::nav::stamp;
+use super::class::{Class, classes};
 use super::query::Query;
+use super::records::Status;
+use super::records::company::COMPANIES;
+use super::stamp::stamp;
 use crate::generator::spelling::slashes;
 use crate::json::Json;
 use crate::market::Market;

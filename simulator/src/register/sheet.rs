@@ -3,9 +3,10 @@
 use jiff::ToSpan;
 use jiff::civil::Date;
 
-use super::class::{Class, Status, classes};
-use super::nav::stamp;
+use super::class::{Class, classes};
 use super::query::Query;
+use super::records::Status;
+use super::stamp::stamp;
 use crate::json::Json;
 use crate::market::Market;
 

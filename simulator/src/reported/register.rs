@@ -3,7 +3,8 @@
 use super::{Reported, ReportedRow};
 use crate::generator::spelling::scaled;
 use crate::market::Market;
-use crate::register::class::{Class, Status, classes};
+use crate::register::class::{Class, classes};
+use crate::register::records::Status;
 use crate::register::{nav, portfolio, sheet};
 
 /// The name of the register in the column `source`.
@@ -40,7 +41,7 @@ pub(super) fn report(market: &Market) -> Reported {
 /// The days that are published up to today. Of two rows of a day the later one counts. A price of 0.0 means not offered
 /// and is missing; an AUM of 0 is a value. `sell_price` is the offer, `buy_price` the bid.
 fn daily(report: &mut Reported, market: &Market, class: &Class<'_>) {
-    let days = nav::days(class, market.register.hole, market.today);
+    let days = nav::days(market, class);
     for day in days.into_iter().filter(|day| !day.is_replaced) {
         let prices = [
             ("nav_value", day.last_val),

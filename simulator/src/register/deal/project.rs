@@ -5,9 +5,8 @@ use jiff::civil::Date;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::super::amc::COMPANIES;
-use super::super::class::Project;
-use super::super::{portfolio, risk};
+use super::super::records::company::COMPANIES;
+use super::super::records::{Project, portfolio, risk};
 use crate::config::MarketConfig;
 use crate::edge_case::EdgeCase;
 use crate::generator::deck::Deck;
