@@ -143,8 +143,8 @@ pub enum FaultKind {
     Attachment,
     /// Shifts the `Date` header by this many days; the answer stays.
     ClockOff(i32),
-    /// Repeats the register's cursors: after this many pages that a cursor leads to, the first of them follows again. The
-    /// cursors are A, A with 1 and A, B, A with 2.
+    /// Repeats the register's cursors: after this many pages that a cursor leads to, the first of them follows again.
+    /// The cursors are A, A with 1 and A, B, A with 2.
     CursorRepeats {
         /// How many pages.
         pages: usize,

@@ -214,8 +214,8 @@ impl Simulator {
         self.world.register.expire_cursors();
     }
 
-    /// Serves these rows, each a JSON object, in place of the market's rows of one dataset of the register. `dataset` is
-    /// its path below `/v2/fund/`, such as `daily-info/nav`. Queries select rows by `proj_id`, `fund_class_name` and
+    /// Serves these rows, each a JSON object, in place of the market's rows of one dataset of the register. `dataset`
+    /// is its path below `/v2/fund/`, such as `daily-info/nav`. Queries select rows by `proj_id`, `fund_class_name` and
     /// `nav_date`. `reported_by` does not change.
     ///
     /// Fails if there is no such dataset or a row is not JSON.

@@ -1,7 +1,7 @@
 //! The SEC's register, "SEC Open API v2": `GET /v2/fund/<group>/<dataset>`.
 //!
-//! The rules are those of docs/sites.md. Each dataset is a list of rows; a query selects some of them and returns them in
-//! pages. The rows are derived from the market when a query needs them, and kept until the market changes.
+//! The rules are those of docs/sites.md. Each dataset is a list of rows; a query selects some of them and returns them
+//! in pages. The rows are derived from the market when a query needs them, and kept until the market changes.
 
 pub(crate) mod access;
 mod amc;

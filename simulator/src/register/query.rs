@@ -1,7 +1,7 @@
 //! The parameters of a query.
 //!
-//! The gateway ignores parameters whose name it does not know, so a misspelt filter selects everything. It refuses known
-//! parameters with an unusable value.
+//! The gateway ignores parameters whose name it does not know, so a misspelt filter selects everything. It refuses
+//! known parameters with an unusable value.
 
 use std::collections::HashMap;
 

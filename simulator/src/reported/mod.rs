@@ -1,7 +1,7 @@
 //! The cells that each source alone reports, in the tables' form.
 //!
-//! They come from the generator's values, never from served answers. No source is ranked here: a test that takes some of
-//! the sources away computes the expected tables from the reports of the others.
+//! They come from the generator's values, never from served answers. No source is ranked here: a test that takes some
+//! of the sources away computes the expected tables from the reports of the others.
 
 mod register;
 mod sites;
@@ -59,15 +59,16 @@ pub type ReportedRow = BTreeMap<&'static str, String>;
 ///
 /// Tables and keys:
 /// - The seven tables have the columns of `TABLES`. The key is empty for `funds_master_info`, `funds_statistics` and
-///   `funds_fee`; the date for `funds_daily`; the type for `funds_codes`; type and row number, separated by a space, for
-///   `funds_holding` (`top5 1`, `full 1`) and `funds_allocations` (`asset_alloc 1`).
+///   `funds_fee`; the date for `funds_daily`; the type for `funds_codes`; type and row number, separated by a space,
+///   for `funds_holding` (`top5 1`, `full 1`) and `funds_allocations` (`asset_alloc 1`).
 /// - `funds_master_info` also has the register's `fund_tax_type`, `feeder_master_fund` and `management_style`.
 /// - `funds_dividends`: the key is the XD date; the columns are `value` and `pay_date`.
 /// - `funds_performance`: the key is the as-of date, a space and the register's `reference_period`; the columns are
 ///   `fund`, `benchmark`, `peer_average` and `volatility`.
-/// - `register_classes`: the empty key; `proj_id`, `class_name` and `status` as the profiles have them. It belongs to no
+/// - `register_classes`: the empty key; `proj_id`, `class_name` and `status` as the profiles have them. It belongs to
+///   no table.
+/// - `factsheet_links`: the empty key; `factsheet_url`, the link to the factsheet at the source. It belongs to no
 ///   table.
-/// - `factsheet_links`: the empty key; `factsheet_url`, the link to the factsheet at the source. It belongs to no table.
 ///
 /// The codes are those of the source. A closed fund and a former code have the cells that they had on their last day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

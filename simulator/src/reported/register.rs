@@ -108,9 +108,9 @@ fn general(report: &mut Reported, class: &Class<'_>) {
 ///
 /// - The as-of date is the factsheet's `start_date`.
 /// - A statistic of 0 is missing. A recovering period is in days: 365 a year, 30 a month.
-/// - A fee whose rate and actual value are both 0 is missing, and so is a rate of 999999; the transfer fee belongs to no
-///   column. A minimum in another currency than baht is missing: `minimum_sub_ipo` is the first purchase, `minimum_sub`
-///   a later one.
+/// - A fee whose rate and actual value are both 0 is missing, and so is a rate of 999999; the transfer fee belongs to
+///   no column. A minimum in another currency than baht is missing: `minimum_sub_ipo` is the first purchase,
+///   `minimum_sub` a later one.
 /// - RS81 and RS8+ are risk 8.
 /// - Row 903 of a portfolio is its total and no holding. A holding is named by its `issue_code`, or by its
 ///   `assetliab_desc` where it has none. Every class of a project has the project's portfolio and allocation; the

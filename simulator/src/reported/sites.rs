@@ -69,8 +69,8 @@ pub(super) fn finnomena(market: &Market, urls: &Urls) -> Reported {
 
 /// What WealthMagik reports of every fund that it has pages of.
 ///
-/// The prices are those of the quotes that it has served, and of the quote that it shows today; a NAV or a price of 0 is
-/// missing.
+/// The prices are those of the quotes that it has served, and of the quote that it shows today; a NAV or a price of 0
+/// is missing.
 pub(super) fn wealthmagik(market: &Market, urls: &Urls) -> Reported {
     let mut report = Reported::default();
     for fund in &market.funds {

@@ -1,7 +1,7 @@
 //! What the register records of share classes and of projects.
 //!
-//! The records hold what only the register decides, and the draws that decide it. Codes, NAVs and the standing come from
-//! the fund, so the register follows renames, closures and launches.
+//! The records hold what only the register decides, and the draws that decide it. Codes, NAVs and the standing come
+//! from the fund, so the register follows renames, closures and launches.
 
 pub(crate) mod company;
 pub(crate) mod dividend;

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use simulator::{Fault, FaultKind, RegisterLimits, RetryAfter, Simulator, Site};
+use simulator::{Fault, FaultKind, RegisterLimits, RetryAfter, Simulator, Site, Source};
+
+use crate::support::post;
 
 use super::{all, get, get_with, market_of, text, with_cursor};
 
@@ -256,4 +258,35 @@ async fn supplied_rows_replace_those_of_the_market() {
     );
     simulator.restore_register_rows();
     assert!(all(&simulator, "daily-info/nav").await.0.len() > 3);
+}
+
+#[tokio::test]
+async fn the_control_endpoint_sets_keys_and_prints_reports() {
+    let simulator = market_of(5).await;
+    let control = |command: &str| format!("{}/__simulator/{command}", simulator.urls().documents);
+    assert_eq!(
+        post(&control("register-keys?keys=first,second"), "")
+            .await
+            .status,
+        200
+    );
+    assert_eq!(get(&simulator, "general-info/amcs").await.status, 401);
+    let second = get_with(
+        &simulator,
+        "general-info/amcs",
+        "Ocp-Apim-Subscription-Key: second\r\n",
+    )
+    .await;
+    assert_eq!(second.status, 200);
+    let report = crate::support::get(&control("reported?source=sec_open_api"))
+        .await
+        .json();
+    let own = simulator.reported_by(Source::SecOpenApi);
+    assert_eq!(report, serde_json::to_value(&own).expect("JSON"));
+    assert_eq!(
+        crate::support::get(&control("reported?source=other"))
+            .await
+            .status,
+        400
+    );
 }
