@@ -21,7 +21,7 @@ use actors::run_mode::RunMode;
 use actors::supervisor::Supervisor;
 use futures_util::future::try_join_all;
 use schema::{FundCode, SourceName, failpoint};
-use sources::page::{PageSpec, Stage};
+use sources::page::{Cadence, PageSpec, Stage};
 use store::{Cycle, CycleRequest, CycleTotals, TaskFilter};
 use tokio::sync::watch;
 
@@ -147,9 +147,15 @@ impl CycleRunner {
             is_final: final_round,
             quarantined: RefCell::default(),
         };
-        // The lists name the funds, so all sources wait for all lists.
+        // The lists name the funds, and the pages about many funds decide which pages of single funds are needed. So all
+        // sources wait for them.
         self.ask_stage(&round, Stage::Lists).await?;
         self.enter_provisional_universe(&round).await?;
+        if self.has_weekly_list() {
+            // A list of this cycle may have shown new funds, which a weekly list describes.
+            self.ask_stage(&round, Stage::Lists).await?;
+        }
+        self.ask_stage(&round, Stage::Market).await?;
         self.each_source(|source| self.run_fetch_order(&round, source))
             .await?;
         self.judge(cycle).await?;
@@ -177,9 +183,21 @@ impl CycleRunner {
         try_join_all(works).await.map(|_| ())
     }
 
+    fn has_weekly_list(&self) -> bool {
+        self.pages
+            .values()
+            .copied()
+            .flatten()
+            .any(|page| page.stage == Stage::Lists && page.cadence == Cadence::Weekly)
+    }
+
     /// Plans a stage for all sources and requests its pages.
     async fn ask_stage(&self, round: &Round, stage: Stage) -> Result<(), PipelineError> {
-        if *self.stop.borrow() {
+        let has_stage = self
+            .pages
+            .values()
+            .any(|pages| pages.iter().any(|page| page.stage == stage));
+        if *self.stop.borrow() || !has_stage {
             return Ok(());
         }
         self.plan(round, stage, None, false).await?;

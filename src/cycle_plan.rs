@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use schema::{FundCode, SourceName, TaskId};
-use sources::page::{Cadence, PageSpec, Stage};
-use store::{CycleKind, FundState, NewTask, PartPlan, Planner, PlanningState};
+use sources::page::{Cadence, PageSpec, Stage, is_first_of_week};
+use store::{CycleKind, FundState, NewTask, PartPlan, Planner, PlanningState, list_key};
 
 use due::{plan_factsheet, plan_page, ranks_first};
 
@@ -102,7 +102,7 @@ impl StagePlanner {
     fn needs_funds(&self, state: &PlanningState) -> bool {
         let mut ready = self.ready(state).into_iter();
         match self.stage {
-            Stage::Lists => false,
+            Stage::Lists | Stage::Market => false,
             Stage::News => ready
                 .any(|(source, specs)| !news::plan(state, source, specs, usize::MAX).is_empty()),
             Stage::Funds => {
@@ -148,13 +148,36 @@ impl StagePlanner {
         funds
     }
 
-    fn lists(&self) -> Vec<NewTask> {
+    fn lists(&self, state: &PlanningState) -> Vec<NewTask> {
         self.asked()
             .flat_map(|(source, specs)| {
                 of_stage(specs, Stage::Lists)
+                    .filter(move |spec| is_list_due(state, source, spec))
                     .map(move |spec| task(source, spec, TaskId::WHOLE_MARKET))
             })
             .collect()
+    }
+
+    /// One task for each part of the market, newest day first.
+    fn market(&self, state: &PlanningState) -> Vec<NewTask> {
+        let monthly = state.cycle.kind == CycleKind::Monthly;
+        let mut tasks = Vec::new();
+        for (source, specs) in self.asked() {
+            for spec in
+                of_stage(specs, Stage::Market).filter(|spec| is_of_kind(spec, state.cycle.kind))
+            {
+                let window = spec.chain.and_then(|chain| chain.window);
+                let Some(window) = window else {
+                    tasks.push(task(source, spec, TaskId::WHOLE_MARKET));
+                    continue;
+                };
+                let days = window.days(state.cycle.cycle_date, state.previous_date, monthly);
+                for day in days {
+                    tasks.push(task(source, spec, &TaskId::part_key(&day.to_string())));
+                }
+            }
+        }
+        tasks
     }
 
     /// The pages of news can be planned only after the last part: whether they save requests depends on the number of
@@ -199,7 +222,8 @@ impl Planner for StagePlanner {
         let funds = self.asked_funds(state);
         let is_last = state.last_part || self.limit_left == 0 || !self.needs_funds(state);
         let tasks = match self.stage {
-            Stage::Lists => self.lists(),
+            Stage::Lists => self.lists(state),
+            Stage::Market => self.market(state),
             Stage::News => self.news(state, &funds, is_last),
             Stage::Funds => self.funds(state, &funds),
             Stage::Factsheets => self.factsheets(state, &funds),
@@ -251,6 +275,17 @@ pub fn funds_not_in_market(
         .collect()
 }
 
+/// Whether a list is requested in this cycle. A weekly one is also requested as long as it was never answered or failed
+/// the last time, and when another list has shown a new fund.
+fn is_list_due(state: &PlanningState, source: SourceName, spec: &PageSpec) -> bool {
+    let known = state.lists.get(&list_key(source, spec.name));
+    spec.cadence != Cadence::Weekly
+        || state.cycle.kind == CycleKind::Monthly
+        || state.has_new_funds
+        || is_first_of_week(state.cycle.cycle_date, state.previous_date)
+        || known.is_none_or(|list| !list.ever_answered || list.failed_last)
+}
+
 fn has_list_answered(
     state: &PlanningState,
     source: SourceName,
@@ -260,7 +295,10 @@ fn has_list_answered(
         state
             .lists
             .get(&(source, list.name.to_owned()))
-            .is_some_and(|list| list.answered_in_this_cycle)
+            .is_some_and(|known| {
+                known.answered_in_this_cycle
+                    || (list.cadence == Cadence::Weekly && known.ever_answered)
+            })
     })
 }
 

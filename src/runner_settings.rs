@@ -70,6 +70,43 @@ pub struct SourceSettings {
     pub transport: TransportMode,
     /// The limits of each of its hosts.
     pub limits: HostLimits,
+    /// The configured rate, if it is higher than the source allows.
+    pub reduced_from: Option<f64>,
+    /// The environment variable with the key of a source that demands one.
+    pub key_env: Option<String>,
+}
+
+impl SourceSettings {
+    /// Whether it is requested: it is enabled, and has a key if it demands one.
+    #[must_use]
+    pub fn is_requested(&self) -> bool {
+        self.enabled && (self.spec.api_key.is_none() || !self.address.keys.is_empty())
+    }
+
+    /// What the operator should know about these settings, one sentence each.
+    #[must_use]
+    pub fn notices(&self) -> Vec<String> {
+        let name = self.spec.name;
+        let mut notices = Vec::new();
+        if let (Some(key), Some(variable)) = (self.spec.api_key, &self.key_env)
+            && self.enabled
+            && self.address.keys.is_empty()
+        {
+            notices.push(format!(
+                "{name} is off: the environment variable {variable} holds no key; {} issues one, free of charge",
+                key.portal
+            ));
+        }
+        if let Some(from) = self.reduced_from
+            && self.is_requested()
+        {
+            notices.push(format!(
+                "sources.{name}.requests_per_sec: {from} is more than the source allows; {} is used",
+                self.limits.requests_per_sec
+            ));
+        }
+        notices
+    }
 }
 
 /// The real browser.

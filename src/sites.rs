@@ -77,6 +77,9 @@ impl Sites {
     /// # Errors
     /// The transport or the archive cannot be created.
     pub fn build(settings: &RunnerSettings) -> Result<Self, SitesError> {
+        for notice in settings.sources.iter().flat_map(|source| source.notices()) {
+            tracing::warn!("{notice}");
+        }
         let directory = &settings.retention.archive_dir;
         let archive =
             Archive::open(directory, settings.retention.archive_bytes).map_err(|cause| {
@@ -102,7 +105,12 @@ impl Sites {
     }
 
     fn over(settings: &RunnerSettings, archive: Option<&Arc<Archive>>) -> Result<Self, SitesError> {
-        let enabled = || settings.sources.iter().filter(|source| source.enabled);
+        let enabled = || {
+            settings
+                .sources
+                .iter()
+                .filter(|source| source.is_requested())
+        };
         let transport = Transport::new(TransportConfig {
             sources: enabled()
                 .map(|source| {

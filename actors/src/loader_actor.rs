@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use schema::failpoint;
-use schema::{PlannedTask, SourceName, TaskId};
+use schema::{PlannedTask, SourceName};
 use sources::transport::AskingLease;
 use store::{Batch, Writer};
 use tokio::sync::watch;
@@ -19,7 +19,8 @@ use tokio::time::Instant;
 
 use crate::child::{ExitReason, ExitSlip};
 use crate::messages::{
-    BatchSettled, FundBatch, Heartbeat, OnWriter, ReadCheckpoint, TasksAcknowledged,
+    AcknowledgedAnswer, BatchSettled, FundBatch, Heartbeat, OnWriter, ReadCheckpoint,
+    TasksAcknowledged,
 };
 use crate::persistent_writer::{DatabaseWait, PersistentWriter, WriterOp};
 pub use crate::persistent_writer::{Revive, WriterFailed, WriterSettings};
@@ -310,7 +311,7 @@ async fn commit_batch(
     let Some(cycle) = ended.first().map(|first| Arc::clone(&first.cycle)) else {
         return Ok(());
     };
-    let mut waiting: BTreeMap<SourceName, (Recipient<TasksAcknowledged>, Vec<TaskId>)> =
+    let mut waiting: BTreeMap<SourceName, (Recipient<TasksAcknowledged>, Vec<AcknowledgedAnswer>)> =
         BTreeMap::new();
     let mut answers = Vec::with_capacity(ended.len());
     // The credits are kept until the batch is committed.
@@ -320,7 +321,10 @@ async fn commit_batch(
             .entry(task.answer.id.source)
             .or_insert_with(|| (task.acknowledge.clone(), Vec::new()))
             .1
-            .push(task.answer.id.clone());
+            .push(AcknowledgedAnswer {
+                task: task.answer.id.clone(),
+                is_finished: task.answer.is_finished(),
+            });
         credits.push(task.credit);
         answers.push(task.answer);
     }
@@ -333,8 +337,8 @@ async fn commit_batch(
         })
         .await?;
     failpoint::LOADER_COMMITTED.pass().await?;
-    for (recipient, tasks) in waiting.into_values() {
-        recipient.do_send(TasksAcknowledged { tasks });
+    for (recipient, answers) in waiting.into_values() {
+        recipient.do_send(TasksAcknowledged { answers });
     }
     failpoint::LOADER_ACKNOWLEDGED.pass().await?;
     let news = BatchSettled { report };

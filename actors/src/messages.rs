@@ -192,12 +192,21 @@ pub struct FundBatch {
     pub settled: Recipient<BatchSettled>,
 }
 
-/// loader -> source: these tasks and their acknowledgement are committed.
+/// loader -> source: these answers and their acknowledgement are committed.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct TasksAcknowledged {
-    /// The tasks.
-    pub tasks: Vec<TaskId>,
+    /// The task of each answer.
+    pub answers: Vec<AcknowledgedAnswer>,
+}
+
+/// An answer that is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcknowledgedAnswer {
+    /// Its task.
+    pub task: TaskId,
+    /// Whether the task ended with it. A list with cursors has one answer for each of its pages.
+    pub is_finished: bool,
 }
 
 /// loader -> merge, supervisor: a batch is committed.

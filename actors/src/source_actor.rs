@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::rc::Rc;
@@ -20,7 +21,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::child::{ExitReason, ExitSlip};
 use crate::merge_actor::MergeActor;
-use crate::messages::{Credit, StartSource, TaskEnded, TasksAcknowledged};
+use crate::messages::{AcknowledgedAnswer, Credit, StartSource, TaskEnded, TasksAcknowledged};
 use crate::progress_probe::{Phase, ProgressProbe};
 use crate::row_budget::RowBudget;
 
@@ -58,6 +59,9 @@ pub struct SourceSettings {
     pub stop: watch::Receiver<bool>,
 }
 
+/// Number of unacknowledged answers by task. A list with cursors can have several.
+type HandedOver = Rc<RefCell<BTreeMap<TaskId, usize>>>;
+
 /// The actor. It keeps no data: answers are sent as soon as they are parsed.
 pub struct SourceActor {
     settings: SourceSettings,
@@ -65,8 +69,9 @@ pub struct SourceActor {
     slip: ExitSlip,
     /// Tasks that are not acknowledged yet.
     unacknowledged: BTreeSet<TaskId>,
-    /// Tasks sent to the merge actor and not acknowledged yet. A stop waits only for these.
-    handed_over: Rc<RefCell<BTreeSet<TaskId>>>,
+    /// Tasks with answers sent to the merge actor and not acknowledged yet, with the number of these answers. A stop
+    /// waits only for these.
+    handed_over: HandedOver,
     lanes_running: usize,
 }
 
@@ -162,10 +167,19 @@ impl Handler<TasksAcknowledged> for SourceActor {
         if let Err(injected) = failpoint::SOURCE_ACKNOWLEDGED.reach() {
             return self.fail(injected, context);
         }
-        for task in &acknowledged.tasks {
-            self.unacknowledged.remove(task);
-            self.handed_over.borrow_mut().remove(task);
+        let mut handed_over = self.handed_over.borrow_mut();
+        for AcknowledgedAnswer { task, is_finished } in acknowledged.answers {
+            if is_finished {
+                self.unacknowledged.remove(&task);
+            }
+            if let Entry::Occupied(mut answers) = handed_over.entry(task) {
+                *answers.get_mut() -= 1;
+                if *answers.get() == 0 {
+                    answers.remove();
+                }
+            }
         }
+        drop(handed_over);
         self.end_if_done(context);
     }
 }
@@ -177,7 +191,7 @@ struct LaneWork {
     given_up: RefCell<Vec<(TaskId, String)>>,
     credits: Arc<Semaphore>,
     row_budget: RowBudget,
-    handed_over: Rc<RefCell<BTreeSet<TaskId>>>,
+    handed_over: HandedOver,
     probe: Arc<ProgressProbe>,
     acknowledge: Recipient<TasksAcknowledged>,
 }
@@ -260,7 +274,11 @@ impl LaneWork {
                 answer.outcome = Outcome::Failed(why.clone());
             }
             failpoint::SEND_BEFORE.pass().await?;
-            self.handed_over.borrow_mut().insert(answer.id.clone());
+            *self
+                .handed_over
+                .borrow_mut()
+                .entry(answer.id.clone())
+                .or_default() += 1;
             let ended = TaskEnded {
                 cycle: Arc::clone(&self.settings.cycle),
                 answer,

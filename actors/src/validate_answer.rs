@@ -45,13 +45,12 @@ mod tests {
     use super::*;
 
     fn answer(key: &str, codes: &[&str]) -> TaskAnswer {
+        let id = TaskId {
+            source: SourceName::Finnomena,
+            page: "fund".into(),
+            key: key.into(),
+        };
         TaskAnswer {
-            id: TaskId {
-                source: SourceName::Finnomena,
-                page: "fund".into(),
-                key: key.into(),
-            },
-            outcome: Outcome::Done,
             observations: codes
                 .iter()
                 .map(|code| Observation {
@@ -62,15 +61,13 @@ mod tests {
                     data: ObservationData::Master(MasterFields::default()),
                 })
                 .collect(),
-            rejects: Vec::new(),
             payload: Some((PayloadHash([1; 32]), 1)),
             known_prefix: Some(KnownPrefix {
                 bytes: 1,
                 hash: PayloadHash([1; 32]),
                 until: "2026-01-01".parse().expect("a date"),
             }),
-            whole_history: None,
-            attempts: 1,
+            ..TaskAnswer::empty(id, Outcome::Done, 1)
         }
     }
 

@@ -132,6 +132,7 @@ record! {
         full_name_th: Text = "Thai name",
         category_id: Text = "the source's own category id; a change of it makes the fund's page worth asking",
         sec_is_active: Flag = "whether the SEC counts the fund as active",
+        status: Text = "the word of the official register for the fund's status",
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
+use crate::TaskId;
+
 /// A share class code. Two codes name the same fund if they are equal after trimming, folding of white space to one
 /// space, removal of zero-width characters and NFC. Case is significant (docs/sites.md).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,6 +25,9 @@ pub enum FundCodeError {
     /// The code contains a control character.
     #[error("the fund code holds the control character {0:?}")]
     Control(char),
+    /// The code begins with the character that marks the keys of pages about many funds.
+    #[error("the fund code begins with `{}`", TaskId::MARKET_PREFIX)]
+    MarketKey,
 }
 
 impl FundCode {
@@ -32,7 +37,8 @@ impl FundCode {
     /// Normalises `raw` to a code.
     ///
     /// # Errors
-    /// The text is blank, longer than [`Self::MAX_CHARS`], or contains a control character.
+    /// The text is blank, longer than [`Self::MAX_CHARS`], contains a control character, or begins with
+    /// [`TaskId::MARKET_PREFIX`].
     pub fn parse(raw: &str) -> Result<Self, FundCodeError> {
         // Remove zero-width characters first: they must not separate white space from white space, or a letter from its
         // mark.
@@ -46,6 +52,9 @@ impl FundCode {
         }
         if code.is_empty() {
             return Err(FundCodeError::Blank);
+        }
+        if code.starts_with(TaskId::MARKET_PREFIX) {
+            return Err(FundCodeError::MarketKey);
         }
         let chars = code.chars().count();
         if chars > Self::MAX_CHARS {
@@ -115,6 +124,7 @@ mod tests {
         }
         assert_ne!(FundCode::parse("abc"), FundCode::parse("ABC"));
         assert_eq!(FundCode::parse(" \t "), Err(FundCodeError::Blank));
+        assert_eq!(FundCode::parse(" *A"), Err(FundCodeError::MarketKey));
         assert_eq!(FundCode::parse("A\0B"), Err(FundCodeError::Control('\0')));
     }
 }

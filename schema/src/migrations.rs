@@ -33,6 +33,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(8, "refused_by"),
     migration!(9, "observations_by_cycle"),
     migration!(10, "provisional_universe"),
+    migration!(11, "register"),
 ];
 
 #[cfg(test)]

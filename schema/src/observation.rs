@@ -23,6 +23,22 @@ pub struct Observation {
     pub data: ObservationData,
 }
 
+/// A statement under a key of the source's own, on a page that does not name the fund code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyedObservation {
+    /// The key, as in the source's list ([`ObservationData::Listing`]); or the beginning of several keys up to a `/`,
+    /// for a statement about all classes of a project.
+    pub source_key: String,
+    /// The code of the fund if the source's list does not have the key.
+    pub fund_code: Option<FundCode>,
+    /// See [`Observation::as_of_date`].
+    pub as_of_date: Option<Date>,
+    /// See [`Observation::url`].
+    pub url: String,
+    /// See [`Observation::data`].
+    pub data: ObservationData,
+}
+
 /// The content of a statement, one variant per kind of page content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ObservationData {

@@ -4,7 +4,7 @@ use crate::columns::{Column, FeeFields, Kind, MasterFields, Record, StatisticsFi
 use crate::observation::PortfolioKind;
 use crate::{Dataset, SourceName};
 use Dataset::{Fees, Listing, Master, Minimums, Statistics};
-use SourceName::{Adopted, Finnomena, SecFundcheck, Wealthmagik};
+use SourceName::{Adopted, Finnomena, SecFundcheck, SecOpenApi, Wealthmagik};
 
 /// One kind of statement: the statements of one source in one dataset.
 pub type StatementKey = (SourceName, Dataset);
@@ -55,7 +55,8 @@ impl RowTable {
     }
 }
 
-/// `funds_master_info`: the fund's own page at Finnomena, then its list (only the name), then WealthMagik.
+/// `funds_master_info`: the fund's own page at Finnomena, then its list (only the name), then WealthMagik, then the
+/// register.
 pub const MASTER: RowTable = RowTable {
     table: "funds_master_info",
     columns: MasterFields::COLUMNS,
@@ -63,6 +64,7 @@ pub const MASTER: RowTable = RowTable {
         (Finnomena, Master),
         (Finnomena, Listing),
         (Wealthmagik, Master),
+        (SecOpenApi, Master),
         (Adopted, Master),
     ],
     column_ranks: &[],
@@ -70,6 +72,7 @@ pub const MASTER: RowTable = RowTable {
         (Finnomena, Master),
         (Finnomena, Listing),
         (Wealthmagik, Master),
+        (SecOpenApi, Master),
         (Adopted, Master),
     ],
     url_column: "source_url",
@@ -86,6 +89,8 @@ pub const FEE: RowTable = RowTable {
         (Finnomena, Minimums),
         (Wealthmagik, Fees),
         (Wealthmagik, Minimums),
+        (SecOpenApi, Fees),
+        (SecOpenApi, Minimums),
         (Adopted, Fees),
     ],
     column_ranks: &[],
@@ -94,6 +99,8 @@ pub const FEE: RowTable = RowTable {
         (Wealthmagik, Fees),
         (Finnomena, Minimums),
         (Wealthmagik, Minimums),
+        (SecOpenApi, Fees),
+        (SecOpenApi, Minimums),
         (Adopted, Fees),
     ],
     url_column: "source_url",
@@ -101,14 +108,22 @@ pub const FEE: RowTable = RowTable {
     always: false,
 };
 
-/// `funds_statistics`: only the SEC supplies values. The sites define the same terms differently, so their values are
+/// `funds_statistics`: only the SEC supplies values: FundCheck, then the register. The sites define the same terms differently, so their values are
 /// never used.
 pub const STATISTICS: RowTable = RowTable {
     table: "funds_statistics",
     columns: StatisticsFields::COLUMNS,
-    value_rank: &[(SecFundcheck, Statistics), (Adopted, Statistics)],
+    value_rank: &[
+        (SecFundcheck, Statistics),
+        (SecOpenApi, Statistics),
+        (Adopted, Statistics),
+    ],
     column_ranks: &[],
-    url_rank: &[(SecFundcheck, Statistics), (Adopted, Statistics)],
+    url_rank: &[
+        (SecFundcheck, Statistics),
+        (SecOpenApi, Statistics),
+        (Adopted, Statistics),
+    ],
     url_column: "sec_url",
     dated: true,
     always: false,
@@ -118,19 +133,23 @@ pub const STATISTICS: RowTable = RowTable {
 pub const ROW_TABLES: [&RowTable; 3] = [&MASTER, &FEE, &STATISTICS];
 
 /// `funds_codes`: the rank of the sources, applied to each code type.
-pub const CODES: &[SourceName] = &[Finnomena, Wealthmagik, SecFundcheck, Adopted];
+pub const CODES: &[SourceName] = &[SecOpenApi, Finnomena, Wealthmagik, SecFundcheck, Adopted];
 
 /// The rank for NAV and AUM of a day.
-pub const NAV_AND_AUM: &[SourceName] = &[Finnomena, Wealthmagik, SecFundcheck, Adopted];
+pub const NAV_AND_AUM: &[SourceName] = &[SecOpenApi, Finnomena, Wealthmagik, SecFundcheck, Adopted];
 
 /// The rank for bid and offer of a day.
-pub const PRICES: &[SourceName] = &[Wealthmagik, Finnomena, SecFundcheck, Adopted];
+pub const PRICES: &[SourceName] = &[Wealthmagik, SecOpenApi, Finnomena, SecFundcheck, Adopted];
 
 /// The source whose list decides which funds exist and which of them are active (D8).
 pub const UNIVERSE: SourceName = Finnomena;
 
 /// The sources whose lists serve as the universe until the list of [`UNIVERSE`] has been read for the first time (D8).
 pub const PROVISIONAL_UNIVERSE: &[SourceName] = &[Wealthmagik];
+
+/// The official register. Its status of a share class decides whether the fund is active, and its lists of all classes
+/// of a day replace the daily pages of single funds (D8).
+pub const REGISTER: SourceName = SecOpenApi;
 
 /// The source whose pages about many funds report which funds have a new NAV. It is compared with its own pages of
 /// single funds (D11).

@@ -54,6 +54,8 @@ sources! {
         Wealthmagik = "wealthmagik", bit 2;
         /// `https://fundcheck.sec.or.th`: risk statistics.
         SecFundcheck = "sec_fundcheck", bit 4;
+        /// `https://api.sec.or.th`: the official register, for holders of a free key.
+        SecOpenApi = "sec_open_api", bit 16;
     }
     other {
         /// Rows that were in the warehouse before the runner took it over: the lowest rank.
@@ -114,7 +116,7 @@ mod tests {
             .to_string();
         assert_eq!(
             error,
-            "`sec` is not a source; the sources are finnomena, wealthmagik, sec_fundcheck, adopted"
+            "`sec` is not a source; the sources are finnomena, wealthmagik, sec_fundcheck, sec_open_api, adopted"
         );
     }
 }

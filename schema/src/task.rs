@@ -5,17 +5,19 @@ use std::fmt;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::{Dataset, Observation, SourceName};
+use crate::observation::KeyedObservation;
+use crate::{Dataset, Observation, ObservationData, SourceName};
 
-/// The identity of a task: (source, page, key). The key is a fund code, `*` for a page about the whole market, or the
-/// page number of a piece of the market.
+/// The identity of a task: (source, page, key). The key is a fund code, `*` for a page about the whole market, `*` and
+/// the name of a part for a part of it, or the page number of a piece of the market.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskId {
     /// The source to request from.
     pub source: SourceName,
     /// The page's name within the source, such as `nav` or `profile`.
     pub page: String,
-    /// A fund code; or [`TaskId::WHOLE_MARKET`]; or a page number from 1 for the page [`TaskId::PIECES`].
+    /// A fund code; or [`TaskId::WHOLE_MARKET`]; or a part of the market ([`TaskId::part_key`]); or a page number from 1
+    /// for the page [`TaskId::PIECES`].
     pub key: String,
 }
 
@@ -27,10 +29,27 @@ impl TaskId {
     /// The page with the NAV series of one fund, at the source that has [`Self::PIECES`].
     pub const SERIES: &str = "nav";
 
+    /// The first character of the key of a page about many funds. No fund code begins with it.
+    pub const MARKET_PREFIX: char = '*';
+
+    /// The key of a part of the market, such as one day: `*2026-11-27`.
+    #[must_use]
+    pub fn part_key(part: &str) -> String {
+        format!("{}{part}", Self::MARKET_PREFIX)
+    }
+
+    /// The part of the market that the key names; `None` for the whole market and for one fund.
+    #[must_use]
+    pub fn part(&self) -> Option<&str> {
+        self.key
+            .strip_prefix(Self::MARKET_PREFIX)
+            .filter(|part| !part.is_empty())
+    }
+
     /// Whether the page is about one fund. The key is then the fund code.
     #[must_use]
     pub fn is_of_one_fund(&self) -> bool {
-        self.key != Self::WHOLE_MARKET && self.page != Self::PIECES
+        !self.key.starts_with(Self::MARKET_PREFIX) && self.page != Self::PIECES
     }
 }
 
@@ -57,6 +76,19 @@ pub struct KnownPrefix {
     pub until: Date,
 }
 
+/// The position in a list that a source returns page by page. Each page names the next one by a cursor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainPosition {
+    /// The cursor of the next page; empty for the first page.
+    pub cursor: String,
+    /// Number of pages that were read.
+    pub pages: u32,
+    /// A hash of each cursor so far. A cursor that is seen twice would lead to an endless chain.
+    pub seen: Vec<u64>,
+    /// Whether the chain was begun again because the source refused a cursor.
+    pub restarted: bool,
+}
+
 /// The length of the answer to a request for a whole history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WholeHistory {
@@ -80,6 +112,8 @@ pub struct PlannedTask {
     pub known_payload: Option<(PayloadHash, i32)>,
     /// The known prefix of the last complete payload, for a page with a history.
     pub known_prefix: Option<KnownPrefix>,
+    /// The next page of a list that was read in part; `None` for the first page.
+    pub chain: Option<ChainPosition>,
 }
 
 impl PlannedTask {
@@ -93,6 +127,7 @@ impl PlannedTask {
             attempts: 0,
             known_payload: None,
             known_prefix: None,
+            chain: None,
         }
     }
 }
@@ -183,6 +218,13 @@ pub struct TaskAnswer {
     pub outcome: Outcome,
     /// The observations; empty unless the outcome is [`Outcome::Done`].
     pub observations: Vec<Observation>,
+    /// Statements under the source's own keys, which the store resolves to funds.
+    #[serde(default)]
+    pub keyed: Vec<KeyedObservation>,
+    /// `Some`: the answer is one page of a list, and the task goes on with the next page. The outcome is
+    /// [`Outcome::Done`].
+    #[serde(default)]
+    pub next: Option<ChainPosition>,
     /// The records that could not be parsed, and remarks.
     pub rejects: Vec<Reject>,
     /// Payload hash and parser version, to recognise the payload next time; `None` after a failure, a breach or a
@@ -204,6 +246,8 @@ impl TaskAnswer {
             id,
             outcome,
             observations: Vec::new(),
+            keyed: Vec::new(),
+            next: None,
             rejects: Vec::new(),
             payload: None,
             known_prefix: None,
@@ -212,13 +256,21 @@ impl TaskAnswer {
         }
     }
 
+    /// Whether the task ends with this answer.
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
+        self.next.is_none()
+    }
+
     /// The number of rows of its observations: its weight in memory and in a transaction.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.observations
+        let observed = self
+            .observations
             .iter()
-            .map(|observation| observation.data.rows())
-            .sum()
+            .map(|observation| &observation.data);
+        let keyed = self.keyed.iter().map(|keyed| &keyed.data);
+        observed.chain(keyed).map(ObservationData::rows).sum()
     }
 
     /// Whether the source reports no value: the outcome is absent, or the page was parsed and has no record.
@@ -238,6 +290,8 @@ impl TaskAnswer {
             id: self.id.clone(),
             outcome: self.outcome.clone(),
             observations: Vec::new(),
+            keyed: Vec::new(),
+            next: self.next.clone(),
             rejects: Vec::new(),
             payload: self.payload,
             known_prefix: self.known_prefix,

@@ -13,6 +13,7 @@
 //! | none | failed, or deferred if the host is down |
 
 mod by_browser;
+mod chain;
 mod history;
 mod reading;
 
@@ -59,8 +60,8 @@ pub struct PageFetcher {
 pub struct Asked {
     /// The answers, one for each task that is finished, in no particular order.
     pub answers: Vec<TaskAnswer>,
-    /// Tasks whose page showed nothing in the browser for the first time in this round. They are requested again after
-    /// all other tasks; the cause may have passed by then.
+    /// Tasks to request after all other tasks: those whose page showed nothing in the browser for the first time in
+    /// this round, because the cause may have passed by then; and the next page of each list with cursors.
     pub later: Vec<PlannedTask>,
     /// `Some`: the full reason why the source must stop for this round (D6). Its remaining tasks are deferred without a
     /// request.
@@ -231,7 +232,8 @@ impl PageFetcher {
             return;
         };
         turn.tries_by_http += 1;
-        match self.site.meaning(&page, answer.status, turn.tasks.len()) {
+        let status = self.site.status_of(&answer);
+        match self.site.meaning(&page, status, turn.tasks.len()) {
             StatusMeaning::Answer => {
                 let calling = self.read(turn.tasks, &answer, round).await;
                 for (task, breach) in calling {
@@ -255,11 +257,43 @@ impl PageFetcher {
                     round.turns.push_front(Turn { tasks, ..turn });
                 }
             }
+            StatusMeaning::KeyRefused => self.key_refused(turn, &request, status, round),
+            StatusMeaning::CursorRefused => self.begin_again(turn, &answer, round).await,
             meaning => {
                 self.end_by_status(turn.tasks, meaning, &answer, round)
                     .await;
             }
         }
+    }
+
+    /// Requests the tasks again with the next key; without one, the source stops for the round.
+    fn key_refused(&self, turn: Turn, request: &Request, status: u16, round: &mut Round<'_>) {
+        let source = self.site.name();
+        if self.site.take_next_key(request) {
+            tracing::warn!(%source, status, "the key was refused; the next key is used");
+            return round.turns.push_front(turn);
+        }
+        let text = format!(
+            "{source}: the key was refused (status {status}); expected a key that the portal of the source has issued and that has not expired; what was loaded before is safe"
+        );
+        self.stop_source(&text);
+        round.end(turn.tasks, &Outcome::Failed(text));
+    }
+
+    /// Begins a list again whose cursor the source refused. A list that was begun again before fails.
+    async fn begin_again(&self, mut turn: Turn, answer: &Answer, round: &mut Round<'_>) {
+        for task in &mut turn.tasks {
+            let Some(again) = task.chain.as_ref().and_then(chain::begun_again) else {
+                let meaning = StatusMeaning::Unexpected;
+                return self.end_by_status(turn.tasks, meaning, answer, round).await;
+            };
+            tracing::warn!(
+                task = %task.id, status = answer.status,
+                "the source refused the cursor; the list is read again from its first page"
+            );
+            task.chain = Some(again);
+        }
+        round.turns.push_front(turn);
     }
 
     /// The advice to the operator if the site refuses the answer to these tasks.

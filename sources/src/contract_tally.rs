@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use schema::task::Severity;
-use schema::{Dataset, Observation, Reject, TaskId};
+use schema::{Dataset, ObservationData, Reject, TaskId};
 
 /// A source may always lose the records of fewer funds than this, or break fewer pages than this, whatever the share.
 const TOLERATED: usize = 20;
@@ -64,18 +64,18 @@ impl ContractTally {
         &mut self,
         page: &'static str,
         key: &str,
-        said: &[Observation],
+        said: &[&ObservationData],
         rejects: &[Reject],
     ) {
         let tally = self.pages.entry(page).or_default();
         let rejected = rejects
             .iter()
             .filter(|reject| reject.severity == Severity::Rejected);
-        if key == TaskId::WHOLE_MARKET {
+        if key.starts_with(TaskId::MARKET_PREFIX) {
             tally.entries.clear();
-            for observation in said {
-                let share = tally.entries.entry(observation.data.dataset()).or_default();
-                share.0 += observation.data.rows();
+            for data in said {
+                let share = tally.entries.entry(data.dataset()).or_default();
+                share.0 += data.rows();
             }
             for reject in rejected {
                 let share = tally.entries.entry(reject.dataset).or_default();

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use schema::{Observation, PlannedTask, Reject, TaskId};
+use schema::{ObservationData, PlannedTask, Reject, TaskId};
 
 use crate::contract_tally::ContractTally;
 use crate::transport::lock;
@@ -119,7 +119,7 @@ impl CycleMemory {
         &self,
         page: &'static str,
         key: &str,
-        said: &[Observation],
+        said: &[&ObservationData],
         rejects: &[Reject],
     ) -> Option<String> {
         let mut memory = lock(&self.0);

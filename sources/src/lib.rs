@@ -5,6 +5,7 @@
 //! parser turns the answer into observations ([`Site::read`], pure). The module [`ask`] drives one group of tasks
 //! through these steps. The module [`sites`] lists the sources, one [`source_spec::SourceSpec`] each.
 
+pub mod api_key;
 pub mod archive;
 pub mod ask;
 pub mod contract_tally;

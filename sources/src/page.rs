@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 
+use jiff::civil::Date;
+
 /// One kind of page of a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageSpec {
@@ -23,6 +25,58 @@ pub struct PageSpec {
     pub parser_version: i32,
     /// How much of the page can be requested, smallest first, the whole last; empty if there is no choice.
     pub extents: &'static [Extent],
+    /// `Some`: the page is a list with cursors ([`crate::ask`]).
+    pub chain: Option<ChainSpec>,
+}
+
+/// A list that the source returns page by page, each with the cursor of the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainSpec {
+    /// The largest number of pages. A list that goes on after them has no end.
+    pub max_pages: u32,
+    /// `Some`: there is one list for each day of this window. `None`: one list for the whole market.
+    pub window: Option<DayWindow>,
+}
+
+/// The days before a cycle's date whose values are requested again, because they may be published late or revised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayWindow {
+    /// Number of calendar days in an ordinary cycle.
+    pub nightly: u8,
+    /// The same in the first cycle of a week and in a monthly cycle.
+    pub weekly: u8,
+}
+
+impl DayWindow {
+    /// The days to request in a cycle of this date: up to the date itself, newest first. `previous` is the date of the
+    /// last full cycle that closed before; days that it could not see yet are always included, up to
+    /// [`Self::MAX_DAYS`].
+    #[must_use]
+    pub fn days(self, date: Date, previous: Option<Date>, monthly: bool) -> Vec<Date> {
+        let back = if monthly || is_first_of_week(date, previous) {
+            self.weekly
+        } else {
+            self.nightly
+        };
+        let missed = previous.map_or(0, |previous| (date - previous).get_days().max(0));
+        let back = i32::from(back).max(missed).min(i32::from(Self::MAX_DAYS));
+        std::iter::successors(Some(date), |day| day.yesterday().ok())
+            .take(usize::try_from(back).unwrap_or(0) + 1)
+            .collect()
+    }
+
+    /// The largest number of days in a window.
+    pub const MAX_DAYS: u8 = 31;
+}
+
+/// Whether no full cycle closed earlier in the week of `date`. `previous` is the date of the last one.
+#[must_use]
+pub fn is_first_of_week(date: Date, previous: Option<Date>) -> bool {
+    let week = |date: Date| {
+        let week = date.iso_week_date();
+        (week.year(), week.week())
+    };
+    previous.is_none_or(|previous| week(previous) != week(date))
 }
 
 /// A part of a history that can be requested.
@@ -42,6 +96,9 @@ pub const FUNDS_A_PIECE: usize = 100;
 pub enum Stage {
     /// One page for the whole market: the list of its funds.
     Lists,
+    /// Pages about many funds with values of the tables, one task for each part of the market. All sources wait for
+    /// them, because they decide which pages of single funds are still needed.
+    Market,
     /// Numbered pages of [`FUNDS_A_PIECE`] funds each. They report which funds have new data, and fill no table. They
     /// only save requests, so an error in them must not cost more than the requests they would have saved.
     News,
@@ -53,7 +110,13 @@ pub enum Stage {
 
 impl Stage {
     /// The stages in order.
-    pub const ALL: [Self; 4] = [Self::Lists, Self::News, Self::Funds, Self::Factsheets];
+    pub const ALL: [Self; 5] = [
+        Self::Lists,
+        Self::Market,
+        Self::News,
+        Self::Funds,
+        Self::Factsheets,
+    ];
 
     /// Whether too many broken pages or rejected records of this stage are a breach of contract (D6).
     #[must_use]
@@ -67,6 +130,8 @@ impl Stage {
 pub enum Cadence {
     /// In every cycle.
     EveryCycle,
+    /// In the first cycle of each week, in monthly cycles, and as long as it was never answered or failed the last time.
+    Weekly,
     /// In daily cycles; a monthly cycle requests every history in any case.
     Daily,
     /// In monthly cycles. In a daily cycle for every fund, except those for which the source reported in that cycle
@@ -78,4 +143,32 @@ pub enum Cadence {
     MonthlyOrListingChanged,
     /// In monthly cycles, and in a daily one for funds whose link to it is new or has changed.
     MonthlyOrLinkChanged,
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn a_window_is_wide_once_a_week_and_after_a_gap() {
+        let window = DayWindow {
+            nightly: 5,
+            weekly: 14,
+        };
+        // 2026-11-24 is a Tuesday.
+        let days = |previous: Option<Date>, monthly| {
+            let days = window.days(date(2026, 11, 24), previous, monthly);
+            assert_eq!(days[0], date(2026, 11, 24));
+            days.len()
+        };
+        assert_eq!(days(Some(date(2026, 11, 23)), false), 6);
+        assert_eq!(days(Some(date(2026, 11, 22)), false), 15, "another week");
+        assert_eq!(days(None, false), 15);
+        assert_eq!(days(Some(date(2026, 11, 23)), true), 15);
+        assert_eq!(days(Some(date(2026, 11, 4)), false), 21, "after a gap");
+        assert_eq!(days(Some(date(2026, 1, 4)), false), 32, "bounded");
+        assert_eq!(days(Some(date(2027, 1, 4)), false), 15, "a clock set back");
+    }
 }

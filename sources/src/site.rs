@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::civil::Date;
+use schema::observation::KeyedObservation;
 use schema::{Observation, PlannedTask, Reject, SourceName};
 use url::Url;
 
+use crate::api_key::SecretHeader;
 use crate::page::PageSpec;
 
 /// A site: pure functions over plain data. All input and output happens in the transport.
@@ -35,6 +37,16 @@ pub trait Site: Send + Sync + 'static {
     /// The meaning of an HTTP status on this site.
     fn meaning(&self, _page: &PageSpec, status: u16, tasks: usize) -> StatusMeaning {
         StatusMeaning::usual(status, tasks)
+    }
+
+    /// The status that an answer means. Some gateways put an error status inside an answer with the HTTP status 200.
+    fn status_of(&self, answer: &Answer) -> u16 {
+        answer.status
+    }
+
+    /// Called when the key of a request was refused: takes the next key. Returns whether another key is used now.
+    fn take_next_key(&self, _refused: &Request) -> bool {
+        false
     }
 
     /// The part of a payload that the parser reads. The payload hash covers this part only (P2). The default is the
@@ -92,6 +104,8 @@ pub struct Request {
     pub post_json: Option<String>,
     /// Further headers (`Accept`, `Referer`, `Origin`). The transport sets User-Agent.
     pub headers: Vec<(&'static str, String)>,
+    /// The header with the key of a source that demands one.
+    pub secret_header: Option<SecretHeader>,
     /// The largest decompressed body, in bytes. A larger one is a failure.
     pub max_body_bytes: usize,
     /// Whether a whole body ends in `</html>`. If so, a body without it was cut off, and the fetch has failed.
@@ -153,6 +167,10 @@ pub enum StatusMeaning {
     Absent,
     /// One of several tasks makes the whole request fail: request each half separately.
     Split,
+    /// The source does not accept the cursor any more: begin the list again.
+    CursorRefused,
+    /// The source does not accept the key: use the next one, or stop.
+    KeyRefused,
     /// The requests are too fast: slow down, wait, request again. Not a failure.
     Throttled,
     /// The site refuses this client: slow down first, then change to the browser.
@@ -193,12 +211,29 @@ pub enum Reading {
         /// payload in full, so its hash must not be stored (P2).
         refused_by_cycle_date: bool,
     },
+    /// One page of a list with cursors ([`PageSpec::chain`]).
+    Part(Box<ListPart>),
     /// The source reports that it does not have this page.
     Absent,
     /// The page exists only after JavaScript, or its rendering failed: retry, then use the browser (`Auto`).
     NeedsBrowser(Breach),
     /// The page does not meet its contract.
     Broken(Breach),
+}
+
+/// One page of a list with cursors.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListPart {
+    /// The statements that name their fund.
+    pub observations: Vec<Observation>,
+    /// The statements under keys of the source's own.
+    pub keyed: Vec<KeyedObservation>,
+    /// Records that could not be parsed, and notes.
+    pub rejects: Vec<Reject>,
+    /// Number of records on the page, parsed or not.
+    pub records: usize,
+    /// The cursor of the next page; empty on the last page.
+    pub cursor: String,
 }
 
 /// A parsed history.

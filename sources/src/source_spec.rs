@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schema::SourceName;
 use url::Url;
 
+use crate::api_key::ApiKey;
 use crate::page::PageSpec;
 use crate::site::Site;
 
@@ -20,6 +21,10 @@ pub struct SourceSpec {
     pub requests_per_sec: f64,
     /// The default of `concurrent_requests`: maximum number of concurrent requests, per host.
     pub concurrent_requests: u8,
+    /// The highest rate that the source allows. A higher one in `runner.ron` is reduced to it.
+    pub max_requests_per_sec: Option<f64>,
+    /// `Some`: the source demands a key. Without one it is not requested.
+    pub api_key: Option<KeySetting>,
     /// Whether the browser can fetch its pages. If so, `transport` is one of its keys; otherwise it is always
     /// requested over HTTP.
     pub has_browser_pages: bool,
@@ -48,6 +53,18 @@ pub struct HostSetting {
     pub default: &'static str,
 }
 
+/// The names of the environment variables that hold the keys of a source: the defaults of `key_env` and
+/// `secondary_key_env`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeySetting {
+    /// The key that is used first.
+    pub primary: &'static str,
+    /// The key that is used if the first one is refused.
+    pub secondary: &'static str,
+    /// Where keys are issued.
+    pub portal: &'static str,
+}
+
 /// The SEC's document storage: Finnomena and WealthMagik link their factsheets there.
 pub(crate) const SEC_DOCUMENTS: &[&str] = &["https://secdocumentstorage.blob.core.windows.net"];
 
@@ -60,6 +77,8 @@ pub struct SiteAddress {
     pub others: Vec<Url>,
     /// Hosts (`name` or `name:port`) that factsheet links may lead to; empty for a source without such links.
     pub factsheet_hosts: Vec<String>,
+    /// The keys of a source that demands one, in the order of their use.
+    pub keys: Vec<ApiKey>,
 }
 
 impl SiteAddress {
@@ -75,6 +94,11 @@ impl SourceSpec {
         let hosts = self.hosts.iter().map(|host| host.key);
         std::iter::once("enabled")
             .chain(hosts)
+            .chain(
+                self.api_key
+                    .into_iter()
+                    .flat_map(|_| ["key_env", "secondary_key_env"]),
+            )
             .chain(self.has_browser_pages.then_some("transport"))
             .chain(["requests_per_sec", "concurrent_requests"])
             .chain(self.factsheet_hosts.map(|_| "factsheet_hosts"))

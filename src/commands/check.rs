@@ -296,14 +296,20 @@ fn judged(source: SourceName, probed: &Probed) -> Result<String, String> {
                 answer.url
             ))
         }
+        Some(Reading::Part(part)) if part.records > 0 => Ok(format!(
+            "{asked} was read: {} records from {}",
+            part.records, answer.url
+        )),
         // A list without funds is an error; for a single fund, no data is a valid answer.
-        Some(Reading::Observed { .. } | Reading::Absent) if probed.key == TaskId::WHOLE_MARKET => {
+        Some(Reading::Observed { .. } | Reading::Part(_) | Reading::Absent)
+            if probed.key == TaskId::WHOLE_MARKET =>
+        {
             Err(format!(
                 "{asked} from {} names no fund; {repair}",
                 answer.url
             ))
         }
-        Some(Reading::Observed { .. } | Reading::Absent) => Ok(format!(
+        Some(Reading::Observed { .. } | Reading::Part(_) | Reading::Absent) => Ok(format!(
             "{asked} was answered: the source states that it has nothing about this fund"
         )),
         Some(Reading::NeedsBrowser(breach)) => Err(format!(

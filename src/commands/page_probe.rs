@@ -105,6 +105,7 @@ impl PageProbe {
             url: url.clone(),
             post_json: None,
             headers: vec![("Accept", "text/html".to_owned())],
+            secret_header: None,
             max_body_bytes: ROOT_BYTES,
             must_end_in_html: false,
         };
@@ -143,11 +144,22 @@ impl PageProbe {
         let call = self.call(&meaning, redirects, waiting);
         let mut changed_to_browser = None;
         if self.mode != TransportMode::Browser || visit.is_none() {
-            let request = match self.site.request(page, std::slice::from_ref(task)) {
+            let request = || self.site.request(page, std::slice::from_ref(task));
+            let first = match request() {
                 Ok(request) => request,
                 Err(text) => return nothing(page, task, text),
             };
-            let fetched = self.transport.fetch(&request, &call).await;
+            let mut fetched = self.transport.fetch(&first, &call).await;
+            if let Ok(answered) = &fetched
+                && self
+                    .site
+                    .meaning(page, self.site.status_of(&answered.answer), 1)
+                    == StatusMeaning::KeyRefused
+                && self.site.take_next_key(&first)
+                && let Ok(next) = request()
+            {
+                fetched = self.transport.fetch(&next, &call).await;
+            }
             let probed = self.read(page, task, fetched, context).await;
             match needs_browser(&probed) {
                 Some(why) if visit.is_some() => changed_to_browser = Some(why),
@@ -191,7 +203,8 @@ impl PageProbe {
             Ok(fetched) => fetched.answer,
             Err(failure) => return nothing(page, task, failure.text),
         };
-        let reading = match self.site.meaning(page, answer.status, 1) {
+        let status = self.site.status_of(&answer);
+        let reading = match self.site.meaning(page, status, 1) {
             StatusMeaning::Answer => {
                 let (site, page, task, answer) =
                     (Arc::clone(&self.site), *page, task.clone(), answer.clone());
@@ -207,10 +220,15 @@ impl PageProbe {
                 }
             }
             StatusMeaning::Absent => Reading::Absent,
+            StatusMeaning::KeyRefused => Reading::Broken(Breach {
+                field: "key".to_owned(),
+                expected: "a key that the source accepts".to_owned(),
+                found: format!("status {status}"),
+            }),
             _ => Reading::Broken(Breach {
                 field: "HTTP status".to_owned(),
                 expected: "200".to_owned(),
-                found: answer.status.to_string(),
+                found: status.to_string(),
             }),
         };
         Probed {

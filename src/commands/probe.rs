@@ -7,6 +7,7 @@ mod show;
 use std::path::{Path, PathBuf};
 
 use jiff::Zoned;
+use jiff::civil::Date;
 use schema::{FundCode, Observation, ObservationData, TaskId};
 use sources::page::{PageSpec, Stage};
 use sources::site::{Answer, ReadContext, Reading};
@@ -129,6 +130,15 @@ async fn known_of(
     }))
 }
 
+/// The key of the newest part of the market that a page about many funds may have: yesterday, if it has one list for
+/// each day.
+fn market_key(page: &PageSpec, today: Date) -> String {
+    match page.chain.and_then(|chain| chain.window) {
+        Some(_) => TaskId::part_key(&today.yesterday().unwrap_or(today).to_string()),
+        None => TaskId::WHOLE_MARKET.to_owned(),
+    }
+}
+
 /// One running probe.
 struct Prober<'run> {
     probe: PageProbe,
@@ -161,13 +171,13 @@ impl Prober<'_> {
         }
         let mut factsheet = known.factsheet_url;
         for page in wanted {
+            let code = self.args.code.as_str().to_owned();
             let (key, locator) = match page.stage {
-                Stage::Lists => (TaskId::WHOLE_MARKET, None),
-                Stage::News => (FIRST_PIECE, None),
-                Stage::Funds => (self.args.code.as_str(), source_key.clone()),
-                Stage::Factsheets if factsheet.is_some() => {
-                    (self.args.code.as_str(), factsheet.clone())
-                }
+                Stage::Lists => (TaskId::WHOLE_MARKET.to_owned(), None),
+                Stage::Market => (market_key(page, self.context.cycle_date), None),
+                Stage::News => (FIRST_PIECE.to_owned(), None),
+                Stage::Funds => (code, source_key.clone()),
+                Stage::Factsheets if factsheet.is_some() => (code, factsheet.clone()),
                 Stage::Factsheets => {
                     say(&format!(
                         "{}: no page of {} says where the factsheet of {} lies\n",
@@ -176,7 +186,7 @@ impl Prober<'_> {
                     continue;
                 }
             };
-            let probed = self.probe.ask(page, key, locator, self.context).await;
+            let probed = self.probe.ask(page, &key, locator, self.context).await;
             all_read &= probed.is_read();
             if let Some(url) = factsheet_said(&probed) {
                 factsheet = Some(url);

@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 use schema::SourceName;
-use sources::page::{Cadence, PageSpec, Stage};
+use sources::page::{Cadence, PageSpec, Stage, is_first_of_week};
 use store::{Answered, CycleKind, FundState, LOOK_BACK_DAYS, ListingState, NewTask, PlanningState};
 
 use super::{Narrowing, SitePages, is_of_kind, of_stage, task};
@@ -28,6 +28,9 @@ pub(super) fn plan_page(
     let monthly = state.cycle.kind == CycleKind::Monthly;
     let due = match spec.cadence {
         Cadence::EveryCycle => true,
+        Cadence::Weekly => {
+            monthly || is_new || is_first_of_week(state.cycle.cycle_date, state.previous_date)
+        }
         Cadence::Daily => is_of_kind(spec, state.cycle.kind),
         Cadence::MonthlyOrNews => {
             monthly

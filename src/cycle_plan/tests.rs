@@ -23,6 +23,7 @@ const fn page(
         tasks_per_request: NonZeroUsize::MIN,
         parser_version: 1,
         extents,
+        chain: None,
     }
 }
 
@@ -98,6 +99,8 @@ pub(super) fn state(kind: CycleKind, funds: Vec<FundState>) -> PlanningState {
             round: 1,
             resumed: false,
         },
+        has_new_funds: false,
+        previous_date: Some(date(2026, 10, 14)),
         listed: BTreeMap::from([(SourceName::Finnomena, funds.len())]),
         pieces: BTreeMap::new(),
         control: BTreeSet::new(),
@@ -110,6 +113,7 @@ pub(super) fn state(kind: CycleKind, funds: Vec<FundState>) -> PlanningState {
                 answered_in_this_cycle: true,
                 ended_in_this_cycle: true,
                 ever_answered: true,
+                failed_last: false,
             },
         )]),
     }

@@ -23,6 +23,9 @@ pub struct SourceConfig {
     pub enabled: bool,
     /// Scheme, host name and port of each host, in the order of [`SourceSpec::hosts`].
     pub hosts: Vec<String>,
+    /// The environment variables with the keys of a source that demands one: the one that is used first, and the one
+    /// that is used if the first is refused.
+    pub key_envs: [String; 2],
     /// `Auto`, `Http` or `Browser`.
     pub transport: Word,
     /// Maximum mean request rate, per host.
@@ -44,6 +47,10 @@ impl SourceConfig {
                 .iter()
                 .map(|host| host.default.to_owned())
                 .collect(),
+            key_envs: spec
+                .api_key
+                .map_or([""; 2], |key| [key.primary, key.secondary])
+                .map(str::to_owned),
             transport: Word::new(if spec.has_browser_pages {
                 "Auto"
             } else {
@@ -144,6 +151,8 @@ impl<'de> Visitor<'de> for SourceSeed {
             }
             match key {
                 "enabled" => config.enabled = map.next_value()?,
+                "key_env" => config.key_envs[0] = map.next_value()?,
+                "secondary_key_env" => config.key_envs[1] = map.next_value()?,
                 "transport" => config.transport = map.next_value()?,
                 "requests_per_sec" => config.requests_per_sec = map.next_value()?,
                 "concurrent_requests" => config.concurrent_requests = map.next_value()?,

@@ -10,6 +10,7 @@ use actors::run_mode::{ModeSizes, Modes, RunMode};
 use jiff::civil::{Date, Weekday};
 use jiff::tz::{Offset, TimeZone};
 use schema::doubt::DoubtLimits;
+use sources::api_key::ApiKey;
 use sources::sites::SPECS;
 use sources::source_spec::{SiteAddress, SourceSpec};
 use sources::transport::Webdriver;
@@ -223,7 +224,11 @@ fn source(
         .map(|(host, url)| found.host(&format!("{key}.{}", host.key), url))
         .collect();
     let transport = found.transport(&key, &config.transport);
-    let limits = found.limits(&key, config.requests_per_sec, config.concurrent_requests);
+    let reduced_from = spec.max_requests_per_sec.and_then(|most| {
+        (config.requests_per_sec > most).then_some((config.requests_per_sec, most))
+    });
+    let rate = reduced_from.map_or(config.requests_per_sec, |(_, most)| most);
+    let limits = found.limits(&key, rate, config.concurrent_requests);
     let root = hosts.first().and_then(Option::as_ref);
     let factsheet_hosts = match spec.factsheet_hosts {
         Some(_) => found.factsheet_hosts(&key, &config.factsheet_hosts, root),
@@ -237,10 +242,23 @@ fn source(
             root: hosts.next()?,
             others: hosts.collect(),
             factsheet_hosts,
+            keys: spec
+                .api_key
+                .map_or_else(Vec::new, |_| keys(&config.key_envs)),
         },
         transport: transport?,
         limits: limits?,
+        reduced_from: reduced_from.map(|(configured, _)| configured),
+        key_env: spec.api_key.map(|_| config.key_envs[0].clone()),
     })
+}
+
+/// The keys in these environment variables.
+fn keys(variables: &[String]) -> Vec<ApiKey> {
+    variables
+        .iter()
+        .filter_map(|variable| ApiKey::of(&std::env::var(variable).ok()?))
+        .collect()
 }
 
 fn browser(found: &mut Findings, config: &BrowserConfig) -> Option<BrowserSettings> {

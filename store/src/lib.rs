@@ -25,6 +25,7 @@ mod error;
 mod explain;
 mod funds;
 mod history;
+mod keyed;
 mod lists;
 mod market_changes;
 mod migration;

@@ -30,6 +30,10 @@ pub const FUNDS_A_PART: usize = 500;
 pub struct PlanningState {
     /// The cycle to plan.
     pub cycle: Cycle,
+    /// The date of the last full cycle that closed before it.
+    pub previous_date: Option<Date>,
+    /// Whether a list of this cycle has shown a fund for the first time.
+    pub has_new_funds: bool,
     /// The next funds of the universe (ever active at Finnomena, or adopted), by code; at most [`FUNDS_A_PART`].
     pub funds: Vec<FundState>,
     /// Whether these are the last funds.
@@ -65,6 +69,8 @@ pub struct ListState {
     pub ended_in_this_cycle: bool,
     /// Answered in any cycle.
     pub ever_answered: bool,
+    /// Whether its last request failed.
+    pub failed_last: bool,
 }
 
 /// What is known about one fund.

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 
 use schema::cycle::{Cycle, Scope};
 use schema::doubt::series_hash;
-use schema::task::{KnownPrefix, PayloadHash, Severity};
+use schema::task::{ChainPosition, KnownPrefix, PayloadHash, Severity};
 use schema::{ObservationData, Outcome, PlannedTask, Reject, SourceName, TaskAnswer, TaskId};
 
 use super::connection::{Queries, Transaction, expect_rows};
@@ -52,7 +52,7 @@ pub(super) async fn plan(
              SELECT source, page, key, locator, extent, $6::bigint FROM new
              ON CONFLICT (source, page, key) DO UPDATE SET
                  locator = EXCLUDED.locator, extent = EXCLUDED.extent, planned_cycle = EXCLUDED.planned_cycle,
-                 acked_cycle = NULL, attempts = 0, outcome = NULL, failure = NULL, refused_by = NULL
+                 acked_cycle = NULL, attempts = 0, outcome = NULL, failure = NULL, refused_by = NULL, chain = NULL
              WHERE known.planned_cycle IS DISTINCT FROM EXCLUDED.planned_cycle
              RETURNING 1)
              SELECT (SELECT count(*) FROM meant), (SELECT count(*) FROM written)",
@@ -116,7 +116,7 @@ pub(super) async fn checkpoint(
         .query(
             &format!(
                 "SELECT source, page, key, locator, extent, attempts, payload_hash, parser_version,
-                     beginning_bytes, beginning_hash, beginning_until {LEFT}
+                     beginning_bytes, beginning_hash, beginning_until, chain {LEFT}
                  ORDER BY source, key, page LIMIT $4"
             ),
             &[
@@ -147,9 +147,17 @@ pub(super) async fn checkpoint(
             attempts: attempts.unsigned_abs(),
             known_payload: hash.zip(version),
             known_prefix: read_prefix(bytes, begins, until),
+            chain: read_chain(row.try_get(11)?)?,
         });
     }
     Ok(tasks)
+}
+
+fn read_chain(stored: Option<serde_json::Value>) -> Result<Option<ChainPosition>, StoreError> {
+    stored
+        .map(serde_json::from_value)
+        .transpose()
+        .map_err(|error| StoreError::Inconsistent(format!("runner.task.chain: {error}")))
 }
 
 fn read_hash(hash: Vec<u8>) -> Option<PayloadHash> {
@@ -170,22 +178,61 @@ fn read_prefix(
     })
 }
 
+/// Records how far lists with cursors were read, in the transaction that writes the rows of their pages (D1). Of several
+/// pages of one list the last one counts.
+pub(super) async fn advance_chains(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    answers: &[TaskAnswer],
+) -> Result<(), StoreError> {
+    let mut positions: BTreeMap<&TaskId, &ChainPosition> = BTreeMap::new();
+    for answer in answers {
+        if let Some(next) = &answer.next {
+            positions.insert(&answer.id, next);
+        }
+    }
+    if positions.is_empty() {
+        return Ok(());
+    }
+    let sources: Vec<&str> = positions.keys().map(|id| id.source.as_str()).collect();
+    let pages: Vec<&str> = positions.keys().map(|id| id.page.as_str()).collect();
+    let keys: Vec<&str> = positions.keys().map(|id| id.key.as_str()).collect();
+    let chains: Vec<serde_json::Value> = positions
+        .values()
+        .map(|position| serde_json::json!(position))
+        .collect();
+    tx.execute_expecting(
+        "runner.task",
+        positions.len(),
+        "UPDATE runner.task t SET chain = a.chain
+         FROM unnest($2::text[], $3::text[], $4::text[], $5::jsonb[]) AS a (source, page, key, chain)
+         WHERE t.source = a.source AND t.page = a.page AND t.key = a.key
+           AND t.planned_cycle = $1 AND t.acked_cycle IS DISTINCT FROM $1",
+        &[&cycle.id, &sources, &pages, &keys, &chains],
+    )
+    .await
+}
+
 /// Acknowledges tasks in the transaction that writes their rows (D1).
 pub(super) async fn acknowledge(
     tx: &Transaction<'_>,
     cycle: &Cycle,
-    answers: &[(&TaskAnswer, Outcome)],
+    answers: &[(usize, &TaskAnswer, Outcome)],
     held: &BTreeSet<usize>,
 ) -> Result<(), StoreError> {
+    if answers.is_empty() {
+        return Ok(());
+    }
     let mut columns = AckColumns::default();
-    for (at, (answer, outcome)) in answers.iter().enumerate() {
-        columns.push(cycle, answer, outcome, held.contains(&at));
+    for (at, answer, outcome) in answers {
+        columns.push(cycle, answer, outcome, held.contains(at));
     }
     // `IS NOT DISTINCT FROM` cannot use an index. With the index of the cycle, the server would read every task of the
     // cycle for each answer.
     let acknowledged = tx
         .execute(
             "UPDATE runner.task t SET
+                 chain = CASE WHEN a.answered THEN NULL ELSE t.chain END,
                  acked_cycle = $1, outcome = a.outcome, failure = a.failure, attempts = a.attempts,
                  payload_hash = CASE WHEN a.outcome = 'done' THEN a.hash ELSE t.payload_hash END,
                  parser_version = CASE WHEN a.outcome = 'done' THEN a.version ELSE t.parser_version END,

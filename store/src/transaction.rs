@@ -23,6 +23,7 @@ use super::derive::{self, Derived, Touched};
 use super::doubts::{self, Doubtful, Waivers};
 use super::error::StoreError;
 use super::funds::{self, Funds};
+use super::keyed;
 use super::lists;
 use super::news;
 use super::observations;
@@ -49,17 +50,22 @@ pub(super) async fn write_answers(
     answers: &[TaskAnswer],
     examination: Examination,
 ) -> Result<BatchReport, StoreError> {
+    let resolved = keyed::resolve(tx, cycle, answers).await?;
+    let answers = resolved.as_deref().unwrap_or(answers);
     let mut report = BatchReport::default();
     let mut outcomes = Vec::with_capacity(answers.len());
     let mut taken: Vec<(usize, &TaskAnswer)> = Vec::new();
     for (at, answer) in answers.iter().enumerate() {
         if let Some(breach) = list_breach(tx, cycle, answer, examination).await? {
             count_refused(&mut report, answer);
-            outcomes.push((answer, Outcome::Failed(breach.clone())));
+            outcomes.push((at, answer, Outcome::Failed(breach.clone())));
             report.breaches.push((answer.id.source, breach));
             continue;
         }
-        outcomes.push((answer, answer.outcome.clone()));
+        // The other pages of a list with cursors do not end its task.
+        if answer.is_finished() {
+            outcomes.push((at, answer, answer.outcome.clone()));
+        }
         if answer.outcome == Outcome::Done {
             taken.push((at, answer));
         }
@@ -96,6 +102,10 @@ pub(super) async fn write_answers(
                 .unreadable += 1;
         }
     }
+    // What was held back and is believed now does not change how far its list was read.
+    if is_whole {
+        tasks::advance_chains(tx, cycle, answers).await?;
+    }
     tasks::acknowledge(tx, cycle, &outcomes, &held).await?;
     whole_histories::record(tx, cycle, &histories).await?;
     failpoint::BATCH_ACKNOWLEDGED.pass().await?;
@@ -103,7 +113,7 @@ pub(super) async fn write_answers(
     failpoint::BATCH_COUNTED.pass().await?;
     report.tasks = outcomes
         .into_iter()
-        .map(|(answer, outcome)| Acknowledged::new(answer.id.clone(), outcome))
+        .map(|(_, answer, outcome)| Acknowledged::new(answer.id.clone(), outcome))
         .collect();
     Ok(report)
 }

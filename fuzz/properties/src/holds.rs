@@ -19,6 +19,8 @@ pub const CYCLE_DATE: Date = date(2026, 10, 15);
 const MAX_REASON: usize = 1_000;
 /// The largest number of rejects and notes of one page.
 const MAX_REJECTS: usize = 12_000;
+/// The largest number of statements that one record of a list with cursors leads to.
+const MAX_STATEMENTS_A_RECORD: usize = 4;
 /// The longest URL that is kept, in characters.
 const MAX_URL: usize = sources::sites::MAX_LINK_CHARS;
 
@@ -66,6 +68,14 @@ pub fn reading(source: SourceName, reading: &Reading) {
             let distinct: BTreeSet<&FundCode> = told.iter().copied().collect();
             assert_eq!(distinct.len(), told.len(), "a code is told of twice");
             assert!(told.len() <= 1_000, "{} rows of one page", told.len());
+        }
+        Reading::Part(part) => {
+            for observation in &part.observations {
+                self::observation(source, observation);
+            }
+            assert!(part.rejects.len() <= MAX_REJECTS);
+            part.rejects.iter().for_each(reject);
+            assert!(part.keyed.len() <= part.records * MAX_STATEMENTS_A_RECORD);
         }
         Reading::Absent => {}
         Reading::NeedsBrowser(breach) | Reading::Broken(breach) => self::breach(breach),

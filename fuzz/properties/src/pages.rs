@@ -214,7 +214,8 @@ fn read_as(site: &dyn Site, tasks: &[PlannedTask], body: &[u8], via: Via) {
             ..
         } = reading
         {
-            tally.page_read(page.name, &task.id.key, observations, rejects);
+            let said: Vec<_> = observations.iter().map(|said| &said.data).collect();
+            tally.page_read(page.name, &task.id.key, &said, rejects);
             tally
                 .breached_dataset()
                 .iter()

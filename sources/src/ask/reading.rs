@@ -7,16 +7,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use schema::failpoint::{self, Injected};
-use schema::task::{PayloadHash, Severity};
-use schema::{Outcome, PlannedTask, Reject, TaskAnswer};
+use schema::task::{ChainPosition, PayloadHash, Severity};
+use schema::{ObservationData, Outcome, PlannedTask, Reject, TaskAnswer};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use crate::archive::{Kept, Provenance};
 use crate::page::{PageSpec, Stage};
-use crate::site::{Answer, Breach, ReadContext, Reading, Site, Via};
+use crate::site::{Answer, Breach, ListPart, ReadContext, Reading, Site, Via};
 
-use super::{PageFetcher, Round, history};
+use super::{PageFetcher, Round, chain, history};
 
 /// Permits for parsing: two answers per core, because one of the two may wait for an external program that parses for
 /// it. More would not finish sooner, and each one uses memory. A cancelled call returns its permit.
@@ -85,6 +85,17 @@ impl PageFetcher {
                     is_sample = false;
                     self.broken(task, answer, &breach, round).await;
                 }
+                Some(Reading::Part(part)) => {
+                    let most = page.chain.map_or(1, |chain| chain.max_pages);
+                    let position = task.chain.as_ref();
+                    match chain::advance(position, part.records, &part.cursor, most) {
+                        Ok(next) => self.take_part(task, *part, next, answer, round).await,
+                        Err(breach) => {
+                            is_sample = false;
+                            self.broken(task, answer, &breach, round).await;
+                        }
+                    }
+                }
                 Some(Reading::Observed {
                     observations,
                     rejects,
@@ -93,24 +104,13 @@ impl PageFetcher {
                     let lost = rejects
                         .iter()
                         .rfind(|reject| reject.severity == Severity::Rejected);
-                    let breached = page
-                        .stage
-                        .is_under_contract()
-                        .then(|| {
-                            self.memory
-                                .page_read(page.name, &task.id.key, &observations, &rejects)
-                        })
-                        .flatten();
-                    if let Some(lost) = lost {
+                    if lost.is_some() {
                         is_sample = false;
-                        let kept = self.keep(Kept::Rejected, answer, round).await;
-                        if let Some(counts) = breached {
-                            let breach = Breach::of_reject(lost);
-                            let text = in_full(&counts, answer, &breach, kept.as_ref());
-                            self.stop_source(&text);
-                            self.memory.note_lost_records(&text);
-                        }
                     }
+                    let said: Vec<&ObservationData> =
+                        observations.iter().map(|said| &said.data).collect();
+                    self.tally(&task.id.key, &said, &rejects, answer, round)
+                        .await;
                     // A NAV digest counts only in its own cycle, so its hash is not stored.
                     let may_be_recognised = lost.is_none()
                         && !refused_by_cycle_date
@@ -118,14 +118,12 @@ impl PageFetcher {
                         && self.memory.breach().is_none();
                     let payload = may_be_recognised.then_some((hash, page.parser_version));
                     round.answers.push(TaskAnswer {
-                        id: task.id,
-                        outcome: Outcome::Done,
                         observations,
                         rejects,
                         payload,
                         known_prefix: payload.and(known_prefix),
                         whole_history,
-                        attempts: task.attempts,
+                        ..TaskAnswer::empty(task.id, Outcome::Done, task.attempts)
                     });
                 }
             }
@@ -134,6 +132,70 @@ impl PageFetcher {
             self.keep(Kept::Sample, answer, round).await;
         }
         calling
+    }
+
+    /// Takes one page of a list with cursors. Its task goes on with the next page after all other tasks.
+    async fn take_part(
+        &self,
+        task: PlannedTask,
+        part: ListPart,
+        next: Option<ChainPosition>,
+        answer: &Answer,
+        round: &mut Round<'_>,
+    ) {
+        let said: Vec<&ObservationData> = part
+            .observations
+            .iter()
+            .map(|said| &said.data)
+            .chain(part.keyed.iter().map(|said| &said.data))
+            .collect();
+        self.tally(&task.id.key, &said, &part.rejects, answer, round)
+            .await;
+        if next.is_some() {
+            round.later.push(PlannedTask {
+                chain: next.clone(),
+                attempts: 0,
+                ..task.clone()
+            });
+        }
+        round.answers.push(TaskAnswer {
+            observations: part.observations,
+            keyed: part.keyed,
+            rejects: part.rejects,
+            next,
+            ..TaskAnswer::empty(task.id, Outcome::Done, task.attempts)
+        });
+    }
+
+    /// Counts a parsed page. If it lost a record, the payload is archived; if the page has lost too many records now,
+    /// the source stops for the round.
+    async fn tally(
+        &self,
+        key: &str,
+        said: &[&ObservationData],
+        rejects: &[Reject],
+        answer: &Answer,
+        round: &Round<'_>,
+    ) {
+        let page = round.page;
+        let breached = page
+            .stage
+            .is_under_contract()
+            .then(|| self.memory.page_read(page.name, key, said, rejects))
+            .flatten();
+        let lost = rejects
+            .iter()
+            .rfind(|reject| reject.severity == Severity::Rejected);
+        let Some(lost) = lost else {
+            return;
+        };
+        let kept = self.keep(Kept::Rejected, answer, round).await;
+        if let Some(counts) = breached {
+            let breach = Breach::of_reject(lost);
+            let text = in_full(&counts, answer, &breach, kept.as_ref());
+            self.stop_source(&text);
+            self.memory.note_lost_records(&text);
+        }
     }
 
     /// Ends a task whose page does not meet its contract: the task fails, the payload is archived, the page is counted.

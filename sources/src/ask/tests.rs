@@ -34,6 +34,7 @@ const fn page(name: &'static str, stage: Stage, together: usize) -> PageSpec {
         },
         parser_version: 7,
         extents: &[],
+        chain: None,
     }
 }
 
@@ -65,6 +66,7 @@ impl Site for PlainSite {
                 .map_err(|error| error.to_string())?,
             post_json: None,
             headers: Vec::new(),
+            secret_header: None,
             max_body_bytes: 10_000,
             must_end_in_html: false,
         })

@@ -15,6 +15,7 @@ mod locate;
 mod plausible;
 mod portfolio_rows;
 pub mod sec_fundcheck;
+pub mod sec_open_api;
 pub mod wealthmagik;
 
 /// The maximum length of a link or page path of a site, in characters. Longer ones are not used.
@@ -22,10 +23,16 @@ pub const MAX_LINK_CHARS: usize = 2_000;
 
 pub use finnomena::Finnomena;
 pub use sec_fundcheck::SecFundcheck;
+pub use sec_open_api::SecOpenApi;
 pub use wealthmagik::Wealthmagik;
 
 /// The sources that are requested, in the order of display.
-pub const SPECS: &[&SourceSpec] = &[&finnomena::SPEC, &wealthmagik::SPEC, &sec_fundcheck::SPEC];
+pub const SPECS: &[&SourceSpec] = &[
+    &finnomena::SPEC,
+    &wealthmagik::SPEC,
+    &sec_fundcheck::SPEC,
+    &sec_open_api::SPEC,
+];
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use url::Url;
 
+use crate::api_key::SecretHeader;
 use crate::site::{BrowserVisit, Request, Via};
 
 use super::waiting::WaitingOn;
@@ -23,6 +24,8 @@ pub struct Outgoing {
     pub post_json: Option<String>,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
+    /// The header with a key.
+    pub secret_header: Option<SecretHeader>,
     /// The maximum size of the decompressed body, in bytes.
     pub max_body_bytes: usize,
     /// Whether a good body must end in `</html>`.
@@ -37,6 +40,7 @@ impl Outgoing {
             url: request.url.clone(),
             post_json: request.post_json.clone(),
             headers: request.headers.clone(),
+            secret_header: request.secret_header.clone(),
             max_body_bytes: request.max_body_bytes,
             must_end_in_html: request.must_end_in_html,
             visit: None,
@@ -48,6 +52,7 @@ impl Outgoing {
             url: visit.url.clone(),
             post_json: None,
             headers: Vec::new(),
+            secret_header: None,
             max_body_bytes: MAX_DOCUMENT_BYTES,
             must_end_in_html: false,
             visit: Some(visit.clone()),
@@ -59,6 +64,7 @@ impl Outgoing {
             url,
             post_json: None,
             headers: vec![("accept", "text/plain, */*;q=0.1".to_owned())],
+            secret_header: None,
             // The parser uses only the first bytes; a longer body is not a robots.txt.
             max_body_bytes: 8 * super::robots::MAX_BYTES,
             must_end_in_html: false,

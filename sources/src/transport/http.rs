@@ -7,9 +7,11 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER,
+    ACCEPT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
 };
 use url::Url;
+
+use crate::api_key::SecretHeader;
 
 use super::backend::{Blame, Incoming, Outgoing, Prepared, Wire, WireFailure};
 use super::content_coding::{self, Codings, Undecodable};
@@ -107,6 +109,12 @@ impl Clients {
         };
         request = request.header(ACCEPT_ENCODING, content_coding::ACCEPTED);
         for (name, value) in &outgoing.headers {
+            request = request.header(*name, value);
+        }
+        if let Some(SecretHeader { name, value }) = &outgoing.secret_header {
+            let mut value = HeaderValue::from_str(value.expose())
+                .map_err(|_| host_failure("the key has characters that no header may have"))?;
+            value.set_sensitive(true);
             request = request.header(*name, value);
         }
         let mut response = request

@@ -52,6 +52,23 @@ pub(super) fn shown(probed: &Probed, code: &FundCode) -> String {
             rejects,
             ..
         }) => said_block(&mut text, observations, rejects, code),
+        Some(Reading::Part(part)) => {
+            let _ = writeln!(
+                text,
+                "  {} records on this page of the list, {} statements under the source's own keys; {}",
+                part.records,
+                part.keyed.len(),
+                if part.cursor.is_empty() {
+                    "it is the last page"
+                } else {
+                    "more pages follow"
+                }
+            );
+            for keyed in part.keyed.iter().take(KEYED_SHOWN) {
+                let _ = writeln!(text, "  {}: {:?}", keyed.source_key, keyed.data);
+            }
+            said_block(&mut text, &part.observations, &part.rejects, code);
+        }
         Some(Reading::Absent) => {
             let _ = writeln!(text, "  the source says that it does not have this");
         }
@@ -68,6 +85,9 @@ pub(super) fn shown(probed: &Probed, code: &FundCode) -> String {
     }
     text
 }
+
+/// Largest number of statements under the source's own keys that are shown.
+const KEYED_SHOWN: usize = 5;
 
 fn said_block(
     text: &mut String,

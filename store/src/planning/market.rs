@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::civil::Date;
+
 use schema::cycle::Cycle;
 use schema::{SourceName, TaskId};
 
@@ -50,6 +52,8 @@ pub(super) async fn read(
 ) -> Result<PlanningState, StoreError> {
     Ok(PlanningState {
         cycle: cycle.clone(),
+        has_new_funds: read_has_new_funds(tx, cycle).await?,
+        previous_date: read_previous_date(tx, cycle).await?,
         funds: Vec::new(),
         last_part: false,
         lists: read_lists(tx, cycle, known).await?,
@@ -58,6 +62,30 @@ pub(super) async fn read(
         control: BTreeSet::new(),
         news_doubted: false,
     })
+}
+
+async fn read_has_new_funds(tx: &Transaction<'_>, cycle: &Cycle) -> Result<bool, StoreError> {
+    let row = tx
+        .query_one(
+            "SELECT EXISTS (SELECT FROM runner.fund WHERE entered_cycle = $1)",
+            &[&cycle.id],
+        )
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+async fn read_previous_date(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+) -> Result<Option<Date>, StoreError> {
+    let row = tx
+        .query_one(
+            "SELECT max(cycle_date) FROM runner.cycle
+             WHERE scope = 'full' AND state = 'closed' AND cycle_id < $1 AND cycle_date < $2",
+            &[&cycle.id, &cycle.cycle_date],
+        )
+        .await?;
+    Ok(row.try_get(0)?)
 }
 
 async fn read_lists(
@@ -89,6 +117,7 @@ async fn read_lists(
                 && matches!(outcome.as_deref(), Some("done" | "unchanged" | "absent")),
             ended_in_this_cycle,
             ever_answered: row.try_get(4)?,
+            failed_last: outcome.as_deref() == Some("failed"),
         };
         lists.insert((read_source(row.try_get(0)?)?, row.try_get(1)?), list);
     }

@@ -216,14 +216,8 @@ pub fn task(source: SourceName, page: &str, key: &str) -> TaskId {
 
 pub fn done(id: TaskId, observations: Vec<Observation>) -> TaskAnswer {
     TaskAnswer {
-        id,
-        outcome: Outcome::Done,
         observations,
-        rejects: Vec::new(),
-        payload: None,
-        known_prefix: None,
-        whole_history: None,
-        attempts: 1,
+        ..TaskAnswer::empty(id, Outcome::Done, 1)
     }
 }
 
@@ -249,6 +243,7 @@ pub fn list(entries: &[(&str, bool, &str)]) -> TaskAnswer {
             full_name_th: Some(format!("กองทุน {fund}")),
             category_id: None,
             sec_is_active: Some(*active),
+            status: None,
         };
         let said = ObservationData::Listing {
             source_key: (*key).to_owned(),

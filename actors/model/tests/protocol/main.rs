@@ -59,6 +59,7 @@ const fn page(name: &'static str, tasks_per_request: usize) -> PageSpec {
         },
         parser_version: 1,
         extents: &[],
+        chain: None,
     }
 }
 static PAGES: [PageSpec; 2] = [page("single", 1), page("grouped", 2)];

@@ -1,7 +1,7 @@
 //! Factsheet PDFs, which several sources link to: their requests, and the codes printed in them.
 
 mod codes;
-mod isin;
+pub(super) mod isin;
 
 use schema::{Dataset, FundCode, ObservationData, PlannedTask, SourceName};
 use url::Url;
@@ -50,6 +50,7 @@ impl Factsheets {
             url,
             post_json: None,
             headers: vec![("Accept", "application/pdf".to_owned())],
+            secret_header: None,
             max_body_bytes: pdf_text::MAX_PDF_BYTES,
             must_end_in_html: false,
         })

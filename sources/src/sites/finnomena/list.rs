@@ -169,5 +169,6 @@ fn fields(
         full_name_th: text("name_th", fund.name_th.text()),
         category_id: text("aimc_category_id", fund.aimc_category_id.text()),
         sec_is_active,
+        status: None,
     }
 }

@@ -48,6 +48,8 @@ pub const SPEC: SourceSpec = SourceSpec {
     }],
     requests_per_sec: 2.0,
     concurrent_requests: 3,
+    max_requests_per_sec: None,
+    api_key: None,
     has_browser_pages: false,
     factsheet_hosts: Some(SEC_DOCUMENTS),
     pages: &contract::PAGES,
@@ -84,6 +86,7 @@ impl Finnomena {
                 ("Accept", "application/json".to_owned()),
                 ("Referer", format!("{}/fund", self.root.as_str())),
             ],
+            secret_header: None,
             max_body_bytes: contract::max_body_bytes(page.name),
             must_end_in_html: false,
         })

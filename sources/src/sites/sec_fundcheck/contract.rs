@@ -24,6 +24,7 @@ pub const PAGES: [PageSpec; 1] = [PageSpec {
     // Version 2: times of day in dates, plausible ranges, fee words, required fields.
     parser_version: 2,
     extents: &[],
+    chain: None,
 }];
 
 /// The keys that the answer about a fund must have, null if there is no value. A missing key of the other documented

@@ -43,6 +43,8 @@ pub const SPEC: SourceSpec = SourceSpec {
     ],
     requests_per_sec: 1.0,
     concurrent_requests: 1,
+    max_requests_per_sec: None,
+    api_key: None,
     has_browser_pages: true,
     factsheet_hosts: None,
     pages: &contract::PAGES,
@@ -114,6 +116,7 @@ impl Site for SecFundcheck {
                 ("Origin", self.page_root.origin().to_owned()),
                 ("Referer", format!("{}/", self.page_root.as_str())),
             ],
+            secret_header: None,
             max_body_bytes: contract::MAX_BODY_BYTES,
             must_end_in_html: false,
         })

@@ -29,6 +29,7 @@ const fn page(name: &'static str, stage: Stage, critical: bool, cadence: Cadence
         // Version 2: times of day in dates, plausible ranges, fee words, required fields, either embedded state.
         parser_version: 2,
         extents: &[],
+        chain: None,
     }
 }
 

@@ -38,6 +38,8 @@ pub const SPEC: SourceSpec = SourceSpec {
     }],
     requests_per_sec: 2.0,
     concurrent_requests: 3,
+    max_requests_per_sec: None,
+    api_key: None,
     has_browser_pages: true,
     factsheet_hosts: Some(SEC_DOCUMENTS),
     pages: &contract::PAGES,
@@ -143,6 +145,7 @@ impl Site for Wealthmagik {
             url,
             post_json: None,
             headers: vec![("Accept", accept.to_owned())],
+            secret_header: None,
             max_body_bytes: contract::max_body_bytes(page.name),
             must_end_in_html: page.name != contract::LIST,
         })

@@ -59,6 +59,7 @@ fn request(base: &Url, path: &str) -> Request {
         url: base.join(path).expect("a URL"),
         post_json: None,
         headers: vec![("Accept", "text/html".to_owned())],
+        secret_header: None,
         max_body_bytes: 100_000,
         must_end_in_html: false,
     }

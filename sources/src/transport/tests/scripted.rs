@@ -124,6 +124,7 @@ fn request(path: &str) -> Request {
         url: Url::parse(&format!("https://site.th{path}")).expect("a URL"),
         post_json: None,
         headers: Vec::new(),
+        secret_header: None,
         max_body_bytes: 1_000,
         must_end_in_html: false,
     }

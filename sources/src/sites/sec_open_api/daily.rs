@@ -1,0 +1,94 @@
+//! Parser of `daily-info/nav`: NAV, net asset, bid and offer of all classes on one day.
+
+use jiff::civil::Date;
+use schema::observation::{DailyPoint, KeyedObservation};
+use schema::{Dataset, Number, ObservationData};
+
+use super::api_types::NavRow;
+use super::page::{self, ListPage};
+use crate::payload::breach;
+use crate::payload::json::Field;
+use crate::site::Reading;
+use crate::sites::findings::Findings;
+
+/// Parses one page. The API ignores parameters whose names it does not know, so a record of another day than `day` means
+/// that the query was not understood: nothing of the page is used.
+pub fn read(list: ListPage<'_>, day: Date, url: &str, mut findings: Findings) -> Reading {
+    let mut keyed: Vec<KeyedObservation> = Vec::with_capacity(list.records.len());
+    for record in &list.records {
+        let row = match record.record::<NavRow<'_>>() {
+            Ok(Some(row)) => row,
+            Ok(None) => {
+                page::reject(
+                    &mut findings,
+                    Dataset::Daily,
+                    "*",
+                    "expected a record, found null".to_owned(),
+                    *record,
+                );
+                continue;
+            }
+            Err(reason) => {
+                page::reject(&mut findings, Dataset::Daily, "*", reason, *record);
+                continue;
+            }
+        };
+        match read_day(&row, *record, &mut findings) {
+            Ok(Some(found)) if found != day => {
+                let expected = format!("records of {day} only");
+                return Reading::Broken(breach("items[].nav_date", &expected, &found.to_string()));
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => continue,
+            Err(reason) => {
+                page::reject(&mut findings, Dataset::Daily, "nav_date", reason, *record);
+                continue;
+            }
+        }
+        let class = match page::class_key(row.proj_id, row.fund_class_name) {
+            Ok(class) => class,
+            Err((field, reason)) => {
+                page::reject(&mut findings, Dataset::Daily, field, reason, *record);
+                continue;
+            }
+        };
+        let mut money = |field: &str, value: Field<'_>| {
+            findings.money(Dataset::Daily, field, value.quantity(), record.raw())
+        };
+        let nav = money("last_val", row.last_val);
+        let aum = money("net_asset", row.net_asset);
+        let bid = money("buy_price", row.buy_price);
+        let offer = money("sell_price", row.sell_price);
+        // A NAV of 0 is none. A price of 0.0 means that units are not bought or sold; a net asset of 0 is a value.
+        let unless_zero = |value: Option<Number>| value.filter(|value| !value.is_zero());
+        let point = DailyPoint {
+            nav_date: day,
+            nav: unless_zero(nav),
+            aum,
+            bid: unless_zero(bid),
+            offer: unless_zero(offer),
+        };
+        keyed.push(page::keyed(
+            class,
+            None,
+            url,
+            ObservationData::Daily(vec![point]),
+        ));
+    }
+    list.part(findings, keyed)
+}
+
+/// The date of a record; `None` if it has none, which is rejected here.
+fn read_day(
+    row: &NavRow<'_>,
+    record: Field<'_>,
+    findings: &mut Findings,
+) -> Result<Option<Date>, String> {
+    let stated = row.nav_date.date()?;
+    let day = findings.believed_nav_day(stated)?;
+    if day.is_none() {
+        let reason = "expected a date, found nothing".to_owned();
+        page::reject(findings, Dataset::Daily, "nav_date", reason, record);
+    }
+    Ok(day)
+}

@@ -1,0 +1,187 @@
+//! The Thai SEC's official register: its Open API v2, JSON lists with cursors, for holders of a free key
+//! (docs/sites.md, "SEC Open API v2").
+
+mod api_types;
+pub mod contract;
+mod daily;
+mod keys;
+mod page;
+mod profiles;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use schema::{PlannedTask, SourceName};
+use url::Url;
+
+use crate::api_key::ApiKey;
+use crate::page::PageSpec;
+use crate::payload::{breach, json};
+use crate::site::{Answer, BrowserVisit, ReadContext, Reading, Request, Site, StatusMeaning};
+use crate::sites::findings::Findings;
+use crate::sites::locate::Root;
+use crate::source_spec::{HostSetting, KeySetting, SourceSpec};
+use keys::Keys;
+use page::ListPage;
+
+/// The API's path to everything about funds.
+const API: &str = "/v2/fund";
+
+/// JSON lists over HTTP, with a key.
+pub const SPEC: SourceSpec = SourceSpec {
+    name: SourceName::SecOpenApi,
+    hosts: &[HostSetting {
+        key: "base_url",
+        default: "https://api.sec.or.th",
+    }],
+    requests_per_sec: 5.0,
+    concurrent_requests: 4,
+    // The documentation allows 5,000 requests in 300 s, at least 16 ms apart.
+    max_requests_per_sec: Some(60.0),
+    api_key: Some(KeySetting {
+        primary: "SEC_API_KEY",
+        secondary: "SEC_API_KEY_SECONDARY",
+        portal: "https://secopendata.sec.or.th",
+    }),
+    has_browser_pages: false,
+    factsheet_hosts: None,
+    pages: &contract::PAGES,
+    build: |address| Arc::new(SecOpenApi::new(&address.root, address.keys.clone())),
+};
+
+/// The register.
+#[derive(Debug)]
+pub struct SecOpenApi {
+    root: Root,
+    keys: Keys,
+}
+
+impl SecOpenApi {
+    /// The register at `base_url`. Of several keys the first one is used until it is refused.
+    #[must_use]
+    pub fn new(base_url: &Url, keys: Vec<ApiKey>) -> Self {
+        Self {
+            root: Root::new(base_url),
+            keys: Keys::new(keys),
+        }
+    }
+
+    fn read_one(
+        &self,
+        page: &PageSpec,
+        task: &PlannedTask,
+        answer: &Answer,
+        context: &ReadContext,
+    ) -> Reading {
+        // No content: nothing now. It never means that a fund is gone.
+        if answer.status == 204 || answer.body.is_empty() {
+            return Reading::Absent;
+        }
+        let document = match json::document(&answer.body) {
+            Ok(document) => document,
+            Err(breach) => return Reading::Broken(breach),
+        };
+        let list = match ListPage::read(&document) {
+            Ok(list) => list,
+            Err(breach) => return Reading::Broken(breach),
+        };
+        let url = page::list_url(answer);
+        let findings = Findings::of_market(SourceName::SecOpenApi, url.clone(), context);
+        match page.name {
+            contract::PROFILES => profiles::read(list, findings),
+            contract::DAILY => match day(task) {
+                Ok(day) => daily::read(list, day, &url, findings),
+                Err(reason) => Reading::Broken(breach("key", "a day", &reason)),
+            },
+            other => Reading::Broken(breach("page", "a page of the register", other)),
+        }
+    }
+}
+
+/// The day that a task of [`contract::DAILY`] is about.
+fn day(task: &PlannedTask) -> Result<Date, String> {
+    let part = task.id.part().unwrap_or_default();
+    part.parse()
+        .map_err(|_| format!("{}: expected a day, found `{part}`", task.id))
+}
+
+impl Site for SecOpenApi {
+    fn name(&self) -> SourceName {
+        SourceName::SecOpenApi
+    }
+
+    fn pages(&self) -> &'static [PageSpec] {
+        &contract::PAGES
+    }
+
+    fn request(&self, page: &PageSpec, tasks: &[PlannedTask]) -> Result<Request, String> {
+        let [task] = tasks else {
+            return Err(format!(
+                "sec_open_api/{}: one task a request, not {}",
+                page.name,
+                tasks.len()
+            ));
+        };
+        let path = contract::path(page.name)
+            .ok_or_else(|| format!("the register has no page `{}`", page.name))?;
+        let mut url = self.root.url(&format!("{API}/{path}"))?;
+        {
+            let mut query = url.query_pairs_mut();
+            if page.name == contract::DAILY {
+                let day = day(task)?.to_string();
+                query
+                    .append_pair("start_nav_date", &day)
+                    .append_pair("end_nav_date", &day);
+            }
+            query.append_pair("page_size", &contract::RECORDS_A_PAGE.to_string());
+            let position = task.chain.as_ref().filter(|chain| !chain.cursor.is_empty());
+            if let Some(position) = position {
+                query.append_pair(page::CURSOR, &position.cursor);
+            }
+        }
+        Ok(Request {
+            url,
+            post_json: None,
+            headers: vec![("Accept", "application/json".to_owned())],
+            secret_header: self.keys.header(),
+            max_body_bytes: contract::MAX_BODY_BYTES,
+            must_end_in_html: false,
+        })
+    }
+
+    fn visit(&self, _page: &PageSpec, _task: &PlannedTask) -> Result<Option<BrowserVisit>, String> {
+        Ok(None)
+    }
+
+    /// 400 to a request with a cursor means that the cursor is no longer valid; 404, that the whole list is empty.
+    fn meaning(&self, _page: &PageSpec, status: u16, tasks: usize) -> StatusMeaning {
+        match status {
+            400 => StatusMeaning::CursorRefused,
+            401 | 403 => StatusMeaning::KeyRefused,
+            _ => StatusMeaning::usual(status, tasks),
+        }
+    }
+
+    fn status_of(&self, answer: &Answer) -> u16 {
+        page::status_inside(&answer.body).unwrap_or(answer.status)
+    }
+
+    fn take_next_key(&self, refused: &Request) -> bool {
+        self.keys.take_next(refused.secret_header.as_ref())
+    }
+
+    fn read(
+        &self,
+        page: &PageSpec,
+        tasks: &[PlannedTask],
+        answer: &Answer,
+        context: &ReadContext,
+    ) -> Vec<Reading> {
+        tasks
+            .iter()
+            .map(|task| self.read_one(page, task, answer, context))
+            .collect()
+    }
+}

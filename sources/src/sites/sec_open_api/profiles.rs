@@ -1,0 +1,126 @@
+//! Parser of `general-info/profiles`: every share class of the register with its company, names, status and ISIN.
+
+use schema::columns::{ListingFields, MasterFields};
+use schema::observation::{CodeType, SecurityCode};
+use schema::{Dataset, FundCode, ObservationData};
+
+use super::api_types::Profile;
+use super::page::{self, ClassKey, ListPage};
+use crate::payload::json::Field;
+use crate::site::Reading;
+use crate::sites::factsheet::isin;
+use crate::sites::findings::Findings;
+use crate::text::{missing, name};
+
+/// The words of `fund_status`.
+const STATUSES: [&str; 5] = ["IPO", "Registered", "Expired", "Canceled", "Liquidated"];
+
+/// Parses one page.
+pub fn read(list: ListPage<'_>, mut findings: Findings) -> Reading {
+    for record in &list.records {
+        match record.record::<Profile<'_>>() {
+            Ok(Some(profile)) => {
+                if let Err((field, reason)) = read_profile(&profile, *record, &mut findings) {
+                    page::reject(&mut findings, Dataset::Listing, field, reason, *record);
+                }
+            }
+            Ok(None) => {
+                let reason = "expected a record, found null".to_owned();
+                page::reject(&mut findings, Dataset::Listing, "*", reason, *record);
+            }
+            Err(reason) => page::reject(&mut findings, Dataset::Listing, "*", reason, *record),
+        }
+    }
+    list.part(findings, Vec::new())
+}
+
+fn read_profile(
+    profile: &Profile<'_>,
+    record: Field<'_>,
+    findings: &mut Findings,
+) -> Result<(), (&'static str, String)> {
+    let ClassKey {
+        source_key,
+        fund_code,
+    } = page::class_key(profile.proj_id, profile.fund_class_name)?;
+    let fund_code = match fund_code {
+        Some(code) => code,
+        None => project_code(profile).map_err(|why| ("proj_abbr_name", why))?,
+    };
+    let status = word(profile.fund_status).map_err(|why| ("fund_status", why))?;
+    let status = match status {
+        Some(word) if STATUSES.contains(&word.as_str()) => word,
+        other => {
+            let found = other.unwrap_or_else(|| "nothing".to_owned());
+            let reason = format!("expected one of {}, found {found}", STATUSES.join(", "));
+            return Err(("fund_status", reason));
+        }
+    };
+    let fields = ListingFields {
+        status: Some(status),
+        ..ListingFields::default()
+    };
+    let listing = ObservationData::Listing { source_key, fields };
+    findings.say_of(fund_code.clone(), None, listing);
+    let mut text = |field: &'static str, value: Field<'_>| {
+        let read = value.text().map(|text| {
+            text.map(|text| name::normalise(&text))
+                .filter(|text| !missing::is_missing(text))
+        });
+        findings.field(Dataset::Master, field, read, record.raw())
+    };
+    let master = MasterFields {
+        full_name_th: text("proj_name_th", profile.proj_name_th),
+        full_name_en: text("proj_name_en", profile.proj_name_en),
+        amc: text("comp_name_en", profile.comp_name_en),
+        ..MasterFields::default()
+    };
+    let inception_date = findings.inception("regis_date", profile.regis_date.date(), record.raw());
+    let master = MasterFields {
+        inception_date,
+        ..master
+    };
+    findings.say_of(fund_code.clone(), None, ObservationData::Master(master));
+    read_isin(profile, record, fund_code, findings);
+    Ok(())
+}
+
+/// A wrong check digit makes no ISIN. A class without one makes no statement about its codes.
+fn read_isin(
+    profile: &Profile<'_>,
+    record: Field<'_>,
+    fund_code: FundCode,
+    findings: &mut Findings,
+) {
+    let code = findings.field(
+        Dataset::Codes,
+        "fund_class_isin_code",
+        word(profile.fund_class_isin_code),
+        record.raw(),
+    );
+    let Some(code) = code else {
+        return;
+    };
+    if !isin::is_valid(&code) {
+        let reason = format!("expected an ISIN with its check digit, found {code}");
+        findings.note(Dataset::Codes, "fund_class_isin_code", reason, record.raw());
+        return;
+    }
+    let codes = vec![SecurityCode {
+        code_type: CodeType::Isin,
+        code,
+    }];
+    findings.say_of(fund_code, None, ObservationData::Codes(codes));
+}
+
+/// The code of a project's only class.
+fn project_code(profile: &Profile<'_>) -> Result<FundCode, String> {
+    let code = profile.proj_abbr_name.text()?.unwrap_or_default();
+    name::fund_code(&code).map_err(|error| error.to_string())
+}
+
+/// A word without the blanks around it; `None` if it is missing.
+fn word(field: Field<'_>) -> Result<Option<String>, String> {
+    let text = field.text()?.map(|text| name::normalise(&text));
+    Ok(text.filter(|text| !missing::is_missing(text)))
+}
