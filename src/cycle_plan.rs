@@ -109,8 +109,8 @@ impl StagePlanner {
                 (!self.is_repeated || state.news_doubted)
                     && ready.any(|(_, specs)| of_stage(specs, Stage::Funds).next().is_some())
             }
-            // The plan of one source comes before the other sources have ended. Only the link of the source that ranks
-            // first is certain to be used by then.
+            // A plan for one source is made while other sources still run. They may yet report a factsheet link of higher
+            // rank, so only the source with the highest rank plans factsheets now.
             Stage::Factsheets => self.of.is_none_or(|of| ranks_first(&self.pages, of)),
         }
     }

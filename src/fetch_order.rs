@@ -109,6 +109,7 @@ mod tests {
             tasks_per_request: NonZeroUsize::MIN,
             parser_version: 1,
             extents: &[],
+            has_daily_values: false,
             chain: None,
         }
     }

@@ -23,6 +23,7 @@ mod private_server;
 mod proxies;
 mod readme;
 mod real_history;
+mod register;
 mod requests;
 mod resume;
 mod shutdown;

@@ -1,5 +1,5 @@
-//! The source actor: requests the tasks of one source, sends each answer to the merge actor, and ends when all tasks
-//! are acknowledged.
+//! The source actor: requests the pages that the tasks of one source name, sends each answer to the merge actor, and
+//! ends when all tasks are acknowledged.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -28,7 +28,7 @@ use crate::row_budget::RowBudget;
 /// A source with what is needed to request it.
 #[derive(Clone)]
 pub struct AskedSource {
-    /// Requests and parses; all incarnations share its state of the cycle.
+    /// Requests and parses the pages. All incarnations of the actor share it, with what it remembers of the cycle.
     pub fetcher: PageFetcher,
     /// The source's pages.
     pub pages: &'static [PageSpec],

@@ -14,3 +14,6 @@ CREATE TABLE runner.unmatched (
     PRIMARY KEY (source, source_key, page)
 );
 COMMENT ON TABLE runner.unmatched IS 'Statements under a key of a source that leads to no known fund or to several; nothing of them is stored';
+
+ALTER TABLE runner.fund ADD COLUMN register_status TEXT;
+COMMENT ON COLUMN runner.fund.register_status IS 'The word of the official register for the status of the share class, from its last list that was read to the end';

@@ -23,9 +23,26 @@ impl FundStatus {
 /// Number of closed full cycles of different dates after which a fund that is absent from the list becomes inactive.
 pub const ABSENCES_TO_INACTIVE: usize = 3;
 
+/// The words of the official register for the status of a share class.
+pub const REGISTER_STATUSES: [&str; 5] = ["IPO", "Registered", "Expired", "Canceled", "Liquidated"];
+/// The word for a class that is priced and sold.
+pub const REGISTERED: &str = "Registered";
+
+/// Whether the register's word means that the fund is active; `None` for a fund in its IPO, and for no word.
+#[must_use]
+pub fn register_says_active(word: Option<&str>) -> Option<bool> {
+    match word? {
+        REGISTERED => Some(true),
+        "Expired" | "Canceled" | "Liquidated" => Some(false),
+        _ => None,
+    }
+}
+
 /// What the whole lists that decide report about a fund, as parsed by full cycles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListStanding {
+    /// Whether the official register calls the fund active; `None` if it does not have the fund or has no opinion.
+    pub register_says_active: Option<bool>,
     /// Whether the newest whole list calls the fund active; `None` if it does not contain the code.
     pub says_active: Option<bool>,
     /// Whether the newest whole list has the fund's key under another code.
@@ -39,7 +56,11 @@ pub struct ListStanding {
 /// Returns the status, or `None` if the lists give no reason to change it.
 #[must_use]
 pub const fn fund_status(standing: ListStanding) -> Option<FundStatus> {
-    match standing.says_active {
+    let says_active = match standing.register_says_active {
+        None => standing.says_active,
+        registered => registered,
+    };
+    match says_active {
         Some(true) => Some(FundStatus::Active),
         Some(false) => Some(FundStatus::Inactive),
         None if standing.provisional => Some(FundStatus::Active),
@@ -65,6 +86,7 @@ mod tests {
             (None, false, 3, Some(FundStatus::Inactive)),
         ] {
             let standing = ListStanding {
+                register_says_active: None,
                 says_active,
                 renamed,
                 absences,
@@ -75,8 +97,33 @@ mod tests {
     }
 
     #[test]
+    fn the_register_decides_before_the_list_and_absence() {
+        for (word, status) in [
+            ("Registered", FundStatus::Active),
+            ("Expired", FundStatus::Inactive),
+            ("Canceled", FundStatus::Inactive),
+            ("Liquidated", FundStatus::Inactive),
+        ] {
+            for (says_active, renamed) in [(Some(true), false), (Some(false), false), (None, true)]
+            {
+                let standing = ListStanding {
+                    register_says_active: register_says_active(Some(word)),
+                    says_active,
+                    renamed,
+                    absences: 0,
+                    provisional: false,
+                };
+                assert_eq!(fund_status(standing), Some(status), "{word} {standing:?}");
+            }
+        }
+        assert_eq!(register_says_active(Some("IPO")), None);
+        assert_eq!(register_says_active(None), None);
+    }
+
+    #[test]
     fn a_provisional_fund_is_active() {
         let standing = ListStanding {
+            register_says_active: None,
             says_active: None,
             renamed: false,
             absences: 0,

@@ -25,6 +25,9 @@ pub struct PageSpec {
     pub parser_version: i32,
     /// How much of the page can be requested, smallest first, the whole last; empty if there is no choice.
     pub extents: &'static [Extent],
+    /// Whether a daily cycle needs the page only for NAV, AUM, bid and offer. It is not requested then for a fund whose
+    /// values of this cycle a page of [`Stage::Market`] has.
+    pub has_daily_values: bool,
     /// `Some`: the page is a list with cursors ([`crate::ask`]).
     pub chain: Option<ChainSpec>,
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use actors::messages::{GetLoader, OnWriter, PipelineError, TasksPlanned};
-use schema::precedence::UNIVERSE;
+use schema::precedence::{REGISTER, UNIVERSE};
 use schema::{Outcome, PlannedTask, SourceName, TaskAnswer, failpoint};
 use sources::page::Stage;
 use store::{ActiveFunds, Batch, BreachReport, Cycle, TaskFilter};
@@ -155,6 +155,24 @@ impl CycleRunner {
                 funds,
                 "the list of {UNIVERSE} was never read; until it is, the funds of another list have rows (runner.fund.provisional)"
             );
+        }
+        Ok(())
+    }
+
+    /// Enters the funds that only the official register knows (D8).
+    pub(super) async fn enter_registered_funds(&self, round: &Round) -> Result<(), PipelineError> {
+        if !self.pages.contains_key(&REGISTER) || *self.stop.borrow() {
+            return Ok(());
+        }
+        let cycle = Arc::clone(&round.cycle);
+        let funds = self
+            .on_writer("entering the funds of the register", move |writer| {
+                let cycle = Arc::clone(&cycle);
+                Box::pin(async move { writer.enter_registered_funds(&cycle).await })
+            })
+            .await?;
+        if funds > 0 {
+            tracing::info!(funds, "funds that only the register knows have rows now");
         }
         Ok(())
     }

@@ -26,6 +26,10 @@ pub(super) fn plan_page(
     let is_new =
         answered.is_none_or(|answered| answered.last_answered.is_none() || answered.failed_last);
     let monthly = state.cycle.kind == CycleKind::Monthly;
+    let is_covered = state.register_answered && fund.is_covered;
+    if is_covered && spec.has_daily_values && !monthly && !is_new {
+        return None;
+    }
     let due = match spec.cadence {
         Cadence::EveryCycle => true,
         Cadence::Weekly => {
@@ -36,9 +40,7 @@ pub(super) fn plan_page(
             monthly
                 || is_new
                 || !knows_everything(spec, answered)
-                || state.news_doubted
-                || state.control.contains(&fund.fund_code)
-                || !repeats_the_known_nav(fund, listing)
+                || is_news_to_be_asked(state, fund, listing, is_covered)
         }
         Cadence::MonthlyOrNew | Cadence::MonthlyOrLinkChanged => monthly || is_new,
         Cadence::MonthlyOrListingChanged => {
@@ -53,6 +55,29 @@ pub(super) fn plan_page(
         extent: extent(spec, fund, answered, state.cycle.cycle_date, monthly),
         ..task(source, spec, fund.fund_code.as_str())
     })
+}
+
+/// The register publishes the NAV of a day up to this number of days later.
+const REGISTER_LAG_DAYS: i32 = 7;
+
+/// Whether the page of a known fund is requested in a daily cycle because of the pages of news. For a fund that the
+/// register covers, only if they show a day that the register should have published by then. Neither their absence nor
+/// the control sample matters for such a fund, because the register's values are independent of them.
+fn is_news_to_be_asked(
+    state: &PlanningState,
+    fund: &FundState,
+    listing: Option<&ListingState>,
+    is_covered: bool,
+) -> bool {
+    if is_covered {
+        let behind = fund.news.as_ref().zip(fund.newest_nav);
+        return behind.is_some_and(|(news, newest)| {
+            (news.nav_date - newest.nav_date).get_days() > REGISTER_LAG_DAYS
+        });
+    }
+    state.news_doubted
+        || state.control.contains(&fund.fund_code)
+        || !repeats_the_known_nav(fund, listing)
 }
 
 /// The smallest extent that reaches back to the newest known day plus the look-back. The whole history for new funds,

@@ -3,6 +3,7 @@ mod parts;
 use std::num::NonZeroUsize;
 
 use jiff::civil::{Date, date};
+use schema::observation::NavDigest;
 use sources::page::Extent;
 use store::{Answered, Cycle, ListState, ListingState, NewestNav, Scope, list_key};
 
@@ -23,6 +24,7 @@ const fn page(
         tasks_per_request: NonZeroUsize::MIN,
         parser_version: 1,
         extents,
+        has_daily_values: false,
         chain: None,
     }
 }
@@ -76,6 +78,7 @@ pub(super) fn fund(code: &str) -> FundState {
         fund_code: FundCode::parse(code).expect("a code"),
         active: true,
         newest_nav: None,
+        is_covered: false,
         news: None,
         listings: BTreeMap::from([(
             SourceName::Finnomena,
@@ -99,6 +102,7 @@ pub(super) fn state(kind: CycleKind, funds: Vec<FundState>) -> PlanningState {
             round: 1,
             resumed: false,
         },
+        register_answered: false,
         has_new_funds: false,
         previous_date: Some(date(2026, 10, 14)),
         listed: BTreeMap::from([(SourceName::Finnomena, funds.len())]),
@@ -383,4 +387,90 @@ fn only_a_plan_of_pages_that_news_may_save_uses_the_control_sample() {
         ..Narrowing::default()
     };
     assert!(!StagePlanner::new(pages(), narrowing, Stage::Funds, None, false).uses_control());
+}
+
+/// A known fund that the register covers, with this newest NAV and the news of another day.
+fn covered(newest_day: Date, news_day: Date) -> FundState {
+    let mut fund = fund("A");
+    answered_everything(&mut fund);
+    fund.newest_nav = Some(newest(newest_day));
+    fund.is_covered = true;
+    fund.news = Some(NavDigest {
+        source_key: "F-A".to_owned(),
+        nav_date: news_day,
+        nav: 10.into(),
+    });
+    fund
+}
+
+#[test]
+fn a_covered_fund_needs_its_own_page_only_for_a_day_that_the_register_should_have() {
+    let (newest_day, far) = (date(2026, 10, 6), date(2026, 10, 14));
+    let count = |fund: FundState, kind, register_answered| {
+        let state = PlanningState {
+            register_answered,
+            ..state(kind, vec![fund])
+        };
+        planned(&state, Stage::Funds).len()
+    };
+    let daily = CycleKind::Daily;
+    assert_eq!(
+        count(covered(newest_day, date(2026, 10, 13)), daily, true),
+        0
+    );
+    assert_eq!(count(covered(newest_day, far), daily, true), 1);
+    assert_eq!(
+        count(covered(newest_day, date(2026, 10, 13)), daily, false),
+        1,
+        "the register did not answer"
+    );
+    let without_news = FundState {
+        news: None,
+        ..covered(newest_day, far)
+    };
+    assert_eq!(count(without_news, daily, true), 0);
+    let never_asked = FundState {
+        answered: BTreeMap::new(),
+        ..covered(newest_day, newest_day)
+    };
+    assert_eq!(count(never_asked, daily, true), 3);
+    assert_eq!(
+        count(covered(newest_day, newest_day), CycleKind::Monthly, true),
+        3
+    );
+}
+
+#[test]
+fn the_days_of_the_market_are_planned_once_a_week_in_a_wide_window() {
+    const DAILY: PageSpec = PageSpec {
+        chain: Some(sources::page::ChainSpec {
+            max_pages: 10,
+            window: Some(sources::page::DayWindow {
+                nightly: 2,
+                weekly: 4,
+            }),
+        }),
+        ..page("daily", Stage::Market, Cadence::EveryCycle, &[])
+    };
+    let pages = SitePages::from([(SourceName::SecOpenApi, &[DAILY][..])]);
+    let keys = |previous: Option<Date>| -> Vec<String> {
+        let state = PlanningState {
+            previous_date: previous,
+            ..state(CycleKind::Daily, Vec::new())
+        };
+        let planner = StagePlanner::new(
+            pages.clone(),
+            Narrowing::default(),
+            Stage::Market,
+            None,
+            false,
+        );
+        let (tasks, _) = plan_in_parts(&state, usize::MAX, planner);
+        tasks.into_iter().map(|task| task.id.key).collect()
+    };
+    assert_eq!(
+        keys(Some(date(2026, 10, 14))),
+        ["*2026-10-15", "*2026-10-14", "*2026-10-13"]
+    );
+    assert_eq!(keys(None).len(), 5);
 }

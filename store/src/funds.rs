@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 use jiff::civil::Date;
 
 use schema::cycle::Cycle;
-use schema::fund_status::{ListStanding, fund_status};
+use schema::fund_status::{ListStanding, fund_status, register_says_active};
 use schema::precedence::UNIVERSE;
 use schema::{FundCode, Observation, ObservationData};
 
@@ -232,7 +232,7 @@ pub(super) async fn apply_status(tx: &Transaction<'_>, cycle: &Cycle) -> Result<
             "SELECT f.fund_code, m.fund_status, f.renamed, cardinality(f.absent_on),
                     CASE WHEN f.listed_cycle = (SELECT max(listed_cycle) FROM runner.fund)
                          THEN f.list_says_active END,
-                    f.provisional
+                    f.provisional, f.register_status
              FROM runner.fund f JOIN public.funds_master_info m USING (fund_code)",
             &[],
         )
@@ -244,6 +244,7 @@ pub(super) async fn apply_status(tx: &Transaction<'_>, cycle: &Cycle) -> Result<
     while let Some(row) = rows.try_next().await? {
         let absences: i32 = row.try_get(3)?;
         let standing = ListStanding {
+            register_says_active: register_says_active(row.try_get(6)?),
             says_active: row.try_get(4)?,
             renamed: row.try_get(2)?,
             absences: usize::try_from(absences).unwrap_or(0),

@@ -21,8 +21,16 @@ const CLASS_SEPARATOR: char = '/';
 /// The character after [`CLASS_SEPARATOR`] in byte order: the end of the range of a project's keys.
 const AFTER_SEPARATOR: char = '0';
 
+/// The funds of a key in the newest list of its source.
+#[derive(Default)]
+struct Listed {
+    funds: BTreeSet<FundCode>,
+    /// Funds that the list also names under another key.
+    shared: BTreeSet<FundCode>,
+}
+
 /// The funds of the keys of one source.
-type Funds = BTreeMap<(SourceName, String), BTreeSet<FundCode>>;
+type Funds = BTreeMap<(SourceName, String), Listed>;
 
 /// Replaces the keyed statements by statements about funds; `None` if there are none.
 pub(super) async fn resolve(
@@ -81,11 +89,20 @@ pub(super) async fn resolve(
 /// The funds of a statement; or why there is not exactly one, with the candidates.
 fn matches(
     keyed: &KeyedObservation,
-    listed: Option<&BTreeSet<FundCode>>,
+    listed: Option<&Listed>,
     known: &BTreeSet<FundCode>,
 ) -> Result<Vec<FundCode>, (&'static str, Vec<FundCode>)> {
     let is_project = !keyed.source_key.contains(CLASS_SEPARATOR);
-    let funds: Vec<FundCode> = listed.into_iter().flatten().cloned().collect();
+    let funds = listed.map(|listed| &listed.funds).into_iter().flatten();
+    let funds: Vec<FundCode> = funds.cloned().collect();
+    let shared = listed.map(|listed| &listed.shared);
+    if let Some(shared) = shared.filter(|shared| !shared.is_empty()) {
+        let candidates = shared.iter().cloned().collect();
+        return Err((
+            "the source's list has the code under several keys",
+            candidates,
+        ));
+    }
     match (funds.len(), &keyed.fund_code) {
         (1, _) => Ok(funds),
         (2.., _) if is_project => Ok(funds),
@@ -165,10 +182,12 @@ async fn read_listed(
     // A key that was renamed has an older code as well; the newest list decides.
     let rows = tx
         .query(
-            "SELECT asked.source, asked.key, f.fund_code
+            "SELECT asked.source, asked.key, f.fund_code, (
+                 SELECT count(*) FROM runner.alias b WHERE b.source = asked.source AND b.fund_id = a.fund_id
+                   AND b.last_cycle = a.last_cycle) > 1
              FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS asked (source, key, first, after)
              CROSS JOIN LATERAL (
-                 SELECT a.fund_id FROM runner.alias a
+                 SELECT a.fund_id, a.last_cycle FROM runner.alias a
                  WHERE a.source = asked.source AND a.source_key >= asked.first AND a.source_key < asked.after
                    AND a.last_cycle = (SELECT max(b.last_cycle) FROM runner.alias b
                        WHERE b.source = a.source AND b.source_key = a.source_key) OFFSET 0) a
@@ -179,10 +198,12 @@ async fn read_listed(
     let mut funds = Funds::new();
     for row in rows {
         let key = (read_source(row.try_get(0)?)?, row.try_get(1)?);
-        funds
-            .entry(key)
-            .or_default()
-            .insert(read_code(row.try_get(2)?)?);
+        let listed = funds.entry(key).or_default();
+        let fund_code = read_code(row.try_get(2)?)?;
+        if row.try_get(3)? {
+            listed.shared.insert(fund_code.clone());
+        }
+        listed.funds.insert(fund_code);
     }
     Ok(funds)
 }
@@ -279,4 +300,90 @@ async fn forget_matched(
     )
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(text: &str) -> FundCode {
+        FundCode::parse(text).expect("a code")
+    }
+
+    fn keyed(source_key: &str, fund_code: Option<&str>) -> KeyedObservation {
+        KeyedObservation {
+            source_key: source_key.to_owned(),
+            fund_code: fund_code.map(code),
+            as_of_date: None,
+            url: String::new(),
+            data: ObservationData::Daily(Vec::new()),
+        }
+    }
+
+    fn listed(funds: &[&str], shared: &[&str]) -> Listed {
+        Listed {
+            funds: funds.iter().map(|text| code(text)).collect(),
+            shared: shared.iter().map(|text| code(text)).collect(),
+        }
+    }
+
+    #[test]
+    fn a_key_leads_to_exactly_one_fund_and_a_project_to_all_its_classes() {
+        let known = BTreeSet::from([code("A"), code("B")]);
+        let found = |key: &str, own: Option<&str>, listed: Option<&Listed>| {
+            matches(&keyed(key, own), listed, &known).map_err(|(_, candidates)| candidates)
+        };
+        let one = listed(&["A"], &[]);
+        let two = listed(&["A", "B"], &[]);
+        let shared = listed(&["A"], &["A"]);
+        assert_eq!(found("M1/main", None, Some(&one)), Ok(vec![code("A")]));
+        assert_eq!(
+            found("M1/B", Some("B"), Some(&one)),
+            Ok(vec![code("A")]),
+            "the list decides before the code"
+        );
+        assert_eq!(found("M1/B", Some("B"), None), Ok(vec![code("B")]));
+        assert_eq!(found("M1/C", Some("C"), None), Err(vec![code("C")]));
+        assert_eq!(found("M1/main", None, None), Err(vec![]));
+        assert_eq!(
+            found("M1/main", None, Some(&two)),
+            Err(vec![code("A"), code("B")])
+        );
+        assert_eq!(
+            found("M1", None, Some(&two)),
+            Ok(vec![code("A"), code("B")]),
+            "a project"
+        );
+        assert_eq!(
+            found("M1/A", Some("A"), Some(&shared)),
+            Err(vec![code("A")])
+        );
+    }
+
+    #[test]
+    fn the_days_of_a_fund_on_one_page_become_one_statement() {
+        let day = |at: i8, nav: i32| DailyPoint {
+            nav_date: jiff::civil::date(2026, 11, at),
+            nav: Some(nav.into()),
+            aum: None,
+            bid: None,
+            offer: None,
+        };
+        let mut statements = Statements::default();
+        for point in [day(1, 10), day(2, 11), day(1, 12)] {
+            let data = ObservationData::Daily(vec![point]);
+            let keyed = KeyedObservation {
+                data,
+                ..keyed("M1/A", Some("A"))
+            };
+            statements.add(SourceName::SecOpenApi, code("A"), &keyed);
+        }
+        let observations: Vec<Observation> = statements.observations().collect();
+        assert_eq!(observations.len(), 1);
+        assert_eq!(
+            observations[0].data,
+            ObservationData::Daily(vec![day(2, 11), day(1, 12)]),
+            "the later of two values for one day"
+        );
+    }
 }

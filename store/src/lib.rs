@@ -37,6 +37,7 @@ mod portfolios;
 mod problems;
 mod provisional;
 mod reader;
+mod register;
 mod remerge;
 mod report;
 mod requests;
@@ -52,6 +53,7 @@ mod tasks;
 mod tls;
 mod transaction;
 mod unapplied_days;
+mod universe;
 mod unreported;
 mod whole_histories;
 mod writer;
@@ -66,8 +68,8 @@ pub use explain::{
 };
 pub use funds::ActiveFunds;
 pub use planning::{
-    Answered, FUNDS_A_PART, FundState, ListState, ListingState, NewestNav, PartPlan, PieceState,
-    Planner, PlanningState, list_key, plan_by,
+    Answered, COVERED_DAYS, FUNDS_A_PART, FundState, ListState, ListingState, NewestNav, PartPlan,
+    PieceState, Planner, PlanningState, list_key, plan_by,
 };
 pub use problems::{FailedTask, FailedTasks, PageFreshness, RejectCount};
 pub use reader::{Freshness, Reader, RunnerStatus, Status};

@@ -72,10 +72,12 @@ pub(super) async fn check(
     cycle: &Cycle,
     answer: &TaskAnswer,
 ) -> Result<Option<String>, StoreError> {
-    if answer.id.key != TaskId::WHOLE_MARKET || answer.outcome != Outcome::Done {
+    let is_whole = answer.id.key == TaskId::WHOLE_MARKET && answer.is_finished();
+    if !is_whole || answer.outcome != Outcome::Done {
         return Ok(None);
     }
-    let found = ListSize::of(&answer.observations);
+    let mut found = ListSize::of(&answer.observations);
+    found.entries += earlier_pages(tx, cycle, answer).await?;
     let source = answer.id.source.as_str();
     let before = tx
         .query_opt(
@@ -97,7 +99,7 @@ pub(super) async fn check(
         };
         let breach = match breach(before, found) {
             Some(breach) => Some(breach),
-            None => lost_company(tx, answer).await?,
+            None => lost_company(tx, cycle, answer).await?,
         };
         if let Some(breach) = breach {
             return Ok(Some(format!(
@@ -126,6 +128,28 @@ pub(super) async fn check(
     Ok(None)
 }
 
+/// The number of entries on the pages of a list with cursors before its last one, which are stored.
+async fn earlier_pages(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    answer: &TaskAnswer,
+) -> Result<u64, StoreError> {
+    let row = tx
+        .query_one(
+            "SELECT count(*) FROM runner.alias a
+             WHERE a.source = $1 AND a.last_cycle = $2 AND EXISTS (SELECT FROM runner.task t
+                 WHERE t.source = $1 AND t.page = $3 AND t.key = $4 AND t.chain IS NOT NULL)",
+            &[
+                &answer.id.source.as_str(),
+                &cycle.id,
+                &answer.id.page,
+                &answer.id.key,
+            ],
+        )
+        .await?;
+    Ok(row.try_get::<_, i64>(0)?.unsigned_abs())
+}
+
 /// An active fund of a company, as it was in the previous list.
 struct ListedFund {
     company: String,
@@ -137,6 +161,7 @@ struct ListedFund {
 /// by key. Returns the breach.
 async fn lost_company(
     tx: &Transaction<'_>,
+    cycle: &Cycle,
     answer: &TaskAnswer,
 ) -> Result<Option<String>, StoreError> {
     let (mut codes, mut keys) = (BTreeSet::new(), BTreeSet::new());
@@ -153,8 +178,8 @@ async fn lost_company(
              JOIN runner.fund f USING (fund_id)
              JOIN public.funds_master_info m USING (fund_code)
              WHERE a.source = $1 AND m.fund_status = 'active' AND m.amc IS NOT NULL
-               AND a.last_cycle = (SELECT max(last_cycle) FROM runner.alias WHERE source = $1)",
-            &[&answer.id.source.as_str()],
+               AND a.last_cycle = (SELECT max(last_cycle) FROM runner.alias WHERE source = $1 AND last_cycle < $2)",
+            &[&answer.id.source.as_str(), &cycle.id],
         )
         .await?;
     let mut before = Vec::with_capacity(rows.len());

@@ -32,6 +32,9 @@ pub struct PlanningState {
     pub cycle: Cycle,
     /// The date of the last full cycle that closed before it.
     pub previous_date: Option<Date>,
+    /// Whether the register has answered all its lists of daily values in this cycle, so that the pages of single funds
+    /// need not be requested for the funds that it covers.
+    pub register_answered: bool,
     /// Whether a list of this cycle has shown a fund for the first time.
     pub has_new_funds: bool,
     /// The next funds of the universe (ever active at Finnomena, or adopted), by code; at most [`FUNDS_A_PART`].
@@ -80,8 +83,10 @@ pub struct FundState {
     pub fund_code: FundCode,
     /// `fund_status` is `active`.
     pub active: bool,
-    /// The newest NAV that Finnomena reported, with a date not after the cycle's.
+    /// The newest NAV that Finnomena or the register reported, with a date not after the cycle's.
     pub newest_nav: Option<NewestNav>,
+    /// Whether the register reported a NAV of it within the last [`COVERED_DAYS`] days.
+    pub is_covered: bool,
     /// What Finnomena reported about it in this cycle on a page about many funds.
     pub news: Option<NavDigest>,
     /// Its entry in each source's list.
@@ -92,14 +97,18 @@ pub struct FundState {
     pub answered: BTreeMap<(SourceName, String), Answered>,
 }
 
-/// The newest NAV of a fund that Finnomena has reported.
+/// The register covers a fund if it has reported a NAV of the last days: monthly NAVs are published up to two weeks after
+/// their day.
+pub const COVERED_DAYS: i32 = 45;
+
+/// The newest NAV of a fund that Finnomena or the register has reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewestNav {
     /// Its date.
     pub nav_date: Date,
     /// The stored value.
     pub nav: Number,
-    /// Whether Finnomena has also reported the AUM of that day.
+    /// Whether one of them has also reported the AUM of that day.
     pub has_aum: bool,
 }
 

@@ -8,13 +8,12 @@ use schema::{FundCode, SourceName};
 use super::TABLES;
 use super::connection::{Queries as _, Transaction};
 use super::counted;
-use super::daily;
 use super::days;
 use super::decode::{read_code, read_number, read_source};
 use super::error::StoreError;
 use super::funds;
-use super::remerge;
 use super::unapplied_days;
+use super::universe;
 
 /// Enters the funds of the newest provisional lists into the universe, as active funds. Nothing happens in a partial
 /// cycle, or if any fund has entered the universe in another way. Returns the number of funds that entered.
@@ -31,7 +30,7 @@ pub(super) async fn enter(tx: &Transaction<'_>, cycle: &Cycle) -> Result<usize, 
         .query(
             "SELECT f.fund_id, f.fund_code FROM runner.fund f
              WHERE NOT f.in_universe
-               AND NOT EXISTS (SELECT FROM runner.fund WHERE listed_cycle IS NOT NULL OR (in_universe AND NOT provisional))
+               AND NOT EXISTS (SELECT FROM runner.fund WHERE listed_cycle IS NOT NULL OR register_status IS NOT NULL OR (in_universe AND NOT provisional))
                AND EXISTS (SELECT FROM runner.alias a WHERE a.fund_id = f.fund_id AND a.source = ANY($1)
                    AND a.last_cycle = (SELECT max(last_cycle) FROM runner.alias b WHERE b.source = a.source))
              ORDER BY f.fund_id",
@@ -45,20 +44,7 @@ pub(super) async fn enter(tx: &Transaction<'_>, cycle: &Cycle) -> Result<usize, 
     if entering.is_empty() {
         return Ok(0);
     }
-    let ids: Vec<i64> = entering.iter().map(|(id, _)| *id).collect();
-    tx.execute_expecting(
-        "runner.fund",
-        ids.len(),
-        "UPDATE runner.fund SET in_universe = true, provisional = true, entered_cycle = $2 WHERE fund_id = ANY($1)",
-        &[&ids, &cycle.id],
-    )
-    .await?;
-    remerge::derive_entering(tx, cycle, &entering).await?;
-    let codes: Vec<&str> = entering.iter().map(|(_, code)| code.as_str()).collect();
-    let mut waiting = days::Statements::new();
-    unapplied_days::take_waiting(tx, &codes, &mut waiting).await?;
-    let compared = daily::compare_with_stored(tx, waiting).await?;
-    daily::write(tx, cycle.id, compared).await?;
+    universe::enter(tx, cycle, &entering, true).await?;
     funds::apply_status(tx, cycle).await?;
     Ok(entering.len())
 }

@@ -227,8 +227,8 @@ pub(super) async fn acknowledge(
     for (at, answer, outcome) in answers {
         columns.push(cycle, answer, outcome, held.contains(at));
     }
-    // `IS NOT DISTINCT FROM` cannot use an index. With the index of the cycle, the server would read every task of the
-    // cycle for each answer.
+    // `IS NOT DISTINCT FROM` prevents the use of the index on the cycle. With that index the server would read every
+    // task of the cycle for each answer.
     let acknowledged = tx
         .execute(
             "UPDATE runner.task t SET

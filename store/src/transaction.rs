@@ -8,7 +8,7 @@ use schema::fold::{Folded, StoredObservation, adopted_portfolio, fold};
 use schema::merge_funds::Statements;
 use schema::observation::DailyPoint;
 use schema::portfolio::StoredPortfolio;
-use schema::precedence::{StatementKey, UNIVERSE, table_of};
+use schema::precedence::{REGISTER, StatementKey, UNIVERSE, table_of};
 use schema::task::Severity;
 use schema::{
     Dataset, FundCode, Observation, ObservationData, Outcome, SourceName, TaskAnswer, TaskId,
@@ -28,6 +28,7 @@ use super::lists;
 use super::news;
 use super::observations;
 use super::provisional;
+use super::register;
 use super::report::{Acknowledged, BatchReport, count_refused, records_of};
 use super::tasks;
 use super::unapplied_days;
@@ -130,6 +131,9 @@ async fn list_breach(
     };
     if let Some(breach) = lists::check(tx, cycle, answer).await? {
         return Ok(Some(breach));
+    }
+    if answer.id.source == REGISTER {
+        return register::breach(tx, cycle, answer, &limits).await;
     }
     doubts::check_list(tx, cycle, answer, &limits).await
 }
@@ -289,6 +293,9 @@ async fn write_observations(
         funds.extend(write_part(tx, cycle, part, examiner, report).await?);
     }
     for (_, answer) in answers {
+        if register::ends_the_list(cycle, answer) {
+            register::record_status(tx, cycle).await?;
+        }
         if cycle.scope == Scope::Full
             && answer.id.source == UNIVERSE
             && answer.id.key == TaskId::WHOLE_MARKET

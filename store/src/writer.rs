@@ -18,6 +18,7 @@ use super::error::StoreError;
 use super::funds::{self, ActiveFunds};
 use super::planning::{self, Planner};
 use super::provisional;
+use super::register;
 use super::report::{Batch, BatchId, BatchReport, BreachReport, CycleTotals};
 use super::requests::{self, AnsweredRequest, ChangeRequest, RequestAnswer};
 use super::retention::Retention;
@@ -97,6 +98,18 @@ impl Writer {
     pub async fn enter_provisional_universe(&mut self, cycle: &Cycle) -> Result<usize, StoreError> {
         let tx = self.client.transaction().await?;
         let entered = provisional::enter(&tx, cycle).await?;
+        tx.commit().await?;
+        Ok(entered)
+    }
+
+    /// Enters the funds that only the official register knows (D8). Returns the number of funds that entered; 0 in a
+    /// partial cycle.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn enter_registered_funds(&mut self, cycle: &Cycle) -> Result<usize, StoreError> {
+        let tx = self.client.transaction().await?;
+        let entered = register::enter_new_funds(&tx, cycle).await?;
         tx.commit().await?;
         Ok(entered)
     }

@@ -40,6 +40,8 @@ pub struct Settings {
     pub transport: &'static str,
     /// The SEC's transport, if it differs from WealthMagik's.
     pub sec_transport: Option<&'static str>,
+    /// The keys of the register, as `SEC_API_KEY` and `SEC_API_KEY_SECONDARY`; without one it is off.
+    pub register_keys: &'static [&'static str],
     /// The URLs of the sites, if they are not the simulator's.
     pub urls: Option<simulator::Urls>,
     /// Additional top-level keys of `runner.ron`.
@@ -100,6 +102,7 @@ impl World {
                 concurrent_requests: 6,
                 transport: "Http",
                 sec_transport: None,
+                register_keys: &[],
                 urls: None,
                 more: String::new(),
                 failpoints: String::new(),
@@ -131,10 +134,11 @@ impl World {
         finnomena: (base_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, factsheet_hosts: [{:?}]),
         wealthmagik: (base_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, factsheet_hosts: [{:?}], transport: {transport}),
         sec_fundcheck: (page_url: {:?}, api_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, transport: {sec_transport}),
+        sec_open_api: (base_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}),
     ),
 )
 ",
-            urls.finnomena, urls.documents, urls.wealthmagik, urls.documents, urls.sec_page, urls.sec_api
+            urls.finnomena, urls.documents, urls.wealthmagik, urls.documents, urls.sec_page, urls.sec_api, urls.sec_open_api
         )
     }
 
@@ -152,10 +156,18 @@ impl World {
             .current_dir(self.dir.path())
             .env("DATABASE_URL", self.database.url())
             .env_remove("RUST_LOG")
+            .env_remove("SEC_API_KEY")
+            .env_remove("SEC_API_KEY_SECONDARY")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        for (variable, key) in ["SEC_API_KEY", "SEC_API_KEY_SECONDARY"]
+            .into_iter()
+            .zip(self.settings.register_keys)
+        {
+            command.env(variable, key);
+        }
         if !self.settings.failpoints.is_empty() {
             command.env("FAILPOINTS", &self.settings.failpoints);
         }

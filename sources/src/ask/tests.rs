@@ -34,6 +34,7 @@ const fn page(name: &'static str, stage: Stage, together: usize) -> PageSpec {
         },
         parser_version: 7,
         extents: &[],
+        has_daily_values: false,
         chain: None,
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 
 use schema::cycle::Cycle;
+use schema::precedence::REGISTER;
 use schema::{SourceName, TaskId};
 
 use super::super::connection::{Queries as _, Transaction};
@@ -52,6 +53,7 @@ pub(super) async fn read(
 ) -> Result<PlanningState, StoreError> {
     Ok(PlanningState {
         cycle: cycle.clone(),
+        register_answered: read_register_answered(tx, cycle).await?,
         has_new_funds: read_has_new_funds(tx, cycle).await?,
         previous_date: read_previous_date(tx, cycle).await?,
         funds: Vec::new(),
@@ -62,6 +64,22 @@ pub(super) async fn read(
         control: BTreeSet::new(),
         news_doubted: false,
     })
+}
+
+async fn read_register_answered(tx: &Transaction<'_>, cycle: &Cycle) -> Result<bool, StoreError> {
+    let row = tx
+        .query_one(
+            "SELECT COALESCE(bool_and(acked_cycle = $1 AND outcome IN ('done', 'unchanged', 'absent'))
+                             AND bool_or(outcome = 'done'), false)
+             FROM runner.task WHERE planned_cycle = $1 AND source = $2 AND key LIKE $3",
+            &[
+                &cycle.id,
+                &REGISTER.as_str(),
+                &format!("{}_%", TaskId::MARKET_PREFIX),
+            ],
+        )
+        .await?;
+    Ok(row.try_get(0)?)
 }
 
 async fn read_has_new_funds(tx: &Transaction<'_>, cycle: &Cycle) -> Result<bool, StoreError> {

@@ -13,13 +13,15 @@ use tokio_postgres::Row;
 use schema::TaskId;
 use schema::cycle::Cycle;
 use schema::observation::NavDigest;
-use schema::precedence::NAV_DIGESTS;
+use schema::precedence::{NAV_DIGESTS, REGISTER};
 
 use super::super::connection::{Queries as _, Transaction};
 use super::super::decode::{read_code, read_number, read_source};
 use super::super::error::StoreError;
 use super::market::KnownPages;
-use super::{Answered, FUNDS_A_PART, FundState, ListingState, NewestNav, PlanningState};
+use super::{
+    Answered, COVERED_DAYS, FUNDS_A_PART, FundState, ListingState, NewestNav, PlanningState,
+};
 
 /// The position in the reading of the funds.
 pub(super) struct Parts {
@@ -163,6 +165,7 @@ impl Part {
                 fund_code: read_code(row.try_get(1)?)?,
                 active: active == Some(true),
                 newest_nav: read_newest_nav(row)?,
+                is_covered: row.try_get(9)?,
                 news: read_news(row)?,
                 listings: BTreeMap::new(),
                 factsheets: BTreeMap::new(),
@@ -195,7 +198,10 @@ async fn read_rows(
         .query(
             "SELECT f.fund_id, m.fund_code, m.fund_status = 'active',
                     newest.nav_date, newest.nav_value::text, newest.has_aum,
-                    n.source_key, n.nav_date, n.nav_value::text
+                    n.source_key, n.nav_date, n.nav_value::text,
+                    EXISTS (SELECT FROM public.funds_daily d
+                        WHERE d.fund_code = m.fund_code AND d.nav_date > $1::date - $7::integer AND d.nav_date <= $1
+                          AND d.nav_value IS NOT NULL AND d.nav_said_by & $8::smallint <> 0)
              FROM (SELECT fund_code, fund_status FROM public.funds_master_info
                    WHERE fund_code > $5 ORDER BY fund_code LIMIT $6) m
              LEFT JOIN LATERAL (
@@ -212,11 +218,13 @@ async fn read_rows(
              ORDER BY m.fund_code",
             &[
                 &cycle.cycle_date,
-                &NAV_DIGESTS.bit(),
+                &(NAV_DIGESTS.bit() | REGISTER.bit()),
                 &NAV_DIGESTS.as_str(),
                 &cycle.id,
                 &after,
                 &most,
+                &COVERED_DAYS,
+                &REGISTER.bit(),
             ],
         )
         .await?;

@@ -59,6 +59,7 @@ const fn page(name: &'static str, tasks_per_request: usize) -> PageSpec {
         },
         parser_version: 1,
         extents: &[],
+        has_daily_values: false,
         chain: None,
     }
 }

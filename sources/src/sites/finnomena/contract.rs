@@ -32,6 +32,7 @@ const fn page(name: &'static str, stage: Stage, critical: bool, cadence: Cadence
         // Version 2: times of day in dates, plausible ranges, fee words, required fields.
         parser_version: 2,
         extents: &[],
+        has_daily_values: false,
         chain: None,
     }
 }

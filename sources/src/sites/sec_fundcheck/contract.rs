@@ -24,6 +24,7 @@ pub const PAGES: [PageSpec; 1] = [PageSpec {
     // Version 2: times of day in dates, plausible ranges, fee words, required fields.
     parser_version: 2,
     extents: &[],
+    has_daily_values: false,
     chain: None,
 }];
 

@@ -36,6 +36,7 @@ const fn page(
         tasks_per_request: NonZeroUsize::MIN,
         parser_version: 1,
         extents: &[],
+        has_daily_values: false,
         chain: Some(ChainSpec {
             max_pages: MAX_PAGES,
             window,

@@ -1,6 +1,7 @@
 //! Parser of `general-info/profiles`: every share class of the register with its company, names, status and ISIN.
 
 use schema::columns::{ListingFields, MasterFields};
+use schema::fund_status::REGISTER_STATUSES;
 use schema::observation::{CodeType, SecurityCode};
 use schema::{Dataset, FundCode, ObservationData};
 
@@ -11,9 +12,6 @@ use crate::site::Reading;
 use crate::sites::factsheet::isin;
 use crate::sites::findings::Findings;
 use crate::text::{missing, name};
-
-/// The words of `fund_status`.
-const STATUSES: [&str; 5] = ["IPO", "Registered", "Expired", "Canceled", "Liquidated"];
 
 /// Parses one page.
 pub fn read(list: ListPage<'_>, mut findings: Findings) -> Reading {
@@ -49,10 +47,13 @@ fn read_profile(
     };
     let status = word(profile.fund_status).map_err(|why| ("fund_status", why))?;
     let status = match status {
-        Some(word) if STATUSES.contains(&word.as_str()) => word,
+        Some(word) if REGISTER_STATUSES.contains(&word.as_str()) => word,
         other => {
             let found = other.unwrap_or_else(|| "nothing".to_owned());
-            let reason = format!("expected one of {}, found {found}", STATUSES.join(", "));
+            let reason = format!(
+                "expected one of {}, found {found}",
+                REGISTER_STATUSES.join(", ")
+            );
             return Err(("fund_status", reason));
         }
     };

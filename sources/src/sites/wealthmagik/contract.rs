@@ -29,6 +29,7 @@ const fn page(name: &'static str, stage: Stage, critical: bool, cadence: Cadence
         // Version 2: times of day in dates, plausible ranges, fee words, required fields, either embedded state.
         parser_version: 2,
         extents: &[],
+        has_daily_values: false,
         chain: None,
     }
 }
@@ -38,6 +39,7 @@ pub const PAGES: [PageSpec; 6] = [
     page(LIST, Stage::Lists, true, Cadence::EveryCycle),
     PageSpec {
         tells_factsheets: true,
+        has_daily_values: true,
         ..page(PROFILE, Stage::Funds, true, Cadence::EveryCycle)
     },
     page(PORT, Stage::Funds, false, Cadence::MonthlyOrNew),

@@ -1,0 +1,175 @@
+//! The official register as a list of the market (D8): the status of its share classes, and the funds that only it knows.
+
+use schema::cycle::{Cycle, Scope};
+use schema::doubt::DoubtLimits;
+use schema::fund_status::{REGISTERED, register_says_active};
+use schema::precedence::REGISTER;
+use schema::{ObservationData, TaskAnswer, TaskId};
+
+use super::connection::{Queries as _, Transaction};
+use super::error::StoreError;
+use super::funds;
+use super::universe;
+
+/// Whether an answer ends the register's list of all classes in a full cycle.
+pub(super) fn ends_the_list(cycle: &Cycle, answer: &TaskAnswer) -> bool {
+    cycle.scope == Scope::Full
+        && answer.id.source == REGISTER
+        && answer.id.key == TaskId::WHOLE_MARKET
+        && answer.is_finished()
+        && answer
+            .observations
+            .iter()
+            .any(|observation| matches!(observation.data, ObservationData::Listing { .. }))
+}
+
+/// Why the statuses of the register's list are not credible, as a sentence; `None` if they are.
+pub(super) async fn breach(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    answer: &TaskAnswer,
+    limits: &DoubtLimits,
+) -> Result<Option<String>, StoreError> {
+    if !ends_the_list(cycle, answer) {
+        return Ok(None);
+    }
+    let (mut codes, mut words): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+    for observation in &answer.observations {
+        if let ObservationData::Listing { fields, .. } = &observation.data
+            && let Some(word) = &fields.status
+        {
+            codes.push(observation.fund_code.as_str());
+            words.push(word);
+        }
+    }
+    // The last page is in the answer; the pages before it are stored.
+    let rows = tx
+        .query(
+            "SELECT f.fund_code, COALESCE(page.word, o.fields ->> 'status')
+             FROM public.funds_master_info m
+             JOIN runner.fund f USING (fund_code)
+             LEFT JOIN unnest($2::text[], $3::text[]) AS page (code, word) ON page.code = f.fund_code
+             LEFT JOIN runner.observation o ON o.fund_id = f.fund_id AND o.source = $1 AND o.dataset = 'listing'
+             WHERE m.fund_status = 'active'
+             ORDER BY f.fund_code",
+            &[&REGISTER.as_str(), &codes, &words],
+        )
+        .await?;
+    let mut ended: Vec<String> = Vec::new();
+    for row in &rows {
+        if register_says_active(row.try_get(1)?) == Some(false) {
+            ended.push(row.try_get(0)?);
+        }
+    }
+    let (active, ended_count) = (rows.len() as u64, ended.len() as u64);
+    let is_mass = active >= u64::from(limits.min_funds)
+        && ended_count * 100 > active * u64::from(limits.status_percent);
+    if !is_mass {
+        return Ok(None);
+    }
+    ended.truncate(EXAMPLES);
+    Ok(Some(format!(
+        "the register calls {ended_count} of {active} active funds ended: expected at most {} %; among them {}; no status was changed; if it is right: master_runner reset-source {REGISTER}",
+        limits.status_percent,
+        ended.join(", ")
+    )))
+}
+
+/// Largest number of funds that a breach names.
+const EXAMPLES: usize = 3;
+
+/// Takes over the statuses of the register's list, which was read to its end in this cycle.
+pub(super) async fn record_status(tx: &Transaction<'_>, cycle: &Cycle) -> Result<(), StoreError> {
+    tx.execute_counted(
+        "runner.fund",
+        "WITH meant AS (
+             SELECT f.fund_id, o.fields ->> 'status' AS word
+             FROM runner.fund f JOIN runner.observation o USING (fund_id)
+             WHERE o.source = $1 AND o.dataset = 'listing'
+               AND f.register_status IS DISTINCT FROM o.fields ->> 'status'
+         ), written AS (
+             UPDATE runner.fund f SET register_status = meant.word
+             FROM meant WHERE f.fund_id = meant.fund_id RETURNING 1)
+         SELECT (SELECT count(*) FROM meant), (SELECT count(*) FROM written)",
+        &[&REGISTER.as_str()],
+    )
+    .await?;
+    funds::apply_status(tx, cycle).await?;
+    Ok(())
+}
+
+/// Enters the share classes that only the register knows: those that are registered and have a NAV, unless their ISIN
+/// or their key belongs to a known fund. Such a class is a known fund under another code, which is recorded in
+/// `runner.unmatched`. Returns the number of funds that entered; 0 in a partial cycle.
+pub(super) async fn enter_new_funds(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+) -> Result<usize, StoreError> {
+    if cycle.scope != Scope::Full {
+        return Ok(0);
+    }
+    let rows = tx
+        .query(
+            "SELECT f.fund_id, f.fund_code, key.source_key, key.others || isin.others
+             FROM runner.fund f
+             CROSS JOIN LATERAL (
+                 SELECT a.source_key, ARRAY(
+                     SELECT known.fund_code FROM runner.alias b JOIN runner.fund known USING (fund_id)
+                     WHERE b.source = a.source AND b.source_key = a.source_key AND known.in_universe) AS others
+                 FROM runner.alias a WHERE a.fund_id = f.fund_id AND a.source = $1
+                 ORDER BY a.last_cycle DESC, a.source_key LIMIT 1) key
+             CROSS JOIN LATERAL (
+                 SELECT ARRAY(
+                     SELECT c.fund_code FROM runner.observation o
+                     CROSS JOIN LATERAL jsonb_array_elements(o.fields -> 'codes') AS code (entry)
+                     JOIN public.funds_codes c ON c.type = 'ISIN' AND c.code = code.entry ->> 'code'
+                     WHERE o.fund_id = f.fund_id AND o.source = $1 AND o.dataset = 'codes') AS others) isin
+             WHERE NOT f.in_universe AND f.listed_cycle IS NULL AND f.register_status = $2
+               AND EXISTS (SELECT FROM runner.daily_waiting w
+                   WHERE w.fund_code = f.fund_code AND w.source = $1 AND w.nav_value IS NOT NULL)
+             ORDER BY f.fund_id",
+            &[&REGISTER.as_str(), &REGISTERED],
+        )
+        .await?;
+    let mut entering: Vec<(i64, String)> = Vec::new();
+    let mut known: Vec<serde_json::Value> = Vec::new();
+    for row in rows {
+        let (id, code): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
+        let others: Vec<String> = row.try_get(3)?;
+        if others.is_empty() {
+            entering.push((id, code));
+        } else {
+            let source_key: String = row.try_get(2)?;
+            known.push(serde_json::json!({"source_key": source_key, "candidates": others}));
+        }
+    }
+    if !known.is_empty() {
+        record_known(tx, cycle, known).await?;
+    }
+    if entering.is_empty() {
+        return Ok(0);
+    }
+    universe::enter(tx, cycle, &entering, false).await?;
+    funds::apply_status(tx, cycle).await?;
+    Ok(entering.len())
+}
+
+async fn record_known(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    rows: Vec<serde_json::Value>,
+) -> Result<(), StoreError> {
+    let count = rows.len();
+    tx.execute_expecting(
+        "runner.unmatched",
+        count,
+        "INSERT INTO runner.unmatched (source, source_key, page, reason, candidates, first_cycle, last_cycle)
+         SELECT $3::text, source_key, 'profiles', 'its ISIN or its key belongs to a fund with another code', candidates,
+             $2::bigint, $2::bigint
+         FROM jsonb_to_recordset($1::jsonb) AS new (source_key text, candidates text[])
+         ON CONFLICT (source, source_key, page) DO UPDATE SET
+             reason = EXCLUDED.reason, candidates = EXCLUDED.candidates, last_cycle = EXCLUDED.last_cycle",
+        &[&serde_json::Value::Array(rows), &cycle.id, &REGISTER.as_str()],
+    )
+    .await
+}
