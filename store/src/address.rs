@@ -15,7 +15,8 @@ pub enum TlsMode {
     /// TLS if the server offers it, without checking its certificate; otherwise no TLS.
     #[default]
     Prefer,
-    /// TLS, without checking the certificate unless `sslrootcert` is given.
+    /// TLS, without checking the certificate. If there is a file of authorities, `sslmode=require` becomes
+    /// [`Self::VerifyCa`], as in libpq.
     Require,
     /// TLS, with a certificate that a trusted authority signed.
     VerifyCa,
@@ -23,13 +24,24 @@ pub enum TlsMode {
     VerifyFull,
 }
 
+impl TlsMode {
+    /// Returns the mode that applies if there is a file of authorities.
+    fn with_authorities_file(self) -> Self {
+        match self {
+            Self::Require => Self::VerifyCa,
+            other => other,
+        }
+    }
+}
+
 /// The trusted certificate authorities.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Authorities {
-    /// `~/.postgresql/root.crt` if it exists, otherwise those of the operating system.
+    /// No `sslrootcert`: the authorities in `~/.postgresql/root.crt` if that file exists, otherwise the authorities of
+    /// the operating system.
     #[default]
     Usual,
-    /// `sslrootcert=system`: those of the operating system.
+    /// `sslrootcert=system`: the authorities of the operating system.
     System,
     /// A file of certificates (PEM).
     File(PathBuf),
@@ -44,6 +56,24 @@ pub struct TlsSettings {
     pub authorities: Authorities,
     /// `sslcert` and `sslkey`: the client's certificate and its key (PEM).
     pub client: Option<(PathBuf, PathBuf)>,
+}
+
+impl TlsSettings {
+    /// Applies libpq's default file of authorities, `~/.postgresql/root.crt`, if the address names no other.
+    /// `default_file` is its path, or `None` if it does not exist.
+    ///
+    /// With this file `require` checks the certificate like `verify-ca`: PostgreSQL manual, section 34.19.1.
+    #[must_use]
+    pub fn with_default_file(self, default_file: Option<PathBuf>) -> Self {
+        match (&self.authorities, default_file) {
+            (Authorities::Usual, Some(file)) => Self {
+                mode: self.mode.with_authorities_file(),
+                authorities: Authorities::File(file),
+                client: self.client,
+            },
+            _ => self,
+        }
+    }
 }
 
 /// The address of a database. It may contain a password and therefore has no `Debug`.
@@ -169,7 +199,7 @@ impl FromStr for DatabaseAddress {
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(AddressProblem::NoHost);
         }
-        // Like libpq: a unix socket is not encrypted.
+        // As in libpq, a connection over a Unix socket is not encrypted.
         let local = !config.get_hosts().is_empty()
             && config
                 .get_hosts()
@@ -231,15 +261,16 @@ fn tls_settings(pairs: &Pairs) -> Result<TlsSettings, AddressProblem> {
     };
     let mode = match (value("sslmode"), &authorities) {
         (Some("disable"), _) => TlsMode::Disable,
-        // Like libpq: the system's authorities sign for every host, so the name must be compared.
+        // As in libpq: the operating system's authorities sign for every host, so the name must be compared.
         (None, Authorities::System) => TlsMode::VerifyFull,
         (Some("allow" | "prefer" | "require" | "verify-ca"), Authorities::System) => {
             return bad("sslmode", "verify-full, or none, with sslrootcert=system");
         }
-        // libpq first tries `allow` without TLS; an encrypted connection is equally acceptable.
+        // For `allow`, libpq first tries without TLS. Either kind of connection is acceptable then, so `allow` is
+        // treated like `prefer`.
         (None | Some("allow" | "prefer"), _) => TlsMode::Prefer,
-        // Like libpq: with authorities given, `require` checks the certificate.
-        (Some("require"), Authorities::File(_)) => TlsMode::VerifyCa,
+        (Some("require"), Authorities::File(_)) => TlsMode::Require.with_authorities_file(),
+        // `TlsSettings::with_default_file` changes this to `verify-ca` if the default file exists.
         (Some("require"), _) => TlsMode::Require,
         (Some("verify-ca"), _) => TlsMode::VerifyCa,
         (Some("verify-full"), _) => TlsMode::VerifyFull,
@@ -389,6 +420,59 @@ mod tests {
                     address.map(|address| address.config.get_password().map(<[u8]>::to_vec));
                 assert_eq!(password, Ok(Some(b"p@ss".to_vec())), "{parameters:?}");
             }
+        }
+    }
+
+    #[test]
+    fn require_checks_the_certificate_if_the_default_file_of_authorities_exists() {
+        use TlsMode::{Disable, Prefer, Require, VerifyCa, VerifyFull};
+        let usual = PathBuf::from("/home/me/.postgresql/root.crt");
+        let file = |path: &str| Authorities::File(path.into());
+        for (parameters, exists, mode, authorities) in [
+            ("sslmode=require", false, Require, Authorities::Usual),
+            (
+                "sslmode=require",
+                true,
+                VerifyCa,
+                Authorities::File(usual.clone()),
+            ),
+            (
+                "sslmode=require sslrootcert=/etc/ca.crt",
+                true,
+                VerifyCa,
+                file("/etc/ca.crt"),
+            ),
+            (
+                "sslmode=require sslrootcert=/etc/ca.crt",
+                false,
+                VerifyCa,
+                file("/etc/ca.crt"),
+            ),
+            ("", true, Prefer, Authorities::File(usual.clone())),
+            (
+                "sslmode=disable",
+                true,
+                Disable,
+                Authorities::File(usual.clone()),
+            ),
+            ("sslmode=verify-ca", false, VerifyCa, Authorities::Usual),
+            (
+                "sslmode=verify-full",
+                true,
+                VerifyFull,
+                Authorities::File(usual.clone()),
+            ),
+            ("sslrootcert=system", true, VerifyFull, Authorities::System),
+        ] {
+            let default_file = exists.then(|| usual.clone());
+            let tls = read(&format!("host=db.example {parameters}"))
+                .map(|address| address.tls.with_default_file(default_file));
+            let expected = TlsSettings {
+                mode,
+                authorities,
+                client: None,
+            };
+            assert_eq!(tls, Ok(expected), "{parameters}, default file: {exists}");
         }
     }
 

@@ -51,10 +51,10 @@ impl std::fmt::Debug for Connector {
 }
 
 impl Connector {
-    /// Reads the certificates that the address names.
+    /// Reads the certificates that the TLS parameters of the address name, or libpq's default file of authorities.
     ///
     /// # Errors
-    /// A file cannot be read or contains no certificate.
+    /// A file of certificates cannot be read or contains no certificate, or the operating system has no authorities.
     pub fn of(address: DatabaseAddress) -> Result<Self, StoreError> {
         // Without TLS, no file is read.
         let settings = match address.config.get_ssl_mode() {
@@ -62,7 +62,7 @@ impl Connector {
                 mode: TlsMode::Disable,
                 ..TlsSettings::default()
             },
-            _ => address.tls,
+            _ => address.tls.with_default_file(default_file()),
         };
         Ok(Self {
             tls: MakeRustls(
@@ -183,21 +183,16 @@ fn certificates(parameter: &str, file: &Path) -> Result<Vec<CertificateDer<'stat
     Ok(read)
 }
 
-/// `~/.postgresql/root.crt`, libpq's default file.
-fn usual_file() -> Option<PathBuf> {
+/// The path of libpq's default file of authorities, `~/.postgresql/root.crt`, if it exists.
+fn default_file() -> Option<PathBuf> {
     let home = std::env::var_os("HOME")?;
     let file = Path::new(&home).join(".postgresql/root.crt");
     file.exists().then_some(file)
 }
 
 fn trusted(authorities: &Authorities) -> Result<Vec<CertificateDer<'static>>, String> {
-    let file = match authorities {
-        Authorities::File(file) => Some(file.clone()),
-        Authorities::System => None,
-        Authorities::Usual => usual_file(),
-    };
-    if let Some(file) = file {
-        return certificates("sslrootcert", &file);
+    if let Authorities::File(file) = authorities {
+        return certificates("sslrootcert", file);
     }
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() {
