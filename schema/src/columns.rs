@@ -1,5 +1,5 @@
-//! One declarative list of columns per record. It defines the struct that the parsers fill, and the generic view that
-//! folding, merging, upserts and history use.
+//! The macro `record!` and the records of the fund tables. One list of columns per record defines the struct that the
+//! parsers fill and the map [`Fields`] that folding, merging, upserts and history use.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub enum Value {
     Int(i32),
     /// A calendar date (`DATE`).
     Date(Date),
-    /// A yes or no (`BOOLEAN`).
+    /// A truth value (`BOOLEAN`).
     Flag(bool),
 }
 
@@ -56,7 +56,7 @@ pub enum Kind {
 pub struct Column {
     /// The name in SQL and in observations.
     pub name: &'static str,
-    /// The type of its values.
+    /// The type of the values in the column.
     pub kind: Kind,
     /// The meaning, with the unit.
     pub meaning: &'static str,
@@ -127,7 +127,7 @@ macro_rules! record {
 }
 
 record! {
-    /// What a list of funds reports about one of them.
+    /// What a list of funds reports about one fund.
     ListingFields {
         full_name_th: Text = "Thai name",
         category_id: Text = "the source's own category id; a change of it makes the fund's page worth asking",

@@ -1,4 +1,4 @@
-//! Cycles: passes over the market.
+//! A cycle (one pass over the market): kind, scope, the request to begin one, and the facts that the schedule needs.
 
 use std::fmt;
 
@@ -46,8 +46,8 @@ impl fmt::Display for CycleKind {
 pub enum Scope {
     /// Every source and every fund.
     Full,
-    /// Narrowed by `--funds`, `--only` or `--limit`. It never satisfies the schedule, no cycle is compared with it, and
-    /// it never changes `fund_status`.
+    /// Narrowed by `--funds`, `--only` or `--limit`. Such a cycle never satisfies the schedule, no cycle is compared
+    /// with it, and it never changes `fund_status`.
     Partial,
 }
 
@@ -75,26 +75,26 @@ impl Scope {
 pub struct Cycle {
     /// `runner.cycle.cycle_id`.
     pub id: i64,
-    /// The calendar date in Bangkok on which it began. No row takes its date from it.
+    /// The calendar date in Bangkok on which the cycle began. It is not used as the date of any row.
     pub cycle_date: Date,
-    /// Which pages it requests.
+    /// Which pages the cycle requests.
     pub kind: CycleKind,
-    /// Whether it covers the whole market.
+    /// Whether the cycle covers the whole market.
     pub scope: Scope,
     /// 1, or 2 once the second round has begun.
     pub round: i16,
-    /// Whether it was begun before this call and continues from its checkpoint.
+    /// Whether the cycle was begun earlier and now continues from its checkpoint.
     pub resumed: bool,
 }
 
-/// The cycle that the caller wants.
+/// The cycle that the caller wants to begin or resume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CycleRequest {
     /// The cycle's Bangkok date.
     pub cycle_date: Date,
-    /// Which pages it requests.
+    /// Which pages the cycle requests.
     pub kind: CycleKind,
-    /// Whether it covers the whole market.
+    /// Whether the cycle covers the whole market.
     pub scope: Scope,
     /// Always begin a new cycle (`--fresh`).
     pub fresh: bool,
@@ -112,6 +112,7 @@ pub struct ScheduleFacts {
     pub last_closed_monthly: Option<Date>,
     /// The full cycle that is still open, if any. The next start continues it.
     pub open: Option<Cycle>,
-    /// The newest closed full cycle, if it has failed tasks. `--once` on its date requests only these.
+    /// The newest closed full cycle, if it has failed tasks. `--once` on the date of that cycle requests only these
+    /// tasks.
     pub failed: Option<Cycle>,
 }

@@ -3,7 +3,7 @@
 //! Each answer is compared with what the same source reported before. A *doubt* is a change that would be a mass change
 //! if many funds showed it: missing values, rewritten settled values, figures replaced by 0, replaced names or codes.
 //! Doubts are counted per source, page and cycle, as a share of the funds requested. [`judge`] decides at the end of
-//! the round.
+//! the round whether the share is small enough to believe the change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -121,7 +121,7 @@ impl fmt::Display for DoubtKind {
     }
 }
 
-/// Limits, as a share of the funds requested, above which a change is not believed.
+/// The shares of the funds requested above which a change is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DoubtLimits {
     /// Minimum number of funds requested. With fewer funds, every change is believed.
@@ -170,17 +170,18 @@ impl Default for DoubtLimits {
     }
 }
 
-/// Percent of the funds that counts as "all": a few closed, new or rarely priced funds may differ.
+/// Percent of the funds that is treated as "all": a few closed, new or rarely priced funds may differ.
 const ALL_PERCENT: u8 = 90;
-/// Percent of the control sample. Some funds publish between the two requests, but not a fifth of them.
+/// Percent of the control sample above which the pages about many funds are doubted. Some funds publish a NAV between
+/// the two requests, but not a fifth of the sample.
 const CONTRADICTED_PERCENT: u8 = 20;
 /// Minimum number of affected funds for a mass change, however small the market is.
 const MIN_AFFECTED: u64 = 5;
 /// Minimum number of contradictions, and of control funds, for a doubt about the news. The control sample is small.
 const MIN_CONTRADICTIONS: u64 = 3;
-/// The limit is at least the largest share of the last 30 days times this factor.
+/// The limit is at least the largest share of the last 30 days multiplied by this factor.
 const USUAL_TIMES: u64 = 2;
-/// The largest value that the factor may give, in thousandths: half of the market never changes at once.
+/// Upper bound of that product, in thousandths: half of the market never changes at once.
 const MOST_PERMILLE: u64 = 500;
 
 /// How many of the funds requested show a change.
@@ -188,12 +189,12 @@ const MOST_PERMILLE: u64 = 500;
 pub struct Share {
     /// Funds that were requested and answered.
     pub asked: u64,
-    /// Those of them whose answer shows the change.
+    /// The number of these funds whose answer shows the change.
     pub affected: u64,
 }
 
 impl Share {
-    /// The share in thousandths; 0 without funds.
+    /// The share in thousandths; 0 if no fund was requested.
     #[must_use]
     pub const fn permille(self) -> u64 {
         match self.asked {
@@ -213,7 +214,7 @@ pub struct Verdict {
 }
 
 /// Compares a share with its limit: the configured percentage, or twice the largest share of the last 30 days if that
-/// is more. `usual_permille` is that largest share; `None` means that no cycle of the last 30 days was measured.
+/// is more. `usual_permille` is this largest share; `None` means that no cycle of the last 30 days was measured.
 #[must_use]
 pub fn judge(
     kind: DoubtKind,
@@ -259,8 +260,8 @@ pub fn is_same_change(one: &Evidence, other: &Evidence) -> bool {
 /// The fields of a master record that identify the fund.
 const IDENTITY: [&str; 4] = ["full_name_th", "full_name_en", "amc", "inception_date"];
 
-/// Returns the doubt about a statement, compared with `held`, which the same source reported before. [`examine_days`]
-/// examines the daily series. Lists are examined as a whole, not here.
+/// Returns the doubt about a statement, compared with `held`, which the same source reported before. `None` for a
+/// daily series, which [`examine_days`] examines, and for an entry of a list, because lists are examined as a whole.
 #[must_use]
 pub fn examine(
     held: Option<&StoredObservation>,
@@ -321,8 +322,8 @@ fn is_zero(value: &Value) -> Option<bool> {
     }
 }
 
-/// The minimum number of figures, all 0, that makes a first statement doubtful. Minimum purchases are never doubtful:
-/// real funds have no minimum.
+/// The minimum number of figures, all 0, that makes a first statement doubtful. A first statement about minimum
+/// purchases is never doubtful: there are real funds without a minimum.
 const FIGURES_OF_A_FIRST_STATEMENT: usize = 3;
 
 fn zeroed_fields(
@@ -427,9 +428,9 @@ pub fn control_funds(active: usize) -> usize {
 /// A fund of the control sample whose own page was answered in this cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ControlFund {
-    /// The newest NAV date that a page about many funds reported for it in this cycle.
+    /// The newest NAV date that a page about many funds reported for the fund in this cycle.
     pub reported: Date,
-    /// The newest NAV date that its own page has reported.
+    /// The newest NAV date that the fund's own page has reported.
     pub own: Date,
 }
 
@@ -443,7 +444,7 @@ pub fn contradicted(sample: &[ControlFund]) -> Share {
     }
 }
 
-/// Formats the four values of a day as evidence.
+/// Formats the four values of a day for [`Evidence`]: separated by `/`, empty for a missing value.
 fn shown_values(values: &Values) -> String {
     values
         .map(|value| value.map_or_else(String::new, |value| value.to_string()))

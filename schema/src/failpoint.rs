@@ -44,91 +44,91 @@ macro_rules! failpoints {
 
 failpoints! {
     // Session of the writer.
-    OPEN_CONNECTED "open::connected" "Connected, the lock not yet taken."
-    OPEN_LOCKED "open::locked" "The lock is taken, the schema not yet looked at."
-    OPEN_MIGRATED "open::migrated" "The schema is as it should be, nobody told yet."
+    OPEN_CONNECTED "open::connected" "The writer is connected and does not hold the lock yet."
+    OPEN_LOCKED "open::locked" "The lock is held, the schema is not checked yet."
+    OPEN_MIGRATED "open::migrated" "The schema is migrated, the writer is not returned yet."
 
-    // Steps of the cycle, in order.
-    BEGIN_OPENED "begin::opened" "In the transaction that begins a cycle, nothing written."
+    // Steps of the cycle, in the order in which they run.
+    BEGIN_OPENED "begin::opened" "In the transaction that begins a cycle, before the first write."
     BEGIN_WRITTEN "begin::written" "Before its COMMIT."
     BEGIN_COMMITTED "begin::committed" "After its COMMIT."
-    CYCLE_BEGAN "cycle::began" "The cycle knows what it is."
-    PLAN_OPENED "plan::opened" "In the transaction that plans a stage, nothing written."
+    CYCLE_BEGAN "cycle::began" "The cycle is begun or resumed."
+    PLAN_OPENED "plan::opened" "In the transaction that plans a stage, before the first write."
     PLAN_WRITTEN "plan::written" "Before its COMMIT."
     PLAN_COMMITTED "plan::committed" "After its COMMIT."
     CYCLE_PLANNED "cycle::planned" "A stage is planned."
-    CHECKPOINT_ASKED "checkpoint::asked" "What is left is to be read."
-    CHECKPOINT_READ "checkpoint::read" "What is left has been read, nobody told yet."
-    CYCLE_ASKING "cycle::asking" "A source's tasks are about to be given to the supervisor."
-    CYCLE_ASKED "cycle::asked" "The supervisor has said that a source's tasks have ended."
-    JUDGE_OPENED "judge::opened" "In the transaction that judges what waits, nothing written."
+    CHECKPOINT_ASKED "checkpoint::asked" "Before the unacknowledged tasks are read."
+    CHECKPOINT_READ "checkpoint::read" "The unacknowledged tasks are read, not returned yet."
+    CYCLE_ASKING "cycle::asking" "Before a source's tasks are sent to the supervisor."
+    CYCLE_ASKED "cycle::asked" "The supervisor has reported that a source's tasks have ended."
+    JUDGE_OPENED "judge::opened" "In the transaction that judges the doubts, before the first write."
     JUDGE_WRITTEN "judge::written" "Before its COMMIT."
     JUDGE_COMMITTED "judge::committed" "After its COMMIT."
-    ROUND_TWO_OPENED "round_two::opened" "In the transaction that begins round 2, nothing written."
+    ROUND_TWO_OPENED "round_two::opened" "In the transaction that begins round 2, before the first write."
     ROUND_TWO_WRITTEN "round_two::written" "Before its COMMIT."
     ROUND_TWO_COMMITTED "round_two::committed" "After its COMMIT."
-    CYCLE_ROUND_TWO "cycle::round_two" "The cycle knows whether there is a round 2."
-    CLOSE_OPENED "close::opened" "In the transaction that closes the cycle, nothing written."
+    CYCLE_ROUND_TWO "cycle::round_two" "The store has returned whether there is a round 2."
+    CLOSE_OPENED "close::opened" "In the transaction that closes the cycle, before the first write."
     CLOSE_WRITTEN "close::written" "Before its COMMIT."
     CLOSE_COMMITTED "close::committed" "After its COMMIT."
-    CYCLE_CLOSED "cycle::closed" "The cycle is closed, nobody told yet."
+    CYCLE_CLOSED "cycle::closed" "The cycle is closed, its report is not returned yet."
 
     // A request of a command.
-    REQUEST_OPENED "request::opened" "In the transaction that answers a request, nothing read."
-    REQUEST_WRITTEN "request::written" "The request is applied, it is not marked."
-    REQUEST_COMMITTED "request::committed" "After its COMMIT, nobody told yet."
+    REQUEST_OPENED "request::opened" "In the transaction that answers a request, before the first read."
+    REQUEST_WRITTEN "request::written" "The request is applied, not marked as answered yet."
+    REQUEST_COMMITTED "request::committed" "After its COMMIT, before the answer is returned."
 
     // Steps of a task: source.
-    SOURCE_STARTED "source::started" "An incarnation of a source has its tasks, nothing asked."
-    FETCH_CREDITED "fetch::credited" "A lane has its credit, nothing asked."
-    FETCH_ASKING "fetch::asking" "The request is about to be made."
+    SOURCE_STARTED "source::started" "An incarnation of a source has its tasks and has sent no request."
+    FETCH_CREDITED "fetch::credited" "A lane has its credit and has sent no request."
+    FETCH_ASKING "fetch::asking" "Before the request is sent."
     FETCH_ANSWERED "fetch::answered" "The site has answered."
-    PARSE_BEGINS "parse::begins" "In the parser's thread, nothing read."
-    PARSE_ENDED "parse::ended" "In the parser's thread, all read."
-    SEND_BEFORE "send::before" "An answer is about to be handed to the merge."
-    SEND_AFTER "send::after" "An answer is in the merge's mailbox."
-    SOURCE_ACKNOWLEDGED "source::acknowledged" "The source learns which of its tasks are committed."
+    PARSE_BEGINS "parse::begins" "In the parser's thread, before parsing."
+    PARSE_ENDED "parse::ended" "In the parser's thread, after parsing."
+    SEND_BEFORE "send::before" "Before an answer is sent to the merge actor."
+    SEND_AFTER "send::after" "An answer is in the merge actor's mailbox."
+    SOURCE_ACKNOWLEDGED "source::acknowledged" "The source has received which of its tasks are committed."
 
     // Merge.
-    MERGE_RECEIVED "merge::received" "An answer has come, nothing done with it."
-    MERGE_VALIDATED "merge::validated" "It was validated, not queued."
-    MERGE_BATCHED "merge::batched" "A batch was cut, not sent."
+    MERGE_RECEIVED "merge::received" "The merge actor has received an answer."
+    MERGE_VALIDATED "merge::validated" "An answer is validated, not queued yet."
+    MERGE_BATCHED "merge::batched" "A batch is built, not sent yet."
     MERGE_SENT "merge::sent" "A batch is in the loader's mailbox."
-    MERGE_SETTLED "merge::settled" "The merge learns that a batch is committed."
+    MERGE_SETTLED "merge::settled" "The merge actor has received that a batch is settled."
 
     // Loader, and each step of its transaction.
-    LOADER_RECEIVED "loader::received" "A batch has come, nothing done with it."
+    LOADER_RECEIVED "loader::received" "The loader has received a batch."
     BATCH_BEFORE "batch::before" "Before BEGIN."
     BATCH_BEGUN "batch::begun" "After BEGIN."
-    BATCH_LOOKED_UP "batch::looked_up" "The last batch was read: this is another one."
-    BATCH_LISTS_CHECKED "batch::lists_checked" "Whole lists were measured by their yard-stick."
+    BATCH_LOOKED_UP "batch::looked_up" "The last committed batch is read, and it is another one."
+    BATCH_LISTS_CHECKED "batch::lists_checked" "Whole lists are compared with earlier lists."
     BATCH_FUNDS_ENSURED "batch::funds_ensured" "The funds have their identities and listings."
     BATCH_OBSERVED "batch::observed" "The observations are folded and written."
-    BATCH_ROWS_DERIVED "batch::rows_derived" "The small tables are derived, portfolios not."
-    BATCH_PORTFOLIOS_WRITTEN "batch::portfolios_written" "Portfolios are written, codes not."
+    BATCH_ROWS_DERIVED "batch::rows_derived" "The small tables are derived except portfolios and codes."
+    BATCH_PORTFOLIOS_WRITTEN "batch::portfolios_written" "Portfolios are written, codes are not."
     BATCH_DERIVED "batch::derived" "All small tables are derived."
-    BATCH_DAYS_COMPARED "batch::days_compared" "The days are compared with what stands, none written."
+    BATCH_DAYS_COMPARED "batch::days_compared" "The days are compared with the stored ones, none is written."
     BATCH_DAYS_WRITTEN "batch::days_written" "The days are written."
     BATCH_REJECTS_WRITTEN "batch::rejects_written" "The rejects are written."
     BATCH_ACKNOWLEDGED "batch::acknowledged" "The tasks are acknowledged, in the transaction."
-    BATCH_COUNTED "batch::counted" "The books are kept."
-    BATCH_NAMED "batch::named" "The batch's name and report are written: before COMMIT."
-    BATCH_COMMITTED "batch::committed" "After COMMIT, nobody told yet."
-    LOADER_COMMITTED "loader::committed" "The loader knows of the COMMIT, nobody told yet."
-    LOADER_ACKNOWLEDGED "loader::acknowledged" "The sources were told, the merge not."
-    LOADER_SETTLED "loader::settled" "Everybody was told."
+    BATCH_COUNTED "batch::counted" "The counts of the cycle are written."
+    BATCH_NAMED "batch::named" "The batch's id and report are written: before COMMIT."
+    BATCH_COMMITTED "batch::committed" "After COMMIT, before the report is returned."
+    LOADER_COMMITTED "loader::committed" "The loader has the report and has sent no acknowledgement."
+    LOADER_ACKNOWLEDGED "loader::acknowledged" "The acknowledgements are sent to the sources, not to the merge actor."
+    LOADER_SETTLED "loader::settled" "All acknowledgements are sent."
 
     // Supervisor.
-    SUPERVISOR_ASKED "supervisor::asked" "A source is to be asked, it is not started yet."
-    SUPERVISOR_EXITED "supervisor::exited" "A child is gone, nothing done about it."
-    SUPERVISOR_RESTARTING "supervisor::restarting" "The delay is over, nothing restarted."
-    SUPERVISOR_RESTARTED "supervisor::restarted" "Merge and loader run again, the sources do not."
-    SUPERVISOR_REVIVING "supervisor::reviving" "What is left for a source was read, the source not started."
+    SUPERVISOR_ASKED "supervisor::asked" "The supervisor has received tasks for a source and has not started it."
+    SUPERVISOR_EXITED "supervisor::exited" "The supervisor has received that an actor has ended."
+    SUPERVISOR_RESTARTING "supervisor::restarting" "The restart delay is over, nothing is restarted yet."
+    SUPERVISOR_RESTARTED "supervisor::restarted" "The merge actor and the loader are restarted, the sources are not."
+    SUPERVISOR_REVIVING "supervisor::reviving" "The unacknowledged tasks of a source are read, its actor is not started."
 
     // Shutdown.
-    STOP_ASKED "stop::asked" "A signal has come, nobody told yet."
-    STOP_TOLD "stop::told" "Everybody was told, nothing has ended."
-    STOP_TOTALS "stop::totals" "All has ended, the totals are to be read."
+    STOP_ASKED "stop::asked" "The supervisor has received the order to stop, no actor is informed yet."
+    STOP_TOLD "stop::told" "The actors are informed of the stop."
+    STOP_TOTALS "stop::totals" "Before the totals of a cycle are read."
 }
 
 #[cfg(feature = "failpoints")]
@@ -190,8 +190,8 @@ mod injection {
         /// Applies an action and prints it to standard error, so that a test can see that the fault was injected.
         fn act(self, argument: Option<&str>) -> Action {
             let what = argument.unwrap_or("error");
-            // A closed standard error is ignored.
-            // One write: the thread of the log writes to the same stream, and would break a line written in pieces.
+            // The line is written with one call, because the log thread writes to the same stream. An error, such as a
+            // closed stream, is ignored.
             let line = format!("failpoint {self}: {what}\n");
             let _ = std::io::stderr().write_all(line.as_bytes());
             match what {
@@ -228,8 +228,8 @@ mod injection {
             Ok(())
         }
 
-        /// Nothing: see the module.
         /// Does nothing: see the module documentation.
+        ///
         /// # Errors
         /// None.
         #[inline]

@@ -1,5 +1,5 @@
 //! Folding: merges a newer statement of a source into what the same source reported before, field by field (D3, D4).
-//! Pure.
+//! Pure functions.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub enum Content {
     Portfolio(Vec<PortfolioRow>),
     /// Codes, each with the factsheet it was last read from.
     Codes(Vec<StoredCode>),
-    /// Portfolios of an older warehouse, by the `source` they have in its tables (only for the source `adopted`).
+    /// Portfolios of an older warehouse (only for the source `adopted`).
     AdoptedPortfolios(Vec<AdoptedPortfolio>),
 }
 
@@ -55,15 +55,15 @@ pub struct StoredCode {
 /// A portfolio that was in the warehouse before the runner took it over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdoptedPortfolio {
-    /// Its value in the column `source`.
+    /// The value of the column `source` in the older warehouse.
     pub source: String,
-    /// Its date.
+    /// The date of the portfolio.
     pub as_of_date: Option<Date>,
-    /// Its rows in their order.
+    /// The rows in page order.
     pub rows: Vec<PortfolioRow>,
 }
 
-/// The effect of a new statement on the held one.
+/// The effect of a new statement on the held one, which is the stored fold of all earlier statements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Folded {
     /// No effect: the new statement is older than the held one, or is a portfolio that may not replace it.
@@ -74,10 +74,11 @@ pub enum Folded {
     Changed(StoredObservation),
 }
 
-/// Folds `new` over `held`. `standing` is the portfolio that the table has under this source, for a source that has not
-/// reported one itself yet (an adopted portfolio). `cycle_id` is recorded for fields that `new` no longer contains.
+/// Folds `new` over `held`. `standing` is an adopted portfolio: the one that the table has under this source although
+/// the source itself has not reported one yet. `cycle_id` is recorded for fields that `new` no longer contains.
 ///
-/// The daily series is folded by [`crate::merge_daily`], and news are not held. Both return [`Folded::Unchanged`] here.
+/// Returns [`Folded::Unchanged`] for the daily series, which [`crate::merge_daily`] folds, and for news, which is not
+/// held.
 #[must_use]
 pub fn fold(
     held: Option<&StoredObservation>,
@@ -319,7 +320,7 @@ mod tests {
         assert_eq!(fields(&second)["alpha"], Value::Number(5.into()));
         assert_eq!(fields(&second)["beta"], Value::Number(2.into()));
         assert_eq!(second.unsaid, BTreeMap::from([("beta".to_owned(), 8)]));
-        // Later statements do not change the recorded cycle. It is removed when the field is reported again.
+        // Later statements do not change the recorded cycle. The field's entry is removed when it is reported again.
         assert_eq!(
             fold(Some(&second), None, &statistics(Some(2), Some(5), None), 9),
             Folded::Unchanged

@@ -1,4 +1,4 @@
-//! Whether a fund is active (D8). Pure functions.
+//! The fund status: whether a fund is active, decided from the lists that contain it (D8). Pure functions.
 
 /// The two values of `fund_status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub fn register_says_active(word: Option<&str>) -> Option<bool> {
     }
 }
 
-/// What the whole lists that decide report about a fund, as parsed by full cycles.
+/// What the deciding list reports about a fund. Only whole lists that full cycles parsed are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListStanding {
     /// Whether the official register calls the fund active; `None` if it does not have the fund or has no opinion.
@@ -49,7 +49,7 @@ pub struct ListStanding {
     pub renamed: bool,
     /// Number of different dates of closed full cycles since the code was last listed.
     pub absences: usize,
-    /// Whether the fund has rows only because a provisional list named it. The deciding list was never read then.
+    /// Whether the fund has rows only because a provisional list contains it. The deciding list was never read then.
     pub provisional: bool,
 }
 

@@ -50,8 +50,8 @@ pub type Values = [Option<Number>; 4];
 pub struct DayRow {
     /// The values of the row.
     pub values: Values,
-    /// For each value, the bits of the sources that reported exactly this value ([`SourceName::bit`]). They have no
-    /// meaning if the value is missing.
+    /// For each value, the bits of the sources that reported exactly this value ([`SourceName::bit`]). The bits of a
+    /// missing value have no meaning.
     pub said_by: [i16; 4],
 }
 
@@ -87,9 +87,9 @@ pub fn merge_day(
                 by_source.insert(*source, value);
             }
         }
-        // An adopted value counts only until a source reports the same cell. The replaced value is kept once, in
-        // history. Most adopted values differ only by rounding; a dissent for every row of an older warehouse would
-        // store them twice.
+        // An adopted value is used only until a source reports a value for the same cell. The replaced value is then
+        // kept in history, and not as a dissent: most adopted values differ only by rounding, and a dissent for every
+        // row of an older warehouse would store them twice.
         if by_source.len() > 1 {
             by_source.remove(&SourceName::Adopted);
         }
@@ -119,7 +119,8 @@ pub fn first_said(source: SourceName, said: Values) -> DayRow {
     }
 }
 
-/// Whether the row already contains `said`: every value in `said` equals the row's, and this source is recorded for it.
+/// Whether the row already contains the statement `said`: each of its values equals that of the row, and `source` is
+/// recorded for that value.
 /// Merging such a statement changes neither the row nor the dissents.
 #[must_use]
 pub fn stands_as_said(row: &DayRow, source: SourceName, said: &Values) -> bool {
@@ -131,8 +132,8 @@ pub fn stands_as_said(row: &DayRow, source: SourceName, said: &Values) -> bool {
         })
 }
 
-/// The value of the column `source`: the source of the NAV; without a NAV, that of bid or offer, otherwise that of the
-/// AUM.
+/// The value of the column `source`: the source of the NAV; without a NAV, the source of bid or offer; without these,
+/// the source of the AUM.
 #[must_use]
 pub fn row_source(row: &DayRow) -> Option<SourceName> {
     DayField::ALL

@@ -1,5 +1,5 @@
-//! Merges the statements of several sources about one fund into one row (D4). Pure: the result depends only on the
-//! statements.
+//! Merges the statements of several sources about one fund into one row of a small table, and into its codes (D4). Pure
+//! functions: the result depends only on the statements and on which monthly cycles are closed.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,8 @@ pub struct MergedRow {
 }
 
 /// Merges one row; `None` if no statement reports anything for the table. `closed_monthly` contains the ids of the
-/// closed full monthly cycles. They decide when a field that its source no longer reports is stale.
+/// closed full monthly cycles, from which [`is_stale`] decides whether a field that its source no longer reports is
+/// stale.
 #[must_use]
 pub fn merge_row(
     table: &RowTable,

@@ -1,13 +1,13 @@
-//! The migrations of the database, as SQL.
+//! The list of the database migrations, with the SQL of each.
 
 /// One step from a schema version to the next. It never changes once it has been released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migration {
-    /// The schema version that it leads to.
+    /// The schema version after the migration.
     pub version: i32,
-    /// Its name, which is part of its file's name.
+    /// The name, as in the name of the SQL file.
     pub name: &'static str,
-    /// Its statements.
+    /// The SQL statements.
     pub sql: &'static str,
 }
 
@@ -21,7 +21,7 @@ macro_rules! migration {
     };
 }
 
-/// All migrations, in order.
+/// All migrations, in ascending order of version.
 pub const MIGRATIONS: &[Migration] = &[
     migration!(1, "warehouse"),
     migration!(2, "news"),

@@ -100,7 +100,7 @@ impl Number {
         if digits.is_empty() || digits.len() > 5_000 || !digits.iter().all(u8::is_ascii_digit) {
             return Err(not_a_number());
         }
-        // The value is 0.d1d2d3… * 10^point, with leading zeros dropped.
+        // The value is 0.d1d2d3… * 10^point; leading zeros are dropped.
         let leading_zeros = digits.iter().take_while(|digit| **digit == b'0').count();
         let digits = &digits[leading_zeros..];
         if digits.is_empty() {

@@ -1,4 +1,4 @@
-//! What one source reported about one fund: normalised, not merged, every field optional.
+//! Observations: what one source reported about one fund, normalised and not merged, with every field optional.
 
 use std::fmt;
 
@@ -74,7 +74,7 @@ pub enum ObservationData {
 /// request the fund's own page. It is not stored in any of the seven tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NavDigest {
-    /// The source's own key of the fund. An entry under another key is about another fund.
+    /// The source's own key of the fund. An entry with the same code and another key is about another fund.
     pub source_key: String,
     /// The date of the NAV.
     pub nav_date: Date,
@@ -204,7 +204,7 @@ pub enum Dataset {
     Statistics,
     /// The URL of the factsheet.
     FactsheetLink,
-    /// ISIN, Bloomberg.
+    /// ISIN and Bloomberg codes.
     Codes,
     /// Top holdings.
     TopHoldings,
@@ -295,8 +295,8 @@ impl ObservationData {
         }
     }
 
-    /// The largest number of rows of the seven tables that this statement can produce. The size of a batch is counted
-    /// in these rows.
+    /// The largest number of rows of the seven tables that this statement can produce. The size of a batch is the sum
+    /// of these numbers.
     #[must_use]
     pub const fn rows(&self) -> usize {
         match self {

@@ -1,4 +1,4 @@
-//! When a new portfolio replaces the stored one (D3). Pure functions.
+//! The rule that decides whether a new portfolio replaces the stored one (D3). Pure functions.
 
 use jiff::civil::Date;
 
@@ -7,13 +7,13 @@ use crate::observation::{Portfolio, PortfolioRow};
 /// The stored portfolio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredPortfolio<'rows> {
-    /// Its date.
+    /// The as-of date of the portfolio.
     pub as_of_date: Option<Date>,
-    /// Its rows in page order.
+    /// The rows in page order.
     pub rows: &'rows [PortfolioRow],
 }
 
-/// What happens to a new portfolio.
+/// What is done with a new portfolio.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// The new portfolio is stored; the replaced one goes to history.
@@ -24,8 +24,8 @@ pub enum Decision {
     Keep(&'static str),
 }
 
-/// Readable rows required for each unreadable row of a portfolio that replaces another: at most one row in five is
-/// unreadable (D3).
+/// Number of readable rows required for each unreadable row of a portfolio that replaces another. At most one row in
+/// five may be unreadable (D3).
 const READABLE_FOR_ONE_UNREADABLE: usize = 4;
 
 /// Applies D3 to a new portfolio:
@@ -66,8 +66,8 @@ pub fn accept_portfolio(
 /// Whether every row that can be read is already stored, in the same order. The new portfolio would then only remove
 /// good values: those that are unreadable or missing in it.
 fn says_nothing_else(held: &[PortfolioRow], new: &Portfolio) -> bool {
-    // Only rows without a name can be missing for being unreadable. Any other difference in length is a change by the
-    // site.
+    // Of the unreadable rows only those without a name are missing in `rows`. Any other difference in length is a
+    // change by the site.
     let may_lack_rows = nameless(new) > 0;
     if !may_lack_rows && held.len() != new.rows.len() {
         return false;
@@ -87,7 +87,7 @@ fn nameless(portfolio: &Portfolio) -> usize {
 }
 
 /// Whether more than 20 % of the page's rows are unreadable. `rows` includes rows without a readable percent, but not
-/// rows without a name. The page had at least the sum of both.
+/// rows without a name, so the page had at least `rows` and the nameless rows together.
 fn too_many_unreadable(portfolio: &Portfolio) -> bool {
     let on_page = portfolio.rows.len() + nameless(portfolio);
     portfolio.unreadable * (READABLE_FOR_ONE_UNREADABLE + 1) > on_page
@@ -253,7 +253,7 @@ mod tests {
             Decision::Take,
             "a row that the site took out"
         );
-        // Equal rows count separately: a page that lists a row twice differs from a page that lists it once.
+        // Equal rows are counted separately: a page that lists a row twice differs from a page that lists it once.
         let doubled: Vec<_> = five.iter().cloned().chain([five[4].clone()]).collect();
         assert_eq!(
             accept_portfolio(Some(&held(jan)), &page(&doubled, 0), jan),

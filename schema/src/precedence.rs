@@ -1,4 +1,4 @@
-//! The rank of the sources for each field. It is declared only here (D4).
+//! Precedence: the rank of the sources for each field of the seven tables. No other file declares a rank (D4).
 
 use crate::columns::{Column, FeeFields, Kind, MasterFields, Record, StatisticsFields};
 use crate::observation::PortfolioKind;
@@ -16,15 +16,15 @@ pub struct RowTable {
     pub table: &'static str,
     /// The columns whose values are merged.
     pub columns: &'static [Column],
-    /// The ranked statements for values: the first one with a value wins. A statement that is not listed never supplies
-    /// a value.
+    /// The ranked statements for values: the first one with a value supplies it. A statement that is not listed never
+    /// supplies a value.
     pub value_rank: &'static [StatementKey],
     /// The columns with a rank of their own, which replaces [`Self::value_rank`] for that column.
     pub column_ranks: &'static [(&'static str, &'static [StatementKey])],
     /// The ranked statements for [`Self::url_column`]: the first one that reported anything for the table supplies the
     /// URL.
     pub url_rank: &'static [StatementKey],
-    /// The column with the URL of the page.
+    /// The column for the URL of the page.
     pub url_column: &'static str,
     /// Whether the row has the as-of date of the statement.
     pub dated: bool,
@@ -151,26 +151,26 @@ pub const PROVISIONAL_UNIVERSE: &[SourceName] = &[Wealthmagik];
 /// of a day replace the daily pages of single funds (D8).
 pub const REGISTER: SourceName = SecOpenApi;
 
-/// The source whose pages about many funds report which funds have a new NAV. It is compared with its own pages of
-/// single funds (D11).
+/// The source whose pages about many funds report which funds have a new NAV. These pages are compared with the same
+/// source's pages of single funds (D11).
 pub const NAV_DIGESTS: SourceName = Finnomena;
 
 /// The number of closed monthly cycles after which a field that its source no longer reports ranks below any source
 /// that still reports it (D4).
 pub const STALE_AFTER_MONTHLY_CYCLES: usize = 3;
 
-/// The table of a portfolio, and its key in that table.
+/// The table of a portfolio, and the part of the key that identifies its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PortfolioPlace {
     /// `funds_holding` or `funds_allocations`.
     pub table: &'static str,
-    /// `holding_type` or `type`: the column of the key.
+    /// The key column for the kind: `holding_type` or `type`.
     pub type_column: &'static str,
     /// The value in that column.
     pub type_word: &'static str,
 }
 
-/// Returns the table and the key of a portfolio of this kind.
+/// Returns the table and the key column with its value for a portfolio of this kind.
 #[must_use]
 pub const fn portfolio_place(kind: PortfolioKind) -> PortfolioPlace {
     match kind {
@@ -198,7 +198,7 @@ const fn allocation(type_word: &'static str) -> PortfolioPlace {
     }
 }
 
-/// The table in whose counts of records a statement is included (O4); `None` if it supplies no table by itself.
+/// The table whose record counts include a statement (O4); `None` if the statement supplies no table by itself.
 #[must_use]
 pub fn table_of(source: SourceName, dataset: Dataset) -> Option<&'static str> {
     match dataset {

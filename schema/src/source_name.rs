@@ -58,7 +58,7 @@ sources! {
         SecOpenApi = "sec_open_api", bit 16;
     }
     other {
-        /// Rows that were in the warehouse before the runner took it over: the lowest rank.
+        /// Rows that were in the warehouse before the runner adopted it. They have the lowest rank.
         Adopted = "adopted", bit 8;
     }
 }

@@ -1,14 +1,14 @@
 //! Whether the answer to a request for the whole history contains the whole history. Pure functions.
 //!
-//! A site may answer `range=MAX` with the last month only. Such an answer is loaded like any other, but the history
-//! does not count as read, and the next cycle requests all of it again.
+//! A site may answer `range=MAX` with the last month only. Such an answer is loaded like any other, but the whole
+//! history is not marked as read, and the next cycle requests it again.
 
 use jiff::civil::Date;
 
 /// The largest number of days between a fund's inception and its first NAV.
 const FIRST_NAV_AFTER_DAYS: i32 = 31;
-/// An answer of at most this many days is as long as the shortest range that a site offers. Its repetition therefore
-/// does not show that the site has no older days.
+/// An answer of at most this many days is no longer than the shortest range that a site offers. Two such answers with
+/// the same first day therefore do not show that the site has no older days.
 const SHORT_DAYS: i32 = 35;
 
 /// What is known about a fund's history when the whole of it was requested.
@@ -27,8 +27,8 @@ pub struct Reach {
 }
 
 /// Whether the answer reaches back to the inception, to the oldest known day, or to the first day of the previous
-/// answer. A first answer that is longer than the shortest range also counts as whole: a site's data may begin later
-/// than the fund.
+/// answer. A first answer that is longer than the shortest range is accepted as whole as well, because a site's data
+/// may begin later than the fund.
 #[must_use]
 pub fn reaches_back(reach: &Reach) -> bool {
     let known = [reach.oldest_known, reach.first_day_before];
@@ -54,7 +54,7 @@ pub fn is_short(reach: &Reach) -> bool {
         .is_some_and(|first_day| (reach.cycle_date - first_day).get_days() <= SHORT_DAYS)
 }
 
-/// Whether days are missing: the answer begins later than what the source reported before.
+/// Whether days are missing: the answer begins later than an earlier report of the same source.
 #[must_use]
 pub fn is_shortened(reach: &Reach) -> bool {
     let mut known = [reach.oldest_known, reach.first_day_before]
@@ -80,7 +80,7 @@ mod tests {
         let year = Some(date(2025, 10, 15));
         let old = Some(date(2010, 5, 3));
         for (first_day, inception, oldest_known, first_day_before, whole) in [
-            // The inception date decides, with some days of tolerance.
+            // The answer begins at the inception date, with some days of tolerance.
             (old, old, None, None, true),
             (old, Some(date(2010, 4, 20)), None, None, true),
             (month, month, None, None, true),
@@ -92,7 +92,7 @@ mod tests {
             (Some(date(2025, 10, 16)), old, year, year, false),
             // The shortest range returns one month, so a repetition of it proves nothing.
             (month, old, month, month, false),
-            // Without an inception date, the known days decide.
+            // Without an inception date, the answer is compared with the known days.
             (month, None, None, None, true),
             (month, None, month, None, true),
             (month, None, old, None, false),

@@ -1,4 +1,5 @@
-//! Compares the daily series of one fund from one source with what the same source reported before. Pure functions.
+//! Doubts about daily values: compares the daily series of one fund from one source with what the same source reported
+//! before. Pure functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,9 +15,9 @@ use super::{DoubtKind, Evidence, shown_values};
 /// What the source reported about a fund before this answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownSeries {
-    /// Its values for the days that the answer covers.
+    /// The values that it reported for the days that the answer covers.
     pub days: BTreeMap<Date, Values>,
-    /// The first and the last day that it ever reported; `None` if it reported none.
+    /// The first and the last day that the source ever reported; `None` if it reported none.
     pub span: Option<(Date, Date)>,
 }
 
@@ -31,8 +32,8 @@ pub struct DaysDoubt {
     pub evidence: Evidence,
 }
 
-/// Number of days kept as evidence. The range of the next two cycles moves on, and some of these days must still be in
-/// it.
+/// Number of days kept as evidence. The next two cycles request a later range of days, which must still contain some of
+/// these days.
 const EVIDENCE_DAYS: usize = 10;
 /// Minimum number of days for a doubt about a first AUM series that is 0 on every day.
 const ZERO_DAYS: usize = 2;
@@ -124,10 +125,11 @@ const fn nav(values: &Values) -> Option<Number> {
     values[DayField::Nav as usize]
 }
 
-/// Whether an answer that rewrites settled days is about another series, so that its new days are not credible either.
-/// The known days that are not settled yet decide first: a revision changes some of them, another series changes most.
-/// Without such a day, as in a monthly fund, the new days decide: they continue either the known series or the answer's
-/// own.
+/// Whether an answer that rewrites settled days contains the series of another fund, so that its new days are not
+/// credible either. If there are known days that are not settled yet, they decide: a revision changes some of them,
+/// another series changes most. Otherwise, as for a fund with one NAV a month, the new days decide: the answer is
+/// another series if it has no new day, or a new NAV is nearer to its value of the last common day than to the known
+/// one.
 fn is_other_series(
     known: &KnownSeries,
     said: &BTreeMap<Date, Values>,
@@ -153,7 +155,7 @@ fn is_other_series(
     before != now && (new.is_empty() || new.iter().any(is_nearer))
 }
 
-/// Whether a new NAV is nearer to `this` than to `that`. A missing NAV counts as nearer.
+/// Whether a new NAV is nearer to `this` than to `that`; `true` for a missing NAV.
 fn is_nearer(new: Option<Number>, this: Number, that: Number) -> bool {
     let Some(new) = new else {
         return true;

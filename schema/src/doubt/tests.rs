@@ -433,7 +433,7 @@ fn a_series_hash_differs_for_series_that_move() {
             .collect()
     };
     let one = series_hash(&points(&["9", "10", "11", "12", "13", "14"]));
-    // Only the newest days count: a short and a long answer about one fund have the same hash.
+    // Only the newest days are hashed: a short and a long answer about one fund have the same hash.
     assert_eq!(
         one,
         series_hash(&points(&["8", "10", "11", "12", "13", "14"]))
