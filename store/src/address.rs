@@ -85,15 +85,15 @@ pub struct DatabaseAddress {
     pub tls: TlsSettings,
 }
 
-/// Why an address is invalid. It contains no part of a value, which could be a password.
+/// The reason why an address is invalid. It contains no part of a value, because a value could be a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressProblem {
-    /// It cannot be parsed.
+    /// The text cannot be parsed.
     #[error(
         "it is not a PostgreSQL URL or connection string; expected something like postgres://user:password@host:port/database"
     )]
     Unreadable,
-    /// It names no host.
+    /// The address names no host.
     #[error(
         "it names no host; expected something like postgres://user:password@host:port/database"
     )]
@@ -104,7 +104,7 @@ pub enum AddressProblem {
     /// A parameter with an invalid value.
     #[error("the parameter {name} has a value that it cannot have; expected {expected}")]
     BadValue {
-        /// Its name.
+        /// The name of the parameter.
         name: String,
         /// The allowed values.
         expected: &'static str,

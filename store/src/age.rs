@@ -1,5 +1,5 @@
-//! The age of the values: the newest NAV date of each fund compared with its own rhythm, and funds that fall behind the
-//! market.
+//! The age of the NAVs, for `status` and `explain`: the newest NAV date of each fund with the usual gap between its
+//! NAVs, and the funds that are behind the market.
 
 use jiff::civil::Date;
 
@@ -13,27 +13,27 @@ use super::reader::Reader;
 pub struct FundRhythm {
     /// The newest NAV date; `None` if the fund has no NAV.
     pub newest_nav: Option<Date>,
-    /// The median gap between its newest NAV dates, in days.
+    /// The median gap between the newest NAV dates, in days.
     pub gap_days: Option<i32>,
     /// `daily`, `weekly`, `monthly` or `rarer`; `None` if the fund has too few NAVs.
     pub rhythm: Option<String>,
 }
 
-/// Active daily funds that have no NAV on days on which the market has.
+/// Active daily funds without a NAV on days on which the market has NAVs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FundsBehind {
     /// The number of such funds.
     pub count: u64,
-    /// The first of them, those that are behind the longest first.
+    /// Examples: the funds that are behind the longest, in this order.
     pub examples: Vec<FundBehind>,
 }
 
 /// A daily fund without new NAVs while other funds have them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FundBehind {
-    /// Its code.
+    /// The code of the fund.
     pub fund_code: String,
-    /// Its newest NAV date.
+    /// The newest NAV date of the fund.
     pub newest_nav: Date,
     /// Number of later days on which the market has a NAV.
     pub market_days: u64,
@@ -43,7 +43,7 @@ impl Reader {
     /// Returns a fund's newest NAV date and rhythm; `None` for a code without rows.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused session: see [`StoreError::is_outage`].
     pub async fn fund_rhythm(
         &self,
         fund_code: &FundCode,
@@ -65,11 +65,11 @@ impl Reader {
         .transpose()
     }
 
-    /// Returns the active daily funds that are at least five days behind the market: at most `limit` of them, those
-    /// that are behind the longest first.
+    /// Returns the number of active daily funds that are at least five days behind the market, and at most `limit` of
+    /// these funds, those that are behind the longest first.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused session: see [`StoreError::is_outage`].
     pub async fn funds_behind(&self, limit: usize) -> Result<FundsBehind, StoreError> {
         let client = self.client().await?;
         let rows = client

@@ -1,9 +1,9 @@
-//! The closed monthly cycles, which decide when fields are stale.
+//! Reads the closed monthly cycles, from which it follows which fields are stale (D4).
 
 use super::connection::Queries;
 use super::error::StoreError;
 
-/// Returns the ids of the closed full monthly cycles, which decide when fields are stale.
+/// Returns the ids of the closed full monthly cycles.
 pub(super) async fn closed_monthly(client: &impl Queries) -> Result<Vec<i64>, StoreError> {
     let rows = client
         .query(

@@ -12,7 +12,7 @@ use super::history::{self, Change};
 /// The codes that a fund should have: type and code, with the source that reported it.
 pub(super) type WantedCodes = BTreeMap<(String, String), (SourceName, StoredCode)>;
 
-/// What happened to each of these codes.
+/// What was done with one code of a fund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CodeEffect {
     Inserted,

@@ -14,7 +14,8 @@ use super::report::{Batch, BatchReport, count_refused};
 use super::tasks;
 use super::transaction::{Examination, write_answers};
 
-/// Commits the batch, or returns its report if it is already committed. That is looked up only if it `may_be`.
+/// Commits the batch. If it is already committed, returns the stored report instead; this is looked up only if
+/// `may_be`, which means that an earlier COMMIT of the same batch is possible.
 pub(super) async fn commit(
     client: &mut Connection,
     cycle: &Cycle,
@@ -84,8 +85,8 @@ async fn finish(
     Ok(report)
 }
 
-/// Writes answers in a savepoint. If the database refuses a value, writes each half separately, down to the one task,
-/// which is acknowledged as failed with a reject. Everything stays in one transaction.
+/// Writes answers in a savepoint. If the database refuses a value, writes each half separately, until the task with the
+/// refused value is found. This task is acknowledged as failed, with a reject. All of it is one transaction.
 fn write_halving<'call>(
     tx: &'call mut Transaction<'_>,
     cycle: &'call Cycle,
@@ -135,7 +136,7 @@ fn failure(why: &DataRefusal) -> String {
     }
 }
 
-/// The constraints that were logged, with the cycle.
+/// The constraints that were logged, each with the id of the cycle.
 #[derive(Debug, Default)]
 pub(super) struct Named(BTreeSet<(i64, String)>);
 

@@ -11,8 +11,8 @@ use tokio_postgres::{Client, CopyInSink, Error, GenericClient, Row, RowStream, S
 use super::error::{StoreError, of_statement};
 use super::session::Talking;
 
-/// Largest number of cached statements. The store has fewer, each with a constant text. More would mean that a
-/// statement text contains values.
+/// Largest number of cached statements. The store has fewer statements, each with a constant text. A larger number
+/// would mean that a text contains values.
 const REMEMBERED: usize = 200;
 
 /// Values for the parameters `$1`, `$2` … of a statement.
@@ -120,7 +120,7 @@ pub(super) trait Queries: Sync {
         }
     }
 
-    /// Returns the row that a statement with RETURNING writes to `table`. No row is an error (D12).
+    /// Returns the row that a statement with RETURNING writes to `table`. If it writes no row, this is an error (D12).
     fn write_one(
         &self,
         table: &str,
@@ -198,7 +198,7 @@ impl Queries for Client {
 pub(super) struct Connection {
     client: Client,
     prepared: Prepared,
-    /// Dropped with the connection, which ends the session at once.
+    /// Dropped with the [`Connection`], which then ends the session at once.
     _talking: Talking,
 }
 

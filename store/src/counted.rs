@@ -1,5 +1,5 @@
-//! Statements for which only the server knows the number of rows (D12). They count the rows that the condition selects
-//! and the rows that were written.
+//! Builds UPDATE and DELETE statements that return two counts: the rows that the condition selects, and the rows that
+//! were written (D12). They are used where only the server knows the number of rows.
 //!
 //! A trigger that returns NULL, a rule or a row security policy drops rows without an error. The statements are run by
 //! [`super::connection::Queries::execute_counted`]. In all of them the changed table has the alias `t`.

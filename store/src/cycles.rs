@@ -1,4 +1,4 @@
-//! Begins, resumes and closes cycles.
+//! `runner.cycle`: begins, resumes and closes cycles, and reads what the schedule needs of them.
 
 use jiff::civil::Date;
 use tokio_postgres::Row;
@@ -105,7 +105,7 @@ pub(super) async fn begin(
     Ok(cycle)
 }
 
-/// Reopens a closed cycle for its failed tasks only, which are requested once more as its round 2.
+/// Reopens a closed cycle for its failed tasks only, which are requested once more in round 2.
 async fn reopen_failures(
     tx: &Transaction<'_>,
     mut cycle: Cycle,
@@ -124,7 +124,7 @@ async fn reopen_failures(
     Ok(Some(cycle))
 }
 
-/// The constraints of the database, in the format of [`super::error::DataRefusal::constraint`].
+/// A query for the constraints of the database, in the format of [`super::error::DataRefusal::constraint`].
 const CONSTRAINTS: &str = "
     SELECT format('%s on %s.%s', k.conname, n.nspname, c.relname)
     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -1,6 +1,7 @@
-//! `funds_daily`: the daily series. The stored rows of the days in a batch are read by key and compared. Days that are
-//! stored as reported are left alone. New days are inserted by COPY. Only days that are reported differently are merged
-//! by the pure rule and updated.
+//! Decides what a batch changes in `funds_daily`. It compares the reported days with the stored rows: a day without a
+//! row is inserted, a day that is stored as reported is left alone, any other day is merged by [`schema::merge_daily`]
+//! and updated. It also finds the days that must be set aside as doubtful (D11). The SQL that reads, inserts and
+//! updates the rows is in [`super::daily_rows`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,7 +37,7 @@ struct Changes<'said> {
     /// Days whose row changes.
     other: Columns,
     replaced: Vec<Change>,
-    /// The dissents about a day, if they change.
+    /// Days whose dissents change, with the new dissents.
     dissents: Vec<(Day, Dissents)>,
 }
 
@@ -51,10 +52,10 @@ impl<'said> Changes<'said> {
     }
 }
 
-/// The changes that a batch makes to the series, without the new days, which are already being copied.
+/// The changes that a batch makes to the series, without the new days. The COPY that inserts these is already running.
 struct Prepared {
     counts: TableCounts,
-    /// Number of new days that are being copied.
+    /// Number of new days in the COPY.
     new: usize,
     other: Columns,
     replaced: Vec<Change>,
@@ -67,16 +68,16 @@ const PIECES_WAITING: usize = 2;
 /// The statements of a batch about funds of the universe, with the stored rows of the same days.
 pub(super) struct Compared {
     pub statements: Statements,
-    /// The stored rows, of all days from the first to the last one that the statements have of a fund.
+    /// The stored rows. For each fund they cover all days from the first to the last day of the statements.
     pub standing: Standing,
-    /// Of these days, those that a source is recorded not to report any more.
+    /// The days in the same range that a source is recorded not to report any more.
     pub unreported: Unreported,
     /// The days whose stored row differs from a statement.
     different: Vec<Day>,
     dissents: BTreeMap<Day, Dissents>,
 }
 
-/// Reads the stored rows of the days.
+/// Reads the stored rows of the days in the statements and compares them.
 pub(super) async fn compare_with_stored(
     tx: &Transaction<'_>,
     statements: Statements,
@@ -152,7 +153,8 @@ impl Compared {
         Ok(doubts)
     }
 
-    /// Whether to examine a fund's days: they rewrite or add settled days, or are a first answer whose AUM is always 0.
+    /// Whether a fund's days must be examined: they rewrite or add settled days, or the fund has no stored day yet and
+    /// every AUM is 0.
     fn may_be_doubtful(
         &self,
         fund_code: &str,
@@ -202,8 +204,8 @@ const FUNDS_DAILY: &str = "public.funds_daily";
 /// The index of the AUM in [`Values`].
 const AUM: usize = DayField::Aum as usize;
 
-/// Number of days before the last full cycle in which values are expected to be revised. The planner requests them
-/// again.
+/// Number of days before the last full cycle in which values are expected to be revised. The planner requests these
+/// days again.
 pub const LOOK_BACK_DAYS: i64 = 7;
 
 /// Returns the date before which values are settled: they were read again after their last expected revision.
@@ -216,14 +218,14 @@ async fn settled_before(tx: &Transaction<'_>, cycle: &Cycle) -> Result<Date, Sto
         )
         .await?;
     let last: Option<Date> = row.try_get(0)?;
-    // With daily cycles, the look-back ends at the date of this cycle.
+    // If the last cycle was yesterday, the look-back ends at the date of this cycle.
     let last = last.map_or(cycle.cycle_date, |last| last.saturating_add(1.day()));
     Ok(last
         .min(cycle.cycle_date)
         .saturating_sub(LOOK_BACK_DAYS.days()))
 }
 
-/// Removes days that are set aside from the statements.
+/// Removes from the statements the values that are set aside, and then the days without any value.
 pub(super) fn take_out(statements: &mut Statements, days: &DoubtfulDays) {
     let Some(of_fund) = statements.get_mut(&days.fund_code) else {
         return;
@@ -343,7 +345,7 @@ pub(super) async fn write(
     Ok(prepared.counts)
 }
 
-/// Runs `work` in a blocking thread. A panic there is resumed here.
+/// Runs `work` in a blocking thread. A panic of `work` is resumed in the calling task.
 async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
@@ -479,8 +481,9 @@ fn source_of(row: &DayRow, at: usize) -> Option<&'static str> {
     row_source(&alone).map(SourceName::as_str)
 }
 
-/// Counts one effect per statement. The first statement of a new row inserted it. Another statement that added or
-/// changed a value updated it. A statement whose values are all in the row is unchanged. The rest are superseded.
+/// Counts one effect per statement. The first statement about a new row is counted as inserted. Another statement that
+/// added or changed a value is counted as updated. A statement whose values were all in the row is counted as
+/// unchanged. Every other statement is counted as superseded.
 fn count(
     counts: &mut RecordCounts,
     standing: Option<&DayRow>,

@@ -1,4 +1,5 @@
-//! Reads and writes rows of `funds_daily`: reads by key range, and inserts by COPY.
+//! The SQL of `funds_daily`: reads rows by key range, inserts new rows by COPY, and updates stored rows with an upsert.
+//! [`super::daily`] decides which rows are inserted and which are updated.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -31,8 +32,8 @@ pub(super) struct NewDay<'said> {
     pub row: DayRow,
 }
 
-/// Reads the stored rows of the days in the statements, and which of them sources are recorded not to report any more.
-/// The result includes all days from a fund's first to its last one.
+/// Reads the stored rows of the days in the statements, and which of these days a source is recorded not to report any
+/// more. For each fund the result covers all days from the first to the last day of the statements.
 pub(super) async fn read(
     tx: &Transaction<'_>,
     statements: &Statements,
@@ -122,7 +123,7 @@ fn of_copy(error: &tokio_postgres::Error) -> StoreError {
     of_statement(Some("COPY public.funds_daily FROM STDIN"), error)
 }
 
-/// A COPY that has received all rows and is not finished. Dropping it undoes it.
+/// A COPY that has received all rows and is not finished. Dropping it cancels the COPY.
 pub(super) struct Copied(Option<Pin<Box<CopyInSink<Bytes>>>>);
 
 impl Copied {
@@ -185,7 +186,8 @@ impl Columns {
     }
 }
 
-/// Replaces stored days.
+/// Updates the rows of these days with an upsert (`INSERT … ON CONFLICT DO UPDATE`). A missing value never overwrites a
+/// stored one.
 pub(super) async fn update(
     tx: &Transaction<'_>,
     cycle_id: i64,
@@ -250,7 +252,7 @@ const NULL: i32 = -1;
 /// `give`.
 ///
 /// # Errors
-/// A value that the server's type cannot store; the errors of `give`.
+/// A value that the server's type cannot store, or an error of `give`.
 pub(super) fn encode(
     cycle_id: i64,
     days: &[NewDay<'_>],

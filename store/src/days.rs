@@ -1,4 +1,4 @@
-//! What sources report about days of funds, and what is stored about them.
+//! Types for days of funds: the statements of a batch about them, and the stored rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,8 @@ pub(super) type Statements = BTreeMap<String, BTreeMap<Date, DaySaid>>;
 /// The statements about one day. Most days have one source.
 pub(super) type DaySaid = Vec<(SourceName, Values)>;
 
-/// Adds a statement. If the same source reports a day twice in one batch, the later value wins where it has one.
+/// Adds a statement. If the same source reports a day twice in one batch, each value of the later report replaces that
+/// of the earlier one.
 pub(super) fn add(said: &mut DaySaid, source: SourceName, values: Values) {
     match said.iter_mut().find(|(by, _)| *by == source) {
         Some((_, before)) => {

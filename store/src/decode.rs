@@ -1,4 +1,4 @@
-//! Reads stored texts as the types of `schema`.
+//! Converts stored texts to the types of `schema`: fund codes, numbers and source names.
 
 use schema::{FundCode, Number, SourceName};
 

@@ -22,7 +22,8 @@ pub(super) struct Touched<'held> {
     pub held: &'held Statements,
     /// The statements that changed in this batch; all of them for a fund that enters the universe.
     pub changed: BTreeSet<StatementKey>,
-    /// Whether it enters the universe: tables in which every fund has a row get one, even if it is empty.
+    /// Whether the fund enters the universe. It then gets a row in each table in which every fund has one, even an
+    /// empty row.
     pub enters: bool,
 }
 

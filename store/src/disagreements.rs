@@ -1,4 +1,5 @@
-//! Conflicts between sources about a fund, and the keys by which the sources know it.
+//! Reads of single funds for commands: values that differ from the table, the codes of all funds, and the keys and
+//! factsheet URLs of a fund at its sources.
 
 use schema::{FundCode, SourceName};
 
@@ -27,7 +28,7 @@ impl Reader {
     /// Returns the values of a fund that differ from the table, the newest days first, at most `limit`.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused session: see [`StoreError::is_outage`].
     pub async fn disagreements(
         &self,
         fund_code: &FundCode,
@@ -61,7 +62,7 @@ impl Reader {
     /// Returns every code that any source ever reported.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused session: see [`StoreError::is_outage`].
     pub async fn fund_codes(&self) -> Result<Vec<String>, StoreError> {
         let client = self.client().await?;
         let rows = client
@@ -73,7 +74,7 @@ impl Reader {
     /// Returns the newest key under which a source's list contains a fund; `None` if its list never contained it.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused session: see [`StoreError::is_outage`].
     pub async fn source_key(
         &self,
         source: SourceName,
@@ -93,7 +94,7 @@ impl Reader {
     /// Returns the URL of a fund's factsheet according to a source; `None` if the source reports none.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused session: see [`StoreError::is_outage`].
     pub async fn factsheet_url(
         &self,
         source: SourceName,
@@ -116,7 +117,7 @@ impl Reader {
     /// Returns an active fund for testing a source that has no list.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused session: see [`StoreError::is_outage`].
     pub async fn some_active_fund(&self) -> Result<Option<String>, StoreError> {
         let client = self.client().await?;
         let row = client

@@ -85,7 +85,7 @@ fn as_count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// The largest believed share of the last 30 days, in thousandths; `None` if no full cycle closed in them.
+/// The largest believed share of the last 30 days, in thousandths; `None` if no full cycle closed in these days.
 async fn usual_permille(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -273,7 +273,7 @@ pub(super) async fn wait_for_the_round(
     Ok(())
 }
 
-/// Marks a breach accepted. Answers of its page are then not doubted for its kind.
+/// Marks a breach as accepted. Answers about its page are then not doubted for its kind of change.
 async fn mark_accepted(
     tx: &Transaction<'_>,
     breach_id: i64,
@@ -315,7 +315,7 @@ pub(super) async fn accept(
     }))
 }
 
-/// Returns the breaches whose current state has not been logged yet, and marks them as reported.
+/// Returns the breaches that are open or accepted and not reported in that state yet, and marks them as reported.
 pub(super) async fn take_unreported(tx: &Transaction<'_>) -> Result<Vec<BreachReport>, StoreError> {
     let rows = tx
         .query(
@@ -377,7 +377,8 @@ fn read_reports(rows: &[tokio_postgres::Row]) -> Result<Vec<BreachReport>, Store
         .collect()
 }
 
-/// Deletes doubts of other cycles that no longer wait for a judgement, and evidence and shares older than 60 days.
+/// Deletes doubts of other cycles that no longer wait for a judgement, and evidence and shares that are older than 60
+/// days.
 pub(super) async fn forget_old(tx: &Transaction<'_>, cycle: &Cycle) -> Result<(), StoreError> {
     tx.execute_counted(
         "runner.doubt",

@@ -15,7 +15,7 @@ pub enum StoreError {
         "the database refuses: {0}; nothing was changed; correct the database setting or its rights"
     )]
     Refused(String),
-    /// O2: one runner at a time per database.
+    /// Another runner holds the lock: a database has one runner at a time (O2).
     #[error(
         "another runner holds this database ({who}); nothing was changed; wait for it or stop it, or start with --standby"
     )]
@@ -23,7 +23,7 @@ pub enum StoreError {
         /// Process, host and start of the holder, as far as the server reports them.
         who: String,
     },
-    /// O7: the database was migrated by a newer program.
+    /// The database was migrated by a newer program (O7).
     #[error(
         "the database has schema version {found}, this program knows up to {known}; nothing was changed; use the newer master_runner"
     )]
@@ -57,7 +57,8 @@ pub enum StoreError {
         "the database refuses a statement that the runner needs: {0}; the transaction was rolled back, what was committed before is safe"
     )]
     Permanent(String),
-    /// A statement wrote another number of rows than expected: a trigger or rule of the database dropped rows (D12).
+    /// A statement wrote another number of rows than expected, for example because a trigger or rule of the database
+    /// dropped rows (D12).
     #[error(
         "the table {table} did not take what was written: expected {expected} rows, the server reports {found}; a trigger that returns NULL, a rule or a row security policy on {table} drops rows; the transaction was rolled back, what was committed before is safe; next: find it with `\\d {table}` in `master_runner psql`, drop or correct it, and start again"
     )]
@@ -75,7 +76,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether to wait and repeat. Waiting does not fix any other error.
+    /// Whether the caller should wait and repeat the call. Waiting does not fix any other error.
     #[must_use]
     pub const fn is_outage(&self) -> bool {
         matches!(self, Self::Outage(_) | Self::Undone(_))
@@ -140,7 +141,7 @@ pub(super) enum Class {
     Undone,
     /// The state of the server is the cause, or the session has ended: wait, then open another session.
     Passing,
-    /// Waiting cannot fix it.
+    /// Waiting does not help, and no single task is the cause: the run ends.
     Permanent,
 }
 

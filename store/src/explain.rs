@@ -1,5 +1,5 @@
-//! Explains a fund's values: for each field what each source reported and when, which value won and why, and what was
-//! rejected.
+//! Explains a fund's values (`master_runner explain`): for each field what each source reported and when, which value
+//! is in the table and why, and which records were rejected.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,8 @@ use super::observations;
 pub struct Explanation {
     /// The share class.
     pub fund_code: FundCode,
-    /// Whether it has rows. A code that Finnomena never listed as active has none.
+    /// Whether the fund is in the universe and therefore has rows. A code that Finnomena never listed as active has
+    /// none.
     pub in_universe: bool,
     /// The stored `fund_status`.
     pub fund_status: Option<String>,
@@ -77,11 +78,11 @@ pub struct Statement {
     pub source: SourceName,
     /// The dataset.
     pub dataset: Dataset,
-    /// Its content in a few words.
+    /// The content in a few words.
     pub holds: String,
-    /// Its date.
+    /// The as-of date, if the source gives one.
     pub as_of_date: Option<Date>,
-    /// The time at which it last changed.
+    /// The time at which the statement last changed.
     pub said_at: Timestamp,
     /// The URL of the page.
     pub url: String,
@@ -176,7 +177,7 @@ fn explain_table(
         let winner = row.winners.get(column.name);
         let mut said = Vec::new();
         let rank = table.rank(column.name);
-        // Statements without rank are included as well, with the reason why their values do not count.
+        // Statements without rank are included as well, with the reason why their values are not used.
         let unranked = held.keys().filter(|statement_key| {
             !rank.contains(statement_key)
                 && table

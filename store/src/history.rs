@@ -1,4 +1,4 @@
-//! `history.change`: every present value that is replaced (D10).
+//! `history.change`: writes every present value that is replaced (D10).
 
 use super::connection::{Queries as _, Transaction};
 use super::error::StoreError;

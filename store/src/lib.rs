@@ -3,7 +3,7 @@
 //! Path of the data: the loader passes a [`Batch`] of task answers to [`Writer::commit`]. One transaction folds the
 //! observations over what the same source reported before and derives the touched rows of the seven tables. It also
 //! writes replaced values to `history` and acknowledges the tasks (D1, D4). Progress is recorded nowhere else:
-//! [`Writer::checkpoint`] returns what is left of a cycle.
+//! [`Writer::checkpoint`] returns the tasks of a cycle that are not acknowledged.
 
 mod address;
 mod adoption;

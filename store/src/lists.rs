@@ -11,7 +11,7 @@ use super::error::StoreError;
 /// Largest percentage of entries that a list may lose, compared with the largest list of the last [`YARD_STICK_DAYS`]
 /// days.
 pub(super) const MAX_SHRINKAGE_PERCENT: u64 = 10;
-/// Number of days over which a list is compared, because many small losses add up.
+/// A list is compared with the largest list of this many days, because many small losses add up.
 const YARD_STICK_DAYS: i32 = 30;
 /// Smallest number of lost funds that is a breach. A company with fewer funds may close all of them in one night.
 const COMPANY_FUNDS: usize = 3;
@@ -64,9 +64,9 @@ pub(super) fn breach(before: ListSize, found: ListSize) -> Option<String> {
     None
 }
 
-/// Checks a whole list against those of the closed full cycles of the last 30 days, or against the newest one if it is
-/// older. Returns the breach as a sentence for the operator. In a full cycle the size of an accepted list is stored.
-/// Later lists are compared with it once the cycle is closed.
+/// Compares a whole list with the lists of the closed full cycles of the last 30 days, or with the newest list if that
+/// is older. Returns the breach as a sentence for the operator. In a full cycle the size of an accepted list is stored,
+/// and later lists are compared with it once the cycle is closed.
 pub(super) async fn check(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -150,7 +150,7 @@ async fn earlier_pages(
     Ok(row.try_get::<_, i64>(0)?.unsigned_abs())
 }
 
-/// An active fund of a company, as it was in the previous list.
+/// An active fund of a company, as the previous list contained it.
 struct ListedFund {
     company: String,
     fund_code: String,

@@ -1,4 +1,5 @@
-//! What a cycle changed in the market: counts with examples, for the summary and the log.
+//! Reads the changes of the market in a cycle, as counts with examples for the summary and the log: funds that are new,
+//! renamed, became active or inactive, and contradictions between sources.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use super::connection::Queries;
 use super::error::StoreError;
 use super::report::{Counted, MarketChange};
 
-/// Reads what happened to funds in a cycle, and the contradictions between sources that began in it.
+/// Reads what happened to funds in a cycle, and the contradictions between sources that began in this cycle.
 pub(super) async fn read(
     client: &impl Queries,
     cycle_id: i64,

@@ -1,4 +1,5 @@
-//! Schema versions: migrations embedded in the program, applied completely or not at all, under the lock (O7).
+//! Migrates the database to the schema version of this program. The migrations are embedded in the program and applied
+//! completely or not at all, under the lock (O7).
 
 use schema::migrations::MIGRATIONS;
 use tokio_postgres::{Client, Transaction};
@@ -22,7 +23,7 @@ fn newest_known() -> i32 {
     MIGRATIONS.last().map_or(0, |migration| migration.version)
 }
 
-/// The version of the database; 0 if no runner has used it yet.
+/// The schema version of the database; 0 if no runner has used the database yet.
 pub(super) async fn current(client: &Client) -> Result<i32, StoreError> {
     let row = client
         .query_one(
@@ -56,7 +57,7 @@ pub(super) fn refuse_newer(found: i32) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Reports an outage if the server did not carry out the COMMIT of a migration. The next session repeats it.
+/// Returns an outage if the server did not carry out the COMMIT of a migration. The next session repeats the migration.
 pub(super) async fn refuse_older(client: &Client) -> Result<(), StoreError> {
     let (found, known) = (current(client).await?, newest_known());
     if found < known {

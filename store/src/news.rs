@@ -1,4 +1,4 @@
-//! `runner.news`: the newest NAV of each fund, as reported in a cycle by a page about many funds.
+//! `runner.news`: writes the newest NAV of each fund, as reported in a cycle by a page about many funds.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -12,7 +12,7 @@ use schema::{Observation, ObservationData, SourceName};
 use super::connection::{Queries as _, Transaction};
 use super::error::StoreError;
 
-/// The last news about a fund, and whether all news about it agree.
+/// The last news about a fund, and whether all news about the fund agree.
 struct Told<'said> {
     news: &'said NavDigest,
     agrees: bool,

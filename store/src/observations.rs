@@ -1,5 +1,5 @@
-//! `runner.observation`: the statements of each source about each fund, converted between JSON and the types of
-//! `schema`.
+//! `runner.observation`: reads and writes the held statements of each source about each fund, and converts them between
+//! JSON and the types of `schema`.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What the planner of a cycle knows and what it decides.
+//! The interface of the planner: the state that it reads from the warehouse, and the tasks that it returns.
 //!
 //! Data about the whole market is read once per plan, and the funds are read in parts. Memory, and work per fund,
 //! therefore do not depend on the number of funds (A5).
@@ -25,7 +25,7 @@ use parts::Parts;
 /// Largest number of funds that a planner receives at once.
 pub const FUNDS_A_PART: usize = 500;
 
-/// Everything that a planner decides by, read in the transaction that inserts its tasks.
+/// Everything that a planner needs for its decision, read in the transaction that inserts the tasks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanningState {
     /// The cycle to plan.
@@ -45,7 +45,7 @@ pub struct PlanningState {
     pub lists: BTreeMap<(SourceName, String), ListState>,
     /// The pages that return the market in numbered pieces, by source and page, then by number.
     pub pieces: BTreeMap<(SourceName, String), BTreeMap<u32, PieceState>>,
-    /// How many codes each source ever listed, including those outside the universe.
+    /// How many codes each source ever listed, including codes outside the universe.
     pub listed: BTreeMap<SourceName, usize>,
     /// The control sample: funds whose own page is requested whatever the pages about many funds report (D11).
     pub control: BTreeSet<FundCode>,
@@ -57,9 +57,9 @@ pub struct PlanningState {
 /// What is known about one numbered piece of the market.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PieceState {
-    /// The cycle in which it was last answered.
+    /// The cycle in which the piece was last answered.
     pub answered_cycle: Option<i64>,
-    /// Whether its last answer contained any fund; `None` if it was never answered.
+    /// Whether the last answer contained any fund; `None` if the piece was never answered.
     pub has_funds: Option<bool>,
 }
 
@@ -87,13 +87,13 @@ pub struct FundState {
     pub newest_nav: Option<NewestNav>,
     /// Whether the register reported a NAV of it within the last [`COVERED_DAYS`] days.
     pub is_covered: bool,
-    /// What Finnomena reported about it in this cycle on a page about many funds.
+    /// What Finnomena reported about the fund in this cycle on a page about many funds.
     pub news: Option<NavDigest>,
-    /// Its entry in each source's list.
+    /// The fund's entry in each source's list.
     pub listings: BTreeMap<SourceName, ListingState>,
-    /// The URL of its factsheet according to each source.
+    /// The URL of the factsheet according to each source.
     pub factsheets: BTreeMap<SourceName, String>,
-    /// Its pages that were requested before, by source and page name.
+    /// The pages of the fund that were requested before, by source and page name.
     pub answered: BTreeMap<(SourceName, String), Answered>,
 }
 
@@ -104,7 +104,7 @@ pub const COVERED_DAYS: i32 = 45;
 /// The newest NAV of a fund that Finnomena or the register has reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewestNav {
-    /// Its date.
+    /// The NAV date.
     pub nav_date: Date,
     /// The stored value.
     pub nav: Number,
@@ -124,16 +124,16 @@ pub struct ListingState {
 /// What is known about a page of a fund.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answered {
-    /// Date of the last cycle in which the source answered it (done, unchanged or absent).
+    /// Date of the last cycle in which the source answered the page (done, unchanged or absent).
     pub last_answered: Option<Date>,
-    /// The cycle in which it was last answered.
+    /// The cycle in which the page was last answered.
     pub answered_cycle: Option<i64>,
     /// Whether the last request failed.
     pub failed_last: bool,
     /// The locator of the last answer.
     pub locator: Option<String>,
-    /// For each extent (such as the NAV range `MAX`), the date of the last cycle in which it was answered. A fund whose
-    /// full history was never answered has gaps.
+    /// For each extent (such as the NAV range `MAX`), the date of the last cycle in which it was answered. The series
+    /// of a fund may have gaps as long as its full history was never answered.
     pub extents: BTreeMap<String, Date>,
 }
 
@@ -143,17 +143,17 @@ pub type PartPlan = ControlFlow<Vec<NewTask>, Vec<NewTask>>;
 
 /// Decides the tasks of one plan.
 pub trait Planner: Send {
-    /// The tasks for this part of the market.
+    /// Returns the tasks for this part of the market.
     fn part(&mut self, state: &PlanningState) -> PartPlan;
 
-    /// Whether it reads [`PlanningState::control`] and [`PlanningState::news_doubted`]. They are drawn and judged only
-    /// for a planner that does: the draw sorts all active funds.
+    /// Whether the planner reads [`PlanningState::control`] and [`PlanningState::news_doubted`]. Only then the control
+    /// sample is drawn and the news is judged, because the draw sorts all active funds.
     fn uses_control(&self) -> bool {
         true
     }
 }
 
-/// A planner from a function of the state, which uses the control sample.
+/// Makes a planner that uses the control sample from a function of the state.
 pub fn plan_by(decide: impl FnMut(&PlanningState) -> PartPlan + Send) -> impl Planner {
     struct By<F>(F);
     impl<F: FnMut(&PlanningState) -> PartPlan + Send> Planner for By<F> {

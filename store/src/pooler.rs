@@ -1,9 +1,9 @@
 //! Detects a transaction pooler between the program and the server (A8).
 //!
 //! Such a pooler assigns any idle server process to each transaction. The advisory lock and the settings belong to a
-//! server process. They would affect the sessions of others, and the next transaction would run without them. Two
-//! sessions reveal the pooler: while one has a transaction open, the other must still be served by its previous
-//! process.
+//! server process, so they would affect the sessions of other clients, and the runner's next transaction could run
+//! without them. Two sessions reveal the pooler: while the first has a transaction open, the second must still be
+//! served by its previous process.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

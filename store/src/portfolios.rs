@@ -1,4 +1,5 @@
-//! `funds_holding` and `funds_allocations`: one portfolio per source. Only rows that differ are written.
+//! `funds_holding` and `funds_allocations`: writes one portfolio per fund, source and kind. Only rows that differ are
+//! written.
 
 use std::collections::BTreeMap;
 
@@ -43,8 +44,8 @@ struct StandingRow {
 type Key = (String, String, String);
 type Standing = BTreeMap<Key, BTreeMap<i32, StandingRow>>;
 
-/// Writes portfolios. A replaced portfolio is stored whole in `history.portfolio`. Returns one effect for each, in
-/// order.
+/// Writes portfolios. A replaced portfolio is stored whole in `history.portfolio`. Returns one effect for each
+/// portfolio, in the same order.
 pub(super) async fn write(
     tx: &Transaction<'_>,
     cycle_id: Option<i64>,

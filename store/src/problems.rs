@@ -1,4 +1,4 @@
-//! Problems that `status` reports: failed tasks and their reasons, old pages, and rejected records.
+//! Reads the problems that `status` reports: failed tasks and their reasons, old pages, and rejected records.
 
 use jiff::Timestamp;
 
@@ -17,14 +17,14 @@ pub struct FailedTask {
     pub outcome: String,
     /// The reason.
     pub failure: String,
-    /// The time at which its source last answered it.
+    /// The time at which the source last answered the task.
     pub last_answer_at: Option<Timestamp>,
 }
 
 /// The failed tasks of a cycle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FailedTasks {
-    /// The first of them, by source, page and key.
+    /// The first of these tasks, sorted by source, page and key.
     pub first: Vec<FailedTask>,
     /// The number of failed tasks.
     pub count: u64,
@@ -62,9 +62,9 @@ pub struct RejectCount {
     pub severity: String,
     /// The number of records.
     pub count: u64,
-    /// The reason of one of them.
+    /// The reason of one of these records, as an example.
     pub reason: String,
-    /// The sample of one of them.
+    /// The sample of the same record.
     pub sample: String,
 }
 
@@ -72,7 +72,7 @@ impl Reader {
     /// Returns the failed and deferred tasks of a cycle: at most `limit` of them, sorted by source, page and key.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused session: see [`StoreError::is_outage`].
     pub async fn failed_tasks(
         &self,
         cycle_id: i64,
@@ -106,10 +106,10 @@ impl Reader {
     }
 
     /// Returns the age of each kind of page: pages of active funds, and pages for the whole market. Pages of news are
-    /// left out, because their content counts only in its own cycle.
+    /// left out, because their content is used only in the cycle that requested it.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused session: see [`StoreError::is_outage`].
     pub async fn page_freshness(&self) -> Result<Vec<PageFreshness>, StoreError> {
         let client = self.client().await?;
         let rows = client
@@ -140,7 +140,7 @@ impl Reader {
     /// then the most frequent first, at most `limit` groups.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused session: see [`StoreError::is_outage`].
     pub async fn reject_counts(&self, limit: usize) -> Result<Vec<RejectCount>, StoreError> {
         let client = self.client().await?;
         let rows = client

@@ -52,9 +52,9 @@ pub(super) async fn enter(tx: &Transaction<'_>, cycle: &Cycle) -> Result<usize, 
 /// Number of funds whose days are moved together, which limits the memory.
 const FUNDS_AT_ONCE: usize = 500;
 
-/// Called when the deciding list was read: provisional funds that it calls active are funds of the universe like all
-/// others. The rest leave the universe. Their rows are removed; what was reported about them stays stored, and applies
-/// again if a later list calls them active. Returns the codes that left.
+/// To be called when the deciding list was read: provisional funds that it calls active are funds of the universe like
+/// all others. The other provisional funds leave the universe: their rows are removed, the statements about them stay
+/// stored and are used again if a later list calls them active. Returns the codes that left.
 pub(super) async fn settle(
     tx: &Transaction<'_>,
     cycle: &Cycle,

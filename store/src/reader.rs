@@ -1,4 +1,4 @@
-//! Read access concurrent with the writer: a connection pool that takes no locks and changes nothing.
+//! The reader: a pool of connections that read beside the writer. It takes no advisory lock and changes nothing.
 
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
@@ -42,7 +42,7 @@ pub struct Status {
     pub tasks: Vec<(SourceName, TaskCounts)>,
     /// Mass changes that are not believed (D11), at most [`Reader::STATUS_BREACHES`].
     pub breaches: Vec<BreachReport>,
-    /// The recent speed of its tasks, by source.
+    /// The recent speed of the newest cycle, by source.
     pub paces: Vec<(SourceName, TaskPace)>,
 }
 
@@ -51,9 +51,9 @@ pub struct Status {
 pub struct RunnerStatus {
     /// Program and process.
     pub runner: String,
-    /// The time at which it took the database.
+    /// The time at which this runner wrote its first heartbeat.
     pub started_at: Timestamp,
-    /// What it was doing.
+    /// What the runner was doing.
     pub doing: String,
     /// The time of the heartbeat.
     pub beat_at: Timestamp,
@@ -82,10 +82,10 @@ impl Reader {
     /// Largest number of breaches that [`Self::status`] returns.
     pub const STATUS_BREACHES: i64 = 20;
 
-    /// Makes a pool of at most `connections`; opens none yet.
+    /// Makes a pool of at most `connections` connections. None is opened yet.
     ///
     /// # Errors
-    /// The text is not a connection string.
+    /// The text is not a connection string, or a file of certificates cannot be read.
     pub fn new(database: &str, connections: usize) -> Result<Self, StoreError> {
         let connector = session::read_config(database)?;
         let manager = Manager::from_connect(
@@ -132,7 +132,8 @@ impl Reader {
     /// `None` includes all.
     ///
     /// # Errors
-    /// Outages, a server that refuses, a schema newer than this program.
+    /// An outage, or an error that waiting cannot fix, such as a refused session or a schema newer than this program:
+    /// see [`StoreError::is_outage`].
     pub async fn status(&self, closed_until: Option<Date>) -> Result<Status, StoreError> {
         let client = self.client().await?;
         let schema_version = migration::current(&client).await?;
@@ -182,7 +183,7 @@ impl Reader {
     /// Counts the rows of the seven tables.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused session: see [`StoreError::is_outage`].
     pub async fn table_counts(&self) -> Result<Vec<(&'static str, u64)>, StoreError> {
         count_rows(&self.client().await?).await
     }
@@ -190,7 +191,7 @@ impl Reader {
     /// Explains where every value of a fund comes from; `None` for a code that no source ever reported.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused session: see [`StoreError::is_outage`].
     pub async fn explain(&self, fund_code: &FundCode) -> Result<Option<Explanation>, StoreError> {
         let client = self.client().await?;
         explain::read(&**client, fund_code).await
@@ -199,7 +200,7 @@ impl Reader {
     /// Returns when each source last answered each page of a fund.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused session: see [`StoreError::is_outage`].
     pub async fn fund_freshness(&self, fund_code: &FundCode) -> Result<Vec<Freshness>, StoreError> {
         let client = self.client().await?;
         let rows = client

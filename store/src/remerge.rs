@@ -31,7 +31,7 @@ pub(super) async fn all(tx: &Transaction<'_>) -> Result<u64, StoreError> {
     derive_funds(tx, None, &funds, true, |_, _| true).await
 }
 
-/// Derives the rows of funds with a stale field (D4). Called after a monthly cycle closed.
+/// Derives the rows of funds with a stale field (D4). To be called when a monthly cycle closes.
 pub(super) async fn derive_stale(tx: &Transaction<'_>, cycle: &Cycle) -> Result<u64, StoreError> {
     let closed = closed_monthly(tx).await?;
     let rows = tx

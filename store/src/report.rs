@@ -1,4 +1,5 @@
-//! Results of a batch and of a cycle, counted so that the books can be checked (O4).
+//! A batch, and the results of a batch and of a cycle. Every task and record is counted once, which
+//! [`CycleTotals::check_books`] verifies (O4).
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -15,7 +16,7 @@ use schema::{ObservationData, Outcome, SourceName, TaskAnswer, TaskId};
 /// Answers that are committed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// Its id, which stays the same when the batch is repeated after a lost connection.
+    /// The id, which stays the same when the batch is repeated after a lost connection.
     pub id: BatchId,
     /// The answers; at most one for each task.
     pub answers: Vec<TaskAnswer>,
@@ -72,9 +73,10 @@ pub struct RecordCounts {
     pub updated: u64,
     /// Records that equal the stored row.
     pub unchanged: u64,
-    /// Records that lost to a newer or higher-ranked value, or whose fund is outside the universe.
+    /// Records whose values are not in the table, because a newer or higher-ranked value is, or because the fund is
+    /// outside the universe.
     pub superseded: u64,
-    /// Readable records that the store did not accept. For unreadable ones see [`TableCounts::unreadable`].
+    /// Readable records that the store did not accept. Unreadable records are in [`TableCounts::unreadable`].
     pub rejected: u64,
 }
 
@@ -164,7 +166,7 @@ pub struct TaskCounts {
     pub planned: u64,
     /// The page was parsed.
     pub done: u64,
-    /// The payload was known.
+    /// The payload equals the known one.
     pub unchanged: u64,
     /// The source does not have the page.
     pub absent: u64,
@@ -212,7 +214,7 @@ pub enum MarketChange {
     Active,
     /// The fund was active before and is inactive now.
     Inactive,
-    /// The list has its key under another code.
+    /// The list has the fund's key under another code.
     Renamed,
     /// Since this cycle, a source reports a value that differs from the stored one.
     Contradiction,
@@ -246,7 +248,7 @@ impl MarketChange {
 pub struct Counted {
     /// The number of occurrences.
     pub count: u64,
-    /// At most [`Counted::EXAMPLES`] of them, in order.
+    /// The first occurrences, at most [`Counted::EXAMPLES`].
     pub examples: Vec<String>,
 }
 
@@ -256,10 +258,10 @@ impl Counted {
 }
 
 impl CycleTotals {
-    /// Checks that the books balance (O4).
+    /// Checks that every task and record is counted exactly once (O4).
     ///
     /// # Errors
-    /// A sentence with the source or table that does not balance, and its counts.
+    /// A sentence with the source or table whose counts do not add up, and these counts.
     pub fn check_books(&self) -> Result<(), String> {
         for (source, tasks) in &self.tasks {
             if !tasks.balance() {
@@ -300,23 +302,23 @@ pub struct TaskPace {
 /// A cycle in `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CycleStatus {
-    /// Its id.
+    /// The id of the cycle.
     pub id: i64,
-    /// Its date.
+    /// The cycle date.
     pub cycle_date: Date,
-    /// What it requests.
+    /// Which pages the cycle requests.
     pub kind: CycleKind,
-    /// Whether it covers the whole market.
+    /// Whether the cycle covers the whole market.
     pub scope: Scope,
     /// `open`, `closed` or `abandoned`.
     pub state: String,
-    /// When it began.
+    /// When the cycle began.
     pub started_at: Timestamp,
-    /// When it was closed.
+    /// When the cycle was closed.
     pub closed_at: Option<Timestamp>,
-    /// Number of its tasks when it was closed; `None` before that, and after retention deleted the count.
+    /// Number of tasks when the cycle was closed; `None` before that, and after retention deleted the number.
     pub planned: Option<u64>,
-    /// Number of those that failed.
+    /// Number of these tasks that failed.
     pub failed: Option<u64>,
 }
 
@@ -329,7 +331,7 @@ pub struct BreachReport {
     pub source: SourceName,
     /// One sentence: the share, the usual share, examples, and what to do.
     pub message: String,
-    /// How it was accepted (the operator, a repetition or a second source); `None` if it is not believed.
+    /// How the change was accepted (the operator, a repetition or a second source); `None` if it is not believed.
     pub accepted_by: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! Changes of data that a command requests (`remerge`, `reset-source`, `accept`). All of them are applied in the same
-//! way, whether or not a runner holds the database.
+//! `runner.request`: changes of data that a command requests (`remerge`, `reset-source`, `accept`). All of them are
+//! applied in the same way, whether or not a runner holds the database.
 //!
 //! ```text
 //! command ── no holder ──> takes the lock, applies its request, releases the lock
@@ -174,11 +174,11 @@ pub struct RequestAnswer {
 /// A request that the holder of the database has answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnsweredRequest {
-    /// Its number.
+    /// The number of the request.
     pub id: i64,
     /// The command, as it was written.
     pub command: String,
-    /// User, host and process.
+    /// User, host and process of the command.
     pub requested_by: String,
     /// The answer.
     pub answer: RequestAnswer,
@@ -198,7 +198,8 @@ pub(super) async fn any_waits(client: &super::connection::Connection) -> Result<
 /// Applies and marks the oldest waiting request in this transaction.
 ///
 /// # Errors
-/// Outages: nothing was done. If the database refuses the change itself, that is the request's answer and not an error.
+/// An outage, or an error that waiting cannot fix; nothing was changed then. If the database refuses the change itself,
+/// that is the request's answer and not an error.
 pub(super) async fn answer_oldest(
     tx: &mut Transaction<'_>,
 ) -> Result<Option<AnsweredRequest>, StoreError> {
@@ -276,7 +277,7 @@ async fn answer_row(tx: &mut Transaction<'_>, row: &Row) -> Result<AnsweredReque
     })
 }
 
-/// Applies a change, or changes nothing. Returns state and answer.
+/// Applies a change completely or not at all. Returns the state and the answer of the request.
 async fn apply(
     tx: &mut Transaction<'_>,
     change: &ChangeRequest,
@@ -319,7 +320,8 @@ pub(super) async fn forget_old(tx: &Transaction<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The command's side: places a request for the holder of the database and reads its answer. It holds no lock.
+/// The command's side of a request: writes the request for the holder of the database and reads the answer. It holds no
+/// lock.
 #[derive(Debug)]
 pub struct RequestDesk {
     client: Client,
@@ -331,7 +333,7 @@ impl RequestDesk {
     /// Connects.
     ///
     /// # Errors
-    /// Outages, and errors that waiting cannot fix: see [`StoreError::is_outage`].
+    /// An outage, or an error that waiting cannot fix: see [`StoreError::is_outage`].
     pub async fn open(database: &str) -> Result<Self, StoreError> {
         let mut config = session::read_config(database)?;
         config
@@ -348,7 +350,8 @@ impl RequestDesk {
     /// number; `None` if the schema of the holder is older than `runner.request`.
     ///
     /// # Errors
-    /// Outages; this role may not write.
+    /// An outage, or an error that waiting cannot fix, such as a role without the right to write: see
+    /// [`StoreError::is_outage`].
     pub async fn place(
         &self,
         change: &ChangeRequest,
@@ -380,15 +383,15 @@ impl RequestDesk {
     /// Returns the answer, if there is one.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused statement: see [`StoreError::is_outage`].
     pub async fn answer(&self, id: i64) -> Result<Option<RequestAnswer>, StoreError> {
         read_answer(&self.client, id).await
     }
 
-    /// Returns the session that holds the runner's lock.
+    /// Returns the session that holds the runner's lock, if any.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused statement: see [`StoreError::is_outage`].
     pub async fn holder(&self) -> Result<Option<String>, StoreError> {
         session::holder(&self.client).await
     }

@@ -1,4 +1,4 @@
-//! What a database must provide before the runner uses it: encoding and rights. Each error names the statement that
+//! Checks that the database has the encoding and the rights that the runner needs. Each error names the statement that
 //! fixes it (O9).
 
 use tokio_postgres::Client;

@@ -12,7 +12,7 @@ use super::error::StoreError;
 /// The effect of a reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reset {
-    /// Number of known pages of the source.
+    /// Number of pages of the source about which data is stored.
     pub(super) pages: u64,
     /// Whether the reset waits until the open cycle closes.
     pub(super) after_cycle: bool,
@@ -45,7 +45,7 @@ pub(super) async fn reset(tx: &Transaction<'_>, source: SourceName) -> Result<Re
     Ok(reset)
 }
 
-/// Carries out all waiting resets unless a cycle is open. Called after a cycle has closed and before one begins.
+/// Carries out all waiting resets unless a cycle is open. To be called after a cycle has closed and before one begins.
 pub(super) async fn forget_reset(tx: &Transaction<'_>) -> Result<(), StoreError> {
     let row = tx
         .query_one(

@@ -1,4 +1,4 @@
-//! Limits the size of explanatory data, such as rejects and counts (O6).
+//! Retention: deletes old explanatory data, such as rejects and counts, so that its size is bounded (O6).
 
 use super::connection::{Queries as _, Transaction};
 use super::counted;

@@ -1,4 +1,5 @@
-//! The tables that are merged field by field. Writes only rows that differ, and stores replaced values (D2, D3, D10).
+//! Writes the tables that are merged field by field (`funds_master_info`, `funds_fee`, `funds_statistics`): only rows
+//! that differ, with the replaced values in `history` (D2, D3, D10).
 
 use std::collections::BTreeMap;
 

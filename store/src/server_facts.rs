@@ -1,4 +1,4 @@
-//! What `check` reads from a database: version, schema and lock holder. It changes nothing.
+//! Reads the properties of a database for `check`: server version, schema version and lock holder. It changes nothing.
 
 use super::error::StoreError;
 use super::reader::Reader;
@@ -11,7 +11,7 @@ pub struct ServerFacts {
     pub server_version: String,
     /// Version of the warehouse's schema; 0 if no runner has used the database yet.
     pub schema_version: i32,
-    /// Whether it contains tables of an older warehouse, which the first run adopts.
+    /// Whether the database contains tables of an older warehouse, which the first run adopts.
     pub to_be_adopted: bool,
     /// The session that holds the runner's lock.
     pub lock_holder: Option<String>,
@@ -21,7 +21,8 @@ impl Reader {
     /// Reads the properties of the database without changing it.
     ///
     /// # Errors
-    /// Outages, a server that refuses, a schema newer than this program (O7).
+    /// An outage, or an error that waiting cannot fix, such as a refused session or a schema newer than this program
+    /// (O7): see [`StoreError::is_outage`].
     pub async fn server_facts(&self) -> Result<ServerFacts, StoreError> {
         self.refuse_pooler().await?;
         let client = self.client().await?;

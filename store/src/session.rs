@@ -12,7 +12,7 @@ use super::error::{StoreError, said, with_causes};
 use super::pooler;
 use super::tls::{Connector, tls_failure};
 
-/// The key of the runner's advisory lock: "mrun", and a version of the meaning of the lock.
+/// The key of the runner's advisory lock: the ASCII codes of "mrun", and a version number of the lock.
 pub(super) const LOCK: (i32, i32) = (0x6d72_756e, 1);
 
 /// Pause between two attempts to take the lock.
@@ -27,8 +27,8 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
 /// Settings of the writer's session. A statement or idle transaction that exceeds the limits is regarded as hung.
 ///
-/// A batch touches few rows of long tables. They must be looked up by key and never scanned, whatever the statistics of
-/// a recently filled table suggest. JIT compilation takes longer than any of these statements.
+/// A batch touches few rows of long tables. These rows must be looked up by key, even if the statistics of a recently
+/// filled table make a scan look cheaper. JIT compilation is off, because it takes longer than any of these statements.
 const SESSION: &str = "
     SET enable_seqscan = off;
     SET enable_hashjoin = off;
@@ -79,9 +79,10 @@ pub(super) const WHOLE_TABLES: &str = "
     SET LOCAL enable_hashjoin = on;
     SET LOCAL enable_mergejoin = on;";
 
-/// Ends the session of a dead runner, so that it does not keep the lock (O2). While a statement runs or waits for a
-/// lock, the server checks every 3 s whether the client is still connected. Between statements, the server ends a
-/// session that is idle for 1 min; a live runner writes a heartbeat more often. Not every server has these settings.
+/// Settings that end the session of a dead runner, so that it does not keep the lock (O2). While a statement runs or
+/// waits for a lock, the server checks every 3 s whether the client is still connected. Between statements, the server
+/// ends a session that is idle for 1 min; a live runner writes a heartbeat more often. Not every server has these
+/// settings.
 const NOTICE_A_DEATH: [&str; 2] = [
     "SET client_connection_check_interval = '3s'",
     "SET idle_session_timeout = '1min'",
@@ -107,8 +108,8 @@ pub(super) fn read_config(database: &str) -> Result<Connector, StoreError> {
     Connector::of(address)
 }
 
-/// The task that runs the connection. Dropping it closes the connection at once: a stalled server is not waited for,
-/// and the session does not keep the lock.
+/// The task that runs the connection. Dropping it closes the connection at once, without a wait for a stalled server,
+/// so that the session does not keep the lock.
 #[derive(Debug)]
 pub(super) struct Talking(AbortHandle);
 
@@ -124,7 +125,8 @@ pub(super) async fn connect(connector: &Connector) -> Result<(Client, Talking), 
         let (client, talking) = connector.connect().await.map_err(|error| refusal(&error))?;
         let talking = Talking(talking.abort_handle());
         refuse_pooler(connector, &client).await?;
-        // In its own message and first, because a limit of the role or database applies to a whole message.
+        // First and in a message of its own, because a `statement_timeout` of the role or the database applies to a whole
+        // message.
         client.batch_execute(NO_SHORT_LIMIT).await?;
         client.batch_execute(SESSION).await?;
         client.batch_execute(DURABLE).await?;
@@ -154,7 +156,8 @@ pub(super) async fn refuse_pooler(
     pooler::refuse(client, &second).await
 }
 
-/// Returns an outage if the answer does not arrive in time: the other side can be gone without closing the connection.
+/// Returns an outage if the answer does not arrive in time. The server may have disappeared without closing the
+/// connection.
 async fn answered<T>(
     limit: Duration,
     doing: &str,
@@ -168,8 +171,8 @@ async fn answered<T>(
     })
 }
 
-/// Classifies a failed connection. A server that answers and refuses will refuse again; for one that does not answer
-/// the runner waits (A2).
+/// Classifies a failed connection. If the server answers and refuses, it will refuse again. If it does not answer, the
+/// runner waits (A2).
 pub(super) fn refusal(error: &tokio_postgres::Error) -> StoreError {
     let for_good = [
         SqlState::INVALID_PASSWORD,

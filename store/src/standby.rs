@@ -1,5 +1,5 @@
-//! The watch of a second runner over the runner that holds the database. It takes over when the holder is gone, and
-//! ends the session of a holder that shows no sign of life (docs/decisions/0004).
+//! Standby: a second runner watches the session of the runner that holds the database. It takes over when the holder is
+//! gone, and ends the session of a holder that makes no progress (docs/decisions/0004).
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use tokio_postgres::error::SqlState;
 use super::error::StoreError;
 use super::session::{self, Talking};
 
-/// A holder whose session shows no sign of life for this long is frozen.
+/// A holder whose session makes no progress for this long is regarded as frozen.
 pub const FROZEN_AFTER: Duration = Duration::from_secs(5);
 
-/// Time between two looks. A sign of life is noticed at most this much later.
+/// Time between two looks. Progress is noticed at most this much later.
 pub const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Largest silence that one look can add. If the watcher or the server itself was suspended, the time between two looks
-/// proves nothing about the holder.
+/// Upper limit of the silence that one look can add. If the watcher or the server itself was suspended, a long time
+/// between two looks proves nothing about the holder.
 const LONGEST_STEP: Duration = Duration::from_secs(1);
 
-/// Everything that changes while the holder makes progress. The heartbeat alone is not enough: it uses the writer's
-/// only connection, which is busy during a long batch.
+/// An SQL expression whose value, the sign, changes while the holder makes progress. The heartbeat alone is not enough:
+/// it uses the writer's only connection, which is busy during a long batch.
 const SIGN: &str =
     "concat_ws('|', a.pid, a.backend_start, a.state, a.state_change, a.query_start, a.xact_start, ";
 const NO_BEAT: &str = "NULL)";
@@ -38,17 +38,17 @@ const HOLDER: &str = " FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 pub enum Look {
     /// No session holds the lock: try to take it.
     Free,
-    /// The lock is held by a session that shows life, or that has not been watched for long enough.
+    /// The lock is held by a session that makes progress, or that has not been watched for long enough.
     Held {
         /// Process, host and start of the holder, as far as the server reports them.
         who: String,
     },
-    /// The holder showed no sign of life and its session was ended. The lock is free in a moment.
+    /// The holder made no progress, so its session was ended. The lock becomes free in a moment.
     Ended {
         /// Process, host and start of the holder.
         who: String,
     },
-    /// The holder shows no sign of life, but this runner may not end its session.
+    /// The holder makes no progress, but this runner may not end its session.
     Untouchable {
         /// Process, host and start of the holder.
         who: String,
@@ -70,7 +70,7 @@ impl HolderWatch {
     /// Connects.
     ///
     /// # Errors
-    /// Outages, and errors that waiting cannot fix: see [`StoreError::is_outage`].
+    /// An outage, or an error that waiting cannot fix: see [`StoreError::is_outage`].
     pub async fn open(database: &str) -> Result<Self, StoreError> {
         let mut config = session::read_config(database)?;
         config
@@ -84,10 +84,11 @@ impl HolderWatch {
         })
     }
 
-    /// Looks once. To be called every [`LOOK_EVERY`].
+    /// Looks at the session of the holder once. To be called every [`LOOK_EVERY`].
     ///
     /// # Errors
-    /// Outages; this role may not read the runner's tables.
+    /// An outage, or an error that waiting cannot fix, such as a role without the right to read the runner's tables:
+    /// see [`StoreError::is_outage`].
     pub async fn look(&mut self) -> Result<Look, StoreError> {
         self.try_to_look().await.map_err(|error| match error {
             Failed::Query(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
@@ -206,14 +207,14 @@ fn beyond_judgement(state: &str, is_runner: bool) -> Option<String> {
 #[derive(Debug, Clone)]
 struct Seen {
     sign: String,
-    /// Whether the server is executing a statement for it. The holder is then not the one that delays.
+    /// Whether the server is executing a statement for the holder. The holder is then not the cause of a delay.
     works: bool,
     server_millis: i64,
     at: Instant,
 }
 
-/// How long the holder has been silent. Pure. A sign is compared only with the sign of the previous look, never with a
-/// clock. A clock that jumps or differs from another one therefore causes no false alarm.
+/// Measures how long the holder has been silent. Pure. A sign is compared only with the sign of the previous look,
+/// never with a clock. A clock that jumps or differs from another clock therefore causes no false alarm.
 #[derive(Debug, Default)]
 struct SilenceTimer {
     last: Option<Seen>,

@@ -1,5 +1,5 @@
-//! The shape of the tables that this version of the program needs. At the start, a table, column, type or primary key
-//! that differs is reported with the statement that fixes it, before anything is written (O9).
+//! Compares the tables of the database with the ones that this version of the program needs. At the start, a table,
+//! column, type or primary key that differs is reported with the statement that fixes it, before any write (O9).
 //!
 //! `schema/tables.txt` lists what the migrations create. A test compares it with a new database.
 
@@ -80,7 +80,7 @@ impl TableShape {
     /// Reads the shape of the tables with these names.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused statement: see [`StoreError::is_outage`].
     pub async fn read(client: &Client, tables: &[String]) -> Result<Self, StoreError> {
         let mut shape = Self::default();
         for row in client.query(READ, &[&tables]).await? {

@@ -82,13 +82,14 @@ impl Connector {
         &mut self.config
     }
 
-    /// Connects. With `prefer`, retries without TLS if the server refuses TLS, like libpq.
+    /// Connects. With `prefer`, retries without TLS if the server refuses TLS, as libpq does.
     pub async fn connect(&self) -> Result<(Client, JoinHandle<()>), Error> {
         match self.connect_as(&self.config).await {
             Err(error) if self.mode == TlsMode::Prefer && refuses_tls(&error) => {
                 let mut plain = self.config.clone();
                 plain.ssl_mode(SslMode::Disable);
-                // If both attempts fail, return the first error: from a server with TLS it has the real reason.
+                // If both attempts fail, the first error is returned: if the server supports TLS, it has the real
+                // reason.
                 self.connect_as(&plain).await.map_err(|_| error)
             }
             connected => connected,
@@ -342,7 +343,7 @@ where
 
     fn make_tls_connect(&mut self, host: &str) -> Result<Handshake, Self::Error> {
         let name = ServerName::try_from(host.to_owned()).ok().or_else(|| {
-            // Without a host name, any name is used unless verify-full compares it.
+            // Without a host name, a placeholder is used, except for verify-full, which compares the name.
             (self.1 != TlsMode::VerifyFull)
                 .then(|| ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0]))))
         });
@@ -353,7 +354,7 @@ where
     }
 }
 
-/// One handshake.
+/// A TLS handshake that has not started yet.
 struct Handshake {
     connector: TlsConnector,
     name: Option<ServerName<'static>>,

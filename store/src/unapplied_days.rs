@@ -1,5 +1,5 @@
-//! Reported days that are not in `funds_daily`: dissents (`runner.daily_dissent`), and statements about codes outside
-//! the universe (`runner.daily_waiting`).
+//! Reads and writes reported days that are not in `funds_daily`: dissents (`runner.daily_dissent`), and statements
+//! about codes outside the universe (`runner.daily_waiting`).
 
 use std::collections::BTreeMap;
 
@@ -78,7 +78,8 @@ pub(super) async fn write_dissents(
     insert_said(tx, "daily_dissent", Some(cycle_id), flat.collect()).await
 }
 
-/// Inserts statements into `runner.daily_dissent` or `runner.daily_waiting`. Stored values that a statement lacks stay.
+/// Inserts statements into `runner.daily_dissent` or `runner.daily_waiting`. A stored value stays if the statement has
+/// none for its field.
 async fn insert_said(
     tx: &Transaction<'_>,
     table: &str,
@@ -123,7 +124,7 @@ async fn insert_said(
     .await
 }
 
-/// Stores statements about codes outside the universe, for the day on which they enter it.
+/// Stores statements about codes outside the universe, to be used if the codes enter it later.
 pub(super) async fn keep_waiting(
     tx: &Transaction<'_>,
     statements: &Statements,

@@ -1,5 +1,5 @@
-//! Days that a source reported once and now leaves out. Their rows stay. `runner.daily_unreported` records which source
-//! leaves them out, and since when.
+//! `runner.daily_unreported`: days that a source reported once and now leaves out. The rows of these days stay. The
+//! table records which source leaves a day out, and since when.
 //!
 //! An answer covers the days from its first to its last one. The stored rows of these days are read in any case, so the
 //! rule is a pure function over them. Few days are recorded, and a cycle of unchanged answers writes no row.
@@ -18,7 +18,7 @@ use super::error::StoreError;
 
 const UNREPORTED: &str = "runner.daily_unreported";
 
-/// What a batch changes in the record.
+/// What a batch changes in `runner.daily_unreported`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Changes {
     /// Days that an answer leaves out for the first time.
@@ -49,7 +49,7 @@ pub(super) fn changes<'answer>(
             let is_reported = said
                 .and_then(|said| said.get(nav_date))
                 .is_some_and(|said| reports(said, observation.source));
-            // Most days are reported again, and none is recorded.
+            // Usually the day is reported again and no day is recorded.
             if is_reported && unreported.is_empty() {
                 continue;
             }
@@ -69,7 +69,7 @@ pub(super) fn changes<'answer>(
 }
 
 /// The first and the last day of a statement with several days. If the answer has a rejected day, the statement covers
-/// nothing, because that day may be a missing one.
+/// nothing, because the rejected day may be one of the missing days.
 fn covered(answer: &TaskAnswer, observation: &Observation) -> Option<(Date, Date)> {
     let ObservationData::Daily(points) = &observation.data else {
         return None;
@@ -251,7 +251,7 @@ mod tests {
             (&[2, 4], &[(3, BOTH)], &[], (vec![3], vec![])),
             (&[2, 4], &[(3, &[Wealthmagik])], &[], (vec![], vec![])),
             (&[2, 4], &[(1, BOTH), (5, BOTH)], &[], (vec![], vec![])),
-            // One day covers nothing.
+            // An answer with one day covers no range.
             (&[3], &[(2, BOTH), (4, BOTH)], &[], (vec![], vec![])),
             // Recorded before: by this source, by another one; reported again.
             (&[2, 4], &[(3, BOTH)], &[(3, Finnomena)], (vec![], vec![])),

@@ -1,4 +1,5 @@
-//! Checks how far the whole histories of a batch reach back. A history that does not reach back does not count as read.
+//! Records how far the whole histories of a batch reach back. A history that does not reach back is not marked as read,
+//! so the next cycle requests it in full again.
 
 use std::collections::BTreeMap;
 
@@ -72,9 +73,9 @@ pub(super) async fn read<'batch>(
     Ok(known)
 }
 
-/// Records how far the histories reach. A history waits for the end of the round if it is short, or does not reach back
-/// by what is known now. By then the funds' own pages have reported the inception dates. To be called after the tasks
-/// were acknowledged.
+/// Records how far the histories reach. If a history is short, or does not reach back according to what is known now,
+/// the decision waits for the end of the round: by then the funds' own pages have reported the inception dates. To be
+/// called after the tasks were acknowledged.
 pub(super) async fn record(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -127,7 +128,7 @@ fn evidence(reach: &Reach) -> Evidence {
     .collect()
 }
 
-/// Restores what was known about a waiting history, with the inception date that is known now.
+/// Rebuilds the reach of a waiting history from its evidence, with the inception date that is known now.
 pub(super) fn reach_of(evidence: &Evidence, inception: Option<Date>, cycle_date: Date) -> Reach {
     let day = |name: &str| evidence.get(name).and_then(|day| day.parse().ok());
     Reach {

@@ -25,8 +25,8 @@ use super::retention::Retention;
 use super::tasks::TaskFilter;
 use super::{migration, requirements, session, table_shape, tasks};
 
-/// The connection that writes. Every earlier COMMIT is decided once a writer is open, because the writer holds the
-/// lock.
+/// The connection that writes. When a writer is open, every earlier COMMIT has been carried out or rolled back, because
+/// the session that sent it held the lock and must have ended.
 #[derive(Debug)]
 pub struct Writer {
     client: Connection,
@@ -43,7 +43,7 @@ impl Writer {
     /// within `lock_patience` (O2), refuses a newer schema (O7), adopts an existing `funds_db`, and migrates.
     ///
     /// # Errors
-    /// Outages, and errors that waiting cannot fix: see [`StoreError::is_outage`].
+    /// An outage, or an error that waiting cannot fix: see [`StoreError::is_outage`].
     pub async fn open(database: &str, lock_patience: Duration) -> Result<Self, StoreError> {
         let config = session::read_config(database)?;
         let (mut client, talking) = session::connect(&config).await?;
@@ -75,10 +75,11 @@ impl Writer {
     }
 
     /// Judges the doubts of the cycle: refuses mass changes and applies the other doubtful answers. Returns the
-    /// breaches that have not been logged yet.
+    /// breaches that have not been reported yet.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a table that did not accept every row: see
+    /// [`StoreError::is_outage`].
     pub async fn judge(&mut self, cycle: &Cycle) -> Result<Vec<BreachReport>, StoreError> {
         let tx = self.client.transaction().await?;
         failpoint::JUDGE_OPENED.pass().await?;
@@ -90,11 +91,12 @@ impl Writer {
         Ok(reports)
     }
 
-    /// Enters the funds of the provisional lists into the universe if no list that decides was ever read (D8). Returns
+    /// Enters the funds of the provisional lists into the universe if the deciding list was never read (D8). Returns
     /// the number of funds that entered; 0 in a partial cycle.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a table that did not accept every row: see
+    /// [`StoreError::is_outage`].
     pub async fn enter_provisional_universe(&mut self, cycle: &Cycle) -> Result<usize, StoreError> {
         let tx = self.client.transaction().await?;
         let entered = provisional::enter(&tx, cycle).await?;
@@ -114,10 +116,11 @@ impl Writer {
         Ok(entered)
     }
 
-    /// Returns the breaches that have not been logged yet, and marks them as reported.
+    /// Returns the breaches that have not been reported in their state yet, and marks them as reported.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a table that did not accept every row: see
+    /// [`StoreError::is_outage`].
     pub async fn take_unreported_breaches(&mut self) -> Result<Vec<BreachReport>, StoreError> {
         let tx = self.client.transaction().await?;
         let reports = doubts::take_unreported(&tx).await?;
@@ -129,7 +132,8 @@ impl Writer {
     /// requested; or else a new cycle.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a table that did not accept every row: see
+    /// [`StoreError::is_outage`].
     pub async fn begin_cycle(&mut self, request: &CycleRequest) -> Result<Cycle, StoreError> {
         let tx = self.client.transaction().await?;
         failpoint::BEGIN_OPENED.pass().await?;
@@ -141,11 +145,12 @@ impl Writer {
     }
 
     /// Plans in one transaction. Reads the state, with the funds in parts of [`super::FUNDS_A_PART`]. Calls `planner`
-    /// once before the first part and once for each part. Inserts those of its tasks that are not yet planned in this
+    /// once before the first part and once for each part. Inserts the returned tasks that are not yet planned in this
     /// cycle. Returns the number of new tasks.
     ///
     /// # Errors
-    /// Outages: repeat with a planner that has seen no part.
+    /// An outage: repeat with a planner that has seen no part. Or an error that waiting cannot fix, such as a table
+    /// that did not accept every row: see [`StoreError::is_outage`].
     pub async fn plan(
         &mut self,
         cycle: &Cycle,
@@ -163,7 +168,7 @@ impl Writer {
     /// Returns which funds are active.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused statement: see [`StoreError::is_outage`].
     pub async fn active_funds(
         &mut self,
         asked: &BTreeSet<FundCode>,
@@ -175,7 +180,7 @@ impl Writer {
     /// funds.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused statement: see [`StoreError::is_outage`].
     pub async fn checkpoint(
         &mut self,
         cycle: &Cycle,
@@ -190,7 +195,7 @@ impl Writer {
     /// Returns how many tasks of a filter are not acknowledged, without the limit of the filter.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused statement: see [`StoreError::is_outage`].
     pub async fn count_left(
         &mut self,
         cycle: &Cycle,
@@ -203,7 +208,8 @@ impl Writer {
     /// report is returned.
     ///
     /// # Errors
-    /// Outages: open a new writer and repeat with the same batch.
+    /// An outage: repeat with the same batch, and with a new writer unless [`StoreError::keeps_session`]. Or an error
+    /// that waiting cannot fix, such as a table that did not accept every row: see [`StoreError::is_outage`].
     pub async fn commit(
         &mut self,
         cycle: &Cycle,
@@ -228,7 +234,8 @@ impl Writer {
     /// to zero. Returns the number of tasks to request in round 2.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a table that did not accept every row: see
+    /// [`StoreError::is_outage`].
     pub async fn begin_round_two(&mut self, cycle: &mut Cycle) -> Result<usize, StoreError> {
         let tx = self.client.transaction().await?;
         failpoint::ROUND_TWO_OPENED.pass().await?;
@@ -239,11 +246,13 @@ impl Writer {
         Ok(left)
     }
 
-    /// Closes the cycle. Tasks that are not acknowledged or deferred end failed for `reason`. Also updates the fund
-    /// status by absence (D8), stale fields (D4) and retention (O6).
+    /// Closes the cycle. Tasks that are not acknowledged get the outcome failed for `reason`. Deferred tasks get the
+    /// outcome failed and keep their own reason. Also updates the fund status by absence (D8), derives stale fields
+    /// (D4) and applies retention (O6).
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a table that did not accept every row: see
+    /// [`StoreError::is_outage`].
     pub async fn close_cycle(
         &mut self,
         cycle: &Cycle,
@@ -259,10 +268,10 @@ impl Writer {
         Ok(totals)
     }
 
-    /// The totals of a cycle so far, for a run that was stopped.
+    /// Returns the totals of a cycle so far, for a run that was stopped.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused statement: see [`StoreError::is_outage`].
     pub async fn totals(&mut self, cycle: &Cycle) -> Result<CycleTotals, StoreError> {
         failpoint::STOP_TOTALS.pass().await?;
         cycles::totals(&self.client, cycle).await
@@ -271,7 +280,7 @@ impl Writer {
     /// Returns the facts that the schedule depends on.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused statement: see [`StoreError::is_outage`].
     pub async fn schedule_facts(&mut self) -> Result<ScheduleFacts, StoreError> {
         cycles::schedule_facts(&self.client, None).await
     }
@@ -280,7 +289,7 @@ impl Writer {
     /// closed while the clock was fast.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused statement: see [`StoreError::is_outage`].
     pub async fn schedule_facts_until(
         &mut self,
         closed_until: Date,
@@ -291,7 +300,8 @@ impl Writer {
     /// Applies every waiting request in a transaction of its own, which also marks the request.
     ///
     /// # Errors
-    /// Outages: requests that are already answered stay answered; repeat for the rest.
+    /// An outage: requests that are already answered stay answered; repeat for the remaining ones. Or an error that
+    /// waiting cannot fix: see [`StoreError::is_outage`].
     pub async fn answer_requests(&mut self) -> Result<Vec<AnsweredRequest>, StoreError> {
         let mut answered = Vec::new();
         while requests::any_waits(&self.client).await? {
@@ -308,7 +318,7 @@ impl Writer {
     /// Applies a change for a command that holds the lock itself, and records it as an answered request.
     ///
     /// # Errors
-    /// Outages: nothing was changed.
+    /// An outage, or an error that waiting cannot fix: see [`StoreError::is_outage`]. Nothing was changed.
     pub async fn apply_request(
         &mut self,
         change: &ChangeRequest,
@@ -323,16 +333,16 @@ impl Writer {
     /// Returns the answer to a request, if there is one.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, or an error that waiting cannot fix, such as a refused statement: see [`StoreError::is_outage`].
     pub async fn request_answer(&mut self, id: i64) -> Result<Option<RequestAnswer>, StoreError> {
         requests::read_answer(&self.client, id).await
     }
 
-    /// Writes the heartbeat, which `status` and a second runner read and which names this runner as the holder. Fails
-    /// if the connection, and with it the lock, is lost.
+    /// Writes the heartbeat, with this runner as the holder. `status` and a second runner read it.
     ///
     /// # Errors
-    /// Outages.
+    /// An outage, for example a lost connection (the lock is then lost as well), or an error that waiting cannot fix:
+    /// see [`StoreError::is_outage`].
     pub async fn heartbeat(&mut self, doing: &str) -> Result<(), StoreError> {
         self.client
             .execute_expecting(
@@ -349,11 +359,11 @@ impl Writer {
             .await
     }
 
-    /// Refuses a database that another runner has held since this runner's last heartbeat. What this runner knows of
-    /// the cycle is then stale, and the tasks that it would request may already be acknowledged.
+    /// Refuses a database that another runner has held since this runner's last heartbeat. This runner's data about the
+    /// cycle is then stale: the tasks that it would request may already be acknowledged.
     ///
     /// # Errors
-    /// [`StoreError::AnotherRunner`]; outages.
+    /// [`StoreError::AnotherRunner`], an outage, or an error that waiting cannot fix: see [`StoreError::is_outage`].
     pub async fn is_still_ours(&mut self) -> Result<(), StoreError> {
         let last = self
             .client

@@ -1,6 +1,5 @@
-//! Takes over an older warehouse in place. The same seven tables, with their own column types, keys and other data,
-//! become the runner's in the transaction of the first migration. Nothing is deleted: rows that cannot stay as they are
-//! go to `history.adopted`, and views are restored.
+//! Adopts an older warehouse in place: the transaction of the first migration converts its seven tables to those of the
+//! runner. No data is deleted: rows that do not fit are moved to `history.adopted`, and the users' views are recreated.
 
 mod rows;
 mod statements;
@@ -15,7 +14,7 @@ use tables::{ADOPTED_TABLES, AdoptedTable};
 /// An older warehouse whose tables are ready for the migration.
 pub(super) struct Adoption;
 
-/// Prepares the tables of an older warehouse; `None` if there are none.
+/// Prepares the tables of an older warehouse; `None` if the database has none of them.
 pub(super) async fn prepare(tx: &Transaction<'_>) -> Result<Option<Adoption>, StoreError> {
     let mut found: Vec<&'static AdoptedTable> = Vec::new();
     for table in &ADOPTED_TABLES {

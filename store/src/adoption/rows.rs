@@ -1,5 +1,5 @@
-//! Rows of an older warehouse: normalises codes (D9), moves duplicates and rows without a key away, numbers portfolio
-//! rows.
+//! Adoption of the rows of an older warehouse: normalises fund codes (D9), moves duplicates and rows without a key
+//! away, and numbers portfolio rows.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(super) const LEFTOVERS: &str = "
         old TEXT COLLATE \"C\" PRIMARY KEY, new TEXT COLLATE \"C\"
     ) ON COMMIT DROP;";
 
-/// Moves rows away. `rows` is a query for their `ctid`.
+/// Moves rows to the temporary table for `history.adopted`. `rows` is a query for their `ctid`.
 async fn move_away(
     tx: &Transaction<'_>,
     table: &str,
@@ -91,8 +91,8 @@ pub(super) async fn normalise_codes(
     Ok(())
 }
 
-/// Of several rows with one key, keeps the one with the latest `scraped_at`. If the key is already unique, only rows
-/// with a changed code can collide.
+/// Of several rows with the same key, keeps the one with the latest `scraped_at` and moves the others away. If the key
+/// is already unique, only rows with a changed code are examined.
 async fn drop_doubles(tx: &Transaction<'_>, table: &AdoptedTable) -> Result<(), StoreError> {
     let name = table.name;
     for column in table.key {
@@ -128,7 +128,7 @@ async fn drop_doubles(tx: &Transaction<'_>, table: &AdoptedTable) -> Result<(), 
     .await
 }
 
-/// The remaining steps for each table after its codes are normalised.
+/// Runs the remaining steps for a table after its codes are normalised.
 pub(super) async fn settle(tx: &Transaction<'_>, table: &AdoptedTable) -> Result<(), StoreError> {
     let name = table.name;
     match name {

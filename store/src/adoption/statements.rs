@@ -1,5 +1,5 @@
-//! Converts every adopted row to a statement of the source `adopted`, which has the lowest rank. No other special
-//! treatment of adopted rows is needed after that.
+//! Adoption of an older warehouse: converts every row to a statement of the source `adopted`, which has the lowest
+//! rank. Adopted rows need no other special treatment after that.
 
 use tokio_postgres::Transaction;
 

@@ -7,12 +7,12 @@ use schema::columns::{FeeFields, Kind, MasterFields, Record, StatisticsFields};
 use super::super::error::StoreError;
 use super::refused;
 
-/// A table that is taken over.
+/// A table of the older warehouse that is adopted.
 pub(super) struct AdoptedTable {
     pub name: &'static str,
-    /// The columns of its key after the fund code.
+    /// The columns of the key after the fund code.
     pub key: &'static [&'static str],
-    /// Whether its key contains `row_no`, which an older warehouse does not have.
+    /// Whether the key contains `row_no`, a column that an older warehouse does not have.
     pub numbered: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Views of users on the tables: dropped before the columns change, and recreated unchanged.
+//! Adoption of an older warehouse: drops the users' views on its tables before the columns change, and recreates them
+//! unchanged.
 
 use tokio_postgres::Transaction;
 

@@ -25,14 +25,14 @@ use super::{
 pub(in super::super) struct Control {
     /// The funds. Repeated draws in one cycle give the same funds.
     pub funds: BTreeSet<FundCode>,
-    /// Funds whose own page was answered in this cycle, with the dates to compare. It may include funds outside the
-    /// sample.
+    /// Funds whose own page was answered in this cycle, with the dates to compare. Funds outside the sample may be
+    /// included.
     answered: Vec<(String, ControlFund)>,
 }
 
-/// Draws the sample by a hash of cycle date and code: each date draws other funds, and a restart draws the same. If a
-/// page about many funds is unchanged, every fund whose own page was answered is compared with what that page reported
-/// before.
+/// Draws the sample by a hash of cycle date and code: the funds differ between dates, and are the same after a restart.
+/// If a page about many funds is unchanged in this cycle, every active fund whose own page was answered is compared,
+/// with the date that such a page last reported for it.
 pub(in super::super) async fn read_control(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -92,8 +92,8 @@ pub(in super::super) async fn read_control(
     Ok(control)
 }
 
-/// Judges what the pages about many funds reported in this cycle. Returns true if they are not believed; every fund's
-/// own page is then requested.
+/// Judges what the pages about many funds reported in this cycle. Returns `true` if these reports are not believed;
+/// every fund's own page is then requested.
 pub(in super::super) async fn check_news(
     tx: &Transaction<'_>,
     cycle: &Cycle,

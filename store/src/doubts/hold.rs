@@ -56,7 +56,7 @@ impl Waivers {
     }
 }
 
-/// Finds the answers of the batch without a record for pages on which the source had values before.
+/// Finds the answers of the batch that have no record although the source had values on the same page before.
 pub(in super::super) async fn emptied(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -110,8 +110,8 @@ pub(in super::super) async fn emptied(
     Ok(doubtful)
 }
 
-/// Largest number of answers of one page and kind that are stored. More than these are a mass change under any
-/// reasonable limit. If the change is believed all the same, the other answers are requested again.
+/// Largest number of answers of one page and kind that are stored. A larger number is a mass change under any
+/// reasonable limit. If the change is believed all the same, the answers that were not stored are requested again.
 const MOST_HELD: i64 = 500;
 
 /// Stores the doubtful parts. Returns the indexes of the answers whose tasks wait for the judgement.

@@ -1,4 +1,4 @@
-//! The judgement at the end of a round: per source, page and kind of change, over all funds.
+//! The judgement of the doubts at the end of a round: per source, page and kind of change, over all funds (D11).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,8 @@ use super::{
     repetition, second_source, usual_permille,
 };
 
-/// Judges all doubts of the cycle: applies what is believed and refuses the rest. No doubt is left waiting.
+/// Judges all doubts of the cycle: applies the believed changes and refuses the others. Only whole histories whose
+/// inception date is still unknown stay waiting.
 pub(in super::super) async fn judge_round(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -95,7 +96,7 @@ pub(in super::super) async fn judge_round(
 #[derive(Debug, Clone, Copy, Default)]
 struct Asked {
     all: u64,
-    /// Those that had no value on this page before this cycle.
+    /// The funds that had no value on this page before this cycle.
     first: u64,
 }
 
@@ -187,8 +188,8 @@ async fn forget(
     Ok(())
 }
 
-/// Decides which of the doubtful whole histories reach back, now that the inception dates are known. Returns those that
-/// do not. Of these, only those that have lost days stay in `affected`.
+/// Decides which of the doubtful whole histories reach back, now that the inception dates are known. Returns the
+/// histories that do not reach back. Only funds whose history has lost days stay in `affected`.
 async fn settle_histories(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -497,7 +498,7 @@ async fn apply_believed(
     }
 }
 
-/// Checks that all waiting parts were deleted. One that a trigger kept would never be applied (D12).
+/// Checks that all waiting parts were deleted. A part that a trigger kept would never be applied (D12).
 async fn expect_nothing_waits(tx: &Transaction<'_>, cycle: &Cycle) -> Result<(), StoreError> {
     let row = tx
         .query_one(
@@ -509,7 +510,7 @@ async fn expect_nothing_waits(tx: &Transaction<'_>, cycle: &Cycle) -> Result<(),
     expect_rows("runner.doubt", waiting.unsigned_abs(), 0)
 }
 
-/// Ends the breaches of this cycle whose tasks were all answered later and believed: the site has recovered.
+/// Ends the breaches of this cycle whose tasks were all answered and believed later: the site has recovered.
 async fn end_breaches(tx: &Transaction<'_>, cycle: &Cycle) -> Result<(), StoreError> {
     tx.execute_counted(
         "runner.breach",

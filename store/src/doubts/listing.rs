@@ -1,4 +1,4 @@
-//! Judges a list of the market, which is a single answer, before any of it is applied.
+//! Doubts about lists (D11): a list of the market is a single answer, so it is judged before any of it is applied.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +20,8 @@ struct Known {
     name_th: Option<String>,
 }
 
-/// Compares a whole list with the previous one. Returns a mass change that is not believed as a sentence. Nothing of
-/// the list is then applied.
+/// Compares a whole list with the previous one. Returns a mass change that is not believed, as a sentence; no entry of
+/// the list is applied then.
 pub(in super::super) async fn check_list(
     tx: &Transaction<'_>,
     cycle: &Cycle,

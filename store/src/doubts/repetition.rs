@@ -1,4 +1,4 @@
-//! A mass change is believed if cycles of three different dates report the same change.
+//! Acceptance of a mass change by repetition: it is believed if cycles of three different dates report it (D11).
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A mass change is believed if a second source reports it as well.
+//! Acceptance of a mass change by a second source that reports it as well (D11).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Reads what a planner knows about the whole market.
+//! Reads the part of the planner's state that is about the whole market.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,13 +13,14 @@ use super::super::decode::read_source;
 use super::super::error::StoreError;
 use super::{ListState, PieceState, PlanningState};
 
-/// The pages that were ever planned, as two columns. Together with a key they find a task by its primary key.
+/// The pages that were ever planned, as two columns: source and page. With a fund code they form the primary key of a
+/// task.
 pub(super) struct KnownPages {
     pub sources: Vec<String>,
     pub pages: Vec<String>,
 }
 
-/// Reads the pages by stepping through the index, with as many steps as there are pages.
+/// Reads the distinct pages by stepping through the index, which takes one step per page.
 pub(super) async fn known_pages(tx: &Transaction<'_>) -> Result<KnownPages, StoreError> {
     let rows = tx
         .query(

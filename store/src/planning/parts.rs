@@ -1,4 +1,4 @@
-//! Reads what a planner knows about the funds, in parts and in the order of their codes.
+//! Reads the planner's state about single funds, in parts and in the order of their codes.
 //!
 //! Each part is found by index, starting after the last code of the previous part. The total time is therefore linear
 //! in the number of funds. With missing or old statistics the server would scan its tables for each part. To prevent
@@ -26,7 +26,7 @@ use super::{
 /// The position in the reading of the funds.
 pub(super) struct Parts {
     known: KnownPages,
-    /// The last code that was read. It is empty at the start, because every code sorts after the empty one.
+    /// The last code that was read; at the start the empty string, which sorts before every code.
     after: String,
 }
 
