@@ -1,7 +1,7 @@
-//! A child of the supervisor: an actor whose end is observed, however it ends.
+//! A child of the supervisor: starts an actor and reports the reason of its end, whatever ended it.
 //!
 //! `actix::Supervisor` does not fit: it does not see panics, has neither delay nor budget, and keeps the old state.
-//! Therefore a child's `Context` runs as a task of its own, and its `JoinHandle` distinguishes panic, abort and stop.
+//! Therefore a child's `Context` runs as a separate task, whose `JoinHandle` distinguishes panic, abort and stop.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,19 +11,19 @@ use tokio::task::AbortHandle;
 /// Why a child ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExitReason {
-    /// All its work is done and acknowledged.
+    /// All work of the child is done and acknowledged.
     Finished,
-    /// It stopped on request.
+    /// The child stopped on request.
     Asked,
-    /// It ended itself because of an error.
+    /// The child ended itself because of an error.
     Failed(String),
-    /// It ended itself because of an error that no restart fixes.
+    /// The child ended itself because of an error that no restart fixes.
     Final(String),
-    /// It panicked, with this text.
+    /// The child panicked, with this text.
     Panicked(String),
-    /// The supervisor ended it because it made no progress while waiting for nothing.
+    /// The supervisor ended the child because it made no progress although it waited for nothing.
     Stuck,
-    /// The supervisor ended it for another reason: another child's failure, a deadline.
+    /// The supervisor ended the child for another reason: another child's failure or a deadline.
     Killed,
 }
 
@@ -57,7 +57,7 @@ impl std::fmt::Display for ExitReason {
 pub struct ExitSlip(Arc<Mutex<Option<ExitReason>>>);
 
 impl ExitSlip {
-    /// Sets the reason; the first one wins.
+    /// Sets the reason. If a reason is already set, it is kept.
     pub fn leave(&self, reason: ExitReason) {
         self.0
             .lock()
@@ -76,7 +76,7 @@ impl ExitSlip {
 /// A running child.
 #[derive(Debug)]
 pub struct Child<A: Actor> {
-    /// Address for messages to it.
+    /// The address for messages to the child.
     pub address: Addr<A>,
     slip: ExitSlip,
     abort: AbortHandle,

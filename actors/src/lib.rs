@@ -1,8 +1,8 @@
 //! The actors that fetch, merge and store: the supervisor, its children, and the messages between them.
 //!
-//! Actors here only receive, call and send. Every decision is a plain function elsewhere: [`restart_policy`],
-//! [`run_mode`], [`validate_answer`], the parsers in `sources`, the merge rules in `schema`. All actors live on one
-//! Arbiter (A9).
+//! The actors only receive, call and send. The decisions are plain functions in other modules and crates:
+//! [`restart_policy`], [`run_mode`], [`validate_answer`], the parsers in `sources`, the merge rules in `schema`. All
+//! actors live on one Arbiter (A9).
 
 pub mod child;
 pub mod loader_actor;

@@ -25,14 +25,14 @@ use crate::messages::{
 use crate::persistent_writer::{DatabaseWait, PersistentWriter, WriterOp};
 pub use crate::persistent_writer::{Revive, WriterFailed, WriterSettings};
 
-/// Interval between heartbeats of the lock holder; a standby runner detects a silent holder by them.
+/// Interval between heartbeats of the lock holder. A standby runner uses them to detect a holder without progress.
 pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
-/// Interval between checks for requests of commands: between two messages and while idle.
+/// Interval between checks for requests of commands. The checks take place between two messages and while idle.
 const REQUESTS_EVERY: Duration = Duration::from_secs(2);
 /// Time limit of a heartbeat. If it takes longer, the peer of the connection is assumed to be gone.
 const HEARTBEAT_LIMIT: Duration = Duration::from_secs(90);
 
-/// The actor.
+/// The loader actor: the only owner of the writer.
 pub struct LoaderActor {
     settings: WriterSettings,
     /// `None` before the first use and while the connection is lost.
@@ -98,8 +98,8 @@ impl LoaderActor {
         }
     }
 
-    /// Queues a heartbeat in the mailbox, like every other message. An actor's notification to itself would be handled
-    /// while the future of another message is pending, when that future has taken the writer.
+    /// Queues a heartbeat in the mailbox, like every other message. `Context::notify` would not do: such a message is
+    /// handled while the future of another message is pending, and that future has taken the writer.
     fn queue_heartbeat(&mut self, context: &mut Context<Self>) {
         // At most one is queued, so heartbeats do not pile up while the database is away or busy.
         if !self.heartbeat_queued {
@@ -119,7 +119,7 @@ impl Actor for LoaderActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        // Immediately: no page is requested before the first heartbeat.
+        // The first heartbeat is written immediately, because no page is requested before it.
         self.queue_heartbeat(context);
         context.run_interval(HEARTBEAT_EVERY, Self::queue_heartbeat);
     }
@@ -188,8 +188,8 @@ async fn answer_requests(persistent: &mut PersistentWriter) -> Result<(), Writer
     Ok(())
 }
 
-/// Writes a heartbeat if one is due. The loader's work calls this as well, because the timer's message waits in the
-/// mailbox while there is work. If the connection fails, it is dropped; the next use opens a fresh one.
+/// Writes a heartbeat if one is due. Every other operation calls this as well, because the timer's message waits in the
+/// mailbox while an operation runs. If the connection fails, it is dropped, and the next use opens a fresh connection.
 async fn show_life(writer: &mut Option<Writer>, lease: &AskingLease, doing: &str) {
     if lease.was_shown_within(HEARTBEAT_EVERY / 2) {
         return;
@@ -197,7 +197,7 @@ async fn show_life(writer: &mut Option<Writer>, lease: &AskingLease, doing: &str
     let Some(living) = writer else {
         return;
     };
-    // The time before sending, because the time of arrival is unknown here.
+    // The lease is counted from the time before sending, because the time of arrival at the server is unknown.
     let at = tokio::time::Instant::now();
     let why = match tokio::time::timeout(HEARTBEAT_LIMIT, living.heartbeat(doing)).await {
         Ok(Ok(())) => {
@@ -227,7 +227,7 @@ impl Handler<OnWriter> for LoaderActor {
 }
 
 impl LoaderActor {
-    /// Runs an operation before the next message is handled. The actor ends if it fails.
+    /// Runs an operation before the next message is handled. The actor ends if the operation fails.
     fn run<T: 'static>(
         &mut self,
         what: &'static str,
@@ -328,7 +328,7 @@ async fn commit_batch(
         credits.push(task.credit);
         answers.push(task.answer);
     }
-    // The batch gets its id once: after a COMMIT without a reply it is looked up by this id.
+    // The batch gets its id before the first attempt: after a COMMIT without a reply it is looked up by this id.
     let work = Arc::new(Batch::new(answers));
     let report = persistent
         .run("committing a batch", &move |writer: &mut Writer| {

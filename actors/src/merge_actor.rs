@@ -1,6 +1,6 @@
 //! The merge actor: collects answers of all sources and sends them to the loader in batches (A4, A5).
 //!
-//! A batch is sent as soon as the loader is free, and grows until then: group commit without a fill level or a timer.
+//! A batch is sent as soon as the loader is free, and grows until then: group commit without a minimum size or a timer.
 //! The merge actor keeps no earlier values; the loader's transaction derives the rows (D4).
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,14 +17,14 @@ use crate::validate_answer::validate_answer;
 /// Maximum rows in a batch of more than one task: limits the loader's memory and the length of a transaction (A4).
 const BATCH_ROWS: usize = 20_000;
 
-/// The actor.
+/// The merge actor.
 pub struct MergeActor {
     loader: Addr<LoaderActor>,
-    /// Maximum number of batches that are sent to the loader and not settled.
+    /// Maximum number of batches that are sent to the loader and not settled ([`crate::run_mode::ModeSizes`]).
     loader_mailbox: usize,
     in_flight: usize,
     pending: VecDeque<TaskEnded>,
-    /// Per source, the last incarnation whose answers are dropped.
+    /// By source, the last incarnation whose answers are dropped.
     gone: BTreeMap<SourceName, u32>,
     slip: ExitSlip,
 }
@@ -43,8 +43,9 @@ impl MergeActor {
         }
     }
 
-    /// Sends batches to the loader. While the loader works on one, only full batches are sent ahead: a smaller one can
-    /// grow here as well as in the loader's mailbox. `do_send` ignores the mailbox bound, so this function enforces it.
+    /// Sends batches to the loader. While the loader works on a batch, only full batches are sent ahead, because a
+    /// smaller batch can still grow in this actor. `do_send` ignores the bound of the mailbox, so this function
+    /// enforces `loader_mailbox`.
     fn flush(&mut self, context: &Context<Self>) -> Result<(), Injected> {
         while self.in_flight < self.loader_mailbox && !self.pending.is_empty() {
             if self.in_flight > 0 && !fills_a_batch(&self.pending) {
@@ -102,8 +103,8 @@ fn fills_a_batch(pending: &VecDeque<TaskEnded>) -> bool {
     })
 }
 
-/// Takes answers from the front: at least one, all of one cycle, and together at most [`BATCH_ROWS`] rows unless the
-/// first alone has more.
+/// Removes answers from the front for one batch: at least one answer, all of one cycle, and together at most
+/// [`BATCH_ROWS`] rows unless the first answer alone has more.
 fn cut_batch(pending: &mut VecDeque<TaskEnded>) -> Vec<TaskEnded> {
     let mut rows = 0;
     let mut batch: Vec<TaskEnded> = Vec::new();

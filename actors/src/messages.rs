@@ -28,7 +28,8 @@ use crate::persistent_writer::{WriterFailed, WriterOp};
 use crate::row_budget::RowBudget;
 use crate::snapshot::Snapshot;
 
-/// cycle -> supervisor: returns where the running loader takes calls, and waits until there is one.
+/// cycle -> supervisor: return the recipient for [`OnWriter`] of the running loader. The reply waits until a loader
+/// runs.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<Recipient<OnWriter>, PipelineError>")]
 pub struct GetLoader;
@@ -46,7 +47,7 @@ pub struct OnWriter {
 }
 
 impl OnWriter {
-    /// A call, and the place where it leaves its result once it has succeeded.
+    /// Makes the message for a call, and the slot that contains the result once the call has succeeded.
     pub fn with_result<T: Send + 'static>(
         what: &'static str,
         op: impl for<'w> Fn(&'w mut Writer) -> LocalBoxFuture<'w, Result<T, StoreError>>
@@ -68,8 +69,8 @@ impl OnWriter {
     }
 }
 
-/// cycle -> supervisor: this number of tasks of a source will be requested. The progress display measures against the
-/// sum.
+/// cycle -> supervisor: this number of tasks of a source will be requested. The progress display uses the sum as the
+/// total.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct TasksPlanned {
@@ -90,7 +91,7 @@ pub struct AskSource {
     pub cycle: Arc<Cycle>,
     /// The source.
     pub source: SourceName,
-    /// The unacknowledged tasks of `filter`, in order.
+    /// The unacknowledged tasks of `filter`, in the order in which they are requested.
     pub tasks: Vec<PlannedTask>,
     /// Selects the unacknowledged tasks again when the source is restarted.
     pub filter: TaskFilter,
@@ -121,8 +122,8 @@ impl From<Injected> for PipelineError {
 }
 
 /// A permit for one request and its answer in the pipeline (A4), together with the room for the answer's rows (A5). The
-/// message owns it. It is released when the last message that shares it is dropped or acknowledged, so a panic cannot
-/// leak it. There is one per wire request: tasks that are requested together share it.
+/// message owns the credit, so a panic cannot leak it: it is released when the last message that shares it is dropped
+/// or acknowledged. Tasks that are requested with one HTTP request or page visit share one credit.
 #[derive(Debug, Clone)]
 pub struct Credit(#[expect(dead_code, reason = "held for its drop")] Arc<CreditPermits>);
 
@@ -145,10 +146,10 @@ impl Credit {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct StartSource {
-    /// The unacknowledged tasks, in order.
+    /// The unacknowledged tasks, in the order in which they are requested.
     pub tasks: Vec<PlannedTask>,
-    /// Tasks that were in flight when this source died, twice (D6). They are not requested again and fail with this
-    /// reason.
+    /// Tasks that were in flight at two failures of this source's actor (D6). They are not requested again and fail
+    /// with this reason.
     pub given_up: Vec<(TaskId, String)>,
     /// The credits of this incarnation.
     pub credits: Arc<Semaphore>,
@@ -156,7 +157,7 @@ pub struct StartSource {
     pub row_budget: RowBudget,
 }
 
-/// source -> merge: a task has an outcome.
+/// source -> merge: the answer to a task.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct TaskEnded {
@@ -166,7 +167,7 @@ pub struct TaskEnded {
     pub answer: TaskAnswer,
     /// The incarnation of the source that sent the request.
     pub incarnation: u32,
-    /// Released when this message is dropped or acknowledged.
+    /// The credit, which is released when this message is dropped or acknowledged.
     pub credit: Credit,
     /// Receives the acknowledgement.
     pub acknowledge: Recipient<TasksAcknowledged>,
@@ -188,11 +189,11 @@ pub struct SourceGone {
 pub struct FundBatch {
     /// At least one answer, all of one cycle, with their credits and acknowledgement recipients.
     pub ended: Vec<TaskEnded>,
-    /// The merge actor, which counts the batches that are not settled.
+    /// The merge actor, which is informed when the batch is committed.
     pub settled: Recipient<BatchSettled>,
 }
 
-/// loader -> source: these answers and their acknowledgement are committed.
+/// loader -> source: the answers to these tasks and their acknowledgements are committed.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct TasksAcknowledged {
@@ -277,7 +278,7 @@ pub struct BeginShutdown;
 #[rtype(result = "()")]
 pub struct EndActors;
 
-/// progress bars, status -> supervisor: read the progress of the run.
+/// run, progress display -> supervisor: return the progress of the run.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Snapshot")]
 pub struct ReadSnapshot;

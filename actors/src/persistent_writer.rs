@@ -1,4 +1,5 @@
-//! A writer that survives lost connections: operations that the database cannot perform now are repeated in place (A2).
+//! A writer that survives lost connections: an operation that the database cannot perform now waits and is repeated,
+//! and the actor does not fail (A2).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,11 +13,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::child::{ExitReason, ExitSlip};
 
-/// Time limit of one operation. The server cancels a statement after 10 minutes. An operation that takes longer than
-/// this limit has lost its peer, and is repeated on a fresh connection.
+/// Time limit of one operation. The server cancels a statement after 10 minutes. If an operation takes longer than this
+/// limit, the server is assumed to be gone, and the operation is repeated on a fresh connection.
 const WORK_LIMIT: Duration = Duration::from_secs(30 * 60);
-/// Time limit for opening a connection, in addition to the wait for the lock. Adoption of an older warehouse runs in
-/// this time.
+/// Time limit for opening a connection, in addition to the wait for the lock. The adoption of an older warehouse must
+/// also finish within this limit.
 const OPEN_LIMIT: Duration = Duration::from_secs(3600);
 
 /// How the writer opens its connection.
@@ -26,16 +27,16 @@ pub struct WriterSettings {
     pub database: String,
     /// Maximum wait for the advisory lock (O2).
     pub lock_patience: Duration,
-    /// How many of the warehouse's own records are kept (O6).
+    /// How many rejects, counts and other explanatory records are kept (O6).
     pub retention: Retention,
-    /// The shares of the funds from which a change counts as a mass change (D11).
+    /// The limits above which a change in many funds is a mass change (D11).
     pub doubt_limits: DoubtLimits,
     /// Shortest and longest wait between two attempts to reach an unavailable database.
     pub back_off: (Duration, Duration),
     /// How long a server that refuses the session (password, role, database, rights) is retried, in case the refusal is
-    /// temporary. After that the run ends in order, so that the next start uses corrected settings.
+    /// temporary. After that the run ends with exit code 1, so that the operator can correct the settings.
     pub refusal_patience: Duration,
-    /// Called before each new attempt to connect; restarts a database that nothing else restarts (the embedded one).
+    /// Called before each new attempt to connect. It restarts the private server, which nothing else restarts.
     pub revive: Option<Revive>,
 }
 
@@ -49,10 +50,10 @@ impl std::fmt::Debug for Revive {
     }
 }
 
-/// Description of what the loader waits for, shared with the supervisor's snapshot; `None` while it works.
+/// Description of what the loader waits for, shared with the supervisor's snapshot; `None` if the loader does not wait.
 pub type DatabaseWait = Arc<Mutex<Option<String>>>;
 
-/// Error: the database could not perform the operation, and waiting will not help or is no longer allowed.
+/// Error: the database could not perform the operation, and waiting cannot fix it or is no longer allowed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct WriterFailed(pub String);
@@ -76,7 +77,7 @@ enum Verdict {
     AgainOnFresh,
     /// The actor fails; a fresh one may continue from the checkpoint.
     Fail,
-    /// No restart fixes it: the run ends in order.
+    /// No restart fixes the error: the run ends with exit code 1.
     End,
 }
 
@@ -106,7 +107,7 @@ pub(crate) struct PersistentWriter {
     pub(crate) writer: Option<Writer>,
     pub(crate) waits_for: DatabaseWait,
     pub(crate) stop: watch::Receiver<bool>,
-    /// Records that no restart can help.
+    /// Receives the reason if no restart can fix the error.
     pub(crate) slip: ExitSlip,
 }
 
@@ -132,7 +133,7 @@ impl PersistentWriter {
                     self.say_waiting(None);
                     return Ok(value);
                 }
-                // Connected: the operation comes next.
+                // The session is open; the next step runs the operation.
                 Ok(None) => continue,
                 Err(error) => error,
             };
@@ -169,7 +170,8 @@ impl PersistentWriter {
         }
     }
 
-    /// One step: runs the operation if there is a session, otherwise opens a session.
+    /// One step: runs the operation and returns its result if there is a session; otherwise opens a session and returns
+    /// `None`.
     async fn attempt<T>(&mut self, op: &WriterOp<T>) -> Result<Option<T>, StoreError> {
         if let Some(writer) = &mut self.writer {
             let done = timeout(WORK_LIMIT, op(writer)).await;
@@ -183,7 +185,7 @@ impl PersistentWriter {
         let mut stop = self.stop.clone();
         let mut writer = tokio::select! {
             opened = timeout(limit, opening) => opened.unwrap_or_else(|_| Err(silent(limit)))?,
-            // Trying for the lock takes up to 90 s; a stop does not wait for that (A6).
+            // The attempts to take the lock may last 90 s; a stop does not wait for them (A6).
             _ = stop.wait_for(|stop| *stop) => {
                 return Err(StoreError::Outage("it was no longer waited for".to_owned()));
             }
@@ -344,7 +346,7 @@ mod tests {
         );
     }
 
-    /// A server that accepts the connection and never replies counts as an outage.
+    /// A server that accepts the connection and never replies is treated as an outage.
     #[tokio::test(start_paused = true)]
     async fn an_unresponsive_connection_times_out_and_is_retried() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 pub enum Phase {
     /// Waiting for a credit or for room, and so for the merge actor and the loader.
     AwaitingCredit,
-    /// In the transport, which limits its own waits for hosts, or in the parser.
+    /// In the transport, where waits for hosts have their own limits, or in the parser.
     Asking,
     /// Waiting for space in the merge actor's mailbox.
     Sending,
@@ -33,7 +33,7 @@ struct Lane {
     since: Instant,
 }
 
-/// The shared state; one per incarnation.
+/// The shared progress of one incarnation of a source actor.
 #[derive(Debug, Default)]
 pub struct ProgressProbe {
     lanes: Mutex<BTreeMap<usize, Lane>>,
@@ -77,8 +77,8 @@ impl ProgressProbe {
     }
 
     /// The longest time a lane has been requesting or parsing without waiting (A2). A lane that waits for a credit, for
-    /// the merge actor, or in the transport for a host, does not count. Waits are only seen by sampling: a lane seen
-    /// waiting starts again from zero, so call this often.
+    /// the merge actor, or in the transport for a host, is not included. Each call samples the waits: the time of a
+    /// lane that waits at that moment starts again from zero. Therefore call this often.
     #[must_use]
     pub fn longest_silence(&self, now: Instant) -> Duration {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,10 +3,10 @@
 //! | child | restart delay | budget | over budget |
 //! |---|---|---|---|
 //! | a source | 1 s doubling to 5 min, full jitter | 5 restarts in 10 min | quarantined for the round |
-//! | merge, loader | the same | 3 restarts in 10 min | the cycle ends `failed`, in order |
+//! | merge, loader | the same | 3 restarts in 10 min | the cycle ends `failed` |
 //!
-//! Budget and delay are reset only after two healthy minutes *and* one commit. A crash loop with longer lives, or one
-//! that never commits anything, still uses up the budget.
+//! Budget and delay are reset only after two healthy minutes *and* one commit. A child that fails after more than two
+//! minutes without a commit, or soon after each commit, therefore still uses up the budget.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -45,9 +45,9 @@ impl RestartPolicy {
 /// What to do about a failed child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Start a fresh one after this delay.
+    /// Start a fresh incarnation after this delay.
     RestartAfter(Duration),
-    /// Over budget.
+    /// The budget is used up: do not restart.
     GiveUp,
 }
 
@@ -55,11 +55,11 @@ pub enum Verdict {
 #[derive(Debug, Clone)]
 pub struct RestartHistory {
     policy: RestartPolicy,
-    /// Times of its failures, newest last; cleared by a reset.
+    /// Times of the failures, newest last; cleared by a reset.
     failures: VecDeque<Instant>,
     /// Start of the running incarnation.
     started_at: Instant,
-    /// Whether anything was committed since then.
+    /// Whether anything was committed since the start of the running incarnation.
     committed: bool,
 }
 
@@ -97,7 +97,7 @@ impl RestartHistory {
     /// Records a failure and decides between restart and giving up. `jitter` is drawn from [0, 1).
     pub fn failed(&mut self, now: Instant, jitter: f64) -> Verdict {
         self.forgive(now);
-        // The delay before the restart does not count as healthy time.
+        // The delay before the restart is not healthy time.
         self.committed = false;
         self.failures.push_back(now);
         let recent = self

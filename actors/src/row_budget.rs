@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Maximum number of rows between parsing and commit, over all sources: two batches of the merge actor. Credits limit
-/// only the number of answers under way, and one history of twenty years is larger than ten thousand pages without
-/// news.
+/// the number of answers, not their size. A NAV history of twenty years has about 5,000 rows and most other answers
+/// have a few, so the rows have a limit of their own.
 pub const ROWS_UNDER_WAY: NonZeroU32 = match NonZeroU32::new(40_000) {
     Some(rows) => rows,
     None => NonZeroU32::MIN,
@@ -30,9 +30,9 @@ impl RowBudget {
         }
     }
 
-    /// Waits for room for `rows`; dropping the returned permit releases it. An answer without rows needs no permit. An
-    /// answer larger than the whole budget takes all of it. A holder of room waits only for the merge actor and the
-    /// database, so no deadlock is possible (A4).
+    /// Waits for room for `rows` rows; dropping the returned permit releases the room. An answer without rows needs no
+    /// permit. An answer larger than the whole budget takes all of it. While a lane has room, it waits only for the
+    /// merge actor and the database, so no deadlock is possible (A4).
     pub async fn take(&self, rows: usize) -> Option<OwnedSemaphorePermit> {
         let rows = u32::try_from(rows).map_or(self.rows, |rows| rows.min(self.rows));
         if rows == 0 {

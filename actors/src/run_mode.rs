@@ -83,9 +83,11 @@ impl FromStr for RunMode {
 pub struct ModeSizes {
     /// Fetches in flight per source.
     pub fetches_in_flight: NonZeroUsize,
-    /// Credits per source: its share of the merge actor's mailbox.
+    /// Credits per source: the number of its requests whose answers are not committed yet. The merge actor's mailbox
+    /// has this size for each source.
     pub credits: NonZeroUsize,
-    /// Batches that may be sent to the loader and not settled.
+    /// Batches that may be sent to the loader and not settled. The actix mailbox has four more places, for calls of the
+    /// cycle and the supervisor.
     pub loader_mailbox: NonZeroUsize,
     /// Browser sessions.
     pub browser_sessions: NonZeroUsize,

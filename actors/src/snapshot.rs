@@ -1,21 +1,21 @@
-//! The progress of a run, as shown by the progress bars and `status`.
+//! The progress of a run, as the progress display shows it.
 
 use std::collections::BTreeMap;
 
 use schema::{Outcome, SourceName};
 use store::{BatchReport, TableCounts};
 
-/// Task counts of one source in this cycle. A task that is requested again in round 2 counts twice, as planned and as
-/// ended.
+/// Task counts of one source in this cycle. A task that is requested again in round 2 is counted twice, both as planned
+/// and as ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SourceProgress {
-    /// Handed to the source.
+    /// Tasks handed to the source.
     pub planned: usize,
     /// Outcome done.
     pub done: usize,
     /// Outcome unchanged: the payload hash was known.
     pub unchanged: usize,
-    /// Outcome absent: the source does not have it.
+    /// Outcome absent: the source does not have the page.
     pub absent: usize,
     /// Outcome failed: the payload could not be fetched or parsed.
     pub failed: usize,
@@ -34,9 +34,9 @@ impl SourceProgress {
 /// The progress of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The cycle it describes; `None` before the first.
+    /// The cycle that the counts are about; `None` before the first cycle.
     pub cycle_id: Option<i64>,
-    /// Per source.
+    /// The task counts by source.
     pub sources: BTreeMap<SourceName, SourceProgress>,
     /// Row counts per table of the schema `public`, summed over the batches of this cycle.
     pub tables: BTreeMap<String, TableCounts>,
@@ -47,8 +47,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Starts counting for `cycle_id`. A new cycle resets all counts; the first cycle keeps the restarts from before
-    /// it.
+    /// Starts counting for `cycle_id`. A new cycle resets all counts; the first cycle keeps the number of restarts from
+    /// before its start.
     pub fn begin(&mut self, cycle_id: i64) {
         if self.cycle_id != Some(cycle_id) {
             *self = Self {

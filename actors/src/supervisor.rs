@@ -1,14 +1,14 @@
-//! Starts the other actors bottom-up (loader, merge, sources), restarts those that fail, and stops them top-down
-//! (A1-A3, A6).
+//! The supervisor: starts the other actors bottom-up (loader, merge, sources), restarts those that fail, and stops them
+//! top-down (A1-A3, A6).
 //!
 //! The restart rules:
 //!
 //! | who fails | who is restarted | with what |
 //! |---|---|---|
-//! | a source | it alone (one_for_one) | its unacknowledged tasks, read by the loader after all queued commits |
+//! | a source | that source (one_for_one) | its unacknowledged tasks, read by the loader after all queued commits |
 //! | the merge | merge, then all sources (rest_for_one) | the same |
 //! | the loader | loader, merge, then all sources | a fresh connection, the same |
-//! | the loader, with an error that no restart fixes (another runner, refusal) | none | the cycle ends, in order |
+//! | the loader, with an error that no restart fixes (another runner, refusal) | none | the cycle ends `failed` |
 //!
 //! Only the supervisor decides about restarts ([`crate::restart_policy`]). A restart always builds a fresh actor.
 
@@ -80,13 +80,13 @@ struct RunningSource {
     incarnation: u32,
     probe: Arc<ProgressProbe>,
     deaths: BTreeMap<TaskId, u32>,
-    /// Over its restart budget: the source is not restarted, and ends once the merge actor has dropped its pending
-    /// answers.
+    /// Whether the source used up its restart budget. It is not restarted, and ends once the merge actor has dropped
+    /// its pending answers.
     given_up: bool,
     reply: oneshot::Sender<Result<SourceEnd, PipelineError>>,
 }
 
-/// The actor.
+/// The supervisor actor.
 pub struct Supervisor {
     settings: SupervisorSettings,
     /// A writer opened before the supervisor started; the first loader takes it.
@@ -135,8 +135,8 @@ impl Supervisor {
         *self.stop.borrow()
     }
 
-    /// Returns whether to continue after a failpoint. No actor supervises the supervisor, so an injected error ends the
-    /// cycle.
+    /// Returns whether to continue after a failpoint. No other actor restarts the supervisor, so an injected error ends
+    /// the cycle.
     fn passes(&mut self, point: Failpoint) -> bool {
         let reached = point.reach();
         if let Err(injected) = &reached {

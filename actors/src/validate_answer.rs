@@ -4,8 +4,8 @@
 use schema::task::Severity;
 use schema::{Reject, TaskAnswer};
 
-/// Removes observations of another source or another fund from an answer. Each one becomes a reject; the rest stays
-/// (D6).
+/// Removes observations of another source or another fund from an answer, and adds a reject for each of them. The other
+/// observations stay (D6).
 #[must_use]
 pub fn validate_answer(mut answer: TaskAnswer) -> TaskAnswer {
     let id = answer.id.clone();

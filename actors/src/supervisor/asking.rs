@@ -1,4 +1,5 @@
-//! Runs an `AskSource` from its tasks to its end: finished, quarantined, or stopped.
+//! The supervisor's handling of [`AskSource`]: starts the source with its tasks, and replies when it is finished,
+//! quarantined or stopped.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Builds the children: loader and merge bottom-up, and a source with its tasks.
+//! Builds the supervisor's children: loader and merge actor bottom-up, and a source actor with its tasks. The sizes of
+//! their mailboxes are set here.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::progress_probe::ProgressProbe;
 use crate::restart_policy::RestartHistory;
 use crate::source_actor::{SourceActor, SourceSettings};
 
-/// A task is given up when its source died this many times with the task in flight (D6).
+/// A task is given up when the source actor failed this many times with the task in flight (D6).
 const DEATHS_PER_TASK: u32 = 2;
 
 impl Supervisor {
@@ -62,7 +63,7 @@ impl Supervisor {
             let lease = self.settings.lease.clone();
             let (waits_for, stop) = (Arc::clone(&self.database_wait), self.stop.subscribe());
             let child = Child::start(
-                // Batches, and 4 calls of cycle and supervisor.
+                // Places for the batches, and for 4 calls of the cycle and the supervisor.
                 self.settings.sizes.loader_mailbox.get() + 4,
                 move |slip| {
                     LoaderActor::new(settings, writer, settled, waits_for, stop, slip, lease)
@@ -135,7 +136,7 @@ impl Supervisor {
         child.address.do_send(StartSource {
             tasks,
             given_up,
-            // Fresh credits: permits held by a dead incarnation can neither be missing nor counted twice.
+            // Fresh credits, so that permits held by a dead incarnation are neither missing nor counted twice.
             credits: Arc::new(Semaphore::new(self.settings.sizes.credits.get())),
             row_budget: self.row_budget.clone(),
         });

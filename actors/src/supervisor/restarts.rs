@@ -14,7 +14,7 @@ use crate::messages::{
 use crate::restart_policy::Verdict;
 
 impl Supervisor {
-    /// Restarts a source that is not running with its unacknowledged tasks. They are read through the loader after all
+    /// Starts a source again that is not running, with its unacknowledged tasks. The loader reads these tasks after all
     /// queued commits (A1).
     pub(super) fn revive_source(&mut self, source: SourceName, context: &mut Context<Self>) {
         let waiting = self
@@ -41,7 +41,7 @@ impl Supervisor {
         );
         context.spawn(
             async move {
-                // First the merge actor drops the dead incarnation's pending answers; those already batched will be
+                // First the merge actor drops the dead incarnation's pending answers; answers in a batch will be
                 // committed. After that, the loader's reply is final.
                 merge.send(gone).await.ok()?;
                 loader.send(read).await.ok()?.ok()
@@ -113,8 +113,8 @@ impl Supervisor {
         }
     }
 
-    /// Ends the source after the merge actor has dropped its pending answers. Tasks that are not batched by then have
-    /// no outcome; they get the outcome of a quarantined source.
+    /// Ends the source after the merge actor has dropped its pending answers. Tasks whose answers are not in a batch by
+    /// then have no outcome yet; they get the outcome of a quarantined source.
     pub(super) fn quarantine(
         &mut self,
         source: SourceName,

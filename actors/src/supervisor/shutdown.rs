@@ -1,4 +1,4 @@
-//! The orderly stop (A6): no new requests, pending answers are committed, and a deadline applies.
+//! The supervisor's orderly stop (A6): no new requests, pending answers are committed, and a deadline applies.
 
 use actix::prelude::*;
 use schema::{SourceName, failpoint};
