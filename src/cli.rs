@@ -1,4 +1,5 @@
-//! The command line. The names of commands and options are stable, because scripts depend on them.
+//! The command line: commands, options and their help texts, and the environment variable `DATABASE_URL`. The names of
+//! commands and options are stable, because scripts depend on them.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -72,10 +73,10 @@ pub struct CommonArgs {
 }
 
 impl CommonArgs {
-    /// Reads and checks the configuration (O1).
+    /// Reads the configuration file and `DATABASE_URL`, and checks them (O1).
     ///
     /// # Errors
-    /// All wrong values at once, or why the file cannot be read.
+    /// All wrong values at once, or the reason why the file cannot be read.
     pub fn settings(&self) -> Result<RunnerSettings, ConfigError> {
         let path = self
             .config
@@ -99,8 +100,8 @@ pub struct RunArgs {
     /// A new pass in any case
     #[arg(long, requires = "once")]
     pub fresh: bool,
-    /// Wait for the runner that holds the database, and take over when it ends, dies, or shows no life for 5 s (needs its
-    /// database role, or pg_read_all_stats and pg_signal_backend)
+    /// Wait for the runner that holds the database, and take over when it ends, dies, or shows no life for 5 s (needs
+    /// its database role, or pg_read_all_stats and pg_signal_backend)
     #[arg(long)]
     pub standby: bool,
     /// What to ask for
@@ -147,7 +148,7 @@ impl Cli {
 }
 
 impl RunArgs {
-    /// The scope of the run.
+    /// The sources and funds to which the run is narrowed.
     #[must_use]
     pub fn narrowing(&self) -> crate::cycle_plan::Narrowing {
         fn some<T: Ord + Clone>(list: &[T]) -> Option<BTreeSet<T>> {

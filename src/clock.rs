@@ -1,8 +1,8 @@
 //! Decides whether the system clock can be believed (O9). Pure: all facts are arguments.
 //!
 //! The clock's date names a cycle, and pages are believed up to that date. Therefore no cycle is opened if the clock
-//! contradicts the sites, the newest closed cycle or the build. If the sites report a time, it decides alone. A cycle
-//! that was closed while the clock was fast has a future date, and must not stop the runner after the clock is
+//! contradicts the sites, the newest closed cycle or the build. If the sites report a time, only that time is compared.
+//! A cycle that was closed while the clock was fast has a future date; it must not stop the runner after the clock is
 //! corrected.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
-/// Maximum difference between the clock and the sites; time zones and late answers explain less.
+/// Maximum difference between the clock and the sites. Time zones and late answers cause smaller differences.
 const TOLERANCE: SignedDuration = SignedDuration::from_hours(24);
 /// The earliest date that `--date` accepts.
 const FIRST_DATE: Date = Date::constant(2000, 1, 1);
@@ -27,11 +27,11 @@ pub struct ClockFacts<'facts> {
     pub built: Timestamp,
     /// The newest closed full cycle.
     pub newest_closed: Option<Date>,
-    /// The time that each host reported; `None`: its certificate is not valid by the system clock.
+    /// The time that each host reported. `None` if the host's certificate is not valid at the time of the system clock.
     pub sites: &'facts [(String, Option<Timestamp>)],
 }
 
-/// Why the system clock cannot be believed.
+/// The reason why the system clock cannot be believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClockDoubt {
     shown: Date,
@@ -73,7 +73,7 @@ impl fmt::Display for ClockDoubt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FutureCycle(pub Date);
 
-/// Decides whether the clock can be believed. Returns a closed cycle with a future date, if there is one.
+/// Decides whether the clock can be believed. If it can, returns the closed cycle with a future date, if there is one.
 ///
 /// # Errors
 /// The clock is doubted: most sites contradict it, or no site reported a time and a closed cycle or the build is later.
@@ -120,8 +120,8 @@ pub fn believed(facts: &ClockFacts<'_>) -> Result<Option<FutureCycle>, ClockDoub
     Ok(future.map(FutureCycle))
 }
 
-/// The latest date of a closed cycle that counts for the schedule. One day of tolerance: a clock that was set back over
-/// midnight repeats nothing. A cycle with a later date was closed while the clock was fast.
+/// The latest date of a closed cycle that the schedule takes into account: tomorrow. With one day of tolerance, a clock
+/// that was set back over midnight repeats no cycle. A cycle with a later date was closed while the clock was fast.
 #[must_use]
 pub fn closed_until(today: Date) -> Date {
     today.saturating_add(1.day())
@@ -130,7 +130,7 @@ pub fn closed_until(today: Date) -> Date {
 /// Checks a given `--date` against its range only.
 ///
 /// # Errors
-/// It is before 2000-01-01 or after tomorrow: a message for the user.
+/// The date is before 2000-01-01 or after tomorrow. The error is a message for the user.
 pub fn check_given_date(given: Date, today: Date) -> Result<(), String> {
     let tomorrow = today.saturating_add(1.day());
     if (FIRST_DATE..=tomorrow).contains(&given) {

@@ -1,7 +1,7 @@
-//! The commands of the program. Each reads, requests or rebuilds something, prints the result, and returns how it
-//! ended.
+//! The commands of the program: starts the one that the command line names, and what several of them need. Each command
+//! prints its result and returns how it ended.
 //!
-//! The command's function does the I/O; pure functions next to it format the output.
+//! The function of a command does the I/O; pure functions in the same file format the output.
 
 pub mod accept;
 mod change_request;
@@ -54,7 +54,7 @@ impl ProgramEnd {
             Self::Run(outcome) => outcome.exit_code(),
             Self::Done => 0,
             Self::Failed => 1,
-            // As a shell reports a child that was ended by a signal.
+            // The same code with which a shell reports a child that was ended by a signal.
             Self::Psql(status) => status
                 .code()
                 .or_else(|| status.signal().map(|signal| 128 + signal))
@@ -64,7 +64,7 @@ impl ProgramEnd {
     }
 }
 
-/// Why a command failed: one sentence with the next step.
+/// The reason why a command failed: one sentence with the next step.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// The private server failed.
@@ -103,11 +103,11 @@ pub enum CommandError {
         "{why}; request {id} ({command}) stays in runner.request: the runner that holds the database applies it, else the next one that starts"
     )]
     RequestStays {
-        /// Its number.
+        /// The number of the request.
         id: i64,
-        /// Its command.
+        /// The command of the request.
         command: &'static str,
-        /// Why the wait has ended.
+        /// The reason why the wait has ended.
         why: String,
         /// Whether a stop signal ended the wait.
         is_stopped: bool,
@@ -189,7 +189,7 @@ fn shown_time(at: Timestamp, zone: &TimeZone) -> String {
         .to_string()
 }
 
-/// The result of `work`; a stop drops it.
+/// Runs `work` and returns its result; a stop drops `work`.
 async fn or_stopped<T>(
     stop: &StopSignals,
     work: impl Future<Output = T>,
@@ -199,8 +199,8 @@ async fn or_stopped<T>(
         .ok_or(CommandError::Stopped)
 }
 
-/// Runs `work` on an existing warehouse; a private server is started for that time. No warehouse is created. `work` has
-/// to handle a stop itself.
+/// Runs `work` on an existing warehouse. A private server is started before it and stopped after it. No warehouse is
+/// created. `work` has to handle a stop itself.
 async fn on_warehouse<T>(
     settings: &RunnerSettings,
     stop: &StopSignals,
@@ -214,7 +214,7 @@ async fn on_warehouse<T>(
     result
 }
 
-/// As [`on_warehouse`], but a stop drops `work`; an open transaction is rolled back.
+/// Like [`on_warehouse`], but a stop drops `work`, which rolls back an open transaction.
 async fn on_warehouse_unless_stopped<T>(
     settings: &RunnerSettings,
     stop: &StopSignals,

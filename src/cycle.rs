@@ -1,12 +1,13 @@
-//! Runs one cycle from its start to its summary. Each round requests the lists, then each source's course concurrently,
-//! then the factsheets that are left.
+//! Runs one cycle from its start to its close. Each round requests the lists, then the fetch orders of all sources side
+//! by side, then the factsheets that are left.
 //!
 //! ```text
-//!                       ┌─> course of a source ──┐
-//! begin -> round 1: lists ─> course of the next ───> factsheets left -> (retry_at) -> round 2: the same, for what failed -> close
-//!                       └─> … ───────────────────┘
+//!                       ┌─> fetch order of one source ─┐
+//! begin -> round 1: lists ─> of the next source ──────────> judgement, factsheets -> (retry_at) -> round 2 -> close
+//!                       └─> … ─────────────────────────┘
 //! ```
-//! Both rounds run the same code: planning adds the missing tasks, and the checkpoint returns the tasks that are left.
+//! Round 2 requests the tasks that failed or were deferred. Both rounds run the same code: planning adds the missing
+//! tasks, and the checkpoint returns the tasks that are not acknowledged.
 
 mod store_calls;
 
@@ -47,8 +48,8 @@ pub struct CycleRunner {
     /// Returns the sources that lost so many records in this cycle that they are in breach of their contract, with the
     /// reason.
     pub lost_records: Arc<dyn Fn() -> BTreeMap<SourceName, String> + Send + Sync>,
-    /// Called with the number of each round when it begins, to reset what a source remembers of the cycle. Round 1
-    /// resets all of it; round 2 resets breaches, lost records and browser refusals of round 1.
+    /// Called with the number of the round when a round begins, to reset what the sources remember of the cycle. Round
+    /// 1 resets everything; round 2 resets breaches, lost records and browser refusals of round 1.
     pub on_round: Arc<dyn Fn(i16) + Send + Sync>,
 }
 
@@ -57,15 +58,15 @@ pub struct CycleRunner {
 pub struct CycleEnd {
     /// The cycle.
     pub cycle: Cycle,
-    /// Its counts. For a cycle that was stopped or failed: the counts acknowledged until then.
+    /// The counts of the cycle. For a cycle that was stopped or failed: what was acknowledged until then.
     pub totals: CycleTotals,
-    /// Whether it was stopped before its end. It is then open, and the next start continues it.
+    /// Whether the cycle was stopped before its end. It is then open, and the next start continues it.
     pub stopped: bool,
     /// Sources that were quarantined in the last round, with the reason.
     pub quarantined: BTreeMap<SourceName, String>,
     /// Sources that lost so many records that they were in breach of their contract, with the reason (D6).
     pub breaches: BTreeMap<SourceName, String>,
-    /// No fund is known to be active: nothing could be requested, which is not a success (D7).
+    /// Whether no fund is known to be active. Nothing could be requested then, which is not a success (D7).
     pub no_active_fund: bool,
     /// Codes of `--funds` that are not active funds.
     pub not_in_market: BTreeSet<FundCode>,
@@ -74,7 +75,7 @@ pub struct CycleEnd {
 /// One of the two rounds of a cycle.
 struct Round {
     cycle: Arc<Cycle>,
-    /// In the last round a task that cannot be requested fails.
+    /// Whether this is the last round. A task that cannot be requested then fails.
     is_final: bool,
     /// Sources that receive no more tasks in this round, with the reason.
     quarantined: RefCell<BTreeMap<SourceName, String>>,
@@ -89,11 +90,11 @@ enum RoundEnd {
 }
 
 impl CycleRunner {
-    /// Runs a cycle. `until_round_two` is awaited between the rounds, if there is anything to do in the second one.
+    /// Runs a cycle. `until_round_two` is awaited between the rounds, if round 2 has any task.
     ///
     /// # Errors
-    /// Merge or loader is over its restart budget, or the database refused. The cycle stays open with everything
-    /// acknowledged so far.
+    /// The merge actor or the loader used up its restart budget, or the database permanently refuses a statement or the
+    /// session. The cycle stays open with everything acknowledged so far.
     pub async fn run(
         &self,
         request: CycleRequest,
@@ -160,7 +161,7 @@ impl CycleRunner {
         self.each_source(|source| self.run_fetch_order(&round, source))
             .await?;
         self.judge(cycle).await?;
-        // The factsheets that the courses could not plan: they depend on the links of another source.
+        // The factsheets that the fetch orders could not plan, because they depend on the links of another source.
         self.ask_stage(&round, Stage::Factsheets).await?;
         Ok(if *self.stop.borrow() {
             RoundEnd::Stopped
@@ -169,7 +170,7 @@ impl CycleRunner {
         })
     }
 
-    /// Runs `work` for every source: one after the other in Sequential, otherwise concurrently.
+    /// Runs `work` for every source: one after the other in the mode Sequential, otherwise concurrently.
     async fn each_source<W: Future<Output = Result<(), PipelineError>>>(
         &self,
         work: impl Fn(SourceName) -> W,
@@ -211,7 +212,7 @@ impl CycleRunner {
         .await
     }
 
-    /// Runs the course of a source.
+    /// Runs the fetch order of a source.
     async fn run_fetch_order(
         &self,
         round: &Round,

@@ -1,4 +1,4 @@
-//! Decides outcome and exit code, in one place (O3), and formats the summary.
+//! The outcome of a cycle with its exit code (O3), and the summary that is printed at its end.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,8 +17,8 @@ pub enum RunOutcome {
     Complete,
     /// A task failed or was deferred, a source was quarantined, in breach or down, or a requested fund does not exist.
     Partial,
-    /// Merge or loader is over its restart budget, the database was not reached, the books do not balance, or the
-    /// embedded server cannot start.
+    /// The merge actor or the loader used up its restart budget, the database was not reached, the counts of tasks or
+    /// records do not add up, or the private server cannot start.
     Failed,
     /// Stopped by a signal before the end; the next start continues.
     Stopped,
@@ -78,7 +78,7 @@ pub struct PageCounts {
 }
 
 impl PageCounts {
-    /// The difference to `before`.
+    /// The number of pages since `before`.
     #[must_use]
     pub const fn since(self, before: Self) -> Self {
         Self {

@@ -1,5 +1,5 @@
-//! The limit of file descriptors. Connections, pipes and files need one each; too low a limit looks like failures of
-//! the sites.
+//! Checks and raises the limit of file descriptors. Each connection, pipe and file needs one; without this check a
+//! limit that is too low would look like failures of the sites.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -11,7 +11,7 @@ const WANTED: u64 = 1024;
 /// Raises the soft limit if allowed, and returns the limit.
 ///
 /// # Errors
-/// The limit is still too low: a message for the user.
+/// The limit is still too low. The error is a message for the user.
 pub fn ensure() -> Result<u64, String> {
     // A limit that cannot be read is not checked.
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {

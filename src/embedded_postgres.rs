@@ -52,17 +52,17 @@ pub struct EmbeddedSettings {
     pub bin_dir: Option<PathBuf>,
 }
 
-/// A running private server, and this process's share in it. Dropping it without [`EmbeddedPostgres::stop`] leaves the
-/// server running, as a crash would; the next start takes it over.
+/// A running private server that this process uses. Dropping this value without [`EmbeddedPostgres::stop`] leaves the
+/// server running, as a crash would; the next start uses that server.
 #[derive(Debug)]
 pub struct EmbeddedPostgres {
     place: Place,
     binaries: Binaries,
     postmaster: Postmaster,
     started: bool,
-    /// A shared lock for as long as this process uses the server.
+    /// A file with a shared lock, held as long as this process uses the server.
     users: File,
-    /// Set when this process gives up the server; no reviver restarts it from then on.
+    /// Set when this process no longer uses the server; no reviver restarts the server from then on.
     given_up: Arc<AtomicBool>,
 }
 
@@ -87,8 +87,8 @@ pub enum Stopped {
 }
 
 impl EmbeddedPostgres {
-    /// Creates the cluster if there is none, starts its server or takes over the running one, and creates the database
-    /// if it is missing.
+    /// Creates the cluster if there is none, starts its server unless it already runs, and creates the database if it
+    /// is missing.
     ///
     /// # Errors
     /// See [`EmbeddedError`]: each message is one sentence with the next step, and none of the errors has changed
@@ -97,8 +97,8 @@ impl EmbeddedPostgres {
         Self::start_unless(settings, Arc::default()).await
     }
 
-    /// As [`EmbeddedPostgres::start`], until `given_up` is set. Then the start is undone, and no server that this
-    /// process started keeps running (A6).
+    /// Like [`EmbeddedPostgres::start`]. If `given_up` is set during the start, the start is undone, and no server that
+    /// this process started keeps running (A6).
     ///
     /// # Errors
     /// As [`EmbeddedPostgres::start`], and [`EmbeddedError::GivenUp`].
@@ -208,7 +208,8 @@ impl EmbeddedPostgres {
         }
     }
 
-    /// Gives up this process's share. Stops the server if this was the last user and a master_runner had started it.
+    /// Ends this process's use of the server. Stops the server if this was the last process that used it and a
+    /// master_runner had started it.
     ///
     /// # Errors
     /// The server does not stop, or another runner has been starting or stopping it for minutes.
@@ -222,7 +223,7 @@ impl EmbeddedPostgres {
     ) -> Result<Self, EmbeddedError> {
         let place = Place::find(&settings.data_dir)?;
         let data_dir = &place.data_dir;
-        // Taken before the first check, so that two first starts at the same time create only one cluster.
+        // The lock is taken before the first check, so that two first starts at the same time create only one cluster.
         let _turn = take_turn(&place, &given_up)?;
         let existing = cluster_version(data_dir)?;
         let binaries = Binaries::find(settings.bin_dir.as_deref(), data_dir, existing.as_deref())?;
@@ -261,7 +262,7 @@ impl EmbeddedPostgres {
 
     fn stop_server(self) -> Result<Stopped, EmbeddedError> {
         let data_dir = &self.place.data_dir;
-        // First, so that a reviver that is restarting the server releases the turn.
+        // The flag is set first, so that a reviver that is restarting the server releases the lock.
         self.given_up.store(true, Ordering::Release);
         let _turn = take_turn(&self.place, &AtomicBool::new(false))?;
         let file = users_file(data_dir);
@@ -278,7 +279,7 @@ impl EmbeddedPostgres {
             State::Ready(_) | State::Changing => {
                 postmaster::stop(data_dir, &self.place.account, &self.binaries)?;
             }
-            // It died in the meantime: there is nothing to stop.
+            // The server died in the meantime: there is nothing to stop.
             State::Down | State::Orphans(_) => {}
         }
         cluster::remove_socket_dir(data_dir, &self.postmaster.socket_dir)?;
@@ -327,8 +328,8 @@ impl EmbeddedPostgres {
     }
 }
 
-/// Waits for a server that is starting or stopping, takes over a running one, or starts one. The flag is true if this
-/// call started it.
+/// Waits for a server that is starting or stopping, uses a running one, or starts one. The returned flag is true if
+/// this call started the server.
 fn bring_up(
     place: &Place,
     binaries: &Binaries,
@@ -435,7 +436,7 @@ fn open_lock(path: &Path, place: &Place) -> Result<File, EmbeddedError> {
     Ok(file)
 }
 
-/// The whole chain of an error: tokio-postgres keeps the server's message in the source.
+/// The message of an error with all its causes: tokio-postgres keeps the server's message in the source of the error.
 fn said_by(error: &tokio_postgres::Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
@@ -443,7 +444,7 @@ fn said_by(error: &tokio_postgres::Error) -> String {
     }
 }
 
-/// Runs blocking work outside the actors' thread; a panic in it continues in the caller.
+/// Runs blocking work outside the actors' thread. A panic of `work` is resumed in the caller.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,

@@ -1,8 +1,8 @@
-//! The course of a source through a round, after the lists: which of its pages are requested together, and what is
-//! planned before them. Pure.
+//! The fetch order of a source in a round, after the lists: which of its pages are requested together, and which stages
+//! are planned before them. Pure.
 //!
-//! The courses of all sources run concurrently, so no host waits for the pages of another. This module only defines the
-//! order within a source.
+//! The fetch orders of all sources run concurrently, except in the mode Sequential, so no host waits for the pages of
+//! another. This module only defines the order within a source.
 
 use actors::run_mode::RunMode;
 use sources::page::{PageSpec, Stage};
@@ -64,7 +64,7 @@ pub fn steps(mode: RunMode, pages: &'static [PageSpec], kind: CycleKind) -> Vec<
         .any(|page| page.stage == Stage::News && is_of_kind(page, kind));
     if let Some(first) = steps.first_mut() {
         first.plans.push(Stage::Funds);
-        // The control sample may show that the pages of news are not to be believed; then every fund is requested.
+        // The control sample may contradict the pages of news; then every fund is requested.
         first.leads_on = has_news;
     }
     if let Some(last) = steps.last_mut().filter(|_| leads_to_factsheets) {

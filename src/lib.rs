@@ -1,4 +1,5 @@
-//! The runner: command line, configuration, schedule, cycles, embedded PostgreSQL, progress display.
+//! The runner: command line, configuration, schedule, cycles, private PostgreSQL server, progress display. The actors,
+//! the sites and the warehouse are crates of their own (docs/architecture.md).
 
 pub mod cli;
 pub mod clock;

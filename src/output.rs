@@ -26,9 +26,9 @@ use queue::{Losses, Queue};
 const LOG_BYTES: usize = 1024 * 1024;
 /// Maximum bytes of results that wait to be written. One command prints far less.
 const RESULT_BYTES: usize = 16 * 1024 * 1024;
-/// How long the last lines of a process wait for a reader that reads nothing.
+/// How long a process waits at its end for a reader that reads nothing.
 const LAST_LINES_STALLED: Duration = Duration::from_secs(1);
-/// How long the last lines of a process wait for a slow reader.
+/// How long a process waits at its end for a slow reader.
 const LAST_LINES: Duration = Duration::from_secs(5);
 /// How long a result waits for the log lines before it, so that `2>&1` keeps their order.
 const LOG_BEFORE_RESULT: Duration = Duration::from_millis(200);
@@ -116,7 +116,7 @@ impl<'writer> MakeWriter<'writer> for LogWriter {
 pub struct LogLine<'log>(&'log Queue);
 
 impl Write for LogLine<'_> {
-    /// Takes the whole line: the formatter writes each event at once.
+    /// Queues the whole line: the formatter writes each event with one call.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let collected = REPORT.with_borrow_mut(|report| {
             report
@@ -203,7 +203,7 @@ pub fn finish_results(is_stop_requested: impl Fn() -> bool) {
 pub fn last_words(text: String) {
     let speaking = std::thread::Builder::new().spawn(move || {
         let line = format!("{text}\n");
-        // A closed stream has no reader.
+        // An error is ignored: a closed stream has no reader.
         let _ = stream_of(&io::stderr()).write_all(line.as_bytes());
     });
     let began = Instant::now();

@@ -1,4 +1,4 @@
-//! From the command line to the exit code: checks before the run, the log, the runtime.
+//! The program from the command line to the exit code: checks before the run, the log, the runtime with one thread.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -22,7 +22,7 @@ const WRONG_COMMAND_LINE: u8 = 2;
 /// Runs the command of the command line and returns the exit code.
 #[must_use]
 pub fn run_program() -> u8 {
-    // First, so that an early stop signal is handled like any other (A6).
+    // This comes first, so that an early stop signal is handled like any other (A6).
     let stop = StopSignals::listen();
     // Faults that tests inject; a normal build has none.
     let _failpoints = schema::failpoint::from_environment();

@@ -23,15 +23,15 @@ const LOG_EVERY: Duration = Duration::from_secs(15);
 /// The transport's figures of a source's hosts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SourceRate {
-    /// The requests per second that its slowest busy host currently allows.
+    /// The requests per second that the slowest busy host currently allows.
     pub requests_per_sec: f64,
     /// Number of retried requests so far.
     pub retries: u64,
-    /// Requests of its hosts that are in flight or queued.
+    /// Requests to the source's hosts that are in flight or queued.
     pub requests: usize,
-    /// Its pages that are open in the browser or wait for a tab.
+    /// Pages that are open in the browser or wait for a tab.
     pub in_browser: usize,
-    /// What it waits for other than its pace, as text.
+    /// What the source waits for, as text; the pauses between requests are not included.
     pub waits_for: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Opens psql(1) on the warehouse.
+//! Runs psql(1) on the warehouse, with the address and the password of the database in its environment (O5).
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -18,13 +18,13 @@ const CANCEL_PATIENCE: Duration = Duration::from_millis(500);
 /// How long psql may take to end after SIGTERM.
 const PSQL_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Why psql could not be opened.
+/// The reason why psql could not be run.
 #[derive(Debug, thiserror::Error)]
 pub enum PsqlError {
     /// The program is not installed.
     #[error("psql is not installed; install it with `apt-get install postgresql-client`")]
     Missing,
-    /// It did not start, or could not be waited for.
+    /// The program did not start, or could not be waited for.
     #[error("cannot run psql: {0}")]
     Run(#[from] std::io::Error),
 }
@@ -70,8 +70,8 @@ pub async fn open(
     Ok(None)
 }
 
-/// The environment through which psql gets the connection: other users cannot read a password there, as they could in
-/// `ps` (O5).
+/// The environment variables with the address for psql. Other users cannot read a password in the environment, as they
+/// could in the arguments that `ps` shows (O5).
 fn environment(address: &DatabaseAddress) -> Vec<(&'static str, OsString)> {
     let database = &address.config;
     let hosts: Vec<String> = database

@@ -1,4 +1,5 @@
-//! The main command: `master_runner [run]`, once or by the schedule.
+//! The main command, `master_runner [run]`: starts sites, warehouse and supervisor, and runs cycles once or by the
+//! schedule.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,7 +72,7 @@ pub async fn run(
         }
     };
     let running = run_on(&settings, &args, log, &sites, &warehouse, stop);
-    // A panic outside the supervised actors ends the run in order, with the exit code of a failure.
+    // A panic outside the supervised actors ends the run as failed, after the browsers and the database are closed.
     let outcome = if let Ok(outcome) = AssertUnwindSafe(running).catch_unwind().await {
         outcome
     } else {
@@ -209,7 +210,7 @@ impl Job<'_> {
         *self.runner.stop.borrow()
     }
 
-    /// Reads the facts for the schedule. A cycle that was closed while the clock was fast does not count.
+    /// Reads the facts for the schedule. A cycle that was closed while the clock was fast is ignored.
     async fn read_facts(&self) -> Result<ScheduleFacts, PipelineError> {
         let until = closed_until(self.today());
         self.runner
@@ -230,8 +231,8 @@ impl Job<'_> {
         let newest_closed = all.last_closed_daily.max(all.last_closed_monthly);
         let only = self.runner.narrowing.only.as_ref();
         let mut believed = Ok(None);
-        // The first pass uses times the hosts have already reported in this process; a doubt is confirmed with new
-        // requests.
+        // The first iteration uses the times that the hosts have already reported in this process. If they contradict
+        // the clock, the second iteration requests new ones.
         for again in [false, true] {
             let asking = self.sites.clocks(only, again, CLOCK_LIMIT);
             let Some(sites) = self.stop.unless_requested(asking).await else {
@@ -490,7 +491,7 @@ async fn begin_shutdown_on(
 ) {
     stop.request().await;
     if supervisor.send(BeginShutdown).await.is_err() {
-        // The supervisor is gone and cannot stop in order; waits that can last hours must still end.
+        // The supervisor is gone, so it cannot stop the actors. Waits that can last hours must still end.
         stopping.send_replace(true);
     }
 }

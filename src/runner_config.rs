@@ -1,6 +1,7 @@
-//! The content of `runner.ron` as written. Every key may be omitted, at any depth; every unknown key is an error.
-//! [`crate::runner_settings`] interprets and checks the values, and reports all wrong ones at once. Therefore numbers
-//! are accepted here in any size and sign.
+//! The content of `runner.ron` as written, with the defaults. Those of `sources` are in [`::sources::sites::SPECS`], of
+//! `modes` in [`actors::run_mode`], and of `doubt` in [`DoubtLimits`]. Every key may be omitted, at any depth; every
+//! unknown key is an error. [`crate::runner_settings`] interprets and checks the values, and reports all wrong ones at
+//! once. Therefore this module accepts numbers of any size and sign.
 
 mod read;
 mod sources;
@@ -35,7 +36,7 @@ pub struct RunnerConfig {
     pub user_agent_contact: Option<String>,
     /// Limits of what is kept on disk.
     pub retention: RetentionConfig,
-    /// The shares of the funds from which a change counts as a mass change.
+    /// The shares of the funds above which a change is a mass change (D11).
     pub doubt: DoubtConfig,
 }
 
@@ -63,7 +64,7 @@ impl Default for RunnerConfig {
 pub enum DatabaseConfig {
     /// A private server.
     Embedded {
-        /// The directory of its cluster; relative to the current directory.
+        /// The directory of the cluster; relative to the current directory.
         #[serde(default = "default_data_dir")]
         data_dir: String,
         /// The folder of PostgreSQL's programs; `None`: search for them.
@@ -101,8 +102,8 @@ fn default_data_dir() -> String {
     "data/postgres".to_owned()
 }
 
-/// A bare word such as `Sunday`, a quoted one, or a number. Kept as text, so that a wrong one is reported together with
-/// all others.
+/// A bare word such as `Sunday`, a quoted word, or a number. Kept as text, so that a wrong word is reported together
+/// with all other wrong values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word(pub String);
 
@@ -155,7 +156,7 @@ impl Default for ScheduleConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BrowserConfig {
-    /// The WebDriver that controls it.
+    /// The WebDriver server that controls Firefox.
     pub webdriver: WebdriverConfig,
     /// Maximum number of concurrent sessions (about 500 MB each).
     pub sessions: i64,
@@ -216,13 +217,13 @@ impl Default for PatienceConfig {
 pub struct SupervisionConfig {
     /// Maximum restarts of one source within `within_secs`.
     pub max_restarts: i64,
-    /// Maximum restarts of merge or loader within `within_secs`.
+    /// Maximum restarts of the merge actor or the loader within `within_secs`.
     pub max_writer_restarts: i64,
     /// The window in which restarts are counted.
     pub within_secs: i64,
     /// First and longest delay of a restart.
     pub restart_delay_secs: (i64, i64),
-    /// A source without progress for this long, while it waits for nothing, is stuck.
+    /// A source actor is stuck if it makes no progress for this long although it waits for nothing.
     pub stuck_after_secs: i64,
     /// Maximum duration of an orderly stop.
     pub shutdown_secs: i64,
@@ -259,7 +260,7 @@ pub struct ModesConfig {
 pub struct ModeConfig {
     /// Fetches in flight per source; the host's own limit applies as well.
     pub fetches_in_flight: Option<i64>,
-    /// Credits per source: its share of the merge actor's mailbox.
+    /// Credits per source: the number of its requests whose answers are not committed yet.
     pub credits: Option<i64>,
     /// Batches that may be sent to the loader and not settled.
     pub loader_mailbox: Option<i64>,
@@ -281,11 +282,11 @@ pub struct RetentionConfig {
     pub cycles: i64,
 }
 
-/// The shares of the requested funds from which a change counts as a mass change, in percent (D11).
+/// The shares of the requested funds above which a change is a mass change, in percent (D11).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DoubtConfig {
-    /// With fewer requested funds no change counts as a mass change.
+    /// With fewer requested funds no change is a mass change.
     pub min_funds: i64,
     /// Funds without values that had values before.
     pub absent_percent: i64,

@@ -1,5 +1,5 @@
-//! The checked and typed configuration; no strings are left to interpret. [`RunnerSettings::check`] reports every wrong
-//! value at once, each by its key path (O1).
+//! The settings of a run: the checked and typed form of `runner.ron`. [`RunnerSettings::check`] makes them and reports
+//! every wrong value at once, each by its key path (O1).
 
 mod check;
 mod findings;
@@ -44,7 +44,7 @@ pub struct RunnerSettings {
     pub user_agent_contact: String,
     /// Limits of what is kept on disk.
     pub retention: RetentionSettings,
-    /// The shares of the funds from which a change counts as a mass change (D11).
+    /// The shares of the funds above which a change is a mass change (D11).
     pub doubt: DoubtLimits,
 }
 
@@ -60,15 +60,15 @@ pub enum DatabaseSettings {
 /// A source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceSettings {
-    /// What it is.
+    /// The declaration of the source.
     pub spec: &'static SourceSpec,
     /// Whether this source is requested at all.
     pub enabled: bool,
-    /// Its hosts (scheme, host, port; path `/`), and the hosts whose factsheets may be fetched, including its own.
+    /// The hosts of the source (scheme, host, port; path `/`), and all hosts whose factsheets may be fetched.
     pub address: SiteAddress,
     /// How pages are fetched.
     pub transport: TransportMode,
-    /// The limits of each of its hosts.
+    /// The limits of each host of the source.
     pub limits: HostLimits,
     /// The configured rate, if it is higher than the source allows.
     pub reduced_from: Option<f64>,
@@ -112,7 +112,7 @@ impl SourceSettings {
 /// The real browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrowserSettings {
-    /// The WebDriver that controls it.
+    /// The WebDriver server that controls Firefox.
     pub webdriver: Webdriver,
     /// Maximum number of concurrent sessions.
     pub sessions: NonZeroUsize,
@@ -142,7 +142,7 @@ pub struct PatienceSettings {
 pub struct SupervisionSettings {
     /// Maximum restarts of one source within `within`.
     pub max_restarts: usize,
-    /// Maximum restarts of merge or loader within `within`.
+    /// Maximum restarts of the merge actor or the loader within `within`.
     pub max_writer_restarts: usize,
     /// The window in which restarts are counted.
     pub within: Duration,
@@ -150,7 +150,7 @@ pub struct SupervisionSettings {
     pub restart_delay_first: Duration,
     /// Longest delay of a restart.
     pub restart_delay_longest: Duration,
-    /// A source without progress for this long, while it waits for nothing, is stuck.
+    /// A source actor is stuck if it makes no progress for this long although it waits for nothing.
     pub stuck_after: Duration,
     /// Maximum duration of an orderly stop.
     pub shutdown: Duration,
@@ -163,7 +163,7 @@ pub struct RetentionSettings {
     pub archive_dir: PathBuf,
     /// Maximum size of the archive, in bytes.
     pub archive_bytes: u64,
-    /// How many of the warehouse's own records are kept.
+    /// How many rejects, counts and other explanatory records of the warehouse are kept.
     pub store: Retention,
 }
 

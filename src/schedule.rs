@@ -12,7 +12,8 @@ use jiff::tz::TimeZone;
 use jiff::{ToSpan as _, Zoned};
 use store::{CycleKind, ScheduleFacts};
 
-/// Upper bound for consecutive days without a slot. A configuration with more has no slot at all.
+/// Upper bound for consecutive days without a slot. A configuration with more such days is treated as one without any
+/// slot.
 const LONGEST_PAUSE_DAYS: usize = 400;
 
 /// The schedule as configured.
@@ -35,7 +36,7 @@ pub struct Schedule {
 /// How long the process has been running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uptime {
-    /// The start of the process, by its own clock.
+    /// The start of the process, by the clock of the schedule.
     pub since: Zoned,
     /// True only for the first decision after the start.
     pub just_started: bool,
@@ -48,7 +49,7 @@ pub enum Next {
     Run {
         /// Daily or monthly.
         kind: CycleKind,
-        /// Its date.
+        /// The cycle date.
         cycle_date: Date,
     },
     /// Nothing is due before this moment.
@@ -72,7 +73,7 @@ impl Schedule {
         let last_closed = facts.last_closed_daily.max(facts.last_closed_monthly);
         let missed = match (self.newest_slot(&now), last_closed) {
             (Some((date, _)), Some(closed)) => closed < date,
-            // A new warehouse has missed nothing: only a slot that passes while the runner is up is due.
+            // A new warehouse has missed no slot: only a slot that passes while the runner is up is due.
             (Some((_, slot)), None) => slot > uptime.since,
             (None, _) => false,
         };
@@ -184,7 +185,7 @@ mod tests {
         }
     }
 
-    /// A process that has been up since this moment, or starts at it.
+    /// The uptime of a process that started at this time: just now if `just_started`, otherwise some time ago.
     fn up(since: &str, just_started: bool) -> Uptime {
         Uptime {
             since: at(since),

@@ -15,9 +15,9 @@ use crate::schedule::{Next, Schedule, Uptime};
 
 /// The longest sleep in one piece, so that a change of the system clock is noticed within this time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-/// Longest plausible wait for round 2. `retry_at` is at most two days after the first moment of a cycle's date, plus
-/// some hours for clock changes (daylight saving, corrections). A longer wait means that the clock was set back by
-/// days, and is skipped.
+/// Longest plausible wait for round 2. `retry_at` is at most two days after the first moment of a cycle's date; some
+/// hours are added for clock changes (daylight saving, corrections). A longer wait means that the clock was set back by
+/// days; round 2 then starts without a wait.
 const LONGEST_WAIT_FOR_ROUND_TWO: SignedDuration = SignedDuration::from_hours(52);
 
 /// The source of the time.
@@ -25,8 +25,8 @@ pub trait Clock {
     /// The system clock; it may be set forwards or backwards.
     fn now(&self) -> Zoned;
 
-    /// Sleeps until `moment` or less. It returns early when the program stops, and regularly, so that a change of the
-    /// clock is noticed.
+    /// Sleeps until `moment`, or for a shorter time: it returns early when the program stops, and after some time in
+    /// any case, so that a change of the clock is noticed.
     fn sleep_towards(&self, moment: &Zoned) -> impl Future<Output = ()>;
 }
 
@@ -35,7 +35,7 @@ pub trait ScheduledWork {
     /// Whether the program is stopping.
     fn stopping(&self) -> bool;
 
-    /// Reads the facts that the schedule decides by.
+    /// Reads the facts that the schedule needs for its decision.
     ///
     /// # Errors
     /// The outcome of the run if they cannot be read: the writer is over its restart budget, or the program stops.
@@ -53,15 +53,16 @@ pub trait ScheduledWork {
 /// Whether a cycle was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CycleOutcome {
-    /// It is closed, whatever the outcomes of its tasks.
+    /// The cycle is closed, whatever the outcomes of its tasks.
     Closed(RunOutcome),
-    /// It was stopped, or cannot continue; the next start continues it.
+    /// The cycle is still open, because it was stopped or this run cannot go on with it. The next start of the program
+    /// resumes it.
     Open(RunOutcome),
-    /// It was not begun. The work has waited already, and the schedule decides again.
+    /// The cycle was not begun, because the clock is doubted. A pause has passed, and the schedule decides again.
     NotBegun,
 }
 
-/// Runs cycles by the schedule until the program stops, a cycle cannot continue, or nothing will ever be due.
+/// Runs cycles by the schedule until the program stops, a cycle is left open, or the schedule has no slot.
 pub async fn run_by_schedule(
     schedule: &Schedule,
     clock: &impl Clock,
@@ -85,10 +86,10 @@ pub async fn run_by_schedule(
                 announced = None;
                 let until_round_two = until_round_two(schedule, clock, work, cycle_date);
                 match work.cycle(kind, cycle_date, until_round_two).await {
-                    // Unbalanced books are reported. The cycle is closed, and the next one may be correct.
+                    // A cycle whose counts do not add up was reported and is closed. The next one may be correct.
                     CycleOutcome::Closed(_) => {}
                     CycleOutcome::Open(outcome) => return outcome,
-                    // This still counts as the start, so `run_on_start` still applies.
+                    // `just_started` stays true, so `run_on_start` still applies.
                     CycleOutcome::NotBegun => continue,
                 }
             }

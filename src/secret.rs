@@ -1,11 +1,13 @@
-//! Secrets come from the environment or the configuration and go only to the database (O5).
+//! Hides the password of the database address in everything that is displayed (O5): [`DatabaseUrl`] shows the address
+//! without it, [`without_passwords`] removes passwords from texts. `src/cli.rs` reads the address from `DATABASE_URL`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use store::{AddressProblem, DatabaseAddress};
 
-/// The address of a database, which may contain a password. Displaying it shows only user, host, port and database.
+/// The address of a database, which may contain a password. Its displayed form contains only user, host, port and
+/// database.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl {
     text: String,

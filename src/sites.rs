@@ -24,9 +24,9 @@ use crate::cycle_report::PageCounts;
 use crate::progress::{ReadRates, SourceRate};
 use crate::runner_settings::RunnerSettings;
 
-/// How long a request outside a cycle waits for a host that is down.
+/// How long a request of `check` or `probe` waits for a host that is down.
 const QUESTION_HOST_WAIT: Duration = Duration::from_secs(5);
-/// First pause between two probes of a host that is down, outside a cycle.
+/// First pause between two probes of a host that is down, for `check` and `probe`.
 const QUESTION_BACK_OFF: Duration = Duration::from_secs(2);
 
 /// The enabled sites with their transport.
@@ -44,7 +44,7 @@ struct EnabledSite {
     fetcher: PageFetcher,
 }
 
-/// Why the sites cannot be requested.
+/// The reason why the sites cannot be requested.
 #[derive(Debug, thiserror::Error)]
 pub enum SitesError {
     /// The transport cannot be built.
@@ -187,8 +187,8 @@ impl Sites {
             .collect()
     }
 
-    /// Returns the function to call with the number of a round when it begins. Breaches are reset in each round; what
-    /// was learnt about how to fetch a page is kept for the cycle.
+    /// Returns the function to call with the number of a round when the round begins. Breaches are reset in each round;
+    /// which pages need the browser is remembered for the whole cycle.
     #[must_use]
     pub fn on_round(&self) -> Arc<dyn Fn(i16) + Send + Sync> {
         let memories: Vec<Arc<CycleMemory>> = self
@@ -246,12 +246,12 @@ impl Sites {
     /// Starts the browser and closes it again.
     ///
     /// # Errors
-    /// Why it does not start, with what is missing.
+    /// The reason why the browser does not start, with what is missing.
     pub async fn try_browser(&self) -> Result<(), String> {
         self.transport.try_browser().await
     }
 
-    /// The routes to the sites: host names and ports, those of the proxy if one is used.
+    /// The routes to the sites: host name and port of each site, or of the proxy if one is used.
     #[must_use]
     pub fn ways(&self) -> Vec<Way> {
         // An invalid proxy variable was already refused when the transport was built.
@@ -318,8 +318,8 @@ impl Sites {
         self.sites.get(&source)?.own_hosts.first()
     }
 
-    /// Returns the function that reads each source's rates for the progress bars: the current rate of its slowest host,
-    /// and what it waits for.
+    /// Returns the function that reads each source's rates for the progress display: the current rate of the slowest
+    /// host, and what the source waits for.
     #[must_use]
     pub fn read_rates(&self) -> ReadRates {
         let transport = self.transport.clone();
@@ -357,7 +357,7 @@ impl Sites {
         })
     }
 
-    /// The lease. Once it is demanded, no site is requested without it.
+    /// The lease that permits requests to the sites. After `demand` no site is requested without a valid lease.
     #[must_use]
     pub fn lease(&self) -> AskingLease {
         self.transport.lease()

@@ -8,11 +8,11 @@ use tokio::time::Instant;
 /// Time limit of one check. If it takes longer, the peer of the connection is assumed to be gone.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
 
-/// Waits until no runner has the lock any more, so that the caller can try for it. Returns when the holder was last
-/// seen alive.
+/// Waits until no runner has the lock any more, so that the caller can try to take it. Returns the time at which the
+/// holder last made progress.
 ///
 /// # Errors
-/// The database is away, or an error that waiting cannot fix.
+/// An outage of the database, or an error that waiting cannot fix.
 pub async fn stand_by(database: &str) -> Result<Instant, StoreError> {
     let mut watch = HolderWatch::open(database).await?;
     // The last reported cause, so that each cause is logged once.
@@ -62,8 +62,8 @@ mod tests {
 
     #[test]
     fn permission_to_fetch_expires_before_a_takeover() {
-        // The holder sends a heartbeat before the watcher sees it, so the holder's lease starts no later than the
-        // watcher's count.
+        // The holder sends a heartbeat before the watcher sees it. So the holder's lease begins no later than the time
+        // from which the watcher measures the silence.
         assert!(sources::transport::LEASE < FROZEN_AFTER);
         assert!(actors::loader_actor::HEARTBEAT_EVERY * 3 < FROZEN_AFTER);
     }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::cycle_report::RunOutcome;
 use crate::output::last_words;
 
-/// The deadline until the configuration has been read.
+/// The deadline of a stop before the configuration has been read.
 const USUAL_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Whether the program is to stop. Cheap to clone.
@@ -28,7 +28,7 @@ struct Shared {
     deadline_millis: AtomicU64,
     /// The exit code if the process is ended at the deadline.
     exit_code: AtomicU8,
-    /// A child program uses this terminal: Ctrl-C is for it, not for this process.
+    /// Whether a child program uses this terminal, so that Ctrl-C is meant for the child and not for this process.
     interrupts_are_a_childs: AtomicBool,
 }
 
@@ -93,7 +93,7 @@ impl StopSignals {
         }
     }
 
-    /// The result of `work`, or `None` if a stop is requested first: then `work` is dropped.
+    /// Runs `work` and returns its result. If a stop is requested first, drops `work` and returns `None`.
     pub async fn unless_requested<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -102,7 +102,7 @@ impl StopSignals {
         }
     }
 
-    /// Ignores Ctrl-C until the guard is dropped. The terminal sends it to all its processes, and psql uses it to
+    /// Ignores Ctrl-C until the guard is dropped. The terminal sends Ctrl-C to all its processes, and psql uses it to
     /// cancel a query.
     #[must_use]
     pub fn leave_interrupts_to_a_child(&self) -> InterruptsLeft {
@@ -130,7 +130,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The thread. It does not log, because the thread that has the log's lock may be the one that is blocked.
+/// The body of the receiving thread. It does not log, because the thread that has the log's lock may be blocked.
 fn hear(shared: &Shared, listening: &std::sync::mpsc::Sender<std::io::Result<()>>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -166,7 +166,8 @@ async fn past_the_deadline(shared: &Shared, first: Option<Instant>) {
     let Some(first) = first else {
         return std::future::pending().await;
     };
-    // Polled, because the configuration may be read after the signal was received.
+    // The deadline is read again in each iteration, because the configuration may be read after the signal was
+    // received.
     while first.elapsed() < Duration::from_millis(shared.deadline_millis.load(Ordering::Acquire)) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

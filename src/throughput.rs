@@ -1,5 +1,5 @@
-//! Measures how fast tasks end and what limits it: the rate and the time left in the progress display and `status`.
-//! Pure.
+//! Measures how fast tasks end and what limits this rate, for the rate and the time left in the progress display and
+//! `status`. Pure.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const WINDOW: Duration = Duration::from_secs(60);
 /// Minimum time span for a measurement.
 const LEAST_SPAN: Duration = Duration::from_secs(5);
-/// If tasks end at this share of the host's rate or more, the host's rate counts as the limit.
+/// If tasks end at this share of the host's rate or faster, the host's rate is regarded as the limit.
 const AT_THE_RATE: f64 = 0.85;
 
 /// Samples of the number of ended tasks of a source over time.
@@ -47,9 +47,9 @@ impl Throughput {
 /// What limits the rate of a source's tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bottleneck {
-    /// The allowed request rate of its host.
+    /// The allowed request rate of the source's host.
     HostRate,
-    /// How fast its host responds.
+    /// How fast the source's host responds.
     HostAnswers,
     /// How fast pages are rendered in the browser.
     Browser,
@@ -60,11 +60,11 @@ pub enum Bottleneck {
 /// The state of a source's work at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Load {
-    /// Requests per second that its slowest busy host allows; 0 if no host is busy.
+    /// Requests per second that the slowest busy host of the source allows; 0 if no host is busy.
     pub allowed_per_sec: f64,
     /// Requests in flight or queued.
     pub requests: usize,
-    /// Its pages that are open in the browser or wait for a tab.
+    /// Pages of the source that are open in the browser or wait for a tab.
     pub in_browser: usize,
     /// Whether the loader waits for the database.
     pub database_waits: bool,

@@ -1,4 +1,5 @@
-//! The warehouse's database server: a private one that is started here, or an existing one.
+//! Opens the warehouse: starts the private server if one is configured, waits for the database and the lock, and opens
+//! the writer.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,10 +15,10 @@ use crate::runner_settings::DatabaseSettings;
 use crate::standby::stand_by;
 use crate::stop_signals::StopSignals;
 
-/// How long the writer tries for the lock: the backend of a killed runner may keep it for moments (O2).
+/// How long the writer tries to take the lock, because the backend of a killed runner may keep it for a moment (O2).
 pub const LOCK_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a loader that lost its connection tries for the lock. A server detects a cut cable within this time, by the
-/// session's keepalives, and releases the lock of the lost connection.
+/// How long a loader that lost its connection tries to take the lock. Within this time the server detects by the
+/// session's keepalives that the network is cut, and releases the lock of the lost connection.
 pub const RECONNECT_LOCK_PATIENCE: Duration = Duration::from_secs(90);
 /// How long `--once` and `check` wait for an unavailable database (A2).
 pub const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -35,7 +36,7 @@ pub struct Warehouse {
 }
 
 impl Warehouse {
-    /// Starts the private server if one is configured, or takes over the running one.
+    /// Starts the private server if one is configured and does not run yet.
     ///
     /// # Errors
     /// The private server cannot be started: one sentence with the next step. If the program stops, nothing that was
@@ -57,7 +58,7 @@ impl Warehouse {
                     started = &mut starting => started?,
                     () = stop.request() => {
                         given_up.store(true, Ordering::Release);
-                        // Awaited instead of dropped, so that the start is undone in order.
+                        // The start is awaited instead of dropped, so that it stops everything it started.
                         starting.await?
                     }
                 };
@@ -69,7 +70,7 @@ impl Warehouse {
         }
     }
 
-    /// As [`Warehouse::open`], but no cluster is created: `None` if there is no private database yet.
+    /// Like [`Warehouse::open`], but creates no cluster: `None` if there is no private database yet.
     ///
     /// # Errors
     /// As [`Warehouse::open`].
@@ -144,16 +145,16 @@ pub struct StartPatience {
     pub other_runner: bool,
     /// How long to try for the lock.
     pub lock: Duration,
-    /// Whether the writer is for a runner, whose first heartbeat marks the database as its own.
+    /// Whether the writer is for a runner. It then writes a first heartbeat, which names the runner as the holder.
     pub claims: bool,
 }
 
-/// Why no writer was opened.
+/// The reason why no writer was opened.
 #[derive(Debug)]
 pub enum OpenError {
     /// The program is stopping.
     Stopped,
-    /// The database was not available in time or refuses, or another runner has the lock.
+    /// The database was not available in time or refuses the session, or another runner has the lock.
     Store(StoreError),
 }
 
@@ -162,14 +163,14 @@ pub enum OpenError {
 pub struct OpenedWriter {
     /// The writer, which has the lock.
     pub writer: Writer,
-    /// When the other runner was last seen alive, if this one waited for its end.
+    /// The time at which the other runner last made progress, if this runner waited for its end.
     pub other_seen_alive: Option<Instant>,
 }
 
 /// Opens the writer as soon as the database is available and the lock is free.
 ///
 /// # Errors
-/// The database was not available in time or refuses; another runner has the lock; the program stops.
+/// The database was not available in time or refuses the session, another runner has the lock, or the program stops.
 pub async fn open_writer(
     warehouse: &Warehouse,
     patience: StartPatience,
@@ -227,8 +228,8 @@ async fn wait_for_writer(
             }
             Err(error) => error,
         };
-        // Counted separately for each outage: a standby that has waited for a month still gives the database its full
-        // time.
+        // The time is measured separately for each outage, so that a standby that has waited for a month still waits
+        // the full time.
         let away_for = away_since.get_or_insert_with(Instant::now).elapsed();
         if !error.is_outage() || patience.database.is_some_and(|limit| away_for >= limit) {
             return Err(OpenError::Store(error));

@@ -8,11 +8,12 @@ use crate::stop_signals::StopSignals;
 use super::change_request::request;
 use super::{CommandError, ProgramEnd};
 
-/// Accepts the breach; if a runner has the lock, that runner does it. Nothing is fetched: the next cycle that reads the
-/// page applies the change.
+/// Accepts the breach, or lets the runner that has the lock accept it. Nothing is fetched: the next cycle that reads
+/// the page applies the change.
 ///
 /// # Errors
-/// There is no open breach of this number; the database is away; the runner that has the lock does not answer.
+/// There is no open breach with this number, the database is unavailable, or the runner that has the lock does not
+/// answer.
 pub async fn accept(
     settings: &RunnerSettings,
     breach_id: i64,

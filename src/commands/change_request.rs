@@ -1,5 +1,6 @@
-//! Runs a command that changes data. It takes the lock and applies the request itself. If a runner has the lock, it
-//! stores the request and waits for that runner's answer.
+//! Runs a command that changes data (`remerge`, `reset-source`, `accept`). If the lock is free, the command takes it
+//! and applies the request itself. If a runner has the lock, the command stores the request and waits for that runner's
+//! answer.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -20,10 +21,11 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(300);
 /// Pause between two checks for the answer.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Gets the change applied and prints the answer.
+/// Applies the change, or lets the runner that has the lock apply it, and prints the answer.
 ///
 /// # Errors
-/// The database is away; the runner that has the lock does not answer, or refuses the change; a stop signal.
+/// The database is unavailable, the runner that has the lock does not answer or refuses the change, or a stop signal
+/// was received.
 pub(super) async fn request(
     settings: &RunnerSettings,
     change: ChangeRequest,
@@ -73,7 +75,8 @@ struct Requesting<'command> {
 }
 
 impl Requesting<'_> {
-    /// Tries both ways in turn until one succeeds, because a lock holder may start or end meanwhile.
+    /// Alternates between taking the lock and storing the request until one of them succeeds, because a lock holder may
+    /// start or end meanwhile.
     async fn answer(&self) -> Result<RequestAnswer, CommandError> {
         let give_up = Instant::now() + ANSWER_PATIENCE;
         let patience = StartPatience {
@@ -96,12 +99,12 @@ impl Requesting<'_> {
                 Ok(Some(answer)) => return Ok(answer),
                 // No runner has the lock any more.
                 Ok(None) => {}
-                // The database is away: opening the writer waits for it.
-                Err(Waiting::Store(error)) if error.is_outage() && Instant::now() < give_up => {
+                // The database is unavailable: opening the writer waits for it.
+                Err(WaitError::Store(error)) if error.is_outage() && Instant::now() < give_up => {
                     sleep(LOOK_EVERY).await;
                 }
-                Err(Waiting::Store(error)) => return Err(self.failed(error)),
-                Err(Waiting::Unfit(why)) => return Err(CommandError::Unfit(why)),
+                Err(WaitError::Store(error)) => return Err(self.failed(error)),
+                Err(WaitError::Unfit(why)) => return Err(CommandError::Unfit(why)),
             }
         }
     }
@@ -129,8 +132,8 @@ impl Requesting<'_> {
         Ok(answer)
     }
 
-    /// The answer of the runner that has the lock; `None` if no runner has it any more.
-    async fn wait_for_holder(&self, give_up: Instant) -> Result<Option<RequestAnswer>, Waiting> {
+    /// Waits for the answer of the runner that has the lock; `None` if no runner has the lock any more.
+    async fn wait_for_holder(&self, give_up: Instant) -> Result<Option<RequestAnswer>, WaitError> {
         let desk = RequestDesk::open(self.warehouse.connection()).await?;
         let id = match self.placed.get() {
             Some(id) => id,
@@ -155,7 +158,7 @@ impl Requesting<'_> {
                 return Ok(None);
             };
             if Instant::now() >= give_up {
-                return Err(Waiting::Unfit(format!(
+                return Err(WaitError::Unfit(format!(
                     "no answer within {} s from the runner that holds the database ({holder})",
                     ANSWER_PATIENCE.as_secs()
                 )));
@@ -164,27 +167,27 @@ impl Requesting<'_> {
         }
     }
 
-    fn older_holder(&self) -> Waiting {
-        Waiting::Unfit(format!(
+    fn older_holder(&self) -> WaitError {
+        WaitError::Unfit(format!(
             "the runner that holds the database is of an older version, which takes no requests; nothing was changed; stop it, then repeat `master_runner {}`",
             self.change.command()
         ))
     }
 }
 
-/// Why the wait for the lock holder's answer ended.
-enum Waiting {
+/// The reason why the wait for the lock holder's answer failed.
+enum WaitError {
     Store(StoreError),
     Unfit(String),
 }
 
-impl From<StoreError> for Waiting {
+impl From<StoreError> for WaitError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-/// The requester: user, host, process and its start time, so that it is unique to a process.
+/// The text that identifies this process as the requester: user, host, process id and start time of the process.
 fn this_process() -> String {
     let user = nix::unistd::User::from_uid(nix::unistd::geteuid())
         .ok()

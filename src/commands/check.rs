@@ -1,5 +1,5 @@
 //! `master_runner check`: tries configuration, database, browser, pdftotext and one page of each source. Reports for
-//! each whether it works, and otherwise the next step. Changes nothing: no migration, no cluster, no file.
+//! each of them whether it works, and otherwise the next step. Changes nothing: no migration, no cluster, no file.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -41,7 +41,7 @@ struct Tried {
     found: Result<String, String>,
 }
 
-/// Runs all checks and prints a line for each as it ends. Ends as failed if one of them failed.
+/// Runs all checks and prints a line for each check as soon as it ends. Ends as failed if a check failed.
 ///
 /// # Errors
 /// The transport to the sites cannot be created.
@@ -167,7 +167,7 @@ fn compare_clock(
         .map_err(|doubt| doubt.to_string())
 }
 
-/// Checks the database; also returns a fund of the warehouse.
+/// Checks the database. Also returns the code of an active fund of the warehouse, if there is one.
 async fn database(
     settings: &RunnerSettings,
     stop: &StopSignals,
@@ -255,7 +255,7 @@ async fn pdftotext() -> Result<String, String> {
     }
 }
 
-/// An active fund of a list, for trying a source that has no list.
+/// The code of an active fund in a fetched list, for testing a source that has no list.
 fn listed_code(probed: &Probed) -> Option<String> {
     let Some(Reading::Observed { observations, .. }) = &probed.reading else {
         return None;
@@ -321,7 +321,7 @@ fn judged(source: SourceName, probed: &Probed) -> Result<String, String> {
     }
 }
 
-/// Requests the root page, for a source without a list and with no known code.
+/// Requests the root page, for a source without a list when no fund code is known.
 async fn root(source: SourceName, url: &Url, probe: &PageProbe) -> Result<String, String> {
     let status = probe.ask_root(url).await.map_err(|why| {
         format!(

@@ -38,7 +38,7 @@ enum Told {
 /// Prints where the values of a fund come from.
 ///
 /// # Errors
-/// The database is away or contains no warehouse; no source ever reported the code.
+/// The database is unavailable or contains no warehouse, or no source ever reported the code.
 pub async fn explain(
     settings: &RunnerSettings,
     code: &FundCode,

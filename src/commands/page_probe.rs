@@ -1,5 +1,5 @@
-//! Requests one page outside a cycle, within the limits of its host and by the configured transport, and parses it.
-//! Nothing is remembered, acknowledged or written.
+//! Requests one page outside a cycle and parses it, for `check` and `probe`. The limits of the host and the configured
+//! transport apply. Nothing is stored or acknowledged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::sites::Sites;
 
 /// Time limit for one page, including the pauses of its host: a browser needs up to a minute to start.
 const LIMIT: Duration = Duration::from_secs(90);
-/// Maximum size of a root page, which has no parser.
+/// Maximum size of a root page. It has no parser, and so no limit of its own.
 const ROOT_BYTES: usize = 16 << 20;
 
 /// A source whose single pages can be requested.
@@ -33,11 +33,11 @@ pub struct Probed {
     pub page: &'static str,
     /// The fund's code, or `*`.
     pub key: String,
-    /// The response, or why there is none.
+    /// The response, or the reason why there is none.
     pub answer: Result<Answer, String>,
     /// The parser's result; `None` without a response.
     pub reading: Option<Reading>,
-    /// Why plain HTTP was not enough, if the browser was needed.
+    /// The reason why plain HTTP was not enough, if the browser was used.
     pub changed_to_browser: Option<String>,
 }
 
@@ -99,7 +99,7 @@ impl PageProbe {
     /// Requests the root page of a host, which has no parser, to see whether the host responds.
     ///
     /// # Errors
-    /// It does not respond, or responds with an error.
+    /// The host does not respond, or responds with an error.
     pub async fn ask_root(&self, url: &Url) -> Result<u16, String> {
         let request = Request {
             url: url.clone(),
@@ -241,7 +241,7 @@ impl PageProbe {
     }
 }
 
-/// Why the page needs the browser, if it does.
+/// The reason why the page needs the browser; `None` if plain HTTP is enough.
 fn needs_browser(probed: &Probed) -> Option<String> {
     let answer = probed.answer.as_ref().ok()?;
     match &probed.reading {

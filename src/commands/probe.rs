@@ -97,7 +97,7 @@ fn wanted_pages(
     Ok(wanted)
 }
 
-/// What the warehouse knows, if it exists and can be read; a probe also works without it.
+/// Reads what the warehouse knows about the fund. A probe also works if there is no readable warehouse.
 async fn known_of(
     settings: &RunnerSettings,
     args: &ProbeArgs,

@@ -10,7 +10,8 @@ use crate::stop_signals::StopSignals;
 
 use super::{CommandError, ProgramEnd, on_warehouse};
 
-/// Opens psql on this terminal; a private server runs for that time. Ends with psql's exit status.
+/// Opens psql on this terminal. A private server is started before it and stopped after it. Ends with psql's exit
+/// status.
 ///
 /// # Errors
 /// There is no warehouse, its server does not start, or psql is missing.
@@ -25,7 +26,7 @@ pub async fn psql(
             .parse()
             .map_err(|problem: AddressProblem| CommandError::Unfit(problem.to_string()))?;
         let arguments: Vec<OsString> = args.psql.iter().map(OsString::from).collect();
-        // Handles a stop itself: psql is ended before its server is stopped.
+        // `open` handles a stop itself: psql is ended before the server is stopped.
         Ok(crate::psql::open(&warehouse.psql_program(), &database, &arguments, stop).await?)
     })
     .await?;

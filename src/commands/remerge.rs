@@ -8,11 +8,11 @@ use crate::stop_signals::StopSignals;
 use super::change_request::request;
 use super::{CommandError, ProgramEnd};
 
-/// Rebuilds the tables in one transaction; if a runner has the lock, that runner does it. Rows that are already correct
-/// are not written.
+/// Rebuilds the tables in one transaction, or lets the runner that has the lock rebuild them. Rows that are already
+/// correct are not written.
 ///
 /// # Errors
-/// The database is away, or the runner that has the lock does not answer.
+/// The database is unavailable, or the runner that has the lock does not answer.
 pub async fn remerge(
     settings: &RunnerSettings,
     stop: &StopSignals,

@@ -9,11 +9,11 @@ use crate::stop_signals::StopSignals;
 use super::change_request::request;
 use super::{CommandError, ProgramEnd};
 
-/// Deletes what is known about a source's payloads; if a runner has the lock, that runner does it. No row of the
-/// warehouse changes.
+/// Deletes what is known about a source's payloads, or lets the runner that has the lock delete it. No row of the seven
+/// tables changes.
 ///
 /// # Errors
-/// The database is away, or the runner that has the lock does not answer.
+/// The database is unavailable, or the runner that has the lock does not answer.
 pub async fn reset_source(
     settings: &RunnerSettings,
     source: SourceName,

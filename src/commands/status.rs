@@ -39,7 +39,7 @@ struct Standing {
 /// Prints the state of the warehouse; a runner may be working on it at the same time.
 ///
 /// # Errors
-/// The database is away, or contains no warehouse.
+/// The database is unavailable, or contains no warehouse.
 pub async fn status(
     settings: &RunnerSettings,
     stop: &StopSignals,
@@ -187,7 +187,7 @@ fn duration(from: Timestamp, to: Option<Timestamp>) -> String {
     let round = SpanRound::new().smallest(Unit::Second).largest(Unit::Hour);
     match (to - from).round(round) {
         Ok(span) => format!("{span:#}"),
-        // The clock was set in between, so there is no span to show.
+        // The clock was set back in between, so there is no duration to show.
         Err(_) => "-".to_owned(),
     }
 }

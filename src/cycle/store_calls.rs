@@ -1,4 +1,5 @@
-//! The bookkeeping of a cycle, done by the loader: planned tasks, remaining tasks, settled tasks, closing.
+//! The calls of a cycle to the store, through the loader: plan tasks, read the remaining ones, settle tasks without a
+//! request, judge doubts, close.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
@@ -59,8 +60,8 @@ impl CycleRunner {
         Ok(tasks)
     }
 
-    /// Plans a stage of one source or of all. Returns the number of new tasks. `is_repeated` if this round has planned
-    /// it before.
+    /// Plans a stage of one source or of all sources. Returns the number of new tasks. `is_repeated` means that this
+    /// round has planned the stage before.
     pub(super) async fn plan(
         &self,
         round: &Round,
@@ -105,7 +106,7 @@ impl CycleRunner {
         .await
     }
 
-    /// Gives these tasks, which are not requested in this round, their outcome.
+    /// Stores an outcome for tasks that are not requested in this round.
     pub(super) async fn settle(
         &self,
         round: &Round,
@@ -131,8 +132,8 @@ impl CycleRunner {
         .await
     }
 
-    /// If the list that decides which funds exist cannot be read any more in this cycle, another list serves until it is
-    /// read for the first time (D8).
+    /// If the list that decides which funds exist was never read and cannot be read any more in this cycle, enters the
+    /// funds of another list into the universe (D8).
     pub(super) async fn enter_provisional_universe(
         &self,
         round: &Round,
@@ -177,7 +178,7 @@ impl CycleRunner {
         Ok(())
     }
 
-    /// Judges the doubts of the round: applies the changes that are believed and refuses the rest (D11). This may
+    /// Judges the doubts of the round: applies the changes that are believed and refuses the others (D11). This may
     /// create further tasks in the round.
     pub(super) async fn judge(&self, cycle: &Cycle) -> Result<(), PipelineError> {
         let judged = cycle.clone();
@@ -273,11 +274,11 @@ impl CycleRunner {
         })
     }
 
-    /// Runs bookkeeping on the loader's connection. If the loader dies during it, the supervisor replaces the loader,
-    /// and the operation is repeated.
+    /// Runs an operation on the loader's connection. If the loader fails during the operation, the supervisor replaces
+    /// the loader, and the operation is repeated.
     ///
     /// # Errors
-    /// The loader is over its restart budget.
+    /// The loader used up its restart budget, or ended with an error that no restart fixes.
     pub async fn on_writer<T: Send + 'static>(
         &self,
         what: &'static str,

@@ -11,8 +11,8 @@ use nix::unistd::{Uid, User};
 
 use super::error::{EmbeddedError, io};
 
-/// Parent of the clusters that root configured below a folder its server's user cannot enter. Each configured path has
-/// its own subfolder, so that two projects never share a warehouse.
+/// Parent folder of the clusters for which root configured a folder that the server's user cannot enter. Each
+/// configured path has its own subfolder, so that two projects never share a warehouse.
 const FALLBACK: &str = "/var/lib/master_runner/postgres";
 
 /// The users that root switches to: the first one that exists.
@@ -79,7 +79,8 @@ impl Account {
         command
             .current_dir("/")
             .env_clear()
-            // Ctrl-C signals a whole process group; these processes are stopped in order by this program instead.
+            // Ctrl-C sends SIGINT to a whole process group. A group of their own protects these processes from it: this
+            // program shuts them down itself.
             .process_group(0)
             .env("LC_ALL", "C.UTF-8")
             .stdin(std::process::Stdio::null());
@@ -102,8 +103,8 @@ impl Account {
         Ok(())
     }
 
-    /// Whether this user can enter `dir`. The `test` program checks it as this user, so that access lists and mounts
-    /// count.
+    /// Whether this user can enter `dir`. The `test` program runs as this user, so that access lists and mount options
+    /// are taken into account.
     fn can_enter(&self, dir: &Path) -> Result<bool, EmbeddedError> {
         let status = self
             .command("test")
@@ -173,7 +174,7 @@ impl Place {
     }
 }
 
-/// The directory of the cluster, whether it exists or not: as [`Place::find`], but nothing is created.
+/// The directory of the cluster, whether it exists or not. Like [`Place::find`], but creates nothing.
 pub(super) fn look(asked: &Path) -> Result<PathBuf, EmbeddedError> {
     let asked = std::path::absolute(asked).map_err(io("cannot resolve", asked))?;
     refuse_if_occupied(&asked)?;

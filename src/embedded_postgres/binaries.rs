@@ -23,7 +23,7 @@ impl Binaries {
     /// The programs for a cluster of version `cluster`, or the newest ones if there is no cluster yet.
     ///
     /// # Errors
-    /// None are installed, or only those of versions other than the cluster's.
+    /// No programs are installed, or only programs of other versions than the cluster's.
     pub(super) fn find(
         configured: Option<&Path>,
         data_dir: &Path,

@@ -1,5 +1,5 @@
-//! The directory of the cluster: it is created completely or not at all, and its settings are written before every
-//! start.
+//! The directory of the private cluster: creates it completely or not at all, writes its settings before every start,
+//! and finds its log and its socket.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -19,8 +19,8 @@ use super::error::{EmbeddedError, io, last_lines};
 /// The only superuser of the private cluster.
 pub(super) const ROLE: &str = "master_runner";
 
-/// Our settings, included at the end of `postgresql.conf`. The presence of this file marks a cluster as created by
-/// master_runner.
+/// The file with the settings of master_runner, included at the end of `postgresql.conf`. Its presence marks a cluster
+/// as created by master_runner.
 const SETTINGS_FILE: &str = "master_runner.conf";
 
 /// A socket address has at most 107 bytes; the server appends `/.s.PGSQL.5432`.
@@ -88,8 +88,8 @@ pub(super) fn create(
     sync_dir(data_dir.parent().unwrap_or(Path::new("/")))
 }
 
-/// Runs a program whose output fits into a pipe. Returns `None` if it was given up; then the program and all its
-/// children are killed.
+/// Runs a program whose output fits into a pipe. If `given_up` is set meanwhile, kills the program with all its
+/// children and returns `None`.
 fn output_unless(command: &mut Command, given_up: &AtomicBool) -> std::io::Result<Option<Output>> {
     let mut child = command
         .stdout(Stdio::piped())

@@ -1,9 +1,9 @@
-//! The errors of the private server. Each message names what is safe and what to do next.
+//! The errors of the private server. Each message states that no data was changed, and what to do next.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Why the private PostgreSQL could not be started or stopped. None of these errors has touched stored data.
+/// The reason why the private PostgreSQL could not be started or stopped. None of these errors changes stored data.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     /// No server programs were found.
@@ -28,7 +28,7 @@ pub enum EmbeddedError {
     VersionUnknown {
         /// The program.
         program: PathBuf,
-        /// Its output.
+        /// The output of the program.
         answer: String,
     },
     /// The cluster was created by another major version.
@@ -131,9 +131,9 @@ pub enum EmbeddedError {
         program: &'static str,
         /// The data directory.
         data_dir: PathBuf,
-        /// Its exit status.
+        /// The exit status of the program.
         status: String,
-        /// The last lines of its output.
+        /// The last lines of the output.
         said: String,
     },
     /// The server is running, but refuses the connection.

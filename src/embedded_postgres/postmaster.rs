@@ -17,8 +17,8 @@ use super::error::{EmbeddedError, io, last_lines};
 const START_SECS: &str = "300";
 const STOP_SECS: &str = "60";
 
-/// A copy of the identity in postmaster.pid of the server that master_runner started last. It distinguishes our servers
-/// from those started by hand.
+/// A file with a copy of the identity in postmaster.pid of the server that master_runner started last. It distinguishes
+/// such a server from one that was started by hand.
 const STARTED_FILE: &str = "master_runner.started";
 
 /// The content of a running server's postmaster.pid.
@@ -34,7 +34,7 @@ pub(super) struct Postmaster {
 /// The state of the server of a data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
-    /// No server process works in it.
+    /// No server process works in the data directory.
     Down,
     /// A server is starting or stopping.
     Changing,
@@ -44,7 +44,7 @@ pub(super) enum State {
     Orphans(Vec<u32>),
 }
 
-/// Whether the last server did not end in order.
+/// Whether the last server ended without a clean shutdown.
 pub(super) fn was_killed(data_dir: &Path) -> bool {
     data_dir.join("postmaster.pid").exists()
 }
@@ -196,7 +196,7 @@ fn server_processes(data_dir: &Path, account: &Account) -> Result<Vec<u32>, Embe
         .stderr(Stdio::null())
         .output()
         .map_err(io("cannot run `find` to look for servers of", data_dir))?;
-    // The exit code of `find` only reports processes that it may not read; those are not ours.
+    // The exit code of `find` only reports processes that it may not read, and these do not belong to this server.
     Ok(output
         .stdout
         .split(|byte| *byte == 0)

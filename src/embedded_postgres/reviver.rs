@@ -1,4 +1,4 @@
-//! Restarts a private server that died, for callers that do not own it.
+//! The reviver: restarts a private server that died, for callers that do not own the server.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -8,7 +8,7 @@ use super::binaries::Binaries;
 use super::error::EmbeddedError;
 use super::{blocking, bring_up, take_turn};
 
-/// Restarts a private server that died. Cheap to clone; it has no share in the server.
+/// Restarts a private server that died. Cheap to clone. A reviver does not keep the server running.
 #[derive(Debug, Clone)]
 pub struct Reviver {
     pub(super) place: Place,

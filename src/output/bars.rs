@@ -1,4 +1,4 @@
-//! Progress bars below the log lines of a terminal. Only the log's thread draws.
+//! Draws progress bars below the log lines of a terminal. Only the log's thread draws.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! What the log's thread writes to: a stream of lines, with bars below them on a terminal.
+//! The stream that the log's thread writes to: lines, and on a terminal bars below them.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -9,15 +9,15 @@ const TRY_AGAIN: Duration = Duration::from_millis(20);
 /// The content of one bar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bar {
-    /// What it shows the progress of.
+    /// The source whose progress the bar shows.
     pub name: String,
     /// Position and length, if known.
     pub position: Option<(u64, u64)>,
-    /// The text next to it.
+    /// The text next to the bar.
     pub message: String,
 }
 
-/// Where the thread writes.
+/// A stream that the log's thread can write to.
 pub trait Destination: Send + 'static {
     /// Writes a whole line. The error states whether a part of it was written.
     fn write_line(&mut self, line: &[u8]) -> Result<(), Unwritten>;
@@ -29,7 +29,7 @@ pub trait Destination: Send + 'static {
 /// A line that was not written completely.
 #[derive(Debug)]
 pub struct Unwritten {
-    /// Whether a part of it was written.
+    /// Whether a part of the line was written.
     pub in_part: bool,
     /// The cause.
     pub error: io::Error,

@@ -19,11 +19,13 @@ pub trait Losses: Send + 'static {
     /// The first line of a series was lost. `reader_gone`: the pipe is closed.
     fn begin(&mut self, cause: &str, reader_gone: bool);
 
-    /// Returns the line that reports them, written when the stream accepts data again; empty if there is none.
+    /// Returns the line that reports the lost lines. It is written when the stream accepts data again. Empty if there
+    /// is nothing to report.
     fn report(&mut self, lost: u64, cause: &str) -> Vec<u8>;
 }
 
-/// The handle for writers. Cheap to clone. No call waits for the stream, except those whose name says so.
+/// The handle for writers. Cheap to clone. No call waits for the stream, except [`Queue::wait_written`] and
+/// [`Queue::finish`].
 #[derive(Clone)]
 pub struct Queue(Arc<Shared>);
 
@@ -48,13 +50,13 @@ struct State {
     overflowed: u64,
     /// The newest bars that are not drawn yet.
     bars: Option<Vec<Bar>>,
-    /// The thread has taken work and not finished it.
+    /// Whether the thread is working.
     writing: bool,
-    /// The process is ending: report the lost lines.
+    /// Whether the process is ending, so that lost lines must be reported.
     finishing: bool,
     /// Number of work items that the thread has finished.
     finished: u64,
-    /// There is no thread, so nothing can be written.
+    /// Whether there is no thread, so that nothing can be written.
     no_writer: bool,
 }
 
@@ -147,7 +149,7 @@ impl Queue {
         }
     }
 
-    /// As [`Queue::wait_written`], but lost lines are reported if the stream accepts data.
+    /// Like [`Queue::wait_written`], but also reports lost lines if the stream accepts data.
     pub fn finish(&self, stalled: Duration, most: Duration) {
         self.0.lock().finishing = true;
         self.0.changed.notify_all();
@@ -209,7 +211,7 @@ struct LineWriter<D, L> {
     losses: L,
     lost: u64,
     cause: String,
-    /// A part of a line was written, so the next one begins with a line break.
+    /// Whether a part of a line was written, so that the next line begins with a line break.
     broken_line: bool,
 }
 

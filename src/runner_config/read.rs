@@ -15,7 +15,7 @@ const MAX_REASON: usize = 1_000;
 /// Maximum number of wrong values in one message.
 const MAX_SHOWN: usize = 50;
 
-/// Why the configuration cannot be used. Nothing has been started.
+/// The reason why the configuration cannot be used. Nothing has been started.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -52,7 +52,7 @@ pub enum ConfigError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key} is {found}; expected {expected}")]
 pub struct Problem {
-    /// The path of its key, such as `sources.finnomena.base_url`.
+    /// The path of the key, such as `sources.finnomena.base_url`.
     pub key: String,
     /// The value found, without secrets.
     pub found: String,
@@ -77,8 +77,8 @@ fn listed(path: &Path, problems: &[Problem]) -> String {
 }
 
 impl RunnerConfig {
-    /// Reads `path`. Because every key may be omitted, a missing file is an error only if it was `named` on the command
-    /// line.
+    /// Reads `path`. Because every key may be omitted, a missing file is an error only if `named`, which means that the
+    /// command line names the file.
     ///
     /// # Errors
     /// The file or its text cannot be read.

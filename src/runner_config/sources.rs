@@ -1,4 +1,4 @@
-//! The key `sources` of `runner.ron`. Its keys and their defaults are those of each source's [`SourceSpec`].
+//! The key `sources` of `runner.ron`. The keys of each source and their defaults come from its [`SourceSpec`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

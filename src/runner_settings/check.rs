@@ -37,7 +37,7 @@ impl RunnerSettings {
     /// Checks all of `config`. `database_url` is the environment's DATABASE_URL, which takes precedence over the file.
     ///
     /// # Errors
-    /// Every wrong value, by its key path. `path` is only named in the message.
+    /// Every wrong value, by its key path. `path` is used only in the message.
     pub fn check(
         path: &Path,
         config: &RunnerConfig,
@@ -402,7 +402,7 @@ fn sizes(
     })
 }
 
-/// The contact for the operators of the sites; empty if none is configured, and then none is sent.
+/// The contact for the operators of the sites. Empty if no contact is configured; no contact is sent then.
 fn contact(found: &mut Findings, said: Option<&str>) -> Option<String> {
     let Some(contact) = said else {
         return Some(String::new());

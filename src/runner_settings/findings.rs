@@ -1,4 +1,4 @@
-//! Reads single values: each method returns the value, or records what is wrong with it.
+//! Checks of single values of `runner.ron`: each method returns the value, or records what is wrong with it.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -185,7 +185,7 @@ impl Findings {
         Some(url)
     }
 
-    /// Parses the listed hosts and adds the source's own, as `name:port`.
+    /// Parses the listed hosts and adds the source's own hosts, as `name:port`.
     pub(super) fn factsheet_hosts(
         &mut self,
         source: &str,
