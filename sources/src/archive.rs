@@ -19,7 +19,7 @@ use crate::transport::lock;
 /// Number of successfully parsed payloads kept of each (source, page) in a month.
 pub const SAMPLES_A_MONTH: usize = 5;
 
-/// The archive of a run, shared by all sources. Its calls block.
+/// The archive of a run, shared by all sources. Its functions block the thread, except [`Archive::may_want`].
 #[derive(Debug)]
 pub struct Archive {
     directory: PathBuf,
@@ -36,7 +36,7 @@ struct Shelf {
     bytes: u64,
 }
 
-/// Why a payload is kept.
+/// The reason why a payload is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
     /// The page did not meet its contract, or one of its records could not be parsed.
@@ -45,7 +45,7 @@ pub enum Kept {
     Sample,
 }
 
-/// Where a payload came from.
+/// The origin of a payload.
 #[derive(Debug, Clone, Copy)]
 pub struct Provenance<'task> {
     /// The requested source.
@@ -59,7 +59,7 @@ pub struct Provenance<'task> {
 }
 
 impl Archive {
-    /// Opens or creates the archive. Files already in it count against `limit_bytes`.
+    /// Opens or creates the archive. The limit `limit_bytes` includes the files that are already in it.
     ///
     /// # Errors
     /// The directory cannot be created or read.

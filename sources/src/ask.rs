@@ -1,16 +1,17 @@
-//! Requests tasks and turns the answers into outcomes. One call drives one group of tasks of one page. The [`PageFetcher`]
-//! belongs to no actor and keeps no state of its own: [`CycleMemory`] keeps it for all incarnations of a source.
+//! Requests tasks and turns the answers into outcomes. One call of [`PageFetcher::ask`] handles one group of tasks of
+//! one page. The [`PageFetcher`] belongs to no actor and has no state of its own: the state of a source during a cycle
+//! is in [`CycleMemory`], for all incarnations of its actor.
 //!
 //! | answer | consequence |
 //! |---|---|
 //! | a body | unchanged if its hash is known; otherwise parsed in a blocking thread, a history after its known prefix |
 //! | absent | an outcome; for a list of the whole market a breach (D7) |
 //! | one bad code fails a batch | each half is requested separately |
-//! | refused, or JavaScript needed | slower; once more by HTTP; then in the browser (`Auto`), or failed |
-//! | the browser shows nothing | once more after all other tasks of the source, then a broken page |
+//! | refused, or JavaScript needed | lower rate; once more by HTTP; then in the browser (`Auto`), or failed |
+//! | the page shows no values in the browser | once more after all other tasks of the source, then a broken page |
 //! | refused in the browser, too | the source stops for the round |
 //! | a broken page, or a panic in its parser | the task fails and the payload is archived; too many are a breach (D6) |
-//! | none | failed, or deferred if the host is down |
+//! | no answer | failed, or deferred if the host is down |
 
 mod by_browser;
 mod chain;
@@ -101,7 +102,7 @@ impl Round<'_> {
 }
 
 impl PageFetcher {
-    /// A fetcher for `site`. Without an archive no payload is kept.
+    /// Makes a fetcher for `site`. Without an archive no payload is kept.
     #[must_use]
     pub const fn new(
         site: Arc<dyn Site>,
@@ -311,7 +312,8 @@ impl PageFetcher {
         Ok(fetched)
     }
 
-    /// Handles an answer by HTTP that requires the browser: once more by HTTP, then in the browser, otherwise failed.
+    /// Handles an answer by HTTP that requires the browser: requests the page once more by HTTP, then in the browser,
+    /// or ends the tasks as failed.
     async fn call_for_browser(
         &self,
         turn: Turn,
@@ -428,7 +430,7 @@ fn answered(turn: &mut Turn, end: TurnEnd, round: &mut Round<'_>) -> Option<Answ
     }
 }
 
-/// The breach of a refused answer, with advice to the operator.
+/// Makes the breach for a refused answer, with the advice to the operator.
 fn refusal(answer: &Answer, advice: &str) -> Breach {
     let way = match answer.via {
         Via::Http => "plain HTTP",
@@ -438,7 +440,8 @@ fn refusal(answer: &Answer, advice: &str) -> Breach {
     Breach::new("HTTP status", &format!("200 by {way}"), &found)
 }
 
-/// The advice on a refusal. It names only keys that the source has and that would change something.
+/// The advice to the operator about a refusal. It names only keys of `runner.ron` that the source has and that would
+/// change something.
 fn refusal_advice(source: SourceName, mode: TransportMode, has_browser_way: bool) -> String {
     let slower = format!(
         "lower sources.{source}.requests_per_sec, or run from another network if the site refuses this one"

@@ -1,7 +1,9 @@
 //! Decides when a source breaches its contract (D6, D7): pure counting over one cycle.
 //!
-//! The limits count funds. A fund whose page lost a hundred days counts once. The share is taken of the funds that the
-//! page is planned for. So neither the order of the funds nor one bad page can stop a source.
+//! For pages of single funds the limits are numbers of funds: a fund is counted once, however many records its answer
+//! lost. The share is that of the funds for which the page is planned. So neither the order of the funds nor the answer
+//! about one fund can stop a source. For a list of the whole market the limits are numbers of entries, and one list can
+//! stop the source.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -9,9 +11,11 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use schema::task::Severity;
 use schema::{Dataset, ObservationData, Reject, TaskId};
 
-/// A source may always lose the records of fewer funds than this, or break fewer pages than this, whatever the share.
+/// Fewer funds with lost records, fewer broken pages, or fewer lost entries of a list than this are never a breach,
+/// whatever their share.
 const TOLERATED: usize = 20;
-/// The tolerated share of the planned funds, in percent. It applies from [`TOLERATED`] on.
+/// The tolerated share, in percent of the planned funds or of the entries of a list. From [`TOLERATED`] on, a larger
+/// share is a breach.
 const TOLERATED_PERCENT: usize = 30;
 
 /// The counts of a source's pages in this cycle.
@@ -29,11 +33,11 @@ struct PageTally {
     broken: HashSet<u64>,
     /// Funds whose page lost a record in this round, by dataset.
     lost: BTreeMap<Dataset, HashSet<u64>>,
-    /// For the last list of the whole market: the number of entries and of lost entries. That answer covers all funds.
+    /// For the last list of the whole market, by dataset: the number of entries, and how many of them were lost.
     entries: BTreeMap<Dataset, (usize, usize)>,
 }
 
-/// At least 20, and more than 30 %.
+/// Whether `bad` of `all` is a breach: at least 20, and more than 30 %.
 const fn is_breach(bad: usize, all: usize) -> bool {
     bad >= TOLERATED && bad.saturating_mul(100) > all.saturating_mul(TOLERATED_PERCENT)
 }
@@ -45,7 +49,8 @@ fn fund(key: &str) -> u64 {
 }
 
 impl ContractTally {
-    /// Begins the second round. Its breaches count its own answers against all funds planned in the cycle.
+    /// Begins the second round. Its broken pages and losses are counted anew, as a share of all funds planned in the
+    /// cycle.
     pub fn begin_round(&mut self) {
         for page in self.pages.values_mut() {
             page.broken.clear();
@@ -99,7 +104,8 @@ impl ContractTally {
         tally.broken.insert(fund(key));
     }
 
-    /// The first dataset of which too many funds lost records, as a clause with its counts.
+    /// Returns the counts of the first dataset in which too many records were lost, as a part of a sentence; `None` if
+    /// there is no such dataset.
     #[must_use]
     pub fn breached_dataset(&self) -> Option<String> {
         self.pages.iter().find_map(|(page, tally)| {
@@ -122,7 +128,7 @@ impl ContractTally {
         })
     }
 
-    /// If too many answers of `page` were broken: a clause with their counts.
+    /// Returns the counts as a part of a sentence if too many answers of `page` were broken, otherwise `None`.
     #[must_use]
     pub fn breached_page(&self, page: &str) -> Option<String> {
         let tally = self.pages.get(page)?;
@@ -185,7 +191,7 @@ mod tests {
         }
     }
 
-    /// D6: a fund counts once, however many of its records are lost and however often it is requested.
+    /// D6: a fund is counted once, however many of its records are lost and however often it is requested.
     #[test]
     fn one_fund_that_loses_every_day_is_one_fund() {
         let days: Vec<Reject> = vec![lost(Dataset::Daily); 5_000];
@@ -253,7 +259,7 @@ mod tests {
             tally.page_broken("nav", &at.to_string());
         }
         assert_eq!(tally.breached_page("nav"), None);
-        // A page that is parsed in the end does not count as broken.
+        // A page that is parsed in the end is not counted as broken.
         let mut tally = asked("nav", 20);
         for at in 0..19 {
             tally.page_broken("nav", &at.to_string());

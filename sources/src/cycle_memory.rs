@@ -1,5 +1,5 @@
-//! The state of a source during a cycle, shared by all incarnations of its actor. A restart thus forgets no breach, and
-//! requests no page by HTTP again that needs the browser.
+//! The memory of a source during a cycle: its breach, its lost records, and the pages that need the browser. All
+//! incarnations of its actor share this memory, so a restart does not lose it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use crate::transport::lock;
 /// After this many answers that need JavaScript or are refused, a page is requested in the browser for the rest of the
 /// cycle.
 pub const ANSWERS_UNTIL_BROWSER: u32 = 2;
-/// After this many refusals in the browser, the page's host counts as down.
+/// After this many refusals in the browser, the page's host is treated as down.
 pub const BROWSER_REFUSALS_UNTIL_DOWN: u32 = 2;
 
 /// The memory of one source for one cycle.
@@ -35,8 +35,8 @@ impl CycleMemory {
         *lock(&self.0) = Memory::default();
     }
 
-    /// Resets what is valid for one round only, such as losses and the breach. Pages that changed to the browser stay
-    /// there.
+    /// Resets what is valid for one round only, such as losses and the breach. Pages that changed to the browser are
+    /// still requested in the browser.
     pub fn begin_round(&self) {
         let mut memory = lock(&self.0);
         memory.tally.begin_round();
@@ -51,8 +51,8 @@ impl CycleMemory {
         lock(&self.0).breach.clone()
     }
 
-    /// The first breach of this cycle by records that could not be parsed. Round 2 does not request them again, because
-    /// their pages count as read.
+    /// The first breach of this cycle by records that could not be parsed. Round 2 does not request the pages of these
+    /// records again, because their tasks are done.
     #[must_use]
     pub fn lost_records(&self) -> Option<String> {
         lock(&self.0).lost_records.clone()
@@ -87,7 +87,7 @@ impl CycleMemory {
         *calls == ANSWERS_UNTIL_BROWSER
     }
 
-    /// Counts a refusal of `page` in the browser. Returns `true` if its host now counts as down.
+    /// Counts a refusal of `page` in the browser. Returns `true` if its host must now be treated as down.
     pub(crate) fn refused_in_browser(&self, page: &'static str) -> bool {
         let mut memory = lock(&self.0);
         let refusals = memory.browser_refusals.entry(page).or_default();
@@ -95,7 +95,7 @@ impl CycleMemory {
         *refusals >= BROWSER_REFUSALS_UNTIL_DOWN
     }
 
-    /// Records that the page of `task` showed nothing in the browser. Returns whether this happened before in the
+    /// Records that the page of `task` showed no values in the browser. Returns whether this happened before in the
     /// round.
     pub(crate) fn came_to_nothing(&self, task: &TaskId) -> bool {
         !lock(&self.0).nothing_in_browser.insert(task.clone())

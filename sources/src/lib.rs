@@ -1,8 +1,8 @@
 //! The sites: how the program requests, fetches and parses their pages.
 //!
-//! The data takes this path. A planned task becomes a [`Request`] ([`Site::request`], pure). The transport fetches its
-//! [`Answer`] within the limits of the host: rate, robots.txt, retries, host health. It uses HTTP or a real browser. A
-//! parser turns the answer into observations ([`Site::read`], pure). The module [`ask`] drives one group of tasks
+//! Path of the data: a planned task becomes a [`Request`] ([`Site::request`], pure). The transport fetches the
+//! [`Answer`] by HTTP or in a real browser, within the limits of the host: rate, robots.txt, retries, host health. A
+//! parser turns the answer into observations ([`Site::read`], pure). The module [`ask`] takes one group of tasks
 //! through these steps. The module [`sites`] lists the sources, one [`source_spec::SourceSpec`] each.
 
 pub mod api_key;

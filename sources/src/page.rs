@@ -1,4 +1,5 @@
-//! The pages of a site and when they are due: declared by each site, used by the cycle's planner.
+//! The declaration of a page: name, stage, how often it is due, extents and parser version. Each site declares its
+//! pages, and the cycle's planner uses the declarations.
 
 use std::num::NonZeroUsize;
 
@@ -9,12 +10,12 @@ use jiff::civil::Date;
 pub struct PageSpec {
     /// The name in `runner.task.page`, such as `nav`.
     pub name: &'static str,
-    /// The stage of a cycle in which it can be planned.
+    /// The stage of a cycle in which the page can be planned.
     pub stage: Stage,
     /// Whether the page is critical (lists, NAV, bid and offer). In the modes Sequential and Hybrid a source requests
     /// critical pages first.
     pub critical: bool,
-    /// Whether the page contains links to factsheets. These are planned after it is acknowledged.
+    /// Whether the page contains links to factsheets. The factsheets are planned after the page is acknowledged.
     pub tells_factsheets: bool,
     /// How often the page is due.
     pub cadence: Cadence,
@@ -85,9 +86,9 @@ pub fn is_first_of_week(date: Date, previous: Option<Date>) -> bool {
 /// A part of a history that can be requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
-    /// The page's own word for it, such as `1M`.
+    /// The page's own word for the part, such as `1M`.
     pub word: &'static str,
-    /// How many days back it reaches at least; `None` for the whole history.
+    /// The minimum number of days back that the part reaches; `None` for the whole history.
     pub days: Option<u16>,
 }
 
@@ -112,7 +113,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The stages in order.
+    /// The stages in the order in which they are planned.
     pub const ALL: [Self; 5] = [
         Self::Lists,
         Self::Market,
@@ -140,11 +141,11 @@ pub enum Cadence {
     /// In monthly cycles. In a daily cycle for every fund, except those for which the source reported in that cycle
     /// that nothing is new ([`Stage::News`]).
     MonthlyOrNews,
-    /// In monthly cycles, and in a daily one for funds that have never had an answer to it.
+    /// In monthly cycles, and in a daily cycle for funds for which the page was never answered.
     MonthlyOrNew,
-    /// As [`Cadence::MonthlyOrNew`], and for funds whose entry in the source's list has changed.
+    /// Like [`Cadence::MonthlyOrNew`], and also for funds whose entry in the source's list has changed.
     MonthlyOrListingChanged,
-    /// In monthly cycles, and in a daily one for funds whose link to it is new or has changed.
+    /// In monthly cycles, and in a daily cycle for funds whose link to the page is new or has changed.
     MonthlyOrLinkChanged,
 }
 

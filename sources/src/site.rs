@@ -12,7 +12,7 @@ use url::Url;
 use crate::api_key::SecretHeader;
 use crate::page::PageSpec;
 
-/// A site: pure functions over plain data. All input and output happens in the transport.
+/// A site: pure functions over plain data. The transport does all input and output.
 pub trait Site: Send + Sync + 'static {
     /// The source's name in tables and logs.
     fn name(&self) -> SourceName;
@@ -90,8 +90,8 @@ pub trait Site: Send + Sync + 'static {
 /// What a parser may use besides the payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadContext {
-    /// The cycle's date in Bangkok. No row takes its date from it; it only limits which dates are plausible (a NAV of
-    /// 2099 is not).
+    /// The cycle's date in Bangkok. It only limits which dates are plausible (a NAV of 2099 is not); it is not used as
+    /// the date of any row.
     pub cycle_date: Date,
 }
 
@@ -106,7 +106,7 @@ pub struct Request {
     pub headers: Vec<(&'static str, String)>,
     /// The header with the key of a source that demands one.
     pub secret_header: Option<SecretHeader>,
-    /// The largest decompressed body, in bytes. A larger one is a failure.
+    /// The maximum size of the decompressed body, in bytes. A larger body is a failure.
     pub max_body_bytes: usize,
     /// Whether a whole body ends in `</html>`. If so, a body without it was cut off, and the fetch has failed.
     pub must_end_in_html: bool,
@@ -124,13 +124,13 @@ pub struct BrowserVisit {
     /// The items of a list that loads as it is scrolled. The browser scrolls to the last item until their number stops
     /// growing.
     pub lazy_items_css: Option<&'static str>,
-    /// The list counts as complete when it has not grown for this long.
+    /// The list is regarded as complete when it has not grown for this long.
     pub lazy_rest: Duration,
     /// How long the page may take to become ready.
     pub patience: Duration,
     /// Strings that identify, in the URL of a request made by the page, the fund or document that the page shows: a
-    /// fund code, or a path that begins with `/`. If the page shows nothing, the status of such a request counts as the
-    /// status of the page.
+    /// fund code, or a path that begins with `/`. If the page shows no values, the status of such a request is
+    /// used as the status of the page.
     pub api_names: Vec<String>,
 }
 
@@ -171,9 +171,9 @@ pub enum StatusMeaning {
     CursorRefused,
     /// The source does not accept the key: use the next one, or stop.
     KeyRefused,
-    /// The requests are too fast: slow down, wait, request again. Not a failure.
+    /// The requests are too fast: lower the rate, wait, request again. Not a failure.
     Throttled,
-    /// The site refuses this client: slow down first, then change to the browser.
+    /// The site refuses this client: lower the rate first, then change to the browser.
     Refused,
     /// The server failed: retry.
     ServerError,
@@ -248,9 +248,9 @@ pub struct History {
 /// A prefix of a payload. All its elements have earlier dates than the elements after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StablePrefix {
-    /// Its length in bytes; it ends at the end of an element.
+    /// The length in bytes. The prefix ends at the end of an element.
     pub bytes: usize,
-    /// The last date in it.
+    /// The last date in the prefix.
     pub until: Date,
 }
 

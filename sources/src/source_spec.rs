@@ -1,5 +1,5 @@
-//! What the program must know about a source outside its folder. `runner.ron`, the command line, the planner and the
-//! registry of sites are derived from it.
+//! The declaration of a source: name, hosts, default rate, pages, and the function that builds it. `runner.ron`, the
+//! command line, the planner and the list of sites are derived from these declarations.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use crate::api_key::ApiKey;
 use crate::page::PageSpec;
 use crate::site::Site;
 
-/// A source. Each folder in [`crate::sites`] declares one.
+/// The declaration of a source. Each folder of a source in [`crate::sites`] has one.
 #[derive(Debug, Clone, Copy)]
 pub struct SourceSpec {
-    /// Its name in tables, options, logs and `runner.ron`.
+    /// The name in tables, options, logs and `runner.ron`.
     pub name: SourceName,
-    /// Its hosts. The first one is the root: `check` requests it, and its clock is compared.
+    /// The hosts. The first one is the root: `check` requests it, and its clock is compared.
     pub hosts: &'static [HostSetting],
     /// The default of `requests_per_sec`: maximum mean request rate, per host.
     pub requests_per_sec: f64,
@@ -25,15 +25,15 @@ pub struct SourceSpec {
     pub max_requests_per_sec: Option<f64>,
     /// `Some`: the source demands a key. Without one it is not requested.
     pub api_key: Option<KeySetting>,
-    /// Whether the browser can fetch its pages. If so, `transport` is one of its keys; otherwise it is always
-    /// requested over HTTP.
+    /// Whether the browser can fetch pages of the source. If so, `transport` is one of its keys; otherwise the source
+    /// is always requested over HTTP.
     pub has_browser_pages: bool,
-    /// The default of `factsheet_hosts`: hosts besides its own to which its factsheet links may lead. `None` for a
-    /// source without links to factsheets; the key does not exist then.
+    /// The default of `factsheet_hosts`: hosts besides the source's own to which its factsheet links may lead. `None`
+    /// for a source without links to factsheets; the key does not exist then.
     pub factsheet_hosts: Option<&'static [&'static str]>,
-    /// Its pages, for the planner.
+    /// The pages, for the planner.
     pub pages: &'static [PageSpec],
-    /// Builds it at an address.
+    /// Builds the site at an address.
     pub build: fn(&SiteAddress) -> Arc<dyn Site>,
 }
 
@@ -49,7 +49,7 @@ impl PartialEq for SourceSpec {
 pub struct HostSetting {
     /// The key, such as `base_url`.
     pub key: &'static str,
-    /// Its default: scheme, host name and port.
+    /// The default value: scheme, host name and port.
     pub default: &'static str,
 }
 
@@ -68,7 +68,7 @@ pub struct KeySetting {
 /// The SEC's document storage: Finnomena and WealthMagik link their factsheets there.
 pub(crate) const SEC_DOCUMENTS: &[&str] = &["https://secdocumentstorage.blob.core.windows.net"];
 
-/// Where a site is.
+/// The address of a site.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteAddress {
     /// The first host.
@@ -82,7 +82,7 @@ pub struct SiteAddress {
 }
 
 impl SiteAddress {
-    /// Its own hosts.
+    /// The source's own hosts.
     pub fn hosts(&self) -> impl Iterator<Item = &Url> {
         std::iter::once(&self.root).chain(&self.others)
     }

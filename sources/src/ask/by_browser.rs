@@ -1,4 +1,4 @@
-//! Requests in the real browser, one page at a time.
+//! Requests of a [`super::PageFetcher`] in the real browser, one page at a time.
 
 use schema::Outcome;
 

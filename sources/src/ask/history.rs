@@ -18,7 +18,7 @@ pub(super) struct Read {
     pub reading: Reading,
     /// The prefix that need not be parsed next time.
     pub known_prefix: Option<KnownPrefix>,
-    /// How far back the history reaches, if the whole was requested and parsed.
+    /// How far back the history reaches, if the whole history was requested and parsed.
     pub whole: Option<WholeHistory>,
 }
 
@@ -82,7 +82,7 @@ pub(super) fn read(
     })
 }
 
-/// The first date in a reading; `None` if the page was not parsed.
+/// The earliest date in a reading: `None` if the page was not parsed, `Some(None)` if it has no date.
 fn first_day(reading: &Reading) -> Option<Option<Date>> {
     let Reading::Observed { observations, .. } = reading else {
         return None;
@@ -96,8 +96,8 @@ fn first_day(reading: &Reading) -> Option<Option<Date>> {
     Some(days.min())
 }
 
-/// Whether the task requests the largest extent of the page. A smaller extent moves at both ends and so has no stable
-/// prefix.
+/// Whether the task requests the largest extent of the page. A smaller extent begins and ends later in each cycle, so
+/// it has no stable prefix.
 fn asks_for_everything(page: &PageSpec, task: &PlannedTask) -> bool {
     page.extents
         .last()
@@ -149,7 +149,8 @@ fn says_days(reading: &Reading) -> bool {
     matches!(reading, Reading::Observed { observations, .. } if !observations.is_empty())
 }
 
-/// The hash state of the first bytes of an answer. A longer prefix continues it, so each byte is hashed once.
+/// The state of the hash over the first bytes of an answer. A longer prefix continues this state, so each byte is
+/// hashed once.
 struct Hashed {
     bytes: usize,
     state: Sha256,
@@ -157,7 +158,7 @@ struct Hashed {
 
 impl Hashed {
     /// The state before the first byte of the payload. It covers page, code, locator, extent and parser version, so
-    /// that a known prefix is valid only for the same of each (P2).
+    /// that a known prefix is used only if all of these are the same (P2).
     fn begin(page: &PageSpec, task: &PlannedTask) -> Self {
         let mut state = Sha256::new();
         let version = page.parser_version.to_le_bytes();
@@ -174,8 +175,8 @@ impl Hashed {
         Self { bytes: 0, state }
     }
 
-    /// Continues to the first `bytes` of an answer. `None` if the answer is shorter, or if the state already covers
-    /// more.
+    /// Extends the hash to the first `bytes` bytes of the answer. `None` if the answer is shorter, or if the hash
+    /// already covers more bytes.
     fn on(mut self, answer: &Answer, bytes: u32) -> Option<Self> {
         let bytes = usize::try_from(bytes).ok()?;
         self.state.update(answer.body.get(self.bytes..bytes)?);

@@ -1,5 +1,6 @@
-//! Turns a body into outcomes: compares its hash, parses it, checks it against the contract, archives it. Hashing,
-//! parsing and archiving run in blocking threads. A panic of a parser is caught there and fails only its tasks (D6).
+//! Turns the body of an answer into outcomes: compares its hash, parses it, checks it against the contract, archives
+//! it. Hashing, parsing and archiving run in blocking threads. A panic of a parser is caught in the thread, and only
+//! the tasks of that answer fail (D6).
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,8 +19,8 @@ use crate::site::{Answer, Breach, ListPart, ReadContext, Reading, Site, Via};
 
 use super::{PageFetcher, Round, chain, history};
 
-/// Permits for parsing: two answers per core, because one of the two may wait for an external program that parses for
-/// it. More would not finish sooner, and each one uses memory. A cancelled call returns its permit.
+/// Permits for parsing: two answers per core, because one of the two may wait for an external program (`pdftotext`).
+/// More permits would not be faster, and each answer in parsing uses memory. A cancelled call returns its permit.
 static READERS: LazyLock<Semaphore> = LazyLock::new(|| {
     Semaphore::new(2 * std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
 });
@@ -28,7 +29,7 @@ static READERS: LazyLock<Semaphore> = LazyLock::new(|| {
 struct ReadTask {
     task: PlannedTask,
     hash: PayloadHash,
-    /// `None`: the payload equals the one parsed before.
+    /// The parsed answer; `None` if the payload equals the one that was parsed before.
     read: Option<history::Read>,
 }
 
@@ -50,7 +51,7 @@ impl PageFetcher {
         let read = reading.await;
         drop(room);
         let Ok(read) = read else {
-            // The runtime is shutting down. A panic of the parser is caught inside the closure and does not arrive
+            // The runtime is shutting down. A panic of the parser is caught inside the closure and is not an error
             // here.
             let why = "reading was cut short".to_owned();
             round.end(tasks, &Outcome::Failed(why));
@@ -111,7 +112,8 @@ impl PageFetcher {
                         observations.iter().map(|said| &said.data).collect();
                     self.tally(&task.id.key, &said, &rejects, answer, round)
                         .await;
-                    // A NAV digest counts only in its own cycle, so its hash is not stored.
+                    // News is used only in the cycle in which it was read, so it must be read again in each cycle: its
+                    // hash is not stored.
                     let may_be_recognised = lost.is_none()
                         && !refused_by_cycle_date
                         && page.stage != Stage::News
@@ -198,8 +200,8 @@ impl PageFetcher {
         }
     }
 
-    /// Ends a task whose page does not meet its contract: the task fails, the payload is archived, the page is counted.
-    /// The source stops if the page is a list of the whole market or if too many pages are broken.
+    /// Ends a task whose page does not meet its contract: the task fails, the payload is archived, and the page is
+    /// counted as broken. The source stops if the page is a list of the whole market or if too many pages are broken.
     pub(super) async fn broken(
         &self,
         task: PlannedTask,
@@ -233,7 +235,7 @@ impl PageFetcher {
         self.memory.note_breach(text);
     }
 
-    /// Archives a payload. A failure is logged and has no other effect.
+    /// Archives a payload. If that fails, the failure is logged and has no other effect.
     async fn keep(&self, kept: Kept, answer: &Answer, round: &Round<'_>) -> Option<PathBuf> {
         let archive = Arc::clone(self.archive.as_ref()?);
         let (source, page) = (self.site.name(), round.page.name);
@@ -346,9 +348,10 @@ fn read_tasks(
     readings.into_iter().map(history::Read::plain).collect()
 }
 
-/// The payload hash of one task. It covers everything that affects the result of parsing (P2). Page and key: a hash is
-/// never valid for another code. Locator: an answer about another fund is rejected by it. Extent. Transport: a page
-/// that is empty by plain HTTP may only lack its scripts. The parser version is stored beside the hash.
+/// The payload hash of one task. It covers everything that affects the result of parsing (P2): page and key, because a
+/// hash is never valid for another code; the locator, by which an answer about another fund is rejected; the extent;
+/// and the transport, because a page that is empty by plain HTTP may only lack its scripts. The parser version is
+/// stored beside the hash.
 fn payload_hash(task: &PlannedTask, answer: &Answer, digest: &[u8]) -> PayloadHash {
     let mut hash = Sha256::new();
     let via: &[u8] = match answer.via {

@@ -1,4 +1,4 @@
-//! A small site, written for these tests, over real HTTP.
+//! Tests of [`PageFetcher::ask`](super::PageFetcher::ask) with a small site that is written for them, over real HTTP.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -332,7 +332,7 @@ async fn p2_an_unchanged_payload_is_recognised_only_by_the_same_task_and_parser(
     }
 }
 
-/// A NAV digest counts in the cycle that fetched it, so its payload is never recognised as unchanged.
+/// News is used only in the cycle that fetched it, so its payload is never recognised as unchanged.
 #[tokio::test]
 async fn p2_a_page_of_news_is_never_recognised() {
     let world = World::new(by_key).await;

@@ -1,10 +1,10 @@
 //! Repairs JSON with bare `NaN` and `Infinity`, or with raw control characters in strings, before it is parsed.
-//! Finnomena sends such values; one of them must not cost the whole document (D6).
+//! Finnomena sends such values, and one of them must not make the whole document unreadable (D6).
 
 use std::borrow::Cow;
 
-/// Replaces every `NaN`, `Infinity`, `-Infinity` and `+Infinity` outside strings by `null`, and every raw control
-/// character in a string by a space. Takes one pass; returns valid JSON borrowed, without allocation.
+/// Makes JSON valid: replaces every `NaN`, `Infinity`, `-Infinity` and `+Infinity` outside strings by `null`, and every
+/// raw control character in a string by a space. Takes one pass; returns valid JSON borrowed, without allocation.
 #[must_use]
 pub fn made_lawful(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();

@@ -32,7 +32,7 @@ pub fn array_at(body: &[u8], path: &[&str]) -> Option<usize> {
             }
             b'}' | b']' => {
                 depth = depth.checked_sub(1)?;
-                // A valid object has each key once, so a key not found in it does not exist.
+                // A valid object has each key once, so a key that was not found in it does not exist.
                 if depth == found {
                     return None;
                 }

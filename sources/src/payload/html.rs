@@ -124,14 +124,14 @@ pub fn nearest_ancestor_class(node: &NodeRef, classes: &[&str]) -> Option<usize>
         .find_map(|ancestor| classes.iter().position(|class| has_class(&ancestor, class)))
 }
 
-/// The visible text of a node, normalised as a name. Line breaks count as white space; scripts and styles are left out.
+/// The visible text of a node, normalised as a name. Line breaks are white space; scripts and styles are left out.
 /// The text is cut at `MAX_TEXT_BYTES`.
 #[must_use]
 pub fn text(node: &NodeRef) -> String {
     name::normalise(&raw_text(node))
 }
 
-/// The visible words of a node, with a space between all text nodes: for finding a phrase across elements.
+/// The visible words of a node, with a space between all text nodes, so that a phrase across elements can be found.
 #[must_use]
 pub fn words(node: &NodeRef) -> String {
     let pieces: Vec<String> = node

@@ -1,5 +1,5 @@
 //! Access to JSON by its text (D5). Every value keeps its original text until the rule of its field parses it. Every
-//! element of an array is parsed separately, so that one bad record costs one record (D6).
+//! element of an array is parsed separately, so that a bad record makes no other record unreadable (D6).
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,8 +1,9 @@
 //! Extracts the text of a PDF with `pdftotext -layout` (package poppler-utils), the most exact tool for Thai
 //! factsheets.
 //!
-//! It runs as a child process on hostile input, without a shell and with a clean environment. Input, output and time
-//! are limited, and it is killed when the time is over. The caller is the blocking thread that parses answers.
+//! The program runs as a child process on possibly hostile input, without a shell and with a clean environment. Input,
+//! output and time are limited, and the child is killed when the time is over. The caller is the blocking thread that
+//! parses answers.
 
 use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -18,16 +19,16 @@ const MAX_PAGES: &str = "40";
 /// How long one PDF may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Why no text could be extracted.
+/// The reason why no text could be extracted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PdfTextError {
     /// The program is not installed.
     #[error("pdftotext is not installed; factsheets need it: apt-get install poppler-utils")]
     NotInstalled,
-    /// The operating system refused to run it.
+    /// The operating system refused to run the program.
     #[error("pdftotext could not be run: {0}")]
     NotRun(String),
-    /// It took too long and was killed.
+    /// The program took too long and was killed.
     #[error("pdftotext took longer than {} s and was killed", PATIENCE.as_secs())]
     TooSlow,
     /// The PDF is damaged, encrypted or too large.
@@ -35,7 +36,7 @@ pub enum PdfTextError {
     Unreadable(String),
 }
 
-/// Whether a body is a PDF; white space may precede the marker.
+/// Whether a body is a PDF: it begins with `%PDF`, after an optional UTF-8 byte order mark and white space.
 #[must_use]
 pub fn is_pdf(body: &[u8]) -> bool {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
@@ -45,7 +46,7 @@ pub fn is_pdf(body: &[u8]) -> bool {
 /// The text of a PDF in its layout, with columns separated by several spaces.
 ///
 /// # Errors
-/// See [`PdfTextError`]; the first three are faults of this machine, the last of the document.
+/// See [`PdfTextError`]. Its first three variants are faults of this machine, the last one is a fault of the document.
 pub fn of(pdf: &[u8]) -> Result<String, PdfTextError> {
     of_by("pdftotext", pdf, PATIENCE)
 }
@@ -78,7 +79,7 @@ fn of_by(program: &str, pdf: &[u8], patience: Duration) -> Result<String, PdfTex
         .wait()
         .map_err(|error| PdfTextError::NotRun(error.to_string()))?;
     let text = text?;
-    // A child killed after its output was complete counts as successful: all of its output was read.
+    // A child that was killed after its output was complete is treated as successful: all of its output was read.
     match status.code() {
         Some(0) | None => Ok(String::from_utf8_lossy(&text).into_owned()),
         Some(code) => Err(PdfTextError::Unreadable(format!(
@@ -122,7 +123,7 @@ fn talk(child: &mut Child, pdf: &[u8], patience: Duration) -> Result<Vec<u8>, Pd
             Ok(Err(error)) => Err(PdfTextError::NotRun(error.to_string())),
             Err(_) => Err(PdfTextError::TooSlow),
         };
-        // Both threads use a pipe of the child, so they end when it does.
+        // Both threads use a pipe of the child, so they end when the child ends.
         let _ = child.kill();
         outcome
     })

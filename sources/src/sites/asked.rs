@@ -1,4 +1,4 @@
-//! Test helpers that build a request to a site and parse a body in one line.
+//! Test helpers for the parsers of all sites: make a task, parse a body as the answer to it, and list what was read.
 
 use bytes::Bytes;
 use jiff::civil::{Date, date};

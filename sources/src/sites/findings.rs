@@ -10,10 +10,10 @@ use crate::sites::plausible::{self, Believed, FeeColumn, FeeValue};
 use crate::text::number::{FeeCell, Quantity, Unit};
 use crate::text::stated_date::{PageDates, StatedDate};
 
-/// The maximum number of notes kept per page. One more note counts the rest.
+/// The maximum number of notes kept per page. One more note has the number of the notes that are not kept.
 const MAX_NOTES: usize = 1_000;
-/// The maximum number of lost records per page. Each is kept, because the contract is judged by their number (D6). A
-/// page that loses more is broken. The longest real page, a NAV history, has about 6,000 days.
+/// The maximum number of lost records per page. All of them are kept, because the contract is judged by their number
+/// (D6). A page that loses more is broken. The longest real page, a NAV history, has about 6,000 days.
 const MAX_LOST: usize = 10_000;
 /// The maximum number of funds in a list of the market: ten times the real number. A longer list is broken or hostile,
 /// and each of its entries would cause several requests.
@@ -55,7 +55,7 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// For a page about one fund; `url` becomes its `source_url`.
+    /// Starts the findings of a page about one fund. `url` becomes the `source_url` of the rows.
     pub fn of_fund(
         source: SourceName,
         fund_code: FundCode,
@@ -68,7 +68,7 @@ impl Findings {
         }
     }
 
-    /// For a page about the whole market.
+    /// Starts the findings of a page about the whole market.
     pub fn of_market(source: SourceName, url: String, context: &ReadContext) -> Self {
         Self {
             source,
@@ -139,7 +139,7 @@ impl Findings {
         );
     }
 
-    /// As [`Findings::reject`] or [`Findings::note`], about another fund than the page's.
+    /// Like [`Findings::reject`] or [`Findings::note`], but about another fund than that of the page.
     pub fn push(
         &mut self,
         fund_code: Option<String>,
@@ -278,7 +278,7 @@ impl Findings {
         }
     }
 
-    /// The inception date of a fund. If it is not plausible, it is rejected, so that it replaces no good one.
+    /// The inception date of a fund. A date that is not plausible is rejected, so that it replaces no good date.
     pub fn inception<E: ToString>(
         &mut self,
         field: &str,
@@ -303,12 +303,12 @@ impl Findings {
         self.refused_by_cycle_date |= day.is_err() && self.believed.depends_on_cycle(stated);
     }
 
-    /// Adds a date parsed earlier on the same page, so that a mixture with later ones is detected.
+    /// Adds a date that was parsed earlier on the same page, so that a mixture with the later dates is detected.
     pub fn seen_before(&mut self, stated: StatedDate) {
         self.dates.take(stated);
     }
 
-    /// The parsed page.
+    /// Returns the parsed page.
     pub fn said(mut self) -> Reading {
         if let Some(mixture) = self.dates.mixture() {
             return Reading::Broken(mixed_dates(&mixture));
@@ -343,7 +343,7 @@ impl Findings {
         }
     }
 
-    /// The parsed page; broken with `silence` if it contains nothing at all (D7).
+    /// Returns the parsed page; broken with `silence` if the page has neither an observation nor a reject (D7).
     pub fn into_reading_unless_silent(self, silence: Breach) -> Reading {
         if self.observations.is_empty() && self.rejects.is_empty() {
             Reading::Broken(silence)

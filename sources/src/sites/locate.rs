@@ -1,4 +1,4 @@
-//! URLs: the root of a site, fund codes as path segments, and the paths of links.
+//! Builds and reads URLs of a site: its root, fund codes as path segments, and the paths of links.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use schema::{FundCode, PlannedTask};
@@ -110,7 +110,7 @@ pub fn fund_code(task: &PlannedTask) -> Result<FundCode, String> {
 /// The task's locator.
 ///
 /// # Errors
-/// The task has none.
+/// The task has no locator.
 pub fn locator(task: &PlannedTask) -> Result<&str, String> {
     task.locator.as_deref().ok_or_else(|| {
         format!(

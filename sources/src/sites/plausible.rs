@@ -17,7 +17,7 @@ const LARGEST_FEE: i32 = 100;
 /// Checks a price or an amount of money: a NAV, a bid, an offer, the assets of a fund.
 ///
 /// # Errors
-/// It is below 0, or a percentage.
+/// The value is below 0, or a percentage.
 pub fn money(quantity: Quantity) -> Result<Number, String> {
     let Quantity { value, unit } = quantity;
     if unit == Some(Unit::Percent) {
@@ -45,7 +45,7 @@ pub enum FeeColumn {
     Minimum,
 }
 
-/// The result of a fee cell.
+/// What a fee cell means for its column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FeeValue {
     /// A value of the column.
@@ -106,7 +106,7 @@ pub struct Believed {
 }
 
 impl Believed {
-    /// Those of the cycle with this date.
+    /// The dates that are plausible in the cycle with this date.
     #[must_use]
     pub const fn in_cycle_of(cycle_date: Date) -> Self {
         Self { cycle_date }

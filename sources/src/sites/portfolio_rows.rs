@@ -34,7 +34,7 @@ impl PortfolioRows {
     }
 
     /// Adds one row. A row without a name is rejected; a row with an unreadable percentage is kept with `None`. Both
-    /// count as unreadable. A missing-value word does not.
+    /// are counted as unreadable. A row whose percentage is a missing-value word is not.
     pub fn take<E: ToString>(
         &mut self,
         findings: &mut Findings,

@@ -1,10 +1,10 @@
-//! Normalises names without losing meaning (D5).
+//! Normalises names of funds, companies and holdings without loss of meaning (D5).
 
 use schema::FundCode;
 use schema::fund_code::{FundCodeError, is_zero_width};
 use unicode_normalization::UnicodeNormalization;
 
-/// The maximum length of a name, in characters. Real ones have up to about 300; a longer one means a broken page.
+/// The maximum length of a name, in characters. Real names have up to about 300; a longer name means a broken page.
 pub const MAX_CHARS: usize = 2_000;
 
 /// A name in the form in which the warehouse stores it: NFC, decomposed sara am composed, no zero-width characters,
@@ -31,7 +31,7 @@ pub fn normalise(text: &str) -> String {
 /// A fund code from a site's text (D9).
 ///
 /// # Errors
-/// As [`FundCode::parse`].
+/// The errors of [`FundCode::parse`].
 pub fn fund_code(text: &str) -> Result<FundCode, FundCodeError> {
     FundCode::parse(text)
 }

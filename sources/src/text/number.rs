@@ -128,14 +128,15 @@ fn without_no_cap_marker(quantity: Option<Quantity>) -> Option<Quantity> {
     quantity.filter(|quantity| quantity.value != Number::from(999_999))
 }
 
-/// The largest plausible absolute value of a percentage or ratio. The largest real ones, turnover ratios and gross
-/// positions, stay below a hundredth of it. A larger value is an error of the site and would replace a good value.
+/// The largest plausible absolute value of a percentage or ratio. The largest real values, of turnover ratios and gross
+/// positions, are below a hundredth of this limit. A larger value is an error of the site and would replace a good
+/// value.
 const MAX_RATE: i64 = 1_000_000;
 
 /// Checks that the quantity is plausible as a percentage or ratio.
 ///
 /// # Errors
-/// Its absolute value is larger than `MAX_RATE`.
+/// The absolute value is larger than `MAX_RATE`.
 pub fn believed(quantity: Option<Quantity>) -> Result<Option<Quantity>, String> {
     match quantity {
         Some(Quantity { value, .. }) if value.decimal().abs() > MAX_RATE.into() => Err(format!(

@@ -1,4 +1,5 @@
-//! The interface of one exchange with a host: implemented by plain HTTP, by the real browser, and by a script in tests.
+//! The interface of one exchange with a host (one request and its answer). Plain HTTP, the real browser, and a script
+//! in tests implement it.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
@@ -103,7 +104,7 @@ pub struct Incoming {
     pub body: Bytes,
 }
 
-/// Why there is no whole answer.
+/// The failure of an exchange: there is no whole answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireFailure {
     /// What happened, for the operator.
@@ -115,15 +116,15 @@ pub struct WireFailure {
 /// The cause of a failed exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
-    /// The host: no answer, time-out, cut body. Counts for its health; worth another attempt.
+    /// The host: no answer, time-out, cut body. Recorded in the health of the host; another attempt is made.
     Host,
-    /// The browser: it hung or died and is replaced. Worth another attempt; no evidence about the host.
+    /// The browser: it hung or died and is replaced. Another attempt is made; no evidence about the host.
     Browser,
-    /// This machine: too few file descriptors. Worth another attempt; no evidence about the host.
+    /// This machine: too few file descriptors. Another attempt is made; no evidence about the host.
     Machine,
-    /// The browser, which is out of order: another attempt now would fail for every page.
+    /// The browser, which does not work at present: another attempt now would fail for every page.
     OutOfOrder,
-    /// The page (too large), or this machine (no browser installed): another attempt would end the same.
+    /// The page (too large), or this machine (no browser installed): another attempt would fail in the same way.
     Final,
 }
 
@@ -137,12 +138,14 @@ pub trait Wire: Send + Sync {
         waiting: &WaitingOn,
     ) -> Result<Box<dyn Prepared>, WireFailure>;
 
-    /// Why no exchange is possible on this machine, such as a program that is not installed. `None`: it can be tried.
+    /// The reason why no exchange is possible on this machine, such as a program that is not installed. `None` if an
+    /// exchange can be tried.
     fn missing(&self) -> Option<String> {
         None
     }
 
-    /// Why no exchange is possible for some time, because the browser is out of order. `None`: it can be tried.
+    /// The reason why no exchange is possible for some time, because the browser does not work. `None` if an exchange
+    /// can be tried.
     fn out_of_order(&self) -> Option<String> {
         None
     }

@@ -31,10 +31,10 @@ const EVENTS: [&str; 5] = [
     "browsingContext.downloadWillBegin",
     "browsingContext.userPromptOpened",
 ];
-/// Kinds of requests that do not contribute to the page's content; a page is not kept waiting for them.
+/// Kinds of requests that do not contribute to the page's content; a visit does not wait for them.
 const BESIDE: [&str; 4] = ["image", "audio", "video", "track"];
 
-/// Why a command failed.
+/// The reason why a command failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BidiError {
     /// The connection is closed.
@@ -75,7 +75,7 @@ impl Bidi {
     /// Connects to `url` and subscribes to the events.
     ///
     /// # Errors
-    /// No server answers there, or it does not support BiDi: a sentence for the operator.
+    /// No server answers at `url`, or the server does not support BiDi. The error is a sentence for the operator.
     pub async fn connect(url: &str) -> Result<Self, String> {
         let config = WebSocketConfig::default()
             .max_message_size(Some(MAX_MESSAGE_BYTES))

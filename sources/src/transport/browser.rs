@@ -75,19 +75,20 @@ struct Pool {
     health: Mutex<BrowserHealth>,
     /// URLs of pages that were open when their session was lost: one of them may be the cause.
     suspects: Mutex<BTreeSet<String>>,
-    /// Held exclusively while a suspect is visited, so that it takes down no other page. All other visits share it.
+    /// A lock that is held exclusively while a suspect is visited, so that the suspect ends no other page with its
+    /// session. All other visits share the lock.
     company: Arc<RwLock<()>>,
     /// Created when the first browser is needed; creating it removes profiles that killed runs left behind.
     profiles: Mutex<Option<Arc<ProfileRoot>>>,
 }
 
-/// Held during a visit; see [`Pool::company`].
+/// The guard that is held during a visit; see [`Pool::company`].
 enum Company {
     Shared(#[expect(dead_code, reason = "held for its drop")] OwnedRwLockReadGuard<()>),
     Alone(#[expect(dead_code, reason = "held for its drop")] OwnedRwLockWriteGuard<()>),
 }
 
-/// A session that is being started or closed. It occupies its place until that is done.
+/// A session that is being started or closed. It is included in the number of sessions until that is done.
 struct Moving<'pool>(&'pool Pool);
 
 impl Drop for Moving<'_> {
@@ -200,7 +201,7 @@ impl Pool {
     }
 
     async fn start_if_in_order(&self) -> Result<(Session, Tab), WireFailure> {
-        // The browser may have gone out of order while the call waited for its turn.
+        // The browser may have failed too often while the call waited for its turn.
         if let Some(text) = lock(&self.health).out_of_order(Instant::now()) {
             let blame = Blame::OutOfOrder;
             return Err(WireFailure { text, blame });
@@ -214,7 +215,7 @@ impl Pool {
         started
     }
 
-    /// A tab for the next page: an idle tab, a new tab, or the tab of a new session.
+    /// Returns a tab for the next page: an idle tab, a new tab, or the tab of a new session.
     async fn tab(&self) -> Result<(u64, Arc<Session>, Tab), WireFailure> {
         let limits = Limits {
             sessions: self.config.sessions.get(),

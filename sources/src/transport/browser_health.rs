@@ -3,19 +3,20 @@
 //!
 //! | state | event | next |
 //! |---|---|---|
-//! | in order | a visit succeeded | in order, count reset |
-//! | in order | lost on a page for the first time, or not started | one more failure; the 5th: out of order |
-//! | in order | lost on the same page again | unchanged: the page is the cause |
-//! | out of order | the pause is over | it is tried again |
+//! | works | a visit succeeded | works, failures reset to 0 |
+//! | works | lost on a page for the first time, or not started | one more failure; after the 5th: out of order |
+//! | works | lost on the same page again | unchanged: the page is the cause |
+//! | out of order | the pause is over | the browser is tried again |
 //! | out of order | failed again | out of order, the pause doubled up to the longest |
-//! | out of order | a visit succeeded | in order |
+//! | out of order | a visit succeeded | works |
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Failures without a successful visit in between after which the browser counts as out of order.
+/// Number of failures without a successful visit in between after which the browser is out of order: it is not tried
+/// during a pause.
 pub const FAILURES_UNTIL_OUT_OF_ORDER: usize = 5;
 /// The first pause; it doubles with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
@@ -25,7 +26,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// The failures of the browser since its last successful visit.
 #[derive(Debug, Default)]
 pub struct BrowserHealth {
-    /// Pages on which it was lost.
+    /// Pages on which the browser was lost.
     lost_over: BTreeSet<String>,
     /// Starts that failed.
     not_started: usize,
@@ -41,7 +42,7 @@ struct Outage {
 }
 
 impl BrowserHealth {
-    /// Why no browser is available at `now`; `None`: it may be tried.
+    /// The reason why no browser is available at `now`; `None` if the browser may be tried.
     pub fn out_of_order(&self, now: Instant) -> Option<String> {
         let outage = self.outage.as_ref()?;
         (now < outage.retry_at).then(|| outage.text.clone())
@@ -66,7 +67,7 @@ impl BrowserHealth {
 
     fn judge(&mut self, now: Instant, why: &str) {
         if let Some(outage) = &mut self.outage {
-            // Failures of visits in flight when it went out of order change nothing.
+            // Failures of visits that were in flight when the browser went out of order change nothing.
             if now >= outage.retry_at {
                 outage.pause = (outage.pause * 2).min(LONGEST_PAUSE);
                 outage.retry_at = now + outage.pause;

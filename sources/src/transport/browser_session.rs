@@ -20,9 +20,9 @@ pub struct Session {
     pub webdriver: WebdriverSession,
     /// Whether this program started the browser.
     pub is_managed: bool,
-    /// Its programs; `None`: they belong to a WebDriver server, or were killed.
+    /// The programs of the browser; `None` if they belong to a WebDriver server, or were killed.
     driver: Mutex<Option<Geckodriver>>,
-    /// The directory of its downloads.
+    /// The directory of the browser's downloads.
     downloads: Option<PathBuf>,
 }
 
@@ -37,7 +37,7 @@ impl Session {
         }
     }
 
-    /// Ends it in order.
+    /// Closes the WebDriver session, then ends the programs.
     pub async fn close(&self) {
         self.webdriver.close().await;
         let driver = lock(&self.driver).take();
@@ -46,7 +46,7 @@ impl Session {
         }
     }
 
-    /// Kills it at once with all its pages. A browser of a WebDriver server is left to the server's time-outs.
+    /// Kills the browser at once with all its pages. A browser of a WebDriver server is left to the server's time-outs.
     pub fn kill(&self) {
         lock(&self.driver).take();
     }

@@ -1,4 +1,4 @@
-//! Reads the time by the sites' hosts.
+//! Asks the sites' hosts for their time, for the check of the system clock (O9).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use super::waiting::WaitingOn;
 use crate::site::StatusMeaning;
 
 impl Transport {
-    /// The time by the own hosts of these sources. If the robots.txt of a host is not known, it is requested, as before
-    /// every fetch; with `again`, it is requested from every host. Hosts that do not answer within `limit` are left
-    /// out, unless an earlier answer is known.
+    /// Returns the time that the own hosts of these sources report. It is read from the answers of this process so far.
+    /// If the robots.txt of a host is not known, it is requested, as before every fetch; with `again`, it is requested
+    /// from every host. Hosts that do not answer within `limit` are left out, unless an earlier answer is known.
     pub async fn site_clocks(
         &self,
         sources: &[SourceName],

@@ -41,10 +41,10 @@ pub(super) struct Codings {
     header: String,
 }
 
-/// Why a body could not be decoded.
+/// The reason why a body could not be decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Undecodable {
-    /// It exceeds the size limit of the page, decoded or between two codings.
+    /// The body exceeds the size limit of the page, decoded or between two codings.
     TooLarge,
     /// The header does not match the body, or the body is damaged: a sentence.
     Wrong(String),

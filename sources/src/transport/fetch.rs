@@ -24,7 +24,7 @@ const PROMPT: Duration = Duration::from_millis(20);
 /// The parameters of a request besides its URL.
 #[derive(Clone, Copy)]
 pub struct Call<'call> {
-    /// The source that sends it.
+    /// The source for which the request is sent.
     pub source: SourceName,
     /// The meaning of an HTTP status for the site: `ServerError` is retried, `Throttled` is waited out, any other is
     /// returned.
@@ -71,9 +71,9 @@ impl From<schema::failpoint::Injected> for FetchFailure {
 /// The consequence of a failure for its tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// They failed.
+    /// The tasks failed.
     Failed,
-    /// They cannot be fetched now: the host is down, or the browser is out of order. Round 2 requests them.
+    /// The tasks cannot be fetched now: the host is down, or the browser is out of order. Round 2 requests them.
     Deferred,
 }
 
@@ -84,13 +84,13 @@ enum Attempt {
     Nothing(Nothing),
 }
 
-/// Why an attempt brought no answer.
+/// The reason why an attempt brought no answer.
 pub(super) enum Nothing {
-    /// Worth another attempt.
+    /// Another attempt may succeed.
     Failed(String),
-    /// Another attempt would end the same.
+    /// Another attempt would fail in the same way.
     Final(String),
-    /// robots.txt disallows it.
+    /// robots.txt disallows the request.
     Forbidden(String),
     /// The host has been down for too long, or the browser is out of order.
     GivenUp(String),
@@ -117,13 +117,13 @@ impl Drop for InBrowser<'_> {
 }
 
 impl Transport {
-    /// Fetches a page over HTTP. Dropping the future cancels the request: it frees its slot and does not count against
-    /// the host.
+    /// Fetches a page over HTTP. Dropping the future cancels the request: its slot becomes free, and the host's health
+    /// is not changed.
     ///
     /// # Errors
-    /// [`FailureKind::Failed`] after all attempts of the round, or at once if another attempt would end the same:
-    /// robots.txt disallows the URL, the body is too large, a redirect leads to another host. [`FailureKind::Deferred`]
-    /// if the host has been down for longer than the configured patience.
+    /// [`FailureKind::Failed`] after all attempts of the round, or at once if another attempt would fail in the same
+    /// way: robots.txt disallows the URL, the body is too large, a redirect leads to another host.
+    /// [`FailureKind::Deferred`] if the host has been down for longer than the configured patience.
     pub async fn fetch(&self, request: &Request, call: &Call<'_>) -> Result<Fetched, FetchFailure> {
         self.ask(Outgoing::http(request), call).await
     }
@@ -131,9 +131,9 @@ impl Transport {
     /// Opens a page in the real browser, under the same rules. The answer is the document after its scripts ran.
     ///
     /// # Errors
-    /// As [`Transport::fetch`]. [`FailureKind::Failed`] if no browser starts; if none is installed, no request is sent
-    /// and the text is the same for every page. [`FailureKind::Deferred`], also without a request, while the browser is
-    /// out of order.
+    /// The errors of [`Transport::fetch`]. [`FailureKind::Failed`] if no browser starts; if none is installed, no
+    /// request is sent and the text is the same for every page. [`FailureKind::Deferred`], also without a request,
+    /// while the browser is out of order.
     pub async fn visit(
         &self,
         visit: &BrowserVisit,
@@ -234,7 +234,7 @@ impl Transport {
         waiting.clear();
     }
 
-    /// Makes one attempt: a request and those of its redirects, each through the gate of its host.
+    /// Makes one attempt: a request and the requests of its redirects, each through the gate of its host.
     async fn attempt(&self, mut outgoing: Outgoing, call: &Call<'_>) -> Attempt {
         for _ in 0..=MAX_REDIRECTS {
             let gate = match self.gate(call.source, &outgoing.url) {

@@ -1,5 +1,5 @@
-//! The Firefox settings that make it a polite client: truthful User-Agent, no images, nothing from other hosts, no
-//! telemetry, no downloads. Also the directory of its profiles.
+//! The settings that make Firefox a polite client: truthful User-Agent, no images, no requests to other hosts, no
+//! telemetry, no downloads. Also the directories of its profiles, and the removal of abandoned ones.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ use url::Url;
 use super::processes;
 use super::proxy::{NOWHERE, Proxies};
 
-/// The prefix of every profile directory. Only directories with it are ever swept.
+/// The prefix of every profile directory. Only directories with this prefix are ever removed as abandoned.
 const PREFIX: &str = "master_runner-firefox-";
 const LOCK_FILE: &str = "in-use";
 /// The name of the lock file until it is locked.
@@ -209,7 +209,7 @@ pub struct ProfileRoot {
 }
 
 impl ProfileRoot {
-    /// Creates it under `base`, readable only by this user.
+    /// Creates the directory under `base`, readable only by this user.
     ///
     /// # Errors
     /// `base` is not writable: a sentence for the operator.
@@ -235,7 +235,7 @@ impl ProfileRoot {
         })
     }
 
-    /// Creates a directory in it for one session.
+    /// Creates a directory for one session.
     ///
     /// # Errors
     /// The disk is full or not writable.

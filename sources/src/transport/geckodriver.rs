@@ -1,9 +1,9 @@
 //! The processes of geckodriver and its Firefox. They are started in a process group of their own and ended reliably.
 //!
-//! A killed geckodriver orphans its Firefox, so three mechanisms end the group. First, an orderly end: SIGTERM to the
-//! group, then SIGKILL. Second, a watchdog process that reads from a pipe: it ends the group when the runner no longer
-//! holds the writing end, however the runner died. Third, the sweep of abandoned profiles when the next run needs a
-//! browser.
+//! A killed geckodriver orphans its Firefox, so three mechanisms end the group. First, [`Geckodriver::end`]: SIGTERM to
+//! the group, then SIGKILL. Second, a watchdog process that reads from a pipe: it ends the group when the runner no
+//! longer holds the writing end, however the runner died. Third, the sweep of abandoned profiles when the next run
+//! needs a browser.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -65,7 +65,7 @@ pub struct Geckodriver {
 }
 
 impl Geckodriver {
-    /// Starts it on a port that it chooses itself.
+    /// Starts geckodriver on a port that it chooses itself.
     pub async fn start(programs: &Programs, profiles: Arc<ProfileRoot>) -> Result<Self, String> {
         let home = profiles
             .session_dir()
@@ -143,23 +143,23 @@ impl Geckodriver {
         Ok(driver)
     }
 
-    /// The address of its WebDriver server.
+    /// The address of geckodriver's WebDriver server.
     pub const fn url(&self) -> &Url {
         &self.url
     }
 
-    /// The download directory of its Firefox.
+    /// The download directory of Firefox.
     pub fn downloads(&self) -> Option<PathBuf> {
         self.home.as_ref().map(|home| home.path().join(DOWNLOADS))
     }
 
-    /// Its last lines of output.
+    /// The last lines of geckodriver's output.
     pub fn last_lines(&self) -> String {
         let lines = lock(&self.last_lines);
         lines.iter().cloned().collect::<Vec<_>>().join(" | ")
     }
 
-    /// Ends the group in order: SIGTERM, some seconds, SIGKILL; then removes its directory.
+    /// Ends the group: SIGTERM, SIGKILL after some seconds if necessary; then removes its directory.
     pub async fn end(mut self) {
         // The group may have ended already.
         let _ = killpg(self.group, Signal::SIGTERM);
@@ -170,7 +170,7 @@ impl Geckodriver {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        // Only if a process is left: the id of an ended group may already belong to another group.
+        // SIGKILL is sent only if a process is left: the id of an ended group may already belong to another group.
         if tokio::time::timeout(TERM_TIMEOUT, gone).await.is_err() {
             let _ = killpg(self.group, Signal::SIGKILL);
         }
@@ -180,7 +180,7 @@ impl Geckodriver {
         self.clean_up();
     }
 
-    /// Tells the watchdog that the group has ended. Otherwise it would kill the group a second later, when the id may
+    /// Informs the watchdog that the group has ended. Otherwise it would kill the group a second later, when the id may
     /// already belong to another group.
     fn dismiss_watchdog(&mut self) {
         use std::io::Write as _;

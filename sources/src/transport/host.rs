@@ -33,13 +33,13 @@ impl HostKey {
         &self.name
     }
 
-    /// Whether requests to it use TLS.
+    /// Whether requests to the host use TLS.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.scheme == "https"
     }
 
-    /// Whether it is this machine. Requests to it never use a proxy.
+    /// Whether the host is this machine. Requests to this machine never use a proxy.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let bare = self.name.trim_matches(['[', ']']);

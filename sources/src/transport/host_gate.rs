@@ -31,7 +31,7 @@ pub struct HostGate {
     turnstile: Turnstile<()>,
     /// Notified when the first request of the queue may have less to wait for.
     changed: Notify,
-    /// The rules of its robots.txt and the time they were read. The lock is held while they are read.
+    /// The rules of the host's robots.txt and the time they were read. The lock is held while they are read.
     pub robots: Turnstile<Option<(RobotsRules, Instant)>>,
 }
 
@@ -42,12 +42,12 @@ struct GateState {
     in_flight: usize,
     waiting: usize,
     reading_robots: bool,
-    /// Whether it was logged that the host is given up: once per outage.
+    /// Whether the current outage was logged as given up.
     told_given_up: bool,
     counts: GateCounts,
 }
 
-/// The counts of a gate.
+/// What passed through a gate so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GateCounts {
     /// Requests sent, including those for robots.txt and redirects.
@@ -258,7 +258,7 @@ impl HostGate {
         lock(&self.state).pace.slow_down(now, now);
     }
 
-    /// Marks the host as down, whatever the count of failures.
+    /// Marks the host as down, however many failures were counted.
     pub fn declare_down(&self, why: &str) {
         let change = lock(&self.state)
             .health
@@ -321,8 +321,8 @@ impl HostGate {
     }
 }
 
-/// What stays constant while the first request of the queue waits: its random part of the jitter, and the time from
-/// which only the pace delays it.
+/// The values that stay constant while the first request of the queue waits: its random fraction of the jitter, and the
+/// time from which only the pace delays the request.
 struct StartClock {
     fraction: f64,
     ready: Option<Instant>,

@@ -1,4 +1,5 @@
-//! The second level of retry (P3): whether a host is up, and which requests may go to it while it is down. Pure.
+//! The health of a host, the second level of retry (P3): whether the host is up, and which requests may be sent while
+//! it is down. Pure.
 //!
 //! | state | event | next |
 //! |---|---|---|
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Number of failed requests in a row after which a host counts as down.
+/// Number of failed requests in a row after which a host is treated as down.
 pub const FAILURES_UNTIL_DOWN: u32 = 5;
 
 /// How long to wait for a host that is down.
@@ -41,7 +42,7 @@ impl Default for HostPatience {
 /// Whether a host is up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostHealth {
-    /// It answers, or no request has been sent yet.
+    /// The host answers, or no request has been sent yet.
     Up {
         /// Failed requests since the last good answer.
         failures_in_a_row: u32,
@@ -52,8 +53,8 @@ pub enum HostHealth {
     Down(Outage),
 }
 
-/// Which requests failed in a row. Repeated failures of one request point to its page and not to the host. Without this
-/// distinction, one page that always fails would make each round wait for its host.
+/// The requests that failed in a row. Repeated failures of one request point to its page and not to the host. Without
+/// this distinction, one page that always fails would make each round wait for its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailedQuestions {
     /// No request failed.
@@ -77,7 +78,7 @@ impl FailedQuestions {
 /// The outage of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outage {
-    /// When it began.
+    /// The begin of the outage.
     pub since: Instant,
     /// The earliest time of the next probe.
     pub next_probe: Instant,
@@ -116,7 +117,7 @@ pub enum Change {
 }
 
 impl HostHealth {
-    /// A host that has had no request yet.
+    /// A host to which no request was sent yet.
     pub const UNKNOWN: Self = Self::Up {
         failures_in_a_row: 0,
         asked: FailedQuestions::None,
@@ -147,14 +148,14 @@ impl HostHealth {
         }
     }
 
-    /// Records that the probe was cancelled. Another may be sent at once.
+    /// Records that the probe was cancelled. Another probe may be sent at once.
     pub const fn probe_abandoned(&mut self) {
         if let Self::Down(outage) = self {
             outage.probe_in_flight = false;
         }
     }
 
-    /// Records a good answer: any that shows that the host works, including 404 and 429.
+    /// Records an answer that shows that the host works; 404 and 429 are such answers.
     pub fn succeeded(&mut self) -> Change {
         let before = std::mem::replace(self, Self::UNKNOWN);
         match before {
@@ -196,7 +197,7 @@ impl HostHealth {
         }
     }
 
-    /// Marks the host as down whatever the count, because its robots.txt cannot be fetched.
+    /// Marks the host as down, however many failures were counted, because its robots.txt cannot be fetched.
     pub fn declare_down(&mut self, now: Instant, why: &str, patience: &HostPatience) -> Change {
         if matches!(self, Self::Down(_)) {
             return Change::None;
@@ -298,7 +299,7 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(health.failed(now, false, 7, "502", &patience), Change::None);
         }
-        // The count is kept, so the first failure of another request takes the host down.
+        // The failures are still counted, so the first failure of another request takes the host down.
         assert_eq!(
             health.failed(now, false, 8, "502", &patience),
             Change::WentDown

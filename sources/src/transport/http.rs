@@ -1,4 +1,4 @@
-//! One HTTP exchange, with limits on time, header size, body size and decompressed size. It follows no redirect.
+//! Plain HTTP: one exchange, with limits on time, header size, body size and decompressed size. It follows no redirect.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,8 @@ use super::waiting::WaitingOn;
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// The maximum number of header lines.
 const MAX_HEADERS: usize = 200;
-/// A coded body above this size is decoded in a blocking thread. At about 300 MB/s it would delay the other tasks.
+/// A coded body above this size is decoded in a blocking thread, because decoding (about 300 MB/s) would delay the
+/// other tasks.
 const LARGE_CODED_BODY: usize = 64 * 1024;
 /// The maximum number of bytes kept of an error body, which is shown but not parsed.
 const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
@@ -201,7 +202,7 @@ impl Clients {
     }
 }
 
-/// Why there was no answer, as far as the error shows it.
+/// The reason why there was no answer, as far as the error shows it.
 #[derive(Debug, PartialEq, Eq)]
 struct ConnectionFault {
     kind: FaultKind,
@@ -213,7 +214,7 @@ struct ConnectionFault {
 enum FaultKind {
     /// This machine has no free file descriptor.
     Descriptors,
-    /// Possibly this machine's clock: by it, the certificate is not valid.
+    /// Possibly this machine's clock: the certificate is not valid at its time.
     Clock,
     /// The proxy of the environment.
     Proxy,
@@ -391,7 +392,7 @@ fn host_failure(text: &str) -> WireFailure {
 mod tests {
     use super::*;
 
-    /// Faults of this machine are named as such.
+    /// Faults of this machine are reported as its own.
     #[test]
     fn a_local_fault_is_not_reported_as_the_sites() {
         let proxies = Proxies::from_variables(|name| {

@@ -40,8 +40,8 @@ impl AskingLease {
         lock(&self.0.state).demanded = true;
     }
 
-    /// Makes requests wait for the lease of the previous runner, which was seen alive at `seen_at`. It may not know yet
-    /// that it lost the lock, and sends requests until its own lease expires.
+    /// Makes requests wait for the lease of the previous runner, which made progress at `seen_at`. The previous runner
+    /// may not know yet that it lost the lock, and sends requests until its own lease expires.
     pub fn wait_out(&self, seen_at: Instant) {
         lock(&self.0.state).not_before = Some(seen_at + LEASE);
     }
@@ -104,7 +104,7 @@ mod tests {
         while waiting.current() != Some(Waiting::Lease) {
             tokio::task::yield_now().await;
         }
-        // A heartbeat sent too long ago does not count, however late its answer arrives.
+        // A heartbeat that was sent too long ago does not renew the lease, even if its answer arrives now.
         let long_ago = Instant::now()
             .checked_sub(LEASE)
             .expect("a clock that runs");

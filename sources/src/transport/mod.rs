@@ -1,10 +1,9 @@
 //! Fetches pages within the limits of politeness (P1-P4), by HTTP or in a real browser.
 //!
-//! [`Transport::fetch`] and [`Transport::visit`] take these steps. They read the host's robots.txt first. They wait at
-//! the host's gate (health, slot, pace), make one exchange and follow redirects themselves. They wait while the host
-//! throttles, and retry failed attempts. The rules are pure and independent of each other: `pacing`, `retry`,
-//! `retry_after`, `host_health`, `robots`, `redirect`. Input and output happen in `host_gate`, `fetch`, `http` and
-//! `browser`.
+//! [`Transport::fetch`] and [`Transport::visit`] first read the host's robots.txt. They wait at the host's gate
+//! (health, slot, pace), make one exchange, and follow redirects themselves. They wait while the host throttles, and
+//! retry failed attempts. The rules are pure and independent of each other: `pacing`, `retry`, `retry_after`,
+//! `host_health`, `robots`, `redirect`. Input and output happen in `host_gate`, `fetch`, `http` and `browser`.
 
 mod backend;
 mod bidi;
@@ -103,7 +102,7 @@ pub struct TransportConfig {
     pub browser: BrowserConfig,
 }
 
-/// Why the transport cannot be created.
+/// The reason why the transport cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
     /// A rate that is not a finite number greater than 0.
@@ -130,7 +129,7 @@ pub enum TransportError {
 }
 
 /// The only access to the hosts. One transport is created for the whole run and is cheap to clone. It outlives the
-/// actors that use it, so a restarted actor meets the same pace and the same health.
+/// actors that use it, so a restarted actor finds the same pace and the same health.
 #[derive(Clone)]
 pub struct Transport(Arc<Shared>);
 
@@ -140,13 +139,13 @@ struct Shared {
     counts: Mutex<BTreeMap<SourceName, SourceCounts>>,
     http: Arc<dyn Wire>,
     browser: Arc<dyn Wire>,
-    /// The same browser, needed to close its sessions.
+    /// The pool of browsers behind the wire, needed to close its sessions.
     sessions: BrowserWire,
     /// Whether this process may request pages.
     lease: AskingLease,
     /// Whether the missing browser has been reported.
     told_no_browser: AtomicBool,
-    /// What the answers show about the time.
+    /// The time by the answers of the hosts.
     clocks: SiteClocks,
 }
 
@@ -174,7 +173,7 @@ pub struct HostSnapshot {
     pub configured_rate: f64,
     /// Requests per second allowed now.
     pub rate_now: f64,
-    /// Whether its requests can start now.
+    /// Whether requests to the host can start now.
     pub state: HostState,
     /// Requests in flight.
     pub in_flight: usize,
@@ -191,18 +190,18 @@ pub struct HostSnapshot {
 /// Whether requests to a host can start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostState {
-    /// Yes, at its rate.
+    /// Yes, at the host's rate.
     Open,
-    /// Not yet: its robots.txt is being read.
+    /// Not yet: the host's robots.txt is being read.
     ReadingRobots,
-    /// Not yet: it throttles requests.
+    /// Not yet: the host throttles requests.
     Throttled {
         /// The end of the wait.
         until: Instant,
     },
-    /// No: it is down.
+    /// No: the host is down.
     Down {
-        /// When it went down.
+        /// The time at which the host went down.
         since: Instant,
         /// When the next probe is sent.
         next_probe: Instant,
@@ -211,7 +210,7 @@ pub enum HostState {
     },
 }
 
-/// The state of the transport: for progress bars, `Progress` messages and the summary.
+/// The state of the transport, for the progress display and the summary.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TransportSnapshot {
     /// Each host requested so far.
@@ -303,7 +302,7 @@ impl Transport {
         }
     }
 
-    /// The lease. Once it is demanded, requests are sent only while it is fresh.
+    /// The lease. After [`AskingLease::demand`], requests are sent only while the lease is fresh.
     #[must_use]
     pub fn lease(&self) -> AskingLease {
         self.0.lease.clone()
@@ -324,7 +323,7 @@ impl Transport {
         self.0.sessions.try_out().await
     }
 
-    /// Why this machine has no usable browser, and how to install one. `None`: a visit can be tried.
+    /// The reason why this machine has no usable browser, and how to install one. `None` if a visit can be tried.
     #[must_use]
     pub fn no_browser(&self) -> Option<String> {
         self.0.browser.missing()

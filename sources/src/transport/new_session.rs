@@ -1,8 +1,8 @@
 //! Creates a session at a WebDriver server with exactly the given capabilities.
 //!
 //! The WebDriver library adds options of another browser to every session that it creates. A Selenium server splits the
-//! capabilities by browser, and its driver uses the part for the other browser. The result is a browser without our
-//! User-Agent that loads every resource of a page.
+//! capabilities by browser, and its driver uses the part for the other browser. The result is a browser without this
+//! program's User-Agent that loads every resource of a page.
 
 use std::time::Duration;
 

@@ -1,21 +1,21 @@
 //! Computes when the next request to a host may start (P1): pure arithmetic over instants.
 //!
-//! The starts form an even grid with a gap of 1 / rate. A random part of the gap delays each start. The delay does not
-//! move the grid, so the mean rate is kept. Idle time earns no credit, so there is no burst.
+//! The starts of requests form an even grid with a gap of 1 / rate. A small random delay (the jitter) is added to each
+//! start. It does not move the grid, so the mean rate is kept. Idle time is not made up for, so there is no burst.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Largest delay of a start, as a fraction of the gap.
+/// Largest random delay of a request, as a fraction of the time between two requests (1 / rate).
 const JITTER: f64 = 0.1;
-/// The lowest rate, and the size of each later rise, as a fraction of the configured rate.
+/// The lowest rate after throttling, and the step by which the rate rises again, as a fraction of the configured rate.
 const STEP: f64 = 1.0 / 8.0;
 /// The rate rises by one step after this time without throttling.
 const RISE_EVERY: Duration = Duration::from_secs(10);
-/// First wait after a throttled answer without `Retry-After`. It doubles with each further one in a row.
+/// First wait after a throttled answer without `Retry-After`. It doubles with each further throttled answer in a row.
 const UNSAID_WAIT: Duration = Duration::from_secs(1);
-/// Longest such wait.
+/// Longest wait after a throttled answer without `Retry-After`.
 const LONGEST_UNSAID_WAIT: Duration = Duration::from_secs(60);
 
 /// The pace of one host.
@@ -23,7 +23,7 @@ const LONGEST_UNSAID_WAIT: Duration = Duration::from_secs(60);
 pub struct Pace {
     /// Configured requests per second; greater than 0.
     configured: f64,
-    /// The rate after the last slowing-down, and its time.
+    /// The rate after it was lowered the last time, and the time of that.
     slowed: Option<(f64, Instant)>,
     /// The grid position of the last start.
     last_place: Option<Instant>,
@@ -31,7 +31,7 @@ pub struct Pace {
     closed_until: Option<Instant>,
     /// Throttled answers since the last accepted one.
     throttled_in_a_row: u32,
-    /// When the first of them came.
+    /// The time of the first of these answers.
     throttled_since: Option<Instant>,
 }
 
@@ -69,7 +69,7 @@ impl Pace {
         self.configured = self.configured.min(requests_per_sec);
     }
 
-    /// The rate allowed at `now`. After a slowing-down it rises by one eighth of the configured rate every 10 s.
+    /// The rate allowed at `now`. After it was lowered, it rises by one eighth of the configured rate every 10 s.
     #[must_use]
     pub fn rate(&self, now: Instant) -> f64 {
         let Some((rate, since)) = self.slowed else {
@@ -82,15 +82,15 @@ impl Pace {
         (rate + steps * STEP * self.configured).min(self.configured)
     }
 
-    /// The longest random delay of a start, in seconds: ten per cent of the gap at the configured rate. It is shorter
-    /// if the rate is just below a whole number, because the jitter could then put one request too many into a second.
+    /// The longest random delay of a request, in seconds: ten per cent of the gap at the configured rate. The delay is
+    /// shorter if the rate is just below a whole number, because it could then put one request too many into a second.
     fn longest_jitter(&self) -> f64 {
         let to_next_whole = 1.0 - self.configured.fract();
         JITTER.min(to_next_whole) / self.configured
     }
 
-    /// When a request that has been waiting since `ready` may start; `fraction` (0 to 1) selects its delay within the
-    /// jitter.
+    /// Returns when a request that has been waiting since `ready` may start. `fraction` (0 to 1) is the part of the
+    /// longest random delay to apply.
     #[must_use]
     pub fn next_start(&self, ready: Instant, now: Instant, fraction: f64) -> Start {
         let gap = Duration::from_secs_f64(1.0 / self.rate(now));
@@ -105,8 +105,8 @@ impl Pace {
         }
     }
 
-    /// Records a start at `now`, as allowed by `start`. If it is later than the jitter explains, the grid moves, so
-    /// that later starts do not catch up.
+    /// Records that the request allowed by `start` was sent at `now`. If that is later than the longest random delay,
+    /// the grid moves, so that later requests do not catch up.
     pub fn started(&mut self, start: Start, now: Instant) {
         let jitter = Duration::from_secs_f64(self.longest_jitter());
         let earliest_place = now.checked_sub(jitter).unwrap_or(start.place);

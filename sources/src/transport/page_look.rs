@@ -72,15 +72,15 @@ pub const PULSE: &str = "return null;";
 /// The result of [`LOOK`].
 #[derive(Debug, Clone, Deserialize)]
 pub struct Look {
-    /// The document is parsed and a ready selector matches.
+    /// Whether the document is parsed and a ready selector matches.
     pub ready: bool,
-    /// The document is still loading.
+    /// Whether the document is still loading.
     pub loading: bool,
-    /// The document and everything that it embeds are loaded.
+    /// Whether the document and everything that it embeds are loaded.
     pub complete: bool,
-    /// The application's root shows some text.
+    /// Whether the application's root element shows some text.
     pub rendered: bool,
-    /// The overlay was present and was clicked.
+    /// Whether the overlay was present and was clicked.
     pub clicked: bool,
     /// The length of the document, in characters.
     pub size: u64,
@@ -90,9 +90,9 @@ pub struct Look {
     pub status: u16,
     /// The URL that the browser shows.
     pub url: String,
-    /// The page shows a password field.
+    /// Whether the page shows a password field.
     pub login: bool,
-    /// A failed request of a script to the page's own host while the list was scrolled.
+    /// A request of a script to the page's own host that failed while the list was scrolled.
     pub lost: Option<String>,
     /// The page's clock, in milliseconds.
     pub now: f64,
@@ -116,7 +116,8 @@ pub fn taken(document: Value, looked_at: &Look, max_bytes: usize) -> Result<Stri
     Err(VisitFailure::Page(why))
 }
 
-/// Why a list that showed `count` items is incomplete: compares the page when it became ready with the page now.
+/// The reason why a list that showed `count` items is incomplete; `None` if it is not. Compares the page at the time it
+/// became ready with the page now.
 pub fn cut_short(first: &Look, now: &Look, count: u64) -> Option<String> {
     let shown = |text: &str| text.chars().take(200).collect::<String>();
     let without_fragment = |url: &str| url.split('#').next().map(str::to_owned);

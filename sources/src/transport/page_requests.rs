@@ -96,10 +96,10 @@ impl PageRequests {
         }
     }
 
-    /// The status by which the API of a page without content answered. Only requests that match one of `names` count: a
-    /// fund code in the request's URL, or a path that begins with `/`. A throttled, failed or refused request takes
-    /// precedence over an answer without data. An empty body counts as 204. `None`: the API returned data, or was not
-    /// requested.
+    /// The status by which the API of a page without content answered. Only requests that match one of `names` are
+    /// used: a fund code in the request's URL, or a path that begins with `/`. A throttled, failed or refused request
+    /// takes precedence over an answer without data. An empty body is treated as 204. `None`: the API returned data, or
+    /// was not requested.
     pub fn api_status(&self, names: &[String]) -> Option<u16> {
         let speaking: Vec<u16> = self
             .answers

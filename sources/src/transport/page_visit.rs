@@ -1,12 +1,13 @@
-//! Decides the state of a page in the browser from a sequence of looks. Pure.
+//! Decides the state of a page in the browser from a sequence of looks. Pure. A page is still if neither its document
+//! nor its requests have changed for a short time.
 //!
 //! | state | observation | next |
 //! |---|---|---|
 //! | loading | still the empty page, or a document that is loading, after the page time-out | failed: the host |
 //! | loading | another host, or the browser's own error page | failed: the page or the host |
 //! | loading | another document for the ninth time | failed: the page |
-//! | loading | a ready selector matches, and the document is at rest | ready |
-//! | loading | an error status, and the document is at rest | ready: the caller judges the status |
+//! | loading | a ready selector matches, and the page is still | ready |
+//! | loading | an error status, and the document is still | ready: the caller judges the status |
 //! | loading | complete, no request in flight, no change for a short while | nothing |
 //! | loading | the visit's patience is over | nothing, or ready if a ready selector matches |
 //!
@@ -23,23 +24,24 @@ use super::page_look::Look;
 use super::page_requests::Traffic;
 use super::visit_failure::{VisitFailure, error_page, led_away};
 
-/// If the page's requests are not known, a ready document is at rest when it has not changed for this long.
+/// If the page's requests are not known, a ready document is still when it has not changed for this long.
 const AT_REST: Duration = Duration::from_millis(300);
-/// If they are known, it is at rest when none is in flight and neither document nor requests have changed for this
-/// long.
+/// If the page's requests are known, a ready page is still when no request is in flight and neither document nor
+/// requests have changed for this long.
 const AT_REST_IDLE: Duration = Duration::from_millis(150);
-/// The longest wait for a ready document to come to rest.
+/// The longest wait until a ready document stops changing. After that it is accepted as it is.
 pub const AT_REST_PATIENCE: Duration = Duration::from_secs(3);
-/// A page with a rendered root shows nothing if neither its document nor its requests have changed for this long.
+/// If the root element has content, the verdict is "nothing" after the document and the requests have not changed for
+/// this long.
 const IDLE_RENDERED: Duration = Duration::from_secs(1);
-/// The same for an empty root: its script may wait for something other than a request.
+/// The same time for an empty root element, whose script may wait for something other than a request.
 const IDLE_UNRENDERED: Duration = Duration::from_secs(3);
-/// The same if the page's requests are not known: one may be in flight.
+/// The same time if the page's requests are not known, because a request may be in flight.
 const IDLE_UNWATCHED: Duration = Duration::from_secs(10);
-/// Number of looks in a row without a change that are required, however long they took. On a machine that stalls, much
-/// time may pass between two looks in which the page does not run either.
+/// Number of looks in a row without a change that are required for "ready", however long they took. On a machine that
+/// stalls, much time may pass between two looks in which the page does not run either.
 const STILL_LOOKS_READY: u32 = 2;
-/// The same, before the verdict "nothing".
+/// The same number for the verdict "nothing".
 const STILL_LOOKS_NOTHING: u32 = 6;
 /// How often a page may change to another document in one visit. A page that keeps reloading requests its host without
 /// regard to the pace (P1).
@@ -54,9 +56,9 @@ pub const EMPTY_PAGE: &str = "about:blank";
 pub struct Observation {
     /// The time of the look.
     pub at: Instant,
-    /// What the page shows; `None`: its document was being replaced.
+    /// The content of the page; `None` if its document was being replaced.
     pub look: Option<Look>,
-    /// Its requests; `None`: not known in this browser.
+    /// The page's requests; `None` if they are not known in this browser.
     pub traffic: Option<Traffic>,
 }
 
@@ -273,7 +275,7 @@ mod tests {
     }
 
     /// Looks every 50 ms at a page that shows `look(ms)` and has `in_flight(ms)` requests; a change of that number
-    /// counts as a change of the requests. Returns the verdict and the time in milliseconds.
+    /// is a change of the requests. Returns the verdict and the time in milliseconds.
     fn comes_to(
         look: impl Fn(u64) -> Option<Look>,
         in_flight: impl Fn(u64) -> Option<usize>,
@@ -337,7 +339,7 @@ mod tests {
             ("ready".to_owned(), 700),
             "where requests are not known"
         );
-        // A page that never comes to rest is taken when the patience for that is over.
+        // A page that never stops changing is accepted when the wait for that is over.
         let restless = |millis| {
             let mut look = of(|look| look.ready = true);
             look.size = millis;

@@ -32,7 +32,7 @@ fn memory_left(meminfo: &str, limit: Option<&str>, used: Option<&str>) -> Option
     Some((kib * 1024).min(in_container.unwrap_or(u64::MAX)))
 }
 
-/// Whether a process of the group still runs. Zombies do not count: in a container, orphans may never be reaped.
+/// Whether a process of the group still runs. Zombies are ignored, because in a container orphans may never be reaped.
 pub fn group_lives(group: Pid) -> bool {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return false;

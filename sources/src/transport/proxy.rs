@@ -106,8 +106,8 @@ impl Proxies {
         Self::from_variables(|name| std::env::var_os(name))
     }
 
-    /// The settings in these variables. If both spellings are set, the upper-case one is used. An empty variable counts
-    /// as unset.
+    /// The settings in these variables. If both spellings are set, the upper-case one is used. An empty variable
+    /// is treated as unset.
     ///
     /// # Errors
     /// A variable that cannot be read.

@@ -10,11 +10,11 @@ pub const MAX_REDIRECTS: usize = 5;
 /// Which other hosts a redirect may lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RedirectScope {
-    /// None: only within the same scheme, host and port.
+    /// No other host: only the same scheme, host and port.
     SameHost,
     /// The source's `factsheet_hosts` as well.
     FactsheetHosts,
-    /// Any: robots.txt only (RFC 9309 section 2.3.1.2).
+    /// Any host. Used for robots.txt only (RFC 9309 section 2.3.1.2).
     AnyHost,
 }
 

@@ -1,10 +1,10 @@
-//! The first level of retry (P3): the number of attempts of one request and the waits between them.
+//! The attempts of one request, the first level of retry (P3): their number and the waits between them. Pure.
 
 use std::time::Duration;
 
 /// Attempts of one request in a round, the first included.
 pub const MAX_ATTEMPTS: u32 = 4;
-/// The longest wait after the first failed attempt; it doubles with each further one.
+/// The longest wait after the first failed attempt; it doubles with each further failed attempt.
 pub const FIRST_DELAY: Duration = Duration::from_millis(500);
 /// The upper limit of all waits.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(30);

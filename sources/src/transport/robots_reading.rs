@@ -42,7 +42,7 @@ impl Transport {
     }
 
     /// Requests robots.txt until it is answered. Failures are retried like those of any request. After the last attempt
-    /// the host counts as down, and the next request for robots.txt is its probe. Returns an error when the host is
+    /// the host is treated as down, and the next request for robots.txt is its probe. Returns an error when the host is
     /// given up.
     async fn read_robots(
         &self,
@@ -82,7 +82,8 @@ impl Transport {
                     let scope = RedirectScope::AnyHost;
                     match self.redirected(&outgoing, &incoming, scope, call.source) {
                         Ok(to) if redirects <= MAX_REDIRECTS => at = to,
-                        // Section 2.3.1.2: too many redirects, or an invalid one, count as "unavailable": no rules.
+                        // Section 2.3.1.2: too many redirects, or an invalid redirect, are treated as "unavailable": no
+                        // rules.
                         _ => return Ok(RobotsRules::default()),
                     }
                     continue;

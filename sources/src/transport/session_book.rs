@@ -47,7 +47,7 @@ impl<S, T> Entry<S, T> {
     }
 }
 
-/// What the next page gets.
+/// The next step for a page that needs a tab.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next<S, T> {
     /// This tab of this session.
@@ -73,7 +73,7 @@ impl<S, T> Default for Book<S, T> {
 }
 
 impl<S: Clone, T> Book<S, T> {
-    /// Chooses what the next page gets. `has_memory`: whether there is memory for another tab.
+    /// Chooses the session and tab for the next page. `has_memory` returns whether there is memory for another tab.
     pub fn next(&mut self, limits: &Limits, has_memory: impl FnOnce() -> bool) -> Next<S, T> {
         let ended = |entry: &Entry<S, T>| entry.is_worn(limits) && entry.in_hand == 0;
         if let Some(place) = self.entries.iter().position(ended) {

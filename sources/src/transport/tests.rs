@@ -1,4 +1,4 @@
-//! The whole path of a request, over a scripted wire with simulated time, and over real sockets.
+//! Tests of the whole path of a request, over a scripted wire with simulated time, and over real sockets.
 
 mod held_up;
 mod in_browser;

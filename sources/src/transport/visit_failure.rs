@@ -1,4 +1,4 @@
-//! Why a visit in the browser failed, and which side is the cause.
+//! The failures of a visit in the browser, by their cause: the host, the page, the tab or the browser.
 
 use fantoccini::error::CmdError;
 use url::Url;
@@ -7,7 +7,7 @@ use super::host::HostKey;
 
 /// The beginning of the URL of the page that the browser shows for a page that could not be loaded.
 const ERROR_PAGE: &str = "about:neterror";
-/// The same for a host whose certificate is refused.
+/// The beginning of the URL of the page that the browser shows for a host whose certificate is refused.
 const CERTIFICATE_PAGE: &str = "about:certerror";
 
 /// The failure of a visit.
@@ -21,7 +21,7 @@ pub enum VisitFailure {
     CutShort(String),
     /// The page keeps its browser busy without end. The session cannot be used again, and another attempt would fail.
     Busy(String),
-    /// The browser hangs, or the page in it. The session cannot be used again.
+    /// The browser or its page hangs. The session cannot be used again.
     Hung(String),
     /// The session is lost.
     Lost(String),

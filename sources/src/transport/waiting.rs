@@ -18,7 +18,7 @@ pub enum Waiting {
     Pace,
     /// The end of the host's throttling.
     Throttled {
-        /// When that is.
+        /// The end of the wait.
         until: Instant,
     },
     /// The host is down; one probe at a time tests whether it is back.
@@ -30,14 +30,14 @@ pub enum Waiting {
     Robots,
     /// The next attempt after a failed one.
     Retry {
-        /// When that is.
+        /// The end of the wait.
         at: Instant,
     },
     /// A browser session: all are in use, or one is being started.
     BrowserSession,
     /// The answer to a request in flight, or a page that the browser is loading; both have a time limit.
     Answer {
-        /// When it began.
+        /// The begin of the wait.
         since: Instant,
     },
 }

@@ -30,7 +30,7 @@ const REFUSAL_PATIENCE: Duration = Duration::from_secs(2);
 const LIST_PATIENCE: Duration = Duration::from_secs(300);
 /// The maximum number of items of a lazy list.
 const MAX_ITEMS: u64 = 20_000;
-/// The browser itself limits each command. If it has not answered this long after that limit, it hangs.
+/// The browser itself limits the time of each command. If it has not answered this long after that limit, it hangs.
 const GRACE: Duration = Duration::from_secs(3);
 /// How long closing a session, or leaving a page, may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,7 +53,7 @@ pub struct Tab(Option<String>);
 
 /// A page after its scripts ran.
 pub struct Page {
-    /// HTTP status of the document. For a page that shows nothing, the status of the API answer that it needs.
+    /// HTTP status of the document. For a page that shows no values, the status of the API answer that it needs.
     pub status: u16,
     /// The document.
     pub html: String,

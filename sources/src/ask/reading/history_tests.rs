@@ -1,4 +1,5 @@
-//! Parsing a history after its known prefix gives the same result as parsing it whole, whatever changed in the list.
+//! Tests of histories: parsing only what follows the known prefix gives the same result as parsing the whole history,
+//! whatever changed in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,8 @@
-//! Finds the ISIN and Bloomberg code of one fund in a factsheet's text. Pure over the text of `pdftotext -layout`,
-//! which separates columns by several spaces. Its Thai words are unreliable; Latin codes are reliable.
+//! Decides which ISIN and Bloomberg codes on a factsheet are the fund's own, and which belong to another share class or
+//! to the master fund (docs/decisions/0003). The form and the check digit of an ISIN are in [`super::isin`].
+//!
+//! Pure over the text of `pdftotext -layout`, which separates columns by several spaces. The Thai words of this text
+//! are unreliable; the Latin codes are reliable.
 
 use std::collections::BTreeSet;
 
@@ -26,14 +29,14 @@ const MASTER: [&str; 7] = [
 /// Words of labels, which are not names of classes.
 const LABELS: [&str; 5] = ["code", "isin", "bloomberg", "ticker", "name"];
 
-/// Whose code it is, by the text beside it.
+/// The fund or class to which a code belongs, according to the text beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Owner {
     /// The label names the fund's own class, or the line names the fund.
     ThisClass,
     /// A label without a class.
     Unnamed,
-    /// No label of its own.
+    /// The code has no label of its own.
     Unlabelled,
     /// Another class of the project.
     OtherClass,
@@ -47,9 +50,10 @@ struct Found {
     owner: Owner,
 }
 
-/// The codes of `fund` on the factsheet. A label with the fund's class, or a line with the fund's code, takes
-/// precedence. Then follow a label without a class, and a code without a label. If one of the last two decides and has
-/// several codes, none is used, and a reject is added.
+/// The codes of `fund` on the factsheet. For each type, the codes whose label names the fund's class, or whose line
+/// contains the fund's code, are used. If there are none, the code under a label without a class is used, and after
+/// that the code without a label. If one of the last two cases has several codes, none of them is used, and a reject is
+/// added.
 pub fn on_factsheet(text: &str, fund: &FundCode, findings: &mut Findings) -> Vec<SecurityCode> {
     let sheet = Sheet::new(text, fund);
     let (mut isins, mut tickers) = (Vec::new(), Vec::new());
@@ -90,7 +94,7 @@ pub fn on_factsheet(text: &str, fund: &FundCode, findings: &mut Findings) -> Vec
                     code: one.text.to_owned(),
                     owner,
                 }),
-                // It ends a label, but is not the code of a Thai fund.
+                // A foreign ticker ends a label, but is not the code of a Thai fund.
                 Kind::ForeignTicker => {}
                 Kind::Ticker(code) => tickers.push(Found {
                     code: code.clone(),
@@ -115,8 +119,8 @@ pub fn on_factsheet(text: &str, fund: &FundCode, findings: &mut Findings) -> Vec
     codes.into_iter().collect()
 }
 
-/// The ISINs that a Thai fund can have: those that begin with `TH`. Foreign ones belong to a master fund or a holding;
-/// they are noted if no Thai one is present.
+/// The ISINs that a Thai fund can have: those that begin with `TH`. Foreign ISINs belong to a master fund or a holding;
+/// they are noted if no Thai ISIN is present.
 fn thai_only(isins: Vec<Found>, findings: &mut Findings) -> Vec<Found> {
     let (thai, foreign): (Vec<Found>, Vec<Found>) = isins
         .into_iter()
@@ -184,7 +188,7 @@ impl<'text> Sheet<'text> {
         self.text.lines().filter(|line| line.len() <= MAX_LINE)
     }
 
-    /// Whose code it is, by its label (the text since the previous code) and the text after it.
+    /// The owner of a code, according to its label (the text since the previous code) and the text after the code.
     fn owner(&self, line: &str, label: &str, behind: &str) -> Owner {
         let lower = label.to_lowercase();
         if MASTER.iter().any(|word| lower.contains(word)) {

@@ -1,4 +1,5 @@
-//! International Securities Identification Numbers (ISO 6166): two letters, nine letters or digits, one check digit.
+//! The form and the check digit of an International Securities Identification Number (ISO 6166): two letters, nine
+//! letters or digits, one check digit. Which ISIN of a factsheet is the fund's own is decided in [`super::codes`].
 
 /// Whether `text` has the form of an ISIN.
 #[must_use]
@@ -12,7 +13,8 @@ pub fn has_shape(text: &str) -> bool {
         && bytes[11].is_ascii_digit()
 }
 
-/// Whether `text` is an ISIN: its form, and its check digit (letters count as 10 to 35, then Luhn from the right).
+/// Whether `text` has the form of an ISIN and a correct check digit (letters are replaced by 10 to 35; then the Luhn
+/// algorithm from the right).
 #[must_use]
 pub fn is_valid(text: &str) -> bool {
     if !has_shape(text) {

@@ -1,4 +1,5 @@
-//! Factsheet PDFs, which several sources link to: their requests, and the codes printed in them.
+//! Factsheet PDFs, which several sources link to: builds their requests, extracts their text, and reads the fund's ISIN
+//! and Bloomberg codes. The module `codes` decides which codes are the fund's own.
 
 mod codes;
 pub(super) mod isin;
@@ -89,7 +90,7 @@ impl Factsheets {
             .unwrap_or_else(|| answer.url.to_string());
         match pdf_text::of(&answer.body) {
             Ok(text) => self.read_text(&text, &fund_code, link, context),
-            // One unreadable PDF costs only itself, and is not fetched again in every cycle.
+            // An unreadable PDF is a reject and not a failure, so it is not fetched again in every cycle.
             Err(error @ PdfTextError::Unreadable(_)) => {
                 let mut findings = Findings::of_fund(self.source, fund_code, link, context);
                 findings.reject(Dataset::Codes, "*", error.to_string(), "");

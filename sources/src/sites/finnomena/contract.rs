@@ -1,4 +1,4 @@
-//! Finnomena's pages: when they are due and how large an answer may be.
+//! Finnomena's pages: names, stages, when they are due, parser version, NAV ranges, and how large an answer may be.
 
 use std::num::NonZeroUsize;
 

@@ -73,7 +73,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
         }
     }
     if !fees.iter().any(|(fee, _)| fee.class_abbr_name.is_present()) {
-        // Without this key the owner of a fee is unknown, and the fees of all classes would count as the fund's own.
+        // Without this key the owner of a fee is unknown, and the fees of all classes would be used as the fund's own.
         return Reading::Broken(
             elements[0].breach("data.fees[].class_abbr_name", "the key in each fee"),
         );

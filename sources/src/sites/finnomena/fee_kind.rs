@@ -1,4 +1,4 @@
-//! Maps fee descriptions to fees.
+//! Maps Finnomena's fee descriptions to the fees of `funds_fee`.
 
 use crate::text::name;
 
@@ -39,7 +39,7 @@ pub fn kind_of(description: &str) -> Description {
         .collect();
     let says = |words: &[&str]| words.iter().any(|word| plain.contains(word));
     if says(&["สับเปลี่ยน", "switching"]) {
-        // "switchING out" contains the letters of "in", so only the word after "switching" counts.
+        // "switchING out" contains the letters of "in", so only the word after "switching" is examined.
         let inward = says(&["เข้า", "switchingin"]);
         let outward = says(&["ออก", "switchingout"]);
         return match (inward, outward) {

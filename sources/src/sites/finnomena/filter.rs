@@ -1,6 +1,5 @@
 //! Parser of `/filter?page=&limit=100`: the newest NAV of many funds. It contains no AUM and fills no table. The
-//! planner uses it to skip funds whose own page has nothing new. A row that cannot be used costs one request for its
-//! fund.
+//! planner uses it to skip funds whose own page has nothing new. If a row cannot be used, its fund is requested.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -23,8 +22,8 @@ pub const MAX_ROWS: usize = 1_000;
 /// A parsed row: `None` for the news of a fund that has no NAV yet.
 type Row = (FundCode, Option<NavDigest>);
 
-/// Parses one page. A page without funds does not exist at the source. A code that occurs with two different rows is
-/// not used.
+/// Parses one page. A page without funds is absent: the source has no page of this number. A code that occurs with two
+/// different rows is not used.
 pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     let page: FilterPage<'_> = match data.required("data", "an object with `funds`") {
         Ok(page) => page,

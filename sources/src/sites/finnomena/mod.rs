@@ -39,7 +39,7 @@ const API: &str = "/fn3/api/fund/v2/public/funds";
 /// The path to the newest NAVs of many funds.
 const FILTER_API: &str = "/fn3/api/fund/v2/public/filter";
 
-/// JSON over HTTP.
+/// The declaration of Finnomena: JSON over HTTP.
 pub const SPEC: SourceSpec = SourceSpec {
     name: SourceName::Finnomena,
     hosts: &[HostSetting {
@@ -69,7 +69,7 @@ pub struct Finnomena {
 }
 
 impl Finnomena {
-    /// The site at `base_url`; factsheet links may lead to its own host and to `factsheet_hosts`.
+    /// Makes the site at `base_url`. Factsheet links may lead to its own host and to `factsheet_hosts`.
     #[must_use]
     pub fn new(base_url: &Url, factsheet_hosts: Vec<String>) -> Self {
         Self {
@@ -165,8 +165,8 @@ fn beyond(answer: &Answer, known: usize) -> Option<(Answer, usize)> {
     Some((answer, by))
 }
 
-/// The date of a history's first element. A known prefix uses its date format, so later dates in another format make a
-/// mixture.
+/// The date of a history's first element. The dates of a known prefix are not parsed again; this date shows their
+/// format, so that later dates in another format are detected as a mixture.
 fn first_day(answer: &Answer) -> Option<StatedDate> {
     let open = elements::array_at(&answer.body, &NAVS)?;
     let end = elements::end_of_elements(&answer.body, open, 1)?;

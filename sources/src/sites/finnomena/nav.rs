@@ -14,8 +14,8 @@ use crate::site::Reading;
 use crate::sites::findings::Findings;
 use crate::sites::finnomena::api_types::{NavDay, NavHistory};
 
-/// A history is settled up to this many days before its newest date. A daily cycle requests a month, and a date within
-/// the known prefix discards the prefix; so this is a little more than a month.
+/// The elements of a history that are at least this many days older than its newest date are settled. A daily cycle
+/// requests a month, and a date within the known prefix discards the prefix, so this is a little more than a month.
 const SETTLED_AFTER_DAYS: i64 = 35;
 
 /// The reading, the number of settled elements at the beginning, and the last date in them.
@@ -105,7 +105,7 @@ fn read_days(data: Field<'_>, mut findings: Findings, seen: &mut Vec<Option<Date
             );
         }
     }
-    // The other dates and fields are kept, but a renamed field must not count as an answer without data (D7).
+    // The other dates and fields are kept, but a renamed field must not be mistaken for missing data (D7).
     if values < elements.len() {
         let reason = format!(
             "expected the key in each of {} days, found it in {values}",

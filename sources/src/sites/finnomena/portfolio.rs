@@ -35,7 +35,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
             &format!("no {}", lacking.join(", no ")),
         ));
     }
-    // The newer name first; the older one if the newer block is empty.
+    // The block with the newer name is used; the one with the older name if the newer is empty.
     let newer_sector_says = matches!(blocks.global_stock_sector.record::<PortfolioBlock<'_>>(), Ok(Some(block))
         if matches!(block.elements.elements(), Ok(Some(elements)) if !elements.is_empty()));
     let sector = if newer_sector_says || !blocks.sector_allocation.is_present() {

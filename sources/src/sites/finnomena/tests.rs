@@ -546,7 +546,7 @@ fn a_fee_word_is_a_value_a_missing_value_or_a_note() {
     }
 }
 
-/// D7: a page counts as read only with the fields that its contract requires.
+/// D7: a page is accepted only with the fields that its contract requires.
 #[test]
 fn a_page_without_a_required_key_is_not_read() {
     for (page, data) in [

@@ -176,7 +176,7 @@ fn recovering_days(field: Field<'_>) -> Result<Option<i32>, String> {
     }
 }
 
-/// An integer; a missing part counts as 0.
+/// An integer; 0 if the part is missing.
 fn count(field: Field<'_>) -> Result<i32, String> {
     match field.number()? {
         None => Ok(0),

@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The API's path, which the site's own page requests, too.
 const API_PATH: &str = "/api/funds";
 
-/// A JSON API and a JavaScript application, on two hosts.
+/// The declaration of FundCheck: a JSON API and a JavaScript application, on two hosts.
 pub const SPEC: SourceSpec = SourceSpec {
     name: SourceName::SecFundcheck,
     hosts: &[
@@ -62,7 +62,7 @@ pub struct SecFundcheck {
 }
 
 impl SecFundcheck {
-    /// The site with its pages at `page_url` and its API at `api_url`.
+    /// Makes the site with its pages at `page_url` and its API at `api_url`.
     #[must_use]
     pub fn new(page_url: &Url, api_url: &Url) -> Self {
         Self {
@@ -137,8 +137,8 @@ impl Site for SecFundcheck {
         }))
     }
 
-    /// 400 and 404 for one code mean that the SEC does not know it; for several codes, that one of them makes the batch
-    /// fail.
+    /// For one code, 400 and 404 mean that the SEC does not know the code. For several codes, they mean that one of the
+    /// codes makes the batch fail.
     fn meaning(&self, _page: &PageSpec, status: u16, tasks: usize) -> StatusMeaning {
         match (status, tasks) {
             (400 | 404, 0 | 1) => StatusMeaning::Absent,

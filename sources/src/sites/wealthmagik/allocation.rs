@@ -23,7 +23,7 @@ const KINDS: [PortfolioKind; 2] = [
     PortfolioKind::CountryAllocation,
 ];
 
-/// The cells of a row: its name and its ratio.
+/// The selectors of the cells of a row: name and ratio.
 const CELLS: [&str; 2] = [".cdk-column-name", ".cdk-column-ratio"];
 
 /// The content of a container.
@@ -31,11 +31,11 @@ const CELLS: [&str; 2] = [".cdk-column-name", ".cdk-column-ratio"];
 enum Shown {
     /// The page has no such container.
     NoContainer,
-    /// Rows.
+    /// The container has rows.
     Rows,
-    /// Its own `.emptyData`.
+    /// The container has its own `.emptyData`.
     Empty,
-    /// Neither: it was not rendered.
+    /// The container has neither rows nor `.emptyData`: it was not rendered.
     Nothing,
 }
 

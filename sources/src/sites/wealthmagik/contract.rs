@@ -1,4 +1,5 @@
-//! WealthMagik's pages: when they are due, the size of an answer, and its required content.
+//! WealthMagik's pages: names, stages, when they are due, parser version, size of an answer, required fields, and the
+//! selectors that a visit in the browser waits for. The selectors of the values are in the parser of each page.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;

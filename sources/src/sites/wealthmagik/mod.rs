@@ -29,7 +29,7 @@ use crate::source_spec::{HostSetting, SEC_DOCUMENTS, SourceSpec};
 /// How long a page may take to be ready in a browser.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// HTML and JavaScript pages.
+/// The declaration of WealthMagik: HTML and JavaScript pages.
 pub const SPEC: SourceSpec = SourceSpec {
     name: SourceName::Wealthmagik,
     hosts: &[HostSetting {
@@ -59,7 +59,7 @@ pub struct Wealthmagik {
 }
 
 impl Wealthmagik {
-    /// The site at `base_url`; factsheet links may lead to its own host and to `factsheet_hosts`.
+    /// Makes the site at `base_url`. Factsheet links may lead to its own host and to `factsheet_hosts`.
     #[must_use]
     pub fn new(base_url: &Url, factsheet_hosts: Vec<String>) -> Self {
         Self {

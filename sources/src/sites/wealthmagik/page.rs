@@ -1,4 +1,4 @@
-//! Checks common to all fund pages of WealthMagik: whether it is a fund page, and whether it is about the requested
+//! Checks common to all fund pages of WealthMagik: whether a page is a fund page, and whether it is about the requested
 //! fund.
 
 use schema::FundCode;
@@ -12,9 +12,9 @@ use crate::text::name;
 /// Whether a page names its fund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
-    /// It names the requested fund.
+    /// The page names the requested fund.
     TheFund,
-    /// It names no fund.
+    /// The page names no fund.
     Nobody,
 }
 
@@ -88,8 +88,8 @@ pub fn names(
     }
 }
 
-/// The reading of a page without any content. Unless it is an error page, its script has not built it, or not yet:
-/// another visit in the browser may find it built.
+/// The reading of a page without any content. Unless the page is an error page, its script has not written the content
+/// yet: another visit in the browser may find it.
 pub fn unrendered(page: &HtmlPage, what: Breach) -> Reading {
     if page.error_heading().is_none() {
         Reading::NeedsBrowser(what)

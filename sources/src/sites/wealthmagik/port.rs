@@ -16,10 +16,11 @@ use crate::text::{number, thai_date};
 
 /// The class of a list element.
 const LIST: &str = "portallocation-list";
-/// The cells of a holding: its name and its ratio.
+/// The selectors of the cells of a holding: name and ratio.
 const CELLS: [&str; 2] = [".name-text", ".ratio-text"];
 
-/// Parses the page. `.emptyData` without rows means no holdings; neither of them means a failed rendering.
+/// Parses the page. `.emptyData` without rows means that the fund has no holdings. A page with neither rows nor
+/// `.emptyData` was not rendered.
 pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     let page = match HtmlPage::parse(&answer.body) {
         Ok(page) => page,
@@ -35,7 +36,7 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     let mut rows = PortfolioRows::new(PortfolioKind::FullHoldings);
     let mut shown = 0_usize;
     for line in &lines {
-        // If a list element contains several lines, names and ratios are paired in order.
+        // If a list element contains several lines, the n-th name belongs to the n-th ratio.
         let [line_names, ratios] = line;
         for place in 0..line_names.len().max(ratios.len()) {
             let row_name = line_names.get(place).map(text);
@@ -102,8 +103,8 @@ pub fn read(answer: &Answer, mut findings: Findings) -> Reading {
     findings.said()
 }
 
-/// The names and ratios of each list element. A cell in a nested list belongs only to the inner list, otherwise it
-/// would count as two holdings.
+/// The names and ratios of each list element. A cell in a nested list belongs only to the inner list; otherwise it
+/// would be read as two holdings.
 fn lines_of(page: &HtmlPage) -> Vec<[Vec<NodeRef>; 2]> {
     let lists = page.all(&format!(".{LIST}"));
     let places: BTreeMap<*const Node, usize> = (0..)

@@ -422,7 +422,7 @@ fn d3_a_list_inside_a_list_is_no_second_holding() {
     );
 }
 
-/// D7: a profile counts as read only with the date, the bid and the offer, in its state or as ids.
+/// D7: a profile is accepted only with the date, the bid and the offer, in its state or as ids.
 #[test]
 fn a_profile_without_its_prices_is_not_read() {
     let id =

@@ -72,7 +72,7 @@ fn text(fetched: &Fetched) -> String {
     String::from_utf8_lossy(&fetched.answer.body).into_owned()
 }
 
-/// A page without content is recognised by its behaviour within seconds, and its API's status counts as its own.
+/// A page without content is recognised by its behaviour within seconds, and the status of its API is used as its own.
 #[tokio::test]
 async fn a_page_without_values_is_decided_in_seconds_by_its_api_or_its_silence() {
     let profiles = tempfile::tempdir().expect("a directory");
