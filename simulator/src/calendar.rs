@@ -1,4 +1,4 @@
-//! Business days: all weekdays, or the weekdays that are not a holiday of the Thai exchange.
+//! The calendar of business days: all weekdays, or the weekdays that are not a holiday of the Thai exchange.
 
 use jiff::ToSpan;
 use jiff::civil::{Date, Weekday};
@@ -52,7 +52,7 @@ impl Calendar {
         !is_weekend(date) && (self == Calendar::Weekdays || !is_thai_holiday(date))
     }
 
-    /// The `count`-th business day before `date`.
+    /// The business day that is `count` business days before `date`.
     pub(crate) fn before(self, date: Date, count: u32) -> Date {
         let mut day = date;
         let mut left = count;

@@ -1,23 +1,24 @@
-//! The configuration of a simulator.
+//! The configuration of a simulator: the market to generate, the ports, and how the hosts serve their pages.
 
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 use jiff::civil::{Date, date};
 
-/// Which sites deliver their pages in a form that needs JavaScript, and refuse clients that are not a browser where they would
-/// otherwise answer data.
+/// The sites whose data needs a browser: WealthMagik builds its pages by a script, the SEC's API refuses clients that
+/// are not a browser.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum JavascriptPages {
-    /// WealthMagik is server-rendered, the SEC's API answers everybody. (The SEC's page is a JavaScript application always.)
+    /// WealthMagik is server-rendered, and the SEC's API answers every client. (The SEC's page is always a JavaScript
+    /// application.)
     #[default]
     None,
     /// WealthMagik's pages are built by a script from an encoded answer.
     #[value(name = "wealthmagik")]
     WealthMagik,
-    /// The SEC's API answers 403 to clients that are not a browser, so only its page is left.
+    /// The SEC's API answers 403 to clients that are not a browser, so only the SEC's page has the data.
     Sec,
-    /// Both.
+    /// Both of these.
     All,
 }
 
@@ -40,13 +41,13 @@ pub struct MarketConfig {
     pub funds: usize,
     /// The number of business days of NAV history before `today`.
     pub days: usize,
-    /// The date on the simulator's calendar.
+    /// The date of the first day on the simulator's calendar.
     pub today: Date,
     /// Equal seeds make equal markets.
     pub seed: u64,
     /// The folder of the real NAV histories. If set, their classes replace `funds` and `days`.
     pub real: Option<PathBuf>,
-    /// Whether to deal edge cases, not only plain ones.
+    /// Whether to generate edge cases as well as plain values.
     pub edge_cases: bool,
     /// Whether the market lives: it follows the Thai calendar, NAVs are as late as real ones, some funds have one NAV a
     /// week or a month, and `Simulator::next_day` moves it to the next day.

@@ -1,5 +1,5 @@
-//! `/__simulator/…`: the beacon of the pages on every host, and on the documents host the control API for a simulator in
-//! another process.
+//! `/__simulator/…`: on every host the beacon by which pages report a browser session, and on the documents host the
+//! control API for a simulator in another process.
 //!
 //! `GET stats` · `GET log` · `GET truth` · `GET|POST|DELETE faults` (a `Fault` as JSON) · `POST advance?days=N` ·
 //! `POST revise?code=…&date=…&nav=…` · `POST active?code=…&active=true|false` · `POST listed?code=…&listed=true|false` ·

@@ -1,4 +1,4 @@
-//! Factsheets: valid PDFs, written object by object.
+//! The documents host: factsheets as valid PDFs, written object by object.
 
 use std::fmt::Write as _;
 use std::io::Write;

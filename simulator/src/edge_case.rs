@@ -1,6 +1,6 @@
-//! Every edge case that the generator deals out, as data: its name and a description.
+//! Every edge case that the generator can give to a fund, as data: its name and a description.
 //!
-//! A fund records the entries that were dealt to it. A test can pick "a fund with an unquoted NaN in its NAV list" by
+//! A fund records its edge cases. A test can pick "a fund with an unquoted NaN in its NAV list" by
 //! name, and the coverage test can show that a large market contains each entry.
 
 macro_rules! edge_cases {
@@ -180,8 +180,8 @@ edge_cases! {
     RegisterIsinWrong, "an ISIN with a wrong check digit in the register";
 }
 
-/// Codes with edge cases: the list's spelling, the code after parsing, and the kind. The two codes of a pair are neighbours, so
-/// that a market contains both.
+/// Codes with edge cases: the list's spelling, the code after parsing, and the kind. The two codes of a pair are
+/// neighbours, so that a market contains both.
 pub(crate) const CODES: &[(&str, &str, EdgeCase)] = {
     use EdgeCase::*;
     &[

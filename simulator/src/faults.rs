@@ -1,4 +1,5 @@
-//! Faults that are set and cleared while the simulator runs.
+//! Faults of the hosts that are set and cleared while the simulator runs: errors, delays, cut bodies, broken
+//! connections.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -124,7 +125,7 @@ pub enum FaultKind {
     Tis620,
     /// Sends this many mebibytes of white space before the body.
     Huge {
-        /// How many.
+        /// The number of mebibytes.
         mebibytes: usize,
         /// Whether there is a `Content-Length`.
         says_length: bool,
@@ -141,7 +142,7 @@ pub enum FaultKind {
     Insert(String),
     /// Adds `Content-Disposition: attachment`: a browser downloads the file instead of showing the page.
     Attachment,
-    /// Shifts the `Date` header by this many days; the answer stays.
+    /// Shifts the `Date` header by this many days; the body is not changed.
     ClockOff(i32),
     /// Repeats the register's cursors: after this many pages that a cursor leads to, the first of them follows again.
     /// The cursors are A, A with 1 and A, B, A with 2.
@@ -171,13 +172,13 @@ pub(crate) enum ChainFault {
 /// A fault: the requests that it matches, how often it hits them, and its effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
-    /// The host; None = all hosts.
+    /// The host; None means all hosts.
     #[serde(default)]
     pub site: Option<Site>,
     /// Matches only requests whose path and query contain this.
     #[serde(default)]
     pub path_contains: Option<String>,
-    /// How many more times it hits; None = until cleared.
+    /// How many more requests the fault hits; None means until it is cleared.
     #[serde(default)]
     pub times: Option<u64>,
     /// The probability that a matching request is hit, 0 to 1; drawn from the simulator's seed.
@@ -271,12 +272,12 @@ impl Faults {
         self.note_who_is_down(&state);
     }
 
-    /// The faults that are set, with their remaining counts.
+    /// The faults that are set, each with the number of hits that are left.
     pub fn list(&self) -> Vec<Fault> {
         self.lock().faults.clone()
     }
 
-    /// The effects that hit this request. Each one uses up one of its fault's counts.
+    /// The effects of the faults that hit this request. Each fault then has one hit less left.
     pub(crate) fn hit(&self, site: Site, path_and_query: &str) -> Vec<FaultKind> {
         let mut state = self.lock();
         let State { faults, random } = &mut *state;
@@ -295,8 +296,8 @@ impl Faults {
 
     /// The connection fault that hits a connection, or `None`.
     ///
-    /// `path_and_query` is that of the request; it is `None` before a request has been read. A hit uses up one of the
-    /// fault's counts.
+    /// `path_and_query` is that of the request; it is `None` before a request has been read. The fault then has one hit
+    /// less left.
     pub(crate) fn strangeness(
         &self,
         site: Site,
@@ -325,7 +326,7 @@ impl Faults {
         })
     }
 
-    /// Whether to reset a new connection to this host. Each reset uses up one of the fault's counts.
+    /// Whether to reset a new connection to this host. After each reset the fault has one hit less left.
     pub(crate) fn refuse_connection(&self, site: Site) -> bool {
         if !self.is_down(site) {
             return false;

@@ -1,5 +1,5 @@
-//! Finnomena's JSON API, with the key sets, types and key order of the captured answers, and a bare `NaN` where it was
-//! dealt.
+//! Finnomena's JSON API, with the key sets, types and key order of the captured answers, and a bare `NaN` for the funds
+//! with that edge case.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

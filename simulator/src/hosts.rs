@@ -1,4 +1,4 @@
-//! The hosts of the simulator.
+//! The five hosts of the simulator: their names and their base URLs.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The frame of the pages: head, navigation, overlay and scripts as in an Angular application, and error pages.
+//! The frame of all HTML pages: head, navigation, overlay and scripts as in an Angular application; also error pages.
 
 use crate::json::Json;
 

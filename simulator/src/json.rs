@@ -1,11 +1,11 @@
-//! JSON in the sites' spelling: keys in a fixed order, numbers as an exact text, bare `NaN` possible.
+//! Writes JSON in the sites' spelling: keys in a fixed order, numbers as an exact text, bare `NaN` possible.
 
 use std::fmt::{self, Display, Formatter};
 
 /// A JSON value whose spelling the simulator controls.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json {
-    /// Written unchanged: a number in any spelling, `NaN`, `true`.
+    /// A text that is written unchanged: a number in any spelling, `NaN`, `true`.
     Raw(String),
     Text(String),
     Null,

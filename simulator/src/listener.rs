@@ -1,4 +1,4 @@
-//! A listener whose host can go down: it then resets new and open connections.
+//! The TCP listener of a host. It resets new and open connections while a fault takes the host down.
 //!
 //! While a connection fault is set, a task of its own reads the beginning of each connection before it is served.
 

@@ -24,7 +24,7 @@ pub(crate) enum Standing {
     Active,
     /// Finnomena lists it as inactive. A code that was active before keeps the rows that it had on that day.
     Inactive { active_until: Option<Date> },
-    /// No Finnomena entry, only a WealthMagik one.
+    /// Only WealthMagik lists it.
     WealthMagikOnly,
     /// The code of a fund before it was renamed on that day: no site lists it any more, its rows stay.
     RenamedOn(Date),
@@ -53,7 +53,7 @@ pub(crate) struct Fund {
     pub(crate) edge_cases: BTreeSet<EdgeCase>,
     /// Dates of the quotes that WealthMagik's profile page has served.
     pub(crate) quotes_served: BTreeSet<Date>,
-    /// Finnomena omits the fund from its list.
+    /// Whether Finnomena omits the fund from its list.
     pub(crate) unlisted: bool,
     /// The register's records of the class; `None` if it lacks the class.
     pub(crate) register: Option<Arc<ClassData>>,
@@ -75,10 +75,10 @@ pub(crate) struct FinnomenaSays {
     pub(crate) true_master: Cells,
     pub(crate) true_fees: Cells,
     pub(crate) list_name_th: Json,
-    /// Members of `/funds/{fund_id}`; None = 404.
+    /// Members of `/funds/{fund_id}`; None means 404.
     pub(crate) page: Option<Vec<(&'static str, Json)>>,
     pub(crate) fees: FeeAnswer,
-    /// None = 404.
+    /// The portfolio page; None means 404.
     pub(crate) portfolio: Option<FinnomenaPortfolio>,
 }
 
@@ -111,7 +111,7 @@ pub(crate) struct FeeRow {
 pub(crate) struct FinnomenaPortfolio {
     pub(crate) top_holdings: Block,
     pub(crate) sectors: Block,
-    /// The sector block has its older name.
+    /// Whether the sector block has its older name.
     pub(crate) sectors_old_name: bool,
     pub(crate) assets: Block,
     pub(crate) regions: Block,
@@ -120,9 +120,9 @@ pub(crate) struct FinnomenaPortfolio {
 /// A list of names and percents with its own date.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Block {
-    /// The true date.
+    /// The true as-of date.
     pub(crate) as_of: Option<Date>,
-    /// The date in the site's spelling; None = left out.
+    /// The date in the site's spelling; None if the site leaves it out.
     pub(crate) as_of_spelt: Option<String>,
     pub(crate) rows: Vec<BlockRow>,
     /// How the site shows a block without rows.
@@ -144,7 +144,7 @@ pub(crate) enum Emptiness {
 pub(crate) struct BlockRow {
     pub(crate) name: Name,
     pub(crate) percent: Option<String>,
-    /// In the site's spelling: bare JSON at Finnomena, text at WealthMagik.
+    /// The percentage in the site's spelling: bare JSON at Finnomena, text at WealthMagik.
     pub(crate) percent_spelt: String,
 }
 
@@ -182,7 +182,7 @@ pub(crate) struct WealthMagikSays {
     /// FX hedging and turnover as this site shows them.
     pub(crate) details: [String; 2],
     pub(crate) port: Block,
-    /// The port page shows its date in the older place.
+    /// Whether the port page shows its date in the older place.
     pub(crate) port_old_date: bool,
     pub(crate) by_asset: Block,
     pub(crate) by_country: Block,
@@ -234,7 +234,7 @@ pub(crate) struct Factsheet {
     pub(crate) isin: Option<String>,
     /// Whether the codes of a master fund and of another class are printed as well, as on real factsheets.
     pub(crate) prints_other_codes: bool,
-    /// Printed beside the ISIN, with a wrong check digit.
+    /// A code with a wrong check digit that is printed beside the ISIN.
     pub(crate) wrong_isin: Option<String>,
     pub(crate) bloomberg: Option<String>,
 }
@@ -279,7 +279,7 @@ impl Market {
         codes
     }
 
-    /// The codes that an edge case was dealt to, with or without rows. The register's own classes come last.
+    /// The codes that have an edge case, with or without rows. The register's own classes come last.
     pub fn codes_with(&self, edge_case: EdgeCase) -> Vec<&str> {
         let funds = self
             .funds
@@ -296,7 +296,7 @@ impl Market {
             .collect()
     }
 
-    /// Whether this edge case was dealt to anything in the market.
+    /// Whether anything in the market has this edge case.
     pub fn holds(&self, edge_case: EdgeCase) -> bool {
         match edge_case {
             EdgeCase::BlankShortCode => !self.blank_entries.is_empty(),
@@ -372,7 +372,7 @@ impl Fund {
 #[derive(Clone, Debug)]
 pub(crate) struct Life {
     pub(crate) random: ChaCha8Rng,
-    /// Funds that will be launched; the next one is the last.
+    /// Funds that will be launched, in reverse order: the last element is launched next.
     pub(crate) unborn: Vec<Fund>,
     /// The number of funds that got another name or code so far. It makes each new name unique.
     pub(crate) named: usize,

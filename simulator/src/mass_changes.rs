@@ -111,7 +111,7 @@ pub enum MassKind {
     Absent {
         /// The page.
         page: PageKind,
-        /// How the page reports it.
+        /// How the page reports that it has no content.
         how: Absence,
     },
     /// Lists and pages of news stay as they were when the change was set; the funds' own pages stay current.
@@ -163,7 +163,7 @@ pub enum MassKind {
 pub struct MassChange {
     /// The site that reports wrong values.
     pub site: Site,
-    /// What it reports wrongly.
+    /// What the site reports wrongly.
     pub kind: MassKind,
     /// The share of the active funds that is affected, 0 to 1; the same funds on every day. An `Absent` page is missing
     /// for all funds, except with `Absence::EmptyFrame`.

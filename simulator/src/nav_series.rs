@@ -88,10 +88,10 @@ pub(crate) struct Step {
 /// The age of Finnomena's latest NAV in business days: 1 is yesterday's NAV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lag {
-    /// The same on every day.
+    /// The same age on every day.
     Fixed(u32),
-    /// Drawn for each business day. On a morning, about 43 % of the funds show yesterday's NAV, 44 % the one before and
-    /// 12 % an older one. A NAV that a site has shown stays visible.
+    /// An age that is drawn for each business day. On a morning, about 43 % of the funds show yesterday's NAV, 44 % the
+    /// one before and 12 % an older one. A NAV that a site has shown stays visible.
     Drawn,
 }
 
@@ -338,8 +338,8 @@ impl NavPlan {
 
     /// The days that any site reports, with the quotes of the dates in `quoted`.
     ///
-    /// A number that Finnomena reports is the true one by definition: `quote_on` and the days of edge cases of `say` make
-    /// WealthMagik wrong.
+    /// A number that Finnomena reports is the true one by definition: where the sites differ, `quote_on`, and `say` for
+    /// days with an edge case, make WealthMagik wrong.
     pub(crate) fn true_days(&self, today: Date, quoted: &BTreeSet<Date>) -> Vec<TrueDay> {
         let mut days: BTreeMap<Date, TrueDay> = BTreeMap::new();
         for Day { date, nav, aum } in self.series(today).days {

@@ -1,4 +1,4 @@
-//! Real NAV histories (`--real DIR`).
+//! Reads real NAV histories (`--real DIR`) for the market.
 //!
 //! Real values:
 //! - the class codes,
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use flate2::read::MultiGzDecoder;
 use jiff::civil::Date;
 
-/// The quote of the price page. The values are the true ones; None = the page shows 0.
+/// The quote of the price page, with the true values. None means that the page shows 0.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Quote {
     pub(crate) date: Date,
@@ -88,7 +88,7 @@ pub(crate) struct RealClass {
     pub(crate) days: Arc<[RealDay]>,
 }
 
-/// All classes of `nav_history.csv.gz` in `folder`, by code, each with its days in order.
+/// All classes of `nav_history.csv.gz` in `folder`, sorted by code, each with its days in ascending order.
 pub(crate) fn read_classes(folder: &Path) -> io::Result<Vec<RealClass>> {
     let mut text = Vec::new();
     MultiGzDecoder::new(File::open(folder.join("nav_history.csv.gz"))?).read_to_end(&mut text)?;

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::hosts::Site;
 
-/// A request that starts this soon after a `Retry-After` was sent is not counted as inside its window: it may have been
-/// on its way already.
+/// A request that starts this soon after a `Retry-After` was sent is not regarded as inside the window of that header:
+/// the client may have sent it before the header arrived.
 const ON_ITS_WAY: Duration = Duration::from_millis(50);
 
 /// The log keeps at most this many characters of a request's body.
@@ -28,7 +28,7 @@ pub struct LoggedRequest {
     pub asked: String,
     /// When the request's head was read.
     pub started: Duration,
-    /// When the end of the answer was handed to the connection, or the client left; None = still open.
+    /// When the end of the answer was handed to the connection, or the client left; None if the request is still open.
     pub ended: Option<Duration>,
     /// The status; 0 before the answer.
     pub status: u16,

@@ -112,7 +112,8 @@ impl Simulator {
         self.world.log.began_at()
     }
 
-    /// The time since the log's zero. A test or a measurement uses it to compare its own instants with the log's times.
+    /// The time since the instant from which the log's times are counted. A test or a measurement uses it to compare
+    /// its own instants with the log's times.
     pub fn elapsed(&self) -> Duration {
         self.world.log.elapsed()
     }
@@ -160,8 +161,8 @@ impl Simulator {
         self.world.market_mut().revise_nav(code, date, nav)
     }
 
-    /// Makes Finnomena list the code as active or as inactive. The rows that an inactive code has up to today count as
-    /// loaded and stay in the truth.
+    /// Makes Finnomena list the code as active or as inactive. The rows that an inactive code has up to today stay in
+    /// the truth, as if a runner had loaded them.
     pub fn set_active(&self, code: &str, active: bool) -> Result<(), UnknownCode> {
         self.world.market_mut().set_active(code, active)
     }

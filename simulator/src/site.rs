@@ -23,9 +23,9 @@ use crate::request_log::LogBook;
 /// A host's answer to requests for robots.txt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Robots {
-    /// This text.
+    /// A robots.txt with this text.
     Text(String),
-    /// 404.
+    /// Status 404.
     Missing,
     /// This status and an error page.
     Status(u16),
@@ -52,7 +52,7 @@ pub(crate) struct World {
     pub(crate) log: LogBook,
     pub(crate) urls: OnceLock<Urls>,
     pub(crate) latency: Duration,
-    /// WealthMagik's pages are built by a script.
+    /// Whether WealthMagik's pages are built by a script.
     pub(crate) scripted_wealthmagik: bool,
     pub(crate) stopped: Arc<AtomicBool>,
     robots: Mutex<HashMap<Site, Robots>>,
@@ -225,9 +225,9 @@ impl Asked {
 /// How a fault changes the content of an answer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct View {
-    /// Lists are shortened to a third of their entries.
+    /// Whether lists are shortened to a third of their entries.
     pub(crate) shrunk: bool,
-    /// The frame is sent without any value.
+    /// Whether the frame is sent without any value.
     pub(crate) empty: bool,
     /// Full holdings show only this many rows; scrolling loads the next ones.
     pub(crate) rows: Option<usize>,
@@ -235,7 +235,7 @@ pub(crate) struct View {
     pub(crate) chain: Option<ChainFault>,
     /// The register's rows are not limited to the range of the query.
     pub(crate) outside_range: bool,
-    /// The client will not receive the answer as it was built.
+    /// Whether the client will not receive the answer as it was built.
     pub(crate) spoilt: bool,
 }
 

@@ -1,7 +1,8 @@
 //! Connection faults that act before there is an HTTP answer, or in place of one: failing TLS, endless headers, first
 //! lines that are not HTTP.
 //!
-//! They act below HTTP. This module therefore reads the request's head itself to decide whether a fault matches it.
+//! These faults act below HTTP. This module therefore reads the request's head itself to decide whether a fault
+//! matches.
 
 use std::io;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::site::World;
 
 /// The largest request head that is read.
 const MOST_HEAD_BYTES: usize = 64 << 10;
-/// A client that has not sent its request by then is given up.
+/// The connection of a client that has not sent its request within this time is closed.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest time that an answer is written: longer than any client reads.
 const ENDLESS: Duration = Duration::from_secs(120);

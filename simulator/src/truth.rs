@@ -1,6 +1,6 @@
-//! The expected content of the seven tables after a full load.
+//! The truth: the expected content of the seven tables after a full load.
 //!
-//! It comes directly from the generator's values. No served answer is read back, and no source is ranked here: the
+//! It comes directly from the generator's values. This module reads no served answer back and ranks no source: the
 //! generator decided which value is true.
 
 use std::fmt::{self, Display, Formatter};
@@ -15,7 +15,7 @@ use crate::tables::{DAILY, TABLES};
 use crate::wealthmagik::encoded_code;
 use jiff::civil::Date;
 
-/// A row of text cells, None = NULL.
+/// A row of text cells; None is NULL.
 pub type Row = Vec<Option<String>>;
 
 /// One table of the truth.
@@ -23,16 +23,16 @@ pub type Row = Vec<Option<String>>;
 pub struct TruthTable {
     /// The table's name.
     pub name: &'static str,
-    /// Its columns, without `scraped_at`.
+    /// The table's columns, without `scraped_at`.
     pub columns: &'static [&'static str],
-    /// Its rows, sorted cell by cell as text, NULL first.
+    /// The table's rows, sorted cell by cell as text, NULL first.
     pub rows: Vec<Row>,
 }
 
 /// The seven tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Truth {
-    /// In the order of `TABLES`.
+    /// The tables, in the order of `TABLES`.
     pub tables: Vec<TruthTable>,
 }
 
@@ -60,7 +60,7 @@ impl Truth {
         Truth { tables }
     }
 
-    /// Visits one fund at a time: codes are sorted, and so are the dates within one.
+    /// Visits one fund at a time, sorted by code, and the days of each fund sorted by date.
     pub(crate) fn for_each_daily_row(market: &Market, urls: &Urls, mut visit: impl FnMut(Row)) {
         let columns = TABLES
             .into_iter()

@@ -1,4 +1,4 @@
-//! WealthMagik's list and pages: server-rendered, or built by a script from an encoded answer.
+//! WealthMagik's host: its list and pages, server-rendered or built by a script from an encoded answer.
 
 use std::fmt::Write;
 

@@ -1,5 +1,5 @@
-//! Decks that deal kinds of values so that each kind occurs early and often. An empty deck is filled and shuffled
-//! again.
+//! Random choice without long gaps: a deck has a card for each kind of value and deals all of them before any card a
+//! second time, so that each kind occurs early and often. An empty deck is filled and shuffled again.
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -11,7 +11,8 @@ pub(crate) struct Deck<T> {
 }
 
 impl<T: Copy> Deck<T> {
-    /// A deck of `plain` copies of the plain card (at least one), plus the `special` cards if the market has edge cases.
+    /// A deck of `plain` copies of the plain card (at least one), plus the `special` cards if the market has edge
+    /// cases.
     pub(crate) fn new(edge_cases: bool, plain_card: T, plain: usize, special: &[T]) -> Self {
         let mut cards = vec![plain_card; plain.max(1)];
         if edge_cases {

@@ -1,4 +1,4 @@
-//! One fee cell: its true value, the sites that show it, and each site's spelling.
+//! Generates one fee cell: the true value, the sites that show it, and each site's spelling.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -111,7 +111,7 @@ impl FeeDecks {
         }
     }
 
-    /// Deals a spelling of "no value". A leading # marks a bare JSON value.
+    /// Chooses a spelling of "no value". A leading # marks a bare JSON value.
     fn missing(&mut self, sketch: &mut Sketch<'_>, random: &mut ChaCha8Rng) -> &'static str {
         let mut text = self.missing.deal(random);
         if text == AS_CHARGED[0] {

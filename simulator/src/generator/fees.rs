@@ -1,4 +1,4 @@
-//! The fee row: its cells, and the rows of Finnomena's fee answer.
+//! Generates the fees of a fund: the true row, its cells on each site, and the rows of Finnomena's fee answer.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -130,7 +130,7 @@ pub(super) fn decide(
     let mut wealthmagik = Vec::new();
     let (mut finnomena_said, mut wealthmagik_said) = (false, false);
     for (place, fee) in FEES.iter().enumerate() {
-        // If a class has rows of its own, only these count; rows of `main` beside them are ignored.
+        // If a class has rows of its own, only these are its fees; rows of `main` beside them are not.
         let finnomena_may = finnomena_answers && (shape != Some(FeesOwnBeatsMain) || place < 2);
         let mut written = Vec::new();
         for (column, id) in [(fee.max, fee.ffs_id), (fee.actual, fee.actual_id)] {

@@ -1,4 +1,5 @@
-//! The funds of a market: codes, standing, projects, and the lists' spelling of them.
+//! Generates the funds of a market without their values: codes, which sites list them, projects, and the lists'
+//! spelling of the codes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The master row: names, house, category, risk, dividend policy, inception date.
+//! Generates the master data of a fund: names, AMC, category, risk, dividend policy, inception date.
 
 use jiff::ToSpan;
 use rand::RngExt;

@@ -1,4 +1,5 @@
-//! Holdings and allocations of both sites. The portfolios of two sites are independent, so the sites cannot disagree.
+//! Generates the holdings and allocations of a fund on both sites. The portfolios of the two sites are separate rows of
+//! the tables, so the sites cannot contradict each other.
 
 use jiff::civil::Date;
 use rand::RngExt;

@@ -148,7 +148,7 @@ fn buddhist(date: Date) -> i16 {
     date.year() + 543
 }
 
-/// A date in the dealt form of a Thai page.
+/// A date in the form that the edge case selects for a Thai page.
 pub(crate) fn page_date(date: Date, kind: Option<EdgeCase>) -> String {
     let month = usize::from(date.month().unsigned_abs()) - 1;
     let day = date.day();

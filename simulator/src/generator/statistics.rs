@@ -1,4 +1,4 @@
-//! The risk statistics. Only the SEC reports them.
+//! Generates the risk statistics of a fund. Only the SEC reports them.
 
 use jiff::civil::Date;
 use rand::RngExt;
