@@ -164,8 +164,8 @@ fn lines_about_a_host_down(run: &Run) -> usize {
 async fn a_list_that_fails_in_round_one_is_had_in_round_two_and_its_funds_with_it() {
     for (site, list, times) in [
         (Site::Finnomena, "/public/funds", 1),
-        // An answer that is not a list may become one after JavaScript. The runner requests it twice before it counts
-        // as broken.
+        // An answer that is not a list may become one after JavaScript. The runner requests it twice before it
+        // is treated as broken.
         (Site::WealthMagik, "fundSearch.json", 2),
     ] {
         let world = impatient(6).await;

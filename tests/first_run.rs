@@ -1,4 +1,4 @@
-//! D8: a first run on a day on which some source cannot be read loads what the others know.
+//! D8: a first run on a day on which some source cannot be read loads what the other sources report.
 
 use std::collections::BTreeSet;
 

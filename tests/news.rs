@@ -1,4 +1,4 @@
-//! NAV digests (P2): a daily cycle reads the pages with the newest NAVs of many funds and requests only the funds that have
+//! News (P2): a daily cycle reads the pages with the newest NAVs of many funds and requests only the funds that have
 //! something new. If one of these pages is faulty, the funds are requested one by one, and every cell still equals the
 //! truth.
 

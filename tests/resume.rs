@@ -1,4 +1,5 @@
-//! After kill -9, a panic in an actor or a lost database, no row is lost and no acknowledged page is requested again.
+//! After kill -9, a panic in an actor or a lost database connection, no row is lost and no acknowledged page is
+//! requested again.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -12,9 +12,9 @@ use crate::children::{self, Ended};
 /// The allowed requests per second of each host.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rates {
-    /// Of Finnomena, WealthMagik and the host of the factsheets.
+    /// Requests per second to each of Finnomena, WealthMagik and the host of the factsheets.
     pub most: f64,
-    /// Of the SEC's hosts.
+    /// Requests per second to each of the SEC's hosts.
     pub sec: f64,
 }
 

@@ -1,4 +1,5 @@
-//! Complete pages that show no values. A statement by the page or its API counts; an empty page is requested once more.
+//! Complete pages that show no values. If the page or its API states that there are none, the fund has none;
+//! an empty page is requested once more.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! A2, D12: the database is altered during a run. Waiting does not repair it, so the run ends in order and reports what
-//! to repair. After the repair, the same command resumes the cycle.
+//! A2, D12: the database is altered during a run. Waiting does not repair it, so the run ends with exit code 1 and
+//! reports what to repair. After the repair, the same command resumes the cycle.
 
 use super::live::Live;
 use super::{ONCE, market};

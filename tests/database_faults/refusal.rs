@@ -21,7 +21,7 @@ async fn by_password(server: &OwnServer) {
 }
 
 /// A2, O3: the password is changed during a run. The open session continues. The next session is refused: the runner
-/// reports it and waits. If it lasts, the run ends in order with exit code 1, restarts no actor and keeps everything
+/// reports it and waits. If it lasts, the run ends with exit code 1, restarts no actor and keeps everything
 /// acknowledged. With the right password the same command resumes and requests no acknowledged page again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_changed_in_mid_run_is_waited_for_and_then_ends_the_run_in_order() {

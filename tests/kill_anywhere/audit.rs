@@ -131,7 +131,7 @@ pub async fn asked_again(world: &World) -> Vec<String> {
         .expect("the audit answers");
     let mut told = Vec::new();
     let mut answered: BTreeMap<(String, String, String), i64> = BTreeMap::new();
-    // Two tasks may share a page (two classes with one factsheet). The later acknowledgement counts.
+    // Two tasks may share a page (two classes with one factsheet). The later acknowledgement is used.
     let mut pages: BTreeMap<PageAsked, Duration> = BTreeMap::new();
     for row in rows {
         let (source, page, key, locator, outcome): (String, String, String, String, String) =

@@ -19,7 +19,7 @@ pub trait CycleStore {
     /// Ends round 1; `fails` decides whether a task is left for round 2. Returns whether one is left.
     async fn begin_round_two(&self, cycle: &mut Cycle, fails: bool) -> bool;
     async fn close(&self, cycle: &Cycle);
-    /// The process has died, and its connection with it.
+    /// Simulates the death of the process: closes its connection to the database.
     async fn lose_connection(&self);
 }
 

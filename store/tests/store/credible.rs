@@ -103,7 +103,7 @@ async fn a_company_that_disappears_is_a_breach() {
     assert!(world.commit(vec![list(&entries)]).await.breaches.is_empty());
 }
 
-/// Commits an answer to a request for the whole history. Returns whether it counts as read, and whether its hash is
+/// Commits an answer to a request for the whole history. Returns whether it is marked as read, and whether its hash is
 /// kept.
 async fn whole(world: &mut World, mut answer: TaskAnswer, first_day: Date) -> (bool, bool) {
     answer.whole_history = Some(WholeHistory {

@@ -1,4 +1,4 @@
-//! `runner.news`: news counts only in the cycle that reported it, fills no table and changes no date.
+//! `runner.news`: news is used only in the cycle that reported it, fills no table and changes no date.
 
 use jiff::civil::date;
 use schema::SourceName::{Finnomena, Wealthmagik};

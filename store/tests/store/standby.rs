@@ -1,4 +1,5 @@
-//! Which holders count as frozen, judged by what a real server reports about their sessions (docs/decisions/0004).
+//! Which holders are regarded as frozen, judged by what a real server reports about their sessions
+//! (docs/decisions/0004).
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Database and sites of the model. They persist across processes, act as the script says, and record every broken
+//! Database and sites of the model. They persist across processes, act as the script directs, and record every broken
 //! invariant.
 
 use std::cell::{Cell, RefCell};
@@ -169,7 +169,7 @@ impl Database for World {
                 0 => {}
                 1 => return Err(StoreError::Outage("connection refused".to_owned())),
                 _ => {
-                    // No restart fixes this: the process ends in order.
+                    // No restart fixes this: the process ends by itself.
                     self.shut_out.set(true);
                     return Err(StoreError::AnotherRunner {
                         who: "another".to_owned(),
