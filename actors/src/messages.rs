@@ -10,7 +10,8 @@
 //!        run --ReadSnapshot, BeginShutdown, EndActors--> supervisor
 //! ```
 //!
-//! Data edges wait for capacity: credits, room for rows, the loader's mailbox. Acknowledgement edges never wait, so the
+//! Data edges wait for capacity: credits, room for rows, and the number of batches that are not settled
+//! (`loader_mailbox`). Acknowledgement edges never wait, so the
 //! pipeline cannot deadlock (A4). The progress of a source at work is not a message but shared state
 //! ([`crate::progress_probe`]).
 
