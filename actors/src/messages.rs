@@ -262,9 +262,9 @@ impl std::fmt::Display for ChildName {
 pub struct ChildExited {
     /// The child.
     pub child: ChildName,
-    /// Its incarnation. The end of an older incarnation is ignored.
+    /// The incarnation of the child. The end of an older incarnation is ignored.
     pub incarnation: u32,
-    /// Why it ended.
+    /// The reason why the child ended.
     pub reason: ExitReason,
 }
 

@@ -1,6 +1,6 @@
 //! The list of the database migrations, with the SQL of each.
 
-/// One step from a schema version to the next. It never changes once it has been released.
+/// One step from a schema version to the next. A migration is never changed after its release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migration {
     /// The schema version after the migration.

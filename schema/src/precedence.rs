@@ -12,7 +12,7 @@ pub type StatementKey = (SourceName, Dataset);
 /// A table with one row per fund, whose columns are merged field by field from several statements.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RowTable {
-    /// Its name in the schema `public`.
+    /// The name of the table in the schema `public`.
     pub table: &'static str,
     /// The columns whose values are merged.
     pub columns: &'static [Column],

@@ -18,7 +18,7 @@ pub enum JavascriptPages {
     WealthMagik,
     /// The SEC's API answers 403 to clients that are not a browser, so only the SEC's page has the data.
     Sec,
-    /// Both of these.
+    /// WealthMagik and the SEC, as above.
     All,
 }
 

@@ -170,7 +170,7 @@ impl HolderWatch {
     }
 }
 
-/// Why a look failed.
+/// The reason why a look failed.
 enum Failed {
     Query(tokio_postgres::Error),
     Store(StoreError),

@@ -19,7 +19,7 @@ use super::waiting::Waiting;
 const ROBOTS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 impl Transport {
     /// Whether the host's robots.txt allows `url`. Reads robots.txt first, unless its rules are less than a day old.
-    /// One call reads it, the others wait.
+    /// One call reads robots.txt, the other calls wait.
     pub(super) async fn allowed_by_robots(
         &self,
         gate: &Arc<HostGate>,
