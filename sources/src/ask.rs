@@ -27,7 +27,7 @@ use serde::Deserialize;
 use crate::archive::Archive;
 use crate::cycle_memory::CycleMemory;
 use crate::page::{PageSpec, Stage};
-use crate::site::{Answer, Breach, BrowserVisit, ReadContext, Request, Site, StatusMeaning, Via};
+use crate::site::{Answer, Breach, BrowserWay, ReadContext, Request, Site, StatusMeaning, Via};
 use crate::transport::{
     Call, FailureKind, FetchFailure, Fetched, RedirectScope, Transport, WaitingOn,
 };
@@ -172,12 +172,12 @@ impl PageFetcher {
 
     async fn take(&self, turn: Turn, round: &mut Round<'_>) {
         let page = round.page;
-        let visit = match self.visit_of(&page, &turn.tasks) {
-            Ok(visit) => visit,
+        let way = match self.browser_way_of(&page, &turn.tasks) {
+            Ok(way) => way,
             Err(text) => return round.end(turn.tasks, &Outcome::Failed(text)),
         };
-        match visit {
-            Some(visit) if self.goes_by_browser(&page) => {
+        match way {
+            Some(way) if self.goes_by_browser(&page) => {
                 // A tab shows one page, so the other tasks of a batch become requests of their own.
                 let mut tasks = turn.tasks.into_iter();
                 let first = tasks.next();
@@ -189,11 +189,11 @@ impl PageFetcher {
                 }
                 if let Some(task) = first {
                     let tasks = vec![task];
-                    self.take_by_browser(Turn { tasks, ..turn }, &visit, round)
+                    self.take_by_browser(Turn { tasks, ..turn }, &way, round)
                         .await;
                 }
             }
-            visit => self.take_by_http(turn, visit.is_some(), round).await,
+            way => self.take_by_http(turn, way.is_some(), round).await,
         }
     }
 
@@ -208,19 +208,19 @@ impl PageFetcher {
         }
     }
 
-    /// The browser visit for the first of the tasks, if the page has one and the mode allows it.
-    fn visit_of(
+    /// How the browser gets the page of the first task, if it can and the mode allows it.
+    fn browser_way_of(
         &self,
         page: &PageSpec,
         tasks: &[PlannedTask],
-    ) -> Result<Option<BrowserVisit>, String> {
+    ) -> Result<Option<BrowserWay>, String> {
         match (self.mode, tasks.first()) {
             (TransportMode::Http, _) | (_, None) => Ok(None),
-            (_, Some(task)) => self.site.visit(page, task),
+            (_, Some(task)) => self.site.by_browser(page, task),
         }
     }
 
-    async fn take_by_http(&self, mut turn: Turn, has_visit: bool, round: &mut Round<'_>) {
+    async fn take_by_http(&self, mut turn: Turn, has_browser_way: bool, round: &mut Round<'_>) {
         let page = round.page;
         let request = match self.site.request(&page, &turn.tasks) {
             Ok(request) => request,
@@ -242,14 +242,14 @@ impl PageFetcher {
                         tasks: vec![task],
                         ..turn
                     };
-                    self.call_for_browser(turn, &answer, &breach, has_visit, round)
+                    self.call_for_browser(turn, &answer, &breach, has_browser_way, round)
                         .await;
                 }
             }
             StatusMeaning::Refused => {
                 self.transport.slow_down(self.site.name(), &answer.url);
                 let breach = refusal(&answer, &self.advice(&page, &turn.tasks));
-                self.call_for_browser(turn, &answer, &breach, has_visit, round)
+                self.call_for_browser(turn, &answer, &breach, has_browser_way, round)
                     .await;
             }
             StatusMeaning::Split if turn.tasks.len() > 1 => {
@@ -301,7 +301,7 @@ impl PageFetcher {
     fn advice(&self, page: &PageSpec, tasks: &[PlannedTask]) -> String {
         let has_browser_way = tasks
             .first()
-            .is_some_and(|task| matches!(self.site.visit(page, task), Ok(Some(_))));
+            .is_some_and(|task| matches!(self.site.by_browser(page, task), Ok(Some(_))));
         refusal_advice(self.site.name(), self.mode, has_browser_way)
     }
 
@@ -319,11 +319,11 @@ impl PageFetcher {
         turn: Turn,
         answer: &Answer,
         breach: &Breach,
-        has_visit: bool,
+        has_browser_way: bool,
         round: &mut Round<'_>,
     ) {
         let page = round.page.name;
-        let may_change = self.mode == TransportMode::Auto && has_visit;
+        let may_change = self.mode == TransportMode::Auto && has_browser_way;
         let missing = may_change.then(|| self.transport.no_browser()).flatten();
         if may_change && self.memory.calls_for_browser(page) {
             let (source, url) = (self.site.name(), &answer.url);
@@ -338,7 +338,7 @@ impl PageFetcher {
                 ),
             }
         }
-        let goes_over = has_visit && self.goes_by_browser(&round.page);
+        let goes_over = has_browser_way && self.goes_by_browser(&round.page);
         if goes_over || turn.tries_by_http < TRIES_EACH_WAY {
             round.turns.push_back(turn);
             return;
@@ -434,7 +434,7 @@ fn answered(turn: &mut Turn, end: TurnEnd, round: &mut Round<'_>) -> Option<Answ
 fn refusal(answer: &Answer, advice: &str) -> Breach {
     let way = match answer.via {
         Via::Http => "plain HTTP",
-        Via::Browser => "the browser",
+        Via::Browser | Via::InPage => "the browser",
     };
     let found = format!("{}, refused; next: {advice}", answer.status);
     Breach::new("HTTP status", &format!("200 by {way}"), &found)

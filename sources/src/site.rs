@@ -27,12 +27,12 @@ pub trait Site: Send + Sync + 'static {
     /// that is not allowed.
     fn request(&self, page: &PageSpec, tasks: &[PlannedTask]) -> Result<Request, String>;
 
-    /// Describes the visit of the same page in a real browser. `None` where a browser is of no use: Finnomena answers
-    /// with JSON, and factsheets are PDFs.
+    /// Describes how a real browser gets the same page. `None` where a browser is of no use: factsheets are PDFs.
     ///
     /// # Errors
     /// As [`Site::request`].
-    fn visit(&self, page: &PageSpec, task: &PlannedTask) -> Result<Option<BrowserVisit>, String>;
+    fn by_browser(&self, page: &PageSpec, task: &PlannedTask)
+    -> Result<Option<BrowserWay>, String>;
 
     /// The meaning of an HTTP status on this site.
     fn meaning(&self, _page: &PageSpec, status: u16, tasks: usize) -> StatusMeaning {
@@ -112,12 +112,45 @@ pub struct Request {
     pub must_end_in_html: bool,
 }
 
+/// How a real browser gets a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BrowserWay {
+    /// It opens the page; the answer is the document after its scripts ran.
+    Visit(BrowserVisit),
+    /// It requests the URL from inside another page of the host; the answer is the response as it was sent.
+    Request(InPageRequest),
+}
+
+impl BrowserWay {
+    /// The URL whose answer is used.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        match self {
+            Self::Visit(visit) => &visit.url,
+            Self::Request(request) => &request.url,
+        }
+    }
+}
+
+/// A GET request that a browser sends with `fetch` from inside an open page of the same host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InPageRequest {
+    /// The page to open first. One page load serves all requests of a browser session.
+    pub page: BrowserVisit,
+    /// The URL to request, of the host of `page`. A redirect is not followed.
+    pub url: Url,
+    /// The header `Accept`. The browser sets all other headers.
+    pub accept: &'static str,
+    /// The largest decompressed body, in bytes. A larger one is a failure.
+    pub max_body_bytes: usize,
+}
+
 /// A page to open in a real browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrowserVisit {
     /// The URL to open.
     pub url: Url,
-    /// The page is ready when any of these CSS selectors matches.
+    /// The page is ready when any of these CSS selectors matches. Empty: as soon as its document is parsed.
     pub ready_css: Vec<&'static str>,
     /// An overlay that the browser must click away first.
     pub overlay_css: Option<&'static str>,
@@ -141,6 +174,8 @@ pub enum Via {
     Http,
     /// By a real browser: the body is the document after its scripts ran, as UTF-8 HTML.
     Browser,
+    /// By a real browser from inside an open page of the host: the body is the same as by plain HTTP.
+    InPage,
 }
 
 /// A fetched answer: the body is whole and within its size limit.

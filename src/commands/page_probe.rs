@@ -127,12 +127,12 @@ impl PageProbe {
         context: ReadContext,
         waiting: &WaitingOn,
     ) -> Probed {
-        let visit = match self.mode {
+        let way = match self.mode {
             TransportMode::Http => Ok(None),
-            TransportMode::Auto | TransportMode::Browser => self.site.visit(page, task),
+            TransportMode::Auto | TransportMode::Browser => self.site.by_browser(page, task),
         };
-        let visit = match visit {
-            Ok(visit) => visit,
+        let way = match way {
+            Ok(way) => way,
             Err(text) => return nothing(page, task, text),
         };
         let meaning = |status| self.site.meaning(page, status, 1);
@@ -143,7 +143,7 @@ impl PageProbe {
         };
         let call = self.call(&meaning, redirects, waiting);
         let mut changed_to_browser = None;
-        if self.mode != TransportMode::Browser || visit.is_none() {
+        if self.mode != TransportMode::Browser || way.is_none() {
             let request = || self.site.request(page, std::slice::from_ref(task));
             let first = match request() {
                 Ok(request) => request,
@@ -162,14 +162,14 @@ impl PageProbe {
             }
             let probed = self.read(page, task, fetched, context).await;
             match needs_browser(&probed) {
-                Some(why) if visit.is_some() => changed_to_browser = Some(why),
+                Some(why) if way.is_some() => changed_to_browser = Some(why),
                 _ => return probed,
             }
         }
-        let Some(visit) = visit else {
+        let Some(way) = way else {
             return nothing(page, task, "no way to ask".to_owned());
         };
-        let fetched = self.transport.visit(&visit, &call).await;
+        let fetched = self.transport.by_browser(&way, &call).await;
         let probed = self.read(page, task, fetched, context).await;
         Probed {
             changed_to_browser,

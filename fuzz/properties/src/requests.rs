@@ -28,8 +28,8 @@ pub fn requests(input: &[u8]) {
                 .request(page, std::slice::from_ref(&task))
                 .map(|request| request.url);
             let visited = site
-                .visit(page, &task)
-                .map(|visit| visit.map(|visit| visit.url));
+                .by_browser(page, &task)
+                .map(|way| way.map(|way| way.url().clone()));
             let is_factsheet = page.name == "factsheet";
             for url in [asked.map(Some), visited].into_iter().flatten().flatten() {
                 let host = url.host_str().unwrap_or("");

@@ -2,22 +2,22 @@
 
 use schema::Outcome;
 
-use crate::site::{BrowserVisit, StatusMeaning};
+use crate::site::{BrowserWay, StatusMeaning};
 
 use super::{PageFetcher, Round, TRIES_EACH_WAY, Turn, answered, into_end, refusal};
 
 impl PageFetcher {
-    /// Visits the page of the turn's only task. Ends the task or queues it again.
+    /// Gets the page of the turn's only task by the browser. Ends the task or queues it again.
     pub(super) async fn take_by_browser(
         &self,
         mut turn: Turn,
-        visit: &BrowserVisit,
+        way: &BrowserWay,
         round: &mut Round<'_>,
     ) {
         let page = round.page;
         let meaning = |status| self.site.meaning(&page, status, 1);
         let call = self.call(&turn, &meaning, round);
-        let ended = into_end(self.transport.visit(visit, &call).await);
+        let ended = into_end(self.transport.by_browser(way, &call).await);
         let Some(answer) = answered(&mut turn, ended, round) else {
             return;
         };

@@ -16,7 +16,7 @@ use url::Url;
 
 use super::*;
 use crate::page::Cadence;
-use crate::site::{Reading, Request};
+use crate::site::{BrowserVisit, Reading, Request};
 use crate::transport::{
     BrowserConfig, HostLimits, HostPatience, SourceConfig, TransportConfig, Webdriver, lock,
 };
@@ -73,12 +73,16 @@ impl Site for PlainSite {
         })
     }
 
-    fn visit(&self, page: &PageSpec, task: &PlannedTask) -> Result<Option<BrowserVisit>, String> {
+    fn by_browser(
+        &self,
+        page: &PageSpec,
+        task: &PlannedTask,
+    ) -> Result<Option<BrowserWay>, String> {
         if page.name != "batch" {
             return Ok(None);
         }
         let url = self.0.join(&format!("seen/{}", task.id.key));
-        Ok(Some(BrowserVisit {
+        Ok(Some(BrowserWay::Visit(BrowserVisit {
             url: url.map_err(|error| error.to_string())?,
             ready_css: vec![".value"],
             overlay_css: None,
@@ -86,7 +90,7 @@ impl Site for PlainSite {
             lazy_rest: Duration::ZERO,
             patience: Duration::from_secs(5),
             api_names: Vec::new(),
-        }))
+        })))
     }
 
     fn meaning(&self, _: &PageSpec, status: u16, tasks: usize) -> StatusMeaning {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use url::Url;
 
 use crate::api_key::SecretHeader;
-use crate::site::{BrowserVisit, Request, Via};
+use crate::site::{BrowserVisit, InPageRequest, Request, Via};
 
 use super::waiting::WaitingOn;
 
@@ -31,8 +31,19 @@ pub struct Outgoing {
     pub max_body_bytes: usize,
     /// Whether a good body must end in `</html>`.
     pub must_end_in_html: bool,
-    /// `Some`: a visit in the browser.
-    pub visit: Option<BrowserVisit>,
+    /// How it is sent.
+    pub way: Way,
+}
+
+/// How a request is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// By plain HTTP.
+    Http,
+    /// By opening the page in the browser.
+    Visit(BrowserVisit),
+    /// In the browser, from inside this page of the same host.
+    FromPage(BrowserVisit),
 }
 
 impl Outgoing {
@@ -44,7 +55,7 @@ impl Outgoing {
             secret_header: request.secret_header.clone(),
             max_body_bytes: request.max_body_bytes,
             must_end_in_html: request.must_end_in_html,
-            visit: None,
+            way: Way::Http,
         }
     }
 
@@ -56,7 +67,18 @@ impl Outgoing {
             secret_header: None,
             max_body_bytes: MAX_DOCUMENT_BYTES,
             must_end_in_html: false,
-            visit: Some(visit.clone()),
+            way: Way::Visit(visit.clone()),
+        }
+    }
+
+    pub(super) fn from_page(request: &InPageRequest) -> Self {
+        Self {
+            url: request.url.clone(),
+            post_json: None,
+            headers: vec![("Accept", request.accept.to_owned())],
+            max_body_bytes: request.max_body_bytes,
+            must_end_in_html: false,
+            way: Way::FromPage(request.page.clone()),
         }
     }
 
@@ -69,7 +91,7 @@ impl Outgoing {
             // The parser uses only the first bytes; a longer body is not a robots.txt.
             max_body_bytes: 8 * super::robots::MAX_BYTES,
             must_end_in_html: false,
-            visit: None,
+            way: Way::Http,
         }
     }
 
@@ -81,10 +103,19 @@ impl Outgoing {
     }
 
     pub(super) const fn via(&self) -> Via {
-        if self.visit.is_some() {
-            Via::Browser
-        } else {
-            Via::Http
+        match self.way {
+            Way::Http => Via::Http,
+            Way::Visit(_) => Via::Browser,
+            Way::FromPage(_) => Via::InPage,
+        }
+    }
+
+    /// The URL of the page that the browser shows for it, if it uses the browser.
+    pub(super) const fn shown_page(&self) -> Option<&Url> {
+        match &self.way {
+            Way::Http => None,
+            Way::Visit(_) => Some(&self.url),
+            Way::FromPage(page) => Some(&page.url),
         }
     }
 }
@@ -151,9 +182,26 @@ pub trait Wire: Send + Sync {
     }
 }
 
+/// What opening came to; see [`Prepared::open`].
+#[derive(Debug)]
+pub enum Opened {
+    /// Nothing had to be opened by this call.
+    Nothing,
+    /// A page was requested and is open.
+    Page,
+    /// A page was requested and not served. Its answer takes the place of the answer to the exchange.
+    Answered(Incoming),
+}
+
 /// Everything that one exchange needs.
 #[async_trait]
 pub trait Prepared: Send {
+    /// Opens the page that the exchange is made from, if it needs one. May take long: another exchange may be opening
+    /// the same page.
+    async fn open(&mut self, _outgoing: &Outgoing) -> Result<Opened, WireFailure> {
+        Ok(Opened::Nothing)
+    }
+
     /// Makes the exchange. Dropping the future cancels it and frees its resources.
     async fn exchange(self: Box<Self>, outgoing: &Outgoing) -> Result<Incoming, WireFailure>;
 }

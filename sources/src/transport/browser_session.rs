@@ -1,5 +1,6 @@
 //! A running browser of the pool: a WebDriver session, and its programs if this program started them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -22,7 +23,9 @@ pub struct Session {
     pub is_managed: bool,
     /// The programs of the browser; `None` if they belong to a WebDriver server, or were killed.
     driver: Mutex<Option<Geckodriver>>,
-    /// The directory of the browser's downloads.
+    /// The pages that were opened to request from, with their HTTP status. The lock is held while one is opened.
+    pub opened_pages: tokio::sync::Mutex<BTreeMap<String, u16>>,
+    /// The directory of its downloads.
     downloads: Option<PathBuf>,
 }
 
@@ -34,6 +37,7 @@ impl Session {
             is_managed: driver.is_some(),
             downloads: driver.as_ref().and_then(Geckodriver::downloads),
             driver: Mutex::new(driver),
+            opened_pages: tokio::sync::Mutex::default(),
         }
     }
 

@@ -9,10 +9,10 @@ use schema::SourceName;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::site::{Answer, BrowserVisit, Request, StatusMeaning, Via};
+use crate::site::{Answer, BrowserVisit, BrowserWay, InPageRequest, Request, StatusMeaning, Via};
 
 use super::Transport;
-use super::backend::{Blame, Incoming, Outgoing, WireFailure};
+use super::backend::{Blame, Incoming, Opened, Outgoing, WireFailure};
 use super::host_gate::{HostGate, HostGivenUp, Started};
 use super::redirect::{self, MAX_REDIRECTS, RedirectScope};
 use super::retry::{self, MAX_ATTEMPTS};
@@ -128,6 +128,21 @@ impl Transport {
         self.ask(Outgoing::http(request), call).await
     }
 
+    /// Gets a page by the real browser in the given way, under the same rules.
+    ///
+    /// # Errors
+    /// As [`Transport::visit`].
+    pub async fn by_browser(
+        &self,
+        way: &BrowserWay,
+        call: &Call<'_>,
+    ) -> Result<Fetched, FetchFailure> {
+        match way {
+            BrowserWay::Visit(visit) => self.visit(visit, call).await,
+            BrowserWay::Request(request) => self.request_in_page(request, call).await,
+        }
+    }
+
     /// Opens a page in the real browser, under the same rules. The answer is the document after its scripts ran.
     ///
     /// # Errors
@@ -137,6 +152,28 @@ impl Transport {
     pub async fn visit(
         &self,
         visit: &BrowserVisit,
+        call: &Call<'_>,
+    ) -> Result<Fetched, FetchFailure> {
+        self.in_browser(Outgoing::visit(visit), call).await
+    }
+
+    /// Requests a URL from inside an open page of its host, under the same rules. A browser session opens the page once;
+    /// the rules of robots.txt and of the pace hold for the page as well. If the page is refused, its status is the
+    /// status of the answer.
+    ///
+    /// # Errors
+    /// As [`Transport::visit`]; also if the answer is a redirect.
+    pub async fn request_in_page(
+        &self,
+        request: &InPageRequest,
+        call: &Call<'_>,
+    ) -> Result<Fetched, FetchFailure> {
+        self.in_browser(Outgoing::from_page(request), call).await
+    }
+
+    async fn in_browser(
+        &self,
+        outgoing: Outgoing,
         call: &Call<'_>,
     ) -> Result<Fetched, FetchFailure> {
         if let Some(text) = self.no_browser() {
@@ -152,7 +189,7 @@ impl Transport {
             });
         }
         let _counted = InBrowser::new(self, call.source);
-        self.ask(Outgoing::visit(visit), call).await
+        self.ask(outgoing, call).await
     }
 
     async fn ask(&self, outgoing: Outgoing, call: &Call<'_>) -> Result<Fetched, FetchFailure> {
@@ -180,7 +217,7 @@ impl Transport {
                 Attempt::Answered(incoming) => {
                     self.count(call.source, |counts| match via {
                         Via::Http => counts.pages_by_http += 1,
-                        Via::Browser => counts.pages_by_browser += 1,
+                        Via::Browser | Via::InPage => counts.pages_by_browser += 1,
                     });
                     let answer = Answer {
                         url: asked,
@@ -241,15 +278,19 @@ impl Transport {
                 Ok(gate) => gate,
                 Err(text) => return Attempt::Nothing(Nothing::Final(text)),
             };
-            match self.allowed_by_robots(&gate, &outgoing.url, call).await {
-                Ok(true) => {}
-                Ok(false) => {
-                    return Attempt::Nothing(Nothing::Forbidden(format!(
-                        "not requested: robots.txt of {} disallows {}",
-                        gate.host, outgoing.url
-                    )));
+            // The page to request from has the host of the request.
+            let page = outgoing.shown_page().filter(|page| **page != outgoing.url);
+            for url in std::iter::once(&outgoing.url).chain(page) {
+                match self.allowed_by_robots(&gate, url, call).await {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        return Attempt::Nothing(Nothing::Forbidden(format!(
+                            "not requested: robots.txt of {} disallows {url}",
+                            gate.host
+                        )));
+                    }
+                    Err(HostGivenUp(text)) => return Attempt::Nothing(Nothing::GivenUp(text)),
                 }
-                Err(HostGivenUp(text)) => return Attempt::Nothing(Nothing::GivenUp(text)),
             }
             let (incoming, started) = match self.exchange(&gate, &outgoing, call.waiting).await {
                 Ok(exchanged) => exchanged,
@@ -300,7 +341,7 @@ impl Transport {
     ) -> Result<(Incoming, Started), Nothing> {
         let wire = match outgoing.via() {
             Via::Http => &self.0.http,
-            Via::Browser => &self.0.browser,
+            Via::Browser | Via::InPage => &self.0.browser,
         };
         // Check the browser before waiting for the host: its state does not depend on the host.
         if let Some(text) = wire.out_of_order() {
@@ -311,39 +352,54 @@ impl Transport {
             .await
             .map_err(|HostGivenUp(text)| Nothing::GivenUp(text))?;
         let asked_at = Instant::now();
-        let prepared = wire
+        let mut prepared = wire
             .prepare(outgoing, waiting)
             .await
             .map_err(blamed_on_us)?;
         if asked_at.elapsed() > PROMPT {
             gate.pace_again(&mut started, waiting).await;
         }
-        // Check the lease last: the steps before may have taken long, and the process may have been suspended
-        // meanwhile.
-        while !self.0.lease.is_fresh() {
-            self.0.lease.granted(waiting).await;
-            gate.pace_again(&mut started, waiting).await;
+        self.leased(gate, &mut started, waiting).await;
+        let opening_at = Instant::now();
+        let opened = match prepared.open(outgoing).await {
+            Ok(opened) => opened,
+            Err(failure) => {
+                waiting.clear();
+                return Err(failed(failure, started));
+            }
+        };
+        match opened {
+            Opened::Nothing if opening_at.elapsed() <= PROMPT => {}
+            Opened::Answered(incoming) => {
+                waiting.clear();
+                return Ok((incoming, started));
+            }
+            Opened::Nothing | Opened::Page => {
+                if matches!(opened, Opened::Page) {
+                    gate.count_request();
+                }
+                gate.pace_again(&mut started, waiting).await;
+                self.leased(gate, &mut started, waiting).await;
+            }
         }
-        waiting.set(Waiting::Answer {
-            since: Instant::now(),
-        });
         let exchanged = prepared.exchange(outgoing).await;
         waiting.clear();
         match exchanged {
             Ok(incoming) => Ok((incoming, started)),
-            Err(WireFailure { text, blame }) => Err(match blame {
-                Blame::Host => {
-                    started.failed(&text);
-                    Nothing::Failed(text)
-                }
-                Blame::Browser | Blame::Machine => Nothing::Failed(text),
-                Blame::OutOfOrder => Nothing::GivenUp(text),
-                Blame::Final => {
-                    started.succeeded();
-                    Nothing::Final(text)
-                }
-            }),
+            Err(failure) => Err(failed(failure, started)),
         }
+    }
+
+    /// Waits until the lease is fresh. This is the last check before a request is sent: the steps before may have taken
+    /// long, and the process may have been suspended meanwhile.
+    async fn leased(&self, gate: &HostGate, started: &mut Started, waiting: &WaitingOn) {
+        while !self.0.lease.is_fresh() {
+            self.0.lease.granted(waiting).await;
+            gate.pace_again(started, waiting).await;
+        }
+        waiting.set(Waiting::Answer {
+            since: Instant::now(),
+        });
     }
 
     pub(super) fn redirected(
@@ -372,6 +428,22 @@ impl Transport {
 
 pub(super) const fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
+}
+
+/// Reports a failed exchange to its gate, if the host is the cause.
+fn failed(WireFailure { text, blame }: WireFailure, started: Started) -> Nothing {
+    match blame {
+        Blame::Host => {
+            started.failed(&text);
+            Nothing::Failed(text)
+        }
+        Blame::Browser | Blame::Machine => Nothing::Failed(text),
+        Blame::OutOfOrder => Nothing::GivenUp(text),
+        Blame::Final => {
+            started.succeeded();
+            Nothing::Final(text)
+        }
+    }
 }
 
 fn blamed_on_us(WireFailure { text, blame }: WireFailure) -> Nothing {

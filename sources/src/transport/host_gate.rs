@@ -266,6 +266,11 @@ impl HostGate {
         self.tell(change, why);
     }
 
+    /// Counts a request that a started one needed first, such as the page that it is sent from.
+    pub fn count_request(&self) {
+        lock(&self.state).counts.requests += 1;
+    }
+
     /// Counts a retry.
     pub fn count_retry(&self) {
         lock(&self.state).counts.retries += 1;

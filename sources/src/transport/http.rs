@@ -29,7 +29,7 @@ const MAX_HEADERS: usize = 200;
 /// other tasks.
 const LARGE_CODED_BODY: usize = 64 * 1024;
 /// The maximum number of bytes kept of an error body, which is shown but not parsed.
-const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
+pub(super) const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
 
 /// The HTTP client for all hosts: keeps connections open, follows no redirects, keeps no cookies.
 pub struct HttpWire(Arc<Clients>);
@@ -354,9 +354,13 @@ async fn decoded(coded: Bytes, codings: Codings, most: usize) -> Result<Bytes, W
 
 fn too_large(most: usize) -> WireFailure {
     WireFailure {
-        text: format!("the body is larger than the {most} bytes this page may have"),
+        text: too_large_text(most),
         blame: Blame::Final,
     }
+}
+
+pub(super) fn too_large_text(most: usize) -> String {
+    format!("the body is larger than the {most} bytes this page may have")
 }
 
 /// Reads the first bytes of an error body; a failure while reading it is ignored.

@@ -2,6 +2,7 @@
 
 mod held_up;
 mod in_browser;
+mod in_page;
 mod over_sockets;
 mod scripted;
 mod several_at_once;

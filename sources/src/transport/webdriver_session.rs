@@ -30,8 +30,8 @@ const REFUSAL_PATIENCE: Duration = Duration::from_secs(2);
 const LIST_PATIENCE: Duration = Duration::from_secs(300);
 /// The maximum number of items of a lazy list.
 const MAX_ITEMS: u64 = 20_000;
-/// The browser itself limits the time of each command. If it has not answered this long after that limit, it hangs.
-const GRACE: Duration = Duration::from_secs(3);
+/// The browser itself limits each command. If it has not answered this long after that limit, it hangs.
+pub(super) const GRACE: Duration = Duration::from_secs(3);
 /// How long closing a session, or leaving a page, may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The script that returns the User-Agent that the browser sends to sites.
@@ -43,13 +43,13 @@ const SANDBOX: &str = "master_runner";
 pub struct WebdriverSession {
     client: Client,
     /// `None`: one command at a time, one tab, no events.
-    bidi: Option<Bidi>,
-    page_timeout: Duration,
+    pub(super) bidi: Option<Bidi>,
+    pub(super) page_timeout: Duration,
 }
 
 /// A tab of a session: its BiDi context, or `None` for the only tab.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Tab(Option<String>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tab(pub(super) Option<String>);
 
 /// A page after its scripts ran.
 pub struct Page {
@@ -159,9 +159,21 @@ impl WebdriverSession {
         } else {
             Duration::ZERO
         };
+        self.bounded(tab, visit, list, self.see(tab, visit, max_bytes))
+            .await
+    }
+
+    /// Limits the time of a whole visit. `more`: what it may take besides loading and returning the document.
+    pub(super) async fn bounded<T>(
+        &self,
+        tab: &Tab,
+        visit: &BrowserVisit,
+        more: Duration,
+        visiting: impl Future<Output = Result<T, VisitFailure>>,
+    ) -> Result<T, VisitFailure> {
         // The script that returns the document has a page time-out of its own.
-        let bound = (self.page_timeout + GRACE) * 3 + visit.patience + AT_REST_PATIENCE + list;
-        let seen = tokio::time::timeout(bound, self.see(tab, visit, max_bytes)).await;
+        let bound = (self.page_timeout + GRACE) * 3 + visit.patience + AT_REST_PATIENCE + more;
+        let seen = tokio::time::timeout(bound, visiting).await;
         seen.unwrap_or_else(|_| {
             let text = format!("the page hung in the browser for {} s", bound.as_secs());
             Err(match tab.0 {
@@ -225,7 +237,7 @@ impl WebdriverSession {
         })
     }
 
-    async fn navigate(&self, tab: &Tab, url: &Url) -> Result<(), VisitFailure> {
+    pub(super) async fn navigate(&self, tab: &Tab, url: &Url) -> Result<(), VisitFailure> {
         if let (Some(bidi), Some(context)) = (&self.bidi, &tab.0) {
             bidi.watch(context);
             let params = json!({"context": context, "url": url.as_str(), "wait": "none"});
@@ -262,7 +274,7 @@ impl WebdriverSession {
     }
 
     /// The cause of a missing answer from a tab. If the browser itself still answers, the page keeps the tab busy.
-    async fn whose_silence(&self, bidi: &Bidi) -> VisitFailure {
+    pub(super) async fn whose_silence(&self, bidi: &Bidi) -> VisitFailure {
         let waited = self.page_timeout.as_secs();
         match tokio::time::timeout(GRACE, bidi.command("session.status", json!({}))).await {
             Ok(Ok(_)) => self.busy(),
@@ -281,7 +293,7 @@ impl WebdriverSession {
     }
 
     /// Looks at the page until it is ready or finished without the expected content. Returns whether it is ready.
-    async fn until_decided(
+    pub(super) async fn until_decided(
         &self,
         tab: &Tab,
         visit: &BrowserVisit,
@@ -451,14 +463,28 @@ impl WebdriverSession {
         let function = format!(
             "(given) => JSON.stringify((function () {{ {script} }}).apply(null, JSON.parse(given)))"
         );
+        self.call_in(bidi, context, &function, arguments, self.page_timeout)
+            .await
+    }
+
+    /// Calls a function of one argument, the arguments as JSON text, in the tab's page. It returns JSON text, or a
+    /// promise of it.
+    pub(super) async fn call_in(
+        &self,
+        bidi: &Bidi,
+        context: &str,
+        function: &str,
+        arguments: &[Value],
+        bound: Duration,
+    ) -> Result<Value, VisitFailure> {
         let params = json!({
             "functionDeclaration": function,
-            "awaitPromise": false,
+            "awaitPromise": true,
             "target": {"context": context, "sandbox": SANDBOX},
             "arguments": [{"type": "string", "value": json!(arguments).to_string()}],
         });
         let running = bidi.command("script.callFunction", params);
-        let ran = match tokio::time::timeout(self.page_timeout, running).await {
+        let ran = match tokio::time::timeout(bound, running).await {
             Ok(Ok(ran)) => ran,
             Ok(Err(error)) => {
                 return Err(refused(error).unwrap_or_else(|| {

@@ -33,6 +33,7 @@ pub(super) fn shown(probed: &Probed, code: &FundCode) -> String {
     let via = match answer.via {
         Via::Http => "by HTTP",
         Via::Browser => "in the browser",
+        Via::InPage => "from inside a page in the browser",
     };
     let _ = writeln!(
         text,

@@ -1,4 +1,5 @@
-//! Finnomena: JSON over HTTP, one request per page and fund (docs/sites.md, "Finnomena").
+//! Finnomena: JSON, one request per page and fund, over HTTP or from inside the site's fund page in a browser
+//! (docs/sites.md, "Finnomena").
 
 mod api_types;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod portfolio;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use schema::{PlannedTask, SourceName};
@@ -25,7 +27,8 @@ use url::Url;
 use crate::page::{FUNDS_A_PIECE, PageSpec};
 use crate::payload::{breach, elements, json};
 use crate::site::{
-    Answer, BrowserVisit, History, ReadContext, Reading, Request, Site, StablePrefix,
+    Answer, BrowserVisit, BrowserWay, History, InPageRequest, ReadContext, Reading, Request, Site,
+    StablePrefix, Via,
 };
 use crate::sites::factsheet::Factsheets;
 use crate::sites::findings::Findings;
@@ -38,8 +41,14 @@ use crate::text::stated_date::StatedDate;
 const API: &str = "/fn3/api/fund/v2/public/funds";
 /// The path to the newest NAVs of many funds.
 const FILTER_API: &str = "/fn3/api/fund/v2/public/filter";
+/// The path to the page about funds, from which a browser requests the JSON.
+const FUND_PAGE: &str = "/fund";
+/// The media type of all answers except factsheets.
+const JSON: &str = "application/json";
+/// How long the fund page may take to come to rest in a browser.
+const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The declaration of Finnomena: JSON over HTTP.
+/// JSON over HTTP, or from inside the site's fund page.
 pub const SPEC: SourceSpec = SourceSpec {
     name: SourceName::Finnomena,
     hosts: &[HostSetting {
@@ -50,7 +59,7 @@ pub const SPEC: SourceSpec = SourceSpec {
     concurrent_requests: 3,
     max_requests_per_sec: None,
     api_key: None,
-    has_browser_pages: false,
+    has_browser_pages: true,
     factsheet_hosts: Some(SEC_DOCUMENTS),
     pages: &contract::PAGES,
     build: |address| {
@@ -83,8 +92,8 @@ impl Finnomena {
             url: self.root.url(path)?,
             post_json: None,
             headers: vec![
-                ("Accept", "application/json".to_owned()),
-                ("Referer", format!("{}/fund", self.root.as_str())),
+                ("Accept", JSON.to_owned()),
+                ("Referer", format!("{}{FUND_PAGE}", self.root.as_str())),
             ],
             secret_header: None,
             max_body_bytes: contract::max_body_bytes(page.name),
@@ -104,6 +113,13 @@ impl Finnomena {
             Ok(document) => document,
             Err(breach) => return (Reading::Broken(breach), None),
         };
+        if answer.via == Via::Http
+            && document.trim_start().starts_with('<')
+            && let Err(breach) = json::root(&document)
+        {
+            // A page instead of JSON: the front door refuses plain clients so, with the status of a good answer.
+            return (Reading::NeedsBrowser(breach), None);
+        }
         let data = match api_types::data(&document) {
             Ok(data) => data,
             Err(reading) => return (*reading, None),
@@ -266,8 +282,30 @@ impl Site for Finnomena {
         }
     }
 
-    fn visit(&self, _page: &PageSpec, _task: &PlannedTask) -> Result<Option<BrowserVisit>, String> {
-        Ok(None)
+    /// Requests the JSON from inside the site's fund page. A factsheet is a PDF on another host.
+    fn by_browser(
+        &self,
+        page: &PageSpec,
+        task: &PlannedTask,
+    ) -> Result<Option<BrowserWay>, String> {
+        if page.name == contract::FACTSHEET {
+            return Ok(None);
+        }
+        let request = self.request(page, std::slice::from_ref(task))?;
+        Ok(Some(BrowserWay::Request(InPageRequest {
+            page: BrowserVisit {
+                url: self.root.url(FUND_PAGE)?,
+                ready_css: Vec::new(),
+                overlay_css: None,
+                lazy_items_css: None,
+                lazy_rest: Duration::ZERO,
+                patience: PATIENCE,
+                api_names: Vec::new(),
+            },
+            url: request.url,
+            accept: JSON,
+            max_body_bytes: request.max_body_bytes,
+        })))
     }
 
     fn read_history(

@@ -5,7 +5,7 @@ use schema::ObservationData;
 use url::Url;
 
 use super::Finnomena;
-use crate::site::{Reading, Site, Via};
+use crate::site::{BrowserWay, Reading, Site, Via};
 use crate::sites::asked::{fields, page, read_all, said, task};
 
 pub fn site() -> Finnomena {
@@ -77,10 +77,52 @@ fn requests_name_the_fund_by_its_id_and_the_range_by_its_word() {
         site.request(&page(&site, "fee"), &[task(&site, "fee", "A", None)])
             .is_err()
     );
-    assert!(
-        site.visit(&page(&site, "fee"), &task(&site, "fee", "A", None))
-            .is_ok_and(|visit| visit.is_none())
+}
+
+#[test]
+fn a_browser_requests_the_json_from_inside_the_fund_page_and_no_factsheet() {
+    let site = site();
+    let way =
+        |name: &str, locator| site.by_browser(&page(&site, name), &task(&site, name, "A", locator));
+    for name in ["list", "nav", "fund", "fee", "portfolio"] {
+        let tasks = [task(&site, name, "A", Some("F1"))];
+        let by_http = site.request(&page(&site, name), &tasks).expect("a request");
+        let Ok(Some(BrowserWay::Request(in_page))) = way(name, Some("F1")) else {
+            panic!("{name}: no request from inside a page");
+        };
+        assert_eq!(in_page.page.url.as_str(), "https://www.finnomena.com/fund");
+        assert_eq!(
+            (in_page.url, in_page.max_body_bytes),
+            (by_http.url, by_http.max_body_bytes)
+        );
+    }
+    assert!(way("fee", None).is_err(), "without the key of the list");
+    assert_eq!(
+        way("factsheet", Some("https://www.finnomena.com/a.pdf")),
+        Ok(None)
     );
+}
+
+/// A front door that refuses plain clients may do so with status 200.
+#[test]
+fn a_page_instead_of_json_calls_for_the_browser_over_http_only() {
+    let site = site();
+    for (body, via, calls) in [
+        (" <!DOCTYPE html><title>Just a moment...", Via::Http, true),
+        (
+            " <!DOCTYPE html><title>Just a moment...",
+            Via::InPage,
+            false,
+        ),
+        ("moo", Via::Http, false),
+    ] {
+        for name in ["list", "fee", "nav"] {
+            let tasks = [task(&site, name, "A", Some("F1"))];
+            let reading = read_all(&site, name, &tasks, body.as_bytes(), via).remove(0);
+            assert_eq!(matches!(reading, Reading::NeedsBrowser(_)), calls, "{name}");
+            assert_eq!(broken(&reading), !calls, "{name}: {reading:?}");
+        }
+    }
 }
 
 #[test]

@@ -16,7 +16,9 @@ use url::Url;
 
 use crate::page::PageSpec;
 use crate::payload::{breach, json, text_of};
-use crate::site::{Answer, BrowserVisit, ReadContext, Reading, Request, Site, StatusMeaning, Via};
+use crate::site::{
+    Answer, BrowserVisit, BrowserWay, ReadContext, Reading, Request, Site, StatusMeaning, Via,
+};
 use crate::sites::findings::Findings;
 use crate::sites::locate::{self, Root};
 use crate::source_spec::{HostSetting, SourceSpec};
@@ -122,8 +124,12 @@ impl Site for SecFundcheck {
         })
     }
 
-    fn visit(&self, _page: &PageSpec, task: &PlannedTask) -> Result<Option<BrowserVisit>, String> {
-        Ok(Some(BrowserVisit {
+    fn by_browser(
+        &self,
+        _page: &PageSpec,
+        task: &PlannedTask,
+    ) -> Result<Option<BrowserWay>, String> {
+        Ok(Some(BrowserWay::Visit(BrowserVisit {
             url: self.fund_page(task)?,
             ready_css: vec![page::READY],
             overlay_css: None,
@@ -134,7 +140,7 @@ impl Site for SecFundcheck {
                 locate::fund_code(task)?.as_str().to_owned(),
                 API_PATH.to_owned(),
             ],
-        }))
+        })))
     }
 
     /// For one code, 400 and 404 mean that the SEC does not know the code. For several codes, they mean that one of the

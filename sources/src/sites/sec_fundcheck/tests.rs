@@ -5,7 +5,7 @@ use schema::PlannedTask;
 use url::Url;
 
 use super::SecFundcheck;
-use crate::site::{Reading, Site, StatusMeaning, Via};
+use crate::site::{BrowserWay, Reading, Site, StatusMeaning, Via};
 use crate::sites::asked::{fields, page, read_all, said, task};
 
 fn site() -> SecFundcheck {
@@ -80,10 +80,13 @@ fn a_batch_is_one_request_and_the_page_is_the_url_shown() {
         observations[0].url,
         "https://fundcheck.sec.or.th/fund-detail;funds=BT-AUTOFIX%203Y%2F1"
     );
-    let visit = site
-        .visit(&page, &tasks(&["BT-AUTOFIX 3Y/1"])[0])
-        .expect("a visit")
-        .expect("a visit");
+    let way = site
+        .by_browser(&page, &tasks(&["BT-AUTOFIX 3Y/1"])[0])
+        .expect("a way")
+        .expect("a way");
+    let BrowserWay::Visit(visit) = way else {
+        panic!("no visit: {way:?}");
+    };
     assert_eq!(visit.url.as_str(), observations[0].url);
 }
 

@@ -39,7 +39,7 @@ pub fn read(answer: &Answer, root: &Root, findings: Findings) -> Reading {
     };
     let read = match (is_html, answer.via) {
         (false, _) => listed.read_json(&answer.body),
-        (true, Via::Browser) => listed.read_page(&answer.body),
+        (true, Via::Browser | Via::InPage) => listed.read_page(&answer.body),
         (true, Via::Http) => {
             return Reading::NeedsBrowser(breach("body", "the fund list in JSON", "an HTML page"));
         }

@@ -20,7 +20,7 @@ use url::Url;
 
 use crate::page::PageSpec;
 use crate::payload::{breach, html};
-use crate::site::{Answer, BrowserVisit, ReadContext, Reading, Request, Site};
+use crate::site::{Answer, BrowserVisit, BrowserWay, ReadContext, Reading, Request, Site};
 use crate::sites::factsheet::Factsheets;
 use crate::sites::findings::Findings;
 use crate::sites::locate::{self, Root};
@@ -151,13 +151,17 @@ impl Site for Wealthmagik {
         })
     }
 
-    fn visit(&self, page: &PageSpec, task: &PlannedTask) -> Result<Option<BrowserVisit>, String> {
+    fn by_browser(
+        &self,
+        page: &PageSpec,
+        task: &PlannedTask,
+    ) -> Result<Option<BrowserWay>, String> {
         let url = match page.name {
             contract::FACTSHEET => return Ok(None),
             contract::LIST => self.root.url("/funds")?,
             _ => self.fund_page(page, task)?,
         };
-        Ok(Some(BrowserVisit {
+        Ok(Some(BrowserWay::Visit(BrowserVisit {
             url,
             ready_css: contract::ready_css(page.name),
             overlay_css: Some(contract::OVERLAY),
@@ -169,7 +173,7 @@ impl Site for Wealthmagik {
             } else {
                 vec![locate::fund_code(task)?.as_str().to_owned()]
             },
-        }))
+        })))
     }
 
     fn hashed_part<'answer>(&self, page: &PageSpec, answer: &'answer Answer) -> Cow<'answer, [u8]> {

@@ -103,6 +103,6 @@ pub fn unrendered(page: &HtmlPage, what: Breach) -> Reading {
 pub fn incomplete(page: &HtmlPage, via: Via, what: Breach) -> Reading {
     match via {
         Via::Http => unrendered(page, what),
-        Via::Browser => Reading::Broken(what),
+        Via::Browser | Via::InPage => Reading::Broken(what),
     }
 }

@@ -5,7 +5,7 @@ use schema::ObservationData;
 use url::Url;
 
 use super::Wealthmagik;
-use crate::site::{Reading, Site, Via};
+use crate::site::{BrowserWay, Reading, Site, Via};
 use crate::sites::asked::{fields, page, read_all, said, task};
 
 fn site() -> Wealthmagik {
@@ -76,10 +76,13 @@ fn pages_are_requested_below_the_path_from_the_list() {
         url("list", None),
         "https://www.wealthmagik.com/json-search/fundSearch.json"
     );
-    let visit = site
-        .visit(&page(&site, "list"), &task(&site, "list", "*", None))
-        .expect("a visit")
-        .expect("a visit");
+    let way = site
+        .by_browser(&page(&site, "list"), &task(&site, "list", "*", None))
+        .expect("a way")
+        .expect("a way");
+    let BrowserWay::Visit(visit) = way else {
+        panic!("no visit: {way:?}");
+    };
     assert_eq!(visit.url.as_str(), "https://www.wealthmagik.com/funds");
     assert_eq!(
         (visit.overlay_css, visit.lazy_items_css),

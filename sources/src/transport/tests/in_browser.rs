@@ -130,7 +130,7 @@ pub async fn see(transport: &Transport, visit: &BrowserVisit) -> Result<Fetched,
 }
 
 /// The number of processes whose command line contains `directory`, except watchdogs that are ending.
-fn processes_of(directory: &Path) -> usize {
+pub fn processes_of(directory: &Path) -> usize {
     let wanted = directory.to_string_lossy().into_owned();
     std::fs::read_dir("/proc")
         .expect("/proc")
