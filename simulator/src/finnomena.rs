@@ -14,6 +14,7 @@ use crate::finnomena_performance::performance;
 use crate::finnomena_portfolio::{fees, portfolio};
 use crate::generator::spelling::{random_number, rfc3339};
 use crate::hosts::Site;
+use crate::html;
 use crate::json::Json;
 use crate::market::{Fund, Market, Standing};
 use crate::mass_changes::PageKind;
@@ -35,6 +36,9 @@ pub(crate) fn answer(world: &World, asked: &Asked, view: View) -> Answer {
     let segments = asked.segments();
     let page = PageKind::of(Site::Finnomena, &segments);
     let market = world.shown(Site::Finnomena, page);
+    if segments == ["fund"] {
+        return Answer::html(200, site_page());
+    }
     let ["fn3", "api", "fund", "v2", "public", rest @ ..] = segments.as_slice() else {
         return Answer::json(404, "{\"message\":\"no Route matched with those values\"}");
     };
@@ -55,6 +59,18 @@ pub(crate) fn answer(world: &World, asked: &Asked, view: View) -> Answer {
         }
         _ => not_found(),
     }
+}
+
+/// The site's page about funds.
+fn site_page() -> String {
+    html::Page {
+        title: "กองทุนรวม",
+        root: "<h1>กองทุนรวม</h1>",
+        state: None,
+        overlay: false,
+        script: "",
+    }
+    .html()
 }
 
 fn fund_answer(

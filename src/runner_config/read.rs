@@ -440,7 +440,7 @@ mod tests {
             "(\n    modus: 1,\n)",
             "(\n  sources: (\n    // polite\n    finnomena: (request_per_sec: 1.0),\n  ),\n)",
             "(sources: (finnomena: (requests_per_sec: \"fast\")))",
-            "(sources: (finnomena: (transport: Http)))",
+            "(sources: (sec_fundcheck: (factsheet_hosts: [])))",
             "(sources: (finnomena: (enabled: true, enabled: false)))",
             "(sources: (wealthmagick: (enabled: false)))",
             "(sources: [])",

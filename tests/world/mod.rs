@@ -42,6 +42,8 @@ pub struct Settings {
     pub sec_transport: Option<&'static str>,
     /// The keys of the register, as `SEC_API_KEY` and `SEC_API_KEY_SECONDARY`; without one it is off.
     pub register_keys: &'static [&'static str],
+    /// Finnomena's transport.
+    pub finnomena_transport: &'static str,
     /// The URLs of the sites, if they are not the simulator's.
     pub urls: Option<simulator::Urls>,
     /// Additional top-level keys of `runner.ron`.
@@ -103,6 +105,7 @@ impl World {
                 transport: "Http",
                 sec_transport: None,
                 register_keys: &[],
+                finnomena_transport: "Http",
                 urls: None,
                 more: String::new(),
                 failpoints: String::new(),
@@ -123,6 +126,7 @@ impl World {
             concurrent_requests: concurrent,
             transport,
             sec_transport,
+            finnomena_transport,
             more,
             ..
         } = &self.settings;
@@ -131,7 +135,7 @@ impl World {
             "(
     {more}
     sources: (
-        finnomena: (base_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, factsheet_hosts: [{:?}]),
+        finnomena: (base_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, factsheet_hosts: [{:?}], transport: {finnomena_transport}),
         wealthmagik: (base_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, factsheet_hosts: [{:?}], transport: {transport}),
         sec_fundcheck: (page_url: {:?}, api_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, transport: {sec_transport}),
         sec_open_api: (base_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}),

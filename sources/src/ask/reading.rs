@@ -350,10 +350,8 @@ fn read_tasks(
 
 /// The payload hash of one task. It covers everything that affects the result of parsing (P2): page and key, because a
 /// hash is never valid for another code; the locator, by which an answer about another fund is rejected; the extent;
-/// and the
-/// transport, because a page that is empty by plain HTTP may only lack its scripts, while a request from inside a page
-/// has the payload of HTTP. The parser version is
-/// stored beside the hash.
+/// and the transport, because a page that is empty by plain HTTP may only lack its scripts, while a request from inside
+/// a page has the payload of HTTP. The parser version is stored beside the hash.
 fn payload_hash(task: &PlannedTask, answer: &Answer, digest: &[u8]) -> PayloadHash {
     let mut hash = Sha256::new();
     let via: &[u8] = match answer.via {

@@ -589,8 +589,8 @@ async fn a_source_refused_by_the_browser_too_is_down_for_the_round() {
 #[test]
 fn a_refusal_advises_only_keys_that_the_source_has() {
     for (source, mode, has_browser_way, names_transport) in [
-        (SourceName::Finnomena, TransportMode::Http, false, false),
-        (SourceName::Finnomena, TransportMode::Auto, false, false),
+        (SourceName::Finnomena, TransportMode::Http, true, true),
+        (SourceName::Finnomena, TransportMode::Auto, true, false),
         (SourceName::Wealthmagik, TransportMode::Http, true, true),
         (SourceName::SecFundcheck, TransportMode::Http, true, true),
         // A factsheet, which a browser cannot show; a browser that is already in use.

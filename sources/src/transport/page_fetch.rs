@@ -181,3 +181,91 @@ pub const fn page_status(status: u16) -> PageStatus {
 pub const fn ends_session(status: u16) -> bool {
     matches!(status, 401 | 403)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const LIMITS: FetchLimits = FetchLimits {
+        max_body_bytes: 4,
+        timeout: Duration::from_secs(30),
+    };
+
+    #[test]
+    fn an_answer_is_that_of_plain_http() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let date = |secs| httpdate::fmt_http_date(now + Duration::from_secs(secs));
+        for (retry_after, date_of_answer, delay) in [
+            (json!(null), json!(null), None),
+            (json!("7"), json!(null), Some(7)),
+            (json!(date(90)), json!(null), Some(90)),
+            (json!(date(90)), json!(date(60)), Some(30)),
+        ] {
+            let fetched = json!({
+                "kind": "answered", "status": 429, "content_type": "application/json", "retry_after": retry_after,
+                "date": date_of_answer, "body": "AP9d",
+            });
+            let incoming = answered(fetched, LIMITS, now).expect("an answer");
+            assert_eq!(incoming.status, 429);
+            assert_eq!(incoming.body, Bytes::from_static(b"\0\xff]"));
+            assert_eq!(incoming.content_type.as_deref(), Some("application/json"));
+            assert_eq!(incoming.retry_after, delay.map(Duration::from_secs));
+        }
+    }
+
+    #[test]
+    fn each_failure_names_its_cause() {
+        for (fetched, expected) in [
+            (
+                json!({"kind": "redirected"}),
+                "Page(\"the answer is a redirect",
+            ),
+            (
+                json!({"kind": "too_large"}),
+                "Page(\"the body is larger than the 4 bytes",
+            ),
+            (
+                json!({"kind": "late"}),
+                "Host(\"no whole answer within 30 s",
+            ),
+            (
+                json!({"kind": "failed", "bytes": 0, "why": "x"}),
+                "Host(\"no answer in the browser: x",
+            ),
+            (
+                json!({"kind": "failed", "bytes": 9, "why": "x"}),
+                "Host(\"the body was cut after 9 bytes: x",
+            ),
+            (
+                json!({"kind": "elsewhere", "url": "http://b.th/"}),
+                "TabLost(\"the page went on to http://b.th/",
+            ),
+            (
+                json!({"kind": "answered", "status": 200, "body": "?"}),
+                "Lost(\"the browser answers nonsense",
+            ),
+            (json!(null), "Lost(\"the browser answers nonsense"),
+        ] {
+            let failure = answered(fetched, LIMITS, SystemTime::UNIX_EPOCH).expect_err(expected);
+            assert!(format!("{failure:?}").starts_with(expected), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_without_its_document_says_nothing_about_the_request() {
+        for (status, expected) in [
+            (0, PageStatus::Open),
+            (200, PageStatus::Open),
+            (302, PageStatus::Unusable),
+            (404, PageStatus::Unusable),
+            (403, PageStatus::Answers),
+            (429, PageStatus::Answers),
+            (503, PageStatus::Answers),
+        ] {
+            assert_eq!(page_status(status), expected, "{status}");
+            assert_eq!(ends_session(status), status == 403);
+        }
+    }
+}

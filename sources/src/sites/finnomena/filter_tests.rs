@@ -141,7 +141,7 @@ fn a_page_without_funds_is_absent_and_one_of_another_shape_is_broken() {
         r#"{"status":true,"data":[]}"#.to_owned(),
         r#"{"status":false,"message":"x"}"#.to_owned(),
         r#"{"funds":[]}"#.to_owned(),
-        "<html>".to_owned(),
+        "moo".to_owned(),
         row_with("null"),
         row_with(&good("A").replace("\"nav\"", "\"last_nav\"")),
         row_with(&good("A").replace("nav_date", "date")),

@@ -181,7 +181,7 @@ fn silence_and_failure_are_never_success() {
         "",
         "{}",
         "null",
-        "<html></html>",
+        "moo",
         r#"{"message":"gone"}"#,
         r#"{"status":false,"data":[]}"#,
         r#"{"status":true}"#,

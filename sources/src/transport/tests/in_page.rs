@@ -3,13 +3,13 @@
 use std::sync::atomic::AtomicUsize;
 
 use axum::body::Body;
-use axum::extract::Request as Asked;
-use axum::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use axum::{Json, Router};
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -44,6 +44,15 @@ async fn ask(transport: &Transport, request: &InPageRequest) -> Result<Fetched, 
         waiting: &WaitingOn::default(),
     };
     transport.request_in_page(request, &call).await
+}
+
+/// A body whose connection ends after three bytes.
+fn cut() -> Body {
+    let end = futures_util::stream::once(async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        Err(std::io::Error::other("cut"))
+    });
+    Body::from_stream(futures_util::stream::iter([Ok(Bytes::from("[1,"))]).chain(end))
 }
 
 /// How often a path was requested.
@@ -238,16 +247,18 @@ async fn a_slow_or_cut_answer_is_the_hosts_failure_and_a_hung_page_costs_its_ses
                     tokio::time::sleep(Duration::from_secs(60)).await;
                 }),
             )
-            .fallback(|_: Asked| async {
-                let pieces = [Ok(Bytes::from("[1,")), Err(std::io::Error::other("cut"))];
-                Body::from_stream(futures_util::stream::iter(pieces))
-            }),
+            .route("/cut", get(|| async { cut() }))
+            .route(
+                "/short",
+                get(|| async { ([(CONTENT_LENGTH, "900")], cut()) }),
+            ),
     )
     .await;
     let transport = transport(&base, profiles.path(), 100, Duration::from_secs(4));
     for (path, words) in [
         ("/never", "no whole answer within 4 s"),
         ("/cut", "cut after 3 bytes"),
+        ("/short", "cut after 3 bytes"),
     ] {
         let failure = ask(&transport, &request(&base, "/fund", path))
             .await
