@@ -3,6 +3,7 @@
 
 mod ended_processes;
 mod grid;
+mod in_page;
 mod leftovers;
 mod machine;
 mod nothing;

@@ -9,7 +9,7 @@ use simulator::{JavascriptPages, MarketConfig, Site};
 use super::machine::{archived, changes_to_the_browser, nothing_is_left, opened, pages, run};
 use crate::world::World;
 
-const MONTHLY: [&str; 5] = ["--once", "--mode", "parallel", "--cycle", "monthly"];
+pub const MONTHLY: [&str; 5] = ["--once", "--mode", "parallel", "--cycle", "monthly"];
 
 /// The pages of WealthMagik that a browser can show, beside the list.
 const FUND_PAGES: [&str; 4] = ["profile", "port", "allocation", "fee"];
@@ -25,7 +25,7 @@ async fn world(funds: usize, javascript: JavascriptPages) -> World {
 }
 
 /// P1, P4: asserts that HTTP and the browser send the same User-Agent, and that no browser session hides its driver.
-fn is_truthful(world: &World) {
+pub fn is_truthful(world: &World) {
     let log = world.simulator.log();
     let agents = log.user_agents();
     let program = concat!("master_runner/", env!("CARGO_PKG_VERSION"));
@@ -35,7 +35,7 @@ fn is_truthful(world: &World) {
         "{:?}",
         log.browser_sessions
     );
-    for site in [Site::WealthMagik, Site::SecPage] {
+    for site in [Site::Finnomena, Site::WealthMagik, Site::SecPage] {
         if let Some(first) = log.of(site).next() {
             assert_eq!(first.path, "/robots.txt", "{site:?}: before anything else");
         }
