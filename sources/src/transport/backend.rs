@@ -76,6 +76,7 @@ impl Outgoing {
             url: request.url.clone(),
             post_json: None,
             headers: vec![("Accept", request.accept.to_owned())],
+            secret_header: None,
             max_body_bytes: request.max_body_bytes,
             must_end_in_html: false,
             way: Way::FromPage(request.page.clone()),

@@ -15,6 +15,7 @@ mod browser_programs;
 mod browser_session;
 mod clock_check;
 mod content_coding;
+mod exchange;
 mod fetch;
 mod firefox_profile;
 mod geckodriver;

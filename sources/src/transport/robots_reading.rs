@@ -8,7 +8,8 @@ use url::Url;
 
 use super::Transport;
 use super::backend::Outgoing;
-use super::fetch::{Call, Nothing, is_redirect};
+use super::exchange::Nothing;
+use super::fetch::{Call, is_redirect};
 use super::host_gate::{HostGate, HostGivenUp};
 use super::redirect::{MAX_REDIRECTS, RedirectScope};
 use super::retry::{self, MAX_ATTEMPTS};

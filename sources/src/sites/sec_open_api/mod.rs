@@ -19,7 +19,7 @@ use url::Url;
 use crate::api_key::ApiKey;
 use crate::page::PageSpec;
 use crate::payload::{breach, json};
-use crate::site::{Answer, BrowserVisit, ReadContext, Reading, Request, Site, StatusMeaning};
+use crate::site::{Answer, BrowserWay, ReadContext, Reading, Request, Site, StatusMeaning};
 use crate::sites::findings::Findings;
 use crate::sites::locate::Root;
 use crate::source_spec::{HostSetting, KeySetting, SourceSpec};
@@ -151,7 +151,11 @@ impl Site for SecOpenApi {
         })
     }
 
-    fn visit(&self, _page: &PageSpec, _task: &PlannedTask) -> Result<Option<BrowserVisit>, String> {
+    fn by_browser(
+        &self,
+        _page: &PageSpec,
+        _task: &PlannedTask,
+    ) -> Result<Option<BrowserWay>, String> {
         Ok(None)
     }
 

@@ -23,6 +23,9 @@ const PAGE: &str = "<!doctype html><html><body><p>funds</p><script>window.fetch 
 /// A page that stops running seconds after it was loaded.
 const HANGING: &str = "<!doctype html><html><body><script>setTimeout(() => { while (true) {} }, 4000);</script></body></html>";
 
+/// A page that loads itself again some seconds after it was loaded.
+const RELOADING: &str = "<!doctype html><html><body><script>setTimeout(() => location.reload(), 3000);</script></body></html>";
+
 fn request(base: &Url, page: &str, path: &str) -> InPageRequest {
     InPageRequest {
         page: BrowserVisit {
@@ -240,6 +243,7 @@ async fn a_slow_or_cut_answer_is_the_hosts_failure_and_a_hung_page_costs_its_ses
         Router::new()
             .route("/fund", get(|| async { Html(PAGE) }))
             .route("/hanging", get(|| async { Html(HANGING) }))
+            .route("/reloading", get(|| async { Html(RELOADING) }))
             .route("/json", get(|| async { "[]" }))
             .route(
                 "/never",
@@ -279,6 +283,17 @@ async fn a_slow_or_cut_answer_is_the_hosts_failure_and_a_hung_page_costs_its_ses
         .expect("a new session");
     assert_eq!(fine.answer.body, Bytes::from("[]"));
     assert_eq!(count(&log, "/fund"), 2);
+
+    // The page goes on to another document while a request is under way.
+    let failure = ask(&transport, &request(&base, "/reloading", "/never"))
+        .await
+        .expect_err("reloaded");
+    assert!(
+        failure.text.contains("no answer in the browser"),
+        "{failure}"
+    );
+    let fine = ask(&transport, &request(&base, "/reloading", "/json")).await;
+    assert!(fine.is_ok(), "the new document serves the next request");
 
     // A cancelled request ends its browser.
     let never = request(&base, "/fund", "/never");
