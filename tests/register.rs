@@ -126,3 +126,162 @@ async fn with_a_key_an_ordinary_day_asks_no_page_of_a_single_fund() {
         .await;
     assert!(newest > 0, "nothing of the new day was loaded");
 }
+
+/// The chains of the register under a fault of its pages.
+async fn ends_with(fault: simulator::Fault, code: i32) -> (World, crate::world::Run) {
+    let world = with_register(plain(12)).await;
+    world.simulator.faults().set(fault);
+    let run = world.run(&MONTHLY).await;
+    run.exits(code);
+    (world, run)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_key_the_register_is_off_and_one_line_tells_how_to_get_one() {
+    let mut world = with_register(plain(5)).await;
+    world.settings.register_keys = &[];
+    let run = world.run(&MONTHLY).await;
+    run.exits(0).says("SEC_API_KEY holds no key");
+    assert_eq!(run.output.matches("holds no key").count(), 1);
+    assert_eq!(world.asked_since(0, Site::SecOpenApi), [""; 0]);
+    world.assert_truth().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_key_is_a_source_that_is_down_and_is_never_shown() {
+    let mut world = with_register(plain(5)).await;
+    world.settings.register_keys = &["wrong-key-1", "wrong-key-2"];
+    let run = world.run(&MONTHLY).await;
+    run.exits(3)
+        .says("the next key is used")
+        .says("sec_open_api: the key was refused (status 401)");
+    assert!(!run.output.contains("wrong-key"), "{}", run.output);
+    world.assert_truth().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_first_key_gives_way_to_the_second_one() {
+    let mut world = with_register(plain(5)).await;
+    world.settings.register_keys = &["expired-key", "simulated-key"];
+    let run = world.run(&MONTHLY).await;
+    run.exits(0).says("the next key is used");
+    let said: i64 = world
+        .one("SELECT count(*) FROM funds_daily WHERE nav_said_by & 16 <> 0")
+        .await;
+    assert!(said > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_without_end_is_a_breach_and_the_other_sources_go_on() {
+    use simulator::{Fault, FaultKind};
+    for kind in [
+        FaultKind::CursorRepeats { pages: 1 },
+        FaultKind::CursorRepeats { pages: 2 },
+        FaultKind::EmptyPageWithCursor,
+        FaultKind::EndlessChain,
+    ] {
+        let fault = Fault::of(Site::SecOpenApi, kind.clone()).on_path("profiles");
+        let (world, run) = ends_with(fault, 3).await;
+        run.says("next_cursor: expected a cursor that leads on");
+        let asked = world.asked_since(0, Site::SecOpenApi).len();
+        assert!(asked < 2_100, "{kind:?}: {asked} requests");
+        let failed = world
+            .ask("SELECT DISTINCT source FROM runner.task WHERE outcome NOT IN ('done', 'absent', 'unchanged')")
+            .await;
+        assert_eq!(failed, [vec![Some("sec_open_api".to_owned())]], "{kind:?}");
+        let codes = world.active(4);
+        let codes: Vec<&str> = codes.iter().map(String::as_str).collect();
+        world.assert_truth_of("funds_statistics", &codes).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_other_days_and_errors_inside_an_answer_are_no_data() {
+    use simulator::{Fault, FaultKind};
+    let nav = |kind| Fault::of(Site::SecOpenApi, kind).on_path("daily-info/nav");
+    let error = r#"{"StatusCode":401,"message":"Access denied due to invalid subscription key."}"#;
+    for (fault, words) in [
+        (
+            nav(FaultKind::RowsOutsideRange),
+            "items[].nav_date: expected records of",
+        ),
+        (nav(FaultKind::HtmlInsteadOfJson), "expected JSON"),
+        (
+            nav(FaultKind::Body {
+                status: 200,
+                content_type: "application/json".to_owned(),
+                body: error.to_owned(),
+            }),
+            "the key was refused (status 401)",
+        ),
+    ] {
+        let (world, run) = ends_with(fault, 3).await;
+        run.says(words);
+        let said: i64 = world
+            .one("SELECT count(*) FROM funds_daily WHERE nav_said_by & 16 <> 0")
+            .await;
+        assert_eq!(said, 0, "{words}");
+    }
+}
+
+/// Kills a run after it has acknowledged this many pages of the register's list of classes.
+async fn kill_after_pages(world: &World, args: &[&str], pages: i32) {
+    let client = world.database.connect().await;
+    let mut child = world.spawn(args);
+    loop {
+        let read = client
+            .query_opt(
+                "SELECT COALESCE(max((chain ->> 'pages')::integer), 0) FROM runner.task WHERE page = 'profiles'",
+                &[],
+            )
+            .await;
+        // Before the first migration there is no table.
+        if let Ok(Some(row)) = read
+            && row.get::<_, i32>(0) >= pages
+        {
+            break;
+        }
+        let ended = child.try_wait().expect("the runner can be watched");
+        assert!(
+            ended.is_none(),
+            "the run ended before its list had {pages} pages"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    child.kill().await.expect("the runner is killed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_runner_goes_on_with_the_next_page_of_a_list() {
+    let mut world = with_register(plain(320)).await;
+    world.settings.requests_per_sec = 3.0;
+    kill_after_pages(&world, &MONTHLY, 2).await;
+    let skip = world.simulator.log().requests.len();
+    world.settings.requests_per_sec = 1000.0;
+    world.run(&MONTHLY).await.exits(0);
+    let again = world.asked_since(skip, Site::SecOpenApi);
+    let profiles: Vec<&String> = again
+        .iter()
+        .filter(|path| path.contains("profiles"))
+        .collect();
+    assert!(
+        profiles[0].contains("next_cursor="),
+        "the list was begun again: {profiles:?}"
+    );
+
+    // A cursor that the source no longer accepts: the list is read again from its first page.
+    let fresh = [
+        "--once",
+        "--cycle",
+        "monthly",
+        "--date",
+        "2026-10-15",
+        "--fresh",
+    ];
+    world.settings.requests_per_sec = 3.0;
+    kill_after_pages(&world, &fresh, 2).await;
+    world.simulator.expire_register_cursors();
+    world.settings.requests_per_sec = 1000.0;
+    let run = world.run(&MONTHLY).await;
+    run.exits(0).says("the source refused the cursor");
+}

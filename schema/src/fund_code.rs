@@ -5,8 +5,6 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::TaskId;
-
 /// A share class code. Two codes name the same fund if they are equal after trimming, folding of white space to one
 /// space, removal of zero-width characters and NFC. Case is significant (docs/sites.md).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,7 +24,7 @@ pub enum FundCodeError {
     #[error("the fund code holds the control character {0:?}")]
     Control(char),
     /// The code begins with the character that marks the keys of pages about many funds.
-    #[error("the fund code begins with `{}`", TaskId::MARKET_PREFIX)]
+    #[error("the fund code begins with `{}`", FundCode::RESERVED_FIRST)]
     MarketKey,
 }
 
@@ -34,11 +32,14 @@ impl FundCode {
     /// The largest length of a code, in characters; real codes have at most about 30.
     pub const MAX_CHARS: usize = 100;
 
+    /// No code begins with this character: the keys of pages about many funds do.
+    pub const RESERVED_FIRST: char = '*';
+
     /// Normalises `raw` to a code.
     ///
     /// # Errors
     /// The text is blank, longer than [`Self::MAX_CHARS`], contains a control character, or begins with
-    /// [`TaskId::MARKET_PREFIX`].
+    /// [`FundCode::RESERVED_FIRST`].
     pub fn parse(raw: &str) -> Result<Self, FundCodeError> {
         // Remove zero-width characters first: they must not separate white space from white space, or a letter from its
         // mark.
@@ -53,7 +54,7 @@ impl FundCode {
         if code.is_empty() {
             return Err(FundCodeError::Blank);
         }
-        if code.starts_with(TaskId::MARKET_PREFIX) {
+        if code.starts_with(FundCode::RESERVED_FIRST) {
             return Err(FundCodeError::MarketKey);
         }
         let chars = code.chars().count();

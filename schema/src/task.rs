@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::observation::KeyedObservation;
-use crate::{Dataset, Observation, ObservationData, SourceName};
+use crate::{Dataset, FundCode, Observation, ObservationData, SourceName};
 
 /// The identity of a task: (source, page, key). The key is a fund code, `*` for a page about the whole market, `*` and
 /// the name of a part for a part of it, or the page number of a piece of the market.
@@ -30,7 +30,7 @@ impl TaskId {
     pub const SERIES: &str = "nav";
 
     /// The first character of the key of a page about many funds. No fund code begins with it.
-    pub const MARKET_PREFIX: char = '*';
+    pub const MARKET_PREFIX: char = FundCode::RESERVED_FIRST;
 
     /// The key of a part of the market, such as one day: `*2026-11-27`.
     #[must_use]
@@ -225,6 +225,10 @@ pub struct TaskAnswer {
     /// [`Outcome::Done`].
     #[serde(default)]
     pub next: Option<ChainPosition>,
+    /// Whether the answer is one page of a list with cursors. What of it waits for the judgement of the round does not
+    /// hold up the task.
+    #[serde(default)]
+    pub is_list_part: bool,
     /// The records that could not be parsed, and remarks.
     pub rejects: Vec<Reject>,
     /// Payload hash and parser version, to recognise the payload next time; `None` after a failure, a breach or a
@@ -248,6 +252,7 @@ impl TaskAnswer {
             observations: Vec::new(),
             keyed: Vec::new(),
             next: None,
+            is_list_part: false,
             rejects: Vec::new(),
             payload: None,
             known_prefix: None,
@@ -292,6 +297,7 @@ impl TaskAnswer {
             observations: Vec::new(),
             keyed: Vec::new(),
             next: self.next.clone(),
+            is_list_part: self.is_list_part,
             rejects: Vec::new(),
             payload: self.payload,
             known_prefix: self.known_prefix,

@@ -53,6 +53,9 @@ pub(super) async fn write_answers(
 ) -> Result<BatchReport, StoreError> {
     let resolved = keyed::resolve(tx, cycle, answers).await?;
     let answers = resolved.as_deref().unwrap_or(answers);
+    // An answer that was judged and believed is only a part of the original answer, so it does not cover a whole
+    // history.
+    let is_whole = matches!(examination, Examination::Full(_));
     let mut report = BatchReport::default();
     let mut outcomes = Vec::with_capacity(answers.len());
     let mut taken: Vec<(usize, &TaskAnswer)> = Vec::new();
@@ -63,8 +66,8 @@ pub(super) async fn write_answers(
             report.breaches.push((answer.id.source, breach));
             continue;
         }
-        // The other pages of a list with cursors do not end its task.
-        if answer.is_finished() {
+        // The other pages of a list with cursors do not end its task, and neither does a part that waited.
+        if answer.is_finished() && (is_whole || !answer.is_list_part) {
             outcomes.push((at, answer, answer.outcome.clone()));
         }
         if answer.outcome == Outcome::Done {
@@ -72,9 +75,6 @@ pub(super) async fn write_answers(
         }
     }
     failpoint::BATCH_LISTS_CHECKED.pass().await?;
-    // An answer that was judged and believed is only a part of the original answer, so it does not cover a whole
-    // history.
-    let is_whole = matches!(examination, Examination::Full(_));
     let histories = whole_histories::read(tx, cycle, if is_whole { answers } else { &[] }).await?;
     let mut examiner = Examiner::new(examination);
     examiner.examine_emptied(tx, cycle, answers).await?;

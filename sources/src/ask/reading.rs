@@ -165,6 +165,7 @@ impl PageFetcher {
             keyed: part.keyed,
             rejects: part.rejects,
             next,
+            is_list_part: true,
             ..TaskAnswer::empty(task.id, Outcome::Done, task.attempts)
         });
     }

@@ -127,7 +127,9 @@ pub(in super::super) async fn hold(
         BTreeMap::new();
     for doubt in doubtful {
         let answer = &answers[doubt.answer];
-        held.insert(doubt.answer);
+        if !answer.is_list_part {
+            held.insert(doubt.answer);
+        }
         let fund_code = doubt
             .observation
             .as_ref()

@@ -110,8 +110,16 @@ async fn read_asked(
                     count(*) FILTER (WHERE COALESCE(valued_since, $1) = $1)
              FROM runner.task
              WHERE planned_cycle = $1 AND acked_cycle = $1 AND outcome IN ('done', 'unchanged', 'absent', 'held')
-               AND key <> '*' AND page <> 'filter'
-             GROUP BY source, page",
+               AND key NOT LIKE '*%' AND page <> 'filter'
+             GROUP BY source, page
+             UNION ALL
+             -- A page about a part of the market is about the funds in the source's list.
+             SELECT t.source, t.page, count(DISTINCT f.fund_id), 0
+             FROM (SELECT DISTINCT source, page FROM runner.task
+                   WHERE planned_cycle = $1 AND key LIKE '*_%') t
+             JOIN runner.alias a ON a.source = t.source
+             JOIN runner.fund f ON f.fund_id = a.fund_id AND f.in_universe
+             GROUP BY t.source, t.page",
             &[&cycle.id],
         )
         .await?;
