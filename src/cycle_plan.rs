@@ -168,7 +168,13 @@ impl StagePlanner {
             {
                 let window = spec.chain.and_then(|chain| chain.window);
                 let Some(window) = window else {
-                    tasks.push(task(source, spec, TaskId::WHOLE_MARKET));
+                    if is_list_due(state, source, spec) {
+                        let quarters = spec.chain.and_then(|chain| chain.quarters);
+                        tasks.push(NewTask {
+                            extent: quarters.map(|window| window.extent(state.cycle.cycle_date)),
+                            ..task(source, spec, TaskId::WHOLE_MARKET)
+                        });
+                    }
                     continue;
                 };
                 let days = window.days(state.cycle.cycle_date, state.previous_date, monthly);
@@ -275,15 +281,26 @@ pub fn funds_not_in_market(
         .collect()
 }
 
-/// Whether a list is requested in this cycle. A weekly one is also requested as long as it was never answered or failed
-/// the last time, and when another list has shown a new fund.
+/// Whether a list is requested in this cycle. A weekly or monthly one is also requested as long as it was never answered
+/// or failed the last time; a weekly one, too, when another list has shown a new fund.
 fn is_list_due(state: &PlanningState, source: SourceName, spec: &PageSpec) -> bool {
     let known = state.lists.get(&list_key(source, spec.name));
-    spec.cadence != Cadence::Weekly
-        || state.cycle.kind == CycleKind::Monthly
-        || state.has_new_funds
-        || is_first_of_week(state.cycle.cycle_date, state.previous_date)
-        || known.is_none_or(|list| !list.ever_answered || list.failed_last)
+    let is_new = known.is_none_or(|list| !list.ever_answered || list.failed_last);
+    let monthly = state.cycle.kind == CycleKind::Monthly;
+    match spec.cadence {
+        Cadence::EveryCycle => true,
+        Cadence::Daily => is_of_kind(spec, state.cycle.kind),
+        Cadence::Weekly => {
+            monthly
+                || is_new
+                || state.has_new_funds
+                || is_first_of_week(state.cycle.cycle_date, state.previous_date)
+        }
+        Cadence::MonthlyOrNews
+        | Cadence::MonthlyOrNew
+        | Cadence::MonthlyOrListingChanged
+        | Cadence::MonthlyOrLinkChanged => monthly || is_new,
+    }
 }
 
 fn has_list_answered(

@@ -288,6 +288,8 @@ pub fn examine(
             replaced_codes(held?, said)
         }
         ObservationData::Listing { .. }
+        | ObservationData::Risk(_)
+        | ObservationData::DividendPolicy(_)
         | ObservationData::FactsheetLink(_)
         | ObservationData::Daily(_)
         | ObservationData::NavDigest(_) => None,

@@ -108,7 +108,9 @@ fn fields_of(said: &ObservationData) -> Fields {
             fields.insert(SOURCE_KEY.to_owned(), Value::Text(source_key.clone()));
             fields
         }
-        ObservationData::Master(fields) => fields.clone().into_fields(),
+        ObservationData::Master(fields)
+        | ObservationData::Risk(fields)
+        | ObservationData::DividendPolicy(fields) => fields.clone().into_fields(),
         ObservationData::Fees(fields) | ObservationData::Minimums(fields) => {
             fields.clone().into_fields()
         }

@@ -52,6 +52,10 @@ pub enum ObservationData {
     },
     /// Names, category, risk and so on.
     Master(MasterFields),
+    /// The risk level, where it is on a page of its own: a column of `funds_master_info`.
+    Risk(MasterFields),
+    /// The dividend policy, where it is on a page of its own: a column of `funds_master_info`.
+    DividendPolicy(MasterFields),
     /// Fee rates.
     Fees(FeeFields),
     /// Minimum purchases: columns of `funds_fee` that are not on the fee page.
@@ -196,6 +200,10 @@ pub enum Dataset {
     Listing,
     /// Descriptive columns.
     Master,
+    /// The risk level, where it is on a page of its own.
+    Risk,
+    /// The dividend policy, where it is on a page of its own.
+    DividendPolicy,
     /// Fee rates.
     Fees,
     /// Minimum purchases.
@@ -224,9 +232,11 @@ pub enum Dataset {
 
 impl Dataset {
     /// Every dataset.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Listing,
         Self::Master,
+        Self::Risk,
+        Self::DividendPolicy,
         Self::Fees,
         Self::Minimums,
         Self::Statistics,
@@ -247,6 +257,8 @@ impl Dataset {
         match self {
             Self::Listing => "listing",
             Self::Master => "master",
+            Self::Risk => "risk",
+            Self::DividendPolicy => "dividend_policy",
             Self::Fees => "fees",
             Self::Minimums => "minimums",
             Self::Statistics => "statistics",
@@ -284,6 +296,8 @@ impl ObservationData {
         match self {
             Self::Listing { .. } => Dataset::Listing,
             Self::Master(_) => Dataset::Master,
+            Self::Risk(_) => Dataset::Risk,
+            Self::DividendPolicy(_) => Dataset::DividendPolicy,
             Self::Fees(_) => Dataset::Fees,
             Self::Minimums(_) => Dataset::Minimums,
             Self::Statistics(_) => Dataset::Statistics,

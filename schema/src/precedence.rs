@@ -3,7 +3,7 @@
 use crate::columns::{Column, FeeFields, Kind, MasterFields, Record, StatisticsFields};
 use crate::observation::PortfolioKind;
 use crate::{Dataset, SourceName};
-use Dataset::{Fees, Listing, Master, Minimums, Statistics};
+use Dataset::{DividendPolicy, Fees, Listing, Master, Minimums, Risk, Statistics};
 use SourceName::{Adopted, Finnomena, SecFundcheck, SecOpenApi, Wealthmagik};
 
 /// One kind of statement: the statements of one source in one dataset.
@@ -65,6 +65,8 @@ pub const MASTER: RowTable = RowTable {
         (Finnomena, Listing),
         (Wealthmagik, Master),
         (SecOpenApi, Master),
+        (SecOpenApi, Risk),
+        (SecOpenApi, DividendPolicy),
         (Adopted, Master),
     ],
     column_ranks: &[],
@@ -73,6 +75,8 @@ pub const MASTER: RowTable = RowTable {
         (Finnomena, Listing),
         (Wealthmagik, Master),
         (SecOpenApi, Master),
+        (SecOpenApi, Risk),
+        (SecOpenApi, DividendPolicy),
         (Adopted, Master),
     ],
     url_column: "source_url",
@@ -203,7 +207,7 @@ const fn allocation(type_word: &'static str) -> PortfolioPlace {
 pub fn table_of(source: SourceName, dataset: Dataset) -> Option<&'static str> {
     match dataset {
         Listing => (source == UNIVERSE).then_some(MASTER.table),
-        Master => Some(MASTER.table),
+        Master | Risk | DividendPolicy => Some(MASTER.table),
         Fees | Minimums => Some(FEE.table),
         Statistics => Some(STATISTICS.table),
         Dataset::FactsheetLink | Dataset::NavDigest => None,
@@ -223,7 +227,7 @@ pub fn kind_of_field(dataset: Dataset, name: &str) -> Option<Kind> {
     let columns = match dataset {
         Listing if name == crate::fold::SOURCE_KEY => return Some(Kind::Text),
         Listing => ListingFields::COLUMNS,
-        Master => MasterFields::COLUMNS,
+        Master | Risk | DividendPolicy => MasterFields::COLUMNS,
         Fees | Minimums => FeeFields::COLUMNS,
         Statistics => StatisticsFields::COLUMNS,
         Dataset::FactsheetLink => FactsheetLink::COLUMNS,

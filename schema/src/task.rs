@@ -87,6 +87,9 @@ pub struct ChainPosition {
     pub seen: Vec<u64>,
     /// Whether the chain was begun again because the source refused a cursor.
     pub restarted: bool,
+    /// What the parser of the page keeps for the parser of the next page: the records of a group that may go on there.
+    #[serde(default)]
+    pub carry: Option<String>,
 }
 
 /// The length of the answer to a request for a whole history.

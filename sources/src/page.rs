@@ -3,6 +3,7 @@
 
 use std::num::NonZeroUsize;
 
+use jiff::ToSpan;
 use jiff::civil::Date;
 
 /// One kind of page of a site.
@@ -40,6 +41,37 @@ pub struct ChainSpec {
     pub max_pages: u32,
     /// `Some`: there is one list for each day of this window. `None`: one list for the whole market.
     pub window: Option<DayWindow>,
+    /// `Some`: the list is requested for the quarters of this window.
+    pub quarters: Option<QuarterWindow>,
+}
+
+/// The quarters whose values are requested: the newest one, and the one before it as long as the newest one may not be
+/// published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuarterWindow {
+    /// The number of days after the end of a quarter in which its values are published.
+    pub published_after_days: u8,
+}
+
+impl QuarterWindow {
+    /// The first and the last quarter to request in a cycle of this date, each as year and last month: `202606-202609`.
+    #[must_use]
+    pub fn extent(self, date: Date) -> String {
+        let last = last_ended_quarter(date);
+        let published = date.saturating_sub(i64::from(self.published_after_days).days());
+        let first = last_ended_quarter(published);
+        format!("{}-{}", first.strftime("%Y%m"), last.strftime("%Y%m"))
+    }
+}
+
+/// The last day of the newest quarter that ended on this date or before.
+fn last_ended_quarter(date: Date) -> Date {
+    let tomorrow = date.saturating_add(1.day());
+    let months_into_quarter = i64::from((tomorrow.month() - 1) % 3);
+    let first = tomorrow.first_of_month();
+    first
+        .saturating_sub(months_into_quarter.months())
+        .saturating_sub(1.day())
 }
 
 /// The days before a cycle's date whose values are requested again, because they may be published late or revised.
@@ -154,6 +186,23 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
+
+    #[test]
+    fn the_quarters_reach_back_to_one_that_is_published() {
+        let window = QuarterWindow {
+            published_after_days: 60,
+        };
+        for (date, quarters) in [
+            (date(2026, 9, 29), "202606-202606"),
+            (date(2026, 9, 30), "202606-202609"),
+            (date(2026, 10, 15), "202606-202609"),
+            (date(2026, 11, 28), "202606-202609"),
+            (date(2026, 11, 29), "202609-202609"),
+            (date(2027, 1, 15), "202609-202612"),
+        ] {
+            assert_eq!(window.extent(date), quarters, "{date}");
+        }
+    }
 
     #[test]
     fn a_window_is_wide_once_a_week_and_after_a_gap() {

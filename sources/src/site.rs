@@ -269,6 +269,8 @@ pub struct ListPart {
     pub records: usize,
     /// The cursor of the next page; empty on the last page.
     pub cursor: String,
+    /// What the parser of the next page needs of this one; it finds it in [`schema::task::ChainPosition::carry`].
+    pub carry: Option<String>,
 }
 
 /// A parsed history.

@@ -81,7 +81,10 @@ impl PageProbe {
         let task = PlannedTask {
             locator,
             // The smallest extent is enough to show the parser's result.
-            extent: page.extents.first().map(|extent| extent.word.to_owned()),
+            extent: match page.chain.and_then(|chain| chain.quarters) {
+                Some(quarters) => Some(quarters.extent(context.cycle_date)),
+                None => page.extents.first().map(|extent| extent.word.to_owned()),
+            },
             ..PlannedTask::new(TaskId {
                 source: self.site.name(),
                 page: page.name.to_owned(),

@@ -441,6 +441,55 @@ fn a_covered_fund_needs_its_own_page_only_for_a_day_that_the_register_should_hav
 }
 
 #[test]
+fn a_list_of_the_market_without_days_is_planned_as_its_cadence_says() {
+    const MONTHLY: PageSpec = PageSpec {
+        chain: Some(sources::page::ChainSpec {
+            max_pages: 10,
+            window: None,
+            quarters: Some(sources::page::QuarterWindow {
+                published_after_days: 60,
+            }),
+        }),
+        ..page("portfolio", Stage::Market, Cadence::MonthlyOrNew, &[])
+    };
+    let pages = SitePages::from([(SourceName::SecOpenApi, &[MONTHLY][..])]);
+    let extents = |kind, known: Option<(bool, bool)>| -> Vec<Option<String>> {
+        let mut state = state(kind, Vec::new());
+        if let Some((ever_answered, failed_last)) = known {
+            let list = ListState {
+                answered_in_this_cycle: false,
+                ended_in_this_cycle: false,
+                ever_answered,
+                failed_last,
+            };
+            let key = list_key(SourceName::SecOpenApi, MONTHLY.name);
+            state.lists.insert(key, list);
+        }
+        let planner = StagePlanner::new(
+            pages.clone(),
+            Narrowing::default(),
+            Stage::Market,
+            None,
+            false,
+        );
+        let (tasks, _) = plan_in_parts(&state, usize::MAX, planner);
+        assert!(tasks.iter().all(|task| task.id.key == "*"));
+        tasks.into_iter().map(|task| task.extent).collect()
+    };
+    let planned = [Some("202606-202609".to_owned())];
+    let (daily, monthly) = (CycleKind::Daily, CycleKind::Monthly);
+    assert_eq!(extents(monthly, Some((true, false))), planned);
+    assert_eq!(extents(daily, Some((true, false))), []);
+    assert_eq!(extents(daily, None), planned, "never planned");
+    assert_eq!(
+        extents(daily, Some((false, false))),
+        planned,
+        "never answered"
+    );
+    assert_eq!(extents(daily, Some((true, true))), planned, "failed last");
+}
+
+#[test]
 fn the_days_of_the_market_are_planned_once_a_week_in_a_wide_window() {
     const DAILY: PageSpec = PageSpec {
         chain: Some(sources::page::ChainSpec {
@@ -449,6 +498,7 @@ fn the_days_of_the_market_are_planned_once_a_week_in_a_wide_window() {
                 nightly: 2,
                 weekly: 4,
             }),
+            quarters: None,
         }),
         ..page("daily", Stage::Market, Cadence::EveryCycle, &[])
     };

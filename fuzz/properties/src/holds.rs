@@ -120,7 +120,9 @@ fn observation(source: SourceName, observation: &Observation) {
             assert!(source_key.chars().count() <= MAX_URL);
             record(fields);
         }
-        ObservationData::Master(fields) => {
+        ObservationData::Master(fields)
+        | ObservationData::Risk(fields)
+        | ObservationData::DividendPolicy(fields) => {
             if let Some(level) = fields.risk_level {
                 assert!((1..=8).contains(&level), "risk level {level}");
             }

@@ -50,6 +50,7 @@ pub fn advance(
         pages,
         seen,
         restarted: before.restarted,
+        carry: None,
     }))
 }
 
@@ -67,6 +68,7 @@ const fn beginning() -> ChainPosition {
         pages: 0,
         seen: Vec::new(),
         restarted: false,
+        carry: None,
     }
 }
 

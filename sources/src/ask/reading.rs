@@ -145,6 +145,10 @@ impl PageFetcher {
         answer: &Answer,
         round: &mut Round<'_>,
     ) {
+        let next = next.map(|next| ChainPosition {
+            carry: part.carry,
+            ..next
+        });
         let said: Vec<&ObservationData> = part
             .observations
             .iter()

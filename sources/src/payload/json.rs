@@ -83,6 +83,12 @@ impl<'de: 'json, 'json> Deserialize<'de> for Elements<'json> {
 }
 
 impl<'json> Field<'json> {
+    /// The field with this text.
+    #[must_use]
+    pub fn of(raw: &'json RawValue) -> Self {
+        Self(Some(raw.get()))
+    }
+
     /// Whether the key is present, whatever its value.
     #[must_use]
     pub const fn is_present(self) -> bool {

@@ -91,7 +91,9 @@ pub fn fields(said: schema::ObservationData) -> Vec<String> {
     use schema::columns::Record;
     let fields = match said {
         ObservationData::Listing { fields, .. } => fields.into_fields(),
-        ObservationData::Master(fields) => fields.into_fields(),
+        ObservationData::Master(fields)
+        | ObservationData::Risk(fields)
+        | ObservationData::DividendPolicy(fields) => fields.into_fields(),
         ObservationData::Fees(fields) | ObservationData::Minimums(fields) => fields.into_fields(),
         ObservationData::Statistics(fields) => fields.into_fields(),
         ObservationData::FactsheetLink(fields) => fields.into_fields(),

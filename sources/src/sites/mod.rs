@@ -9,6 +9,7 @@ pub(crate) mod asked;
 #[cfg(test)]
 mod breach_texts;
 pub mod factsheet;
+mod fee_kind;
 mod findings;
 pub mod finnomena;
 mod locate;

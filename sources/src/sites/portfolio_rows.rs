@@ -92,9 +92,14 @@ impl PortfolioRows {
 
     /// Adds the portfolio to the findings if it has at least one row and not too many.
     pub fn state(self, findings: &mut Findings, as_of_date: Option<Date>) {
-        if !self.portfolio.rows.is_empty() && !self.too_many {
-            findings.say(as_of_date, ObservationData::Portfolio(self.portfolio));
+        if let Some(portfolio) = self.into_portfolio() {
+            findings.say(as_of_date, ObservationData::Portfolio(portfolio));
         }
+    }
+
+    /// The portfolio if it has at least one row and not too many.
+    pub fn into_portfolio(self) -> Option<Portfolio> {
+        (!self.portfolio.rows.is_empty() && !self.too_many).then_some(self.portfolio)
     }
 
     /// The dataset of these rows.

@@ -141,7 +141,11 @@ fn observation_block(text: &mut String, observation: &Observation) {
             let _ = writeln!(text, "    {:<22}{}", "source key", line(source_key));
             fields_block(text, &fields.clone().into_fields());
         }
-        ObservationData::Master(fields) => fields_block(text, &fields.clone().into_fields()),
+        ObservationData::Master(fields)
+        | ObservationData::Risk(fields)
+        | ObservationData::DividendPolicy(fields) => {
+            fields_block(text, &fields.clone().into_fields());
+        }
         ObservationData::Fees(fields) | ObservationData::Minimums(fields) => {
             fields_block(text, &fields.clone().into_fields());
         }

@@ -6,7 +6,6 @@ mod api_types;
 mod captured_tests;
 pub mod contract;
 mod fee;
-mod fee_kind;
 mod filter;
 #[cfg(test)]
 mod filter_tests;

@@ -67,3 +67,107 @@ pub struct NavRow<'json> {
     #[serde(borrow)]
     pub buy_price: Field<'json>,
 }
+
+/// What most records have: whose they are, and of when.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Head<'json> {
+    #[serde(borrow)]
+    pub proj_id: Field<'json>,
+    #[serde(borrow)]
+    pub fund_class_name: Field<'json>,
+    #[serde(borrow)]
+    pub start_date: Field<'json>,
+    #[serde(borrow)]
+    pub as_of_date: Field<'json>,
+}
+
+/// The statistics on a factsheet. All values are texts.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct StatisticsRow<'json> {
+    #[serde(borrow)]
+    pub sharpe_ratio: Field<'json>,
+    #[serde(borrow)]
+    pub alpha: Field<'json>,
+    #[serde(borrow)]
+    pub beta: Field<'json>,
+    #[serde(borrow)]
+    pub maximum_drawdown: Field<'json>,
+    #[serde(borrow)]
+    pub recovering_period: Field<'json>,
+    #[serde(borrow)]
+    pub tracking_error: Field<'json>,
+    #[serde(borrow)]
+    pub portfolio_turnover_ratio: Field<'json>,
+    #[serde(borrow)]
+    pub fx_hedging: Field<'json>,
+}
+
+/// One fee on a factsheet.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct FeeRow<'json> {
+    #[serde(borrow)]
+    pub fee_type_desc: Field<'json>,
+    #[serde(borrow)]
+    pub rate: Field<'json>,
+    #[serde(borrow)]
+    pub actual_value: Field<'json>,
+}
+
+/// The risk level on a factsheet.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RiskRow<'json> {
+    #[serde(borrow)]
+    pub risk_spectrum: Field<'json>,
+}
+
+/// The dividend policy on a factsheet.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct DividendRow<'json> {
+    #[serde(borrow)]
+    pub dividend_policy: Field<'json>,
+}
+
+/// The minimum purchases on a factsheet.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct MinimumsRow<'json> {
+    #[serde(borrow)]
+    pub minimum_sub_ipo: Field<'json>,
+    #[serde(borrow)]
+    pub minimum_sub_ipo_cur: Field<'json>,
+    #[serde(borrow)]
+    pub minimum_sub: Field<'json>,
+    #[serde(borrow)]
+    pub minimum_sub_cur: Field<'json>,
+}
+
+/// One asset class on a factsheet.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct AssetRow<'json> {
+    #[serde(borrow)]
+    pub asset_seq: Field<'json>,
+    #[serde(borrow)]
+    pub asset_name: Field<'json>,
+    #[serde(borrow)]
+    pub asset_ratio: Field<'json>,
+}
+
+/// One row of a quarterly portfolio.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct HoldingRow<'json> {
+    #[serde(borrow)]
+    pub assetliab_id: Field<'json>,
+    #[serde(borrow)]
+    pub assetliab_desc: Field<'json>,
+    #[serde(borrow)]
+    pub issue_code: Field<'json>,
+    #[serde(borrow)]
+    pub percent_nav: Field<'json>,
+}

@@ -2,23 +2,45 @@
 
 use std::num::NonZeroUsize;
 
-use crate::page::{Cadence, ChainSpec, DayWindow, PageSpec, Stage};
+use crate::page::{Cadence, ChainSpec, DayWindow, PageSpec, QuarterWindow, Stage};
 
 /// Companies, names, status and ISIN of every share class.
 pub const PROFILES: &str = "profiles";
 /// NAV, net asset, bid and offer of all classes, one list for each day.
 pub const DAILY: &str = "daily";
 
+/// Risk statistics of every class.
+pub const STATISTICS: &str = "statistics";
+/// Fees of every class.
+pub const FEES: &str = "fees";
+/// Risk level of every project.
+pub const RISK: &str = "risk";
+/// Whether a class pays dividends.
+pub const DIVIDEND_POLICY: &str = "dividend_policy";
+/// Minimum purchases of every class.
+pub const MINIMUMS: &str = "minimums";
+/// Allocation of every project by asset class.
+pub const ALLOCATION: &str = "allocation";
+/// Full portfolio of every project, once a quarter.
+pub const PORTFOLIO: &str = "portfolio";
+
 /// The number of records on a page: the largest that the API offers.
 pub const RECORDS_A_PAGE: usize = 100;
 /// The largest number of pages of one list: 100,000 records. The register has about 20,000 classes, ended ones included.
 const MAX_PAGES: u32 = 1_000;
+/// The same for the portfolios of up to two quarters, which have about 100,000 rows each.
+const MAX_PORTFOLIO_PAGES: u32 = 5_000;
 
 /// NAVs are published 1 to 3 days after their date, a few after 7, and after holidays later still. docs/decisions tells
 /// why these numbers were chosen.
 const WINDOW: DayWindow = DayWindow {
     nightly: 5,
     weekly: 14,
+};
+
+/// Portfolios are published up to 45 days after their quarter, a few later.
+const QUARTERS: QuarterWindow = QuarterWindow {
+    published_after_days: 60,
 };
 
 const fn page(
@@ -40,14 +62,37 @@ const fn page(
         chain: Some(ChainSpec {
             max_pages: MAX_PAGES,
             window,
+            quarters: None,
         }),
     }
 }
 
+/// A list with values that change about once a month.
+const fn monthly(name: &'static str) -> PageSpec {
+    PageSpec {
+        critical: false,
+        ..page(name, Stage::Market, Cadence::MonthlyOrNew, None)
+    }
+}
+
 /// The pages.
-pub const PAGES: [PageSpec; 2] = [
+pub const PAGES: [PageSpec; 9] = [
     page(PROFILES, Stage::Lists, Cadence::Weekly, None),
     page(DAILY, Stage::Market, Cadence::EveryCycle, Some(WINDOW)),
+    monthly(STATISTICS),
+    monthly(FEES),
+    monthly(RISK),
+    monthly(DIVIDEND_POLICY),
+    monthly(MINIMUMS),
+    monthly(ALLOCATION),
+    PageSpec {
+        chain: Some(ChainSpec {
+            max_pages: MAX_PORTFOLIO_PAGES,
+            window: None,
+            quarters: Some(QUARTERS),
+        }),
+        ..monthly(PORTFOLIO)
+    },
 ];
 
 /// The path of a page below `/v2/fund/`.
@@ -55,8 +100,20 @@ pub const fn path(page: &str) -> Option<&'static str> {
     match page.as_bytes() {
         b"profiles" => Some("general-info/profiles"),
         b"daily" => Some("daily-info/nav"),
+        b"statistics" => Some("factsheet/statistics"),
+        b"fees" => Some("factsheet/fees"),
+        b"risk" => Some("factsheet/risk-spectrum"),
+        b"dividend_policy" => Some("factsheet/dividend-policy"),
+        b"minimums" => Some("factsheet/subscription-redemption-minimums"),
+        b"allocation" => Some("factsheet/asset-allocation"),
+        b"portfolio" => Some("outstanding/portfolio"),
         _ => None,
     }
+}
+
+/// Whether the records of a page are those of factsheets, of which only the current ones are requested.
+pub fn has_sheets(page: &str) -> bool {
+    path(page).is_some_and(|path| path.starts_with("factsheet/"))
 }
 
 /// The maximum size of an answer, in bytes: a page of 100 records has at most about 200 KB.

@@ -75,7 +75,7 @@ pub fn read(list: ListPage<'_>, day: Date, url: &str, mut findings: Findings) ->
             ObservationData::Daily(vec![point]),
         ));
     }
-    list.part(findings, keyed)
+    list.part(findings, keyed, None)
 }
 
 /// The date of a record; `None` if it has none, which is rejected here.

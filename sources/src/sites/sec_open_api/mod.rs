@@ -1,12 +1,21 @@
 //! The Thai SEC's official register: its Open API v2, JSON lists with cursors, for holders of a free key
 //! (docs/sites.md, "SEC Open API v2").
 
+mod allocation;
 mod api_types;
 pub mod contract;
 mod daily;
+mod dividend_policy;
+mod fees;
+mod group;
+mod grouped;
 mod keys;
+mod minimums;
 mod page;
+mod portfolio;
 mod profiles;
+mod risk;
+mod statistics;
 #[cfg(test)]
 mod tests;
 
@@ -95,7 +104,14 @@ impl SecOpenApi {
                 Ok(day) => daily::read(list, day, &url, findings),
                 Err(reason) => Reading::Broken(breach("key", "a day", &reason)),
             },
-            other => Reading::Broken(breach("page", "a page of the register", other)),
+            other => match grouped::of_page(other) {
+                Some(grouped) => {
+                    let position = task.chain.as_ref();
+                    let carried = position.and_then(|position| position.carry.as_deref());
+                    grouped.read(list, carried, &url, findings)
+                }
+                None => Reading::Broken(breach("page", "a page of the register", other)),
+            },
         }
     }
 }
@@ -105,6 +121,14 @@ fn day(task: &PlannedTask) -> Result<Date, String> {
     let part = task.id.part().unwrap_or_default();
     part.parse()
         .map_err(|_| format!("{}: expected a day, found `{part}`", task.id))
+}
+
+/// The first and the last period that a task of [`contract::PORTFOLIO`] is about.
+fn quarters(task: &PlannedTask) -> Result<(&str, &str), String> {
+    let extent = task.extent.as_deref().unwrap_or_default();
+    extent
+        .split_once('-')
+        .ok_or_else(|| format!("{}: expected two periods, found `{extent}`", task.id))
 }
 
 impl Site for SecOpenApi {
@@ -134,6 +158,15 @@ impl Site for SecOpenApi {
                 query
                     .append_pair("start_nav_date", &day)
                     .append_pair("end_nav_date", &day);
+            }
+            if page.name == contract::PORTFOLIO {
+                let (start, end) = quarters(task)?;
+                query
+                    .append_pair("start_period", start)
+                    .append_pair("end_period", end);
+            }
+            if contract::has_sheets(page.name) {
+                query.append_pair("latest", "true");
             }
             query.append_pair("page_size", &contract::RECORDS_A_PAGE.to_string());
             let position = task.chain.as_ref().filter(|chain| !chain.cursor.is_empty());

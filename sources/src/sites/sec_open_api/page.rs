@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 use schema::observation::KeyedObservation;
-use schema::{Dataset, FundCode, ObservationData};
+use schema::{Dataset, FundCode, Number, ObservationData};
 
 use super::api_types::{Envelope, GatewayError};
 use super::contract;
@@ -10,7 +10,7 @@ use crate::payload::json::Field;
 use crate::payload::{breach, json};
 use crate::site::{Answer, Breach, ListPart, Reading};
 use crate::sites::findings::Findings;
-use crate::text::{missing, name};
+use crate::text::{missing, name, number};
 
 /// The class name of a project with one class. Its code is the name of the project.
 const MAIN_CLASS: &str = "main";
@@ -34,7 +34,7 @@ pub fn class_key(
     proj_id: Field<'_>,
     class_name: Field<'_>,
 ) -> Result<ClassKey, (&'static str, String)> {
-    let proj_id = key_part(proj_id).map_err(|why| ("proj_id", why))?;
+    let proj_id = project_key(proj_id).map_err(|why| ("proj_id", why))?;
     let class = key_part(class_name).map_err(|why| ("fund_class_name", why))?;
     let fund_code = if is_main(&class) {
         None
@@ -46,6 +46,18 @@ pub fn class_key(
         source_key: format!("{proj_id}/{class}"),
         fund_code,
     })
+}
+
+/// Reads the key of a project, which is the beginning of the keys of its classes.
+///
+/// # Errors
+/// The field is missing or cannot be read, or has the character that separates project and class.
+pub fn project_key(proj_id: Field<'_>) -> Result<String, String> {
+    let proj_id = key_part(proj_id)?;
+    if proj_id.contains('/') {
+        return Err(format!("expected the id of a project, found `{proj_id}`"));
+    }
+    Ok(proj_id)
 }
 
 fn is_main(class: &str) -> bool {
@@ -112,7 +124,12 @@ impl<'json> ListPage<'json> {
     }
 
     /// The part of the list, from what was found in its records.
-    pub fn part(self, findings: Findings, keyed: Vec<KeyedObservation>) -> Reading {
+    pub fn part(
+        self,
+        findings: Findings,
+        keyed: Vec<KeyedObservation>,
+        carry: Option<String>,
+    ) -> Reading {
         match findings.said() {
             Reading::Observed {
                 observations,
@@ -124,6 +141,7 @@ impl<'json> ListPage<'json> {
                 rejects,
                 records: self.records.len(),
                 cursor: self.cursor,
+                carry,
             })),
             other => other,
         }
@@ -159,6 +177,24 @@ pub fn keyed(
         url: url.to_owned(),
         data,
     }
+}
+
+/// A word without the blanks around it; `None` if it is missing.
+///
+/// # Errors
+/// The field is no text.
+pub fn word(field: Field<'_>) -> Result<Option<String>, String> {
+    let text = field.text()?.map(|text| name::normalise(&text));
+    Ok(text.filter(|text| !missing::is_missing(text)))
+}
+
+/// A plausible percentage.
+///
+/// # Errors
+/// The field is no number, or too large.
+pub fn percent(field: Field<'_>) -> Result<Option<Number>, String> {
+    let quantity = field.quantity().and_then(number::believed)?;
+    Ok(quantity.map(|quantity| quantity.value))
 }
 
 /// Rejects a whole record.

@@ -29,7 +29,7 @@ pub fn read(list: ListPage<'_>, mut findings: Findings) -> Reading {
             Err(reason) => page::reject(&mut findings, Dataset::Listing, "*", reason, *record),
         }
     }
-    list.part(findings, Vec::new())
+    list.part(findings, Vec::new(), None)
 }
 
 fn read_profile(
@@ -45,7 +45,7 @@ fn read_profile(
         Some(code) => code,
         None => project_code(profile).map_err(|why| ("proj_abbr_name", why))?,
     };
-    let status = word(profile.fund_status).map_err(|why| ("fund_status", why))?;
+    let status = page::word(profile.fund_status).map_err(|why| ("fund_status", why))?;
     let status = match status {
         Some(word) if REGISTER_STATUSES.contains(&word.as_str()) => word,
         other => {
@@ -96,7 +96,7 @@ fn read_isin(
     let code = findings.field(
         Dataset::Codes,
         "fund_class_isin_code",
-        word(profile.fund_class_isin_code),
+        page::word(profile.fund_class_isin_code),
         record.raw(),
     );
     let Some(code) = code else {
@@ -118,10 +118,4 @@ fn read_isin(
 fn project_code(profile: &Profile<'_>) -> Result<FundCode, String> {
     let code = profile.proj_abbr_name.text()?.unwrap_or_default();
     name::fund_code(&code).map_err(|error| error.to_string())
-}
-
-/// A word without the blanks around it; `None` if it is missing.
-fn word(field: Field<'_>) -> Result<Option<String>, String> {
-    let text = field.text()?.map(|text| name::normalise(&text));
-    Ok(text.filter(|text| !missing::is_missing(text)))
 }

@@ -1,4 +1,4 @@
-//! Maps Finnomena's fee descriptions to the fees of `funds_fee`.
+//! Maps fee descriptions, which Finnomena and the register write alike, to the fees of `funds_fee`.
 
 use crate::text::name;
 

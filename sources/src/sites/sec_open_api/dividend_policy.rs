@@ -1,0 +1,30 @@
+//! Parser of `factsheet/dividend-policy`: whether a class pays dividends.
+
+use schema::columns::MasterFields;
+use schema::{Dataset, ObservationData};
+
+use super::api_types::DividendRow;
+use super::group::Group;
+use super::page;
+use crate::sites::findings::Findings;
+
+/// Parses the newest record of a class.
+pub fn read(group: &Group<'_>, findings: &mut Findings) -> Option<ObservationData> {
+    let (row, record): (DividendRow<'_>, _) = group.last(Dataset::DividendPolicy, findings)?;
+    let read = page::word(row.dividend_policy).and_then(|word| match word.as_deref() {
+        None => Ok(None),
+        Some("Y" | "y") => Ok(Some("จ่าย")),
+        Some("N" | "n") => Ok(Some("ไม่จ่าย")),
+        Some(other) => Err(format!("expected Y or N, found {other}")),
+    });
+    let word = findings.field(
+        Dataset::DividendPolicy,
+        "dividend_policy",
+        read,
+        record.raw(),
+    )?;
+    Some(ObservationData::DividendPolicy(MasterFields {
+        is_dividend: Some(word.to_owned()),
+        ..MasterFields::default()
+    }))
+}
