@@ -77,7 +77,8 @@ pub fn said(reading: Reading) -> (Vec<Observation>, Vec<String>) {
     }
 }
 
-fn short(reject: &Reject) -> String {
+/// A reject as `severity field`.
+pub fn short(reject: &Reject) -> String {
     let severity = match reject.severity {
         Severity::Rejected => "rejected",
         Severity::Noted => "noted",
