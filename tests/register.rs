@@ -1,6 +1,6 @@
 //! The official register as a source: with a key, its values are in the tables, and an ordinary day needs few requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use simulator::{MarketConfig, Reported, Site, Source};
 
@@ -98,6 +98,185 @@ async fn with_a_key_the_daily_values_are_the_registers() {
         .take(10)
         .collect();
     assert!(wrong.is_empty(), "found, expected: {wrong:?}");
+}
+
+/// A table with cells of the register: its key columns within a fund, its value columns, and the ranked sources.
+struct Merged {
+    table: &'static str,
+    key: &'static [&'static str],
+    columns: &'static [&'static str],
+    rank: &'static [Source],
+    /// Whether only the rows of the register are compared, because each source has rows of its own.
+    is_own: bool,
+}
+
+const MERGED: [Merged; 6] = [
+    Merged {
+        table: "funds_master_info",
+        key: &[],
+        columns: &[
+            "full_name_th",
+            "full_name_en",
+            "amc",
+            "category",
+            "risk_level",
+            "is_dividend",
+            "inception_date",
+            "currency",
+            "country",
+        ],
+        rank: &[Source::Finnomena, Source::WealthMagik, Source::SecOpenApi],
+        is_own: false,
+    },
+    Merged {
+        table: "funds_statistics",
+        key: &[],
+        columns: &[
+            "as_of_date",
+            "sharpe_ratio",
+            "alpha",
+            "beta",
+            "max_drawdown",
+            "recovering_period",
+            "tracking_error",
+            "turnover_ratio",
+            "fx_hedging",
+        ],
+        rank: &[Source::SecFundCheck, Source::SecOpenApi],
+        is_own: false,
+    },
+    Merged {
+        table: "funds_fee",
+        key: &[],
+        columns: &[
+            "front_end_max",
+            "front_end_actual",
+            "back_end_max",
+            "back_end_actual",
+            "management_max",
+            "management_actual",
+            "ter_max",
+            "ter_actual",
+            "switching_in_max",
+            "switching_in_actual",
+            "switching_out_max",
+            "switching_out_actual",
+            "min_initial_buy",
+            "min_next_buy",
+        ],
+        rank: &[Source::Finnomena, Source::WealthMagik, Source::SecOpenApi],
+        is_own: false,
+    },
+    Merged {
+        table: "funds_codes",
+        key: &["type"],
+        columns: &["code"],
+        rank: &[Source::SecOpenApi, Source::Factsheet],
+        is_own: false,
+    },
+    Merged {
+        table: "funds_holding",
+        key: &["holding_type", "row_no"],
+        columns: &["name", "percent", "as_of_date"],
+        rank: &[Source::SecOpenApi],
+        is_own: true,
+    },
+    Merged {
+        table: "funds_allocations",
+        key: &["type", "row_no"],
+        columns: &["name", "percent", "as_of_date"],
+        rank: &[Source::SecOpenApi],
+        is_own: true,
+    },
+];
+
+impl Merged {
+    /// The cells of these funds by the first source in the rank that reports them.
+    fn expected(&self, world: &World, codes: &[String]) -> BTreeMap<Cell, String> {
+        let mut cells = BTreeMap::new();
+        for source in self.rank.iter().rev() {
+            let report = world.simulator.reported_by(*source);
+            for code in codes {
+                for (key, row) in report.rows(self.table, code).into_iter().flatten() {
+                    for column in self.columns {
+                        if let Some(value) = row.get(column) {
+                            let cell = (code.clone(), key.clone(), (*column).to_owned());
+                            cells.insert(cell, value.clone());
+                        }
+                    }
+                }
+            }
+        }
+        cells
+    }
+
+    /// The cells of these funds in the table.
+    async fn found(&self, world: &World, codes: &[String]) -> BTreeMap<Cell, String> {
+        let source: &[&str] = if self.is_own { &["source"] } else { &[] };
+        let columns = [&["fund_code"][..], self.key, self.columns, source].concat();
+        let key_end = 1 + self.key.len();
+        let mut cells = BTreeMap::new();
+        for row in world.rows(self.table, &columns).await {
+            let text = |at: usize| row[at].clone().unwrap_or_default();
+            let is_other = self.is_own && text(columns.len() - 1) != Source::SecOpenApi.name();
+            if is_other || !codes.contains(&text(0)) {
+                continue;
+            }
+            let key: Vec<String> = (1..key_end).map(text).collect();
+            for (at, column) in self.columns.iter().enumerate() {
+                if let Some(value) = &row[key_end + at] {
+                    let cell = (text(0), key.join(" "), (*column).to_owned());
+                    cells.insert(cell, value.clone());
+                }
+            }
+        }
+        cells
+    }
+}
+
+/// Runs a monthly cycle, and compares all cells that the register can supply with the reports of the sources.
+async fn check_merged(config: MarketConfig) {
+    let world = with_register(config).await;
+    world.run(&MONTHLY).await.exits(0);
+    let market = world.simulator.market();
+    let codes: Vec<String> = market.codes().into_iter().map(str::to_owned).collect();
+    let mut differences = Vec::new();
+    for merged in &MERGED {
+        let expected = merged.expected(&world, &codes);
+        let found = merged.found(&world, &codes).await;
+        let own = world.simulator.reported_by(Source::SecOpenApi);
+        assert!(
+            codes
+                .iter()
+                .any(|code| own.rows(merged.table, code).is_some()),
+            "the register reports nothing for {}",
+            merged.table
+        );
+        let cells: BTreeSet<&Cell> = expected.keys().chain(found.keys()).collect();
+        let wrong = cells
+            .into_iter()
+            .filter(|cell| expected.get(*cell) != found.get(*cell));
+        differences.extend(wrong.map(|cell| {
+            let (expected, found) = (expected.get(cell), found.get(cell));
+            format!(
+                "{} {cell:?}: expected {expected:?}, found {found:?}",
+                merged.table
+            )
+        }));
+    }
+    let count = differences.len();
+    differences.truncate(40);
+    assert_eq!(count, 0, "{}", differences.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_key_the_register_supplies_what_the_other_sources_lack() {
+    check_merged(plain(40)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_key_every_edge_case_of_the_register_is_read_right() {
+    check_merged(MarketConfig::default()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

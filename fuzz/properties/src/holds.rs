@@ -21,6 +21,9 @@ const MAX_REASON: usize = 1_000;
 const MAX_REJECTS: usize = 12_000;
 /// The largest number of statements that one record of a list with cursors leads to.
 const MAX_STATEMENTS_A_RECORD: usize = 4;
+/// The largest number of records that a page of such a list gets from the page before, in these checks: those of one
+/// page.
+const MAX_CARRIED_RECORDS: usize = 100;
 /// The longest URL that is kept, in characters.
 const MAX_URL: usize = sources::sites::MAX_LINK_CHARS;
 
@@ -75,7 +78,25 @@ pub fn reading(source: SourceName, reading: &Reading) {
             }
             assert!(part.rejects.len() <= MAX_REJECTS);
             part.rejects.iter().for_each(reject);
-            assert!(part.keyed.len() <= part.records * MAX_STATEMENTS_A_RECORD);
+            let records = part.records + MAX_CARRIED_RECORDS;
+            assert!(part.keyed.len() <= records * MAX_STATEMENTS_A_RECORD);
+            for keyed in &part.keyed {
+                assert!(
+                    !keyed.source_key.contains('\0') && keyed.source_key.chars().count() <= 201
+                );
+                let some_code = || FundCode::parse("A").expect("a code");
+                let fund_code = keyed.fund_code.clone();
+                self::observation(
+                    source,
+                    &Observation {
+                        fund_code: fund_code.unwrap_or_else(some_code),
+                        source,
+                        as_of_date: keyed.as_of_date,
+                        url: keyed.url.clone(),
+                        data: keyed.data.clone(),
+                    },
+                );
+            }
         }
         Reading::Absent => {}
         Reading::NeedsBrowser(breach) | Reading::Broken(breach) => self::breach(breach),

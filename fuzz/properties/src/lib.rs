@@ -11,6 +11,7 @@ mod holds;
 mod pages;
 mod payloads;
 mod protocol;
+mod register_pages;
 mod requests;
 mod runner_ron;
 mod texts;
@@ -25,7 +26,7 @@ pub struct Target {
 }
 
 /// Every parser, in the order in which data passes them.
-pub const TARGETS: [Target; 27] = [
+pub const TARGETS: [Target; 36] = [
     target("finnomena_list", pages::finnomena_list),
     target("finnomena_filter", pages::finnomena_filter),
     target("finnomena_fund", pages::finnomena_fund),
@@ -39,6 +40,15 @@ pub const TARGETS: [Target; 27] = [
     target("wealthmagik_fee", pages::wealthmagik_fee),
     target("sec_api", pages::sec_api),
     target("sec_page", pages::sec_page),
+    target("register_profiles", register_pages::profiles),
+    target("register_daily", register_pages::daily),
+    target("register_statistics", register_pages::statistics),
+    target("register_fees", register_pages::fees),
+    target("register_risk", register_pages::risk),
+    target("register_dividend_policy", register_pages::dividend_policy),
+    target("register_minimums", register_pages::minimums),
+    target("register_allocation", register_pages::allocation),
+    target("register_portfolio", register_pages::portfolio),
     target("factsheet_text", pages::factsheet_text),
     target("factsheet_pdf", pages::factsheet_pdf),
     target("payload_json", payloads::json),

@@ -15,7 +15,7 @@ use crate::holds::{self, CYCLE_DATE};
 /// The requested fund if a page names none.
 const SOME_CODE: &str = "KFGTECH";
 
-const CONTEXT: ReadContext = ReadContext {
+pub const CONTEXT: ReadContext = ReadContext {
     cycle_date: CYCLE_DATE,
 };
 

@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 
 use schema::task::Severity;
-use schema::{Dataset, Reject};
+use schema::{Dataset, PlannedTask, Reject};
 use url::Url;
 
 use crate::site::{Breach, Reading, Site, Via};
 use crate::sites::asked::{read_all, task};
 use crate::sites::finnomena::Finnomena;
 use crate::sites::sec_fundcheck::SecFundcheck;
+use crate::sites::sec_open_api::SecOpenApi;
 use crate::sites::wealthmagik::Wealthmagik;
 
 /// Answers of Finnomena that cannot be parsed: page and data.
@@ -91,6 +92,20 @@ const FUNDCHECK: [(Via, &str); 8] = [
     (Via::Browser, "<div class='card-body'>x</div>"),
 ];
 
+/// Answers of the register that cannot be parsed: page and body.
+const REGISTER: [(&str, &str); 7] = [
+    ("profiles", "<html>"),
+    ("profiles", r#"{"items":[]}"#),
+    ("fees", r#"{"items":5,"next_cursor":""}"#),
+    ("fees", r#"{"items":[],"next_cursor":{}}"#),
+    ("fees", "[]"),
+    (
+        "daily",
+        r#"{"items":[{"nav_date":"2026-02-11"}],"next_cursor":""}"#,
+    ),
+    ("portfolio", r#"{"items":null}"#),
+];
+
 /// Reasons of rejected records, as the parsers write them, with what was found.
 const REJECTS: [(&str, &str); 8] = [
     (
@@ -125,14 +140,19 @@ fn lines() -> String {
         &url("https://fundcheck.sec.or.th"),
         &url("https://web-fct-api.sec.or.th"),
     );
+    let register = SecOpenApi::new(&url("https://api.sec.or.th"), Vec::new());
     let mut text = String::new();
     let mut line = |site: &dyn Site, page: &str, via: Via, locator: Option<&str>, body: &[u8]| {
         let key = match page {
             "list" => "*",
             "filter" => "1",
+            "daily" => "*2026-02-12",
             _ => "A",
         };
-        let tasks = [task(site, page, key, locator)];
+        let tasks = [PlannedTask {
+            extent: (page == "portfolio").then(|| "202509-202512".to_owned()),
+            ..task(site, page, key, locator)
+        }];
         let reading = read_all(site, page, &tasks, body, via).remove(0);
         let _ = writeln!(text, "{} {page}: {}", site.name(), breach(reading));
     };
@@ -161,6 +181,9 @@ fn lines() -> String {
     }
     for (via, body) in FUNDCHECK {
         line(&fundcheck, "statistics", via, None, body.as_bytes());
+    }
+    for (page, body) in REGISTER {
+        line(&register, page, Via::Http, None, body.as_bytes());
     }
     for (reason, sample) in REJECTS {
         let reject = Reject {

@@ -176,7 +176,43 @@ async fn ask(
 }
 
 /// Texts of each kind, in the sites' spellings.
-const TEXTS: [(&str, &str); 41] = [
+const TEXTS: [(&str, &str); 50] = [
+    (
+        "register_profiles",
+        r#"{"message":"success","page_size":100,"next_cursor":"c","items":[{"proj_id":"M0512_2546","proj_abbr_name":"A","proj_name_th":"กองทุน","comp_name_en":"AMC","fund_status":"Registered","regis_date":"2004-01-02","fund_class_name":"main","fund_class_isin_code":"TH1234567895"}]}"#,
+    ),
+    (
+        "register_daily",
+        r#"{"message":"success","page_size":100,"next_cursor":"c","items":[{"proj_id":"M0512_2546","fund_class_name":"A","nav_date":"2026-10-15","net_asset":1.5,"last_val":10.1,"sell_price":10.2,"buy_price":0.0}]}"#,
+    ),
+    (
+        "register_statistics",
+        r#"{"message":"success","page_size":100,"next_cursor":"c","items":[{"proj_id":"M0512_2546","fund_class_name":"A","start_date":"2026-09-30","end_date":null,"prospectus_type":"Monthly","sharpe_ratio":"0.5","alpha":"0","recovering_period":"1 ปี 2 เดือน","maximum_drawdown":"-37.99"}]}"#,
+    ),
+    (
+        "register_fees",
+        r#"{"message":"success","page_size":100,"next_cursor":"c","items":[{"proj_id":"M0512_2546","fund_class_name":"A","start_date":"2026-09-30","end_date":null,"prospectus_type":"Monthly","fee_type_desc":"ค่าธรรมเนียมการขายหน่วยลงทุน (Front-end Fee)","rate":1.5,"actual_value":0},{"proj_id":"M0512_2546","fund_class_name":"main","start_date":"2026-09-30","end_date":null,"prospectus_type":"Monthly","fee_type_desc":"SWITCHING IN","rate":0,"actual_value":0}]}"#,
+    ),
+    (
+        "register_risk",
+        r#"{"message":"success","page_size":100,"next_cursor":"c","items":[{"proj_id":"M0512_2546","fund_class_name":"A","start_date":"2026-09-30","end_date":null,"prospectus_type":"Monthly","risk_spectrum":"RS81"}]}"#,
+    ),
+    (
+        "register_dividend_policy",
+        r#"{"message":"success","page_size":100,"next_cursor":"c","items":[{"proj_id":"M0512_2546","fund_class_name":"A","start_date":"2026-09-30","end_date":null,"prospectus_type":"Monthly","dividend_policy":"N"}]}"#,
+    ),
+    (
+        "register_minimums",
+        r#"{"message":"success","page_size":100,"next_cursor":"c","items":[{"proj_id":"M0512_2546","fund_class_name":"A","start_date":"2026-09-30","end_date":null,"prospectus_type":"Monthly","minimum_sub_ipo":5000,"minimum_sub_ipo_cur":"THB   ","minimum_sub":0,"minimum_sub_cur":"USD  "}]}"#,
+    ),
+    (
+        "register_allocation",
+        r#"{"message":"success","page_size":100,"next_cursor":"c","items":[{"proj_id":"M0512_2546","fund_class_name":"A","start_date":"2026-09-30","end_date":null,"prospectus_type":"Monthly","asset_seq":2,"asset_name":"หุ้นสามัญ","asset_ratio":93.16},{"proj_id":"M0513_2546","fund_class_name":"A","start_date":"2026-09-30","end_date":null,"prospectus_type":"Monthly","asset_seq":1,"asset_name":"เงินฝาก","asset_ratio":"1"}]}"#,
+    ),
+    (
+        "register_portfolio",
+        r#"{"message":"success","page_size":100,"next_cursor":"c","items":[{"proj_id":"M0512_2546","period":202609,"as_of_date":"2026-09-30","assetliab_id":"205","assetliab_desc":"ตั๋วเงินคลัง","issue_code":"TB23705A","percent_nav":2.72392},{"proj_id":"M0512_2546","period":202609,"as_of_date":"2026-09-30","assetliab_id":"903","assetliab_desc":"รวม","issue_code":null,"percent_nav":100}]}"#,
+    ),
     (
         "wealthmagik_list",
         "<div class=fundCode id='wmg.fundscreenerdetail.button.fundcode.K-USA-A(A)'><a href='/funds/K-USA-A(A)/profile'>x</a></div>",
