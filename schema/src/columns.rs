@@ -148,6 +148,9 @@ record! {
         inception_date: Date = "date of inception",
         currency: Text = "ISO 4217 code",
         country: Text = "ISO 3166 code",
+        fund_tax_type: Text = "tax privilege: RMF, SSF, TESG, TESGX or LTF",
+        feeder_master_fund: Text = "name of the master fund of a feeder fund",
+        management_style: Text = "the register's word for the management style, such as AN",
     }
 }
 
@@ -182,6 +185,24 @@ record! {
         tracking_error: Number = "tracking error, percent",
         turnover_ratio: Number = "portfolio turnover ratio",
         fx_hedging: Number = "share of foreign exposure that is hedged, percent",
+    }
+}
+
+record! {
+    /// The columns of `funds_dividends`, without the XD date, which is part of the key.
+    DividendFields {
+        pay_date: Date = "day of the payment",
+        value: Number = "dividend per unit, in the fund's currency",
+    }
+}
+
+record! {
+    /// The columns of `funds_performance`, without the key. All are in percent.
+    PerformanceFields {
+        fund: Number = "return of the fund, percent",
+        benchmark: Number = "return of the benchmark, percent",
+        peer_average: Number = "average return of the peer group, percent",
+        volatility: Number = "volatility of the fund, percent a year",
     }
 }
 

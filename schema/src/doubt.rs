@@ -292,7 +292,9 @@ pub fn examine(
         | ObservationData::DividendPolicy(_)
         | ObservationData::FactsheetLink(_)
         | ObservationData::Daily(_)
-        | ObservationData::NavDigest(_) => None,
+        | ObservationData::NavDigest(_)
+        | ObservationData::Dividends(_)
+        | ObservationData::Performance(_) => None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::append::{self, Rows};
 use crate::columns::{Fields, Record, Value};
 use crate::observation::{Portfolio, PortfolioRow};
 use crate::portfolio::{Decision, StoredPortfolio, accept_portfolio};
@@ -36,6 +37,8 @@ pub enum Content {
     Portfolio(Vec<PortfolioRow>),
     /// Codes, each with the factsheet it was last read from.
     Codes(Vec<StoredCode>),
+    /// The rows of a table whose rows are only added and changed, by their key.
+    Rows(Rows),
     /// Portfolios of an older warehouse (only for the source `adopted`).
     AdoptedPortfolios(Vec<AdoptedPortfolio>),
 }
@@ -96,6 +99,9 @@ pub fn fold(
             });
             fold_codes(held, said.collect(), new)
         }
+        ObservationData::Dividends(_) | ObservationData::Performance(_) => {
+            fold_rows(held, append::rows_of(&new.data, &new.url), new)
+        }
         ObservationData::Daily(_) | ObservationData::NavDigest(_) => Folded::Unchanged,
         said => fold_fields(held, fields_of(said), new, cycle_id),
     }
@@ -119,7 +125,9 @@ fn fields_of(said: &ObservationData) -> Fields {
         ObservationData::Codes(_)
         | ObservationData::Portfolio(_)
         | ObservationData::Daily(_)
-        | ObservationData::NavDigest(_) => Fields::new(),
+        | ObservationData::NavDigest(_)
+        | ObservationData::Dividends(_)
+        | ObservationData::Performance(_) => Fields::new(),
     }
 }
 
@@ -242,6 +250,28 @@ fn fold_codes(
                 .as_of_date
                 .or_else(|| held.and_then(|held| held.as_of_date)),
             content: Content::Codes(codes),
+            unsaid: BTreeMap::new(),
+            url: new.url.clone(),
+        },
+    )
+}
+
+/// Adds the rows of a newer statement to the held ones. A row that is missing stays (D3): a statement may contain only
+/// some of the rows. A statement without a row changes nothing.
+fn fold_rows(held: Option<&StoredObservation>, said: Rows, new: &Observation) -> Folded {
+    if said.is_empty() {
+        return Folded::Unchanged;
+    }
+    let mut rows = match held.map(|held| &held.content) {
+        Some(Content::Rows(rows)) => rows.clone(),
+        _ => Rows::new(),
+    };
+    append::add(&mut rows, said);
+    settle(
+        held,
+        StoredObservation {
+            as_of_date: new.as_of_date.max(held.and_then(|held| held.as_of_date)),
+            content: Content::Rows(rows),
             unsaid: BTreeMap::new(),
             url: new.url.clone(),
         },

@@ -6,6 +6,7 @@
 //!
 //! This crate contains only plain functions over plain data, and the SQL files of the migrations.
 
+pub mod append;
 pub mod columns;
 pub mod cycle;
 pub mod doubt;

@@ -34,6 +34,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(9, "observations_by_cycle"),
     migration!(10, "provisional_universe"),
     migration!(11, "register"),
+    migration!(12, "dividends_and_performance"),
 ];
 
 #[cfg(test)]

@@ -5,7 +5,10 @@ use std::fmt;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::columns::{FactsheetLink, FeeFields, ListingFields, MasterFields, StatisticsFields};
+use crate::columns::{
+    DividendFields, FactsheetLink, FeeFields, ListingFields, MasterFields, PerformanceFields,
+    StatisticsFields,
+};
 use crate::{FundCode, Number, SourceName};
 
 /// The statement of one source about one fund in one dataset, with its as-of date.
@@ -72,10 +75,34 @@ pub enum ObservationData {
     Daily(Vec<DailyPoint>),
     /// The newest NAV, from a page about many funds.
     NavDigest(NavDigest),
+    /// Dividends, all or some of those that the source knows.
+    Dividends(Vec<Dividend>),
+    /// Returns and volatility by period, all or some of those that the source knows.
+    Performance(Vec<PerformanceRow>),
+}
+
+/// One dividend of a fund.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dividend {
+    /// The day from which a buyer of units does not receive the dividend.
+    pub xd_date: Date,
+    /// What the source reports about it.
+    pub fields: DividendFields,
+}
+
+/// Returns and volatility of a fund over one period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PerformanceRow {
+    /// The last day of the period.
+    pub as_of_date: Date,
+    /// The period as the source names it, such as `1 year`.
+    pub period: String,
+    /// The values.
+    pub fields: PerformanceFields,
 }
 
 /// The newest NAV of a fund, without AUM, from a page about many funds. The planner uses it to decide whether to
-/// request the fund's own page. It is not stored in any of the seven tables.
+/// request the fund's own page. It is not stored in any of the fund tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NavDigest {
     /// The source's own key of the fund. An entry with the same code and another key is about another fund.
@@ -228,6 +255,10 @@ pub enum Dataset {
     Daily,
     /// The newest NAV on a page about many funds. It is not stored as an observation: see `runner.news`.
     NavDigest,
+    /// Dividends by XD date.
+    Dividends,
+    /// Returns and volatility by as-of date and period.
+    Performance,
 }
 
 impl Dataset {
@@ -249,6 +280,8 @@ impl Dataset {
         Self::CountryAllocation,
         Self::Daily,
         Self::NavDigest,
+        Self::Dividends,
+        Self::Performance,
     ];
 
     /// The name of the dataset in `runner.observation` and in logs.
@@ -271,6 +304,8 @@ impl Dataset {
             Self::CountryAllocation => "country_allocation",
             Self::Daily => "daily",
             Self::NavDigest => "news",
+            Self::Dividends => "dividends",
+            Self::Performance => "performance",
         }
     }
 
@@ -306,10 +341,12 @@ impl ObservationData {
             Self::Portfolio(portfolio) => portfolio.kind.dataset(),
             Self::Daily(_) => Dataset::Daily,
             Self::NavDigest(_) => Dataset::NavDigest,
+            Self::Dividends(_) => Dataset::Dividends,
+            Self::Performance(_) => Dataset::Performance,
         }
     }
 
-    /// The largest number of rows of the seven tables that this statement can produce. The size of a batch is the sum
+    /// The largest number of rows of the fund tables that this statement can produce. The size of a batch is the sum
     /// of these numbers.
     #[must_use]
     pub const fn rows(&self) -> usize {
@@ -317,6 +354,8 @@ impl ObservationData {
             Self::Daily(points) => points.len(),
             Self::Portfolio(portfolio) => portfolio.rows.len(),
             Self::Codes(codes) => codes.len(),
+            Self::Dividends(dividends) => dividends.len(),
+            Self::Performance(rows) => rows.len(),
             _ => 1,
         }
     }

@@ -1,6 +1,9 @@
-//! Precedence: the rank of the sources for each field of the seven tables. No other file declares a rank (D4).
+//! Precedence: the rank of the sources for each field of the fund tables. No other file declares a rank (D4).
 
-use crate::columns::{Column, FeeFields, Kind, MasterFields, Record, StatisticsFields};
+use crate::columns::{
+    Column, DividendFields, FeeFields, Kind, MasterFields, PerformanceFields, Record,
+    StatisticsFields,
+};
 use crate::observation::PortfolioKind;
 use crate::{Dataset, SourceName};
 use Dataset::{DividendPolicy, Fees, Listing, Master, Minimums, Risk, Statistics};
@@ -136,6 +139,47 @@ pub const STATISTICS: RowTable = RowTable {
 /// The tables that are merged field by field. The master table is first, because the others refer to it.
 pub const ROW_TABLES: [&RowTable; 3] = [&MASTER, &FEE, &STATISTICS];
 
+/// A table with several rows per fund, whose rows are only added and changed, never removed (D3).
+#[derive(Debug, PartialEq, Eq)]
+pub struct AppendTable {
+    /// The name of the table in the schema `public`.
+    pub table: &'static str,
+    /// The statements that supply it.
+    pub dataset: Dataset,
+    /// The column for the date in the key of a row.
+    pub date_column: &'static str,
+    /// The column for the word in the key of a row; `None` if the date is the whole key.
+    pub word_column: Option<&'static str>,
+    /// The columns whose values are merged.
+    pub columns: &'static [Column],
+    /// The rank of the sources: the first one that reports a row supplies its values, and the next ones the values that
+    /// it lacks.
+    pub rank: &'static [SourceName],
+}
+
+/// `funds_dividends`: one row for each dividend, so that their sum counts each one once.
+pub const DIVIDENDS: AppendTable = AppendTable {
+    table: "funds_dividends",
+    dataset: Dataset::Dividends,
+    date_column: "xd_date",
+    word_column: None,
+    columns: DividendFields::COLUMNS,
+    rank: &[SecOpenApi, Finnomena, Adopted],
+};
+
+/// `funds_performance`.
+pub const PERFORMANCE: AppendTable = AppendTable {
+    table: "funds_performance",
+    dataset: Dataset::Performance,
+    date_column: "as_of_date",
+    word_column: Some("period"),
+    columns: PerformanceFields::COLUMNS,
+    rank: &[SecOpenApi, Adopted],
+};
+
+/// The tables whose rows are only added and changed.
+pub const APPEND_TABLES: [&AppendTable; 2] = [&DIVIDENDS, &PERFORMANCE];
+
 /// `funds_codes`: the rank of the sources, applied to each code type.
 pub const CODES: &[SourceName] = &[SecOpenApi, Finnomena, Wealthmagik, SecFundcheck, Adopted];
 
@@ -217,10 +261,12 @@ pub fn table_of(source: SourceName, dataset: Dataset) -> Option<&'static str> {
             Some("funds_allocations")
         }
         Dataset::Daily => Some("funds_daily"),
+        Dataset::Dividends => Some(DIVIDENDS.table),
+        Dataset::Performance => Some(PERFORMANCE.table),
     }
 }
 
-/// Returns the type of a field of an observation; `None` for a name that no record declares.
+/// Returns the type of a field of an observation or of one of its rows; `None` for a name that no record declares.
 #[must_use]
 pub fn kind_of_field(dataset: Dataset, name: &str) -> Option<Kind> {
     use crate::columns::{FactsheetLink, ListingFields};
@@ -231,6 +277,8 @@ pub fn kind_of_field(dataset: Dataset, name: &str) -> Option<Kind> {
         Fees | Minimums => FeeFields::COLUMNS,
         Statistics => StatisticsFields::COLUMNS,
         Dataset::FactsheetLink => FactsheetLink::COLUMNS,
+        Dataset::Dividends => DividendFields::COLUMNS,
+        Dataset::Performance => PerformanceFields::COLUMNS,
         _ => return None,
     };
     columns
@@ -264,7 +312,7 @@ mod tests {
                 assert_eq!(rank.last().map(|(source, _)| *source), Some(Adopted));
             }
         }
-        for rank in [CODES, NAV_AND_AUM, PRICES] {
+        for rank in [CODES, NAV_AND_AUM, PRICES, DIVIDENDS.rank, PERFORMANCE.rank] {
             assert_eq!(rank.last(), Some(&Adopted));
         }
     }

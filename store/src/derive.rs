@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schema::append::{MergedEntry, RowKey, Rows, merge_appended};
 use schema::columns::Fields;
 use schema::fold::{Content, StoredObservation};
 use schema::merge_funds::{MergedRow, Statements, merge_codes, merge_row};
 use schema::observation::PortfolioKind;
-use schema::precedence::{ROW_TABLES, RowTable, StatementKey, portfolio_place};
+use schema::precedence::{
+    APPEND_TABLES, AppendTable, ROW_TABLES, RowTable, StatementKey, portfolio_place,
+};
 use schema::{Dataset, FundCode, failpoint};
 
+use super::append::{self, AppendEffects};
 use super::codes::{self, CodeEffect, CodeEffects};
 use super::connection::Transaction;
 use super::error::StoreError;
@@ -34,6 +38,13 @@ pub(super) struct Derived {
     rows: BTreeMap<&'static str, BTreeMap<FundCode, RowEffect>>,
     portfolios: BTreeMap<(FundCode, StatementKey), PortfolioEffect>,
     codes: CodeEffects,
+    appended: BTreeMap<&'static str, Appended>,
+}
+
+/// The wanted rows of a table whose rows are only added and changed, and what was done with each.
+struct Appended {
+    wanted: BTreeMap<FundCode, BTreeMap<RowKey, MergedEntry>>,
+    effects: AppendEffects,
 }
 
 fn portfolio_kind(dataset: Dataset) -> Option<PortfolioKind> {
@@ -70,6 +81,7 @@ pub(super) async fn derive(
         rows: BTreeMap::new(),
         portfolios: BTreeMap::new(),
         codes: CodeEffects::new(),
+        appended: BTreeMap::new(),
     };
     for table in ROW_TABLES {
         let mut merged = BTreeMap::new();
@@ -103,7 +115,40 @@ pub(super) async fn derive(
     derive_portfolios(tx, cycle_id, touched, &mut derived).await?;
     failpoint::BATCH_PORTFOLIOS_WRITTEN.pass().await?;
     derive_codes(tx, cycle_id, touched, &mut derived).await?;
+    for table in APPEND_TABLES {
+        derive_appended(tx, cycle_id, table, touched, &mut derived).await?;
+    }
     Ok(derived)
+}
+
+async fn derive_appended(
+    tx: &Transaction<'_>,
+    cycle_id: Option<i64>,
+    table: &'static AppendTable,
+    touched: &[Touched<'_>],
+    derived: &mut Derived,
+) -> Result<(), StoreError> {
+    let wanted: BTreeMap<_, _> = touched
+        .iter()
+        .filter(|fund| fund.changed.iter().any(|key| key.1 == table.dataset))
+        .map(|fund| (fund.fund_code.clone(), merge_appended(table, fund.held)))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let effects = append::write(tx, cycle_id, table, &wanted).await?;
+    let counts = derived.tables.entry(table.table).or_default();
+    for effect in effects.values() {
+        match effect {
+            RowEffect::Inserted => counts.rows_inserted += 1,
+            RowEffect::Updated(_) => counts.rows_updated += 1,
+            RowEffect::Unchanged => {}
+        }
+    }
+    derived
+        .appended
+        .insert(table.table, Appended { wanted, effects });
+    Ok(())
 }
 
 async fn derive_portfolios(
@@ -175,14 +220,15 @@ async fn derive_codes(
 }
 
 impl Derived {
-    /// Counts the effects of the records of one statement that changed the held one (O4).
+    /// Counts the effects of the records of one statement that changed the held one (O4). `said` are its rows, for a
+    /// table whose rows are only added and changed.
     pub(super) fn count(
         &self,
         counts: &mut RecordCounts,
         fund_code: &FundCode,
         statement_key: StatementKey,
         held: &StoredObservation,
-        records: u64,
+        (records, said): (u64, &Rows),
     ) {
         match &held.content {
             Content::Fields(fields) => self.count_fields(counts, fund_code, statement_key, fields),
@@ -217,6 +263,49 @@ impl Derived {
                 }
                 counts.unchanged += left;
             }
+            Content::Rows(_) => {
+                for (key, row) in said {
+                    self.count_row(counts, fund_code, statement_key, key, &row.fields);
+                }
+                // Rows without a value, and the earlier ones of several rows under one key, have no effect.
+                counts.superseded += records.saturating_sub(said.len() as u64);
+            }
+        }
+    }
+
+    fn count_row(
+        &self,
+        counts: &mut RecordCounts,
+        fund_code: &FundCode,
+        (source, dataset): StatementKey,
+        key: &RowKey,
+        fields: &Fields,
+    ) {
+        let table = APPEND_TABLES.iter().find(|table| table.dataset == dataset);
+        let found = table.and_then(|table| {
+            let appended = self.appended.get(table.table)?;
+            Some((
+                appended.wanted.get(fund_code)?.get(key)?,
+                appended.effects.get(&(fund_code.clone(), key.clone()))?,
+            ))
+        });
+        let Some((entry, effect)) = found else {
+            counts.superseded += 1;
+            return;
+        };
+        let supplies = |column: &str| entry.winners.get(column) == Some(&source);
+        let stands = fields
+            .iter()
+            .all(|(name, value)| entry.fields.get(name) == Some(value));
+        match effect {
+            RowEffect::Inserted if entry.winners.values().any(|winner| *winner == source) => {
+                counts.inserted += 1;
+            }
+            RowEffect::Updated(columns) if columns.iter().any(|column| supplies(column)) => {
+                counts.updated += 1;
+            }
+            _ if stands => counts.unchanged += 1,
+            _ => counts.superseded += 1,
         }
     }
 

@@ -260,6 +260,12 @@ fn other_statements(
         .filter_map(|(statement_key, statement)| {
             let holds = match &statement.content {
                 Content::Portfolio(rows) => format!("{} rows", rows.len()),
+                Content::Rows(rows) => match rows.last_key_value() {
+                    Some((newest, _)) => {
+                        format!("{} rows, the newest of {}", rows.len(), newest.date)
+                    }
+                    None => "0 rows".to_owned(),
+                },
                 Content::AdoptedPortfolios(portfolios) => portfolios
                     .iter()
                     .map(|portfolio| format!("{}: {} rows", portfolio.source, portfolio.rows.len()))

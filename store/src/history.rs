@@ -8,7 +8,8 @@ use super::error::StoreError;
 pub(super) struct Change {
     pub table: &'static str,
     pub fund_code: String,
-    /// The NAV date or the code type; empty for tables with one row per fund.
+    /// The NAV date, the XD date, the code type, or the as-of date and the period; empty for tables with one row per
+    /// fund.
     pub key: String,
     pub field: &'static str,
     pub old_value: String,

@@ -1,13 +1,14 @@
 //! The warehouse in PostgreSQL: one writer with one transaction per batch, and concurrent readers.
 //!
 //! Path of the data: the loader passes a [`Batch`] of task answers to [`Writer::commit`]. One transaction folds the
-//! observations over what the same source reported before and derives the touched rows of the seven tables. It also
+//! observations over what the same source reported before and derives the touched rows of the fund tables. It also
 //! writes replaced values to `history` and acknowledges the tasks (D1, D4). Progress is recorded nowhere else:
 //! [`Writer::checkpoint`] returns the tasks of a cycle that are not acknowledged.
 
 mod address;
 mod adoption;
 mod age;
+mod append;
 mod closed_cycles;
 mod codes;
 mod commit;
@@ -86,8 +87,9 @@ pub use table_shape::TableShape;
 pub use tasks::{NewTask, TaskFilter};
 pub use writer::Writer;
 
-/// The seven tables of the warehouse, in the schema `public`.
-pub const TABLES: [&str; 7] = [
+/// The tables of the warehouse that users read, in the schema `public`. The master table is first, because the others
+/// refer to it.
+pub const TABLES: [&str; 9] = [
     "funds_master_info",
     "funds_daily",
     "funds_statistics",
@@ -95,4 +97,6 @@ pub const TABLES: [&str; 7] = [
     "funds_holding",
     "funds_allocations",
     "funds_codes",
+    "funds_dividends",
+    "funds_performance",
 ];

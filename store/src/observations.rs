@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 use tokio_postgres::Row;
 
+use schema::append::{RowKey, Rows, StoredRow};
 use schema::columns::{Fields, Kind, Value};
 use schema::fold::{AdoptedPortfolio, Content, StoredCode, StoredObservation};
 use schema::merge_funds::Statements;
@@ -25,6 +26,19 @@ struct PortfolioJson {
 #[derive(Serialize, Deserialize)]
 struct CodesJson {
     codes: Vec<StoredCode>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RowsJson {
+    rows: Vec<RowJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RowJson {
+    #[serde(flatten)]
+    key: RowKey,
+    url: String,
+    fields: Map<String, Json>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -159,14 +173,48 @@ pub(super) fn read_value(kind: Kind, text: &str) -> Option<Value> {
     })
 }
 
+fn encode_fields(fields: &Fields) -> Map<String, Json> {
+    fields
+        .iter()
+        .map(|(name, value)| (name.clone(), field_json(value)))
+        .collect()
+}
+
+fn decode_fields(
+    statement_key: StatementKey,
+    object: Map<String, Json>,
+) -> Result<Fields, StoreError> {
+    let mut fields = Fields::new();
+    for (name, json) in object {
+        let text = match &json {
+            Json::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let value = kind_of_field(statement_key.1, &name).and_then(|kind| read_value(kind, &text));
+        let Some(value) = value else {
+            return Err(unreadable(
+                statement_key,
+                &format!("field `{name}` holds {json}"),
+            ));
+        };
+        fields.insert(name, value);
+    }
+    Ok(fields)
+}
+
 fn encode(content: &Content) -> Result<Json, serde_json::Error> {
     match content {
-        Content::Fields(fields) => Ok(Json::Object(
-            fields
+        Content::Fields(fields) => Ok(Json::Object(encode_fields(fields))),
+        Content::Rows(rows) => serde_json::to_value(RowsJson {
+            rows: rows
                 .iter()
-                .map(|(name, value)| (name.clone(), field_json(value)))
-                .collect::<Map<_, _>>(),
-        )),
+                .map(|(key, row)| RowJson {
+                    key: key.clone(),
+                    url: row.url.clone(),
+                    fields: encode_fields(&row.fields),
+                })
+                .collect(),
+        }),
         Content::Portfolio(rows) => serde_json::to_value(PortfolioJson { rows: rows.clone() }),
         Content::Codes(codes) => serde_json::to_value(CodesJson {
             codes: codes.clone(),
@@ -197,26 +245,21 @@ fn decode(statement_key: StatementKey, json: Json) -> Result<Content, StoreError
                 Ok(Content::Portfolio(rows))
             }
         }
-        dataset => {
+        Dataset::Dividends | Dataset::Performance => {
+            let RowsJson { rows } = serde_json::from_value(json).map_err(read)?;
+            let mut by_key = Rows::new();
+            for row in rows {
+                let fields = decode_fields(statement_key, row.fields)?;
+                let url = row.url;
+                by_key.insert(row.key, StoredRow { fields, url });
+            }
+            Ok(Content::Rows(by_key))
+        }
+        _ => {
             let Json::Object(object) = json else {
                 return Err(unreadable(statement_key, &"not an object"));
             };
-            let mut fields = Fields::new();
-            for (name, json) in object {
-                let text = match &json {
-                    Json::String(text) => text.clone(),
-                    other => other.to_string(),
-                };
-                let value = kind_of_field(dataset, &name).and_then(|kind| read_value(kind, &text));
-                let Some(value) = value else {
-                    return Err(unreadable(
-                        statement_key,
-                        &format!("field `{name}` holds {json}"),
-                    ));
-                };
-                fields.insert(name, value);
-            }
-            Ok(Content::Fields(fields))
+            decode_fields(statement_key, object).map(Content::Fields)
         }
     }
 }

@@ -39,7 +39,7 @@ fn columns(table: &RowTable) -> Vec<(&'static str, Kind)> {
     columns
 }
 
-const fn sql_type(kind: Kind) -> &'static str {
+pub(super) const fn sql_type(kind: Kind) -> &'static str {
     match kind {
         Kind::Text => "text",
         Kind::Number => "numeric",

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schema::append::rows_of;
 use schema::cycle::{Cycle, Scope};
 use schema::doubt::{self, DoubtLimits};
 use schema::fold::{Folded, StoredObservation, adopted_portfolio, fold};
@@ -559,9 +560,16 @@ impl Folding {
             let fund = funds.get(&observation.fund_code);
             let statement_key = (observation.source, dataset);
             let held = fund.and_then(|fund| self.held.get(&fund.id)?.get(&statement_key));
+            let said = rows_of(&observation.data, &observation.url);
             match (fate, held) {
                 (Fate::Changed, Some(held)) if fund.is_some_and(|fund| fund.in_universe) => {
-                    derived.count(counts, &observation.fund_code, statement_key, held, records);
+                    derived.count(
+                        counts,
+                        &observation.fund_code,
+                        statement_key,
+                        held,
+                        (records, &said),
+                    );
                 }
                 (Fate::Unchanged, _) => counts.unchanged += records,
                 _ => counts.superseded += records,
