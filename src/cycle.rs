@@ -193,7 +193,8 @@ impl CycleRunner {
             .any(|page| page.stage == Stage::Lists && page.cadence == Cadence::Weekly)
     }
 
-    /// Plans a stage for all sources and requests its pages.
+    /// Plans a stage for all sources and requests its pages. Of the pages about the market only the critical ones are
+    /// requested, because all sources wait for them; the others are steps of their own source.
     async fn ask_stage(&self, round: &Round, stage: Stage) -> Result<(), PipelineError> {
         let has_stage = self
             .pages
@@ -205,7 +206,9 @@ impl CycleRunner {
         self.plan(round, stage, None, false).await?;
         self.each_source(|source| {
             let pages = self.pages.get(&source).into_iter().copied().flatten();
-            let pages = pages.filter(|page| page.stage == stage);
+            let pages = pages.filter(|page| {
+                page.stage == stage && (stage != Stage::Market || page.critical)
+            });
             let pages = pages.map(|page| page.name).collect();
             async move { self.ask(round, source, pages).await.map(|_| ()) }
         })

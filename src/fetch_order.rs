@@ -59,6 +59,12 @@ pub fn steps(mode: RunMode, pages: &'static [PageSpec], kind: CycleKind) -> Vec<
             leads_on: false,
         })
         .collect();
+    // They were planned with the critical pages about the market, for which all sources wait.
+    let of_market: Vec<&'static str> = pages
+        .iter()
+        .filter(|page| page.stage == Stage::Market && !page.critical)
+        .map(|page| page.name)
+        .collect();
     let has_news = pages
         .iter()
         .any(|page| page.stage == Stage::News && is_of_kind(page, kind));
@@ -75,6 +81,13 @@ pub fn steps(mode: RunMode, pages: &'static [PageSpec], kind: CycleKind) -> Vec<
         .filter(|page| page.stage == Stage::News && is_of_kind(page, kind))
         .map(|page| page.name)
         .collect();
+    if !of_market.is_empty() {
+        steps.push(Step {
+            plans: Vec::new(),
+            pages: of_market,
+            leads_on: false,
+        });
+    }
     if !news.is_empty() {
         let step = Step {
             plans: vec![Stage::News],

@@ -1,7 +1,7 @@
 //! Data types of a fund and the pure rules that merge several sources' statements about it into one row.
 //!
 //! Path of the data: a source's [`Observation`]s arrive in a [`TaskAnswer`]. Each observation is folded over what the
-//! same source reported before. Pure merge rules then derive the rows of the seven tables. The crate `store` writes
+//! same source reported before. Pure merge rules then derive the rows of the fund tables. The crate `store` writes
 //! these rows in one transaction with the task's acknowledgement.
 //!
 //! This crate contains only plain functions over plain data, and the SQL files of the migrations.

@@ -1,4 +1,4 @@
-//! `master_runner remerge`: rebuilds the small tables (the seven without `funds_daily`) from the observations (D4).
+//! `master_runner remerge`: rebuilds the small tables (the fund tables without `funds_daily`) from the observations (D4).
 
 use store::ChangeRequest;
 

@@ -9,7 +9,7 @@ use crate::stop_signals::StopSignals;
 use super::change_request::request;
 use super::{CommandError, ProgramEnd};
 
-/// Deletes what is known about a source's payloads, or lets the runner that has the lock delete it. No row of the seven
+/// Deletes what is known about a source's payloads, or lets the runner that has the lock delete it. No row of the fund
 /// tables changes.
 ///
 /// # Errors

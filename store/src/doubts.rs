@@ -6,7 +6,7 @@
 //! round ends -> judged per (source, page, kind) -> believed: applied and acknowledged as any answer
 //!                                               -> not believed: runner.breach, task `failed`, hashes forgotten
 //! ```
-//! Doubtful data reaches the seven tables only after the judgement, so nothing has to be undone. Holding, applying and
+//! Doubtful data reaches the fund tables only after the judgement, so nothing has to be undone. Holding, applying and
 //! refusing are each one transaction with the acknowledgement (D1). A list is judged at once, because it covers the
 //! whole market.
 

@@ -18,7 +18,7 @@ use super::error::StoreError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fund {
     pub id: i64,
-    /// Whether it has rows in the seven tables.
+    /// Whether it has rows in the fund tables.
     pub in_universe: bool,
 }
 

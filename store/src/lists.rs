@@ -77,6 +77,7 @@ pub(super) async fn check(
         return Ok(None);
     }
     let mut found = ListSize::of(&answer.observations);
+    let names_funds = found.entries > 0;
     found.entries += earlier_pages(tx, cycle, answer).await?;
     let source = answer.id.source.as_str();
     let before = tx
@@ -107,7 +108,8 @@ pub(super) async fn check(
             )));
         }
     }
-    if cycle.scope == Scope::Full && found.entries > 0 {
+    // Other pages about the whole market name no funds, so they have no size and are not compared.
+    if cycle.scope == Scope::Full && names_funds {
         tx.execute_expecting(
             "runner.list_size",
             1,

@@ -36,7 +36,7 @@ pub struct Status {
     pub schedule: ScheduleFacts,
     /// The newest cycles first, at most [`Reader::STATUS_CYCLES`].
     pub cycles: Vec<CycleStatus>,
-    /// Number of rows of each of the seven tables.
+    /// Number of rows of each of the fund tables.
     pub tables: Vec<(&'static str, u64)>,
     /// Tasks of the newest cycle by source.
     pub tasks: Vec<(SourceName, TaskCounts)>,
@@ -180,7 +180,7 @@ impl Reader {
         Ok(status)
     }
 
-    /// Counts the rows of the seven tables.
+    /// Counts the rows of the fund tables.
     ///
     /// # Errors
     /// An outage, or an error that waiting cannot fix, such as a refused session: see [`StoreError::is_outage`].

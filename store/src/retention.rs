@@ -5,7 +5,7 @@ use super::counted;
 use super::error::StoreError;
 use super::requests;
 
-/// How much explanatory data is kept (O6). The seven tables and `history` are never shortened.
+/// How much explanatory data is kept (O6). The fund tables and `history` are never shortened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Number of rejected and noted records that are kept, the newest first.

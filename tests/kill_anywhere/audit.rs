@@ -31,6 +31,8 @@ const LEFT: &str = "
     UNION ALL SELECT 'funds_holding ' || (to_jsonb(t) - '{scraped_at,cycle_id}'::text[])::text FROM public.funds_holding t
     UNION ALL SELECT 'funds_allocations ' || (to_jsonb(t) - '{scraped_at,cycle_id}'::text[])::text FROM public.funds_allocations t
     UNION ALL SELECT 'funds_codes ' || (to_jsonb(t) - '{scraped_at,cycle_id}'::text[])::text FROM public.funds_codes t
+    UNION ALL SELECT 'funds_dividends ' || (to_jsonb(t) - '{scraped_at,cycle_id}'::text[])::text FROM public.funds_dividends t
+    UNION ALL SELECT 'funds_performance ' || (to_jsonb(t) - '{scraped_at,cycle_id}'::text[])::text FROM public.funds_performance t
     UNION ALL SELECT format('task %s, payload known %s, answered %s, planned %s, acknowledged %s',
                   to_jsonb(t) - '{attempts,payload_hash,last_answer_at,planned_cycle,acked_cycle,answered_cycle,valued_since}'::text[],
                   payload_hash IS NOT NULL, last_answer_at IS NOT NULL, planned_cycle IS NOT NULL, acked_cycle IS NOT NULL)

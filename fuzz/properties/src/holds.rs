@@ -201,6 +201,29 @@ fn observation(source: SourceName, observation: &Observation) {
                 row.percent.into_iter().for_each(number);
             }
         }
+        ObservationData::Dividends(dividends) => {
+            let in_order =
+                |pair: &[schema::observation::Dividend]| pair[0].xd_date < pair[1].xd_date;
+            assert!(!dividends.is_empty() && dividends.windows(2).all(in_order));
+            for dividend in dividends {
+                believable(dividend.xd_date);
+                let value = dividend.fields.value;
+                assert!(
+                    value.is_some_and(|value| value > Number::from(0)),
+                    "{value:?}"
+                );
+                record(dividend.fields);
+            }
+        }
+        ObservationData::Performance(rows) => {
+            assert!(!rows.is_empty());
+            for row in rows {
+                believable(row.as_of_date);
+                name(&row.period);
+                assert!(!row.fields.clone().into_fields().is_empty());
+                record(row.fields);
+            }
+        }
         ObservationData::NavDigest(news) => {
             assert!(!news.source_key.trim().is_empty() && !news.source_key.contains('\0'));
             assert!(news.source_key.chars().count() <= MAX_URL);

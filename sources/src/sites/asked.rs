@@ -120,6 +120,18 @@ pub fn fields(said: schema::ObservationData) -> Vec<String> {
                 news.source_key, news.nav_date, news.nav
             )];
         }
+        ObservationData::Dividends(dividends) => {
+            return dividends
+                .into_iter()
+                .map(|dividend| listed(dividend.xd_date.to_string(), dividend.fields))
+                .collect();
+        }
+        ObservationData::Performance(rows) => {
+            return rows
+                .into_iter()
+                .map(|row| listed(format!("{} {}", row.as_of_date, row.period), row.fields))
+                .collect();
+        }
         ObservationData::Daily(points) => {
             return points
                 .into_iter()
@@ -134,6 +146,14 @@ pub fn fields(said: schema::ObservationData) -> Vec<String> {
         .into_iter()
         .map(|(field, value)| format!("{field}={value}"))
         .collect()
+}
+
+/// The key of a row and its present values.
+fn listed(key: String, fields: impl schema::columns::Record) -> String {
+    let fields = fields.into_fields().into_iter();
+    fields.fold(key, |line, (field, value)| {
+        format!("{line} {field}={value}")
+    })
 }
 
 fn shown(number: Option<schema::Number>) -> String {

@@ -246,6 +246,25 @@ impl Findings {
         day.map(Some)
     }
 
+    /// The XD date or the payment date of a dividend. If it is not plausible, adds a reject.
+    pub fn dividend_day(
+        &mut self,
+        field: &str,
+        read: Result<Option<StatedDate>, String>,
+        sample: &str,
+    ) -> Option<Date> {
+        let read = read.and_then(|stated| {
+            let Some(stated) = stated else {
+                return Ok(None);
+            };
+            self.dates.take(stated);
+            let day = self.believed.dividend_day(stated);
+            self.mark(stated, &day);
+            day.map(Some)
+        });
+        self.field(Dataset::Dividends, field, read, sample)
+    }
+
     /// An as-of date. If it cannot be parsed or is not plausible, it is left out with a note; the record is kept.
     pub fn as_of<E: ToString>(
         &mut self,

@@ -134,6 +134,15 @@ impl Believed {
         self.day(stated, 31, "an as-of date")
     }
 
+    /// Checks the XD date or the payment date of a dividend, which is announced before: at most 365 days after the cycle
+    /// date.
+    ///
+    /// # Errors
+    /// The reason why it is not plausible.
+    pub fn dividend_day(self, stated: StatedDate) -> Result<Date, String> {
+        self.day(stated, 365, "a day of a dividend")
+    }
+
     fn day(self, stated: StatedDate, days_ahead: i32, what: &str) -> Result<Date, String> {
         self.year_is_clear(stated)?;
         let day = stated.date();

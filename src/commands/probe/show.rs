@@ -158,6 +158,18 @@ fn observation_block(text: &mut String, observation: &Observation) {
         }
         ObservationData::Portfolio(portfolio) => portfolio_block(text, portfolio),
         ObservationData::Daily(days) => days_block(text, days),
+        ObservationData::Dividends(dividends) => {
+            for dividend in dividends.iter().take(ROWS_SHOWN) {
+                let _ = writeln!(text, "    XD {}", dividend.xd_date);
+                fields_block(text, &dividend.fields.clone().into_fields());
+            }
+        }
+        ObservationData::Performance(rows) => {
+            for row in rows.iter().take(ROWS_SHOWN) {
+                let _ = writeln!(text, "    {} {}", row.as_of_date, line(&row.period));
+                fields_block(text, &row.fields.clone().into_fields());
+            }
+        }
         ObservationData::NavDigest(news) => {
             let _ = writeln!(text, "    {:<22}{}", "source key", line(&news.source_key));
             let _ = writeln!(

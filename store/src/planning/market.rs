@@ -72,11 +72,11 @@ async fn read_register_answered(tx: &Transaction<'_>, cycle: &Cycle) -> Result<b
         .query_one(
             "SELECT COALESCE(bool_and(acked_cycle = $1 AND outcome IN ('done', 'unchanged', 'absent'))
                              AND bool_or(outcome = 'done'), false)
-             FROM runner.task WHERE planned_cycle = $1 AND source = $2 AND key LIKE $3",
+             FROM runner.task WHERE planned_cycle = $1 AND source = $2 AND page = $3",
             &[
                 &cycle.id,
                 &REGISTER.as_str(),
-                &format!("{}_%", TaskId::MARKET_PREFIX),
+                &TaskId::DAYS,
             ],
         )
         .await?;

@@ -7,6 +7,7 @@
 mod acknowledgement;
 mod adoption;
 mod altered_database;
+mod appended;
 mod credible;
 mod cycles;
 mod daily;

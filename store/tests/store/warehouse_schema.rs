@@ -1,6 +1,8 @@
-//! The seven tables have exactly the columns that the records declare.
+//! The fund tables have exactly the columns that the records declare.
 
-use schema::columns::{FeeFields, Kind, MasterFields, Record, StatisticsFields};
+use schema::columns::{
+    DividendFields, FeeFields, Kind, MasterFields, PerformanceFields, Record, StatisticsFields,
+};
 
 use crate::world::World;
 
@@ -41,14 +43,16 @@ fn framed(before: &[&str], middle: Vec<String>, after: &[&str]) -> Vec<String> {
 async fn the_tables_are_those_the_records_declare() {
     let world = World::new().await;
     let scraped = "scraped_at timestamp with time zone";
-    assert_eq!(
-        columns(&world, "funds_master_info").await,
-        framed(
-            &["fund_code text"],
-            declared::<MasterFields>(),
-            &["fund_status text", "source_url text", scraped]
-        )
+    // The last columns were added by a later migration, so they stand behind the others.
+    let mut master = declared::<MasterFields>();
+    let added = master.split_off(master.len() - 3);
+    let mut expected = framed(
+        &["fund_code text"],
+        master,
+        &["fund_status text", "source_url text", scraped],
     );
+    expected.extend(added);
+    assert_eq!(columns(&world, "funds_master_info").await, expected);
     assert_eq!(
         columns(&world, "funds_fee").await,
         framed(
@@ -65,13 +69,30 @@ async fn the_tables_are_those_the_records_declare() {
             &["sec_url text", scraped]
         )
     );
+    let stated = ["source text", "source_url text", scraped];
+    assert_eq!(
+        columns(&world, "funds_dividends").await,
+        framed(
+            &["fund_code text", "xd_date date"],
+            declared::<DividendFields>(),
+            &stated
+        )
+    );
+    assert_eq!(
+        columns(&world, "funds_performance").await,
+        framed(
+            &["fund_code text", "as_of_date date", "period text"],
+            declared::<PerformanceFields>(),
+            &stated
+        )
+    );
     let public = world
         .text("SELECT string_agg(table_name, ' ' ORDER BY table_name) FROM information_schema.tables WHERE table_schema = 'public'")
         .await;
     assert_eq!(
         public,
         [
-            "funds_allocations funds_codes funds_daily funds_fee funds_holding funds_master_info funds_statistics"
+            "funds_allocations funds_codes funds_daily funds_dividends funds_fee funds_holding funds_master_info funds_performance funds_statistics"
         ]
     );
 }

@@ -46,6 +46,48 @@ pub struct Profile<'json> {
     pub fund_class_name: Field<'json>,
     #[serde(borrow)]
     pub fund_class_isin_code: Field<'json>,
+    #[serde(borrow)]
+    pub fund_class_tax_incentive_type: Field<'json>,
+    #[serde(borrow)]
+    pub feederfund_master_fund: Field<'json>,
+    #[serde(borrow)]
+    pub management_style: Field<'json>,
+}
+
+/// One dividend of one class.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct DividendRow<'json> {
+    #[serde(borrow)]
+    pub proj_id: Field<'json>,
+    #[serde(borrow)]
+    pub class_abbr_name: Field<'json>,
+    #[serde(borrow)]
+    pub book_close_date: Field<'json>,
+    #[serde(borrow)]
+    pub dividend_date: Field<'json>,
+    #[serde(borrow)]
+    pub dividend_value: Field<'json>,
+}
+
+/// One figure of one class for one period.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PerformanceFigure<'json> {
+    #[serde(borrow)]
+    pub proj_id: Field<'json>,
+    #[serde(borrow)]
+    pub fund_class_name: Field<'json>,
+    #[serde(borrow)]
+    pub start_date: Field<'json>,
+    #[serde(borrow)]
+    pub end_date: Field<'json>,
+    #[serde(borrow)]
+    pub performance_type_desc: Field<'json>,
+    #[serde(borrow)]
+    pub reference_period: Field<'json>,
+    #[serde(borrow)]
+    pub performance_value: Field<'json>,
 }
 
 /// One day of one class.

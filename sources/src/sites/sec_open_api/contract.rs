@@ -2,12 +2,18 @@
 
 use std::num::NonZeroUsize;
 
+use schema::TaskId;
+
 use crate::page::{Cadence, ChainSpec, DayWindow, PageSpec, QuarterWindow, Stage};
 
 /// Companies, names, status and ISIN of every share class.
 pub const PROFILES: &str = "profiles";
 /// NAV, net asset, bid and offer of all classes, one list for each day.
-pub const DAILY: &str = "daily";
+pub const DAILY: &str = TaskId::DAYS;
+/// The dividends of all classes.
+pub const DIVIDENDS: &str = "dividends";
+/// Returns and volatility of all classes, from their current factsheets.
+pub const PERFORMANCE: &str = "performance";
 
 /// Risk statistics of every class.
 pub const STATISTICS: &str = "statistics";
@@ -30,6 +36,9 @@ pub const RECORDS_A_PAGE: usize = 100;
 const MAX_PAGES: u32 = 1_000;
 /// The same for the portfolios of up to two quarters, which have about 100,000 rows each.
 const MAX_PORTFOLIO_PAGES: u32 = 5_000;
+
+/// The same for a list with many records for each class: 500,000 records. The performance of one class has up to 32.
+const MAX_PAGES_OF_SERIES: u32 = 5_000;
 
 /// NAVs are published 1 to 3 days after their date, a few after 7, and after holidays later still. docs/decisions tells
 /// why these numbers were chosen.
@@ -75,9 +84,24 @@ const fn monthly(name: &'static str) -> PageSpec {
     }
 }
 
+/// The same with many records for each class.
+const fn series(name: &'static str) -> PageSpec {
+    PageSpec {
+        chain: Some(ChainSpec {
+            max_pages: MAX_PAGES_OF_SERIES,
+            window: None,
+            quarters: None,
+        }),
+        ..monthly(name)
+    }
+}
+
 /// The pages.
-pub const PAGES: [PageSpec; 9] = [
-    page(PROFILES, Stage::Lists, Cadence::Weekly, None),
+pub const PAGES: [PageSpec; 11] = [
+    PageSpec {
+        parser_version: 2,
+        ..page(PROFILES, Stage::Lists, Cadence::Weekly, None)
+    },
     page(DAILY, Stage::Market, Cadence::EveryCycle, Some(WINDOW)),
     monthly(STATISTICS),
     monthly(FEES),
@@ -93,6 +117,8 @@ pub const PAGES: [PageSpec; 9] = [
         }),
         ..monthly(PORTFOLIO)
     },
+    series(DIVIDENDS),
+    series(PERFORMANCE),
 ];
 
 /// The path of a page below `/v2/fund/`.
@@ -107,6 +133,8 @@ pub const fn path(page: &str) -> Option<&'static str> {
         b"minimums" => Some("factsheet/subscription-redemption-minimums"),
         b"allocation" => Some("factsheet/asset-allocation"),
         b"portfolio" => Some("outstanding/portfolio"),
+        b"dividends" => Some("daily-info/dividend-history"),
+        b"performance" => Some("factsheet/performance"),
         _ => None,
     }
 }

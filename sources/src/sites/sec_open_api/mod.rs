@@ -6,16 +6,20 @@ mod api_types;
 pub mod contract;
 mod daily;
 mod dividend_policy;
+mod dividends;
 mod fees;
 mod group;
 mod grouped;
 mod keys;
 mod minimums;
 mod page;
+mod performance;
 mod portfolio;
 mod profiles;
 mod risk;
 mod statistics;
+#[cfg(test)]
+mod series_tests;
 #[cfg(test)]
 mod tests;
 
@@ -104,6 +108,8 @@ impl SecOpenApi {
                 Ok(day) => daily::read(list, day, &url, findings),
                 Err(reason) => Reading::Broken(breach("key", "a day", &reason)),
             },
+            contract::DIVIDENDS => dividends::read(list, &url, findings),
+            contract::PERFORMANCE => performance::read(list, context.cycle_date, &url, findings),
             other => match grouped::of_page(other) {
                 Some(grouped) => {
                     let position = task.chain.as_ref();
@@ -165,7 +171,7 @@ impl Site for SecOpenApi {
                     .append_pair("start_period", start)
                     .append_pair("end_period", end);
             }
-            if contract::has_sheets(page.name) {
+            if contract::has_sheets(page.name) || page.name == contract::PERFORMANCE {
                 query.append_pair("latest", "true");
             }
             query.append_pair("page_size", &contract::RECORDS_A_PAGE.to_string());

@@ -18,7 +18,7 @@ const MAIN_CLASS: &str = "main";
 const MAX_KEY_CHARS: usize = 100;
 
 /// A share class as the register names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClassKey {
     /// `proj_id`, `/` and the class name.
     pub source_key: String,
@@ -60,12 +60,24 @@ pub fn project_key(proj_id: Field<'_>) -> Result<String, String> {
     Ok(proj_id)
 }
 
+/// The key of a project's only class.
+///
+/// # Errors
+/// The field that is missing or cannot be read, and why.
+pub fn main_class_key(proj_id: Field<'_>) -> Result<ClassKey, (&'static str, String)> {
+    let proj_id = key_part(proj_id).map_err(|why| ("proj_id", why))?;
+    Ok(ClassKey {
+        source_key: format!("{proj_id}/{MAIN_CLASS}"),
+        fund_code: None,
+    })
+}
+
 fn is_main(class: &str) -> bool {
     class.eq_ignore_ascii_case(MAIN_CLASS)
 }
 
-/// A part of a key: white space is folded, because class names occur with stray blanks.
-fn key_part(field: Field<'_>) -> Result<String, String> {
+/// A part of a key, or another name: white space is folded, because class names occur with stray blanks.
+pub fn key_part(field: Field<'_>) -> Result<String, String> {
     let text = field.text()?.map(|text| name::normalise(&text));
     match text.filter(|text| !missing::is_missing(text)) {
         None => Err("expected a name, found nothing".to_owned()),

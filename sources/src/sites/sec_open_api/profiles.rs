@@ -13,6 +13,9 @@ use crate::sites::factsheet::isin;
 use crate::sites::findings::Findings;
 use crate::text::{missing, name};
 
+/// The words of the column `fund_tax_type`.
+const TAX_TYPES: [&str; 5] = ["RMF", "SSF", "TESG", "TESGX", "LTF"];
+
 /// Parses one page.
 pub fn read(list: ListPage<'_>, mut findings: Findings) -> Reading {
     for record in &list.records {
@@ -74,16 +77,36 @@ fn read_profile(
         full_name_th: text("proj_name_th", profile.proj_name_th),
         full_name_en: text("proj_name_en", profile.proj_name_en),
         amc: text("comp_name_en", profile.comp_name_en),
+        feeder_master_fund: text("feederfund_master_fund", profile.feederfund_master_fund),
+        management_style: text("management_style", profile.management_style),
         ..MasterFields::default()
     };
     let inception_date = findings.inception("regis_date", profile.regis_date.date(), record.raw());
     let master = MasterFields {
         inception_date,
+        fund_tax_type: read_tax_type(profile, record, findings),
         ..master
     };
     findings.say_of(fund_code.clone(), None, ObservationData::Master(master));
     read_isin(profile, record, fund_code, findings);
     Ok(())
+}
+
+/// A word that is not known is a note: the class has no tax type then.
+fn read_tax_type(
+    profile: &Profile<'_>,
+    record: Field<'_>,
+    findings: &mut Findings,
+) -> Option<String> {
+    const FIELD: &str = "fund_class_tax_incentive_type";
+    let read = word(profile.fund_class_tax_incentive_type);
+    let word = findings.field(Dataset::Master, FIELD, read, record.raw())?;
+    if TAX_TYPES.contains(&word.as_str()) {
+        return Some(word);
+    }
+    let reason = format!("expected one of {}, found {word}", TAX_TYPES.join(", "));
+    findings.note(Dataset::Master, FIELD, reason, record.raw());
+    None
 }
 
 /// A wrong check digit makes no ISIN. A class without one makes no statement about its codes.
