@@ -292,7 +292,7 @@ async fn o7_a_database_of_version_11_is_migrated_and_keeps_its_rows() {
     let mut world = World::on(database).await;
     assert_eq!(
         world
-            .text("SELECT version::text FROM runner.schema_version ORDER BY version")
+            .text("SELECT v.version::text FROM runner.schema_version v ORDER BY v.version")
             .await,
         versions_of_the_schema()
     );
