@@ -50,8 +50,8 @@ pub struct StoredRow {
 /// Rows by key.
 pub type Rows = BTreeMap<RowKey, StoredRow>;
 
-/// The rows of a statement; none for a statement of another kind. A row without a value is left out. Of two values under
-/// one key, the later one counts.
+/// The rows of a statement; none for a statement of another kind. A row without a value is left out. Of two values
+/// under one key, the later one counts.
 #[must_use]
 pub fn rows_of(said: &ObservationData, url: &str) -> Rows {
     let mut rows = Rows::new();
@@ -110,8 +110,8 @@ pub struct MergedEntry {
     pub winners: BTreeMap<String, SourceName>,
 }
 
-/// Merges the rows of a fund: each row is that of the first source in rank that reports it, and a value that it lacks is
-/// that of the next one. [`SOURCE_COLUMN`] and [`URL_COLUMN`] belong to the first one.
+/// Merges the rows of a fund: each row is that of the first source in rank that reports it, and a value that it lacks
+/// is that of the next one. [`SOURCE_COLUMN`] and [`URL_COLUMN`] belong to the first one.
 #[must_use]
 pub fn merge_appended(
     table: &AppendTable,
