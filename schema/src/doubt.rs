@@ -261,7 +261,8 @@ pub fn is_same_change(one: &Evidence, other: &Evidence) -> bool {
 const IDENTITY: [&str; 4] = ["full_name_th", "full_name_en", "amc", "inception_date"];
 
 /// Returns the doubt about a statement, compared with `held`, which the same source reported before. `None` for a
-/// daily series, which [`examine_days`] examines, and for an entry of a list, because lists are examined as a whole.
+/// daily series, which [`examine_days`] examines, for an entry of a list, because lists are examined as a whole, and for
+/// dividends and performance, whose rows are never removed.
 #[must_use]
 pub fn examine(
     held: Option<&StoredObservation>,

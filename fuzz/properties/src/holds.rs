@@ -84,18 +84,8 @@ pub fn reading(source: SourceName, reading: &Reading) {
                 assert!(
                     !keyed.source_key.contains('\0') && keyed.source_key.chars().count() <= 201
                 );
-                let some_code = || FundCode::parse("A").expect("a code");
-                let fund_code = keyed.fund_code.clone();
-                self::observation(
-                    source,
-                    &Observation {
-                        fund_code: fund_code.unwrap_or_else(some_code),
-                        source,
-                        as_of_date: keyed.as_of_date,
-                        url: keyed.url.clone(),
-                        data: keyed.data.clone(),
-                    },
-                );
+                keyed.as_of_date.into_iter().for_each(believable);
+                content(keyed.data.clone());
             }
         }
         Reading::Absent => {}
@@ -135,7 +125,11 @@ fn observation(source: SourceName, observation: &Observation) {
     if let Some(day) = observation.as_of_date {
         believable(day);
     }
-    match observation.data.clone() {
+    content(observation.data.clone());
+}
+
+fn content(said: ObservationData) {
+    match said {
         ObservationData::Listing { source_key, fields } => {
             assert!(!source_key.contains('\0') && !source_key.trim().is_empty());
             assert!(source_key.chars().count() <= MAX_URL);
@@ -206,7 +200,7 @@ fn observation(source: SourceName, observation: &Observation) {
                 |pair: &[schema::observation::Dividend]| pair[0].xd_date < pair[1].xd_date;
             assert!(!dividends.is_empty() && dividends.windows(2).all(in_order));
             for dividend in dividends {
-                believable(dividend.xd_date);
+                announced(dividend.xd_date);
                 let value = dividend.fields.value;
                 assert!(
                     value.is_some_and(|value| value > Number::from(0)),
@@ -268,14 +262,16 @@ fn record(fields: impl Record) {
         match value {
             Value::Text(text) => name(&text),
             Value::Number(value) => number(value),
-            // The inception date: a fund may be announced a little before it begins.
-            Value::Date(day) => {
-                let latest = CYCLE_DATE.checked_add(366.days()).expect("a date");
-                assert!(day >= date(1900, 1, 1) && day <= latest, "{day}");
-            }
+            Value::Date(day) => announced(day),
             Value::Int(_) | Value::Flag(_) => {}
         }
     }
+}
+
+/// An inception date or a day of a dividend may be announced a little before.
+fn announced(day: Date) {
+    let latest = CYCLE_DATE.checked_add(366.days()).expect("a date");
+    assert!(day >= date(1900, 1, 1) && day <= latest, "{day}");
 }
 
 fn believable(day: Date) {
