@@ -206,9 +206,8 @@ impl CycleRunner {
         self.plan(round, stage, None, false).await?;
         self.each_source(|source| {
             let pages = self.pages.get(&source).into_iter().copied().flatten();
-            let pages = pages.filter(|page| {
-                page.stage == stage && (stage != Stage::Market || page.critical)
-            });
+            let pages = pages
+                .filter(|page| page.stage == stage && (stage != Stage::Market || page.critical));
             let pages = pages.map(|page| page.name).collect();
             async move { self.ask(round, source, pages).await.map(|_| ()) }
         })

@@ -64,8 +64,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
             fund.inception_date.date(),
             fund.inception_date.raw(),
         ),
-        currency: None,
-        country: None,
+        ..MasterFields::default()
     };
     if master != MasterFields::default() {
         findings.say(None, ObservationData::Master(master));

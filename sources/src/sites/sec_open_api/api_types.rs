@@ -169,7 +169,7 @@ pub struct RiskRow<'json> {
 /// The dividend policy on a factsheet.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct DividendRow<'json> {
+pub struct DividendPolicyRow<'json> {
     #[serde(borrow)]
     pub dividend_policy: Field<'json>,
 }

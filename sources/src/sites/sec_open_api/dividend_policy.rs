@@ -3,14 +3,15 @@
 use schema::columns::MasterFields;
 use schema::{Dataset, ObservationData};
 
-use super::api_types::DividendRow;
+use super::api_types::DividendPolicyRow;
 use super::group::Group;
 use super::page;
 use crate::sites::findings::Findings;
 
 /// Parses the newest record of a class.
 pub fn read(group: &Group<'_>, findings: &mut Findings) -> Option<ObservationData> {
-    let (row, record): (DividendRow<'_>, _) = group.last(Dataset::DividendPolicy, findings)?;
+    let (row, record): (DividendPolicyRow<'_>, _) =
+        group.last(Dataset::DividendPolicy, findings)?;
     let read = page::word(row.dividend_policy).and_then(|word| match word.as_deref() {
         None => Ok(None),
         Some("Y" | "y") => Ok(Some("จ่าย")),

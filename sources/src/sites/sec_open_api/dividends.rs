@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use schema::columns::DividendFields;
 use schema::observation::Dividend;
-use schema::{Dataset, Number, ObservationData};
+use schema::{Dataset, ObservationData};
 
 use super::api_types::DividendRow;
 use super::page::{self, ClassKey, ListPage};
@@ -57,7 +57,7 @@ pub fn read(list: ListPage<'_>, url: &str, mut findings: Findings) -> Reading {
             page::keyed(class, None, url, data)
         })
         .collect();
-    list.part(findings, keyed)
+    list.part(findings, keyed, None)
 }
 
 /// A project with one class may have no class name here, or the name of the project, which is the code of the class.
@@ -93,7 +93,7 @@ fn read_dividend(
             .ok_or_else(|| "expected a number, found nothing".to_owned())
     });
     let value = findings.money(Dataset::Dividends, "dividend_value", value, record.raw())?;
-    if Number::is_zero(&value) {
+    if value.is_zero() {
         let reason = "expected a dividend above 0, found 0; not used";
         findings.note(Dataset::Dividends, "dividend_value", reason, record.raw());
         return None;

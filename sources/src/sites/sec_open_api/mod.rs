@@ -17,9 +17,9 @@ mod performance;
 mod portfolio;
 mod profiles;
 mod risk;
-mod statistics;
 #[cfg(test)]
 mod series_tests;
+mod statistics;
 #[cfg(test)]
 mod tests;
 

@@ -90,7 +90,7 @@ pub fn read(list: ListPage<'_>, cycle_date: Date, url: &str, mut findings: Findi
             page::keyed(class, None, url, ObservationData::Performance(rows))
         })
         .collect();
-    list.part(findings, keyed)
+    list.part(findings, keyed, None)
 }
 
 /// One record. `None` if it has no value, belongs to a factsheet that has ended, or is about something that no column

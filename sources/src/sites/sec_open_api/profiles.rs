@@ -99,7 +99,7 @@ fn read_tax_type(
     findings: &mut Findings,
 ) -> Option<String> {
     const FIELD: &str = "fund_class_tax_incentive_type";
-    let read = word(profile.fund_class_tax_incentive_type);
+    let read = page::word(profile.fund_class_tax_incentive_type);
     let word = findings.field(Dataset::Master, FIELD, read, record.raw())?;
     if TAX_TYPES.contains(&word.as_str()) {
         return Some(word);
