@@ -22,7 +22,7 @@ use url::Url;
 use crate::cycle_plan::SitePages;
 use crate::cycle_report::PageCounts;
 use crate::progress::{ReadRates, SourceRate};
-use crate::runner_settings::RunnerSettings;
+use crate::runner_settings::{RunnerSettings, SourceSettings};
 
 /// How long a request of `check` or `probe` waits for a host that is down.
 const QUESTION_HOST_WAIT: Duration = Duration::from_secs(5);
@@ -77,7 +77,7 @@ impl Sites {
     /// # Errors
     /// The transport or the archive cannot be created.
     pub fn build(settings: &RunnerSettings) -> Result<Self, SitesError> {
-        for notice in settings.sources.iter().flat_map(|source| source.notices()) {
+        for notice in settings.sources.iter().flat_map(SourceSettings::notices) {
             tracing::warn!("{notice}");
         }
         let directory = &settings.retention.archive_dir;
