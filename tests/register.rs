@@ -252,8 +252,10 @@ async fn check_merged(config: MarketConfig) {
     let edge_cases = config.edge_cases;
     let world = with_register(config).await;
     world.run(&MONTHLY).await.exits(0);
-    let market = world.simulator.market();
-    let codes: Vec<String> = market.codes().into_iter().map(str::to_owned).collect();
+    let codes: Vec<String> = {
+        let market = world.simulator.market();
+        market.codes().into_iter().map(str::to_owned).collect()
+    };
     let mut differences = Vec::new();
     for merged in &MERGED {
         let expected = merged.expected(&world, &codes);
