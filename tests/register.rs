@@ -284,12 +284,7 @@ async fn check_merged(config: MarketConfig, only: &[&str], absent: &[Source], ta
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_key_the_register_supplies_what_the_other_sources_lack() {
-    let tables = [
-        "funds_fee",
-        "funds_codes",
-        "funds_holding",
-        "funds_allocations",
-    ];
+    let tables = ["funds_holding", "funds_allocations"];
     check_merged(plain(40), &[], &[], &tables).await;
 }
 
