@@ -68,6 +68,10 @@ pub fn read(list: ListPage<'_>, day: Date, url: &str, mut findings: Findings) ->
             bid: unless_zero(bid),
             offer: unless_zero(offer),
         };
+        let values = [point.nav, point.aum, point.bid, point.offer];
+        if values.iter().all(Option::is_none) {
+            continue;
+        }
         keyed.push(page::keyed(
             class,
             None,

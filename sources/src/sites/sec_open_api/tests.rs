@@ -209,6 +209,22 @@ fn one_fee_of_several_periods_is_that_of_the_newest() {
 }
 
 #[test]
+fn a_day_without_any_value_is_no_statement() {
+    for (values, statements) in [
+        (r#""last_val":0,"net_asset":null,"sell_price":0.0"#, 0),
+        (r#""last_val":0,"net_asset":0"#, 1),
+        (r#""last_val":10.5"#, 1),
+    ] {
+        let record =
+            format!(r#"{{"proj_id":"M1","fund_class_name":"A","nav_date":"2026-02-12",{values}}}"#);
+        let body = format!(r#"{{"next_cursor":"","items":[{record}]}}"#);
+        let tasks = [task(&site(), "daily", "*2026-02-12", None)];
+        let reading = read_all(&site(), "daily", &tasks, body.as_bytes(), Via::Http).remove(0);
+        assert_eq!(part(reading).keyed.len(), statements, "{values}");
+    }
+}
+
+#[test]
 fn the_highest_risk_has_three_spellings() {
     for (spelt, level) in [
         ("RS1", Some(1)),
