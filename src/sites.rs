@@ -78,7 +78,7 @@ impl Sites {
     /// The transport or the archive cannot be created.
     pub fn build(settings: &RunnerSettings) -> Result<Self, SitesError> {
         for notice in settings.sources.iter().flat_map(SourceSettings::notices) {
-            tracing::warn!("{notice}");
+            tracing::info!("{notice}");
         }
         let directory = &settings.retention.archive_dir;
         let archive =
