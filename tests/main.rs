@@ -24,6 +24,7 @@ mod proxies;
 mod readme;
 mod real_history;
 mod register;
+mod register_snapshots;
 mod register_tables;
 mod requests;
 mod resume;

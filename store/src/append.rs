@@ -7,8 +7,9 @@ use jiff::civil::Date;
 use tokio_postgres::types::ToSql;
 
 use schema::FundCode;
-use schema::append::{MergedEntry, RowKey, SOURCE_COLUMN, URL_COLUMN};
+use schema::append::RowKey;
 use schema::columns::{Fields, Kind};
+use schema::merge_appended::{MergedEntry, SOURCE_COLUMN, URL_COLUMN};
 use schema::precedence::AppendTable;
 
 use super::connection::{Queries as _, Transaction};

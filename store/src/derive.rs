@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schema::append::{MergedEntry, RowKey, Rows, merge_appended};
+use schema::append::{RowKey, Rows};
 use schema::columns::Fields;
 use schema::fold::{Content, StoredObservation};
+use schema::merge_appended::{MergedEntry, merge_appended};
 use schema::merge_funds::{MergedRow, Statements, merge_codes, merge_row};
 use schema::observation::PortfolioKind;
 use schema::precedence::{
