@@ -16,7 +16,7 @@ use schema::doubt::{DaysDoubt, KnownSeries, examine_days};
 use schema::merge_daily::{
     DayField, DayRow, Dissents, Values, first_said, merge_day, row_source, stands_as_said,
 };
-use schema::precedence::NAV_AND_AUM;
+use schema::precedence::{NAV_AND_AUM, REGISTER};
 use schema::{Number, SourceName, failpoint};
 
 use super::connection::{Queries as _, Transaction};
@@ -140,6 +140,7 @@ impl Compared {
                 let known = KnownSeries {
                     days: self.reported_before(fund_code, source),
                     span: spans.get(&(fund_code.to_owned(), source)).copied(),
+                    comes_day_by_day: source == REGISTER,
                 };
                 if let Some(doubt) = examine_days(&known, &said, settled_before) {
                     doubts.push(DoubtfulDays {

@@ -19,6 +19,9 @@ pub struct KnownSeries {
     pub days: BTreeMap<Date, Values>,
     /// The first and the last day that the source ever reported; `None` if it reported none.
     pub span: Option<(Date, Date)>,
+    /// Whether the source reports each day in an answer of its own. The days then arrive in any order, so a day between
+    /// known ones is only late.
+    pub comes_day_by_day: bool,
 }
 
 /// The days of a fund that are set aside until the judgement.
@@ -55,7 +58,7 @@ pub fn examine_days(
     let added: BTreeSet<Date> = said
         .range(first_known..settled_before.min(last_known).max(first_known))
         .map(|(date, _)| *date)
-        .filter(|date| !compared.days.contains(date))
+        .filter(|date| !known.comes_day_by_day && !compared.days.contains(date))
         .collect();
     let changed: BTreeSet<Date> = compared.rewritten.union(&added).copied().collect();
     let settled: Vec<Date> = changed.range(..settled_before).copied().collect();

@@ -223,6 +223,7 @@ fn series(days: &[Day]) -> BTreeMap<Date, Values> {
 fn known(days: &[Day]) -> KnownSeries {
     let days = series(days);
     KnownSeries {
+        comes_day_by_day: false,
         span: days
             .keys()
             .next()
@@ -335,6 +336,7 @@ fn what_a_source_never_reported_cannot_be_rewritten() {
     let bids = KnownSeries {
         days: BTreeMap::from([(date(2026, 10, 1), [None, Some(number("5")), None, None])]),
         span: Some((date(2026, 10, 9), date(2026, 10, 9))),
+        comes_day_by_day: false,
     };
     assert_eq!(waiting(&bids, &said), [0; 0]);
 }
@@ -365,6 +367,7 @@ fn sized(days: &[Sized]) -> BTreeMap<Date, Values> {
 fn an_aum_that_becomes_zero_waits_on_new_days_too_and_their_nav_does_not() {
     let days = sized(&[(1, "10", "7"), (2, "11", "8"), (9, "12", "9")]);
     let known = KnownSeries {
+        comes_day_by_day: false,
         span: days
             .keys()
             .next()
@@ -487,4 +490,18 @@ fn every_kind_has_a_word_of_its_own() {
         assert_eq!(DoubtKind::from_name(kind.as_str()), Some(kind));
     }
     assert_eq!(DoubtKind::from_name("other"), None);
+}
+
+#[test]
+fn a_settled_day_between_known_ones_is_no_doubt_if_the_source_reports_day_by_day() {
+    let known = known(&[(1, "10"), (9, "11")]);
+    let between = series(&[(4, "10.5")]);
+    assert!(examine_days(&known, &between, date(2026, 10, 20)).is_some());
+    let by_day = KnownSeries {
+        comes_day_by_day: true,
+        ..known
+    };
+    assert_eq!(examine_days(&by_day, &between, date(2026, 10, 20)), None);
+    let rewritten = series(&[(1, "12")]);
+    assert!(examine_days(&by_day, &rewritten, date(2026, 10, 20)).is_some());
 }
