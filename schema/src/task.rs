@@ -26,6 +26,8 @@ impl TaskId {
     pub const WHOLE_MARKET: &str = "*";
     /// The page that returns the market in numbered pieces. Its keys are always page numbers, never fund codes.
     pub const PIECES: &str = "filter";
+    /// The page of the official register with the list of all share classes.
+    pub const CLASSES: &str = "profiles";
     /// The page of the official register with the daily values of all classes, one list for each day.
     pub const DAYS: &str = "daily";
     /// The page with the NAV series of one fund, at the source that has [`Self::PIECES`].

@@ -32,7 +32,7 @@ use super::report::BreachReport;
 pub(super) use control::{check_news, read_control};
 pub(super) use hold::{Doubtful, Waivers, emptied, hold};
 pub(super) use judge::judge_round;
-pub(super) use listing::check_list;
+pub(super) use listing::{check_list, judge_statuses};
 
 /// One kind of change on one page of a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,6 +9,7 @@ mod address;
 mod adoption;
 mod age;
 mod append;
+mod chains;
 mod closed_cycles;
 mod codes;
 mod commit;

@@ -77,8 +77,9 @@ pub(super) async fn check(
         return Ok(None);
     }
     let mut found = ListSize::of(&answer.observations);
-    let names_funds = found.entries > 0;
-    found.entries += earlier_pages(tx, cycle, answer).await?;
+    if answer.is_list_part && answer.id.page == TaskId::CLASSES {
+        found.entries += earlier_pages(tx, cycle, answer).await?;
+    }
     let source = answer.id.source.as_str();
     let before = tx
         .query_opt(
@@ -109,7 +110,7 @@ pub(super) async fn check(
         }
     }
     // Other pages about the whole market name no funds, so they have no size and are not compared.
-    if cycle.scope == Scope::Full && names_funds {
+    if cycle.scope == Scope::Full && found.entries > 0 {
         tx.execute_expecting(
             "runner.list_size",
             1,
@@ -130,7 +131,7 @@ pub(super) async fn check(
     Ok(None)
 }
 
-/// The number of entries on the pages of a list with cursors before its last one, which are stored.
+/// The number of entries on the earlier pages of the register's list, which are stored.
 async fn earlier_pages(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -138,15 +139,8 @@ async fn earlier_pages(
 ) -> Result<u64, StoreError> {
     let row = tx
         .query_one(
-            "SELECT count(*) FROM runner.alias a
-             WHERE a.source = $1 AND a.last_cycle = $2 AND EXISTS (SELECT FROM runner.task t
-                 WHERE t.source = $1 AND t.page = $3 AND t.key = $4 AND t.chain IS NOT NULL)",
-            &[
-                &answer.id.source.as_str(),
-                &cycle.id,
-                &answer.id.page,
-                &answer.id.key,
-            ],
+            "SELECT count(*) FROM runner.alias WHERE source = $1 AND last_cycle = $2",
+            &[&answer.id.source.as_str(), &cycle.id],
         )
         .await?;
     Ok(row.try_get::<_, i64>(0)?.unsigned_abs())

@@ -1,15 +1,16 @@
 //! The provisional universe (D8): until the list that decides which funds exist has been read for the first time, the
 //! funds in another source's list have rows.
 
+use schema::SourceName;
 use schema::cycle::{Cycle, Scope};
+use schema::fund_status::register_says_active;
 use schema::precedence::PROVISIONAL_UNIVERSE;
-use schema::{FundCode, SourceName};
 
 use super::TABLES;
 use super::connection::{Queries as _, Transaction};
 use super::counted;
 use super::days;
-use super::decode::{read_code, read_number, read_source};
+use super::decode::{read_number, read_source};
 use super::error::StoreError;
 use super::funds;
 use super::unapplied_days;
@@ -52,23 +53,25 @@ pub(super) async fn enter(tx: &Transaction<'_>, cycle: &Cycle) -> Result<usize, 
 /// Number of funds whose days are moved together, which limits the memory.
 const FUNDS_AT_ONCE: usize = 500;
 
-/// To be called when the deciding list was read: provisional funds that it calls active are funds of the universe like
+/// To be called when a list that decides was read: provisional funds that it calls active are funds of the universe like
 /// all others. The other provisional funds leave the universe: their rows are removed, the statements about them stay
-/// stored and are used again if a later list calls them active. Returns the codes that left.
-pub(super) async fn settle(
-    tx: &Transaction<'_>,
-    cycle: &Cycle,
-) -> Result<Vec<FundCode>, StoreError> {
+/// stored and are used again if a later list calls them active.
+pub(super) async fn settle(tx: &Transaction<'_>) -> Result<(), StoreError> {
     let rows = tx
         .query(
-            "SELECT fund_code, listed_cycle = $1 AND list_says_active FROM runner.fund WHERE provisional ORDER BY fund_code",
-            &[&cycle.id],
+            "SELECT fund_code, register_status,
+                    CASE WHEN listed_cycle = (SELECT max(listed_cycle) FROM runner.fund) THEN list_says_active END
+             FROM runner.fund WHERE provisional ORDER BY fund_code",
+            &[],
         )
         .await?;
+    if rows.is_empty() {
+        return Ok(());
+    }
     let mut leaving: Vec<String> = Vec::new();
     for row in &rows {
-        let is_active: Option<bool> = row.try_get(1)?;
-        if is_active != Some(true) {
+        let list_says_active: Option<bool> = row.try_get(2)?;
+        if register_says_active(row.try_get(1)?).or(list_says_active) != Some(true) {
             leaving.push(row.try_get(0)?);
         }
     }
@@ -80,18 +83,22 @@ pub(super) async fn settle(
         }
         remove(tx, "runner.daily_dissent", codes).await?;
     }
-    if !rows.is_empty() {
-        tx.execute_expecting(
-            "runner.fund",
-            rows.len(),
-            "UPDATE runner.fund SET provisional = false, in_universe = fund_code <> ALL($1),
-                 entered_cycle = CASE WHEN fund_code <> ALL($1) THEN entered_cycle END
-             WHERE provisional",
-            &[&leaving],
-        )
-        .await?;
+    tx.execute_expecting(
+        "runner.fund",
+        rows.len(),
+        "UPDATE runner.fund SET provisional = false, in_universe = fund_code <> ALL($1),
+             entered_cycle = CASE WHEN fund_code <> ALL($1) THEN entered_cycle END
+         WHERE provisional",
+        &[&leaving],
+    )
+    .await?;
+    if !leaving.is_empty() {
+        tracing::warn!(
+            funds = leaving.len(),
+            "a list that decides which funds exist was read for the first time; the rows of funds that it does not call active are removed"
+        );
     }
-    leaving.iter().map(|code| read_code(code)).collect()
+    Ok(())
 }
 
 async fn remove(tx: &Transaction<'_>, table: &str, codes: &[String]) -> Result<(), StoreError> {

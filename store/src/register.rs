@@ -4,26 +4,26 @@ use schema::cycle::{Cycle, Scope};
 use schema::doubt::DoubtLimits;
 use schema::fund_status::{REGISTERED, register_says_active};
 use schema::precedence::REGISTER;
-use schema::{ObservationData, TaskAnswer, TaskId};
+use schema::{ObservationData, Outcome, TaskAnswer, TaskId};
 
 use super::connection::{Queries as _, Transaction};
+use super::doubts;
 use super::error::StoreError;
 use super::funds;
+use super::provisional;
 use super::universe;
 
-/// Whether an answer ends the register's list of all classes in a full cycle.
+/// Whether an answer is the last page of the register's list of all classes, in a full cycle.
 pub(super) fn ends_the_list(cycle: &Cycle, answer: &TaskAnswer) -> bool {
     cycle.scope == Scope::Full
         && answer.id.source == REGISTER
-        && answer.id.key == TaskId::WHOLE_MARKET
+        && answer.id.page == TaskId::CLASSES
+        && answer.outcome == Outcome::Done
         && answer.is_finished()
-        && answer
-            .observations
-            .iter()
-            .any(|observation| matches!(observation.data, ObservationData::Listing { .. }))
 }
 
-/// Why the statuses of the register's list are not credible, as a sentence; `None` if they are.
+/// Judges the statuses of the register's list before they are taken over. Returns a mass change that is not believed, as
+/// a sentence.
 pub(super) async fn breach(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -45,46 +45,43 @@ pub(super) async fn breach(
     // The last page is in the answer; the pages before it are stored.
     let rows = tx
         .query(
-            "SELECT f.fund_code, COALESCE(page.word, o.fields ->> 'status')
+            "SELECT f.fund_code, f.register_status, m.fund_status = 'active', COALESCE(page.word, o.fields ->> 'status')
              FROM public.funds_master_info m
              JOIN runner.fund f USING (fund_code)
              LEFT JOIN unnest($2::text[], $3::text[]) AS page (code, word) ON page.code = f.fund_code
              LEFT JOIN runner.observation o ON o.fund_id = f.fund_id AND o.source = $1 AND o.dataset = 'listing'
-             WHERE m.fund_status = 'active'
              ORDER BY f.fund_code",
             &[&REGISTER.as_str(), &codes, &words],
         )
         .await?;
-    let mut ended: Vec<String> = Vec::new();
+    let mut asked = 0;
+    let mut changed: Vec<(String, bool)> = Vec::new();
     for row in &rows {
-        if register_says_active(row.try_get(1)?) == Some(false) {
-            ended.push(row.try_get(0)?);
+        let status: Option<bool> = row.try_get(2)?;
+        let before = register_says_active(row.try_get(1)?).or(status);
+        let now = register_says_active(row.try_get(3)?);
+        if let (Some(before), Some(now)) = (before, now) {
+            asked += 1;
+            if before != now {
+                changed.push((row.try_get(0)?, now));
+            }
         }
     }
-    let (active, ended_count) = (rows.len() as u64, ended.len() as u64);
-    let is_mass = active >= u64::from(limits.min_funds)
-        && ended_count * 100 > active * u64::from(limits.status_percent);
-    if !is_mass {
-        return Ok(None);
-    }
-    ended.truncate(EXAMPLES);
-    Ok(Some(format!(
-        "the register calls {ended_count} of {active} active funds ended: expected at most {} %; among them {}; no status was changed; if it is right: master_runner reset-source {REGISTER}",
-        limits.status_percent,
-        ended.join(", ")
-    )))
+    doubts::judge_statuses(tx, cycle, answer, asked, &changed, limits).await
 }
 
-/// Largest number of funds that a breach names.
-const EXAMPLES: usize = 3;
-
-/// Takes over the statuses of the register's list, which was read to its end in this cycle.
+/// Takes over the statuses of the register's list, which was read to its end in this cycle. A code that the list has
+/// under several keys keeps its status, because it is not known which of them it is.
 pub(super) async fn record_status(tx: &Transaction<'_>, cycle: &Cycle) -> Result<(), StoreError> {
     tx.execute_counted(
         "runner.fund",
-        "WITH meant AS (
+        "WITH named AS (
+             SELECT fund_id FROM runner.alias
+             WHERE source = $1 AND last_cycle = (SELECT max(last_cycle) FROM runner.alias WHERE source = $1)
+             GROUP BY fund_id HAVING count(*) = 1
+         ), meant AS (
              SELECT f.fund_id, o.fields ->> 'status' AS word
-             FROM runner.fund f JOIN runner.observation o USING (fund_id)
+             FROM runner.fund f JOIN named USING (fund_id) JOIN runner.observation o USING (fund_id)
              WHERE o.source = $1 AND o.dataset = 'listing'
                AND f.register_status IS DISTINCT FROM o.fields ->> 'status'
          ), written AS (
@@ -94,6 +91,7 @@ pub(super) async fn record_status(tx: &Transaction<'_>, cycle: &Cycle) -> Result
         &[&REGISTER.as_str()],
     )
     .await?;
+    provisional::settle(tx).await?;
     funds::apply_status(tx, cycle).await?;
     Ok(())
 }

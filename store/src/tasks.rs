@@ -6,9 +6,10 @@ use jiff::civil::Date;
 
 use schema::cycle::{Cycle, Scope};
 use schema::doubt::series_hash;
-use schema::task::{ChainPosition, KnownPrefix, PayloadHash, Severity};
+use schema::task::{KnownPrefix, PayloadHash, Severity};
 use schema::{ObservationData, Outcome, PlannedTask, Reject, SourceName, TaskAnswer, TaskId};
 
+use super::chains;
 use super::connection::{Queries, Transaction, expect_rows};
 use super::decode::read_source;
 use super::error::StoreError;
@@ -147,17 +148,10 @@ pub(super) async fn checkpoint(
             attempts: attempts.unsigned_abs(),
             known_payload: hash.zip(version),
             known_prefix: read_prefix(bytes, begins, until),
-            chain: read_chain(row.try_get(11)?)?,
+            chain: chains::read(row.try_get(11)?)?,
         });
     }
     Ok(tasks)
-}
-
-fn read_chain(stored: Option<serde_json::Value>) -> Result<Option<ChainPosition>, StoreError> {
-    stored
-        .map(serde_json::from_value)
-        .transpose()
-        .map_err(|error| StoreError::Inconsistent(format!("runner.task.chain: {error}")))
 }
 
 fn read_hash(hash: Vec<u8>) -> Option<PayloadHash> {
@@ -176,41 +170,6 @@ fn read_prefix(
         hash: read_hash(hash?)?,
         until: until?,
     })
-}
-
-/// Records how far lists with cursors were read, in the transaction that writes the rows of their pages (D1). Of several
-/// pages of one list the last one counts.
-pub(super) async fn advance_chains(
-    tx: &Transaction<'_>,
-    cycle: &Cycle,
-    answers: &[TaskAnswer],
-) -> Result<(), StoreError> {
-    let mut positions: BTreeMap<&TaskId, &ChainPosition> = BTreeMap::new();
-    for answer in answers {
-        if let Some(next) = &answer.next {
-            positions.insert(&answer.id, next);
-        }
-    }
-    if positions.is_empty() {
-        return Ok(());
-    }
-    let sources: Vec<&str> = positions.keys().map(|id| id.source.as_str()).collect();
-    let pages: Vec<&str> = positions.keys().map(|id| id.page.as_str()).collect();
-    let keys: Vec<&str> = positions.keys().map(|id| id.key.as_str()).collect();
-    let chains: Vec<serde_json::Value> = positions
-        .values()
-        .map(|position| serde_json::json!(position))
-        .collect();
-    tx.execute_expecting(
-        "runner.task",
-        positions.len(),
-        "UPDATE runner.task t SET chain = a.chain
-         FROM unnest($2::text[], $3::text[], $4::text[], $5::jsonb[]) AS a (source, page, key, chain)
-         WHERE t.source = a.source AND t.page = a.page AND t.key = a.key
-           AND t.planned_cycle = $1 AND t.acked_cycle IS DISTINCT FROM $1",
-        &[&cycle.id, &sources, &pages, &keys, &chains],
-    )
-    .await
 }
 
 /// Acknowledges tasks in the transaction that writes their rows (D1).

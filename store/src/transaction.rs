@@ -16,6 +16,7 @@ use schema::{
     failpoint,
 };
 
+use super::chains;
 use super::closed_cycles::closed_monthly;
 use super::connection::Transaction;
 use super::daily;
@@ -106,7 +107,7 @@ pub(super) async fn write_answers(
     }
     // What was held back and is believed now does not change how far its list was read.
     if is_whole {
-        tasks::advance_chains(tx, cycle, answers).await?;
+        chains::advance(tx, cycle, answers).await?;
     }
     tasks::acknowledge(tx, cycle, &outcomes, &held).await?;
     whole_histories::record(tx, cycle, &histories).await?;
@@ -307,13 +308,7 @@ async fn write_observations(
         {
             let own: Vec<&Observation> = answer.observations.iter().collect();
             funds::record_standing(tx, cycle, &own, &funds).await?;
-            let left = provisional::settle(tx, cycle).await?;
-            if !left.is_empty() {
-                tracing::warn!(
-                    funds = left.len(),
-                    "the list of {UNIVERSE} was read for the first time; the rows of funds that it does not call active are removed"
-                );
-            }
+            provisional::settle(tx).await?;
             funds::apply_status(tx, cycle).await?;
         }
     }

@@ -64,6 +64,36 @@ pub(in super::super) async fn check_list(
     Ok(breach)
 }
 
+/// Judges the statuses that a list of several pages changes: the codes that become active or inactive, of the `asked`
+/// ones. Returns a mass change that is not believed, as a sentence.
+pub(in super::super) async fn judge_statuses(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    answer: &TaskAnswer,
+    asked: u64,
+    changed: &[(String, bool)],
+    limits: &DoubtLimits,
+) -> Result<Option<String>, StoreError> {
+    let subject = Subject {
+        source: answer.id.source,
+        page: answer.id.page.clone(),
+        kind: DoubtKind::Status,
+    };
+    let funds: Vec<Affected> = changed
+        .iter()
+        .map(|(code, is_active)| affected(code, "status", status_word(*is_active)))
+        .collect();
+    let share = Share {
+        asked,
+        affected: funds.len() as u64,
+    };
+    judge_list(tx, cycle, &subject, share, &funds, limits).await
+}
+
+const fn status_word(is_active: bool) -> &'static str {
+    if is_active { "active" } else { "inactive" }
+}
+
 type Changes = (DoubtKind, Share, Vec<Affected>);
 
 async fn judge_list(
@@ -147,8 +177,7 @@ fn status_changes(
         };
         share.asked += 1;
         if before != now {
-            let word = if now { "active" } else { "inactive" };
-            funds.push(affected(code, "status", word));
+            funds.push(affected(code, "status", status_word(now)));
         }
     }
     share.affected = funds.len() as u64;

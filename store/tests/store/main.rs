@@ -21,6 +21,7 @@ mod planning;
 mod pooler;
 mod reading;
 mod real_series;
+mod register;
 mod requests;
 mod server;
 mod small_tables;

@@ -7,7 +7,7 @@ use schema::TaskId;
 use crate::page::{Cadence, ChainSpec, DayWindow, PageSpec, QuarterWindow, Stage};
 
 /// Companies, names, status and ISIN of every share class.
-pub const PROFILES: &str = "profiles";
+pub const PROFILES: &str = TaskId::CLASSES;
 /// NAV, net asset, bid and offer of all classes, one list for each day.
 pub const DAILY: &str = TaskId::DAYS;
 /// The dividends of all classes.

@@ -15,25 +15,8 @@ use crate::sites::findings::Findings;
 /// that the query was not understood: nothing of the page is used.
 pub fn read(list: ListPage<'_>, day: Date, url: &str, mut findings: Findings) -> Reading {
     let mut keyed: Vec<KeyedObservation> = Vec::with_capacity(list.records.len());
-    for record in &list.records {
-        let row = match record.record::<NavRow<'_>>() {
-            Ok(Some(row)) => row,
-            Ok(None) => {
-                page::reject(
-                    &mut findings,
-                    Dataset::Daily,
-                    "*",
-                    "expected a record, found null".to_owned(),
-                    *record,
-                );
-                continue;
-            }
-            Err(reason) => {
-                page::reject(&mut findings, Dataset::Daily, "*", reason, *record);
-                continue;
-            }
-        };
-        match read_day(&row, *record, &mut findings) {
+    for (row, record) in list.rows::<NavRow<'_>>(Dataset::Daily, &mut findings) {
+        match read_day(&row, record, &mut findings) {
             Ok(Some(found)) if found != day => {
                 let expected = format!("records of {day} only");
                 return Reading::Broken(breach("items[].nav_date", &expected, &found.to_string()));
@@ -41,14 +24,14 @@ pub fn read(list: ListPage<'_>, day: Date, url: &str, mut findings: Findings) ->
             Ok(Some(_)) => {}
             Ok(None) => continue,
             Err(reason) => {
-                page::reject(&mut findings, Dataset::Daily, "nav_date", reason, *record);
+                page::reject(&mut findings, Dataset::Daily, "nav_date", reason, record);
                 continue;
             }
         }
         let class = match page::class_key(row.proj_id, row.fund_class_name) {
             Ok(class) => class,
             Err((field, reason)) => {
-                page::reject(&mut findings, Dataset::Daily, field, reason, *record);
+                page::reject(&mut findings, Dataset::Daily, field, reason, record);
                 continue;
             }
         };

@@ -17,27 +17,15 @@ use crate::text::{missing, name};
 /// Parses one page. The dividends of a class are one statement; those on the other pages of the list are further ones.
 pub fn read(list: ListPage<'_>, url: &str, mut findings: Findings) -> Reading {
     let mut classes: BTreeMap<ClassKey, BTreeMap<Date, Dividend>> = BTreeMap::new();
-    for record in &list.records {
-        let row = match record.record::<DividendRow<'_>>() {
-            Ok(Some(row)) => row,
-            Ok(None) => {
-                let reason = "expected a record, found null".to_owned();
-                page::reject(&mut findings, Dataset::Dividends, "*", reason, *record);
-                continue;
-            }
-            Err(reason) => {
-                page::reject(&mut findings, Dataset::Dividends, "*", reason, *record);
-                continue;
-            }
-        };
+    for (row, record) in list.rows::<DividendRow<'_>>(Dataset::Dividends, &mut findings) {
         let class = match class_key(&row) {
             Ok(class) => class,
             Err((field, reason)) => {
-                page::reject(&mut findings, Dataset::Dividends, field, reason, *record);
+                page::reject(&mut findings, Dataset::Dividends, field, reason, record);
                 continue;
             }
         };
-        let Some(dividend) = read_dividend(&row, *record, &mut findings) else {
+        let Some(dividend) = read_dividend(&row, record, &mut findings) else {
             continue;
         };
         let of_class = classes.entry(class).or_default();

@@ -153,23 +153,11 @@ impl<'json> Projects<'json> {
             project.is_too_large = carry.is_too_large;
             projects.push(project);
         }
-        for record in &list.records {
-            let head = match record.record::<Head<'_>>() {
-                Ok(Some(head)) => head,
-                Ok(None) => {
-                    let reason = "expected a record, found null".to_owned();
-                    page::reject(findings, dataset, "*", reason, *record);
-                    continue;
-                }
-                Err(reason) => {
-                    page::reject(findings, dataset, "*", reason, *record);
-                    continue;
-                }
-            };
+        for (head, record) in list.rows::<Head<'_>>(dataset, findings) {
             let id = match page::project_key(head.proj_id) {
                 Ok(id) => id,
                 Err(reason) => {
-                    page::reject(findings, dataset, "proj_id", reason, *record);
+                    page::reject(findings, dataset, "proj_id", reason, record);
                     continue;
                 }
             };
@@ -177,7 +165,7 @@ impl<'json> Projects<'json> {
                 projects.push(Project::new(id));
             }
             if let Some(project) = projects.last_mut() {
-                project.take(*record, dataset, findings);
+                project.take(record, dataset, findings);
             }
         }
         let unfinished = if list.cursor.is_empty() {

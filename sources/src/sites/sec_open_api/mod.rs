@@ -171,7 +171,7 @@ impl Site for SecOpenApi {
                     .append_pair("start_period", start)
                     .append_pair("end_period", end);
             }
-            if contract::has_sheets(page.name) || page.name == contract::PERFORMANCE {
+            if contract::has_sheets(page.name) {
                 query.append_pair("latest", "true");
             }
             query.append_pair("page_size", &contract::RECORDS_A_PAGE.to_string());

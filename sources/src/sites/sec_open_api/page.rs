@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 use schema::observation::KeyedObservation;
 use schema::{Dataset, FundCode, Number, ObservationData};
+use serde::Deserialize;
 
 use super::api_types::{Envelope, GatewayError};
 use super::contract;
@@ -65,7 +66,7 @@ pub fn project_key(proj_id: Field<'_>) -> Result<String, String> {
 /// # Errors
 /// The field that is missing or cannot be read, and why.
 pub fn main_class_key(proj_id: Field<'_>) -> Result<ClassKey, (&'static str, String)> {
-    let proj_id = key_part(proj_id).map_err(|why| ("proj_id", why))?;
+    let proj_id = project_key(proj_id).map_err(|why| ("proj_id", why))?;
     Ok(ClassKey {
         source_key: format!("{proj_id}/{MAIN_CLASS}"),
         fund_code: None,
@@ -92,7 +93,7 @@ pub fn key_part(field: Field<'_>) -> Result<String, String> {
 pub fn status_inside(body: &[u8]) -> Option<u16> {
     /// The gateway's own answers are short.
     const LONGEST: usize = 4_096;
-    let document = json::document(body.get(..).filter(|body| body.len() <= LONGEST)?).ok()?;
+    let document = json::document(Some(body).filter(|body| body.len() <= LONGEST)?).ok()?;
     let error: GatewayError<'_> = json::root(&document).ok()?.record().ok()??;
     let status = [error.status, error.status_capital]
         .into_iter()
@@ -133,6 +134,26 @@ impl<'json> ListPage<'json> {
             .map_err(|reason| breach("next_cursor", "a text", &reason))?
             .unwrap_or_default();
         Ok(Self { records, cursor })
+    }
+
+    /// The records of the page as `T`. A record that is none is rejected.
+    pub fn rows<T: Deserialize<'json>>(
+        &self,
+        dataset: Dataset,
+        findings: &mut Findings,
+    ) -> Vec<(T, Field<'json>)> {
+        let mut rows = Vec::with_capacity(self.records.len());
+        for record in &self.records {
+            match record.record() {
+                Ok(Some(row)) => rows.push((row, *record)),
+                Ok(None) => {
+                    let reason = "expected a record, found null".to_owned();
+                    reject(findings, dataset, "*", reason, *record);
+                }
+                Err(reason) => reject(findings, dataset, "*", reason, *record),
+            }
+        }
+        rows
     }
 
     /// The part of the list, from what was found in its records.

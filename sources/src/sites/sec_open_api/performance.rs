@@ -56,13 +56,8 @@ struct Found {
 pub fn read(list: ListPage<'_>, cycle_date: Date, url: &str, mut findings: Findings) -> Reading {
     let mut classes: BTreeMap<ClassKey, BTreeMap<(Date, String), PerformanceFields>> =
         BTreeMap::new();
-    for record in &list.records {
-        let read = match record.record::<PerformanceFigure<'_>>() {
-            Ok(Some(row)) => read_figure(&row, cycle_date, *record, &mut findings),
-            Ok(None) => Err(("*", "expected a record, found null".to_owned())),
-            Err(reason) => Err(("*", reason)),
-        };
-        match read {
+    for (row, record) in list.rows::<PerformanceFigure<'_>>(Dataset::Performance, &mut findings) {
+        match read_figure(&row, cycle_date, record, &mut findings) {
             Ok(Some((class, found))) => {
                 let of_class = classes.entry(class).or_default();
                 let row = of_class
@@ -72,7 +67,7 @@ pub fn read(list: ListPage<'_>, cycle_date: Date, url: &str, mut findings: Findi
             }
             Ok(None) => {}
             Err((field, reason)) => {
-                page::reject(&mut findings, Dataset::Performance, field, reason, *record);
+                page::reject(&mut findings, Dataset::Performance, field, reason, record);
             }
         }
     }

@@ -11,25 +11,16 @@ use crate::payload::json::Field;
 use crate::site::Reading;
 use crate::sites::factsheet::isin;
 use crate::sites::findings::Findings;
-use crate::text::{missing, name};
+use crate::text::name;
 
 /// The words of the column `fund_tax_type`.
 const TAX_TYPES: [&str; 5] = ["RMF", "SSF", "TESG", "TESGX", "LTF"];
 
 /// Parses one page.
 pub fn read(list: ListPage<'_>, mut findings: Findings) -> Reading {
-    for record in &list.records {
-        match record.record::<Profile<'_>>() {
-            Ok(Some(profile)) => {
-                if let Err((field, reason)) = read_profile(&profile, *record, &mut findings) {
-                    page::reject(&mut findings, Dataset::Listing, field, reason, *record);
-                }
-            }
-            Ok(None) => {
-                let reason = "expected a record, found null".to_owned();
-                page::reject(&mut findings, Dataset::Listing, "*", reason, *record);
-            }
-            Err(reason) => page::reject(&mut findings, Dataset::Listing, "*", reason, *record),
+    for (profile, record) in list.rows::<Profile<'_>>(Dataset::Listing, &mut findings) {
+        if let Err((field, reason)) = read_profile(&profile, record, &mut findings) {
+            page::reject(&mut findings, Dataset::Listing, field, reason, record);
         }
     }
     list.part(findings, Vec::new(), None)
@@ -67,11 +58,7 @@ fn read_profile(
     let listing = ObservationData::Listing { source_key, fields };
     findings.say_of(fund_code.clone(), None, listing);
     let mut text = |field: &'static str, value: Field<'_>| {
-        let read = value.text().map(|text| {
-            text.map(|text| name::normalise(&text))
-                .filter(|text| !missing::is_missing(text))
-        });
-        findings.field(Dataset::Master, field, read, record.raw())
+        findings.field(Dataset::Master, field, page::word(value), record.raw())
     };
     let master = MasterFields {
         full_name_th: text("proj_name_th", profile.proj_name_th),
