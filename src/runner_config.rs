@@ -64,7 +64,7 @@ impl Default for RunnerConfig {
 pub enum DatabaseConfig {
     /// A private server.
     Embedded {
-        /// The directory of the cluster; relative to the current directory.
+        /// The data folder of the private server. A relative path starts at the current directory.
         #[serde(default = "default_data_dir")]
         data_dir: String,
         /// The folder of PostgreSQL's programs; `None`: search for them.

@@ -15,7 +15,7 @@ pub struct DatabaseUrl {
 }
 
 impl DatabaseUrl {
-    /// The whole address for the client that connects; never to be displayed.
+    /// Returns the whole address, with the password. Only the database client may receive it; never display it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.text

@@ -27,7 +27,7 @@ use crate::world::extent::is_full;
 use crate::world::{Database, Run, World, ended};
 
 const MODES: [&str; 3] = ["sequential", "hybrid", "parallel"];
-/// The number of actions at each failpoint, if not all.
+/// The number of actions that are tried at each failpoint, unless `script/test --full` tries all.
 const ACTIONS: usize = 2;
 /// The number of runs at once; a run waits most of the time.
 const AT_ONCE: usize = 8;

@@ -9,17 +9,6 @@ use crate::world::World;
 const MONTHLY: [&str; 5] = ["--once", "--cycle", "monthly", "--date", "2026-10-15"];
 /// The day after, in the same week.
 const DAILY: [&str; 5] = ["--once", "--cycle", "daily", "--date", "2026-10-16"];
-const KEY: &[&str] = &["simulated-key"];
-
-async fn with_register(config: MarketConfig) -> World {
-    let mut world = World::new(config).await;
-    world.settings.register_keys = KEY;
-    world.settings.more =
-        "patience: (request_timeout_secs: 1, host_back_off_secs: (1, 1), host_wait_secs: 2),"
-            .to_owned();
-    world
-}
-
 fn plain(funds: usize) -> MarketConfig {
     MarketConfig {
         funds,
@@ -75,7 +64,7 @@ async fn found_days(world: &World) -> BTreeMap<Cell, String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_key_the_daily_values_are_the_registers() {
-    let world = with_register(plain(40)).await;
+    let world = World::with_register(plain(40)).await;
     world.run(&MONTHLY).await.exits(0);
     let codes: Vec<String> = world
         .ask("SELECT fund_code FROM funds_master_info ORDER BY 1")
@@ -100,11 +89,10 @@ async fn with_a_key_the_daily_values_are_the_registers() {
     assert!(wrong.is_empty(), "found, expected: {wrong:?}");
 }
 
-/// A table with cells of the register: its key columns within a fund, its value columns, and the ranked sources.
+/// A table with cells of the register: its key columns within a fund, and the ranked sources.
 struct Merged {
     table: &'static str,
     key: &'static [&'static str],
-    columns: &'static [&'static str],
     rank: &'static [Source],
     /// Whether only the rows of the register are compared, because each source has rows of its own.
     is_own: bool,
@@ -114,83 +102,63 @@ const MERGED: [Merged; 6] = [
     Merged {
         table: "funds_master_info",
         key: &[],
-        columns: &[
-            "full_name_th",
-            "full_name_en",
-            "amc",
-            "category",
-            "risk_level",
-            "is_dividend",
-            "inception_date",
-            "currency",
-            "country",
-        ],
         rank: &[Source::Finnomena, Source::WealthMagik, Source::SecOpenApi],
         is_own: false,
     },
     Merged {
         table: "funds_statistics",
         key: &[],
-        columns: &[
-            "as_of_date",
-            "sharpe_ratio",
-            "alpha",
-            "beta",
-            "max_drawdown",
-            "recovering_period",
-            "tracking_error",
-            "turnover_ratio",
-            "fx_hedging",
-        ],
         rank: &[Source::SecFundCheck, Source::SecOpenApi],
         is_own: false,
     },
     Merged {
         table: "funds_fee",
         key: &[],
-        columns: &[
-            "front_end_max",
-            "front_end_actual",
-            "back_end_max",
-            "back_end_actual",
-            "management_max",
-            "management_actual",
-            "ter_max",
-            "ter_actual",
-            "switching_in_max",
-            "switching_in_actual",
-            "switching_out_max",
-            "switching_out_actual",
-            "min_initial_buy",
-            "min_next_buy",
-        ],
         rank: &[Source::Finnomena, Source::WealthMagik, Source::SecOpenApi],
         is_own: false,
     },
     Merged {
         table: "funds_codes",
         key: &["type"],
-        columns: &["code"],
         rank: &[Source::SecOpenApi, Source::Factsheet],
         is_own: false,
     },
     Merged {
         table: "funds_holding",
         key: &["holding_type", "row_no"],
-        columns: &["name", "percent", "as_of_date"],
         rank: &[Source::SecOpenApi],
         is_own: true,
     },
     Merged {
         table: "funds_allocations",
         key: &["type", "row_no"],
-        columns: &["name", "percent", "as_of_date"],
         rank: &[Source::SecOpenApi],
         is_own: true,
     },
 ];
 
+/// Columns that do not come from a source as they are.
+const NOT_REPORTED: [&str; 6] = [
+    "fund_code",
+    "fund_status",
+    "source",
+    "source_url",
+    "sec_url",
+    "factsheet_url",
+];
+
 impl Merged {
+    /// The columns that are compared.
+    fn columns(&self) -> Vec<&'static str> {
+        let table = simulator::TABLES
+            .iter()
+            .find(|(name, _)| *name == self.table);
+        let (_, columns) = table.expect("one of the seven tables");
+        let is_value =
+            |column: &&&str| !self.key.contains(column) && !NOT_REPORTED.contains(column);
+        columns.iter().filter(is_value).copied().collect()
+    }
+
     /// The cells of these funds by the first source in the rank that reports them and is not `absent`.
     fn expected(
         &self,
@@ -204,7 +172,7 @@ impl Merged {
             let report = world.simulator.reported_by(*source);
             for code in codes {
                 for (key, row) in report.rows(self.table, code).into_iter().flatten() {
-                    for column in self.columns {
+                    for column in self.columns() {
                         if let Some(value) = row.get(column) {
                             let cell = (code.clone(), key.clone(), (*column).to_owned());
                             cells.insert(cell, value.clone());
@@ -219,7 +187,7 @@ impl Merged {
     /// The cells of these funds in the table.
     async fn found(&self, world: &World, codes: &[String]) -> BTreeMap<Cell, String> {
         let source: &[&str] = if self.is_own { &["source"] } else { &[] };
-        let columns = [&["fund_code"][..], self.key, self.columns, source].concat();
+        let columns = [&["fund_code"][..], self.key, &self.columns(), source].concat();
         let key_end = 1 + self.key.len();
         let mut cells = BTreeMap::new();
         for row in world.rows(self.table, &columns).await {
@@ -229,7 +197,7 @@ impl Merged {
                 continue;
             }
             let key: Vec<String> = (1..key_end).map(text).collect();
-            for (at, column) in self.columns.iter().enumerate() {
+            for (at, column) in self.columns().iter().enumerate() {
                 if let Some(value) = &row[key_end + at] {
                     let cell = (text(0), key.join(" "), (*column).to_owned());
                     cells.insert(cell, value.clone());
@@ -243,7 +211,7 @@ impl Merged {
 /// Runs a monthly cycle, and compares all cells that the register can supply with the reports of the sources. Without the
 /// `absent` ones, the register alone reports some cell of each of the `tables`.
 async fn check_merged(config: MarketConfig, only: &[&str], absent: &[Source], tables: &[&str]) {
-    let world = with_register(config).await;
+    let world = World::with_register(config).await;
     world.run(&[&MONTHLY, only].concat()).await.exits(0);
     let codes: Vec<String> = {
         let market = world.simulator.market();
@@ -304,7 +272,7 @@ async fn with_a_key_every_edge_case_of_the_register_is_read_right() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_key_a_second_pass_over_unchanged_sources_writes_no_row() {
-    let world = with_register(plain(40)).await;
+    let world = World::with_register(plain(40)).await;
     world.run(&MONTHLY).await.exits(0);
     let before = world.written().await;
     let again = [&MONTHLY[..], &["--fresh"]].concat();
@@ -314,7 +282,7 @@ async fn with_a_key_a_second_pass_over_unchanged_sources_writes_no_row() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_key_an_ordinary_day_asks_no_page_of_a_single_fund() {
-    let world = with_register(plain(60)).await;
+    let world = World::with_register(plain(60)).await;
     world.run(&MONTHLY).await.exits(0);
     world.simulator.advance_days(1);
     let skip = world.simulator.log().requests.len();
@@ -341,7 +309,7 @@ async fn with_a_key_an_ordinary_day_asks_no_page_of_a_single_fund() {
 
 /// The chains of the register under a fault of its pages.
 async fn ends_with(fault: simulator::Fault, code: i32) -> (World, crate::world::Run) {
-    let world = with_register(plain(12)).await;
+    let world = World::with_register(plain(12)).await;
     world.simulator.faults().set(fault);
     let run = world.run(&MONTHLY).await;
     run.exits(code);
@@ -350,7 +318,7 @@ async fn ends_with(fault: simulator::Fault, code: i32) -> (World, crate::world::
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_key_the_register_is_off_and_one_line_tells_how_to_get_one() {
-    let mut world = with_register(plain(5)).await;
+    let mut world = World::with_register(plain(5)).await;
     world.settings.register_keys = &[];
     let run = world.run(&MONTHLY).await;
     run.exits(0).says("SEC_API_KEY holds no key");
@@ -361,7 +329,7 @@ async fn without_a_key_the_register_is_off_and_one_line_tells_how_to_get_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_key_is_a_source_that_is_down_and_is_never_shown() {
-    let mut world = with_register(plain(5)).await;
+    let mut world = World::with_register(plain(5)).await;
     world.settings.register_keys = &["wrong-key-1", "wrong-key-2"];
     let run = world.run(&MONTHLY).await;
     run.exits(3)
@@ -373,7 +341,7 @@ async fn a_refused_key_is_a_source_that_is_down_and_is_never_shown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_first_key_gives_way_to_the_second_one() {
-    let mut world = with_register(plain(5)).await;
+    let mut world = World::with_register(plain(5)).await;
     world.settings.register_keys = &["expired-key", "simulated-key"];
     let run = world.run(&MONTHLY).await;
     run.exits(0).says("the next key is used");
@@ -465,7 +433,7 @@ async fn kill_after_pages(world: &World, args: &[&str], pages: i32) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_runner_goes_on_with_the_next_page_of_a_list() {
-    let mut world = with_register(plain(320)).await;
+    let mut world = World::with_register(plain(320)).await;
     world.settings.requests_per_sec = 3.0;
     kill_after_pages(&world, &MONTHLY, 2).await;
     let skip = world.simulator.log().requests.len();

@@ -15,22 +15,11 @@ const AGAIN: [&str; 6] = [
     "2026-10-15",
     "--fresh",
 ];
-const KEY: &[&str] = &["simulated-key"];
-
 const DIVIDENDS: [&str; 2] = ["value", "pay_date"];
 const PERFORMANCE: [&str; 4] = ["fund", "benchmark", "peer_average", "volatility"];
 const MASTER: [&str; 3] = ["fund_tax_type", "feeder_master_fund", "management_style"];
 
-async fn with_register(config: MarketConfig) -> World {
-    let mut world = World::new(config).await;
-    world.settings.register_keys = KEY;
-    world.settings.more =
-        "patience: (request_timeout_secs: 1, host_back_off_secs: (1, 1), host_wait_secs: 2),"
-            .to_owned();
-    world
-}
-
-/// Fund, key within the fund, column and value.
+/// The value of each cell, by fund, key within the fund, and column.
 type Cells = BTreeMap<(String, String, String), String>;
 
 /// What the register reports about the funds of the warehouse.
@@ -138,7 +127,7 @@ async fn versions(world: &World) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dividends_performance_and_the_new_columns_are_the_registers() {
-    let world = with_register(MarketConfig {
+    let world = World::with_register(MarketConfig {
         funds: 40,
         edge_cases: false,
         ..MarketConfig::default()
@@ -159,7 +148,7 @@ async fn dividends_performance_and_the_new_columns_are_the_registers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn awkward_rows_of_the_register_end_in_the_tables_as_well() {
-    let world = with_register(MarketConfig {
+    let world = World::with_register(MarketConfig {
         funds: 60,
         ..MarketConfig::default()
     })

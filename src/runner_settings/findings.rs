@@ -93,7 +93,7 @@ impl Findings {
         }
     }
 
-    /// Checks a first and a longest pause.
+    /// Checks a pair of pauses, (first, longest), in seconds: 1 <= first <= longest <= one day.
     pub(super) fn span(
         &mut self,
         key: &str,

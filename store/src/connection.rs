@@ -54,7 +54,7 @@ pub(super) trait Queries: Sync {
     /// The client type of the library.
     type Client: GenericClient + Sync;
 
-    /// The client of the library.
+    /// The `tokio_postgres` client that runs the statements.
     fn client(&self) -> &Self::Client;
 
     /// Returns the prepared statement.

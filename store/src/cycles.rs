@@ -137,8 +137,8 @@ const CONSTRAINTS: &str = "
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE a.attnotnull AND NOT a.attisdropped AND a.attnum > 0";
 
-/// Makes the failed tasks of a cycle open again, except those whose answer is refused by a constraint that still
-/// exists.
+/// Removes the acknowledgement of the failed and deferred tasks of a cycle, so that they are requested again. A task
+/// whose answer was refused by a constraint that still exists keeps it.
 async fn unacknowledge_failures(tx: &Transaction<'_>, cycle: &Cycle) -> Result<u64, StoreError> {
     let failed = format!(
         "t.planned_cycle = $1 AND t.acked_cycle = $1 AND t.outcome IN ('failed', 'deferred')

@@ -41,7 +41,7 @@ pub struct PlanningState {
     pub funds: Vec<FundState>,
     /// Whether these are the last funds.
     pub last_part: bool,
-    /// Every task with the key `*`, by source and page.
+    /// The state of each known page that is requested for the whole market (key `*`), by source and page.
     pub lists: BTreeMap<(SourceName, String), ListState>,
     /// The pages that return the market in numbered pieces, by source and page, then by number.
     pub pieces: BTreeMap<(SourceName, String), BTreeMap<u32, PieceState>>,

@@ -122,7 +122,7 @@ async fn a_page_that_holds_the_browser_up_costs_its_own_task_and_no_more() {
         !opened(&world, Site::WealthMagik).is_empty()
     })
     .await;
-    // The memory limit ends the tab of a page that allocates without end.
+    // Each tab has the memory limit that ends a page which allocates without end.
     let limits: Vec<Option<u64>> = browser_processes(&world)
         .iter()
         .filter(|process| process.is_tab())

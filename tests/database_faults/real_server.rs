@@ -215,7 +215,7 @@ async fn a_server_that_only_reads_is_waited_for() {
     proxy.release();
     live.says("(SQLSTATE 25006); the server only reads at present")
         .await;
-    // A heartbeat may have met the error first, and the runner does not wait for a heartbeat.
+    // The line above may come from a heartbeat, for which the runner does not wait. This line shows that it waits.
     live.says("nothing is lost").await;
     server
         .admin("SET default_transaction_read_only = off; ALTER SYSTEM RESET default_transaction_read_only; SELECT pg_reload_conf()")

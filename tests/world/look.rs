@@ -20,7 +20,17 @@ impl World {
         .await
     }
 
-    /// All rows of the seven tables, in the columns of the truth.
+    /// A market whose register is requested with a valid key, and limits of patience that are short enough for a test.
+    pub async fn with_register(config: MarketConfig) -> Self {
+        let mut world = Self::new(config).await;
+        world.settings.register_keys = &["simulated-key"];
+        world.settings.more =
+            "patience: (request_timeout_secs: 1, host_back_off_secs: (1, 1), host_wait_secs: 2),"
+                .to_owned();
+        world
+    }
+
+    /// All rows of the seven tables in [`simulator::TABLES`], with the columns listed there.
     pub async fn seven_tables(&self) -> SevenTables {
         let mut tables = SevenTables::new();
         for (name, columns) in simulator::TABLES {

@@ -96,7 +96,7 @@ fn quarter(class: &Class<'_>, as_of: Date, period: &str, age: i32) -> Vec<String
         ])
         .to_string()
     };
-    // The total stands among the other rows.
+    // The total is one of the rows.
     let middle = holdings.len() / 2;
     let (before, after) = holdings.split_at(middle);
     before

@@ -25,8 +25,8 @@ use super::waiting::WaitingOn;
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// The maximum number of header lines.
 const MAX_HEADERS: usize = 200;
-/// A coded body above this size is decoded in a blocking thread, because decoding (about 300 MB/s) would delay the
-/// other tasks.
+/// A compressed body above this size, in bytes, is decompressed in a blocking thread, because decompression (about
+/// 300 MB/s) would delay the actors, which share one thread.
 const LARGE_CODED_BODY: usize = 64 * 1024;
 /// The maximum number of bytes kept of an error body, which is shown but not parsed.
 pub(super) const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;

@@ -72,7 +72,7 @@ pub const PULSE: &str = "return null;";
 /// The result of [`LOOK`].
 #[derive(Debug, Clone, Deserialize)]
 pub struct Look {
-    /// Whether the document is parsed and a ready selector matches.
+    /// Whether the document is parsed and one of the selectors of [`crate::site::BrowserVisit::ready_css`] matches.
     pub ready: bool,
     /// Whether the document is still loading.
     pub loading: bool,

@@ -30,7 +30,8 @@ const REFUSAL_PATIENCE: Duration = Duration::from_secs(2);
 const LIST_PATIENCE: Duration = Duration::from_secs(300);
 /// The maximum number of items of a lazy list.
 const MAX_ITEMS: u64 = 20_000;
-/// The browser itself limits each command. If it has not answered this long after that limit, it hangs.
+/// How long after the browser's own time limit for a command this program still waits for the answer. After that the
+/// browser is treated as hung.
 pub(super) const GRACE: Duration = Duration::from_secs(3);
 /// How long closing a session, or leaving a page, may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);

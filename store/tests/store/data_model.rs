@@ -5,6 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use schema::SourceName::{self, Adopted, Finnomena, SecFundcheck, SecOpenApi, Wealthmagik};
+use schema::precedence::{APPEND_TABLES, CODES, NAV_AND_AUM, PRICES, ROW_TABLES};
+
 use crate::world::World;
 
 const DOCUMENT: &str = include_str!("../../../docs/data-model.md");
@@ -70,4 +73,70 @@ async fn the_document_names_every_column_with_its_type_and_no_other() {
         undocumented.is_empty() && unknown.is_empty(),
         "docs/data-model.md lacks {undocumented:#?} and has {unknown:#?}, which the database does not have"
     );
+}
+
+/// The names of the sources in the sentences about ranks.
+const NAMES: [(&str, SourceName); 5] = [
+    ("Finnomena", Finnomena),
+    ("WealthMagik", Wealthmagik),
+    ("SEC FundCheck", SecFundcheck),
+    ("register", SecOpenApi),
+    ("adopted", Adopted),
+];
+
+/// The sources in the sentence of a table that begins with these words, in their order.
+fn documented_rank(table: &str, words: &str) -> Vec<SourceName> {
+    let heading = format!("### public.{table}\n");
+    let (_, section) = DOCUMENT.split_once(&heading).expect(table);
+    let section = section.replace('\n', " ");
+    let (_, sentence) = section.split_once(words).expect(words);
+    let end = sentence.find(['.', ';']).expect("the end of the sentence");
+    let mut found: Vec<(usize, SourceName)> = NAMES
+        .iter()
+        .filter_map(|(name, source)| Some((sentence[..end].find(name)?, *source)))
+        .collect();
+    found.sort_unstable();
+    found.into_iter().map(|(_, source)| source).collect()
+}
+
+/// The sources of a rank, each at its first place.
+fn declared(rank: impl IntoIterator<Item = SourceName>) -> Vec<SourceName> {
+    let mut sources = Vec::new();
+    for source in rank {
+        if !sources.contains(&source) {
+            sources.push(source);
+        }
+    }
+    sources
+}
+
+#[test]
+fn the_document_names_the_ranks_that_are_declared() {
+    for table in ROW_TABLES {
+        assert_eq!(
+            documented_rank(table.table, "Rank: "),
+            declared(table.value_rank.iter().map(|(source, _)| *source)),
+            "{}",
+            table.table
+        );
+    }
+    for table in APPEND_TABLES {
+        assert_eq!(
+            documented_rank(table.table, "Rank: "),
+            declared(table.rank.iter().copied()),
+            "{}",
+            table.table
+        );
+    }
+    for (table, words, rank) in [
+        ("funds_daily", "Rank of NAV and AUM: ", NAV_AND_AUM),
+        ("funds_daily", "Rank of bid and offer: ", PRICES),
+        ("funds_codes", "Rank: ", CODES),
+    ] {
+        assert_eq!(
+            documented_rank(table, words),
+            declared(rank.iter().copied()),
+            "{table}: {words}"
+        );
+    }
 }

@@ -82,7 +82,7 @@ pub(crate) struct Fees {
     /// Of a first and of a later purchase.
     pub(crate) minimums: [i64; 2],
     pub(crate) currency: &'static str,
-    /// An all-zero set of fees of the class `main` stands before the class's own.
+    /// An all-zero set of fees of the class `main` precedes the class's own.
     pub(crate) zeros_of_main: bool,
     /// The columns of the tables.
     pub(crate) truth: Cells,
