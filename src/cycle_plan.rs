@@ -298,6 +298,7 @@ fn is_list_due(state: &PlanningState, source: SourceName, spec: &PageSpec) -> bo
         }
         Cadence::MonthlyOrNews
         | Cadence::MonthlyOrNew
+        | Cadence::MonthlyForPayersOrNew
         | Cadence::MonthlyOrListingChanged
         | Cadence::MonthlyOrLinkChanged => monthly || is_new,
     }

@@ -1,65 +1,20 @@
 //! The official register as a source: with a key, its values are in the tables, and an ordinary day needs few requests.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use simulator::{MarketConfig, Reported, Site, Source};
+use simulator::{MarketConfig, Site, Source};
 
 use crate::world::World;
+use crate::world::cells::{RANKED, differences};
 
 const MONTHLY: [&str; 5] = ["--once", "--cycle", "monthly", "--date", "2026-10-15"];
 /// The day after, in the same week.
 const DAILY: [&str; 5] = ["--once", "--cycle", "daily", "--date", "2026-10-16"];
+
 fn plain(funds: usize) -> MarketConfig {
     MarketConfig {
         funds,
         edge_cases: false,
         ..MarketConfig::default()
     }
-}
-
-/// A cell of `funds_daily`: fund, day, column.
-type Cell = (String, String, String);
-
-/// The daily values of the active funds, by the first source in the rank of the column that reports one.
-fn expected_days(world: &World, codes: &[String]) -> BTreeMap<Cell, String> {
-    let by = |source| world.simulator.reported_by(source);
-    let register = by(Source::SecOpenApi);
-    let finnomena = by(Source::Finnomena);
-    let wealthmagik = by(Source::WealthMagik);
-    let ranks: [(&str, [&Reported; 3]); 4] = [
-        ("nav_value", [&register, &finnomena, &wealthmagik]),
-        ("aum", [&register, &finnomena, &wealthmagik]),
-        ("bid", [&wealthmagik, &register, &finnomena]),
-        ("offer", [&wealthmagik, &register, &finnomena]),
-    ];
-    let mut cells = BTreeMap::new();
-    for code in codes {
-        for (column, rank) in &ranks {
-            for source in rank.iter().rev() {
-                for (day, row) in source.rows("funds_daily", code).into_iter().flatten() {
-                    if let Some(value) = row.get(column) {
-                        let cell = (code.clone(), day.clone(), (*column).to_owned());
-                        cells.insert(cell, value.clone());
-                    }
-                }
-            }
-        }
-    }
-    cells
-}
-
-async fn found_days(world: &World) -> BTreeMap<Cell, String> {
-    let columns = ["fund_code", "nav_date", "nav_value", "aum", "bid", "offer"];
-    let mut cells = BTreeMap::new();
-    for row in world.rows("funds_daily", &columns).await {
-        let text = |at: usize| row[at].clone().unwrap_or_default();
-        for (at, column) in columns.iter().enumerate().skip(2) {
-            if let Some(value) = &row[at] {
-                cells.insert((text(0), text(1), (*column).to_owned()), value.clone());
-            }
-        }
-    }
-    cells
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,133 +33,17 @@ async fn with_a_key_the_daily_values_are_the_registers() {
         .one("SELECT count(*) FROM funds_daily WHERE nav_said_by & 16 <> 0")
         .await;
     assert!(said > 0, "the register has said nothing");
-    let expected = expected_days(&world, &codes);
-    let found = found_days(&world).await;
-    let wrong: Vec<_> = found
-        .iter()
-        .filter(|(cell, value)| expected.get(*cell) != Some(value))
-        .map(|(cell, value)| (cell, value, expected.get(cell)))
-        .take(10)
-        .collect();
-    assert!(wrong.is_empty(), "found, expected: {wrong:?}");
-}
-
-/// A table with cells of the register: its key columns within a fund, and the ranked sources.
-struct Merged {
-    table: &'static str,
-    key: &'static [&'static str],
-    rank: &'static [Source],
-    /// Whether only the rows of the register are compared, because each source has rows of its own.
-    is_own: bool,
-}
-
-const MERGED: [Merged; 6] = [
-    Merged {
-        table: "funds_master_info",
-        key: &[],
-        rank: &[Source::Finnomena, Source::WealthMagik, Source::SecOpenApi],
-        is_own: false,
-    },
-    Merged {
-        table: "funds_statistics",
-        key: &[],
-        rank: &[Source::SecFundCheck, Source::SecOpenApi],
-        is_own: false,
-    },
-    Merged {
-        table: "funds_fee",
-        key: &[],
-        rank: &[Source::Finnomena, Source::WealthMagik, Source::SecOpenApi],
-        is_own: false,
-    },
-    Merged {
-        table: "funds_codes",
-        key: &["type"],
-        rank: &[Source::SecOpenApi, Source::Factsheet],
-        is_own: false,
-    },
-    Merged {
-        table: "funds_holding",
-        key: &["holding_type", "row_no"],
-        rank: &[Source::SecOpenApi],
-        is_own: true,
-    },
-    Merged {
-        table: "funds_allocations",
-        key: &["type", "row_no"],
-        rank: &[Source::SecOpenApi],
-        is_own: true,
-    },
-];
-
-/// Columns that do not come from a source as they are.
-const NOT_REPORTED: [&str; 6] = [
-    "fund_code",
-    "fund_status",
-    "source",
-    "source_url",
-    "sec_url",
-    "factsheet_url",
-];
-
-impl Merged {
-    /// The columns that are compared.
-    fn columns(&self) -> Vec<&'static str> {
-        let table = simulator::TABLES
+    let present = [Source::SecOpenApi, Source::Finnomena, Source::WealthMagik];
+    for days in RANKED.iter().filter(|ranked| ranked.table == "funds_daily") {
+        let expected = days.reported(&world, &codes, &present);
+        let found = days.stored(&world).await;
+        let wrong: Vec<_> = found
             .iter()
-            .find(|(name, _)| *name == self.table);
-        let (_, columns) = table.expect("one of the seven tables");
-        let is_value =
-            |column: &&&str| !self.key.contains(column) && !NOT_REPORTED.contains(column);
-        columns.iter().filter(is_value).copied().collect()
-    }
-
-    /// The cells of these funds by the first source in the rank that reports them and is not `absent`.
-    fn expected(
-        &self,
-        world: &World,
-        codes: &[String],
-        absent: &[Source],
-    ) -> BTreeMap<Cell, String> {
-        let mut cells = BTreeMap::new();
-        let present = self.rank.iter().filter(|source| !absent.contains(source));
-        for source in present.rev() {
-            let report = world.simulator.reported_by(*source);
-            for code in codes {
-                for (key, row) in report.rows(self.table, code).into_iter().flatten() {
-                    for column in self.columns() {
-                        if let Some(value) = row.get(column) {
-                            let cell = (code.clone(), key.clone(), (*column).to_owned());
-                            cells.insert(cell, value.clone());
-                        }
-                    }
-                }
-            }
-        }
-        cells
-    }
-
-    /// The cells of these funds in the table.
-    async fn found(&self, world: &World, codes: &[String]) -> BTreeMap<Cell, String> {
-        let source: &[&str] = if self.is_own { &["source"] } else { &[] };
-        let columns = [&["fund_code"][..], self.key, &self.columns(), source].concat();
-        let key_end = 1 + self.key.len();
-        let mut cells = BTreeMap::new();
-        for row in world.rows(self.table, &columns).await {
-            let text = |at: usize| row[at].clone().unwrap_or_default();
-            let is_other = self.is_own && text(columns.len() - 1) != Source::SecOpenApi.name();
-            if is_other || !codes.contains(&text(0)) {
-                continue;
-            }
-            let key: Vec<String> = (1..key_end).map(text).collect();
-            for (at, column) in self.columns().iter().enumerate() {
-                if let Some(value) = &row[key_end + at] {
-                    let cell = (text(0), key.join(" "), (*column).to_owned());
-                    cells.insert(cell, value.clone());
-                }
-            }
-        }
-        cells
+            .filter(|(cell, value)| expected.get(*cell) != Some(value))
+            .map(|(cell, value)| (cell, value, expected.get(cell)))
+            .take(10)
+            .collect();
+        assert!(wrong.is_empty(), "found, expected: {wrong:?}");
     }
 }
 
@@ -217,37 +56,33 @@ async fn check_merged(config: MarketConfig, only: &[&str], absent: &[Source], ta
         let market = world.simulator.market();
         market.codes().into_iter().map(str::to_owned).collect()
     };
-    let mut differences = Vec::new();
-    for merged in &MERGED {
+    let present = |absent: &[Source]| -> Vec<Source> {
+        let sources = Source::ALL.into_iter();
+        sources.filter(|source| !absent.contains(source)).collect()
+    };
+    let mut wrong = Vec::new();
+    // The lists of days do not reach back as far as the histories do.
+    for ranked in RANKED.iter().filter(|ranked| ranked.table != "funds_daily") {
         // The factsheets of an absent source are not read.
-        if merged.rank.contains(&Source::Factsheet) && !absent.is_empty() {
+        if ranked.rank.contains(&Source::Factsheet) && !absent.is_empty() {
             continue;
         }
-        let expected = merged.expected(&world, &codes, absent);
-        let found = merged.found(&world, &codes).await;
+        let expected = ranked.reported(&world, &codes, &present(absent));
+        let mut found = ranked.stored(&world).await;
         let others = [absent, &[Source::SecOpenApi]].concat();
-        let of_others = merged.expected(&world, &codes, &others);
+        let of_others = ranked.reported(&world, &codes, &present(&others));
         assert!(
-            !tables.contains(&merged.table)
+            !tables.contains(&ranked.table)
                 || expected.keys().any(|cell| !of_others.contains_key(cell)),
             "the register alone reports no cell of {}",
-            merged.table
+            ranked.table
         );
-        let cells: BTreeSet<&Cell> = expected.keys().chain(found.keys()).collect();
-        let wrong = cells
-            .into_iter()
-            .filter(|cell| expected.get(*cell) != found.get(*cell));
-        differences.extend(wrong.map(|cell| {
-            let (expected, found) = (expected.get(cell), found.get(cell));
-            format!(
-                "{} {cell:?}: expected {expected:?}, found {found:?}",
-                merged.table
-            )
-        }));
+        found.retain(|(fund, _, _), _| codes.contains(fund));
+        wrong.extend(differences(ranked.table, &expected, &found));
     }
-    let count = differences.len();
-    differences.truncate(40);
-    assert_eq!(count, 0, "{}", differences.join("\n"));
+    let count = wrong.len();
+    wrong.truncate(40);
+    assert_eq!(count, 0, "{}", wrong.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,7 +101,7 @@ async fn with_a_key_the_register_takes_the_place_of_sources_that_are_not_request
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_key_every_edge_case_of_the_register_is_read_right() {
-    let tables = MERGED.map(|merged| merged.table);
+    let tables: Vec<&str> = RANKED.iter().map(|ranked| ranked.table).collect();
     check_merged(MarketConfig::default(), &[], &[], &tables).await;
 }
 

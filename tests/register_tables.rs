@@ -1,10 +1,10 @@
-//! Dividends, performance and three columns of `funds_master_info` come from the official register.
-
-use std::collections::BTreeMap;
+//! Dividends come from the official register and from Finnomena; performance and three columns of `funds_master_info`
+//! from the register.
 
 use simulator::{MarketConfig, Source};
 
 use crate::world::World;
+use crate::world::cells::{RANKED, Ranked, differences};
 
 const MONTHLY: [&str; 5] = ["--once", "--cycle", "monthly", "--date", "2026-10-15"];
 const AGAIN: [&str; 6] = [
@@ -15,70 +15,7 @@ const AGAIN: [&str; 6] = [
     "2026-10-15",
     "--fresh",
 ];
-const DIVIDENDS: [&str; 2] = ["value", "pay_date"];
-const PERFORMANCE: [&str; 4] = ["fund", "benchmark", "peer_average", "volatility"];
-const MASTER: [&str; 3] = ["fund_tax_type", "feeder_master_fund", "management_style"];
-
-/// The value of each cell, by fund, key within the fund, and column.
-type Cells = BTreeMap<(String, String, String), String>;
-
-/// What the register reports about the funds of the warehouse.
-fn expected(world: &World, table: &str, columns: &[&str], funds: &[String]) -> Cells {
-    let report = world.simulator.reported_by(Source::SecOpenApi);
-    let mut cells = Cells::new();
-    for fund in funds {
-        for (key, row) in report.rows(table, fund).into_iter().flatten() {
-            for column in columns {
-                if let Some(value) = row.get(column) {
-                    let place = (fund.clone(), key.clone(), (*column).to_owned());
-                    cells.insert(place, value.clone());
-                }
-            }
-        }
-    }
-    cells
-}
-
-/// What the table has. The columns of `key` are joined by a space.
-async fn found(world: &World, table: &str, key: &[&str], columns: &[&str]) -> Cells {
-    let all: Vec<&str> = ["fund_code"]
-        .into_iter()
-        .chain(key.iter().copied())
-        .chain(columns.iter().copied())
-        .collect();
-    let mut cells = Cells::new();
-    for row in world.rows(table, &all).await {
-        let text = |at: usize| row[at].clone().unwrap_or_default();
-        let words: Vec<String> = (1..=key.len()).map(text).collect();
-        for (at, column) in columns.iter().enumerate() {
-            if let Some(value) = &row[1 + key.len() + at] {
-                let place = (text(0), words.join(" "), (*column).to_owned());
-                cells.insert(place, value.clone());
-            }
-        }
-    }
-    cells
-}
-
-fn assert_same(table: &str, found: &Cells, expected: &Cells) {
-    let differ = |one: &Cells, other: &Cells| -> Vec<String> {
-        one.iter()
-            .filter(|(place, value)| other.get(*place) != Some(value))
-            .map(|(place, value)| format!("{place:?} {value}"))
-            .take(10)
-            .collect()
-    };
-    assert!(
-        !expected.is_empty(),
-        "{table}: the register reports nothing"
-    );
-    assert_eq!(
-        (differ(found, expected), differ(expected, found)),
-        (Vec::new(), Vec::new()),
-        "{table}: found only, expected only"
-    );
-}
-
+/// Compares dividends, performance and the columns that only the register has with what the register and Finnomena report about the funds of the warehouse.
 async fn assert_reported(world: &World) {
     let funds: Vec<String> = world
         .ask("SELECT fund_code FROM funds_master_info ORDER BY 1")
@@ -86,22 +23,21 @@ async fn assert_reported(world: &World) {
         .into_iter()
         .filter_map(|row| row[0].clone())
         .collect();
-    for (table, key, columns) in [
-        (
-            "funds_dividends",
-            ["xd_date"].as_slice(),
-            DIVIDENDS.as_slice(),
-        ),
-        (
-            "funds_performance",
-            ["as_of_date", "period"].as_slice(),
-            PERFORMANCE.as_slice(),
-        ),
-        ("funds_master_info", [].as_slice(), MASTER.as_slice()),
-    ] {
-        let found = found(world, table, key, columns).await;
-        let expected = expected(world, table, columns, &funds);
-        assert_same(table, &found, &expected);
+    let is_compared = |ranked: &&Ranked| match ranked.table {
+        "funds_dividends" | "funds_performance" => true,
+        "funds_master_info" => ranked.rank == [Source::SecOpenApi],
+        _ => false,
+    };
+    for ranked in RANKED.iter().filter(is_compared) {
+        let expected = ranked.reported(world, &funds, &Source::ALL);
+        assert!(
+            !expected.is_empty(),
+            "{}: nothing is reported",
+            ranked.table
+        );
+        let stored = ranked.stored(world).await;
+        let wrong = differences(ranked.table, &expected, &stored);
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 }
 
@@ -126,7 +62,7 @@ async fn versions(world: &World) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dividends_performance_and_the_new_columns_are_the_registers() {
+async fn dividends_performance_and_the_new_columns_are_those_of_the_sources() {
     let world = World::with_register(MarketConfig {
         funds: 40,
         edge_cases: false,
@@ -135,11 +71,13 @@ async fn dividends_performance_and_the_new_columns_are_the_registers() {
     .await;
     world.run(&MONTHLY).await.exits(0);
     assert_reported(&world).await;
-    let sources =
-        "SELECT DISTINCT source FROM funds_dividends UNION SELECT source FROM funds_performance";
+    let sources = "SELECT DISTINCT source FROM funds_dividends UNION SELECT source FROM funds_performance ORDER BY 1";
     assert_eq!(
         world.ask(sources).await,
-        [[Some("sec_open_api".to_owned())]]
+        [
+            [Some("finnomena".to_owned())],
+            [Some("sec_open_api".to_owned())]
+        ]
     );
     let before = versions(&world).await;
     world.run(&AGAIN).await.exits(0);

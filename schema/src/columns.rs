@@ -136,6 +136,11 @@ record! {
     }
 }
 
+/// The word in `is_dividend` of a fund that pays dividends.
+pub const PAYS_DIVIDENDS: &str = "จ่าย";
+/// The word in `is_dividend` of a fund that pays none.
+pub const PAYS_NO_DIVIDENDS: &str = "ไม่จ่าย";
+
 record! {
     /// The descriptive columns of `funds_master_info`.
     MasterFields {

@@ -312,7 +312,7 @@ pub(crate) struct Dividend {
 
 /// The dividends of a fund, the newest first. They stay the same on every day of a market.
 pub(crate) fn dividends(market: &Market, fund: &Fund) -> Vec<Dividend> {
-    let count = if fund.fund_id.ends_with(['3', '7']) {
+    let count = if fund.fund_id.ends_with(['1', '3', '5', '7']) {
         4
     } else {
         0

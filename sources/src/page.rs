@@ -175,6 +175,8 @@ pub enum Cadence {
     MonthlyOrNews,
     /// In monthly cycles, and in a daily cycle for funds for which the page was never answered.
     MonthlyOrNew,
+    /// Like [`Cadence::MonthlyOrNew`], but in monthly cycles only for funds that may pay dividends.
+    MonthlyForPayersOrNew,
     /// Like [`Cadence::MonthlyOrNew`], and also for funds whose entry in the source's list has changed.
     MonthlyOrListingChanged,
     /// In monthly cycles, and in a daily cycle for funds whose link to the page is new or has changed.

@@ -43,6 +43,7 @@ pub(super) fn plan_page(
                 || is_news_to_be_asked(state, fund, listing, is_covered)
         }
         Cadence::MonthlyOrNew | Cadence::MonthlyOrLinkChanged => monthly || is_new,
+        Cadence::MonthlyForPayersOrNew => (monthly && fund.may_pay_dividends) || is_new,
         Cadence::MonthlyOrListingChanged => {
             let answered_cycle = answered.and_then(|answered| answered.answered_cycle);
             monthly

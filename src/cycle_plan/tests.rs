@@ -79,6 +79,7 @@ pub(super) fn fund(code: &str) -> FundState {
         active: true,
         newest_nav: None,
         is_covered: false,
+        may_pay_dividends: true,
         news: None,
         listings: BTreeMap::from([(
             SourceName::Finnomena,
@@ -523,4 +524,41 @@ fn the_days_of_the_market_are_planned_once_a_week_in_a_wide_window() {
         ["*2026-10-15", "*2026-10-14", "*2026-10-13"]
     );
     assert_eq!(keys(None).len(), 5);
+}
+
+#[test]
+fn pages_of_dividends_are_requested_once_and_then_monthly_of_funds_that_may_pay() {
+    const PAGES: &[PageSpec] = &[page(
+        "dividend",
+        Stage::Funds,
+        Cadence::MonthlyForPayersOrNew,
+        &[],
+    )];
+    let answered = Answered {
+        last_answered: Some(date(2026, 9, 15)),
+        ..Answered::default()
+    };
+    let known = |may_pay_dividends| FundState {
+        may_pay_dividends,
+        answered: BTreeMap::from([(
+            (SourceName::Finnomena, "dividend".to_owned()),
+            answered.clone(),
+        )]),
+        ..fund("A")
+    };
+    let new = FundState {
+        may_pay_dividends: false,
+        ..fund("A")
+    };
+    for (kind, fund, is_due) in [
+        (CycleKind::Monthly, known(true), true),
+        (CycleKind::Monthly, known(false), false),
+        (CycleKind::Daily, known(true), false),
+        (CycleKind::Daily, new.clone(), true),
+        (CycleKind::Monthly, new, true),
+    ] {
+        let state = state(kind, Vec::new());
+        let planned = due::plan_page(&state, SourceName::Finnomena, PAGES, &PAGES[0], &fund);
+        assert_eq!(planned.is_some(), is_due, "{kind:?} {fund:?}");
+    }
 }

@@ -87,6 +87,8 @@ pub struct FundState {
     pub newest_nav: Option<NewestNav>,
     /// Whether the register reported a NAV of it within the last [`COVERED_DAYS`] days.
     pub is_covered: bool,
+    /// Whether dividends of it are known, or no source calls it a fund without dividends.
+    pub may_pay_dividends: bool,
     /// What Finnomena reported about the fund in this cycle on a page about many funds.
     pub news: Option<NavDigest>,
     /// The fund's entry in each source's list.

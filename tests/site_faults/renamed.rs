@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use simulator::{FaultKind, Site};
+use simulator::{FaultKind, Site, Source};
 
 use super::{FRESH, failed_tasks, hit, loaded, next_of, run_with, wealthmagik_path};
 
@@ -19,7 +19,7 @@ enum Without {
 use Without::{NoPage, SetAside, Unsaid};
 
 /// Finnomena's pages: path below the fund, name of the page, key, effect.
-const FINNOMENA: [(&str, &str, &str, Without); 32] = [
+const FINNOMENA: [(&str, &str, &str, Without); 36] = [
     ("/nav", "nav", "data", NoPage("data: expected")),
     ("/nav", "nav", "status", Unsaid),
     ("/nav", "nav", "fund_id", Unsaid),
@@ -102,6 +102,25 @@ const FINNOMENA: [(&str, &str, &str, Without); 32] = [
         SetAside("expected a name of at most 2000 characters"),
     ),
     ("/portfolio", "portfolio", "data_date", Unsaid),
+    (
+        "/dividend",
+        "dividend",
+        "dividends",
+        NoPage("data.dividends: expected"),
+    ),
+    (
+        "/dividend",
+        "dividend",
+        "xd_date",
+        NoPage("data.dividends[].xd_date: expected"),
+    ),
+    (
+        "/dividend",
+        "dividend",
+        "value",
+        NoPage("data.dividends[].value: expected"),
+    ),
+    ("/dividend", "dividend", "pay_date", Unsaid),
 ];
 
 /// WealthMagik's pages: name of the page, the word as the page contains it, effect.
@@ -170,8 +189,20 @@ async fn d7_of_each_page_the_words_it_cannot_do_without_are_known() {
     let mut hits = Vec::new();
     let mut expected = BTreeMap::new();
     let mut of_page: BTreeMap<&str, usize> = BTreeMap::new();
+    let report = world.simulator.reported_by(Source::Finnomena);
+    let pays = |code: &&&str| report.rows("funds_dividends", code).is_some();
+    let payers: Vec<String> = {
+        let market = world.simulator.market();
+        let payers = market.codes();
+        payers
+            .iter()
+            .filter(pays)
+            .map(|code| (*code).to_owned())
+            .collect()
+    };
     for (path, page, key, without) in FINNOMENA {
-        let code = next_of(&mut of_page, path, &codes);
+        let codes = if page == "dividend" { &payers } else { &codes };
+        let code = next_of(&mut of_page, path, codes);
         let renamed = FaultKind::RenamedField {
             from: format!("\"{key}\":"),
             to: format!("\"renamed_{key}\":"),

@@ -1,6 +1,7 @@
 //! The test world: starts simulator, database and runner in one line, and compares the tables with the truth.
 
 mod asked;
+pub mod cells;
 mod database_proxy;
 pub mod extent;
 mod look;

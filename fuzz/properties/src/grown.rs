@@ -8,13 +8,14 @@ const GROWN: usize = 16 * 1024;
 /// Separates the parts of an input. This byte never occurs in UTF-8.
 const SEPARATOR: u8 = 0xFE;
 
-const CHECKS: [fn(&[u8]); 17] = [
+const CHECKS: [fn(&[u8]); 18] = [
     payloads::html,
     payloads::json,
     pages::finnomena_list,
     pages::finnomena_nav,
     pages::finnomena_fee,
     pages::finnomena_portfolio,
+    pages::finnomena_dividend,
     pages::wealthmagik_list,
     pages::wealthmagik_profile,
     pages::wealthmagik_port,

@@ -26,13 +26,14 @@ pub struct Target {
 }
 
 /// Every parser, in the order in which data passes them.
-pub const TARGETS: [Target; 36] = [
+pub const TARGETS: [Target; 37] = [
     target("finnomena_list", pages::finnomena_list),
     target("finnomena_filter", pages::finnomena_filter),
     target("finnomena_fund", pages::finnomena_fund),
     target("finnomena_nav", pages::finnomena_nav),
     target("finnomena_fee", pages::finnomena_fee),
     target("finnomena_portfolio", pages::finnomena_portfolio),
+    target("finnomena_dividend", pages::finnomena_dividend),
     target("wealthmagik_list", pages::wealthmagik_list),
     target("wealthmagik_profile", pages::wealthmagik_profile),
     target("wealthmagik_port", pages::wealthmagik_port),

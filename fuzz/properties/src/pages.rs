@@ -74,6 +74,10 @@ pub fn finnomena_portfolio(body: &[u8]) {
     finnomena_page("portfolio", body);
 }
 
+pub fn finnomena_dividend(body: &[u8]) {
+    finnomena_page("dividend", body);
+}
+
 pub fn wealthmagik_list(body: &[u8]) {
     read(
         wealthmagik().as_ref(),

@@ -14,7 +14,7 @@ use crate::sites::sec_open_api::SecOpenApi;
 use crate::sites::wealthmagik::Wealthmagik;
 
 /// Answers of Finnomena that cannot be parsed: page and data.
-const FINNOMENA: [(&str, &str); 24] = [
+const FINNOMENA: [(&str, &str); 28] = [
     ("list", "{}"),
     ("list", "5"),
     ("list", r#"[{"fund_id":"F1","short_code":"A"}]"#),
@@ -48,6 +48,13 @@ const FINNOMENA: [(&str, &str); 24] = [
     ("fee", r#"{"fees":[{"description":"x","rate":"1"}]}"#),
     ("portfolio", "[]"),
     ("portfolio", r#"{"top_holdings":null}"#),
+    ("dividend", "{}"),
+    ("dividend", r#"{"dividends":5}"#),
+    ("dividend", r#"{"dividends":[{"value":"0.2"}]}"#),
+    (
+        "dividend",
+        r#"{"dividends":[{"xd_date":"2025-11-07T00:00:00Z"}]}"#,
+    ),
 ];
 
 /// Pages of WealthMagik that cannot be parsed: page and body.

@@ -11,6 +11,7 @@ use jiff::civil::Date;
 use tokio_postgres::Row;
 
 use schema::TaskId;
+use schema::columns::PAYS_NO_DIVIDENDS;
 use schema::cycle::Cycle;
 use schema::observation::NavDigest;
 use schema::precedence::{NAV_DIGESTS, REGISTER};
@@ -166,6 +167,7 @@ impl Part {
                 active: active == Some(true),
                 newest_nav: read_newest_nav(row)?,
                 is_covered: row.try_get(9)?,
+                may_pay_dividends: row.try_get(10)?,
                 news: read_news(row)?,
                 listings: BTreeMap::new(),
                 factsheets: BTreeMap::new(),
@@ -201,8 +203,10 @@ async fn read_rows(
                     n.source_key, n.nav_date, n.nav_value::text,
                     EXISTS (SELECT FROM public.funds_daily d
                         WHERE d.fund_code = m.fund_code AND d.nav_date > $1::date - $7::integer AND d.nav_date <= $1
-                          AND d.nav_value IS NOT NULL AND d.nav_said_by & $8::smallint <> 0)
-             FROM (SELECT fund_code, fund_status FROM public.funds_master_info
+                          AND d.nav_value IS NOT NULL AND d.nav_said_by & $8::smallint <> 0),
+                    m.is_dividend IS DISTINCT FROM $9
+                        OR EXISTS (SELECT FROM public.funds_dividends paid WHERE paid.fund_code = m.fund_code)
+             FROM (SELECT fund_code, fund_status, is_dividend FROM public.funds_master_info
                    WHERE fund_code > $5 ORDER BY fund_code LIMIT $6) m
              LEFT JOIN LATERAL (
                  SELECT fund_id FROM runner.fund WHERE fund_code = m.fund_code OFFSET 0) f ON true
@@ -225,6 +229,7 @@ async fn read_rows(
                 &most,
                 &COVERED_DAYS,
                 &REGISTER.bit(),
+                &PAYS_NO_DIVIDENDS,
             ],
         )
         .await?;

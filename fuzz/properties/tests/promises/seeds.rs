@@ -17,13 +17,14 @@ use url::Url;
 pub type Seeds = BTreeMap<&'static str, Vec<Vec<u8>>>;
 
 /// The sites' pages as (site, page, target).
-const PAGES: [(&str, &str, &str); 14] = [
+const PAGES: [(&str, &str, &str); 15] = [
     ("finnomena", "list", "finnomena_list"),
     ("finnomena", "filter", "finnomena_filter"),
     ("finnomena", "fund", "finnomena_fund"),
     ("finnomena", "nav", "finnomena_nav"),
     ("finnomena", "fee", "finnomena_fee"),
     ("finnomena", "portfolio", "finnomena_portfolio"),
+    ("finnomena", "dividend", "finnomena_dividend"),
     ("wealthmagik", "list", "wealthmagik_list"),
     ("wealthmagik", "profile", "wealthmagik_profile"),
     ("wealthmagik", "port", "wealthmagik_port"),

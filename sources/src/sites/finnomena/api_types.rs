@@ -141,6 +141,24 @@ pub struct Fee<'json> {
     pub unit: Field<'json>,
 }
 
+/// `/funds/{fund_id}/dividend`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct DividendList<'json> {
+    #[serde(borrow)]
+    pub dividends: Field<'json>,
+}
+
+/// One dividend.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PaidDividend<'json> {
+    #[serde(borrow)]
+    pub xd_date: Field<'json>,
+    pub value: Field<'json>,
+    pub pay_date: Field<'json>,
+}
+
 /// `/funds/{fund_id}/portfolio`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

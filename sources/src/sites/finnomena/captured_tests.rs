@@ -161,3 +161,28 @@ fn a_captured_answer_of_another_page_is_a_breach_not_a_crash() {
         }
     }
 }
+
+#[test]
+fn the_captured_dividends_are_read_as_they_stand() {
+    let Some((observations, rejects)) =
+        read_capture("dividend.KFSDIV.json", "dividend", "KFSDIV", "F000000ROP")
+    else {
+        return;
+    };
+    assert!(rejects.is_empty(), "{rejects:?}");
+    let lines: Vec<String> = observations
+        .into_iter()
+        .flat_map(|observation| fields(observation.data))
+        .collect();
+    assert_eq!(lines.len(), 47);
+    assert_eq!(
+        lines[lines.len() - 5..],
+        [
+            "2022-02-10 pay_date=2022-02-22 value=0.1",
+            "2022-05-13 pay_date=2022-05-25 value=0.1",
+            "2023-02-10 pay_date=2023-02-21 value=0.25",
+            "2024-11-08 pay_date=2024-11-19 value=0.2",
+            "2025-11-07 pay_date=2025-11-18 value=0.2",
+        ]
+    );
+}

@@ -18,6 +18,8 @@ pub const FUND: &str = "fund";
 pub const FEE: &str = "fee";
 /// Top holdings and allocations.
 pub const PORTFOLIO: &str = "portfolio";
+/// Dividends of one fund.
+pub const DIVIDEND: &str = "dividend";
 /// The factsheet PDF.
 pub const FACTSHEET: &str = "factsheet";
 
@@ -54,7 +56,7 @@ const NAV_EXTENTS: [Extent; 7] = [
 ];
 
 /// The pages in the order of their priority.
-pub const PAGES: [PageSpec; 7] = [
+pub const PAGES: [PageSpec; 8] = [
     page(LIST, Stage::Lists, true, Cadence::EveryCycle),
     page(FILTER, Stage::News, true, Cadence::Daily),
     PageSpec {
@@ -67,6 +69,15 @@ pub const PAGES: [PageSpec; 7] = [
     },
     page(FEE, Stage::Funds, false, Cadence::MonthlyOrNew),
     page(PORTFOLIO, Stage::Funds, false, Cadence::MonthlyOrNew),
+    PageSpec {
+        parser_version: 1,
+        ..page(
+            DIVIDEND,
+            Stage::Funds,
+            false,
+            Cadence::MonthlyForPayersOrNew,
+        )
+    },
     page(
         FACTSHEET,
         Stage::Factsheets,

@@ -1,6 +1,6 @@
 //! Parser of `/funds/{fund_id}`: names, AMC, category, risk, dividend policy, minimum purchases, link to the factsheet.
 
-use schema::columns::{FactsheetLink, FeeFields, MasterFields};
+use schema::columns::{FactsheetLink, FeeFields, MasterFields, PAYS_DIVIDENDS, PAYS_NO_DIVIDENDS};
 use schema::{Dataset, ObservationData};
 use url::Url;
 
@@ -91,10 +91,10 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
 
 /// The word of `is_dividend`: `ไม่จ่าย` only if the source states it; any other stated policy is `จ่าย`.
 fn dividend_word(policy: &str) -> String {
-    if policy.starts_with("ไม่จ่าย") || policy.starts_with("ไม่มี") {
-        "ไม่จ่าย".to_owned()
+    if policy.starts_with(PAYS_NO_DIVIDENDS) || policy.starts_with("ไม่มี") {
+        PAYS_NO_DIVIDENDS.to_owned()
     } else {
-        "จ่าย".to_owned()
+        PAYS_DIVIDENDS.to_owned()
     }
 }
 

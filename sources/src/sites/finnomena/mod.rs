@@ -5,6 +5,7 @@ mod api_types;
 #[cfg(test)]
 mod captured_tests;
 pub mod contract;
+mod dividend;
 mod fee;
 mod filter;
 #[cfg(test)]
@@ -152,6 +153,7 @@ impl Finnomena {
             contract::FUND => fund::read(data, findings),
             contract::FEE => fee::read(data, findings),
             contract::PORTFOLIO => portfolio::read(data, findings),
+            contract::DIVIDEND => dividend::read(data, findings),
             other => Reading::Broken(breach("page", "a page of finnomena", other)),
         };
         (reading, None)
@@ -277,6 +279,7 @@ impl Site for Finnomena {
             contract::FUND => self.json(page, &fund),
             contract::FEE => self.json(page, &format!("{fund}/fee")),
             contract::PORTFOLIO => self.json(page, &format!("{fund}/portfolio")),
+            contract::DIVIDEND => self.json(page, &format!("{fund}/dividend")),
             other => Err(format!("finnomena has no page `{other}`")),
         }
     }

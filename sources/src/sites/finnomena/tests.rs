@@ -653,3 +653,57 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn dividends_need_a_day_and_a_value_above_zero() {
+    let dividends = |elements: &str| {
+        read_lines(
+            "dividend",
+            "A",
+            &format!(r#"{{"fund":"F0","short_code":"A","dividends":{elements}}}"#),
+        )
+    };
+    assert_eq!(dividends("[]"), (vec![], vec![]));
+    assert_eq!(dividends("null"), (vec![], vec![]));
+    let (lines, rejects) = dividends(
+        r#"[{"xd_date":"2025-11-07T00:00:00Z","value":"0.2","pay_date":"2025-11-18T00:00:00Z"},
+            {"xd_date":"2024-11-08T00:00:00Z","value":"0.1234","pay_date":null}]"#,
+    );
+    assert_eq!(
+        lines,
+        [
+            "dividends 2024-11-08 value=0.1234",
+            "dividends 2025-11-07 pay_date=2025-11-18 value=0.2",
+        ]
+    );
+    assert!(rejects.is_empty(), "{rejects:?}");
+    for (element, reason) in [
+        ("null", "rejected *"),
+        (
+            r#"{"xd_date":null,"value":"0.2","pay_date":null}"#,
+            "rejected xd_date",
+        ),
+        (
+            r#"{"xd_date":"2025-11-07T00:00:00Z","value":"x","pay_date":null}"#,
+            "rejected value",
+        ),
+        (
+            r#"{"xd_date":"2025-11-07T00:00:00Z","value":"0","pay_date":null}"#,
+            "noted value",
+        ),
+        (
+            r#"{"xd_date":"2025-11-07T00:00:00Z","value":"-1","pay_date":null}"#,
+            "rejected value",
+        ),
+    ] {
+        let good =
+            r#"{"xd_date":"2026-02-10T00:00:00Z","value":"0.3","pay_date":"2026-02-20T00:00:00Z"}"#;
+        let (lines, rejects) = dividends(&format!("[{good},{element}]"));
+        assert_eq!(
+            lines,
+            ["dividends 2026-02-10 pay_date=2026-02-20 value=0.3"],
+            "{element}"
+        );
+        assert_eq!(rejects, [reason], "{element}");
+    }
+}

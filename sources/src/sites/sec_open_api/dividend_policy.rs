@@ -1,6 +1,6 @@
 //! Parser of `factsheet/dividend-policy`: whether a class pays dividends.
 
-use schema::columns::MasterFields;
+use schema::columns::{MasterFields, PAYS_DIVIDENDS, PAYS_NO_DIVIDENDS};
 use schema::{Dataset, ObservationData};
 
 use super::api_types::DividendPolicyRow;
@@ -14,8 +14,8 @@ pub fn read(group: &Group<'_>, findings: &mut Findings) -> Option<ObservationDat
         group.last(Dataset::DividendPolicy, findings)?;
     let read = page::word(row.dividend_policy).and_then(|word| match word.as_deref() {
         None => Ok(None),
-        Some("Y" | "y") => Ok(Some("จ่าย")),
-        Some("N" | "n") => Ok(Some("ไม่จ่าย")),
+        Some("Y" | "y") => Ok(Some(PAYS_DIVIDENDS)),
+        Some("N" | "n") => Ok(Some(PAYS_NO_DIVIDENDS)),
         Some(other) => Err(format!("expected Y or N, found {other}")),
     });
     let word = findings.field(

@@ -2,7 +2,9 @@
 //! factsheet. The state embedded in the page takes precedence over the page's elements; a difference is noted.
 
 use jiff::civil::Date;
-use schema::columns::{FactsheetLink, MasterFields, StatisticsFields};
+use schema::columns::{
+    FactsheetLink, MasterFields, PAYS_DIVIDENDS, PAYS_NO_DIVIDENDS, StatisticsFields,
+};
 use schema::observation::DailyPoint;
 use schema::{Dataset, Number, ObservationData};
 use url::Url;
@@ -269,8 +271,8 @@ impl Profile<'_> {
                 .filter(|text| text.chars().count() <= name::MAX_CHARS),
             risk_level,
             is_dividend: match dividend.as_deref() {
-                Some("Y" | "y") => Some("จ่าย".to_owned()),
-                Some("N" | "n") => Some("ไม่จ่าย".to_owned()),
+                Some("Y" | "y") => Some(PAYS_DIVIDENDS.to_owned()),
+                Some("N" | "n") => Some(PAYS_NO_DIVIDENDS.to_owned()),
                 _ => None,
             },
             inception_date,
