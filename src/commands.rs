@@ -23,7 +23,6 @@ use store::{Reader, StoreError};
 
 use crate::cli::Command;
 use crate::cycle_report::RunOutcome;
-use crate::embedded_postgres::EmbeddedError;
 use crate::output::{LogWriter, print_result};
 use crate::psql::PsqlError;
 use crate::run::run;
@@ -32,6 +31,7 @@ use crate::secret::without_passwords;
 use crate::sites::SitesError;
 use crate::stop_signals::StopSignals;
 use crate::warehouse::Warehouse;
+use embedded_postgres::EmbeddedError;
 
 /// How the program ended: determines the exit code of every command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! The runner: command line, configuration, schedule, cycles, private PostgreSQL server, progress display. The actors,
-//! the sites and the warehouse are crates of their own (docs/architecture.md).
+//! The runner: command line, configuration, schedule, cycles, progress display. The actors, the sites, the
+//! warehouse and the private PostgreSQL server are crates of their own (docs/architecture.md).
 
 pub mod cli;
 pub mod clock;
@@ -8,7 +8,6 @@ pub mod cycle;
 pub mod cycle_plan;
 pub mod cycle_report;
 pub mod descriptors;
-pub mod embedded_postgres;
 pub mod fetch_order;
 pub mod output;
 pub mod program;

@@ -16,9 +16,9 @@ use sources::source_spec::{SiteAddress, SourceSpec};
 use sources::transport::{HostLimits, Webdriver};
 use store::Retention;
 
-use crate::embedded_postgres::EmbeddedSettings;
 use crate::schedule::Schedule;
 use crate::secret::DatabaseUrl;
+use embedded_postgres::EmbeddedSettings;
 
 /// All settings of a run.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,10 +10,10 @@ use actors::loader_actor::Revive;
 use store::{StoreError, Writer};
 use tokio::time::Instant;
 
-use crate::embedded_postgres::{EmbeddedError, EmbeddedPostgres, Found, Stopped};
 use crate::runner_settings::DatabaseSettings;
 use crate::standby::stand_by;
 use crate::stop_signals::StopSignals;
+use embedded_postgres::{EmbeddedError, EmbeddedPostgres, Found, Stopped};
 
 /// How long the writer tries to take the lock, because the backend of a killed runner may keep it for a moment (O2).
 pub const LOCK_PATIENCE: Duration = Duration::from_secs(10);

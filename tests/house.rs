@@ -55,10 +55,11 @@ fn arrows_run_one_way_and_the_simulator_depends_on_no_other_crate() {
         ("schema".to_owned(), needs(&[])),
         ("sources".to_owned(), needs(&["schema"])),
         ("store".to_owned(), needs(&["schema"])),
+        ("embedded_postgres".to_owned(), needs(&[])),
         ("actors".to_owned(), needs(&["schema", "sources", "store"])),
         (
             "master_runner".to_owned(),
-            needs(&["schema", "sources", "store", "actors"]),
+            needs(&["schema", "sources", "store", "embedded_postgres", "actors"]),
         ),
         ("simulator".to_owned(), needs(&[])),
         // The actors' own files, compiled against stand-ins for tests. The program depends on none of these crates.
@@ -77,7 +78,14 @@ fn arrows_run_one_way_and_the_simulator_depends_on_no_other_crate() {
         // The benchmarks, which measure all other crates.
         (
             "bench".to_owned(),
-            needs(&["schema", "sources", "store", "master_runner", "simulator"]),
+            needs(&[
+                "schema",
+                "sources",
+                "store",
+                "embedded_postgres",
+                "master_runner",
+                "simulator",
+            ]),
         ),
         // Properties of the parsers, tested from outside.
         (

@@ -4,7 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use master_runner::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
+use embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
+use master_runner::stop_signals::StopSignals;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use simulator::MarketConfig;
@@ -68,6 +69,43 @@ async fn a_run_that_is_done_does_not_miss_the_server_it_stops() {
         run.exits(0);
         assert!(!run.output.contains("WARN"), "{}", run.output);
     }
+}
+
+/// The command `psql` opens on the private server: it reaches the socket, as the right user.
+#[tokio::test]
+async fn psql_opens_on_the_private_server() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // The server's user needs access to the folder.
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))
+        .expect("the folder is opened");
+    let settings = EmbeddedSettings {
+        data_dir: folder.path().join("postgres"),
+        bin_dir: None,
+    };
+    let server = EmbeddedPostgres::start(&settings)
+        .await
+        .expect("the server starts");
+    let database = server.connection_string();
+    let arguments = [
+        "--quiet",
+        "--command",
+        "CREATE TABLE kept AS SELECT generate_series(1, 4)",
+    ];
+    let ended = master_runner::psql::open(
+        &server.psql_program(),
+        &database.parse().expect("an address"),
+        &arguments.map(Into::into),
+        &StopSignals::listen(),
+    )
+    .await;
+    assert!(ended.expect("opened").expect("not stopped").success());
+    let (client, connection) = tokio_postgres::connect(&database, tokio_postgres::NoTls)
+        .await
+        .expect("connected");
+    tokio::spawn(connection);
+    let row = client.query_one("SELECT count(*) FROM kept", &[]).await;
+    assert_eq!(row.expect("counted").get::<_, i64>(0), 4);
+    server.stop().await.expect("the server stops");
 }
 
 /// Makes the world's runners use a private server, and returns its data folder.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use master_runner::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
+use embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
 use store::Writer;
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};

@@ -17,12 +17,12 @@ use url::Url;
 
 use crate::clock::{self, ClockFacts};
 use crate::descriptors;
-use crate::embedded_postgres::{EmbeddedError, EmbeddedPostgres, Found};
 use crate::runner_settings::{DatabaseSettings, RunnerSettings};
 use crate::secret::without_passwords;
 use crate::sites::Sites;
 use crate::stop_signals::StopSignals;
 use crate::warehouse::{START_PATIENCE, Warehouse};
+use embedded_postgres::{EmbeddedError, EmbeddedPostgres, Found};
 
 use super::page_probe::{PageProbe, Probed};
 use super::{CommandError, ProgramEnd, or_stopped, place_of, say};

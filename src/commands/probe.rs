@@ -14,11 +14,11 @@ use sources::site::{Answer, ReadContext, Reading};
 use store::{Reader, StoreError};
 
 use crate::cli::ProbeArgs;
-use crate::embedded_postgres::EmbeddedError;
 use crate::runner_settings::RunnerSettings;
 use crate::sites::Sites;
 use crate::stop_signals::StopSignals;
 use crate::warehouse::Warehouse;
+use embedded_postgres::EmbeddedError;
 
 use super::page_probe::{PageProbe, Probed};
 use super::{CommandError, ProgramEnd, nearest, or_stopped, say};

@@ -22,7 +22,6 @@ use super::{
     BrowserSettings, DatabaseSettings, PatienceSettings, RetentionSettings, RunnerSettings,
     SourceSettings, SupervisionSettings,
 };
-use crate::embedded_postgres::EmbeddedSettings;
 use crate::runner_config::{
     BrowserConfig, ConfigError, DatabaseConfig, DoubtConfig, ModeConfig, ModesConfig,
     PatienceConfig, RetentionConfig, RunnerConfig, ScheduleConfig, SourceConfig, SourcesConfig,
@@ -30,6 +29,7 @@ use crate::runner_config::{
 };
 use crate::schedule::Schedule;
 use crate::secret::DatabaseUrl;
+use embedded_postgres::EmbeddedSettings;
 
 const MEGABYTE: u64 = 1 << 20;
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use master_runner::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
+use embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio_postgres::NoTls;

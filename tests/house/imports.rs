@@ -198,6 +198,7 @@ fn no_circle_of_imports() {
     for folder in [
         "schema",
         "store",
+        "embedded_postgres",
         "sources",
         "actors",
         "simulator",

@@ -4,8 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
 use futures_util::StreamExt as _;
-use master_runner::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings};
 use nix::sys::signal::Signal;
 
 use super::running::{Running, wait_until};

@@ -5,8 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use super::account::Place;
 use super::binaries::Binaries;
+use super::blocking;
 use super::error::EmbeddedError;
-use super::{blocking, bring_up, take_turn};
+use super::turn::{bring_up, take_turn};
 
 /// Restarts a private server that died. Cheap to clone. A reviver does not keep the server running.
 #[derive(Debug, Clone)]
@@ -17,7 +18,9 @@ pub struct Reviver {
 }
 
 impl Reviver {
-    /// As [`super::EmbeddedPostgres::revive`]. Does nothing after the server has been given up.
+    /// Restarts the server if it has died; returns whether it had. The connection string stays the same. Callers that
+    /// wait out a database outage need this, because nothing else restarts a private server. Does nothing after the
+    /// server has been given up.
     ///
     /// # Errors
     /// As [`super::EmbeddedPostgres::start`].

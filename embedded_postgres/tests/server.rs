@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use master_runner::embedded_postgres::{EmbeddedPostgres, EmbeddedSettings, Stopped};
-use master_runner::stop_signals::StopSignals;
+use embedded_postgres::{EmbeddedPostgres, EmbeddedSettings, Stopped};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use tokio_postgres::{Client, NoTls};
@@ -119,7 +118,7 @@ async fn what_was_stored_is_there_at_the_second_start_which_is_fast() {
     let server = EmbeddedPostgres::start(&at(&data_dir))
         .await
         .expect("first start");
-    assert!(server.started() && !server.adopted());
+    assert!(server.started());
     assert_eq!(server.data_dir(), data_dir.canonicalize().expect("there"));
     assert_eq!(server.notice(), None);
     let mode = std::fs::metadata(&data_dir)
@@ -191,7 +190,7 @@ async fn a_server_left_by_a_killed_runner_is_taken_over_and_then_stopped() {
     let server = EmbeddedPostgres::start(&at(&data_dir))
         .await
         .expect("taken over");
-    assert!(server.adopted() && !server.started());
+    assert!(!server.started());
     let facts = std::fs::read_to_string(data_dir.with_extension("up")).expect("said");
     assert!(facts.starts_with(&format!("{}\n", server.server_pid())));
     assert_eq!(count(&server).await, 1);
@@ -210,7 +209,7 @@ async fn a_server_that_another_runner_uses_is_left_to_it() {
     let second = EmbeddedPostgres::start(&at(&data_dir))
         .await
         .expect("adopted");
-    assert!(first.started() && second.adopted());
+    assert!(first.started() && !second.started());
     assert_eq!(first.stop().await.expect("left"), Stopped::StillUsed);
     connect(&second).await;
     assert_eq!(second.stop().await.expect("stopped"), Stopped::Down);
@@ -271,37 +270,15 @@ async fn a_server_that_died_under_a_runner_is_brought_back_at_the_same_address()
     let server = EmbeddedPostgres::start(&at(&folder.path().join("postgres")))
         .await
         .expect("started");
-    assert!(!server.revive().await.expect("alive"), "nothing to do");
+    assert!(
+        !server.reviver().revive().await.expect("alive"),
+        "nothing to do"
+    );
     signal(server.server_pid(), Signal::SIGKILL);
     wait_for("the end of the postmaster", || !alive(server.server_pid()));
-    assert!(server.revive().await.expect("revived"));
+    assert!(server.reviver().revive().await.expect("revived"));
     connect(&server).await;
     assert_eq!(server.stop().await.expect("stopped"), Stopped::Down);
-}
-
-#[tokio::test]
-async fn psql_opens_on_the_private_server() {
-    let folder = open_folder();
-    let data_dir = folder.path().join("postgres");
-    let server = EmbeddedPostgres::start(&at(&data_dir))
-        .await
-        .expect("started");
-    let database = server.connection_string().parse().expect("an address");
-    let arguments = [
-        "--quiet",
-        "--command",
-        "CREATE TABLE kept AS SELECT generate_series(1, 4)",
-    ];
-    let ended = master_runner::psql::open(
-        &server.psql_program(),
-        &database,
-        &arguments.map(Into::into),
-        &StopSignals::listen(),
-    )
-    .await;
-    assert!(ended.expect("opened").expect("not stopped").success());
-    assert_eq!(count(&server).await, 4);
-    server.stop().await.expect("stopped");
 }
 
 #[tokio::test]
