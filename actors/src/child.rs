@@ -3,9 +3,10 @@
 //! `actix::Supervisor` does not fit: it does not see panics, has neither delay nor budget, and keeps the old state.
 //! Therefore a child's `Context` runs as a separate task, whose `JoinHandle` distinguishes panic, abort and stop.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use actix::{Actor, Addr, Context};
+use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
 /// Why a child ended.
@@ -59,17 +60,11 @@ pub struct ExitSlip(Arc<Mutex<Option<ExitReason>>>);
 impl ExitSlip {
     /// Sets the reason. If a reason is already set, it is kept.
     pub fn leave(&self, reason: ExitReason) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(reason);
+        self.0.lock().get_or_insert(reason);
     }
 
     fn read(&self) -> Option<ExitReason> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().clone()
     }
 }
 

@@ -15,10 +15,11 @@
 //! pipeline cannot deadlock (A4). The progress of a source at work is not a message but shared state
 //! ([`crate::progress_probe`]).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use actix::prelude::*;
 use futures_util::future::LocalBoxFuture;
+use parking_lot::Mutex;
 use schema::failpoint::Injected;
 use schema::{PlannedTask, SourceName, TaskAnswer, TaskId};
 use store::{BatchReport, Cycle, StoreError, TaskFilter, Writer};
@@ -62,7 +63,7 @@ impl OnWriter {
             let kept = Arc::clone(&kept);
             Box::pin(async move {
                 let value = work.await?;
-                *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+                *kept.lock() = Some(value);
                 Ok(())
             })
         });

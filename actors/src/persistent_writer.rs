@@ -1,10 +1,11 @@
 //! A writer that survives lost connections: an operation that the database cannot perform now waits and is repeated,
 //! and the actor does not fail (A2).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, LocalBoxFuture};
+use parking_lot::Mutex;
 use schema::doubt::DoubtLimits;
 use schema::failpoint::Injected;
 use store::{Retention, StoreError, Writer};
@@ -199,10 +200,7 @@ impl PersistentWriter {
     }
 
     fn say_waiting(&self, what: Option<String>) {
-        *self
-            .waits_for
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = what;
+        *self.waits_for.lock() = what;
     }
 }
 
@@ -315,10 +313,7 @@ mod tests {
         };
         let stopping = async {
             sleep(SECOND * 600).await;
-            let said = waits_for
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
+            let said = waits_for.lock().clone();
             stop.send_replace(true);
             said
         };

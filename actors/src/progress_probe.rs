@@ -5,9 +5,9 @@
 //! (A2, A7).
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use schema::TaskId;
 use sources::transport::WaitingOn;
 use tokio::time::Instant;
@@ -42,26 +42,20 @@ pub struct ProgressProbe {
 impl ProgressProbe {
     /// Records that lane `lane` enters `phase` with `tasks`; `waiting` shows what the transport waits for.
     pub fn turn(&self, lane: usize, tasks: &[TaskId], phase: Phase, waiting: &WaitingOn) {
-        self.lanes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(
-                lane,
-                Lane {
-                    tasks: tasks.to_vec(),
-                    phase,
-                    waiting: waiting.clone(),
-                    since: Instant::now(),
-                },
-            );
+        self.lanes.lock().insert(
+            lane,
+            Lane {
+                tasks: tasks.to_vec(),
+                phase,
+                waiting: waiting.clone(),
+                since: Instant::now(),
+            },
+        );
     }
 
     /// Records that lane `lane` has no tasks.
     pub fn rest(&self, lane: usize) {
-        self.lanes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&lane);
+        self.lanes.lock().remove(&lane);
     }
 
     /// The tasks that are being requested or parsed now. A death of the actor is counted against them (D6).
@@ -69,7 +63,6 @@ impl ProgressProbe {
     pub fn in_flight(&self) -> Vec<TaskId> {
         self.lanes
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
             .values()
             .filter(|lane| lane.phase == Phase::Asking)
             .flat_map(|lane| lane.tasks.iter().cloned())
@@ -81,7 +74,7 @@ impl ProgressProbe {
     /// lane that waits at that moment starts again from zero. Therefore call this often.
     #[must_use]
     pub fn longest_silence(&self, now: Instant) -> Duration {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lanes = self.lanes.lock();
         let asking = lanes
             .values_mut()
             .filter(|lane| lane.phase == Phase::Asking);
@@ -100,7 +93,7 @@ impl ProgressProbe {
     #[must_use]
     pub fn waits_for(&self) -> Option<String> {
         use sources::transport::Waiting;
-        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let lanes = self.lanes.lock();
         let waits: Vec<Waiting> = lanes
             .values()
             .filter_map(|lane| lane.waiting.current())

@@ -19,7 +19,7 @@ mod shutdown;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -213,11 +213,7 @@ impl Handler<ReadSnapshot> for Supervisor {
 
     fn handle(&mut self, _read: ReadSnapshot, _context: &mut Self::Context) -> Self::Result {
         let mut snapshot = self.snapshot.clone();
-        snapshot.database_wait = self
-            .database_wait
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        snapshot.database_wait = self.database_wait.lock().clone();
         MessageResult(snapshot)
     }
 }

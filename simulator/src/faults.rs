@@ -1,9 +1,10 @@
 //! Faults of the hosts that are set and cleared while the simulator runs: errors, delays, cut bodies, broken
 //! connections.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 
+use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -260,26 +261,26 @@ impl Faults {
 
     /// Adds a fault.
     pub fn set(&self, fault: Fault) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.faults.push(fault);
         self.note_who_is_down(&state);
     }
 
     /// Clears all faults.
     pub fn clear(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.faults.clear();
         self.note_who_is_down(&state);
     }
 
     /// The faults that are set, each with the number of hits that are left.
     pub fn list(&self) -> Vec<Fault> {
-        self.lock().faults.clone()
+        self.state.lock().faults.clone()
     }
 
     /// The effects of the faults that hit this request. Each fault then has one hit less left.
     pub(crate) fn hit(&self, site: Site, path_and_query: &str) -> Vec<FaultKind> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let State { faults, random } = &mut *state;
         let mut kinds = Vec::new();
         for fault in faults.iter_mut().filter(|fault| {
@@ -303,7 +304,7 @@ impl Faults {
         site: Site,
         path_and_query: Option<&str>,
     ) -> Option<Strangeness> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.faults.iter_mut().find_map(|fault| match &fault.kind {
             FaultKind::Strange(strangeness)
                 if strangeness.is_before_the_request() == path_and_query.is_none()
@@ -319,7 +320,7 @@ impl Faults {
 
     /// Whether any connection fault of this host is set.
     pub(crate) fn is_strange(&self, site: Site) -> bool {
-        self.lock().faults.iter().any(|fault| {
+        self.state.lock().faults.iter().any(|fault| {
             matches!(fault.kind, FaultKind::Strange(_))
                 && fault.site.is_none_or(|wanted| wanted == site)
                 && fault.times != Some(0)
@@ -331,7 +332,7 @@ impl Faults {
         if !self.is_down(site) {
             return false;
         }
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let hit = state
             .faults
             .iter_mut()
@@ -356,10 +357,6 @@ impl Faults {
                 .any(|fault| fault.kind == FaultKind::Down && fault.concerns(site, ""));
             self.down[site.place()].store(down, Ordering::Relaxed);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no holder of the faults panics")
     }
 }
 

@@ -3,10 +3,11 @@
 //!
 //! The site answers from a copy of the present market that the change has distorted.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use jiff::ToSpan;
 use jiff::civil::Date;
+use parking_lot::Mutex;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -215,7 +216,7 @@ struct State {
 
 impl MassChanges {
     pub(crate) fn set(&self, change: MassChange, market: &Market) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.made.clear();
         state.set.push(Set {
             change,
@@ -224,11 +225,11 @@ impl MassChanges {
     }
 
     pub(crate) fn clear(&self) {
-        *self.lock() = State::default();
+        *self.state.lock() = State::default();
     }
 
     pub(crate) fn list(&self) -> Vec<MassChange> {
-        self.lock().set.iter().map(|set| set.change).collect()
+        self.state.lock().set.iter().map(|set| set.change).collect()
     }
 
     /// The market that the site answers from, for its market-wide pages or for the funds' own pages. None if no change
@@ -240,7 +241,7 @@ impl MassChanges {
         version: u64,
         market: &Market,
     ) -> Option<Arc<Market>> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let state = &mut *state;
         let of_site: Vec<&Set> = state
             .set
@@ -299,6 +300,7 @@ impl MassChanges {
 
     fn of_site(&self, site: Site) -> impl Iterator<Item = MassKind> {
         let kinds: Vec<MassKind> = self
+            .state
             .lock()
             .set
             .iter()
@@ -306,10 +308,6 @@ impl MassChanges {
             .map(|set| set.change.kind)
             .collect();
         kinds.into_iter()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

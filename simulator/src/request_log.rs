@@ -1,9 +1,9 @@
 //! The log of the requests to the simulator, with times and clients. End-to-end tests assert on it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::hosts::Site;
@@ -191,7 +191,7 @@ impl LogBook {
         from_browser: bool,
     ) -> usize {
         let started = self.began.elapsed();
-        let mut book = self.lock();
+        let mut book = self.book.lock();
         let inside_retry_after = book.windows.get(&site).is_some_and(|windows| {
             windows
                 .iter()
@@ -223,21 +223,23 @@ impl LogBook {
 
     pub(crate) fn asks(&self, number: usize, body: &[u8]) {
         let asked = String::from_utf8_lossy(body);
-        self.lock().log.requests[number].asked = asked.chars().take(MOST_ASKED_CHARS).collect();
+        self.book.lock().log.requests[number].asked =
+            asked.chars().take(MOST_ASKED_CHARS).collect();
     }
 
     pub(crate) fn answered(&self, number: usize, status: u16) {
-        self.lock().log.requests[number].status = status;
+        self.book.lock().log.requests[number].status = status;
     }
 
     pub(crate) fn ended(&self, number: usize) {
         let now = self.began.elapsed();
-        self.lock().log.requests[number].ended = Some(now);
+        self.book.lock().log.requests[number].ended = Some(now);
     }
 
     pub(crate) fn hand_out_retry_after(&self, site: Site, wait: Duration) {
         let now = self.began.elapsed();
-        self.lock()
+        self.book
+            .lock()
             .windows
             .entry(site)
             .or_default()
@@ -246,13 +248,13 @@ impl LogBook {
 
     pub(crate) fn refuse(&self, site: Site) {
         let now = self.began.elapsed();
-        self.lock().log.refused_connections.push((site, now));
+        self.book.lock().log.refused_connections.push((site, now));
     }
 
     /// Records a browser session that a page's script reported, and marks the page's latest request as sent by a
     /// browser.
     pub(crate) fn beacon(&self, site: Site, path: &str, session: &str, webdriver: bool) {
-        let mut book = self.lock();
+        let mut book = self.book.lock();
         book.log
             .browser_sessions
             .insert(session.to_owned(), webdriver);
@@ -267,11 +269,7 @@ impl LogBook {
     }
 
     pub(crate) fn snapshot(&self) -> RequestLog {
-        self.lock().log.clone()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Book> {
-        self.book.lock().expect("no holder of the log panics")
+        self.book.lock().log.clone()
     }
 }
 

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use axum::body::Bytes;
+use parking_lot::Mutex;
 
 use crate::faults::{ChainFault, Faults};
 use crate::hosts::Site;
@@ -145,35 +146,23 @@ impl World {
     }
 
     pub(crate) fn set_robots(&self, site: Site, robots: Robots) {
-        self.robots
-            .lock()
-            .expect("no holder of the robots panics")
-            .insert(site, robots);
+        self.robots.lock().insert(site, robots);
     }
 
     pub(crate) fn set_browser_only(&self, site: Site, only: bool) {
-        self.browser_only
-            .lock()
-            .expect("no holder of the hosts panics")
-            .insert(site, only);
+        self.browser_only.lock().insert(site, only);
     }
 
     pub(crate) fn is_browser_only(&self, site: Site) -> bool {
         self.browser_only
             .lock()
-            .expect("no holder of the hosts panics")
             .get(&site)
             .copied()
             .unwrap_or_default()
     }
 
     pub(crate) fn robots(&self, site: Site) -> Answer {
-        let robots = self
-            .robots
-            .lock()
-            .expect("no holder of the robots panics")
-            .get(&site)
-            .cloned();
+        let robots = self.robots.lock().get(&site).cloned();
         match robots.unwrap_or_else(|| Robots::default_of(site)) {
             Robots::Text(text) => Answer {
                 status: 200,

@@ -6,15 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::SystemTime;
 
 use flate2::{Compression, GzBuilder};
 use jiff::civil::Date;
+use parking_lot::Mutex;
 use schema::SourceName;
 use sha2::{Digest, Sha256};
-
-use crate::transport::lock;
 
 /// Number of successfully parsed payloads kept of each (source, page) in a month.
 pub const SAMPLES_A_MONTH: usize = 5;
@@ -72,7 +70,7 @@ impl Archive {
             limit_bytes,
             shelf: Mutex::new(shelf),
         };
-        archive.make_room(&mut lock(&archive.shelf), 0);
+        archive.make_room(&mut archive.shelf.lock(), 0);
         Ok(archive)
     }
 
@@ -87,7 +85,7 @@ impl Archive {
         of: &Provenance<'_>,
         body: &[u8],
     ) -> io::Result<Option<PathBuf>> {
-        let mut shelf = lock(&self.shelf);
+        let mut shelf = self.shelf.lock();
         let folder = self.folder(kept, of);
         if kept == Kept::Sample && shelf.count_in(&folder) >= SAMPLES_A_MONTH {
             return Ok(None);
@@ -118,7 +116,7 @@ impl Archive {
     #[must_use]
     pub fn may_want(&self, kept: Kept, of: &Provenance<'_>) -> bool {
         match (kept, self.shelf.try_lock()) {
-            (Kept::Sample, Ok(shelf)) => shelf.count_in(&self.folder(kept, of)) < SAMPLES_A_MONTH,
+            (Kept::Sample, Some(shelf)) => shelf.count_in(&self.folder(kept, of)) < SAMPLES_A_MONTH,
             _ => true,
         }
     }
@@ -243,7 +241,7 @@ mod tests {
         let path = keep().expect("kept").expect("wanted");
         assert_eq!(keep().expect("kept"), Some(path.clone()));
         assert_eq!(read(&path).expect("read"), b"{broken");
-        assert_eq!(lock(&archive.shelf).files.len(), 1);
+        assert_eq!(archive.shelf.lock().files.len(), 1);
     }
 
     #[test]
@@ -287,10 +285,10 @@ mod tests {
         }
         let there: Vec<bool> = paths.iter().map(|path| path.exists()).collect();
         assert_eq!(there, [false, false, true, true, true]);
-        assert!(lock(&archive.shelf).bytes <= 10_000);
+        assert!(archive.shelf.lock().bytes <= 10_000);
         let too_large = archive.keep(Kept::Rejected, &of("nav", 11), &noise(9, 20_000));
         assert_eq!(too_large.expect("no error"), None);
         let smaller = Archive::open(directory.path(), 4_000).expect("opened");
-        assert_eq!(lock(&smaller.shelf).files.len(), 1);
+        assert_eq!(smaller.shelf.lock().files.len(), 1);
     }
 }

@@ -2,7 +2,7 @@
 //! request, judge doubts, close.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use actors::messages::{GetLoader, OnWriter, PipelineError, TasksPlanned};
 use schema::precedence::{REGISTER, UNIVERSE};
@@ -300,7 +300,7 @@ impl CycleRunner {
             let again = Arc::clone(&op);
             let (call, result) = OnWriter::with_result(what, move |writer| again(writer));
             let done = loader.send(call).await;
-            let value = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let value = result.lock().take();
             match done {
                 Ok(Ok(())) => {
                     return value.ok_or_else(|| PipelineError(format!("{what} has no result")));

@@ -6,8 +6,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
 
 use super::destination::{Bar, Destination};
 
@@ -97,14 +99,14 @@ impl Queue {
                 }
             });
         if started.is_err() {
-            shared.lock().no_writer = true;
+            shared.state.lock().no_writer = true;
         }
         Self(shared)
     }
 
     /// Adds a line, or loses it if the queue is full.
     pub fn push(&self, line: Vec<u8>) {
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         let full = !state.lines.is_empty() && state.bytes + line.len() > self.0.most_bytes;
         if full || state.overflowed > 0 || state.no_writer {
             state.overflowed += 1;
@@ -117,7 +119,7 @@ impl Queue {
 
     /// Replaces the bars to draw.
     pub fn show(&self, bars: Vec<Bar>) {
-        self.0.lock().bars = Some(bars);
+        self.0.state.lock().bars = Some(bars);
         self.0.changed.notify_all();
     }
 
@@ -125,7 +127,7 @@ impl Queue {
     /// everything is written.
     pub fn wait_written(&self, stalled: Duration, most: Duration) -> bool {
         let began = Instant::now();
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         let mut moved = (state.finished, Instant::now());
         loop {
             if state.is_idle() || state.no_writer {
@@ -140,18 +142,13 @@ impl Queue {
             if left.is_zero() {
                 return false;
             }
-            state = self
-                .0
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            self.0.changed.wait_for(&mut state, left);
         }
     }
 
     /// Like [`Queue::wait_written`], but also reports lost lines if the stream accepts data.
     pub fn finish(&self, stalled: Duration, most: Duration) {
-        self.0.lock().finishing = true;
+        self.0.state.lock().finishing = true;
         self.0.changed.notify_all();
         self.wait_written(stalled, most);
     }
@@ -168,14 +165,9 @@ impl State {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is consistent between any two statements, so a panic elsewhere cannot break it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Marks the previous work as finished and waits for the next.
     fn next(&self) -> Work {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if std::mem::take(&mut state.writing) {
             state.finished += 1;
         }
@@ -197,10 +189,7 @@ impl Shared {
                 return work;
             }
             self.changed.notify_all();
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            self.changed.wait(&mut state);
         }
     }
 }

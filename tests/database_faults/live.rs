@@ -1,9 +1,10 @@
 //! A runner whose output can be read while it runs.
 
 use std::process::ExitStatus;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
@@ -35,10 +36,7 @@ impl Live {
     }
 
     pub fn said(&self) -> String {
-        self.output
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.output.lock().clone()
     }
 
     /// Waits until the runner's output contains these words.
@@ -86,7 +84,7 @@ fn read(
     tokio::spawn(async move {
         let mut lines = BufReader::new(from).lines();
         while let Ok(Some(line)) = lines.next_line().await {
-            let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut said = said.lock();
             said.push_str(&line);
             said.push('\n');
         }

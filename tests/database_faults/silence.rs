@@ -88,7 +88,7 @@ async fn a_statement_that_is_never_answered_is_given_up_and_done_again() {
         .expect("its task lives")
         .expect("the loader lives")
         .expect("the work is done");
-    let facts = facts.lock().expect("no panic").take();
+    let facts = facts.lock().take();
     assert_eq!(facts, Some(ScheduleFacts::default()));
     assert_eq!(*exit.borrow_and_update(), None, "the loader has ended");
 }

@@ -2,10 +2,11 @@
 //! failed by the server. Each run ends like the undisturbed one, including all counters.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
+use parking_lot::Mutex;
 use simulator::Row;
 use tokio::sync::OnceCell;
 
@@ -134,7 +135,7 @@ fn at_commits(act: Act, first: usize, stride: usize, committed: Committed) -> Ru
         if std::mem::take(&mut repeats) {
             return None;
         }
-        let mut committed = committed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut committed = committed.lock();
         let chosen = committed.len() % stride == first;
         // A committed transaction that the runner finds again, by the batch's name or the schema's version, gets no
         // second COMMIT.
@@ -278,7 +279,7 @@ async fn the_outcome_of_every_commit_without_an_answer_is_looked_up() {
     println!("{} transactions, {met} COMMITs cut off", all.len());
     assert_eq!(met, 2 * all.len(), "not every COMMIT was cut off");
     for (act, first, committed) in runs {
-        let committed = committed.lock().unwrap_or_else(PoisonError::into_inner);
+        let committed = committed.lock();
         assert_eq!(*committed, all, "other transactions, {act:?} from {first}");
     }
 }

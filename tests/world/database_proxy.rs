@@ -9,9 +9,10 @@ mod protocol;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use protocol::{Conversation, Ended};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
@@ -114,7 +115,7 @@ impl DatabaseProxy {
 
     /// Replaces the rule that decides the action at each statement.
     pub fn rule(&self, rule: impl FnMut(&Asked<'_>) -> Option<Act> + Send + 'static) {
-        *lock(&self.shared.rule) = Box::new(rule);
+        *self.shared.rule.lock() = Box::new(rule);
     }
 
     /// Sets the reaction to new connections. `Door::Down` also cuts the open ones.
@@ -124,12 +125,12 @@ impl DatabaseProxy {
 
     /// Every statement that reached the proxy, in order.
     pub fn seen(&self) -> Vec<String> {
-        lock(&self.shared.seen).clone()
+        self.shared.seen.lock().clone()
     }
 
     /// The actions so far, each with its statement.
     pub fn acts(&self) -> Vec<(String, Act)> {
-        lock(&self.shared.acts).clone()
+        self.shared.acts.lock().clone()
     }
 
     /// Waits until a statement is held back.
@@ -155,20 +156,16 @@ impl Drop for DatabaseProxy {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Shared {
     fn decide(&self, text: &str) -> Option<Act> {
-        lock(&self.seen).push(text.to_owned());
-        let mut counts = lock(&self.counts);
+        self.seen.lock().push(text.to_owned());
+        let mut counts = self.counts.lock();
         let count = counts.entry(text.to_owned()).or_default();
         let earlier = *count;
         *count += 1;
-        let act = lock(&self.rule)(&Asked { text, earlier });
+        let act = self.rule.lock()(&Asked { text, earlier });
         if let Some(act) = act {
-            lock(&self.acts).push((text.to_owned(), act));
+            self.acts.lock().push((text.to_owned(), act));
         }
         act
     }

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::fmt::{self, Display, Formatter};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 /// The key that a new simulator accepts.
 const FIRST_KEY: &str = "simulated-key";
@@ -86,11 +87,11 @@ impl Default for Access {
 
 impl Access {
     pub(crate) fn set_keys(&self, keys: &[&str]) {
-        self.lock().keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        self.state.lock().keys = keys.iter().map(|key| (*key).to_owned()).collect();
     }
 
     pub(crate) fn set_limits(&self, limits: RegisterLimits) {
-        self.lock().limits = limits;
+        self.state.lock().limits = limits;
     }
 
     pub(crate) fn expire_cursors(&self) {
@@ -103,7 +104,7 @@ impl Access {
 
     /// Checks the key and counts the call. `now` is the time since the simulator's start.
     pub(crate) fn admit(&self, key: Option<&str>, now: Duration) -> Result<(), Refusal> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let Some(key) = key.filter(|key| !key.is_empty()) else {
             return Err(Refusal::Key(MISSING_KEY));
         };
@@ -128,10 +129,6 @@ impl Access {
         }
         state.calls.push_back(now);
         Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The rows of recent queries, kept until the market changes.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 /// The number of queries whose rows are kept.
 const MOST_KEPT: usize = 24;
@@ -26,7 +28,7 @@ impl Kept {
         query: String,
         derive: impl FnOnce() -> Vec<String>,
     ) -> Arc<Vec<String>> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock();
         kept.retain(|rows| rows.version == version);
         if let Some(known) = kept.iter().find(|rows| rows.query == query) {
             return Arc::clone(&known.rows);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::dataset::Dataset;
@@ -35,18 +35,18 @@ impl Replaced {
             .iter()
             .map(|row| Row::of(row))
             .collect::<io::Result<_>>()?;
-        self.lock().insert(dataset, rows);
+        self.0.lock().insert(dataset, rows);
         Ok(())
     }
 
     /// Serves the market's own rows again.
     pub(crate) fn clear(&self) {
-        self.lock().clear();
+        self.0.lock().clear();
     }
 
     /// The supplied rows that a query selects; `None` if its dataset has none.
     pub(crate) fn rows(&self, query: &Query) -> Option<Vec<String>> {
-        let replaced = self.lock();
+        let replaced = self.0.lock();
         let is = |wanted: &Option<String>, own: &Option<String>| wanted.is_none() || wanted == own;
         let selected = replaced.get(&query.dataset)?.iter().filter(|row| {
             is(&query.proj_id, &row.proj_id)
@@ -57,10 +57,6 @@ impl Replaced {
                     .is_none_or(|date| query.covers(date))
         });
         Some(selected.map(|row| row.json.clone()).collect())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Dataset, Vec<Row>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

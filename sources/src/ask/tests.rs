@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse};
 use jiff::civil::Date;
+use parking_lot::Mutex;
 use schema::task::Severity;
 use schema::{Dataset, Reject, SourceName, TaskId};
 use tokio::net::TcpListener;
@@ -18,7 +18,7 @@ use super::*;
 use crate::page::Cadence;
 use crate::site::{BrowserVisit, Reading, Request};
 use crate::transport::{
-    BrowserConfig, HostLimits, HostPatience, SourceConfig, TransportConfig, Webdriver, lock,
+    BrowserConfig, HostLimits, HostPatience, SourceConfig, TransportConfig, Webdriver,
 };
 
 const fn page(name: &'static str, stage: Stage, together: usize) -> PageSpec {
@@ -173,7 +173,7 @@ impl World {
                     answer(&path)
                 };
                 if path != "/robots.txt" {
-                    lock(&log).push(path);
+                    log.lock().push(path);
                 }
                 async move {
                     (StatusCode::from_u16(status).expect("a status"), Html(body)).into_response()
@@ -390,7 +390,7 @@ async fn one_bad_code_splits_the_batch_and_the_good_ones_are_kept() {
         ]
     );
     assert_eq!(
-        *lock(&world.asked),
+        *world.asked.lock(),
         [
             "/batch/a,b,bad,c",
             "/batch/a,b",
@@ -420,7 +420,7 @@ async fn d6_too_many_broken_pages_stop_the_source_for_the_round() {
         .iter()
         .filter(|answer| answer.outcome.as_str() == "deferred");
     assert_eq!((asked.answers.len(), deferred.count()), (25, 5));
-    assert_eq!(lock(&world.asked).len(), 20, "the rest was not requested");
+    assert_eq!(world.asked.lock().len(), 20, "the rest was not requested");
     world.memory.begin_round();
     assert_eq!(world.memory.breach(), None);
 }
@@ -509,13 +509,15 @@ async fn auto_changes_to_the_browser_after_two_calls_for_it_and_stays_there() {
             "{asked:?}"
         );
         assert_eq!(world.ask_one(2, "c").await.outcome, Outcome::Done);
-        let by_http = lock(&world.asked)
+        let by_http = world
+            .asked
+            .lock()
             .iter()
             .filter(|path| path.starts_with("/batch/"))
             .count();
         assert!(by_http <= 3, "{by_http}");
         assert!(
-            !lock(&world.asked).contains(&"/batch/c".to_owned()),
+            !world.asked.lock().contains(&"/batch/c".to_owned()),
             "for the rest of the cycle"
         );
         let http_only = PageFetcher {
@@ -557,7 +559,9 @@ async fn auto_changes_to_the_browser_after_two_calls_for_it_and_stays_there() {
             2
         );
         assert!(
-            !lock(&world.asked)
+            !world
+                .asked
+                .lock()
                 .iter()
                 .any(|path| path.contains("/batch/e"))
         );

@@ -4,11 +4,12 @@
 //! pages. With BiDi each tab answers independently, and the browser reports which requests each page has in flight.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -17,7 +18,6 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::page_requests::{PageRequests, Traffic};
-use super::waiting::lock;
 
 /// How long the WebSocket may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -138,7 +138,7 @@ impl Bidi {
         let (hand_over, handed_over) = oneshot::channel();
         let id = self.shared.next_id();
         {
-            let mut state = lock(&self.shared.state);
+            let mut state = self.shared.state.lock();
             if state.closed {
                 return Err(BidiError::Closed);
             }
@@ -164,32 +164,34 @@ impl Bidi {
 
     /// Starts to track the requests of this tab, with none so far.
     pub fn watch(&self, context: &str) {
-        lock(&self.shared.state)
+        self.shared
+            .state
+            .lock()
             .pages
             .insert(context.to_owned(), PageRequests::default());
     }
 
     /// Stops tracking the requests of this tab.
     pub fn unwatch(&self, context: &str) {
-        lock(&self.shared.state).pages.remove(context);
+        self.shared.state.lock().pages.remove(context);
     }
 
     /// The requests of a watched tab: how many are in flight, and how long they have been quiet.
     pub fn traffic(&self, context: &str, since: Instant) -> Option<Traffic> {
-        let state = lock(&self.shared.state);
+        let state = self.shared.state.lock();
         let page = state.pages.get(context)?;
         Some(page.traffic(since, Instant::now()))
     }
 
     /// The status by which the page's API answered; see [`PageRequests::api_status`].
     pub fn api_status(&self, context: &str, names: &[String]) -> Option<u16> {
-        let state = lock(&self.shared.state);
+        let state = self.shared.state.lock();
         state.pages.get(context)?.api_status(names)
     }
 
     /// The file that the page of a watched tab offers for download.
     pub fn download(&self, context: &str) -> Option<String> {
-        let state = lock(&self.shared.state);
+        let state = self.shared.state.lock();
         state.pages.get(context)?.download().map(str::to_owned)
     }
 }
@@ -205,7 +207,7 @@ struct Forgotten<'shared>(&'shared Shared, u64);
 
 impl Drop for Forgotten<'_> {
     fn drop(&mut self) {
-        lock(&self.0.state).waiting.remove(&self.1);
+        self.0.state.lock().waiting.remove(&self.1);
     }
 }
 
@@ -277,7 +279,7 @@ impl Shared {
             // An error without a command id, or a message outside the protocol: no call waits for it.
             Ok(Heard::Error { id: None, .. }) | Err(_) => return None,
         };
-        let waiting = lock(&self.state).waiting.remove(&id);
+        let waiting = self.state.lock().waiting.remove(&id);
         if let Some(waiting) = waiting {
             // The call may have been dropped.
             let _ = waiting.send(outcome);
@@ -295,7 +297,7 @@ impl Shared {
             return Some(Message::text(command.to_string()));
         }
         let now = Instant::now();
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let page = state.pages.get_mut(&context)?;
         if method == "browsingContext.downloadWillBegin" {
             page.downloads(event.file.as_deref().unwrap_or("without a name"));
@@ -323,7 +325,7 @@ impl Shared {
     }
 
     fn close(&self) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.closed = true;
         // Dropping the senders ends the waiting calls with an error.
         state.waiting.clear();
@@ -347,12 +349,14 @@ mod tests {
         let shared = Shared::default();
         let begins = event("network.beforeRequestSent", REQUEST);
         assert!(shared.hear(&begins).is_none(), "nothing is watched yet");
-        lock(&shared.state)
+        shared
+            .state
+            .lock()
             .pages
             .insert("tab".to_owned(), PageRequests::default());
         let zero = Instant::now();
         let in_flight = || {
-            let state = lock(&shared.state);
+            let state = shared.state.lock();
             state.pages["tab"].traffic(zero, Instant::now()).in_flight
         };
         assert_eq!(in_flight(), 0);
@@ -374,7 +378,7 @@ mod tests {
         ));
         assert_eq!(in_flight(), 0);
         assert_eq!(
-            lock(&shared.state).pages["tab"].api_status(&["X".to_owned()]),
+            shared.state.lock().pages["tab"].api_status(&["X".to_owned()]),
             Some(404)
         );
         shared.hear(&event(
@@ -382,7 +386,7 @@ mod tests {
             r#""suggestedFilename": "page.csv", "url": "http://a.th/""#,
         ));
         assert_eq!(
-            lock(&shared.state).pages["tab"].download(),
+            shared.state.lock().pages["tab"].download(),
             Some("page.csv")
         );
         for rubbish in [
@@ -417,9 +421,9 @@ mod tests {
     async fn a_closed_connection_ends_every_command() {
         let shared = Shared::default();
         let (hand_over, handed_over) = oneshot::channel();
-        lock(&shared.state).waiting.insert(1, hand_over);
+        shared.state.lock().waiting.insert(1, hand_over);
         shared.close();
         assert!(handed_over.await.is_err());
-        assert!(lock(&shared.state).closed);
+        assert!(shared.state.lock().closed);
     }
 }

@@ -19,7 +19,7 @@ use super::browser_pool::{
 use super::browser_programs::Programs;
 use super::page_lease::PageLease;
 use super::visit_failure::VisitFailure;
-use super::waiting::{Waiting, WaitingOn, lock};
+use super::waiting::{Waiting, WaitingOn};
 
 /// How long the end of the run waits for sessions of dropped calls.
 const ABANDONED_TIMEOUT: Duration = Duration::from_secs(6);
@@ -51,26 +51,26 @@ impl BrowserWire {
     pub async fn try_out(&self) -> Result<(), String> {
         let (session, _) = self.0.start().await.map_err(|failure| failure.text)?;
         session.close().await;
-        lock(&self.0.profiles).take();
+        self.0.profiles.lock().take();
         Ok(())
     }
 
     /// Closes all idle sessions in parallel, and waits for them and for sessions of dropped calls. Sessions in use
     /// belong to their calls; a dropped call kills its own session.
     pub async fn close(&self) {
-        let idle = lock(&self.0.book).take_idle();
+        let idle = self.0.book.lock().take_idle();
         join_all(idle.iter().map(|session| session.close())).await;
         let all_gone = async {
             loop {
                 let changed = self.0.changed.notified();
-                if lock(&self.0.book).is_empty() {
+                if self.0.book.lock().is_empty() {
                     return;
                 }
                 changed.await;
             }
         };
         let _ = tokio::time::timeout(ABANDONED_TIMEOUT, all_gone).await;
-        lock(&self.0.profiles).take();
+        self.0.profiles.lock().take();
     }
 }
 
@@ -99,7 +99,7 @@ impl Wire for BrowserWire {
     }
 
     fn out_of_order(&self) -> Option<String> {
-        lock(&self.0.health).out_of_order(Instant::now())
+        self.0.health.lock().out_of_order(Instant::now())
     }
 
     fn missing(&self) -> Option<String> {
@@ -126,7 +126,7 @@ impl Lease {
             None => return,
         };
         if is_fit && let Some(held) = self.held.take() {
-            let ended = lock(&self.pool.book).give_back(held.id, held.tab);
+            let ended = self.pool.book.lock().give_back(held.id, held.tab);
             self.pool.end(ended);
         } else {
             self.give_up();
@@ -137,7 +137,7 @@ impl Lease {
     fn give_up(&mut self) {
         if let Some(Held { id, session, tab }) = self.held.take() {
             session.webdriver.abandon_tab(&tab);
-            let ended = lock(&self.pool.book).lose_tab(id);
+            let ended = self.pool.book.lock().lose_tab(id);
             drop(session);
             self.pool.end(ended);
         }
@@ -145,7 +145,7 @@ impl Lease {
 
     /// Gives up the session, which is lost.
     fn lose(&mut self, visit: &BrowserVisit, why: &str) {
-        lock(&self.pool.suspects).insert(visit.url.to_string());
+        self.pool.suspects.lock().insert(visit.url.to_string());
         if let Some(held) = self.held.take() {
             self.pool.lost(held.id, visit.url.as_str(), why);
         }
@@ -153,7 +153,10 @@ impl Lease {
 
     /// Gives up the tab, which its page made unusable.
     fn lose_tab(&mut self, visit: &BrowserVisit, why: &str) {
-        lock(&self.pool.health).lost(Instant::now(), visit.url.as_str(), why);
+        self.pool
+            .health
+            .lock()
+            .lost(Instant::now(), visit.url.as_str(), why);
         self.give_up();
     }
 }
@@ -190,8 +193,8 @@ impl Prepared for Lease {
         let (text, blame) = match seen {
             Ok(page) => {
                 self.give_back().await;
-                lock(&self.pool.health).succeeded();
-                lock(&self.pool.suspects).remove(visit.url.as_str());
+                self.pool.health.lock().succeeded();
+                self.pool.suspects.lock().remove(visit.url.as_str());
                 return Ok(Incoming {
                     status: page.status,
                     content_type: Some("text/html; charset=utf-8".to_owned()),
@@ -206,7 +209,7 @@ impl Prepared for Lease {
             // itself works.
             Err(VisitFailure::CutShort(text)) => {
                 self.give_up();
-                lock(&self.pool.health).succeeded();
+                self.pool.health.lock().succeeded();
                 return Err(final_failure(text));
             }
             Err(VisitFailure::Busy(text)) => {
@@ -223,7 +226,7 @@ impl Prepared for Lease {
             }
         };
         self.give_back().await;
-        lock(&self.pool.health).succeeded();
+        self.pool.health.lock().succeeded();
         Err(WireFailure { text, blame })
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use tokio::time::Instant;
 use url::Url;
@@ -18,7 +19,6 @@ use super::geckodriver::Geckodriver;
 use super::in_page::NO_BIDI;
 use super::processes::available_memory;
 use super::session_book::{Book, Limits, Next};
-use super::waiting::lock;
 use super::webdriver_session::{Tab, WebdriverSession};
 
 /// How long a session may take to start: Firefox on a busy machine needs several seconds.
@@ -81,7 +81,7 @@ struct Moving<'pool>(&'pool Pool);
 
 impl Drop for Moving<'_> {
     fn drop(&mut self) {
-        lock(&self.0.book).moved();
+        self.0.book.lock().moved();
         self.0.changed.notify_waiters();
     }
 }
@@ -167,7 +167,7 @@ impl Pool {
 
     async fn start_if_in_order(&self) -> Result<(Session, Tab), WireFailure> {
         // The browser may have gone out of order while the call waited for its turn.
-        if let Some(text) = lock(&self.health).out_of_order(Instant::now()) {
+        if let Some(text) = self.health.lock().out_of_order(Instant::now()) {
             let blame = Blame::OutOfOrder;
             return Err(WireFailure { text, blame });
         }
@@ -175,7 +175,9 @@ impl Pool {
         if let Err(failure) = &started
             && failure.blame == Blame::Browser
         {
-            lock(&self.health).not_started(Instant::now(), &failure.text);
+            self.health
+                .lock()
+                .not_started(Instant::now(), &failure.text);
         }
         started
     }
@@ -196,8 +198,8 @@ impl Pool {
             let changed = self.changed.notified();
             // Release the lock before the match: a guard in the match expression would live until its end.
             let next = match from {
-                None => lock(&self.book).next(&limits, has_memory),
-                Some(page) => lock(&self.book).next_from(page, &limits, has_memory),
+                None => self.book.lock().next(&limits, has_memory),
+                Some(page) => self.book.lock().next_from(page, &limits, has_memory),
             };
             match next {
                 Next::Tab(id, session, tab) => return Ok(Held { id, session, tab }),
@@ -209,7 +211,7 @@ impl Pool {
                     match opened {
                         Ok(tab) => {
                             if let Some(page) = from {
-                                lock(&self.book).opened(id, page, tab.clone());
+                                self.book.lock().opened(id, page, tab.clone());
                                 self.changed.notify_waiters();
                             }
                             return Ok(Held { id, session, tab });
@@ -228,7 +230,7 @@ impl Pool {
                     let _moving = Moving(self);
                     let (session, tab) = self.start_if_in_order().await?;
                     let most_tabs = session.webdriver.most_tabs();
-                    lock(&self.book).add(Arc::new(session), most_tabs, tab);
+                    self.book.lock().add(Arc::new(session), most_tabs, tab);
                 }
                 Next::Wait => changed.await,
                 Next::OneTab => return Err(final_failure(NO_BIDI.to_owned())),
@@ -238,9 +240,9 @@ impl Pool {
 
     /// Kills a lost session with all its pages and counts the loss once. All its pages become suspects.
     pub fn lost(&self, id: u64, over: &str, why: &str) {
-        let lost = lock(&self.book).lose_session(id);
+        let lost = self.book.lock().lose_session(id);
         if let Some(session) = lost {
-            lock(&self.health).lost(Instant::now(), over, why);
+            self.health.lock().lost(Instant::now(), over, why);
             session.kill();
             if !session.is_managed
                 && let Ok(runtime) = tokio::runtime::Handle::try_current()
@@ -254,7 +256,7 @@ impl Pool {
 
     /// Waits until `url` may be visited: alone if it is a suspect, otherwise beside other pages.
     pub async fn company(&self, url: &Url) -> Company {
-        let is_suspect = lock(&self.suspects).contains(url.as_str());
+        let is_suspect = self.suspects.lock().contains(url.as_str());
         if is_suspect {
             Company::Alone(Arc::clone(&self.company).write_owned().await)
         } else {
@@ -263,7 +265,7 @@ impl Pool {
     }
 
     fn profiles(&self) -> Result<Arc<ProfileRoot>, String> {
-        let mut profiles = lock(&self.profiles);
+        let mut profiles = self.profiles.lock();
         if let Some(root) = &*profiles {
             return Ok(Arc::clone(root));
         }
@@ -286,7 +288,7 @@ impl Pool {
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             let pool = Arc::clone(self);
-            lock(&pool.book).closing();
+            pool.book.lock().closing();
             runtime.spawn(async move {
                 let _moving = Moving(&pool);
                 session.close().await;
@@ -306,8 +308,8 @@ struct Opening<'call> {
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
         let ended = match self.from {
-            None => lock(&self.pool.book).lose_tab(self.id),
-            Some(page) => lock(&self.pool.book).lose_page(self.id, page).1,
+            None => self.pool.book.lock().lose_tab(self.id),
+            Some(page) => self.pool.book.lock().lose_page(self.id, page).1,
         };
         drop(ended);
         self.pool.changed.notify_waiters();

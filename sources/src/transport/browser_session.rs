@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::site::BrowserVisit;
+use parking_lot::Mutex;
 
 use super::geckodriver::Geckodriver;
 use super::visit_failure::VisitFailure;
-use super::waiting::lock;
 use super::webdriver_session::{Page, Tab, WebdriverSession};
 
 /// How often the download directory is checked, for a browser that does not report downloads.
@@ -44,7 +43,7 @@ impl Session {
     /// Closes the WebDriver session, then ends the programs.
     pub async fn close(&self) {
         self.webdriver.close().await;
-        let driver = lock(&self.driver).take();
+        let driver = self.driver.lock().take();
         if let Some(driver) = driver {
             driver.end().await;
         }
@@ -52,7 +51,7 @@ impl Session {
 
     /// Kills the browser at once with all its pages. A browser of a WebDriver server is left to the server's time-outs.
     pub fn kill(&self) {
-        lock(&self.driver).take();
+        self.driver.lock().take();
     }
 
     /// Visits a page. Fails if the page starts a download: files are never downloaded, whatever their size.

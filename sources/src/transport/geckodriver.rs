@@ -8,11 +8,12 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
@@ -21,7 +22,6 @@ use url::Url;
 use super::browser_programs::Programs;
 use super::firefox_profile::ProfileRoot;
 use super::processes::{end_processes_at_home_in, group_lives};
-use super::waiting::lock;
 
 /// The directory of a session's downloads, in its home.
 const DOWNLOADS: &str = "downloads";
@@ -155,7 +155,7 @@ impl Geckodriver {
 
     /// The last lines of geckodriver's output.
     pub fn last_lines(&self) -> String {
-        let lines = lock(&self.last_lines);
+        let lines = self.last_lines.lock();
         lines.iter().cloned().collect::<Vec<_>>().join(" | ")
     }
 
@@ -233,7 +233,7 @@ async fn listening_at(
                 // The receiver may be gone after a time-out.
                 let _ = told.send(address.trim().to_owned());
             }
-            let mut kept = lock(&kept);
+            let mut kept = kept.lock();
             if kept.len() == KEPT_LINES {
                 kept.pop_front();
             }
@@ -242,7 +242,8 @@ async fn listening_at(
     });
     let address = tokio::time::timeout(LISTEN_TIMEOUT, told_here).await;
     let said = || {
-        lock(&last_lines)
+        last_lines
+            .lock()
             .iter()
             .cloned()
             .collect::<Vec<_>>()

@@ -5,9 +5,10 @@
 //! starts. This puts every decision to wait in one place. A cancelled wait has nothing to release, and a retry that
 //! waits occupies no slot.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Mutex as Turnstile, Notify};
 use tokio::time::Instant;
 
@@ -15,7 +16,7 @@ use super::host::HostKey;
 use super::host_health::{Admission, Change, HostHealth, HostPatience};
 use super::pacing::Pace;
 use super::robots::RobotsRules;
-use super::waiting::{Waiting, WaitingOn, lock};
+use super::waiting::{Waiting, WaitingOn};
 use super::{HostLimits, HostSnapshot, HostState};
 
 /// The minimum time to wait for a host that throttles every request.
@@ -92,7 +93,7 @@ impl HostGate {
 
     /// Lowers the limits to `limits` if these are lower, for a host that several sources request.
     pub fn lower_to(&self, limits: HostLimits) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.pace.lower_to(limits.requests_per_sec);
         state.slots = state.slots.min(limits.concurrent_requests.get());
     }
@@ -149,7 +150,7 @@ impl HostGate {
         loop {
             let until = {
                 let now = Instant::now();
-                let mut state = lock(&self.state);
+                let mut state = self.state.lock();
                 let start = state.pace.next_start(clock.ready(now), now, clock.fraction);
                 if now >= start.at {
                     state.pace.started(start, now);
@@ -165,7 +166,7 @@ impl HostGate {
 
     fn decide(&self, clock: &mut StartClock) -> Decision {
         let now = Instant::now();
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let probe = match state.health.admission(now, &self.patience) {
             Admission::Open => false,
             Admission::Probe => true,
@@ -246,7 +247,7 @@ impl HostGate {
     /// The failure to report if every request has been throttled for too long.
     pub fn throttled_out(&self) -> Option<HostGivenUp> {
         let now = Instant::now();
-        let state = lock(&self.state);
+        let state = self.state.lock();
         let since = state.pace.throttled_since()?;
         (now.saturating_duration_since(since) >= self.throttled_patience())
             .then(|| HostGivenUp(self.throttled_too_long(&state.pace, now)))
@@ -255,12 +256,14 @@ impl HostGate {
     /// Halves the rate, because the host refused a request (P4).
     pub fn slow_down(&self) {
         let now = Instant::now();
-        lock(&self.state).pace.slow_down(now, now);
+        self.state.lock().pace.slow_down(now, now);
     }
 
     /// Marks the host as down, however many failures were counted.
     pub fn declare_down(&self, why: &str) {
-        let change = lock(&self.state)
+        let change = self
+            .state
+            .lock()
             .health
             .declare_down(Instant::now(), why, &self.patience);
         self.tell(change, why);
@@ -268,17 +271,17 @@ impl HostGate {
 
     /// Counts a request that a started one needed first, such as the page that it is sent from.
     pub fn count_request(&self) {
-        lock(&self.state).counts.requests += 1;
+        self.state.lock().counts.requests += 1;
     }
 
     /// Counts a retry.
     pub fn count_retry(&self) {
-        lock(&self.state).counts.retries += 1;
+        self.state.lock().counts.retries += 1;
     }
 
     /// Sets whether robots.txt is being read, for the snapshot.
     pub fn reading_robots(&self, reading: bool) {
-        lock(&self.state).reading_robots = reading;
+        self.state.lock().reading_robots = reading;
     }
 
     fn tell(&self, change: Change, why: &str) {
@@ -291,7 +294,7 @@ impl HostGate {
                 "host is down; its requests wait behind one probe at a time"
             ),
             Change::CameBack => {
-                lock(&self.state).told_given_up = false;
+                self.state.lock().told_given_up = false;
                 tracing::info!(host = %self.host, "host answers again");
             }
         }
@@ -301,7 +304,7 @@ impl HostGate {
     /// The current state.
     pub fn snapshot(&self) -> HostSnapshot {
         let now = Instant::now();
-        let state = lock(&self.state);
+        let state = self.state.lock();
         let host_state = match (&state.health, state.pace.closed_until(now)) {
             (HostHealth::Down(outage), _) => HostState::Down {
                 since: outage.since,
@@ -350,14 +353,14 @@ struct CountedWait<'gate>(&'gate HostGate);
 
 impl<'gate> CountedWait<'gate> {
     fn new(gate: &'gate HostGate) -> Self {
-        lock(&gate.state).waiting += 1;
+        gate.state.lock().waiting += 1;
         Self(gate)
     }
 }
 
 impl Drop for CountedWait<'_> {
     fn drop(&mut self) {
-        lock(&self.0.state).waiting -= 1;
+        self.0.state.lock().waiting -= 1;
     }
 }
 
@@ -376,7 +379,7 @@ impl Started {
     pub fn succeeded(mut self) {
         self.told = true;
         let change = {
-            let mut state = lock(&self.gate.state);
+            let mut state = self.gate.state.lock();
             state.pace.accepted();
             state.health.succeeded()
         };
@@ -386,7 +389,7 @@ impl Started {
     /// Reports that the host sent no whole answer.
     pub fn failed(mut self, why: &str) {
         self.told = true;
-        let change = lock(&self.gate.state).health.failed(
+        let change = self.gate.state.lock().health.failed(
             Instant::now(),
             self.probe,
             self.question,
@@ -402,7 +405,7 @@ impl Started {
         self.told = true;
         let now = Instant::now();
         let (change, rate) = {
-            let mut state = lock(&self.gate.state);
+            let mut state = self.gate.state.lock();
             state.counts.throttled += 1;
             state.pace.throttled(self.at, now, retry_after);
             (state.health.succeeded(), state.pace.rate(now))
@@ -420,7 +423,7 @@ impl Started {
 impl Drop for Started {
     fn drop(&mut self) {
         {
-            let mut state = lock(&self.gate.state);
+            let mut state = self.gate.state.lock();
             state.in_flight -= 1;
             if self.probe && !self.told {
                 state.health.probe_abandoned();

@@ -3,13 +3,14 @@
 //! A suspended process (SIGSTOP, a paused machine) does not notice that another runner took its place. So the lease
 //! cannot be revoked: it expires, and the holder of the runner's lock renews it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::waiting::{Waiting, WaitingOn, lock};
+use super::waiting::{Waiting, WaitingOn};
 
 /// How long the lease lasts after a heartbeat that reached the database was sent. Shorter than the wait of another
 /// runner before it takes over, so that two runners never request pages at the same time.
@@ -37,32 +38,32 @@ struct State {
 impl AskingLease {
     /// From now on requests need a fresh lease.
     pub fn demand(&self) {
-        lock(&self.0.state).demanded = true;
+        self.0.state.lock().demanded = true;
     }
 
     /// Makes requests wait for the lease of the previous runner, which made progress at `seen_at`. The previous runner
     /// may not know yet that it lost the lock, and sends requests until its own lease expires.
     pub fn wait_out(&self, seen_at: Instant) {
-        lock(&self.0.state).not_before = Some(seen_at + LEASE);
+        self.0.state.lock().not_before = Some(seen_at + LEASE);
     }
 
     /// Records that a heartbeat, sent at `shown_at`, reached the database on the session that holds the lock.
     pub fn renew(&self, shown_at: Instant) {
-        lock(&self.0.state).shown_at = Some(shown_at);
+        self.0.state.lock().shown_at = Some(shown_at);
         self.0.renewed.notify_waiters();
     }
 
     /// Whether a heartbeat was sent within this time.
     #[must_use]
     pub fn was_shown_within(&self, time: Duration) -> bool {
-        let shown_at = lock(&self.0.state).shown_at;
+        let shown_at = self.0.state.lock().shown_at;
         shown_at.is_some_and(|shown_at| shown_at.elapsed() < time)
     }
 
     /// Whether requests may be sent now.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
-        let state = lock(&self.0.state);
+        let state = self.0.state.lock();
         let is_ours = || {
             state
                 .shown_at

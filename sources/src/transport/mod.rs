@@ -48,10 +48,11 @@ mod webdriver_session;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use schema::SourceName;
 use tokio::time::Instant;
 use url::Url;
@@ -71,7 +72,6 @@ use browser::BrowserWire;
 use host_gate::HostGate;
 use http::HttpWire;
 use site_clock::SiteClocks;
-pub(crate) use waiting::lock;
 
 /// The limits of requests to a host.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -301,10 +301,10 @@ impl Transport {
     /// The state of all hosts and sources.
     #[must_use]
     pub fn snapshot(&self) -> TransportSnapshot {
-        let gates: Vec<_> = lock(&self.0.gates).values().cloned().collect();
+        let gates: Vec<_> = self.0.gates.lock().values().cloned().collect();
         TransportSnapshot {
             hosts: gates.iter().map(|gate| gate.snapshot()).collect(),
-            sources: lock(&self.0.counts).clone(),
+            sources: self.0.counts.lock().clone(),
         }
     }
 
@@ -350,7 +350,7 @@ impl Transport {
         let Some(host) = HostKey::of(url) else {
             return Err(format!("{url} is not an http or https URL with a host"));
         };
-        let mut gates = lock(&self.0.gates);
+        let mut gates = self.0.gates.lock();
         if let Some(gate) = gates.get(&host) {
             gate.lower_to(config.limits);
             return Ok(Arc::clone(gate));
@@ -365,7 +365,7 @@ impl Transport {
     }
 
     fn count(&self, source: SourceName, change: impl FnOnce(&mut SourceCounts)) {
-        change(lock(&self.0.counts).entry(source).or_default());
+        change(self.0.counts.lock().entry(source).or_default());
     }
 }
 

@@ -11,7 +11,6 @@ use super::backend::{Blame, Incoming, Opened, Outgoing, Prepared, Way, WireFailu
 use super::browser_pool::{Company, Held, Pool, browser_failed, final_failure};
 use super::page_fetch::{PageStatus, ends_session, page_status};
 use super::visit_failure::VisitFailure;
-use super::waiting::lock;
 
 /// A share in the tab with `page`. If it is dropped during a request, it closes the tab.
 pub struct PageLease {
@@ -36,7 +35,7 @@ impl PageLease {
     /// Ends the share. `goes_on`: whether the session may get further requests.
     fn give_back(&mut self, goes_on: bool) {
         if let Some(Held { id, session, .. }) = self.held.take() {
-            let ended = lock(&self.pool.book).request_ended(id, &self.page, goes_on);
+            let ended = self.pool.book.lock().request_ended(id, &self.page, goes_on);
             drop(session);
             self.pool.end(ended);
         }
@@ -47,11 +46,11 @@ impl PageLease {
     fn give_up(&mut self, over: &str, why: Option<&str>) {
         if let Some(Held { id, session, tab }) = self.held.take() {
             session.webdriver.abandon_tab(&tab);
-            let (is_new, ended) = lock(&self.pool.book).lose_page(id, &self.page);
+            let (is_new, ended) = self.pool.book.lock().lose_page(id, &self.page);
             if let Some(why) = why
                 && is_new
             {
-                lock(&self.pool.health).lost(Instant::now(), over, why);
+                self.pool.health.lock().lost(Instant::now(), over, why);
             }
             drop(session);
             self.pool.end(ended);
@@ -87,7 +86,7 @@ impl PageLease {
                 return browser_failed(&text);
             }
             VisitFailure::Hung(text) | VisitFailure::Lost(text) => {
-                lock(&self.pool.suspects).insert(self.page.clone());
+                self.pool.suspects.lock().insert(self.page.clone());
                 if let Some(held) = self.held.take() {
                     self.pool.lost(held.id, over, &text);
                 }
@@ -95,7 +94,7 @@ impl PageLease {
             }
         };
         self.give_back(true);
-        lock(&self.pool.health).succeeded();
+        self.pool.health.lock().succeeded();
         WireFailure { text, blame }
     }
 }
@@ -138,7 +137,7 @@ impl Prepared for PageLease {
                     self.leave().await;
                     self.give_back(true);
                 }
-                lock(&self.pool.health).succeeded();
+                self.pool.health.lock().succeeded();
                 Ok(Opened::Answered(Incoming {
                     status,
                     content_type: None,
@@ -161,8 +160,8 @@ impl Prepared for PageLease {
         match held.session.webdriver.request(&held.tab, outgoing).await {
             Ok(incoming) => {
                 self.give_back(!ends_session(incoming.status));
-                lock(&self.pool.health).succeeded();
-                lock(&self.pool.suspects).remove(&self.page);
+                self.pool.health.lock().succeeded();
+                self.pool.suspects.lock().remove(&self.page);
                 Ok(incoming)
             }
             Err(failure) => Err(self.failed(failure, outgoing)),

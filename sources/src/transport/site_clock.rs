@@ -2,14 +2,14 @@
 //! this machine's clock. The comparison with the system clock shows whether that clock is plausible.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use url::Url;
 
 use super::host::HostKey;
-use super::waiting::lock;
 
 /// The time by one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +46,12 @@ impl SiteClocks {
     fn hear(&self, url: &Url, date: Option<SystemTime>) {
         if let Some(host) = HostKey::of(url) {
             let at = Instant::now();
-            lock(&self.0).insert(host, Heard { date, at });
+            self.0.lock().insert(host, Heard { date, at });
         }
     }
 
     pub(super) fn of(&self, host: &HostKey) -> Option<SiteClock> {
-        let heard = *lock(&self.0).get(host)?;
+        let heard = *self.0.lock().get(host)?;
         Some(SiteClock {
             host: host.to_string(),
             shows: heard.date.map(|date| date + heard.at.elapsed()),

@@ -1,8 +1,9 @@
 //! What a call waits for, shown to its observers (A2): a call that shows what it waits for is not stuck.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// What a request waits for before it is sent or sent again.
@@ -79,19 +80,14 @@ impl WaitingOn {
     /// stays in that state is stuck.
     #[must_use]
     pub fn current(&self) -> Option<Waiting> {
-        lock(&self.0).clone()
+        self.0.lock().clone()
     }
 
     pub(super) fn set(&self, waiting: Waiting) {
-        *lock(&self.0) = Some(waiting);
+        *self.0.lock() = Some(waiting);
     }
 
     pub(super) fn clear(&self) {
-        *lock(&self.0) = None;
+        *self.0.lock() = None;
     }
-}
-
-/// Locks a mutex, also a poisoned one: only for plain data that stays valid if its holder panics.
-pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -65,7 +65,7 @@ async fn an_endless_list_is_bounded_and_a_page_is_left_once_it_has_been_seen() {
         .await
         .expect("seen");
     let ticks = || {
-        lock(&log)
+        log.lock()
             .iter()
             .filter(|(path, _)| path == "/tick")
             .count()

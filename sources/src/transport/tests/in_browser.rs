@@ -63,7 +63,7 @@ pub async fn serve(routes: Router) -> (Url, Log) {
         let agent = agent
             .map_or("", |agent| agent.to_str().expect("text"))
             .to_owned();
-        lock(&kept).push((asked.uri().path().to_owned(), agent));
+        kept.lock().push((asked.uri().path().to_owned(), agent));
         next.run(asked)
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -201,7 +201,7 @@ async fn pages_built_by_script_are_seen_whole_politely_and_nothing_is_left_behin
         .expect_err("not allowed");
     assert!(private.text.contains("robots.txt"), "{private}");
 
-    let seen = lock(&log).clone();
+    let seen = log.lock().clone();
     assert_eq!(seen[0].0, "/robots.txt");
     for (path, agent) in &seen {
         assert_eq!(*agent, user_agent("https://runner.example"), "{path}");
@@ -211,7 +211,7 @@ async fn pages_built_by_script_are_seen_whole_politely_and_nothing_is_left_behin
         );
     }
     assert!(
-        lock(&foreign_log).is_empty(),
+        foreign_log.lock().is_empty(),
         "nothing is loaded from other hosts"
     );
     assert_eq!(

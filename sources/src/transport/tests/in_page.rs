@@ -60,7 +60,7 @@ fn cut() -> Body {
 
 /// How often a path was requested.
 fn count(log: &Log, path: &str) -> usize {
-    lock(log).iter().filter(|(asked, _)| asked == path).count()
+    log.lock().iter().filter(|(asked, _)| asked == path).count()
 }
 
 /// The headers that decide how a host answers.
@@ -183,7 +183,7 @@ async fn one_page_load_serves_all_requests_and_answers_are_those_of_http() {
         "P1: Retry-After"
     );
     assert_eq!(count(&log, "/fund"), 1);
-    for (path, agent) in lock(&log).iter() {
+    for (path, agent) in log.lock().iter() {
         assert_eq!(*agent, user_agent("https://runner.example"), "{path}");
     }
     transport.close_browsers().await;

@@ -325,7 +325,7 @@ async fn p1_robots_txt_is_obeyed_in_all_its_variants() {
         let answer = Mutex::new(Some(answer));
         let answer = Arc::new(answer);
         let robots = move |_: Asked| {
-            let answer = lock(&answer).take();
+            let answer = answer.lock().take();
             async move { answer.expect("asked once") }
         };
         let routes = Router::new()

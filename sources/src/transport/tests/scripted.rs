@@ -45,7 +45,7 @@ struct InFlight<'script>(&'script Script);
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        lock(&self.0.in_flight).0 -= 1;
+        self.0.in_flight.lock().0 -= 1;
     }
 }
 
@@ -53,19 +53,22 @@ impl Drop for InFlight<'_> {
 impl Prepared for ScriptedWire {
     async fn exchange(self: Box<Self>, outgoing: &Outgoing) -> Result<Incoming, WireFailure> {
         let script = &self.0;
-        lock(&script.seen).push((Instant::now(), outgoing.url.path().to_owned()));
+        script
+            .seen
+            .lock()
+            .push((Instant::now(), outgoing.url.path().to_owned()));
         {
-            let mut in_flight = lock(&script.in_flight);
+            let mut in_flight = script.in_flight.lock();
             in_flight.0 += 1;
             in_flight.1 = in_flight.1.max(in_flight.0);
         }
         let _in_flight = InFlight(script);
         tokio::time::sleep(script.takes).await;
         let act = if outgoing.url.path() == "/robots.txt" {
-            lock(&script.robots).pop_front().unwrap_or(Act::Status(404))
+            script.robots.lock().pop_front().unwrap_or(Act::Status(404))
         } else {
-            let next = lock(&script.acts).pop_front();
-            next.or(*lock(&script.then)).unwrap_or(Act::Status(200))
+            let next = script.acts.lock().pop_front();
+            next.or(*script.then.lock()).unwrap_or(Act::Status(200))
         };
         let (status, retry_after) = match act {
             Act::Status(status) => (status, None),
@@ -167,7 +170,9 @@ fn script(acts: impl IntoIterator<Item = Act>, then: Option<Act>) -> Arc<Script>
 }
 
 fn pages_seen(script: &Script) -> Vec<Instant> {
-    lock(&script.seen)
+    script
+        .seen
+        .lock()
         .iter()
         .filter(|(_, path)| path != "/robots.txt")
         .map(|(at, _)| *at)
@@ -183,7 +188,7 @@ async fn p1_requests_start_evenly_within_rate_and_slots_after_robots() {
     let transport = transport(&script, 4.0, 3);
     let answers = ask_many(&transport, 40).await;
     assert!(answers.iter().all(Result::is_ok));
-    let seen = lock(&script.seen).clone();
+    let seen = script.seen.lock().clone();
     assert_eq!(seen[0].1, "/robots.txt");
     assert_eq!(
         seen.iter()
@@ -196,8 +201,8 @@ async fn p1_requests_start_evenly_within_rate_and_slots_after_robots() {
         let within = seen[index..].iter().filter(|(at, _)| *at < second).count();
         assert!(within <= 5, "{within} requests within a second at rate 4");
     }
-    assert_eq!(lock(&script.in_flight).1, 3);
-    assert_eq!(lock(&script.in_flight).0, 0);
+    assert_eq!(script.in_flight.lock().1, 3);
+    assert_eq!(script.in_flight.lock().0, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -353,7 +358,7 @@ async fn p3_a_host_that_refuses_for_an_hour_is_given_up_after_half_of_it_and_had
     );
     assert!(pages_seen(&script).len() <= asked + 6, "probes alone");
     tokio::time::sleep_until(began + Duration::from_secs(3_600)).await;
-    *lock(&script.then) = None;
+    *script.then.lock() = None;
     let results = ask_many(&transport, 30).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
 }
@@ -371,7 +376,7 @@ async fn p1_a_robots_txt_that_fails_is_retried_then_the_host_is_down() {
         assert_eq!((failure.kind, failure.attempts), (FailureKind::Deferred, 0));
     }
     assert_eq!(pages_seen(&script), []);
-    assert!(lock(&script.seen).len() <= 12);
+    assert!(script.seen.lock().len() <= 12);
 }
 
 #[tokio::test(start_paused = true)]

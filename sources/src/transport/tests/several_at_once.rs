@@ -177,7 +177,7 @@ async fn a_page_that_hangs_costs_no_page_beside_it() {
     );
     assert_eq!(failure.attempts, 1, "another attempt would end the same");
     assert_eq!(beside, [(true, 1); 3]);
-    let asked = |path: &str| lock(&log).iter().filter(|(asked, _)| asked == path).count();
+    let asked = |path: &str| log.lock().iter().filter(|(asked, _)| asked == path).count();
     assert_eq!(asked("/hanging"), 1);
     assert_eq!(asked("/fund/SLOW-1"), 1, "asked once");
     transport.close_browsers().await;
