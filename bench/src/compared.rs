@@ -110,6 +110,7 @@ async fn cycle(
         rates: Rates::NONE,
         in_flight: 6,
         transport: Transport::Http,
+        register: None,
         warehouse: Warehouse::At(side.database.url()),
     };
     tokio::time::sleep(REAPED).await;

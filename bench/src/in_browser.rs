@@ -39,6 +39,7 @@ pub async fn measure(server: &Server, active: usize) -> Result<Report, Trouble> 
         },
         in_flight: IN_FLIGHT,
         transport: Transport::Browser,
+        register: None,
         warehouse: Warehouse::At(database.url()),
     };
     let ended = run(&told, &simulator.urls(), &MONTHLY).await?;

@@ -13,6 +13,7 @@ mod market;
 mod memory;
 mod paced;
 mod processes;
+mod register;
 mod requests;
 mod runner;
 mod series;
@@ -63,6 +64,8 @@ enum Measurement {
     Paced,
     /// A cycle whose pages exist only after JavaScript, through one browser.
     Browser,
+    /// Daily cycles with a key of the SEC's register: requests, and time at the default rates.
+    Register,
     /// A cycle of sites that throttle.
     Throttled,
     /// A cycle without a limit beside a bare client, and the same with nothing new.
@@ -236,6 +239,7 @@ async fn measure(server: &Server, measurement: Measurement, full: bool) -> Resul
             paced::measure(server, size).await
         }
         Measurement::Browser => in_browser::measure(server, of_size(full, 200, 50)).await,
+        Measurement::Register => register::measure(server, of_size(full, 2_200, 60)).await,
         Measurement::Throttled => throttled::measure(server, of_size(full, 60, 2)).await,
         Measurement::Unlimited => {
             let (active, days) = of_size(full, (2_200, 2_000), (100, 200));

@@ -59,6 +59,7 @@ async fn first_load(server: &Server, active: usize, days: usize) -> Result<f64, 
         rates: Rates::NONE,
         in_flight: 6,
         transport: Transport::Http,
+        register: None,
         warehouse: Warehouse::At(database.url()),
     };
     let ended = run(&told, &simulator.urls(), &MONTHLY).await?;

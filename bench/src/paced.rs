@@ -45,6 +45,7 @@ pub async fn measure(server: &Server, size: Size) -> Result<Report, Trouble> {
         rates,
         in_flight: rates.in_flight(),
         transport: Transport::Http,
+        register: None,
         warehouse: Warehouse::At(database.url()),
     };
     let mut report = Report::default();

@@ -46,6 +46,8 @@ pub struct Told<'place> {
     pub in_flight: usize,
     /// The transport for WealthMagik and the SEC.
     pub transport: Transport,
+    /// Requests per second to the SEC's register; `None`: without a key.
+    pub register: Option<f64>,
     /// Where the warehouse is.
     pub warehouse: Warehouse<'place>,
 }
@@ -75,8 +77,15 @@ impl Told<'_> {
             rates,
             in_flight,
             transport,
+            register,
             warehouse,
         } = self;
+        let register = register.map_or_else(String::new, |rate| {
+            format!(
+                "sec_open_api: (base_url: {:?}, requests_per_sec: {rate:?}),",
+                urls.sec_open_api
+            )
+        });
         let Rates { most, sec } = rates;
         let database = match warehouse {
             Warehouse::At(_) => String::new(),
@@ -91,6 +100,7 @@ impl Told<'_> {
         finnomena: (base_url: {:?}, requests_per_sec: {most:?}, concurrent_requests: {in_flight}, factsheet_hosts: [{:?}]),
         wealthmagik: (base_url: {:?}, requests_per_sec: {most:?}, concurrent_requests: {in_flight}, factsheet_hosts: [{:?}], transport: {transport:?}),
         sec_fundcheck: (page_url: {:?}, api_url: {:?}, requests_per_sec: {sec:?}, concurrent_requests: {in_flight}, transport: {transport:?}),
+        {register}
     ),
     user_agent_contact: \"bench@example.org\",
 )
@@ -125,7 +135,12 @@ pub async fn run_program(
         .args(["--once", "--no-progress"])
         .args(args)
         .current_dir(folder.path())
-        .env_remove("RUST_LOG");
+        .env_remove("RUST_LOG")
+        .env_remove("SEC_API_KEY")
+        .env_remove("SEC_API_KEY_SECONDARY");
+    if told.register.is_some() {
+        command.env("SEC_API_KEY", "simulated-key");
+    }
     match told.warehouse {
         Warehouse::At(url) => command.env("DATABASE_URL", url),
         Warehouse::Embedded(_) => command.env_remove("DATABASE_URL"),

@@ -36,6 +36,7 @@ pub async fn measure() -> Result<Report, Trouble> {
         rates: Rates::NONE,
         in_flight: 3,
         transport: Transport::Http,
+        register: None,
         warehouse: Warehouse::Embedded(&data_dir),
     };
     run(&told, &simulator.urls(), &MONTHLY).await?;

@@ -45,6 +45,7 @@ pub async fn measure(server: &Server, active: usize) -> Result<Report, Trouble> 
         rates: RATES,
         in_flight: 3,
         transport: Transport::Http,
+        register: None,
         warehouse: Warehouse::At(database.url()),
     };
     let ended = run(&told, &simulator.urls(), &MONTHLY).await?;

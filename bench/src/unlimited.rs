@@ -37,6 +37,7 @@ pub async fn measure(server: &Server, active: usize, days: usize) -> Result<Repo
         rates: Rates::NONE,
         in_flight: IN_FLIGHT,
         transport: Transport::Http,
+        register: None,
         warehouse: Warehouse::At(database.url()),
     };
     let (own, servers) = (own_cpu()?, server.cpu()?);
