@@ -312,11 +312,8 @@ pub(crate) struct Dividend {
 
 /// The dividends of a fund, the newest first. They stay the same on every day of a market.
 pub(crate) fn dividends(market: &Market, fund: &Fund) -> Vec<Dividend> {
-    let count = if fund.fund_id.ends_with(['1', '3', '5', '7']) {
-        4
-    } else {
-        0
-    };
+    let is_payer = fund.fund_id.bytes().map(u32::from).sum::<u32>() % 2 == 0;
+    let count = if is_payer { 4 } else { 0 };
     (1..=count)
         .map(|years| {
             let pay_date = market.register.began.saturating_sub(years.years());
