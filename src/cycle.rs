@@ -23,7 +23,7 @@ use actors::supervisor::Supervisor;
 use futures_util::future::try_join_all;
 use schema::{FundCode, SourceName, failpoint};
 use sources::page::{Cadence, PageSpec, Stage};
-use store::{Cycle, CycleRequest, CycleTotals, TaskFilter};
+use store::{Cycle, CycleRequest, CycleTotals, TaskFilter, Writer};
 use tokio::sync::watch;
 
 use crate::cycle_plan::{Narrowing, SitePages};
@@ -36,7 +36,7 @@ const TASKS_AT_ONCE: u32 = 2_000;
 #[derive(Clone)]
 pub struct CycleRunner {
     /// Requests the sources.
-    pub supervisor: Addr<Supervisor>,
+    pub supervisor: Addr<Supervisor<Writer>>,
     /// The pages of the enabled sources.
     pub pages: SitePages,
     /// The order of the pages.

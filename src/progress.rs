@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::Addr;
+use actix::Recipient;
 use actors::messages::ReadSnapshot;
 use actors::snapshot::{Snapshot, SourceProgress};
-use actors::supervisor::Supervisor;
 use schema::SourceName;
 
 use crate::output::{Bar, LogWriter};
@@ -57,7 +56,7 @@ impl Meter {
 }
 
 /// Shows the progress until the returned future is dropped.
-pub async fn show(supervisor: Addr<Supervisor>, rates: ReadRates, log: LogWriter) {
+pub async fn show(supervisor: Recipient<ReadSnapshot>, rates: ReadRates, log: LogWriter) {
     if log.has_bars() {
         draw_bars(&supervisor, &rates, &log).await;
     } else {
@@ -65,7 +64,7 @@ pub async fn show(supervisor: Addr<Supervisor>, rates: ReadRates, log: LogWriter
     }
 }
 
-async fn draw_bars(supervisor: &Addr<Supervisor>, rates: &ReadRates, log: &LogWriter) {
+async fn draw_bars(supervisor: &Recipient<ReadSnapshot>, rates: &ReadRates, log: &LogWriter) {
     let clear = ClearOnDrop(log.clone());
     let mut meter = Meter::default();
     loop {
@@ -108,7 +107,7 @@ impl Drop for ClearOnDrop {
     }
 }
 
-async fn log_lines(supervisor: &Addr<Supervisor>, rates: &ReadRates) {
+async fn log_lines(supervisor: &Recipient<ReadSnapshot>, rates: &ReadRates) {
     let mut meter = Meter::default();
     let mut logged_at = Instant::now();
     loop {

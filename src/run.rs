@@ -10,12 +10,13 @@ use actix::{Actor as _, Addr};
 use actors::loader_actor::WriterSettings;
 use actors::messages::{BeginShutdown, EndActors, PipelineError, ReadSnapshot};
 use actors::row_budget::ROWS_UNDER_WAY;
+use actors::store_session::WriterAccess;
 use actors::supervisor::{Supervisor, SupervisorSettings};
 use futures_util::FutureExt as _;
 use jiff::civil::Date;
 use jiff::{Timestamp, Zoned};
 use schema::SourceName;
-use store::{CycleKind, CycleRequest, ScheduleFacts, Scope, StoreError};
+use store::{CycleKind, CycleRequest, ScheduleFacts, Scope, StoreError, Writer};
 use tokio::sync::watch;
 
 use crate::cli::{CycleChoice, RunArgs};
@@ -149,7 +150,11 @@ async fn run_on(
         supervisor.clone(),
         stopping,
     ));
-    let shown = actix::spawn(show(supervisor.clone(), sites.read_rates(), log.clone()));
+    let shown = actix::spawn(show(
+        supervisor.clone().recipient(),
+        sites.read_rates(),
+        log.clone(),
+    ));
     let runner = CycleRunner {
         supervisor: supervisor.clone(),
         pages: sites.pages(),
@@ -190,7 +195,7 @@ struct Job<'run> {
     args: &'run RunArgs,
     sites: &'run Sites,
     runner: CycleRunner,
-    supervisor: Addr<Supervisor>,
+    supervisor: Addr<Supervisor<Writer>>,
     stop: &'run StopSignals,
     log: LogWriter,
     /// Whether a closed cycle with a future date has been reported.
@@ -444,7 +449,7 @@ fn supervisor_settings(
     sites: &Sites,
     warehouse: &Warehouse,
     once: bool,
-) -> SupervisorSettings {
+) -> SupervisorSettings<WriterAccess> {
     let supervision = &settings.supervision;
     let lease = sites.lease();
     // From here on no site is requested without the runner's lock (O2, P1).
@@ -457,10 +462,12 @@ fn supervisor_settings(
         stuck_after: supervision.stuck_after,
         shutdown_deadline: supervision.shutdown - time_for_closing(supervision.shutdown),
         writer: WriterSettings {
-            database: warehouse.connection().to_owned(),
+            access: WriterAccess {
+                database: warehouse.connection().to_owned(),
+                retention: settings.retention.store,
+                doubt_limits: settings.doubt,
+            },
             lock_patience: RECONNECT_LOCK_PATIENCE,
-            retention: settings.retention.store,
-            doubt_limits: settings.doubt,
             back_off: BACK_OFF,
             refusal_patience: if once {
                 START_PATIENCE
@@ -486,7 +493,7 @@ fn start_failure(error: &StoreError) -> String {
 
 async fn begin_shutdown_on(
     stop: StopSignals,
-    supervisor: Addr<Supervisor>,
+    supervisor: Addr<Supervisor<Writer>>,
     stopping: watch::Sender<bool>,
 ) {
     stop.request().await;

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::source_actor::AskedSource;
+use actors::fetch::AskedSource;
 use jiff::Timestamp;
 use schema::SourceName;
 use sources::archive::Archive;
@@ -179,7 +180,7 @@ impl Sites {
             .iter()
             .map(|(source, site)| {
                 let asked = AskedSource {
-                    fetcher: site.fetcher.clone(),
+                    fetcher: Rc::new(site.fetcher.clone()),
                     pages: site.pages,
                 };
                 (*source, asked)

@@ -62,19 +62,6 @@ fn arrows_run_one_way_and_the_simulator_depends_on_no_other_crate() {
             needs(&["schema", "sources", "store", "embedded_postgres", "actors"]),
         ),
         ("simulator".to_owned(), needs(&[])),
-        // The actors' own files, compiled against stand-ins for tests. The program depends on none of these crates.
-        (
-            "protocol_model_store".to_owned(),
-            needs(&["schema", "store"]),
-        ),
-        (
-            "protocol_model_sources".to_owned(),
-            needs(&["schema", "sources"]),
-        ),
-        (
-            "protocol_model".to_owned(),
-            needs(&["schema", "protocol_model_store", "protocol_model_sources"]),
-        ),
         // The benchmarks, which measure all other crates.
         (
             "bench".to_owned(),

@@ -5,6 +5,7 @@
 //! actors live on one Arbiter (A9).
 
 pub mod child;
+pub mod fetch;
 pub mod loader_actor;
 pub mod merge_actor;
 pub mod messages;
@@ -15,5 +16,6 @@ pub mod row_budget;
 pub mod run_mode;
 pub mod snapshot;
 pub mod source_actor;
+pub mod store_session;
 pub mod supervisor;
 pub mod validate_answer;

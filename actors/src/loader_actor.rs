@@ -13,7 +13,7 @@ use actix::prelude::*;
 use schema::failpoint;
 use schema::{PlannedTask, SourceName};
 use sources::transport::AskingLease;
-use store::{Batch, Writer};
+use store::Batch;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -24,6 +24,7 @@ use crate::messages::{
 };
 use crate::persistent_writer::{DatabaseWait, PersistentWriter, WriterOp};
 pub use crate::persistent_writer::{Revive, WriterFailed, WriterSettings};
+use crate::store_session::StoreSession;
 
 /// Interval between heartbeats of the lock holder. A standby runner uses them to detect a holder without progress.
 pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
@@ -33,10 +34,10 @@ const REQUESTS_EVERY: Duration = Duration::from_secs(2);
 const HEARTBEAT_LIMIT: Duration = Duration::from_secs(90);
 
 /// The loader actor: the only owner of the writer.
-pub struct LoaderActor {
-    settings: WriterSettings,
+pub struct LoaderActor<S: StoreSession> {
+    settings: WriterSettings<S::Access>,
     /// `None` before the first use and while the connection is lost.
-    writer: Option<Writer>,
+    writer: Option<S>,
     settled: Recipient<BatchSettled>,
     waits_for: DatabaseWait,
     stop: watch::Receiver<bool>,
@@ -49,12 +50,12 @@ pub struct LoaderActor {
     looked_for_requests: Option<Instant>,
 }
 
-impl LoaderActor {
+impl<S: StoreSession> LoaderActor<S> {
     /// Creates a fresh incarnation; `writer` is an already open one, if there is one.
     #[must_use]
     pub const fn new(
-        settings: WriterSettings,
-        writer: Option<Writer>,
+        settings: WriterSettings<S::Access>,
+        writer: Option<S>,
         settled: Recipient<BatchSettled>,
         waits_for: DatabaseWait,
         stop: watch::Receiver<bool>,
@@ -87,7 +88,7 @@ impl LoaderActor {
         looks
     }
 
-    fn persistent(&mut self) -> PersistentWriter {
+    fn persistent(&mut self) -> PersistentWriter<S> {
         self.used_since_heartbeat = true;
         PersistentWriter {
             settings: self.settings.clone(),
@@ -115,7 +116,7 @@ impl LoaderActor {
     }
 }
 
-impl Actor for LoaderActor {
+impl<S: StoreSession> Actor for LoaderActor<S> {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
@@ -125,7 +126,7 @@ impl Actor for LoaderActor {
     }
 }
 
-impl Handler<Heartbeat> for LoaderActor {
+impl<S: StoreSession> Handler<Heartbeat> for LoaderActor<S> {
     type Result = AtomicResponse<Self, ()>;
 
     fn handle(&mut self, _beat: Heartbeat, _context: &mut Self::Context) -> Self::Result {
@@ -144,7 +145,7 @@ impl Handler<Heartbeat> for LoaderActor {
                 let mut kept = Ok(());
                 if persistent.writer.is_none() {
                     kept = persistent
-                        .run("keeping the lock", &|writer: &mut Writer| {
+                        .run("keeping the lock", &|writer: &mut S| {
                             Box::pin(writer.heartbeat("waiting"))
                         })
                         .await;
@@ -169,9 +170,11 @@ impl Handler<Heartbeat> for LoaderActor {
 }
 
 /// Applies the requests that commands have stored in the database.
-async fn answer_requests(persistent: &mut PersistentWriter) -> Result<(), WriterFailed> {
+async fn answer_requests<S: StoreSession>(
+    persistent: &mut PersistentWriter<S>,
+) -> Result<(), WriterFailed> {
     let answered = persistent
-        .run("answering requests", &|writer: &mut Writer| {
+        .run("answering requests", &|writer: &mut S| {
             Box::pin(writer.answer_requests())
         })
         .await?;
@@ -190,7 +193,7 @@ async fn answer_requests(persistent: &mut PersistentWriter) -> Result<(), Writer
 
 /// Writes a heartbeat if one is due. Every other operation calls this as well, because the timer's message waits in the
 /// mailbox while an operation runs. If the connection fails, it is dropped, and the next use opens a fresh connection.
-async fn show_life(writer: &mut Option<Writer>, lease: &AskingLease, doing: &str) {
+async fn show_life<S: StoreSession>(writer: &mut Option<S>, lease: &AskingLease, doing: &str) {
     if lease.was_shown_within(HEARTBEAT_EVERY / 2) {
         return;
     }
@@ -218,20 +221,20 @@ async fn show_life(writer: &mut Option<Writer>, lease: &AskingLease, doing: &str
     *writer = None;
 }
 
-impl Handler<OnWriter> for LoaderActor {
+impl<S: StoreSession> Handler<OnWriter<S>> for LoaderActor<S> {
     type Result = AtomicResponse<Self, Result<(), WriterFailed>>;
 
-    fn handle(&mut self, call: OnWriter, _context: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, call: OnWriter<S>, _context: &mut Self::Context) -> Self::Result {
         self.run(call.what, call.op)
     }
 }
 
-impl LoaderActor {
+impl<S: StoreSession> LoaderActor<S> {
     /// Runs an operation before the next message is handled. The actor ends if the operation fails.
     fn run<T: 'static>(
         &mut self,
         what: &'static str,
-        op: Box<WriterOp<T>>,
+        op: Box<WriterOp<S, T>>,
     ) -> AtomicResponse<Self, Result<T, WriterFailed>> {
         let requests_are_due = self.requests_are_due();
         let mut persistent = self.persistent();
@@ -258,7 +261,7 @@ impl LoaderActor {
     }
 }
 
-impl Handler<ReadCheckpoint> for LoaderActor {
+impl<S: StoreSession> Handler<ReadCheckpoint> for LoaderActor<S> {
     type Result = AtomicResponse<Self, Result<Vec<PlannedTask>, WriterFailed>>;
 
     fn handle(&mut self, read: ReadCheckpoint, _context: &mut Self::Context) -> Self::Result {
@@ -272,7 +275,7 @@ impl Handler<ReadCheckpoint> for LoaderActor {
     }
 }
 
-impl Handler<FundBatch> for LoaderActor {
+impl<S: StoreSession> Handler<FundBatch> for LoaderActor<S> {
     type Result = AtomicResponse<Self, ()>;
 
     fn handle(&mut self, batch: FundBatch, _context: &mut Self::Context) -> Self::Result {
@@ -301,9 +304,9 @@ impl Handler<FundBatch> for LoaderActor {
 }
 
 /// Commits a batch and notifies the sources, the merge actor, and `supervisor`.
-async fn commit_batch(
+async fn commit_batch<S: StoreSession>(
     batch: FundBatch,
-    persistent: &mut PersistentWriter,
+    persistent: &mut PersistentWriter<S>,
     supervisor: &Recipient<BatchSettled>,
 ) -> Result<(), WriterFailed> {
     failpoint::LOADER_RECEIVED.pass().await?;
@@ -331,7 +334,7 @@ async fn commit_batch(
     // The batch gets its id before the first attempt: after a COMMIT without a reply it is looked up by this id.
     let work = Arc::new(Batch::new(answers));
     let report = persistent
-        .run("committing a batch", &move |writer: &mut Writer| {
+        .run("committing a batch", &move |writer: &mut S| {
             let (cycle, work) = (Arc::clone(&cycle), Arc::clone(&work));
             Box::pin(async move { writer.commit(&cycle, &work).await })
         })

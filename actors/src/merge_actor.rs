@@ -10,7 +10,6 @@ use schema::SourceName;
 use schema::failpoint::{self, Injected};
 
 use crate::child::{ExitReason, ExitSlip};
-use crate::loader_actor::LoaderActor;
 use crate::messages::{BatchSettled, FundBatch, SourceGone, TaskEnded};
 use crate::validate_answer::validate_answer;
 
@@ -19,7 +18,7 @@ const BATCH_ROWS: usize = 20_000;
 
 /// The merge actor.
 pub struct MergeActor {
-    loader: Addr<LoaderActor>,
+    loader: Recipient<FundBatch>,
     /// Maximum number of batches that are sent to the loader and not settled ([`crate::run_mode::ModeSizes`]).
     loader_mailbox: usize,
     in_flight: usize,
@@ -32,7 +31,7 @@ pub struct MergeActor {
 impl MergeActor {
     /// Creates a fresh incarnation without any state: everything unacknowledged is replayed.
     #[must_use]
-    pub const fn new(loader: Addr<LoaderActor>, loader_mailbox: usize, slip: ExitSlip) -> Self {
+    pub const fn new(loader: Recipient<FundBatch>, loader_mailbox: usize, slip: ExitSlip) -> Self {
         Self {
             loader,
             loader_mailbox,

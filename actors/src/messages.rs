@@ -15,6 +15,7 @@
 //! pipeline cannot deadlock (A4). The progress of a source at work is not a message but shared state
 //! ([`crate::progress_probe`]).
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use actix::prelude::*;
@@ -22,43 +23,45 @@ use futures_util::future::LocalBoxFuture;
 use parking_lot::Mutex;
 use schema::failpoint::Injected;
 use schema::{PlannedTask, SourceName, TaskAnswer, TaskId};
-use store::{BatchReport, Cycle, StoreError, TaskFilter, Writer};
+use store::{BatchReport, Cycle, StoreError, TaskFilter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::child::ExitReason;
 use crate::persistent_writer::{WriterFailed, WriterOp};
 use crate::row_budget::RowBudget;
 use crate::snapshot::Snapshot;
+use crate::store_session::StoreSession;
 
 /// cycle -> supervisor: return the recipient for [`OnWriter`] of the running loader. The reply waits until a loader
 /// runs.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "Result<Recipient<OnWriter>, PipelineError>")]
-pub struct GetLoader;
+#[derive(Debug, Clone, Copy)]
+pub struct GetLoader<S>(pub PhantomData<S>);
+
+impl<S: StoreSession> Message for GetLoader<S> {
+    type Result = Result<Recipient<OnWriter<S>>, PipelineError>;
+}
 
 /// cycle -> loader: bookkeeping of the cycle (begin, plan, close …), run on the loader's one connection in the order
 /// sent.
 #[derive(Message)]
 #[rtype(result = "Result<(), WriterFailed>")]
-pub struct OnWriter {
+pub struct OnWriter<S: 'static> {
     /// Name of the operation, for the log line that reports a wait for the database.
     pub what: &'static str,
     /// The operation, which keeps its own result. It is called again on a fresh connection if the connection is lost
     /// while it runs.
-    pub op: Box<WriterOp<()>>,
+    pub op: Box<WriterOp<S, ()>>,
 }
 
-impl OnWriter {
+impl<S: StoreSession> OnWriter<S> {
     /// Makes the message for a call, and the slot that contains the result once the call has succeeded.
     pub fn with_result<T: Send + 'static>(
         what: &'static str,
-        op: impl for<'w> Fn(&'w mut Writer) -> LocalBoxFuture<'w, Result<T, StoreError>>
-        + Send
-        + 'static,
+        op: impl for<'w> Fn(&'w mut S) -> LocalBoxFuture<'w, Result<T, StoreError>> + Send + 'static,
     ) -> (Self, Arc<Mutex<Option<T>>>) {
         let result = Arc::new(Mutex::new(None));
         let kept = Arc::clone(&result);
-        let op: Box<WriterOp<()>> = Box::new(move |writer| {
+        let op: Box<WriterOp<S, ()>> = Box::new(move |writer| {
             let work = op(writer);
             let kept = Arc::clone(&kept);
             Box::pin(async move {

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 use parking_lot::Mutex;
-use schema::doubt::DoubtLimits;
 use schema::failpoint::Injected;
-use store::{Retention, StoreError, Writer};
+use store::StoreError;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::child::{ExitReason, ExitSlip};
+use crate::store_session::StoreSession;
 
 /// Time limit of one operation. The server cancels a statement after 10 minutes. If an operation takes longer than this
 /// limit, the server is assumed to be gone, and the operation is repeated on a fresh connection.
@@ -23,15 +23,11 @@ const OPEN_LIMIT: Duration = Duration::from_secs(3600);
 
 /// How the writer opens its connection.
 #[derive(Debug, Clone)]
-pub struct WriterSettings {
-    /// The connection string for [`Writer::open`]: libpq format or URL. May contain a password, so it is never logged.
-    pub database: String,
+pub struct WriterSettings<Access> {
+    /// What a session is opened with: [`StoreSession::Access`].
+    pub access: Access,
     /// Maximum wait for the advisory lock (O2).
     pub lock_patience: Duration,
-    /// How many rejects, counts and other explanatory records are kept (O6).
-    pub retention: Retention,
-    /// The limits above which a change in many funds is a mass change (D11).
-    pub doubt_limits: DoubtLimits,
     /// Shortest and longest wait between two attempts to reach an unavailable database.
     pub back_off: (Duration, Duration),
     /// How long a server that refuses the session (password, role, database, rights) is retried, in case the refusal is
@@ -65,9 +61,9 @@ impl From<Injected> for WriterFailed {
     }
 }
 
-/// An operation on the writer that can be repeated after a lost connection.
-pub type WriterOp<T> =
-    dyn for<'w> Fn(&'w mut Writer) -> LocalBoxFuture<'w, Result<T, StoreError>> + Send;
+/// An operation on a session that can be repeated after a lost connection.
+pub type WriterOp<S, T> =
+    dyn for<'w> Fn(&'w mut S) -> LocalBoxFuture<'w, Result<T, StoreError>> + Send;
 
 /// What to do after an error of the writer in a running cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,23 +97,23 @@ fn judge(error: &StoreError, refused_for: Duration, patience: Duration) -> Verdi
     }
 }
 
-/// The writer and the settings to open another one.
-pub(crate) struct PersistentWriter {
-    pub(crate) settings: WriterSettings,
+/// The session and the settings to open another one.
+pub(crate) struct PersistentWriter<S: StoreSession> {
+    pub(crate) settings: WriterSettings<S::Access>,
     /// `None` before the first use and while the connection is lost.
-    pub(crate) writer: Option<Writer>,
+    pub(crate) writer: Option<S>,
     pub(crate) waits_for: DatabaseWait,
     pub(crate) stop: watch::Receiver<bool>,
     /// Receives the reason if no restart can fix the error.
     pub(crate) slip: ExitSlip,
 }
 
-impl PersistentWriter {
+impl<S: StoreSession> PersistentWriter<S> {
     /// Runs the operation, and repeats it until the database has performed it.
     pub(crate) async fn run<T>(
         &mut self,
         what: &'static str,
-        op: &WriterOp<T>,
+        op: &WriterOp<S, T>,
     ) -> Result<T, WriterFailed> {
         let mut back_off = self.settings.back_off.0;
         let mut waiting_since: Option<Instant> = None;
@@ -173,7 +169,7 @@ impl PersistentWriter {
 
     /// One step: runs the operation and returns its result if there is a session; otherwise opens a session and returns
     /// `None`.
-    async fn attempt<T>(&mut self, op: &WriterOp<T>) -> Result<Option<T>, StoreError> {
+    async fn attempt<T>(&mut self, op: &WriterOp<S, T>) -> Result<Option<T>, StoreError> {
         if let Some(writer) = &mut self.writer {
             let done = timeout(WORK_LIMIT, op(writer)).await;
             return done.unwrap_or_else(|_| Err(silent(WORK_LIMIT))).map(Some);
@@ -182,19 +178,15 @@ impl PersistentWriter {
             revive().await;
         }
         let limit = self.settings.lock_patience + OPEN_LIMIT;
-        let opening = Writer::open(&self.settings.database, self.settings.lock_patience);
+        let opening = S::open(&self.settings.access, self.settings.lock_patience);
         let mut stop = self.stop.clone();
-        let mut writer = tokio::select! {
+        let writer = tokio::select! {
             opened = timeout(limit, opening) => opened.unwrap_or_else(|_| Err(silent(limit)))?,
             // The attempts to take the lock may last 90 s; a stop does not wait for them (A6).
             _ = stop.wait_for(|stop| *stop) => {
                 return Err(StoreError::Outage("it was no longer waited for".to_owned()));
             }
         };
-        // Another runner may have written in the meantime, so the session is checked before its first use.
-        writer.is_still_ours().await?;
-        writer.set_retention(self.settings.retention);
-        writer.set_doubt_limits(self.settings.doubt_limits);
         self.writer = Some(writer);
         Ok(None)
     }
@@ -226,9 +218,11 @@ fn last_words(error: &StoreError, refused_for: Duration) -> String {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use store::DataRefusal;
+    use schema::doubt::DoubtLimits;
+    use store::{DataRefusal, Retention, Writer};
 
     use super::*;
+    use crate::store_session::WriterAccess;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -275,15 +269,17 @@ mod tests {
     fn writer_at(
         port: u16,
         stop: watch::Receiver<bool>,
-    ) -> (PersistentWriter, Arc<AtomicU32>, DatabaseWait) {
+    ) -> (PersistentWriter<Writer>, Arc<AtomicU32>, DatabaseWait) {
         let attempts = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&attempts);
         let waits_for = DatabaseWait::default();
         let settings = WriterSettings {
-            database: format!("host=127.0.0.1 port={port} user=nobody dbname=funds_db"),
+            access: WriterAccess {
+                database: format!("host=127.0.0.1 port={port} user=nobody dbname=funds_db"),
+                retention: Retention::USUAL,
+                doubt_limits: DoubtLimits::USUAL,
+            },
             lock_patience: SECOND,
-            retention: Retention::USUAL,
-            doubt_limits: DoubtLimits::USUAL,
             back_off: (SECOND / 2, SECOND * 30),
             refusal_patience: SECOND,
             revive: Some(Revive(Arc::new(move || {

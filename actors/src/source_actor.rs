@@ -12,33 +12,17 @@ use std::sync::Arc;
 use actix::prelude::*;
 use schema::failpoint::{self, Injected};
 use schema::{Outcome, PlannedTask, TaskAnswer, TaskId};
-use sources::ask::PageFetcher;
-use sources::page::PageSpec;
 use sources::site::ReadContext;
 use sources::transport::WaitingOn;
 use store::Cycle;
 use tokio::sync::{Semaphore, watch};
 
 use crate::child::{ExitReason, ExitSlip};
+use crate::fetch::AskedSource;
 use crate::merge_actor::MergeActor;
 use crate::messages::{AcknowledgedAnswer, Credit, StartSource, TaskEnded, TasksAcknowledged};
 use crate::progress_probe::{Phase, ProgressProbe};
 use crate::row_budget::RowBudget;
-
-/// A source with what is needed to request it.
-#[derive(Clone)]
-pub struct AskedSource {
-    /// Requests and parses the pages. All incarnations of the actor share it, with what it remembers of the cycle.
-    pub fetcher: PageFetcher,
-    /// The source's pages.
-    pub pages: &'static [PageSpec],
-}
-
-impl AskedSource {
-    fn page(&self, name: &str) -> Option<&'static PageSpec> {
-        self.pages.iter().find(|page| page.name == name)
-    }
-}
 
 /// The settings of one incarnation of a source.
 #[derive(Clone)]

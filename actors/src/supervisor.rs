@@ -26,10 +26,11 @@ use actix::prelude::*;
 use schema::failpoint::Failpoint;
 use schema::{SourceName, TaskId};
 use sources::transport::AskingLease;
-use store::{Cycle, TaskFilter, Writer};
+use store::{Cycle, TaskFilter};
 use tokio::sync::{oneshot, watch};
 
 use crate::child::Child;
+use crate::fetch::AskedSource;
 use crate::loader_actor::{LoaderActor, WriterSettings};
 use crate::merge_actor::MergeActor;
 use crate::messages::{
@@ -41,14 +42,15 @@ use crate::restart_policy::{RestartHistory, RestartPolicy};
 use crate::row_budget::RowBudget;
 use crate::run_mode::ModeSizes;
 use crate::snapshot::Snapshot;
-use crate::source_actor::{AskedSource, SourceActor};
+use crate::source_actor::SourceActor;
+use crate::store_session::StoreSession;
 
 /// Interval between checks for stuck children.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The supervisor's settings.
 #[derive(Clone)]
-pub struct SupervisorSettings {
+pub struct SupervisorSettings<Access> {
     /// Sizes of the run mode.
     pub sizes: ModeSizes,
     /// Maximum number of rows under way, in every mode (A5): [`crate::row_budget::ROWS_UNDER_WAY`].
@@ -62,7 +64,7 @@ pub struct SupervisorSettings {
     /// Maximum duration of an orderly stop (A6).
     pub shutdown_deadline: Duration,
     /// How the loader reaches the database.
-    pub writer: WriterSettings,
+    pub writer: WriterSettings<Access>,
     /// The permission to request pages, renewed by the loader's heartbeats.
     pub lease: AskingLease,
     /// The sources.
@@ -87,16 +89,16 @@ struct RunningSource {
 }
 
 /// The supervisor actor.
-pub struct Supervisor {
-    settings: SupervisorSettings,
+pub struct Supervisor<S: StoreSession> {
+    settings: SupervisorSettings<S::Access>,
     /// A writer opened before the supervisor started; the first loader takes it.
-    first_writer: Option<Writer>,
+    first_writer: Option<S>,
     incarnations: u32,
-    loader: Option<(u32, Child<LoaderActor>)>,
+    loader: Option<(u32, Child<LoaderActor<S>>)>,
     merge: Option<(u32, Child<MergeActor>)>,
     histories: BTreeMap<ChildName, RestartHistory>,
     running: BTreeMap<SourceName, RunningSource>,
-    awaiting_loader: Vec<oneshot::Sender<Result<Recipient<OnWriter>, PipelineError>>>,
+    awaiting_loader: Vec<oneshot::Sender<Result<Recipient<OnWriter<S>>, PipelineError>>>,
     failed: Option<PipelineError>,
     database_wait: DatabaseWait,
     stop: watch::Sender<bool>,
@@ -105,12 +107,12 @@ pub struct Supervisor {
     snapshot: Snapshot,
 }
 
-impl Supervisor {
+impl<S: StoreSession> Supervisor<S> {
     /// Creates the supervisor. [`crate::messages::BeginShutdown`] sets `stop`.
     #[must_use]
     pub fn new(
-        settings: SupervisorSettings,
-        first_writer: Option<Writer>,
+        settings: SupervisorSettings<S::Access>,
+        first_writer: Option<S>,
         stop: watch::Sender<bool>,
     ) -> Self {
         let row_budget = RowBudget::new(settings.rows_under_way);
@@ -146,7 +148,7 @@ impl Supervisor {
     }
 }
 
-impl Actor for Supervisor {
+impl<S: StoreSession> Actor for Supervisor<S> {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
@@ -168,10 +170,10 @@ impl Actor for Supervisor {
     }
 }
 
-impl Handler<GetLoader> for Supervisor {
-    type Result = ResponseFuture<Result<Recipient<OnWriter>, PipelineError>>;
+impl<S: StoreSession> Handler<GetLoader<S>> for Supervisor<S> {
+    type Result = ResponseFuture<Result<Recipient<OnWriter<S>>, PipelineError>>;
 
-    fn handle(&mut self, _get: GetLoader, _context: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _get: GetLoader<S>, _context: &mut Self::Context) -> Self::Result {
         let (sender, receiver) = oneshot::channel();
         match (&self.failed, &self.loader) {
             (Some(failed), _) => drop(sender.send(Err(failed.clone()))),
@@ -186,7 +188,7 @@ impl Handler<GetLoader> for Supervisor {
     }
 }
 
-impl Handler<BatchSettled> for Supervisor {
+impl<S: StoreSession> Handler<BatchSettled> for Supervisor<S> {
     type Result = ();
 
     fn handle(&mut self, settled: BatchSettled, _context: &mut Self::Context) {
@@ -208,7 +210,7 @@ impl Handler<BatchSettled> for Supervisor {
     }
 }
 
-impl Handler<ReadSnapshot> for Supervisor {
+impl<S: StoreSession> Handler<ReadSnapshot> for Supervisor<S> {
     type Result = MessageResult<ReadSnapshot>;
 
     fn handle(&mut self, _read: ReadSnapshot, _context: &mut Self::Context) -> Self::Result {

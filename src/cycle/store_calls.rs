@@ -2,6 +2,7 @@
 //! request, judge doubts, close.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use actors::messages::{GetLoader, OnWriter, PipelineError, TasksPlanned};
@@ -294,7 +295,7 @@ impl CycleRunner {
         loop {
             let loader = self
                 .supervisor
-                .send(GetLoader)
+                .send(GetLoader(PhantomData))
                 .await
                 .map_err(|_| supervisor_gone())??;
             let again = Arc::clone(&op);

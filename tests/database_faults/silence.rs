@@ -9,10 +9,11 @@ use ::actors::loader_actor::{LoaderActor, WriterSettings};
 use ::actors::messages::BatchSettled;
 use ::actors::messages::OnWriter;
 use ::actors::persistent_writer::DatabaseWait;
+use ::actors::store_session::WriterAccess;
 use actix::{Actor, Context, Handler};
 use schema::doubt::DoubtLimits;
 use sources::transport::AskingLease;
-use store::{Retention, ScheduleFacts};
+use store::{Retention, ScheduleFacts, Writer};
 use tokio::sync::watch;
 
 use crate::world::{Act, Database, DatabaseProxy};
@@ -44,10 +45,12 @@ async fn a_statement_that_is_never_answered_is_given_up_and_done_again() {
     let (_stop, stopped) = watch::channel(false);
     let waits_for = DatabaseWait::default();
     let settings = WriterSettings {
-        database: proxy.url(),
+        access: WriterAccess {
+            database: proxy.url(),
+            retention: Retention::USUAL,
+            doubt_limits: DoubtLimits::USUAL,
+        },
         lock_patience: Duration::from_secs(10),
-        retention: Retention::USUAL,
-        doubt_limits: DoubtLimits::USUAL,
         back_off: (Duration::from_millis(10), Duration::from_millis(10)),
         refusal_patience: Duration::from_secs(10),
         revive: None,
@@ -70,7 +73,7 @@ async fn a_statement_that_is_never_answered_is_given_up_and_done_again() {
         },
         move |reason| drop(exited.send(Some(reason))),
     );
-    let (work, facts) = OnWriter::with_result("reading the schedule", |writer| {
+    let (work, facts) = OnWriter::with_result("reading the schedule", |writer: &mut Writer| {
         Box::pin(writer.schedule_facts())
     });
     let answer = actix::spawn(loader.address.send(work));

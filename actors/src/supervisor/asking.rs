@@ -10,8 +10,9 @@ use tokio::sync::oneshot;
 
 use super::{RunningSource, Supervisor};
 use crate::messages::{AskSource, PipelineError, SourceEnd, TasksPlanned};
+use crate::store_session::StoreSession;
 
-impl Supervisor {
+impl<S: StoreSession> Supervisor<S> {
     /// Removes the source and sends `end` to the caller that awaits it.
     pub(super) fn end_source(&mut self, source: SourceName, end: SourceEnd) {
         if let Some(running) = self.running.remove(&source) {
@@ -21,7 +22,7 @@ impl Supervisor {
     }
 }
 
-impl Handler<TasksPlanned> for Supervisor {
+impl<S: StoreSession> Handler<TasksPlanned> for Supervisor<S> {
     type Result = ();
 
     fn handle(&mut self, planned: TasksPlanned, _context: &mut Self::Context) {
@@ -30,7 +31,7 @@ impl Handler<TasksPlanned> for Supervisor {
     }
 }
 
-impl Handler<AskSource> for Supervisor {
+impl<S: StoreSession> Handler<AskSource> for Supervisor<S> {
     type Result = ResponseFuture<Result<SourceEnd, PipelineError>>;
 
     fn handle(&mut self, ask: AskSource, context: &mut Self::Context) -> Self::Result {

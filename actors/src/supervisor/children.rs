@@ -16,11 +16,12 @@ use crate::messages::{ChildExited, ChildName, StartSource};
 use crate::progress_probe::ProgressProbe;
 use crate::restart_policy::RestartHistory;
 use crate::source_actor::{SourceActor, SourceSettings};
+use crate::store_session::StoreSession;
 
 /// A task is given up when the source actor failed this many times with the task in flight (D6).
 const DEATHS_PER_TASK: u32 = 2;
 
-impl Supervisor {
+impl<S: StoreSession> Supervisor<S> {
     pub(super) fn next_incarnation(&mut self) -> u32 {
         self.incarnations += 1;
         self.incarnations
@@ -84,7 +85,7 @@ impl Supervisor {
             let sizes = self.settings.sizes;
             let child = Child::start(
                 sizes.credits.get() * self.settings.askers.len().max(1),
-                move |slip| MergeActor::new(loader, sizes.loader_mailbox.get(), slip),
+                move |slip| MergeActor::new(loader.recipient(), sizes.loader_mailbox.get(), slip),
                 Self::tell_exit(ChildName::Merge, incarnation, context),
             );
             self.merge = Some((incarnation, child));

@@ -12,8 +12,9 @@ use crate::messages::{
     ChildExited, ChildName, PipelineError, ReadCheckpoint, SourceEnd, SourceGone,
 };
 use crate::restart_policy::Verdict;
+use crate::store_session::StoreSession;
 
-impl Supervisor {
+impl<S: StoreSession> Supervisor<S> {
     /// Starts a source again that is not running, with its unacknowledged tasks. The loader reads these tasks after all
     /// queued commits (A1).
     pub(super) fn revive_source(&mut self, source: SourceName, context: &mut Context<Self>) {
@@ -237,7 +238,7 @@ fn jitter() -> f64 {
     f64::from(numerator) / denominator
 }
 
-impl Handler<ChildExited> for Supervisor {
+impl<S: StoreSession> Handler<ChildExited> for Supervisor<S> {
     type Result = ();
 
     fn handle(&mut self, exited: ChildExited, context: &mut Self::Context) {

@@ -6,8 +6,9 @@ use schema::{SourceName, failpoint};
 use super::Supervisor;
 use crate::child::ExitReason;
 use crate::messages::{BeginShutdown, EndActors, SourceEnd};
+use crate::store_session::StoreSession;
 
-impl Handler<BeginShutdown> for Supervisor {
+impl<S: StoreSession> Handler<BeginShutdown> for Supervisor<S> {
     type Result = ();
 
     fn handle(&mut self, _begin: BeginShutdown, context: &mut Self::Context) {
@@ -37,7 +38,7 @@ impl Handler<BeginShutdown> for Supervisor {
     }
 }
 
-impl Handler<EndActors> for Supervisor {
+impl<S: StoreSession> Handler<EndActors> for Supervisor<S> {
     type Result = ();
 
     fn handle(&mut self, _end: EndActors, context: &mut Self::Context) {
@@ -46,7 +47,7 @@ impl Handler<EndActors> for Supervisor {
     }
 }
 
-impl Supervisor {
+impl<S: StoreSession> Supervisor<S> {
     /// Kills the children top-down (A1).
     fn kill_all(&self) {
         for running in self.running.values() {

@@ -1,6 +1,5 @@
 //! Model test of the protocol between supervisor, sources, merge and loader, over its interleavings. It runs the real
-//! actors, compiled from their own files, so code and model cannot drift apart. A script directs the store and the
-//! sites, and the paused clock advances only when every task waits.
+//! actors. A script directs the store and the sites, and the paused clock advances only when every task waits.
 //!
 //! The disturbances are faults, crashes, restarts, duplicate deliveries and stale incarnations at any step (D1, D6,
 //! A1-A6). The test checks that under all of them:
@@ -22,22 +21,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::Actor as _;
-use protocol_model::loader_actor::WriterSettings;
-use protocol_model::messages::{AskSource, BeginShutdown, PipelineError, ReadSnapshot, SourceEnd};
-use protocol_model::restart_policy::RestartPolicy;
-use protocol_model::run_mode::ModeSizes;
-use protocol_model::snapshot::SourceProgress;
-use protocol_model::source_actor::AskedSource;
-use protocol_model::supervisor::{Supervisor, SupervisorSettings};
-use schema::doubt::DoubtLimits;
+use actors::fetch::AskedSource;
+use actors::loader_actor::WriterSettings;
+use actors::messages::{AskSource, BeginShutdown, PipelineError, ReadSnapshot, SourceEnd};
+use actors::restart_policy::RestartPolicy;
+use actors::run_mode::ModeSizes;
+use actors::snapshot::SourceProgress;
+use actors::supervisor::{Supervisor, SupervisorSettings};
 use schema::{PlannedTask, SourceName, TaskId};
 use script::{Choice, Script, search};
-use sources::ask::{PageFetcher, install as install_sites};
 use sources::page::{Cadence, PageSpec, Stage};
 use sources::transport::AskingLease;
-use store::{Cycle, CycleKind, Retention, Scope, TaskFilter, install as install_database};
+use store::{Cycle, CycleKind, Scope, TaskFilter};
 use tokio::sync::watch;
-use world::World;
+use world::{ScriptedFetcher, ScriptedSession, World};
 
 /// Work that has not ended after this time counts as hung.
 const FOR_EVER: Duration = Duration::from_secs(3600);
@@ -119,7 +116,7 @@ fn tasks(sizes: Sizes) -> Vec<TaskId> {
     SOURCES.into_iter().flat_map(names).collect()
 }
 
-fn settings(sizes: Sizes) -> SupervisorSettings {
+fn settings(world: &Rc<World>, sizes: Sizes) -> SupervisorSettings<Rc<World>> {
     let size = |number| NonZeroUsize::new(number).expect("at least one");
     let policy = |restarts: u32| RestartPolicy {
         // Without a delay no jitter is drawn, so the same script gives the same run.
@@ -128,7 +125,10 @@ fn settings(sizes: Sizes) -> SupervisorSettings {
         ..RestartPolicy::new(restarts as usize, Duration::from_secs(600))
     };
     let asked = |source| AskedSource {
-        fetcher: PageFetcher { source },
+        fetcher: Rc::new(ScriptedFetcher {
+            world: Rc::clone(world),
+            source,
+        }),
         pages: &PAGES,
     };
     SupervisorSettings {
@@ -145,10 +145,8 @@ fn settings(sizes: Sizes) -> SupervisorSettings {
         stuck_after: Duration::from_secs(20),
         shutdown_deadline: Duration::from_secs(2),
         writer: WriterSettings {
-            database: String::new(),
+            access: Rc::clone(world),
             lock_patience: Duration::from_secs(10),
-            retention: Retention::USUAL,
-            doubt_limits: DoubtLimits::USUAL,
             back_off: (Duration::from_millis(100), Duration::from_secs(5)),
             refusal_patience: Duration::from_secs(10),
             revive: None,
@@ -173,7 +171,7 @@ enum ProcessEnd {
 
 /// Runs one process, which requests all tasks that are left.
 fn run_process(
-    world: &World,
+    world: &Rc<World>,
     sizes: Sizes,
     kill_after: Option<u64>,
     stop_after: Option<u64>,
@@ -187,7 +185,7 @@ fn run_process(
     });
     system.block_on(async {
         let (stop, _stopped) = watch::channel(false);
-        let supervisor = Supervisor::new(settings(sizes), None, stop).start();
+        let supervisor = Supervisor::<ScriptedSession>::new(settings(world, sizes), None, stop).start();
         if let Some(after) = stop_after {
             let supervisor = supervisor.clone();
             actix::spawn(async move {
@@ -285,8 +283,6 @@ fn live(world: &Rc<World>, sizes: Sizes) {
     const MOMENTS: [u64; 6] = [1, 9, 12, 16, 21, 34];
     const MOST_PROCESSES: usize = 6;
     WORLD.set(Some(Rc::clone(world)));
-    install_database(Rc::clone(world) as Rc<_>);
-    install_sites(Rc::clone(world) as Rc<_>);
     for process in 1..=MOST_PROCESSES {
         world.begin_process();
         let undisturbed = process == MOST_PROCESSES;

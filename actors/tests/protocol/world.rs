@@ -6,16 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::LocalBoxFuture;
-
+use actors::fetch::Fetch;
+use actors::store_session::StoreSession;
+use async_trait::async_trait;
 use jiff::ToSpan as _;
 use schema::observation::DailyPoint;
 use schema::{
     FundCode, Number, Observation, ObservationData, Outcome, PlannedTask, SourceName, TaskAnswer,
     TaskId,
 };
-use sources::ask::{Asked, Sites};
-use store::{Batch, BatchId, BatchReport, Database, Session, StoreError};
+use sources::ask::Asked;
+use sources::page::PageSpec;
+use sources::site::ReadContext;
+use sources::transport::WaitingOn;
+use store::{AnsweredRequest, Batch, BatchId, BatchReport, Cycle, StoreError, TaskFilter};
 
 use super::script::Script;
 
@@ -40,8 +44,8 @@ pub struct World {
     pub script: RefCell<Script>,
     tasks: RefCell<BTreeMap<TaskId, Kept>>,
     last_batch: RefCell<Option<(BatchId, BatchReport)>>,
-    sessions: Cell<Session>,
-    open: RefCell<BTreeSet<Session>>,
+    sessions: Cell<u32>,
+    open: RefCell<BTreeSet<u32>>,
     /// Descriptions of broken invariants.
     pub broken: RefCell<Vec<String>>,
     /// Deaths of the children in this process, by name; merge and loader count as `pipeline`.
@@ -107,22 +111,6 @@ impl World {
         left.map(|(id, _)| PlannedTask::new(id.clone())).collect()
     }
 
-    /// Checks that `session` is the open one.
-    fn use_session(&self, session: Session) -> Result<(), StoreError> {
-        if self.open.borrow().contains(&session) {
-            return Ok(());
-        }
-        self.breaks(format!(
-            "session {session} is used after its connection was lost"
-        ));
-        Err(StoreError::Outage("no such session".to_owned()))
-    }
-
-    fn lose(&self, session: Session) -> StoreError {
-        self.open.borrow_mut().remove(&session);
-        StoreError::Outage("connection reset".to_owned())
-    }
-
     fn loader_panics(&self, at: &str) -> ! {
         self.dies("pipeline");
         panic!("the loader panics {at}");
@@ -161,95 +149,124 @@ impl World {
     }
 }
 
-impl Database for World {
-    fn open(&self) -> LocalBoxFuture<'_, Result<Session, StoreError>> {
-        Box::pin(async {
-            tokio::time::sleep(WRITING).await;
-            match self.choose("open", 3) {
-                0 => {}
-                1 => return Err(StoreError::Outage("connection refused".to_owned())),
-                _ => {
-                    // No restart fixes this: the process ends by itself.
-                    self.shut_out.set(true);
-                    return Err(StoreError::AnotherRunner {
-                        who: "another".to_owned(),
-                    });
-                }
+/// A session on the scripted database.
+pub struct ScriptedSession {
+    world: Rc<World>,
+    number: u32,
+}
+
+impl ScriptedSession {
+    /// Checks that this session is the open one.
+    fn check(&self) -> Result<(), StoreError> {
+        if self.world.open.borrow().contains(&self.number) {
+            return Ok(());
+        }
+        self.world.breaks(format!(
+            "session {} is used after its connection was lost",
+            self.number
+        ));
+        Err(StoreError::Outage("no such session".to_owned()))
+    }
+
+    fn lose(&self) -> StoreError {
+        self.world.open.borrow_mut().remove(&self.number);
+        StoreError::Outage("connection reset".to_owned())
+    }
+}
+
+impl StoreSession for ScriptedSession {
+    type Access = Rc<World>;
+
+    async fn open(world: &Rc<World>, _lock_patience: Duration) -> Result<Self, StoreError> {
+        tokio::time::sleep(WRITING).await;
+        match world.choose("open", 3) {
+            0 => {}
+            1 => return Err(StoreError::Outage("connection refused".to_owned())),
+            _ => {
+                // No restart fixes this: the process ends by itself.
+                world.shut_out.set(true);
+                return Err(StoreError::AnotherRunner {
+                    who: "another".to_owned(),
+                });
             }
-            let others = self.open.borrow().len();
-            if others > 0 {
-                self.breaks(format!("a session is opened beside {others} others"));
-            }
-            self.sessions.set(self.sessions.get() + 1);
-            self.open.borrow_mut().insert(self.sessions.get());
-            Ok(self.sessions.get())
+        }
+        let others = world.open.borrow().len();
+        if others > 0 {
+            world.breaks(format!("a session is opened beside {others} others"));
+        }
+        let number = world.sessions.get() + 1;
+        world.sessions.set(number);
+        world.open.borrow_mut().insert(number);
+        Ok(Self {
+            world: Rc::clone(world),
+            number,
         })
     }
 
-    fn commit<'call>(
-        &'call self,
-        session: Session,
-        batch: &'call Batch,
-    ) -> LocalBoxFuture<'call, Result<BatchReport, StoreError>> {
-        Box::pin(async move {
-            self.use_session(session)?;
-            let known = self.last_batch.borrow().clone();
-            if let Some((_, report)) = known.filter(|(id, _)| *id == batch.id) {
-                return Ok(report);
+    async fn commit(&mut self, _cycle: &Cycle, batch: &Batch) -> Result<BatchReport, StoreError> {
+        self.check()?;
+        let world = &self.world;
+        let known = world.last_batch.borrow().clone();
+        if let Some((_, report)) = known.filter(|(id, _)| *id == batch.id) {
+            return Ok(report);
+        }
+        let happens = world.choose("commit", 8);
+        tokio::time::sleep(if happens == 1 { SLOW } else { WRITING }).await;
+        match happens {
+            2 => return Err(self.lose()),
+            3 => world.loader_panics("before COMMIT"),
+            4 => return Err(world.refuse()),
+            _ => {}
+        }
+        let report = world.write(batch);
+        match happens {
+            5 => Err(self.lose()),
+            6 => world.loader_panics("after COMMIT"),
+            7 => {
+                // The reply to COMMIT is late.
+                tokio::time::sleep(SLOW).await;
+                Ok(report)
             }
-            let happens = self.choose("commit", 8);
-            tokio::time::sleep(if happens == 1 { SLOW } else { WRITING }).await;
-            match happens {
-                2 => return Err(self.lose(session)),
-                3 => self.loader_panics("before COMMIT"),
-                4 => return Err(self.refuse()),
-                _ => {}
-            }
-            let report = self.write(batch);
-            match happens {
-                5 => Err(self.lose(session)),
-                6 => self.loader_panics("after COMMIT"),
-                7 => {
-                    // The reply to COMMIT is late.
-                    tokio::time::sleep(SLOW).await;
-                    Ok(report)
-                }
-                _ => Ok(report),
-            }
-        })
+            _ => Ok(report),
+        }
     }
 
-    fn checkpoint(
-        &self,
-        session: Session,
-    ) -> LocalBoxFuture<'_, Result<Vec<PlannedTask>, StoreError>> {
-        Box::pin(async move {
-            self.use_session(session)?;
-            let happens = self.choose("checkpoint", 5);
-            let left = self.left();
-            tokio::time::sleep(if happens == 1 { SLOW } else { WRITING }).await;
-            match happens {
-                2 => Err(self.lose(session)),
-                3 => Err(self.refuse()),
-                4 => self.loader_panics("at the checkpoint"),
-                _ => Ok(left),
-            }
-        })
+    async fn checkpoint(
+        &mut self,
+        _cycle: &Cycle,
+        _filter: &TaskFilter,
+    ) -> Result<Vec<PlannedTask>, StoreError> {
+        self.check()?;
+        let world = &self.world;
+        let happens = world.choose("checkpoint", 5);
+        let left = world.left();
+        tokio::time::sleep(if happens == 1 { SLOW } else { WRITING }).await;
+        match happens {
+            2 => Err(self.lose()),
+            3 => Err(world.refuse()),
+            4 => world.loader_panics("at the checkpoint"),
+            _ => Ok(left),
+        }
     }
 
-    fn heartbeat(&self, session: Session) -> LocalBoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            self.use_session(session)?;
-            tokio::time::sleep(WRITING).await;
-            match self.choose("heartbeat", 2) {
-                0 => Ok(()),
-                _ => Err(self.lose(session)),
-            }
-        })
+    async fn heartbeat(&mut self, _doing: &str) -> Result<(), StoreError> {
+        self.check()?;
+        tokio::time::sleep(WRITING).await;
+        match self.world.choose("heartbeat", 2) {
+            0 => Ok(()),
+            _ => Err(self.lose()),
+        }
     }
 
-    fn end(&self, session: Session) {
-        self.open.borrow_mut().remove(&session);
+    /// No command places a request.
+    async fn answer_requests(&mut self) -> Result<Vec<AnsweredRequest>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+impl Drop for ScriptedSession {
+    fn drop(&mut self) {
+        self.world.open.borrow_mut().remove(&self.number);
     }
 }
 
@@ -300,50 +317,64 @@ fn history(task: &TaskId) -> Observation {
     }
 }
 
-impl Sites for World {
-    fn ask(&self, source: SourceName, tasks: Vec<PlannedTask>) -> LocalBoxFuture<'_, Asked> {
-        Box::pin(async move {
-            for task in &tasks {
-                let mut kept = self.tasks.borrow_mut();
-                let Some(kept) = kept.get_mut(&task.id) else {
-                    continue;
-                };
-                kept.unanswered += 1;
-                if kept.commits > 0 {
-                    self.breaks(format!(
-                        "{} is asked again although it was acknowledged",
-                        task.id
-                    ));
-                }
-                if kept.panics >= 2 {
-                    self.breaks(format!(
-                        "{} is asked after it killed its source twice",
-                        task.id
-                    ));
-                }
-            }
-            let happens = self.choose("ask", 7);
-            tokio::time::sleep(if happens == 1 { SLOW } else { ASKING }).await;
-            let outcome = match happens {
-                2 => Outcome::Failed("the site answered 500".to_owned()),
-                3 => Outcome::Deferred("the host is down".to_owned()),
-                4 => self.panics_asking(source, &tasks),
-                5 => {
-                    // Until the supervisor detects that it is stuck.
-                    self.dies(source.as_str());
-                    std::future::pending().await
-                }
-                6 => Outcome::Absent,
-                _ => Outcome::Done,
+/// The scripted sites, as the fetcher of one source.
+pub struct ScriptedFetcher {
+    pub world: Rc<World>,
+    pub source: SourceName,
+}
+
+#[async_trait(?Send)]
+impl Fetch for ScriptedFetcher {
+    fn expect(&self, _tasks: &[PlannedTask]) {}
+
+    async fn ask(
+        &self,
+        _page: &PageSpec,
+        tasks: Vec<PlannedTask>,
+        _context: ReadContext,
+        _waiting: &WaitingOn,
+    ) -> Asked {
+        let world = &self.world;
+        for task in &tasks {
+            let mut kept = world.tasks.borrow_mut();
+            let Some(kept) = kept.get_mut(&task.id) else {
+                continue;
             };
-            let answers = tasks
-                .into_iter()
-                .map(|task| self.answer(task, outcome.clone()));
-            Asked {
-                answers: answers.collect(),
-                later: Vec::new(),
-                breach: None,
+            kept.unanswered += 1;
+            if kept.commits > 0 {
+                world.breaks(format!(
+                    "{} is asked again although it was acknowledged",
+                    task.id
+                ));
             }
-        })
+            if kept.panics >= 2 {
+                world.breaks(format!(
+                    "{} is asked after it killed its source twice",
+                    task.id
+                ));
+            }
+        }
+        let happens = world.choose("ask", 7);
+        tokio::time::sleep(if happens == 1 { SLOW } else { ASKING }).await;
+        let outcome = match happens {
+            2 => Outcome::Failed("the site answered 500".to_owned()),
+            3 => Outcome::Deferred("the host is down".to_owned()),
+            4 => world.panics_asking(self.source, &tasks),
+            5 => {
+                // Until the supervisor detects that it is stuck.
+                world.dies(self.source.as_str());
+                std::future::pending().await
+            }
+            6 => Outcome::Absent,
+            _ => Outcome::Done,
+        };
+        let answers = tasks
+            .into_iter()
+            .map(|task| world.answer(task, outcome.clone()));
+        Asked {
+            answers: answers.collect(),
+            later: Vec::new(),
+            breach: None,
+        }
     }
 }
