@@ -19,6 +19,7 @@ use std::sync::Arc;
 use actix::Addr;
 use actors::messages::{AskSource, PipelineError, SourceEnd};
 use actors::run_mode::RunMode;
+use actors::store_handle::StoreHandle;
 use actors::supervisor::Supervisor;
 use futures_util::future::try_join_all;
 use schema::{FundCode, SourceName, failpoint};
@@ -37,6 +38,8 @@ const TASKS_AT_ONCE: u32 = 2_000;
 pub struct CycleRunner {
     /// Requests the sources.
     pub supervisor: Addr<Supervisor<Writer>>,
+    /// Calls the store.
+    pub store: StoreHandle<Writer>,
     /// The pages of the enabled sources.
     pub pages: SitePages,
     /// The order of the pages.
@@ -101,8 +104,9 @@ impl CycleRunner {
         until_round_two: impl Future<Output = ()>,
     ) -> Result<CycleEnd, PipelineError> {
         let mut cycle = self
-            .on_writer("beginning the cycle", move |writer| {
-                Box::pin(async move { writer.begin_cycle(&request).await })
+            .store
+            .call("beginning the cycle", async move |writer| {
+                writer.begin_cycle(&request).await
             })
             .await?;
         tracing::info!(
@@ -278,7 +282,7 @@ impl CycleRunner {
                 .supervisor
                 .send(asking)
                 .await
-                .map_err(|_| supervisor_gone())??;
+                .map_err(|_| PipelineError::supervisor_gone())??;
             failpoint::CYCLE_ASKED.pass().await?;
             if let SourceEnd::Quarantined(why) = end {
                 round.quarantined.borrow_mut().insert(source, why);
@@ -286,10 +290,4 @@ impl CycleRunner {
         }
         Ok(asked)
     }
-}
-
-fn supervisor_gone() -> PipelineError {
-    PipelineError(
-        "the supervisor is gone; please report this, what was acknowledged is safe".to_owned(),
-    )
 }

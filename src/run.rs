@@ -143,8 +143,9 @@ async fn run_on(
         supervisor_settings(settings, sites, warehouse, args.once),
         Some(writer),
         stopping.clone(),
-    )
-    .start();
+    );
+    let store = supervisor.store();
+    let supervisor = supervisor.start();
     let signals = actix::spawn(begin_shutdown_on(
         stop.clone(),
         supervisor.clone(),
@@ -157,6 +158,7 @@ async fn run_on(
     ));
     let runner = CycleRunner {
         supervisor: supervisor.clone(),
+        store,
         pages: sites.pages(),
         mode: settings.mode,
         narrowing: args.narrowing(),
@@ -219,8 +221,9 @@ impl Job<'_> {
     async fn read_facts(&self) -> Result<ScheduleFacts, PipelineError> {
         let until = closed_until(self.today());
         self.runner
-            .on_writer("reading the schedule", move |writer| {
-                Box::pin(writer.schedule_facts_until(until))
+            .store
+            .call("reading the schedule", async move |writer| {
+                writer.schedule_facts_until(until).await
             })
             .await
     }
@@ -229,8 +232,9 @@ impl Job<'_> {
     async fn check_clock(&self) -> Result<Result<(), ClockDoubt>, PipelineError> {
         let all = self
             .runner
-            .on_writer("reading the newest cycle", |writer| {
-                Box::pin(writer.schedule_facts())
+            .store
+            .call("reading the newest cycle", async |writer| {
+                writer.schedule_facts().await
             })
             .await?;
         let newest_closed = all.last_closed_daily.max(all.last_closed_monthly);

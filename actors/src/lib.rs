@@ -16,6 +16,7 @@ pub mod row_budget;
 pub mod run_mode;
 pub mod snapshot;
 pub mod source_actor;
+pub mod store_handle;
 pub mod store_session;
 pub mod supervisor;
 pub mod validate_answer;

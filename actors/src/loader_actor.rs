@@ -6,23 +6,22 @@
 //! committed or lost.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use schema::failpoint;
-use schema::{PlannedTask, SourceName};
+use schema::{SourceName, failpoint};
 use sources::transport::AskingLease;
 use store::Batch;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use crate::child::{ExitReason, ExitSlip};
 use crate::messages::{
-    AcknowledgedAnswer, BatchSettled, FundBatch, Heartbeat, OnWriter, ReadCheckpoint,
-    TasksAcknowledged,
+    AcknowledgedAnswer, BatchSettled, FundBatch, Heartbeat, OnStore, TasksAcknowledged,
 };
-use crate::persistent_writer::{DatabaseWait, PersistentWriter, WriterOp};
+use crate::persistent_writer::{DatabaseWait, PersistentWriter};
 pub use crate::persistent_writer::{Revive, WriterFailed, WriterSettings};
 use crate::store_session::StoreSession;
 
@@ -35,11 +34,9 @@ const HEARTBEAT_LIMIT: Duration = Duration::from_secs(90);
 
 /// The loader actor: the only owner of the writer.
 pub struct LoaderActor<S: StoreSession> {
-    settings: WriterSettings<S::Access>,
-    /// `None` before the first use and while the connection is lost.
-    writer: Option<S>,
+    /// Locked while a message is handled. One message is handled after the other, so the lock is always free.
+    writer: Rc<Mutex<PersistentWriter<S>>>,
     settled: Recipient<BatchSettled>,
-    waits_for: DatabaseWait,
     stop: watch::Receiver<bool>,
     slip: ExitSlip,
     lease: AskingLease,
@@ -51,22 +48,27 @@ pub struct LoaderActor<S: StoreSession> {
 }
 
 impl<S: StoreSession> LoaderActor<S> {
-    /// Creates a fresh incarnation; `writer` is an already open one, if there is one.
+    /// Creates a fresh incarnation; `session` is an already open one, if there is one.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         settings: WriterSettings<S::Access>,
-        writer: Option<S>,
+        session: Option<S>,
         settled: Recipient<BatchSettled>,
         waits_for: DatabaseWait,
         stop: watch::Receiver<bool>,
         slip: ExitSlip,
         lease: AskingLease,
     ) -> Self {
-        Self {
+        let writer = PersistentWriter {
             settings,
-            writer,
-            settled,
+            session,
             waits_for,
+            stop: stop.clone(),
+            slip: slip.clone(),
+        };
+        Self {
+            writer: Rc::new(Mutex::new(writer)),
+            settled,
             stop,
             slip,
             lease,
@@ -88,19 +90,31 @@ impl<S: StoreSession> LoaderActor<S> {
         looks
     }
 
-    fn persistent(&mut self) -> PersistentWriter<S> {
+    /// Runs `work` on the writer before the next message is handled; before it a heartbeat, after it the requests of
+    /// commands, if they are due.
+    fn turn<T: 'static>(
+        &mut self,
+        doing: &'static str,
+        work: impl AsyncFnOnce(&mut PersistentWriter<S>) -> Result<T, WriterFailed> + 'static,
+    ) -> impl ActorFuture<Self, Output = Result<T, WriterFailed>> + 'static {
         self.used_since_heartbeat = true;
-        PersistentWriter {
-            settings: self.settings.clone(),
-            writer: self.writer.take(),
-            waits_for: Arc::clone(&self.waits_for),
-            stop: self.stop.clone(),
-            slip: self.slip.clone(),
+        let requests_are_due = self.requests_are_due();
+        let writer = Rc::clone(&self.writer);
+        let lease = self.lease.clone();
+        async move {
+            let mut writer = writer.lock().await;
+            show_life(&mut writer.session, &lease, doing).await;
+            let value = work(&mut writer).await?;
+            if requests_are_due {
+                answer_requests(&mut writer).await?;
+            }
+            Ok(value)
         }
+        .into_actor(self)
     }
 
     /// Queues a heartbeat in the mailbox, like every other message. `Context::notify` would not do: such a message is
-    /// handled while the future of another message is pending, and that future has taken the writer.
+    /// handled while the future of another message is pending, and that future has locked the writer.
     fn queue_heartbeat(&mut self, context: &mut Context<Self>) {
         // At most one is queued, so heartbeats do not pile up while the database is away or busy.
         if !self.heartbeat_queued {
@@ -135,49 +149,31 @@ impl<S: StoreSession> Handler<Heartbeat> for LoaderActor<S> {
         } else {
             "waiting"
         };
-        let mut persistent = self.persistent();
-        self.used_since_heartbeat = false;
-        let requests_are_due = self.requests_are_due();
-        let lease = self.lease.clone();
-        AtomicResponse::new(Box::pin(
-            async move {
-                show_life(&mut persistent.writer, &lease, doing).await;
-                let mut kept = Ok(());
-                if persistent.writer.is_none() {
-                    kept = persistent
-                        .run("keeping the lock", &|writer: &mut S| {
-                            Box::pin(writer.heartbeat("waiting"))
-                        })
-                        .await;
-                }
-                if kept.is_ok() && requests_are_due {
-                    kept = answer_requests(&mut persistent).await;
-                }
-                (kept, persistent.writer)
+        let beat = self.turn(doing, async |writer| {
+            if writer.session.is_some() {
+                return Ok(());
             }
-            .into_actor(self)
-            .map(|(kept, writer), actor, context| {
-                actor.writer = writer;
-                actor.heartbeat_queued = false;
-                match kept {
-                    // A stop does not wait for an unavailable database: no work is in progress here.
-                    Err(error) if !*actor.stop.borrow() => actor.fail(&error, context),
-                    _ => {}
-                }
-            }),
-        ))
+            let beat = async |session: &mut S| session.heartbeat("waiting").await;
+            writer.run("keeping the lock", &beat).await
+        });
+        self.used_since_heartbeat = false;
+        AtomicResponse::new(Box::pin(beat.map(|kept, actor, context| {
+            actor.heartbeat_queued = false;
+            match kept {
+                // A stop does not wait for an unavailable database: no work is in progress here.
+                Err(error) if !*actor.stop.borrow() => actor.fail(&error, context),
+                _ => {}
+            }
+        })))
     }
 }
 
 /// Applies the requests that commands have stored in the database.
 async fn answer_requests<S: StoreSession>(
-    persistent: &mut PersistentWriter<S>,
+    writer: &mut PersistentWriter<S>,
 ) -> Result<(), WriterFailed> {
-    let answered = persistent
-        .run("answering requests", &|writer: &mut S| {
-            Box::pin(writer.answer_requests())
-        })
-        .await?;
+    let answer = async |session: &mut S| session.answer_requests().await;
+    let answered = writer.run("answering requests", &answer).await?;
     for request in answered {
         tracing::info!(
             request = request.id,
@@ -193,11 +189,11 @@ async fn answer_requests<S: StoreSession>(
 
 /// Writes a heartbeat if one is due. Every other operation calls this as well, because the timer's message waits in the
 /// mailbox while an operation runs. If the connection fails, it is dropped, and the next use opens a fresh connection.
-async fn show_life<S: StoreSession>(writer: &mut Option<S>, lease: &AskingLease, doing: &str) {
+async fn show_life<S: StoreSession>(session: &mut Option<S>, lease: &AskingLease, doing: &str) {
     if lease.was_shown_within(HEARTBEAT_EVERY / 2) {
         return;
     }
-    let Some(living) = writer else {
+    let Some(living) = session else {
         return;
     };
     // The lease is counted from the time before sending, because the time of arrival at the server is unknown.
@@ -218,60 +214,22 @@ async fn show_life<S: StoreSession>(writer: &mut Option<S>, lease: &AskingLease,
         error = why,
         "the connection to the database was lost while nothing was written; a new one is opened"
     );
-    *writer = None;
+    *session = None;
 }
 
-impl<S: StoreSession> Handler<OnWriter<S>> for LoaderActor<S> {
-    type Result = AtomicResponse<Self, Result<(), WriterFailed>>;
+impl<S: StoreSession, T: Send + 'static> Handler<OnStore<S, T>> for LoaderActor<S> {
+    type Result = AtomicResponse<Self, Result<T, WriterFailed>>;
 
-    fn handle(&mut self, call: OnWriter<S>, _context: &mut Self::Context) -> Self::Result {
-        self.run(call.what, call.op)
-    }
-}
-
-impl<S: StoreSession> LoaderActor<S> {
-    /// Runs an operation before the next message is handled. The actor ends if the operation fails.
-    fn run<T: 'static>(
-        &mut self,
-        what: &'static str,
-        op: Box<WriterOp<S, T>>,
-    ) -> AtomicResponse<Self, Result<T, WriterFailed>> {
-        let requests_are_due = self.requests_are_due();
-        let mut persistent = self.persistent();
-        let lease = self.lease.clone();
-        AtomicResponse::new(Box::pin(
-            async move {
-                show_life(&mut persistent.writer, &lease, "writing").await;
-                let mut result = persistent.run(what, &*op).await;
-                if result.is_ok() && requests_are_due {
-                    let answered = answer_requests(&mut persistent).await;
-                    result = answered.and(result);
-                }
-                (result, persistent.writer)
+    fn handle(&mut self, call: OnStore<S, T>, _context: &mut Self::Context) -> Self::Result {
+        let turn = self.turn("writing", async move |writer| {
+            writer.run(call.what, &*call.op).await
+        });
+        AtomicResponse::new(Box::pin(turn.map(|result, actor, context| {
+            if let Err(error) = &result {
+                actor.fail(error, context);
             }
-            .into_actor(self)
-            .map(|(result, writer), actor, context| {
-                actor.writer = writer;
-                if let Err(error) = &result {
-                    actor.fail(error, context);
-                }
-                result
-            }),
-        ))
-    }
-}
-
-impl<S: StoreSession> Handler<ReadCheckpoint> for LoaderActor<S> {
-    type Result = AtomicResponse<Self, Result<Vec<PlannedTask>, WriterFailed>>;
-
-    fn handle(&mut self, read: ReadCheckpoint, _context: &mut Self::Context) -> Self::Result {
-        self.run(
-            "reading the checkpoint",
-            Box::new(move |writer| {
-                let (cycle, filter) = (Arc::clone(&read.cycle), read.filter.clone());
-                Box::pin(async move { writer.checkpoint(&cycle, &filter).await })
-            }),
-        )
+            result
+        })))
     }
 }
 
@@ -279,34 +237,22 @@ impl<S: StoreSession> Handler<FundBatch> for LoaderActor<S> {
     type Result = AtomicResponse<Self, ()>;
 
     fn handle(&mut self, batch: FundBatch, _context: &mut Self::Context) -> Self::Result {
-        let requests_are_due = self.requests_are_due();
-        let mut persistent = self.persistent();
-        let lease = self.lease.clone();
         let settled = self.settled.clone();
-        AtomicResponse::new(Box::pin(
-            async move {
-                show_life(&mut persistent.writer, &lease, "writing").await;
-                let mut result = commit_batch(batch, &mut persistent, &settled).await;
-                if result.is_ok() && requests_are_due {
-                    result = answer_requests(&mut persistent).await;
-                }
-                (result, persistent.writer)
+        let turn = self.turn("writing", async move |writer| {
+            commit_batch(batch, writer, &settled).await
+        });
+        AtomicResponse::new(Box::pin(turn.map(|result, actor, context| {
+            if let Err(error) = result {
+                actor.fail(&error, context);
             }
-            .into_actor(self)
-            .map(|(result, writer), actor, context| {
-                actor.writer = writer;
-                if let Err(error) = result {
-                    actor.fail(&error, context);
-                }
-            }),
-        ))
+        })))
     }
 }
 
 /// Commits a batch and notifies the sources, the merge actor, and `supervisor`.
 async fn commit_batch<S: StoreSession>(
     batch: FundBatch,
-    persistent: &mut PersistentWriter<S>,
+    writer: &mut PersistentWriter<S>,
     supervisor: &Recipient<BatchSettled>,
 ) -> Result<(), WriterFailed> {
     failpoint::LOADER_RECEIVED.pass().await?;
@@ -332,13 +278,9 @@ async fn commit_batch<S: StoreSession>(
         answers.push(task.answer);
     }
     // The batch gets its id before the first attempt: after a COMMIT without a reply it is looked up by this id.
-    let work = Arc::new(Batch::new(answers));
-    let report = persistent
-        .run("committing a batch", &move |writer: &mut S| {
-            let (cycle, work) = (Arc::clone(&cycle), Arc::clone(&work));
-            Box::pin(async move { writer.commit(&cycle, &work).await })
-        })
-        .await?;
+    let work = Batch::new(answers);
+    let commit = async |session: &mut S| session.commit(&cycle, &work).await;
+    let report = writer.run("committing a batch", &commit).await?;
     failpoint::LOADER_COMMITTED.pass().await?;
     for (recipient, answers) in waiting.into_values() {
         recipient.do_send(TasksAcknowledged { answers });

@@ -1,12 +1,12 @@
 //! The protocol of the actors: every message, in the order in which a cycle uses them.
 //!
 //! ```text
-//!      cycle --AskSource, TasksPlanned, GetLoader--> supervisor          cycle --OnWriter--> loader
+//!      cycle --AskSource, TasksPlanned--> supervisor                     cycle --OnStore--> loader
 //! supervisor --StartSource--> source --TaskEnded--> merge --FundBatch--> loader
 //!     source <------------- TasksAcknowledged (never blocks, holds no credit) ------------- loader
 //!      merge <---------------------------------- BatchSettled ---------------------------- loader
 //! supervisor <-------------------- BatchSettled (loader), ChildExited (watchers) ------------------
-//! supervisor --SourceGone--> merge          supervisor --ReadCheckpoint--> loader --Heartbeat--> itself
+//! supervisor --SourceGone--> merge          supervisor --OnStore--> loader --Heartbeat--> itself
 //!        run --ReadSnapshot, BeginShutdown, EndActors--> supervisor
 //! ```
 //!
@@ -15,63 +15,30 @@
 //! pipeline cannot deadlock (A4). The progress of a source at work is not a message but shared state
 //! ([`crate::progress_probe`]).
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use actix::prelude::*;
-use futures_util::future::LocalBoxFuture;
-use parking_lot::Mutex;
 use schema::failpoint::Injected;
 use schema::{PlannedTask, SourceName, TaskAnswer, TaskId};
-use store::{BatchReport, Cycle, StoreError, TaskFilter};
+use store::{BatchReport, Cycle, TaskFilter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::child::ExitReason;
-use crate::persistent_writer::{WriterFailed, WriterOp};
+use crate::persistent_writer::{StoreOp, WriterFailed};
 use crate::row_budget::RowBudget;
 use crate::snapshot::Snapshot;
-use crate::store_session::StoreSession;
 
-/// cycle -> supervisor: return the recipient for [`OnWriter`] of the running loader. The reply waits until a loader
-/// runs.
-#[derive(Debug, Clone, Copy)]
-pub struct GetLoader<S>(pub PhantomData<S>);
-
-impl<S: StoreSession> Message for GetLoader<S> {
-    type Result = Result<Recipient<OnWriter<S>>, PipelineError>;
-}
-
-/// cycle -> loader: bookkeeping of the cycle (begin, plan, close …), run on the loader's one connection in the order
-/// sent.
-#[derive(Message)]
-#[rtype(result = "Result<(), WriterFailed>")]
-pub struct OnWriter<S: 'static> {
-    /// Name of the operation, for the log line that reports a wait for the database.
+/// cycle, supervisor -> loader: a call of the store, run on the loader's one session in the order sent, so after every
+/// batch that was queued before. A cycle sends it by a [`crate::store_handle::StoreHandle`].
+pub struct OnStore<S, T> {
+    /// Name of the call, for the log line that reports a wait for the database.
     pub what: &'static str,
-    /// The operation, which keeps its own result. It is called again on a fresh connection if the connection is lost
-    /// while it runs.
-    pub op: Box<WriterOp<S, ()>>,
+    /// The call. It is repeated on a fresh session if the connection is lost while it runs.
+    pub op: Arc<dyn StoreOp<S, T> + Send + Sync>,
 }
 
-impl<S: StoreSession> OnWriter<S> {
-    /// Makes the message for a call, and the slot that contains the result once the call has succeeded.
-    pub fn with_result<T: Send + 'static>(
-        what: &'static str,
-        op: impl for<'w> Fn(&'w mut S) -> LocalBoxFuture<'w, Result<T, StoreError>> + Send + 'static,
-    ) -> (Self, Arc<Mutex<Option<T>>>) {
-        let result = Arc::new(Mutex::new(None));
-        let kept = Arc::clone(&result);
-        let op: Box<WriterOp<S, ()>> = Box::new(move |writer| {
-            let work = op(writer);
-            let kept = Arc::clone(&kept);
-            Box::pin(async move {
-                let value = work.await?;
-                *kept.lock() = Some(value);
-                Ok(())
-            })
-        });
-        (Self { what, op }, result)
-    }
+impl<S: 'static, T: 'static> Message for OnStore<S, T> {
+    type Result = Result<T, WriterFailed>;
 }
 
 /// cycle -> supervisor: this number of tasks of a source will be requested. The progress display uses the sum as the
@@ -119,6 +86,14 @@ pub enum SourceEnd {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct PipelineError(pub String);
+
+impl PipelineError {
+    /// The supervisor has ended, which only a fault of the program can cause.
+    #[must_use]
+    pub fn supervisor_gone() -> Self {
+        Self("the supervisor is gone; please report this, what was acknowledged is safe".to_owned())
+    }
+}
 
 impl From<Injected> for PipelineError {
     fn from(injected: Injected) -> Self {
@@ -221,16 +196,6 @@ pub struct AcknowledgedAnswer {
 pub struct BatchSettled {
     /// The rows written, and the tasks with the outcomes that the database recorded.
     pub report: BatchReport,
-}
-
-/// supervisor -> loader: read the checkpoint of the cycle. The reply comes after every queued commit.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Vec<PlannedTask>, WriterFailed>")]
-pub struct ReadCheckpoint {
-    /// The cycle.
-    pub cycle: Arc<Cycle>,
-    /// The part of the checkpoint to read.
-    pub filter: TaskFilter,
 }
 
 /// loader -> itself: write a heartbeat to the database. This also detects a connection that was lost while the loader

@@ -61,9 +61,23 @@ impl From<Injected> for WriterFailed {
     }
 }
 
-/// An operation on a session that can be repeated after a lost connection.
-pub type WriterOp<S, T> =
-    dyn for<'w> Fn(&'w mut S) -> LocalBoxFuture<'w, Result<T, StoreError>> + Send;
+/// An operation on a session that can be repeated after a lost connection. Every async closure with these types is one.
+pub trait StoreOp<S, T> {
+    /// Runs the operation once.
+    fn run<'call>(
+        &'call self,
+        session: &'call mut S,
+    ) -> LocalBoxFuture<'call, Result<T, StoreError>>;
+}
+
+impl<S, T, F: AsyncFn(&mut S) -> Result<T, StoreError>> StoreOp<S, T> for F {
+    fn run<'call>(
+        &'call self,
+        session: &'call mut S,
+    ) -> LocalBoxFuture<'call, Result<T, StoreError>> {
+        Box::pin(self(session))
+    }
+}
 
 /// What to do after an error of the writer in a running cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +115,7 @@ fn judge(error: &StoreError, refused_for: Duration, patience: Duration) -> Verdi
 pub(crate) struct PersistentWriter<S: StoreSession> {
     pub(crate) settings: WriterSettings<S::Access>,
     /// `None` before the first use and while the connection is lost.
-    pub(crate) writer: Option<S>,
+    pub(crate) session: Option<S>,
     pub(crate) waits_for: DatabaseWait,
     pub(crate) stop: watch::Receiver<bool>,
     /// Receives the reason if no restart can fix the error.
@@ -113,7 +127,7 @@ impl<S: StoreSession> PersistentWriter<S> {
     pub(crate) async fn run<T>(
         &mut self,
         what: &'static str,
-        op: &WriterOp<S, T>,
+        op: &dyn StoreOp<S, T>,
     ) -> Result<T, WriterFailed> {
         let mut back_off = self.settings.back_off.0;
         let mut waiting_since: Option<Instant> = None;
@@ -144,7 +158,7 @@ impl<S: StoreSession> PersistentWriter<S> {
             };
             match judge(&error, refused_for, self.settings.refusal_patience) {
                 Verdict::Again => {}
-                Verdict::AgainOnFresh => self.writer = None,
+                Verdict::AgainOnFresh => self.session = None,
                 Verdict::Fail => return Err(WriterFailed(format!("{what}: {error}"))),
                 Verdict::End => {
                     let why = format!("{what}: {}", last_words(&error, refused_for));
@@ -169,9 +183,9 @@ impl<S: StoreSession> PersistentWriter<S> {
 
     /// One step: runs the operation and returns its result if there is a session; otherwise opens a session and returns
     /// `None`.
-    async fn attempt<T>(&mut self, op: &WriterOp<S, T>) -> Result<Option<T>, StoreError> {
-        if let Some(writer) = &mut self.writer {
-            let done = timeout(WORK_LIMIT, op(writer)).await;
+    async fn attempt<T>(&mut self, op: &dyn StoreOp<S, T>) -> Result<Option<T>, StoreError> {
+        if let Some(session) = &mut self.session {
+            let done = timeout(WORK_LIMIT, op.run(session)).await;
             return done.unwrap_or_else(|_| Err(silent(WORK_LIMIT))).map(Some);
         }
         if let Some(Revive(revive)) = &self.settings.revive {
@@ -180,14 +194,14 @@ impl<S: StoreSession> PersistentWriter<S> {
         let limit = self.settings.lock_patience + OPEN_LIMIT;
         let opening = S::open(&self.settings.access, self.settings.lock_patience);
         let mut stop = self.stop.clone();
-        let writer = tokio::select! {
+        let session = tokio::select! {
             opened = timeout(limit, opening) => opened.unwrap_or_else(|_| Err(silent(limit)))?,
             // The attempts to take the lock may last 90 s; a stop does not wait for them (A6).
             _ = stop.wait_for(|stop| *stop) => {
                 return Err(StoreError::Outage("it was no longer waited for".to_owned()));
             }
         };
-        self.writer = Some(writer);
+        self.session = Some(session);
         Ok(None)
     }
 
@@ -289,7 +303,7 @@ mod tests {
         };
         let persistent = PersistentWriter {
             settings,
-            writer: None,
+            session: None,
             waits_for: Arc::clone(&waits_for),
             stop,
             slip: ExitSlip::default(),
@@ -304,7 +318,7 @@ mod tests {
         let (mut persistent, attempts, waits_for) = writer_at(port, stopped);
         let waiting = async {
             persistent
-                .run("committing a batch", &|_| Box::pin(async { Ok(()) }))
+                .run("committing a batch", &async |_: &mut Writer| Ok(()))
                 .await
         };
         let stopping = async {

@@ -33,9 +33,7 @@ use crate::child::Child;
 use crate::fetch::AskedSource;
 use crate::loader_actor::{LoaderActor, WriterSettings};
 use crate::merge_actor::MergeActor;
-use crate::messages::{
-    BatchSettled, ChildName, GetLoader, OnWriter, PipelineError, ReadSnapshot, SourceEnd,
-};
+use crate::messages::{BatchSettled, ChildName, PipelineError, ReadSnapshot, SourceEnd};
 use crate::persistent_writer::DatabaseWait;
 use crate::progress_probe::ProgressProbe;
 use crate::restart_policy::{RestartHistory, RestartPolicy};
@@ -43,6 +41,7 @@ use crate::row_budget::RowBudget;
 use crate::run_mode::ModeSizes;
 use crate::snapshot::Snapshot;
 use crate::source_actor::SourceActor;
+use crate::store_handle::{PublishedLoader, StoreHandle};
 use crate::store_session::StoreSession;
 
 /// Interval between checks for stuck children.
@@ -98,7 +97,8 @@ pub struct Supervisor<S: StoreSession> {
     merge: Option<(u32, Child<MergeActor>)>,
     histories: BTreeMap<ChildName, RestartHistory>,
     running: BTreeMap<SourceName, RunningSource>,
-    awaiting_loader: Vec<oneshot::Sender<Result<Recipient<OnWriter<S>>, PipelineError>>>,
+    /// What [`StoreHandle`]s see of `loader` and `failed`.
+    published: watch::Sender<PublishedLoader<S>>,
     failed: Option<PipelineError>,
     database_wait: DatabaseWait,
     stop: watch::Sender<bool>,
@@ -124,13 +124,33 @@ impl<S: StoreSession> Supervisor<S> {
             merge: None,
             histories: BTreeMap::new(),
             running: BTreeMap::new(),
-            awaiting_loader: Vec::new(),
+            published: watch::Sender::new(Ok(None)),
             failed: None,
             database_wait: DatabaseWait::default(),
             stop,
             row_budget,
             snapshot: Snapshot::default(),
         }
+    }
+
+    /// A handle for calls to the store.
+    #[must_use]
+    pub fn store(&self) -> StoreHandle<S> {
+        StoreHandle {
+            loader: self.published.subscribe(),
+            stop: self.stop.subscribe(),
+        }
+    }
+
+    /// Publishes the loader to the handles: the running one, none while it is restarted, or why there will be none.
+    fn publish_loader(&self) {
+        let loader = || {
+            self.loader
+                .as_ref()
+                .map(|(_, loader)| loader.address.clone())
+        };
+        let published = self.failed.clone().map_or_else(|| Ok(loader()), Err);
+        self.published.send_modify(|before| *before = published);
     }
 
     fn is_stopping(&self) -> bool {
@@ -167,24 +187,6 @@ impl<S: StoreSession> Actor for Supervisor<S> {
                 }
             }
         });
-    }
-}
-
-impl<S: StoreSession> Handler<GetLoader<S>> for Supervisor<S> {
-    type Result = ResponseFuture<Result<Recipient<OnWriter<S>>, PipelineError>>;
-
-    fn handle(&mut self, _get: GetLoader<S>, _context: &mut Self::Context) -> Self::Result {
-        let (sender, receiver) = oneshot::channel();
-        match (&self.failed, &self.loader) {
-            (Some(failed), _) => drop(sender.send(Err(failed.clone()))),
-            (None, Some((_, loader))) => drop(sender.send(Ok(loader.address.clone().recipient()))),
-            (None, None) => self.awaiting_loader.push(sender),
-        }
-        Box::pin(async move {
-            receiver
-                .await
-                .unwrap_or_else(|_| Err(PipelineError("the supervisor ended".to_owned())))
-        })
     }
 }
 

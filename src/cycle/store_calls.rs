@@ -2,10 +2,9 @@
 //! request, judge doubts, close.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::marker::PhantomData;
 use std::sync::Arc;
 
-use actors::messages::{GetLoader, OnWriter, PipelineError, TasksPlanned};
+use actors::messages::{PipelineError, TasksPlanned};
 use schema::precedence::{REGISTER, UNIVERSE};
 use schema::{Outcome, PlannedTask, SourceName, TaskAnswer, failpoint};
 use sources::page::Stage;
@@ -13,7 +12,7 @@ use store::{ActiveFunds, Batch, BreachReport, Cycle, TaskFilter};
 
 use crate::cycle_plan::{StagePlanner, funds_not_in_market};
 
-use super::{CycleEnd, CycleRunner, Round, supervisor_gone};
+use super::{CycleEnd, CycleRunner, Round};
 
 /// The reason of a task that had no outcome when its cycle was closed, as `status` shows it.
 const NEVER_ASKED: &str = "it had no outcome when the cycle closed";
@@ -44,9 +43,9 @@ impl CycleRunner {
     ) -> Result<usize, PipelineError> {
         let (cycle, counted) = (Arc::clone(&round.cycle), filter.clone());
         let tasks = self
-            .on_writer("counting what is left", move |writer| {
-                let (cycle, counted) = (Arc::clone(&cycle), counted.clone());
-                Box::pin(async move { writer.count_left(&cycle, &counted).await })
+            .store
+            .call("counting what is left", async move |writer| {
+                writer.count_left(&cycle, &counted).await
             })
             .await?;
         let planned = TasksPlanned {
@@ -57,7 +56,7 @@ impl CycleRunner {
         self.supervisor
             .send(planned)
             .await
-            .map_err(|_| supervisor_gone())?;
+            .map_err(|_| PipelineError::supervisor_gone())?;
         Ok(tasks)
     }
 
@@ -77,15 +76,13 @@ impl CycleRunner {
         );
         let final_round = round.is_final;
         let planned = self
-            .on_writer("planning", move |writer| {
-                let (cycle, pages, narrowing) =
-                    (Arc::clone(&cycle), pages.clone(), narrowing.clone());
-                Box::pin(async move {
-                    // A fresh planner each time: if the operation is repeated, it starts again with the first fund.
-                    let mut planner = StagePlanner::new(pages, narrowing, stage, of, final_round)
+            .store
+            .call("planning", async move |writer| {
+                // A fresh planner each time: if the operation is repeated, it starts again with the first fund.
+                let mut planner =
+                    StagePlanner::new(pages.clone(), narrowing.clone(), stage, of, final_round)
                         .repeated(is_repeated);
-                    writer.plan(&cycle, &mut planner).await
-                })
+                writer.plan(&cycle, &mut planner).await
             })
             .await?;
         let source = of.map(SourceName::as_str);
@@ -100,11 +97,11 @@ impl CycleRunner {
         filter: &TaskFilter,
     ) -> Result<Vec<PlannedTask>, PipelineError> {
         let (cycle, filter) = (Arc::clone(cycle), filter.clone());
-        self.on_writer("reading the checkpoint", move |writer| {
-            let (cycle, filter) = (Arc::clone(&cycle), filter.clone());
-            Box::pin(async move { writer.checkpoint(&cycle, &filter).await })
-        })
-        .await
+        self.store
+            .call("reading the checkpoint", async move |writer| {
+                writer.checkpoint(&cycle, &filter).await
+            })
+            .await
     }
 
     /// Stores an outcome for tasks that are not requested in this round.
@@ -119,18 +116,18 @@ impl CycleRunner {
         } else {
             Outcome::Deferred(why.to_owned())
         };
-        let batch = Arc::new(Batch::new(
+        let batch = Batch::new(
             tasks
                 .into_iter()
                 .map(|task| TaskAnswer::empty(task.id, outcome.clone(), task.attempts))
                 .collect(),
-        ));
+        );
         let cycle = Arc::clone(&round.cycle);
-        self.on_writer("deferring tasks", move |writer| {
-            let (cycle, batch) = (Arc::clone(&cycle), Arc::clone(&batch));
-            Box::pin(async move { writer.commit(&cycle, &batch).await.map(|_| ()) })
-        })
-        .await
+        self.store
+            .call("deferring tasks", async move |writer| {
+                writer.commit(&cycle, &batch).await.map(|_| ())
+            })
+            .await
     }
 
     /// If the list that decides which funds exist was never read and cannot be read any more in this cycle, enters the
@@ -147,9 +144,9 @@ impl CycleRunner {
         }
         let cycle = Arc::clone(&round.cycle);
         let funds = self
-            .on_writer("entering the provisional universe", move |writer| {
-                let cycle = Arc::clone(&cycle);
-                Box::pin(async move { writer.enter_provisional_universe(&cycle).await })
+            .store
+            .call("entering the provisional universe", async move |writer| {
+                writer.enter_provisional_universe(&cycle).await
             })
             .await?;
         if funds > 0 {
@@ -168,9 +165,9 @@ impl CycleRunner {
         }
         let cycle = Arc::clone(&round.cycle);
         let funds = self
-            .on_writer("entering the funds of the register", move |writer| {
-                let cycle = Arc::clone(&cycle);
-                Box::pin(async move { writer.enter_registered_funds(&cycle).await })
+            .store
+            .call("entering the funds of the register", async move |writer| {
+                writer.enter_registered_funds(&cycle).await
             })
             .await?;
         if funds > 0 {
@@ -182,11 +179,11 @@ impl CycleRunner {
     /// Judges the doubts of the round: applies the changes that are believed and refuses the others (D11). This may
     /// create further tasks in the round.
     pub(super) async fn judge(&self, cycle: &Cycle) -> Result<(), PipelineError> {
-        let judged = cycle.clone();
+        let cycle = cycle.clone();
         let breaches = self
-            .on_writer("judging what changed", move |writer| {
-                let cycle = judged.clone();
-                Box::pin(async move { writer.judge(&cycle).await })
+            .store
+            .call("judging what changed", async move |writer| {
+                writer.judge(&cycle).await
             })
             .await?;
         report_breaches(&breaches);
@@ -195,8 +192,9 @@ impl CycleRunner {
 
     async fn report_new_breaches(&self) -> Result<(), PipelineError> {
         let breaches = self
-            .on_writer("reading what was not believed", |writer| {
-                Box::pin(writer.take_unreported_breaches())
+            .store
+            .call("reading what was not believed", async |writer| {
+                writer.take_unreported_breaches().await
             })
             .await?;
         report_breaches(&breaches);
@@ -209,12 +207,11 @@ impl CycleRunner {
     ) -> Result<(Cycle, usize), PipelineError> {
         let cycle = cycle.clone();
         let begun = self
-            .on_writer("beginning round 2", move |writer| {
+            .store
+            .call("beginning round 2", async move |writer| {
                 let mut cycle = cycle.clone();
-                Box::pin(async move {
-                    let again = writer.begin_round_two(&mut cycle).await?;
-                    Ok((cycle, again))
-                })
+                let again = writer.begin_round_two(&mut cycle).await?;
+                Ok((cycle, again))
             })
             .await?;
         self.report_new_breaches().await?;
@@ -229,9 +226,9 @@ impl CycleRunner {
         let active = self.active_funds().await?;
         let closing = cycle.clone();
         let totals = self
-            .on_writer("closing the cycle", move |writer| {
-                let cycle = closing.clone();
-                Box::pin(async move { writer.close_cycle(&cycle, NEVER_ASKED).await })
+            .store
+            .call("closing the cycle", async move |writer| {
+                writer.close_cycle(&closing, NEVER_ASKED).await
             })
             .await?;
         failpoint::CYCLE_CLOSED.pass().await?;
@@ -249,19 +246,19 @@ impl CycleRunner {
 
     async fn active_funds(&self) -> Result<ActiveFunds, PipelineError> {
         let asked = self.narrowing.funds.clone().unwrap_or_default();
-        self.on_writer("looking for the requested funds", move |writer| {
-            let asked = asked.clone();
-            Box::pin(async move { writer.active_funds(&asked).await })
-        })
-        .await
+        self.store
+            .call("looking for the requested funds", async move |writer| {
+                writer.active_funds(&asked).await
+            })
+            .await
     }
 
     pub(super) async fn stopped(&self, cycle: Cycle) -> Result<CycleEnd, PipelineError> {
         let open = cycle.clone();
         let totals = self
-            .on_writer("reading the totals", move |writer| {
-                let cycle = open.clone();
-                Box::pin(async move { writer.totals(&cycle).await })
+            .store
+            .call("reading the totals", async move |writer| {
+                writer.totals(&open).await
             })
             .await?;
         Ok(CycleEnd {
@@ -273,45 +270,5 @@ impl CycleRunner {
             not_in_market: BTreeSet::new(),
             no_active_fund: false,
         })
-    }
-
-    /// Runs an operation on the loader's connection. If the loader fails during the operation, the supervisor replaces
-    /// the loader, and the operation is repeated.
-    ///
-    /// # Errors
-    /// The loader used up its restart budget, or ended with an error that no restart fixes.
-    pub async fn on_writer<T: Send + 'static>(
-        &self,
-        what: &'static str,
-        op: impl for<'w> Fn(
-            &'w mut store::Writer,
-        )
-            -> futures_util::future::LocalBoxFuture<'w, Result<T, store::StoreError>>
-        + Send
-        + Sync
-        + 'static,
-    ) -> Result<T, PipelineError> {
-        let op = Arc::new(op);
-        loop {
-            let loader = self
-                .supervisor
-                .send(GetLoader(PhantomData))
-                .await
-                .map_err(|_| supervisor_gone())??;
-            let again = Arc::clone(&op);
-            let (call, result) = OnWriter::with_result(what, move |writer| again(writer));
-            let done = loader.send(call).await;
-            let value = result.lock().take();
-            match done {
-                Ok(Ok(())) => {
-                    return value.ok_or_else(|| PipelineError(format!("{what} has no result")));
-                }
-                Ok(Err(error)) if *self.stop.borrow() => {
-                    return Err(PipelineError(error.to_string()));
-                }
-                // The loader ended with this error. The supervisor decides, and `GetLoader` returns its decision.
-                Ok(Err(_)) | Err(_) => tokio::task::yield_now().await,
-            }
-        }
     }
 }

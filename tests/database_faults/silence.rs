@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use ::actors::child::{Child, ExitReason};
 use ::actors::loader_actor::{LoaderActor, WriterSettings};
-use ::actors::messages::BatchSettled;
-use ::actors::messages::OnWriter;
+use ::actors::messages::{BatchSettled, OnStore};
 use ::actors::persistent_writer::DatabaseWait;
 use ::actors::store_session::WriterAccess;
 use actix::{Actor, Context, Handler};
@@ -73,9 +72,10 @@ async fn a_statement_that_is_never_answered_is_given_up_and_done_again() {
         },
         move |reason| drop(exited.send(Some(reason))),
     );
-    let (work, facts) = OnWriter::with_result("reading the schedule", |writer: &mut Writer| {
-        Box::pin(writer.schedule_facts())
-    });
+    let work = OnStore {
+        what: "reading the schedule",
+        op: Arc::new(async |writer: &mut Writer| writer.schedule_facts().await),
+    };
     let answer = actix::spawn(loader.address.send(work));
     while proxy.acts().is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -85,13 +85,12 @@ async fn a_statement_that_is_never_answered_is_given_up_and_done_again() {
     assert!(!answer.is_finished(), "a slow server is given its time");
     tokio::time::advance(Duration::from_secs(2 * 60)).await;
     tokio::time::resume();
-    tokio::time::timeout(Duration::from_secs(20), answer)
+    let facts = tokio::time::timeout(Duration::from_secs(20), answer)
         .await
         .expect("the work is done again on a fresh connection")
         .expect("its task lives")
         .expect("the loader lives")
         .expect("the work is done");
-    let facts = facts.lock().take();
-    assert_eq!(facts, Some(ScheduleFacts::default()));
+    assert_eq!(facts, ScheduleFacts::default());
     assert_eq!(*exit.borrow_and_update(), None, "the loader has ended");
 }

@@ -74,10 +74,7 @@ impl<S: StoreSession> Supervisor<S> {
             let address = child.address.clone();
             self.loader = Some((incarnation, child));
             self.history(ChildName::Loader).started(Instant::now());
-            for waiting in self.awaiting_loader.drain(..) {
-                // A dropped receiver no longer waits.
-                let _ = waiting.send(Ok(address.clone().recipient()));
-            }
+            self.publish_loader();
             address
         };
         if self.merge.is_none() {

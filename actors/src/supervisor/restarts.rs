@@ -8,9 +8,7 @@ use tokio::time::Instant;
 
 use super::Supervisor;
 use crate::child::ExitReason;
-use crate::messages::{
-    ChildExited, ChildName, PipelineError, ReadCheckpoint, SourceEnd, SourceGone,
-};
+use crate::messages::{ChildExited, ChildName, OnStore, PipelineError, SourceEnd, SourceGone};
 use crate::restart_policy::Verdict;
 use crate::store_session::StoreSession;
 
@@ -31,9 +29,10 @@ impl<S: StoreSession> Supervisor<S> {
             source,
             incarnation: running.incarnation,
         };
-        let read = ReadCheckpoint {
-            cycle: Arc::clone(&running.cycle),
-            filter: running.filter.clone(),
+        let (cycle, filter) = (Arc::clone(&running.cycle), running.filter.clone());
+        let read = OnStore {
+            what: "reading the checkpoint",
+            op: Arc::new(async move |session: &mut S| session.checkpoint(&cycle, &filter).await),
         };
         let (merge, loader, asked_of) = (
             merge.address.clone(),
@@ -204,10 +203,8 @@ impl<S: StoreSession> Supervisor<S> {
             // A dropped receiver no longer waits.
             let _ = running.reply.send(Err(failed.clone()));
         }
-        for waiting in self.awaiting_loader.drain(..) {
-            let _ = waiting.send(Err(failed.clone()));
-        }
         self.failed = Some(failed);
+        self.publish_loader();
     }
 
     pub(super) fn look_for_stuck(&self) {
@@ -256,6 +253,7 @@ impl<S: StoreSession> Handler<ChildExited> for Supervisor<S> {
                     .is_some_and(|(incarnation, _)| *incarnation == exited.incarnation)
                 {
                     self.loader = None;
+                    self.publish_loader();
                     self.pipeline_exited(ChildName::Loader, &exited.reason, context);
                 }
             }
