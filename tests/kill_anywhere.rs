@@ -28,7 +28,7 @@ use crate::world::{Database, Run, World, ended};
 
 const MODES: [&str; 3] = ["sequential", "hybrid", "parallel"];
 /// The number of actions that are tried at each failpoint, unless `script/test --full` tries all.
-const ACTIONS: usize = 2;
+const ACTIONS: usize = 1;
 /// The number of runs at once; a run waits most of the time.
 const AT_ONCE: usize = 8;
 /// The time limit of a run. A run that hangs fails its test.

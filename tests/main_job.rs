@@ -3,12 +3,14 @@
 use simulator::MarketConfig;
 
 use crate::world::World;
-use crate::world::extent::some_of;
+use crate::world::extent::{is_full, some_of};
 
+/// A market with every edge case; in a full run a larger one with a longer history.
 fn market() -> MarketConfig {
+    let (funds, days) = if is_full() { (500, 750) } else { (260, 400) };
     MarketConfig {
-        funds: 500,
-        days: 750,
+        funds,
+        days,
         ..MarketConfig::default()
     }
 }

@@ -8,6 +8,7 @@ use simulator::MarketConfig;
 
 use super::running::{Running, cycle_is_closed, goes_on_to_the_truth, spread};
 use crate::world::World;
+use crate::world::extent::is_full;
 
 /// `supervision.shutdown_secs` in these tests, and the additional time for a process to end on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -51,12 +52,14 @@ fn seed() -> u64 {
     seed
 }
 
-/// 10 moments for each mode; with `MASTER_RUNNER_SOAK_SECS` up to 200, as far as the time allows.
+/// 5 moments for each mode, 10 in a full run; with `MASTER_RUNNER_SOAK_SECS` up to 200, as far as the time allows.
 fn moments_a_mode() -> usize {
     if std::env::var_os("MASTER_RUNNER_SOAK_SECS").is_some() {
         200
-    } else {
+    } else if is_full() {
         10
+    } else {
+        5
     }
 }
 
