@@ -8,7 +8,7 @@ use schema::columns::MasterFields;
 use schema::fold::{Folded, StoredObservation, fold};
 use schema::merge_daily::{Dissents, Values, first_said, merge_day, stands_as_said};
 use schema::merge_funds::{Statements, merge_row};
-use schema::precedence::MASTER;
+use schema::precedence::{DAYS, MASTER};
 use schema::{Dataset, FundCode, Number, Observation, ObservationData, SourceName};
 
 fn number(text: &str) -> Option<Number> {
@@ -58,7 +58,7 @@ fn merge(criterion: &mut Criterion) {
     });
     group.bench_function("a day that two sources say differently", |bencher| {
         let said = [(SourceName::Wealthmagik, wealthmagik)];
-        bencher.iter(|| merge_day(black_box(&row), &Dissents::new(), black_box(&said)));
+        bencher.iter(|| merge_day(&DAYS, black_box(&row), &Dissents::new(), black_box(&said)));
     });
 
     let first = master(SourceName::Finnomena, "K US EQUITY");

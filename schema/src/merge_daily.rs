@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::precedence::{NAV_AND_AUM, PRICES};
+use crate::precedence::{DayRank, DayRanks};
 use crate::{Number, SourceName};
 
 /// The four values of a day, in the order of the columns.
@@ -34,10 +34,14 @@ impl DayField {
         }
     }
 
-    const fn rank(self) -> &'static [SourceName] {
+    /// The rank of the sources for this field.
+    #[must_use]
+    pub const fn rank(self, ranks: &DayRanks) -> &DayRank {
         match self {
-            Self::Nav | Self::Aum => NAV_AND_AUM,
-            Self::Bid | Self::Offer => PRICES,
+            Self::Nav => &ranks.nav,
+            Self::Bid => &ranks.bid,
+            Self::Offer => &ranks.offer,
+            Self::Aum => &ranks.aum,
         }
     }
 }
@@ -59,9 +63,11 @@ pub struct DayRow {
 pub type Dissents = BTreeMap<SourceName, Values>;
 
 /// Merges new statements into a row and its dissents. A new value of a source replaces its earlier value. A value that
-/// the new statement does not contain stays as the source reported it before.
+/// the new statement does not contain stays as the source reported it before. Without a new statement the result is the
+/// row by `ranks`, which may have changed since it was merged.
 #[must_use]
 pub fn merge_day(
+    ranks: &DayRanks,
     row: &DayRow,
     dissents: &Dissents,
     said: &[(SourceName, Values)],
@@ -94,7 +100,7 @@ pub fn merge_day(
             by_source.remove(&SourceName::Adopted);
         }
         let winner = field
-            .rank()
+            .rank(ranks)
             .iter()
             .find_map(|source| by_source.get(source).copied());
         // A value without a known source (edited by hand) stays until a source reports one.
@@ -135,14 +141,14 @@ pub fn stands_as_said(row: &DayRow, source: SourceName, said: &Values) -> bool {
 /// The value of the column `source`: the source of the NAV; without a NAV, the source of bid or offer; without these,
 /// the source of the AUM.
 #[must_use]
-pub fn row_source(row: &DayRow) -> Option<SourceName> {
+pub fn row_source(ranks: &DayRanks, row: &DayRow) -> Option<SourceName> {
     DayField::ALL
         .into_iter()
         .enumerate()
         .find_map(|(at, field)| {
             row.values[at]?;
             field
-                .rank()
+                .rank(ranks)
                 .iter()
                 .copied()
                 .find(|source| row.said_by[at] & source.bit() != 0)
@@ -154,6 +160,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::precedence::DAYS;
     use SourceName::{Adopted, Finnomena, Wealthmagik};
 
     fn said(values: [Option<i32>; 4]) -> Values {
@@ -164,6 +171,7 @@ mod tests {
     fn the_higher_rank_wins_and_the_others_are_dissents() {
         let nav = |value| said([Some(value), None, None, None]);
         let (row, others) = merge_day(
+            &DAYS,
             &DayRow::default(),
             &Dissents::new(),
             &[
@@ -175,10 +183,10 @@ mod tests {
         assert_eq!(row.values, nav(1));
         assert_eq!(row.said_by[0], Finnomena.bit());
         assert_eq!(others, Dissents::from([(Wealthmagik, nav(2))]));
-        assert_eq!(row_source(&row), Some(Finnomena));
+        assert_eq!(row_source(&DAYS, &row), Some(Finnomena));
         // Finnomena revises its value to that of WealthMagik, so both are recorded for it. The adopted value is only in
         // history.
-        let (row, others) = merge_day(&row, &others, &[(Finnomena, nav(2))]);
+        let (row, others) = merge_day(&DAYS, &row, &others, &[(Finnomena, nav(2))]);
         assert_eq!(row.values, nav(2));
         assert_eq!(row.said_by[0], Finnomena.bit() | Wealthmagik.bit());
         assert!(others.is_empty());
@@ -188,24 +196,27 @@ mod tests {
     fn prices_are_wealthmagiks_and_name_the_row_only_without_a_nav() {
         let prices = said([None, Some(1), Some(2), Some(3)]);
         let (row, _) = merge_day(
+            &DAYS,
             &DayRow::default(),
             &Dissents::new(),
             &[(Wealthmagik, prices)],
         );
-        assert_eq!(row_source(&row), Some(Wealthmagik));
+        assert_eq!(row_source(&DAYS, &row), Some(Wealthmagik));
         let (row, _) = merge_day(
+            &DAYS,
             &row,
             &Dissents::new(),
             &[(Finnomena, said([Some(9), None, None, Some(4)]))],
         );
         assert_eq!(row.values, said([Some(9), Some(1), Some(2), Some(4)]));
-        assert_eq!(row_source(&row), Some(Finnomena));
+        assert_eq!(row_source(&DAYS, &row), Some(Finnomena));
         let aum_alone = merge_day(
+            &DAYS,
             &DayRow::default(),
             &Dissents::new(),
             &[(Adopted, said([None, None, None, Some(0)]))],
         );
-        assert_eq!(row_source(&aum_alone.0), Some(Adopted));
+        assert_eq!(row_source(&DAYS, &aum_alone.0), Some(Adopted));
     }
 
     #[test]
@@ -215,6 +226,7 @@ mod tests {
             said_by: [Adopted.bit(); 4],
         };
         let (row, others) = merge_day(
+            &DAYS,
             &adopted,
             &Dissents::new(),
             &[(Finnomena, said([Some(1), None, None, Some(2)]))],
@@ -240,33 +252,33 @@ mod tests {
             cut in 0_usize..4,
         ) {
             let forward: Vec<_> = statements.into_iter().collect();
-            let (row, others) = merge_day(&DayRow::default(), &Dissents::new(), &forward);
+            let (row, others) = merge_day(&DAYS, &DayRow::default(), &Dissents::new(), &forward);
             let backward: Vec<_> = forward.iter().rev().copied().collect();
             let (first, second) = backward.split_at(cut.min(backward.len()));
-            let (half, half_others) = merge_day(&DayRow::default(), &Dissents::new(), first);
-            let merged = merge_day(&half, &half_others, second);
+            let (half, half_others) = merge_day(&DAYS, &DayRow::default(), &Dissents::new(), first);
+            let merged = merge_day(&DAYS, &half, &half_others, second);
             prop_assert_eq!(&merged, &(row, others.clone()));
             // D2: repeating the statements changes nothing.
-            prop_assert_eq!(merge_day(&row, &others, &forward), (row, others));
+            prop_assert_eq!(merge_day(&DAYS, &row, &others, &forward), (row, others));
         }
 
         /// If the row already contains a statement, merging it has no effect.
         #[test]
         fn a_row_that_matches_its_statements_is_not_changed_by_merging(first in statement(), second in statement(), again in statement()) {
-            let (row, _) = merge_day(&DayRow::default(), &Dissents::new(), &[first]);
-            let (row, others) = merge_day(&row, &Dissents::new(), &[second]);
-            let merged = merge_day(&row, &others, &[again]);
+            let (row, _) = merge_day(&DAYS, &DayRow::default(), &Dissents::new(), &[first]);
+            let (row, others) = merge_day(&DAYS, &row, &Dissents::new(), &[second]);
+            let merged = merge_day(&DAYS, &row, &others, &[again]);
             if stands_as_said(&row, again.0, &again.1) {
                 prop_assert_eq!(merged, (row, others));
             }
-            prop_assert_eq!(merge_day(&DayRow::default(), &Dissents::new(), &[first]), (first_said(first.0, first.1), Dissents::new()));
+            prop_assert_eq!(merge_day(&DAYS, &DayRow::default(), &Dissents::new(), &[first]), (first_said(first.0, first.1), Dissents::new()));
         }
 
         /// D3: no statement makes a present value missing.
         #[test]
         fn no_value_is_lost(first in statement(), second in statement()) {
-            let (row, others) = merge_day(&DayRow::default(), &Dissents::new(), &[first]);
-            let (after, _) = merge_day(&row, &others, &[second]);
+            let (row, others) = merge_day(&DAYS, &DayRow::default(), &Dissents::new(), &[first]);
+            let (after, _) = merge_day(&DAYS, &row, &others, &[second]);
             for (before, after) in row.values.iter().zip(after.values) {
                 prop_assert!(before.is_none() || after.is_some());
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::columns::{Fields, Value};
 use crate::fold::{Content, StoredCode, StoredObservation};
-use crate::precedence::{CODES, RowTable, STALE_AFTER_MONTHLY_CYCLES, StatementKey};
+use crate::precedence::{RowTable, STALE_AFTER_MONTHLY_CYCLES, StatementKey};
 use crate::{Dataset, SourceName};
 
 /// All folded statements about one fund, by source and dataset.
@@ -106,11 +106,12 @@ pub fn is_stale(held: &StoredObservation, name: &str, closed_monthly: &[i64]) ->
 /// Merges the codes of a fund: for each code type, all codes of the highest-ranked source that reports any.
 #[must_use]
 pub fn merge_codes(
+    rank: &[SourceName],
     statements: &Statements,
 ) -> BTreeMap<(String, String), (SourceName, StoredCode)> {
     let mut merged: BTreeMap<(String, String), (SourceName, StoredCode)> = BTreeMap::new();
     let mut settled: BTreeMap<&str, SourceName> = BTreeMap::new();
-    for source in CODES.iter().copied() {
+    for source in rank.iter().copied() {
         let Some(StoredObservation {
             content: Content::Codes(codes),
             ..
@@ -136,7 +137,9 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
-    use crate::precedence::{FEE, MASTER, STATISTICS};
+    use std::borrow::Cow;
+
+    use crate::precedence::{CODES, FEE, MASTER, STATISTICS};
 
     fn held(url: &str, fields: &[(&str, &str)]) -> StoredObservation {
         StoredObservation {
@@ -159,13 +162,13 @@ mod tests {
     #[test]
     fn a_column_may_have_a_rank_of_its_own() {
         let table = RowTable {
-            column_ranks: &[(
+            column_ranks: Cow::Borrowed(&[(
                 "amc",
-                &[
+                Cow::Borrowed(&[
                     (Wealthmagik, Dataset::Master),
                     (SecFundcheck, Dataset::Master),
-                ],
-            )],
+                ]),
+            )]),
             ..MASTER
         };
         let both = [("amc", "one"), ("risk_level", "two")];
@@ -275,7 +278,7 @@ mod tests {
             ),
             ((Adopted, Dataset::Codes), codes(&[("Morningstar", "M")])),
         ]);
-        let merged: Vec<(String, String)> = merge_codes(&statements).into_keys().collect();
+        let merged: Vec<(String, String)> = merge_codes(CODES, &statements).into_keys().collect();
         let expected = [("Bloomberg", "W TB"), ("ISIN", "F"), ("Morningstar", "M")];
         assert_eq!(
             merged,

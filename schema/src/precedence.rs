@@ -1,4 +1,10 @@
-//! Precedence: the rank of the sources for each field of the fund tables. No other file declares a rank (D4).
+//! Precedence: the rank of the sources for each field of the fund tables. No other file declares a rank (D4). These are
+//! the defaults; [`Precedence`] has the ranks in force, which the operator can change.
+
+mod in_force;
+pub mod supply;
+
+use std::borrow::Cow;
 
 use crate::columns::{
     Column, DividendFields, FeeFields, Kind, MasterFields, PerformanceFields, Record,
@@ -9,11 +15,13 @@ use crate::{Dataset, SourceName};
 use Dataset::{DividendPolicy, Fees, Listing, Master, Minimums, Risk, Statistics};
 use SourceName::{Adopted, Finnomena, SecFundcheck, SecOpenApi, Wealthmagik};
 
+pub use in_force::{Precedence, PrecedenceProblem, RankInForce};
+
 /// One kind of statement: the statements of one source in one dataset.
 pub type StatementKey = (SourceName, Dataset);
 
 /// A table with one row per fund, whose columns are merged field by field from several statements.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowTable {
     /// The name of the table in the schema `public`.
     pub table: &'static str,
@@ -21,12 +29,12 @@ pub struct RowTable {
     pub columns: &'static [Column],
     /// The ranked statements for values: the first one with a value supplies it. A statement that is not listed never
     /// supplies a value.
-    pub value_rank: &'static [StatementKey],
+    pub value_rank: Cow<'static, [StatementKey]>,
     /// The columns with a rank of their own, which replaces [`Self::value_rank`] for that column.
-    pub column_ranks: &'static [(&'static str, &'static [StatementKey])],
+    pub column_ranks: Cow<'static, [(&'static str, Cow<'static, [StatementKey]>)]>,
     /// The ranked statements for [`Self::url_column`]: the first one that reported anything for the table supplies the
     /// URL.
-    pub url_rank: &'static [StatementKey],
+    pub url_rank: Cow<'static, [StatementKey]>,
     /// The column for the URL of the page.
     pub url_column: &'static str,
     /// Whether the row has the as-of date of the statement.
@@ -38,16 +46,16 @@ pub struct RowTable {
 impl RowTable {
     /// The rank for the values of a column.
     #[must_use]
-    pub fn rank(&self, column: &str) -> &'static [StatementKey] {
+    pub fn rank(&self, column: &str) -> &[StatementKey] {
         self.column_ranks
             .iter()
             .find(|(name, _)| *name == column)
-            .map_or(self.value_rank, |(_, rank)| rank)
+            .map_or(&*self.value_rank, |(_, rank)| rank)
     }
 
     /// All kinds of statements that can supply a value of the table. A kind may appear more than once.
     pub fn suppliers(&self) -> impl Iterator<Item = StatementKey> {
-        let of_columns = self.column_ranks.iter().flat_map(|(_, rank)| *rank);
+        let of_columns = self.column_ranks.iter().flat_map(|(_, rank)| &**rank);
         self.value_rank.iter().chain(of_columns).copied()
     }
 
@@ -63,7 +71,7 @@ impl RowTable {
 pub const MASTER: RowTable = RowTable {
     table: "funds_master_info",
     columns: MasterFields::COLUMNS,
-    value_rank: &[
+    value_rank: Cow::Borrowed(&[
         (Finnomena, Master),
         (Finnomena, Listing),
         (Wealthmagik, Master),
@@ -71,9 +79,9 @@ pub const MASTER: RowTable = RowTable {
         (SecOpenApi, Risk),
         (SecOpenApi, DividendPolicy),
         (Adopted, Master),
-    ],
-    column_ranks: &[],
-    url_rank: &[
+    ]),
+    column_ranks: Cow::Borrowed(&[]),
+    url_rank: Cow::Borrowed(&[
         (Finnomena, Master),
         (Finnomena, Listing),
         (Wealthmagik, Master),
@@ -81,7 +89,7 @@ pub const MASTER: RowTable = RowTable {
         (SecOpenApi, Risk),
         (SecOpenApi, DividendPolicy),
         (Adopted, Master),
-    ],
+    ]),
     url_column: "source_url",
     dated: false,
     always: true,
@@ -91,7 +99,7 @@ pub const MASTER: RowTable = RowTable {
 pub const FEE: RowTable = RowTable {
     table: "funds_fee",
     columns: FeeFields::COLUMNS,
-    value_rank: &[
+    value_rank: Cow::Borrowed(&[
         (Finnomena, Fees),
         (Finnomena, Minimums),
         (Wealthmagik, Fees),
@@ -99,9 +107,9 @@ pub const FEE: RowTable = RowTable {
         (SecOpenApi, Fees),
         (SecOpenApi, Minimums),
         (Adopted, Fees),
-    ],
-    column_ranks: &[],
-    url_rank: &[
+    ]),
+    column_ranks: Cow::Borrowed(&[]),
+    url_rank: Cow::Borrowed(&[
         (Finnomena, Fees),
         (Wealthmagik, Fees),
         (Finnomena, Minimums),
@@ -109,28 +117,28 @@ pub const FEE: RowTable = RowTable {
         (SecOpenApi, Fees),
         (SecOpenApi, Minimums),
         (Adopted, Fees),
-    ],
+    ]),
     url_column: "source_url",
     dated: false,
     always: false,
 };
 
-/// `funds_statistics`: only the SEC supplies values: FundCheck, then the register. The sites define the same terms differently, so their values are
-/// never used.
+/// `funds_statistics`: only the SEC supplies values: FundCheck, then the register. The sites define the same terms
+/// differently, so their values are never used.
 pub const STATISTICS: RowTable = RowTable {
     table: "funds_statistics",
     columns: StatisticsFields::COLUMNS,
-    value_rank: &[
+    value_rank: Cow::Borrowed(&[
         (SecFundcheck, Statistics),
         (SecOpenApi, Statistics),
         (Adopted, Statistics),
-    ],
-    column_ranks: &[],
-    url_rank: &[
+    ]),
+    column_ranks: Cow::Borrowed(&[]),
+    url_rank: Cow::Borrowed(&[
         (SecFundcheck, Statistics),
         (SecOpenApi, Statistics),
         (Adopted, Statistics),
-    ],
+    ]),
     url_column: "sec_url",
     dated: true,
     always: false,
@@ -140,7 +148,7 @@ pub const STATISTICS: RowTable = RowTable {
 pub const ROW_TABLES: [&RowTable; 3] = [&MASTER, &FEE, &STATISTICS];
 
 /// A table with several rows per fund, whose rows are only added and changed, never removed (D3).
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppendTable {
     /// The name of the table in the schema `public`.
     pub table: &'static str,
@@ -154,7 +162,7 @@ pub struct AppendTable {
     pub columns: &'static [Column],
     /// The rank of the sources: the first one that reports a row supplies its values, and the next ones the values that
     /// it lacks.
-    pub rank: &'static [SourceName],
+    pub rank: Cow<'static, [SourceName]>,
 }
 
 /// `funds_dividends`: one row for each dividend, so that their sum counts each one once.
@@ -164,7 +172,7 @@ pub const DIVIDENDS: AppendTable = AppendTable {
     date_column: "xd_date",
     word_column: None,
     columns: DividendFields::COLUMNS,
-    rank: &[SecOpenApi, Finnomena, Adopted],
+    rank: Cow::Borrowed(&[SecOpenApi, Finnomena, Adopted]),
 };
 
 /// `funds_performance`.
@@ -174,20 +182,50 @@ pub const PERFORMANCE: AppendTable = AppendTable {
     date_column: "as_of_date",
     word_column: Some("period"),
     columns: PerformanceFields::COLUMNS,
-    rank: &[SecOpenApi, Adopted],
+    rank: Cow::Borrowed(&[SecOpenApi, Adopted]),
 };
 
 /// The tables whose rows are only added and changed.
 pub const APPEND_TABLES: [&AppendTable; 2] = [&DIVIDENDS, &PERFORMANCE];
 
+/// The table of the codes.
+pub const CODES_TABLE: &str = "funds_codes";
+
+/// The table of the daily values.
+pub const DAILY_TABLE: &str = "funds_daily";
+
 /// `funds_codes`: the rank of the sources, applied to each code type.
 pub const CODES: &[SourceName] = &[SecOpenApi, Finnomena, Wealthmagik, SecFundcheck, Adopted];
 
+/// The rank of every source for a column of `funds_daily`.
+pub type DayRank = [SourceName; SourceName::ALL.len()];
+
 /// The rank for NAV and AUM of a day.
-pub const NAV_AND_AUM: &[SourceName] = &[SecOpenApi, Finnomena, Wealthmagik, SecFundcheck, Adopted];
+pub const NAV_AND_AUM: DayRank = [SecOpenApi, Finnomena, Wealthmagik, SecFundcheck, Adopted];
 
 /// The rank for bid and offer of a day.
-pub const PRICES: &[SourceName] = &[Wealthmagik, SecOpenApi, Finnomena, SecFundcheck, Adopted];
+pub const PRICES: DayRank = [Wealthmagik, SecOpenApi, Finnomena, SecFundcheck, Adopted];
+
+/// `funds_daily`: the rank for each column. It is copied into the threads that merge days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayRanks {
+    /// The rank for `nav_value`.
+    pub nav: DayRank,
+    /// The rank for `bid`.
+    pub bid: DayRank,
+    /// The rank for `offer`.
+    pub offer: DayRank,
+    /// The rank for `aum`.
+    pub aum: DayRank,
+}
+
+/// The default ranks of `funds_daily`.
+pub const DAYS: DayRanks = DayRanks {
+    nav: NAV_AND_AUM,
+    bid: PRICES,
+    offer: PRICES,
+    aum: NAV_AND_AUM,
+};
 
 /// The source whose list decides which funds exist and which of them are active (D8).
 pub const UNIVERSE: SourceName = Finnomena;
@@ -255,12 +293,12 @@ pub fn table_of(source: SourceName, dataset: Dataset) -> Option<&'static str> {
         Fees | Minimums => Some(FEE.table),
         Statistics => Some(STATISTICS.table),
         Dataset::FactsheetLink | Dataset::NavDigest => None,
-        Dataset::Codes => Some("funds_codes"),
+        Dataset::Codes => Some(CODES_TABLE),
         Dataset::TopHoldings | Dataset::FullHoldings => Some("funds_holding"),
         Dataset::AssetAllocation | Dataset::SectorAllocation | Dataset::CountryAllocation => {
             Some("funds_allocations")
         }
-        Dataset::Daily => Some("funds_daily"),
+        Dataset::Daily => Some(DAILY_TABLE),
         Dataset::Dividends => Some(DIVIDENDS.table),
         Dataset::Performance => Some(PERFORMANCE.table),
     }
@@ -307,12 +345,13 @@ mod tests {
                     .suppliers()
                     .all(|statement_key| table.url_rank.contains(&statement_key))
             );
-            for (column, rank) in table.column_ranks {
+            for (column, rank) in table.column_ranks.iter() {
                 assert!(table.columns.iter().any(|known| known.name == *column));
                 assert_eq!(rank.last().map(|(source, _)| *source), Some(Adopted));
             }
         }
-        for rank in [CODES, NAV_AND_AUM, PRICES, DIVIDENDS.rank, PERFORMANCE.rank] {
+        let appended = APPEND_TABLES.map(|table| &*table.rank);
+        for rank in [CODES, &NAV_AND_AUM, &PRICES].into_iter().chain(appended) {
             assert_eq!(rank.last(), Some(&Adopted));
         }
     }
