@@ -33,7 +33,7 @@ use crate::sites::{Sites, Way};
 use crate::stop_signals::StopSignals;
 use crate::warehouse::{
     BACK_OFF, LOCK_PATIENCE, OpenError, OpenedWriter, RECONNECT_LOCK_PATIENCE, REFUSAL_PATIENCE,
-    START_PATIENCE, StartPatience, Warehouse, open_writer, psql_line,
+    START_PATIENCE, StartPatience, Warehouse, open_writer, psql_line, to_remerge,
 };
 
 /// How long connecting to the sites may take before a missing network is reported.
@@ -131,6 +131,7 @@ async fn run_on(
             }
             writer.set_retention(settings.retention.store);
             writer.set_doubt_limits(settings.doubt);
+            writer.set_precedence(settings.precedence.clone());
             writer
         }
         Err(OpenError::Stopped) => return RunOutcome::Stopped,
@@ -178,6 +179,7 @@ async fn run_on(
         told_future_cycle: Cell::new(false),
         clock_pause: Cell::new(CLOCK_PAUSE),
     };
+    job.tell_ranks_to_remerge().await;
     let outcome = if args.once {
         job.once().await
     } else {
@@ -215,6 +217,23 @@ impl Job<'_> {
 
     fn is_stopping(&self) -> bool {
         *self.runner.stop.borrow()
+    }
+
+    /// Logs a configured rank that was not applied to all rows. If the database cannot be read, the run itself reports
+    /// it.
+    async fn tell_ranks_to_remerge(&self) {
+        let differing = self
+            .runner
+            .store
+            .call("comparing the ranks", async |writer| {
+                writer.ranks_to_remerge().await
+            })
+            .await;
+        if let Ok(places) = differing
+            && !places.is_empty()
+        {
+            tracing::warn!("{}", to_remerge(&places));
+        }
     }
 
     /// Reads the facts for the schedule. A cycle that was closed while the clock was fast is ignored.
@@ -470,6 +489,7 @@ fn supervisor_settings(
                 database: warehouse.connection().to_owned(),
                 retention: settings.retention.store,
                 doubt_limits: settings.doubt,
+                precedence: settings.precedence.clone(),
             },
             lock_patience: RECONNECT_LOCK_PATIENCE,
             back_off: BACK_OFF,

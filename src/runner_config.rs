@@ -3,12 +3,14 @@
 //! unknown key is an error. [`crate::runner_settings`] interprets and checks the values, and reports all wrong ones at
 //! once. Therefore this module accepts numbers of any size and sign.
 
+mod precedence;
 mod read;
 mod sources;
 
 use schema::doubt::DoubtLimits;
 use serde::Deserialize;
 
+pub use precedence::PrecedenceConfig;
 pub use read::{ConfigError, Problem};
 pub use sources::{SourceConfig, SourcesConfig};
 
@@ -38,6 +40,8 @@ pub struct RunnerConfig {
     pub retention: RetentionConfig,
     /// The shares of the funds above which a change is a mass change (D11).
     pub doubt: DoubtConfig,
+    /// The ranks that differ from the defaults (D4).
+    pub precedence: PrecedenceConfig,
 }
 
 impl Default for RunnerConfig {
@@ -54,6 +58,7 @@ impl Default for RunnerConfig {
             user_agent_contact: None,
             retention: RetentionConfig::default(),
             doubt: DoubtConfig::default(),
+            precedence: PrecedenceConfig::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod check;
 mod findings;
+mod precedence;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use actors::restart_policy::RestartPolicy;
 use actors::run_mode::{ModeSizes, Modes, RunMode};
 use schema::doubt::DoubtLimits;
+use schema::precedence::Precedence;
 use sources::ask::TransportMode;
 use sources::source_spec::{SiteAddress, SourceSpec};
 use sources::transport::{HostLimits, Webdriver};
@@ -46,6 +48,8 @@ pub struct RunnerSettings {
     pub retention: RetentionSettings,
     /// The shares of the funds above which a change is a mass change (D11).
     pub doubt: DoubtLimits,
+    /// The ranks by which rows are merged (D4).
+    pub precedence: Precedence,
 }
 
 /// Where the warehouse is.

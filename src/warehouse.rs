@@ -247,6 +247,15 @@ async fn wait_for_writer(
     }
 }
 
+/// What the operator should do about ranks that differ from those by which the rows were merged.
+#[must_use]
+pub fn to_remerge(places: &[String]) -> String {
+    format!(
+        "the precedence of {} was changed after the rows were merged: only rows that change follow it; `master_runner remerge` applies it to all rows",
+        places.join(", ")
+    )
+}
+
 /// The exact command that opens the warehouse in psql; `config` as named on the command line.
 #[must_use]
 pub fn psql_line(config: Option<&Path>) -> String {

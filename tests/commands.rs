@@ -274,7 +274,7 @@ async fn reset_source_reads_everything_anew_and_remerge_finds_every_row_right() 
     said_by(&world, &["remerge"])
         .await
         .exits(0)
-        .says("nothing was written");
+        .says("no row was written");
     assert_eq!(world.written().await, before, "remerge wrote rows (D2)");
 
     // `remerge` corrects a row that differs from the observations.

@@ -233,6 +233,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use schema::doubt::DoubtLimits;
+    use schema::precedence::Precedence;
     use store::{DataRefusal, Retention, Writer};
 
     use super::*;
@@ -292,6 +293,7 @@ mod tests {
                 database: format!("host=127.0.0.1 port={port} user=nobody dbname=funds_db"),
                 retention: Retention::USUAL,
                 doubt_limits: DoubtLimits::USUAL,
+                precedence: Precedence::default(),
             },
             lock_patience: SECOND,
             back_off: (SECOND / 2, SECOND * 30),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use schema::PlannedTask;
 use schema::doubt::DoubtLimits;
+use schema::precedence::Precedence;
 use store::{
     AnsweredRequest, Batch, BatchReport, Cycle, Retention, StoreError, TaskFilter, Writer,
 };
@@ -49,6 +50,8 @@ pub struct WriterAccess {
     pub retention: Retention,
     /// The limits above which a change in many funds is a mass change (D11).
     pub doubt_limits: DoubtLimits,
+    /// The ranks by which rows are merged (D4).
+    pub precedence: Precedence,
 }
 
 impl StoreSession for Writer {
@@ -59,6 +62,7 @@ impl StoreSession for Writer {
         writer.is_still_ours().await?;
         writer.set_retention(access.retention);
         writer.set_doubt_limits(access.doubt_limits);
+        writer.set_precedence(access.precedence.clone());
         Ok(writer)
     }
 

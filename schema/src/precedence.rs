@@ -15,7 +15,7 @@ use crate::{Dataset, SourceName};
 use Dataset::{DividendPolicy, Fees, Listing, Master, Minimums, Risk, Statistics};
 use SourceName::{Adopted, Finnomena, SecFundcheck, SecOpenApi, Wealthmagik};
 
-pub use in_force::{Precedence, PrecedenceProblem, RankInForce};
+pub use in_force::{ColumnRank, Precedence, PrecedenceProblem, RankInForce};
 
 /// One kind of statement: the statements of one source in one dataset.
 pub type StatementKey = (SourceName, Dataset);

@@ -115,6 +115,7 @@ impl Requesting<'_> {
 
     /// With the lock: applies the stored requests, then this command's request.
     async fn apply_here(&self, mut writer: Writer) -> Result<RequestAnswer, StoreError> {
+        writer.set_precedence(self.settings.precedence.clone());
         writer.answer_requests().await?;
         let answered = match self.placed.get() {
             Some(id) => writer.request_answer(id).await?,

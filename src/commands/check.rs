@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::{Timestamp, Zoned};
+use schema::precedence::Precedence;
 use schema::{Observation, ObservationData, SourceName, TaskId};
 use sources::page::Stage;
 use sources::payload::pdf_text::{self, PdfTextError};
@@ -72,6 +73,7 @@ async fn try_everything(
         "configuration",
         Ok(configuration(config, &settings.user_agent_contact)),
     );
+    say(&ranks(&settings.precedence));
     if let Err(why) = descriptors::ensure() {
         tell("descriptors", Err(why));
     }
@@ -148,6 +150,29 @@ fn configuration(config: Option<&Path>, contact: &str) -> String {
         ""
     };
     format!("{file}; User-Agent `{}`{recommended}", user_agent(contact))
+}
+
+/// The ranks in force, one line for each table and each column with a rank of its own.
+fn ranks(precedence: &Precedence) -> String {
+    let lines = precedence
+        .ranks()
+        .into_iter()
+        .enumerate()
+        .map(|(at, rank)| {
+            let sources: Vec<&str> = rank.sources.iter().map(|source| source.as_str()).collect();
+            format!(
+                "{:<23}{}: {}{}",
+                if at == 0 { "precedence" } else { "" },
+                rank.place,
+                sources.join(", "),
+                if rank.is_configured {
+                    " (configured)"
+                } else {
+                    ""
+                },
+            )
+        });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Compares the system clock with the times of the sites.

@@ -118,6 +118,16 @@ fn a_source_without_a_list_is_tried_with_an_active_fund() {
 }
 
 #[test]
+fn the_ranks_in_force_are_listed_and_configured_ones_are_marked() {
+    let configured = Precedence::configured([
+        ("funds_daily.nav_value", vec!["wealthmagik"]),
+        ("funds_statistics", vec!["sec_open_api"]),
+        ("funds_fee.ter_max", vec!["sec_open_api", "wealthmagik"]),
+    ]);
+    insta::assert_snapshot!(ranks(&configured.expect("a precedence")));
+}
+
+#[test]
 fn no_line_shows_a_password() {
     let shown = line(&Tried {
         what: "database",

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
 use schema::FundCode;
-use schema::precedence::UNIVERSE;
+use schema::precedence::{Precedence, UNIVERSE};
 use store::{
     DayExplanation, Disagreement, Explanation, FieldExplanation, Freshness, FundRhythm, Reader,
     RejectedRecord, Statement, StoreError,
@@ -13,6 +13,7 @@ use store::{
 
 use crate::runner_settings::RunnerSettings;
 use crate::stop_signals::StopSignals;
+use crate::warehouse::to_remerge;
 
 use super::{CommandError, ProgramEnd, read_warehouse, say, shown_time, unknown_code};
 
@@ -28,6 +29,8 @@ struct FundStory {
     disagreements: Vec<Disagreement>,
     freshness: Vec<Freshness>,
     rhythm: Option<FundRhythm>,
+    /// The tables and columns whose rank was changed since the rows were merged.
+    to_remerge: Vec<String>,
 }
 
 enum Told {
@@ -44,7 +47,11 @@ pub async fn explain(
     code: &FundCode,
     stop: &StopSignals,
 ) -> Result<ProgramEnd, CommandError> {
-    match read_warehouse(settings, stop, async |reader| read(reader, code).await).await? {
+    match read_warehouse(settings, stop, async |reader| {
+        read(reader, code, &settings.precedence).await
+    })
+    .await?
+    {
         Told::Story(story) => {
             say(&shown(&story, &settings.schedule.timezone));
             Ok(ProgramEnd::Done)
@@ -56,8 +63,12 @@ pub async fn explain(
     }
 }
 
-async fn read(reader: &Reader, code: &FundCode) -> Result<Told, StoreError> {
-    let Some(explanation) = reader.explain(code).await? else {
+async fn read(
+    reader: &Reader,
+    code: &FundCode,
+    precedence: &Precedence,
+) -> Result<Told, StoreError> {
+    let Some(explanation) = reader.explain(code, precedence).await? else {
         return Ok(Told::Unknown(reader.fund_codes().await?));
     };
     Ok(Told::Story(Box::new(FundStory {
@@ -65,6 +76,7 @@ async fn read(reader: &Reader, code: &FundCode) -> Result<Told, StoreError> {
         disagreements: reader.disagreements(code, DISAGREEMENTS_SHOWN).await?,
         freshness: reader.fund_freshness(code).await?,
         rhythm: reader.fund_rhythm(code).await?,
+        to_remerge: reader.ranks_to_remerge(precedence).await?,
     })))
 }
 
@@ -74,6 +86,7 @@ fn shown(story: &FundStory, zone: &TimeZone) -> String {
         disagreements,
         freshness,
         rhythm,
+        to_remerge: places,
     } = story;
     let mut text = String::new();
     let standing = match (&explanation.fund_status, explanation.in_universe) {
@@ -85,6 +98,9 @@ fn shown(story: &FundStory, zone: &TimeZone) -> String {
     let _ = writeln!(text, "{}: {standing}", explanation.fund_code);
     if let Some(rhythm) = rhythm {
         rhythm_line(&mut text, rhythm);
+    }
+    if !places.is_empty() {
+        let _ = writeln!(text, "{}", to_remerge(places));
     }
     let mut table = "";
     for field in &explanation.fields {

@@ -91,6 +91,7 @@ fn each_sources_value_and_the_winner_are_shown() {
             outcome: Some("done".to_owned()),
             failure: None,
         }],
+        to_remerge: Vec::new(),
         rhythm: Some(FundRhythm {
             newest_nav: Some(date(2026, 10, 14)),
             gap_days: Some(1),

@@ -214,6 +214,9 @@ fn allowed_at(keys: &[String]) -> &'static str {
         "database" => {
             "; allowed: Embedded(data_dir: \"…\"), Url(\"postgres://user@host/database\")"
         }
+        key if key.starts_with("precedence") => {
+            "; allowed: {\"table\": [\"source\", …], \"table.column\": [\"source\", …]}"
+        }
         "browser.webdriver" => "; allowed: Managed, Url(\"http://host:4444\")",
         key if key.starts_with("patience.host_back_off_secs")
             || key.starts_with("supervision.restart_delay_secs") =>
@@ -242,6 +245,8 @@ fn nearest<'key>(found: &str, allowed: &[&'key str]) -> Option<&'key str> {
 /// An open bracket before the place.
 enum Open {
     Fields(Option<String>),
+    /// The key in quotes and brackets, such as `["funds_fee"]`.
+    Map(Option<String>),
     List(usize),
 }
 
@@ -265,14 +270,21 @@ fn keys_to(text: &str, line: usize, column: usize) -> (Vec<String>, Option<Strin
         let mut taken = c.len_utf8();
         match c {
             '(' => open.push(Open::Fields(None)),
+            '{' => open.push(Open::Map(None)),
             '[' => open.push(Open::List(0)),
-            ')' | ']' => drop(open.pop()),
+            ')' | ']' | '}' => drop(open.pop()),
             ',' => match open.last_mut() {
-                Some(Open::Fields(key)) => *key = None,
+                Some(Open::Fields(key) | Open::Map(key)) => *key = None,
                 Some(Open::List(at)) => *at += 1,
                 None => {}
             },
-            '"' => taken = quoted(rest),
+            '"' => {
+                taken = quoted(rest);
+                let colon = rest[taken..].trim_start().starts_with(':');
+                if let (true, Some(Open::Map(key))) = (colon, open.last_mut()) {
+                    *key = Some(format!("[{}]", &rest[..taken]));
+                }
+            }
             '/' if rest.starts_with("//") => taken = rest.find('\n').unwrap_or(rest.len()),
             '/' if rest.starts_with("/*") => {
                 taken = rest.find("*/").map_or(rest.len(), |end| end + 2);
@@ -292,7 +304,7 @@ fn keys_to(text: &str, line: usize, column: usize) -> (Vec<String>, Option<Strin
     let mut keys: Vec<String> = open
         .into_iter()
         .map(|open| match open {
-            Open::Fields(key) => key.unwrap_or_default(),
+            Open::Fields(key) | Open::Map(key) => key.unwrap_or_default(),
             Open::List(at) => format!("[{at}]"),
         })
         .collect();
@@ -453,6 +465,9 @@ mod tests {
             "(schedule: (holidays: [\"2026-01-01\", 5]))",
             "(schedule: (run_on_start: maybe))",
             "(browser: (sessions: 99999999999999999999))",
+            "(precedence: [\"funds_fee\"])",
+            "(precedence: {\"funds_fee\": \"finnomena\"})",
+            "(precedence: {\"funds_fee\": [\"finnomena\"], \"funds_daily.bid\": [5,)",
             "(mode: 1, mode: 2)",
             "(mode: Hybrid) x",
         ]

@@ -18,6 +18,7 @@ use store::{AddressProblem, Retention};
 use url::Url;
 
 use super::findings::{DAY_SECS, Findings, quoted};
+use super::precedence::precedence;
 use super::{
     BrowserSettings, DatabaseSettings, PatienceSettings, RetentionSettings, RunnerSettings,
     SourceSettings, SupervisionSettings,
@@ -78,6 +79,7 @@ fn settings(
     let user_agent_contact = contact(found, config.user_agent_contact.as_deref());
     let retention = retention(found, &config.retention);
     let doubt = doubt(found, &config.doubt);
+    let precedence = precedence(found, &config.precedence);
     Some(RunnerSettings {
         mode: mode?,
         database: database?,
@@ -90,6 +92,7 @@ fn settings(
         user_agent_contact: user_agent_contact?,
         retention: retention?,
         doubt: doubt?,
+        precedence: precedence?,
     })
 }
 

@@ -6,13 +6,14 @@ use std::pin::Pin;
 
 use schema::cycle::Cycle;
 use schema::doubt::DoubtLimits;
+use schema::precedence::Precedence;
 use schema::{Outcome, Reject, TaskAnswer, failpoint};
 
 use super::connection::{Connection, Queries as _, Transaction};
 use super::error::{DataRefusal, StoreError};
 use super::report::{Batch, BatchReport, count_refused};
 use super::tasks;
-use super::transaction::{Examination, write_answers};
+use super::transaction::{Examination, Rules, write_answers};
 
 /// Commits the batch. If it is already committed, returns the stored report instead; this is looked up only if
 /// `may_be`, which means that an earlier COMMIT of the same batch is possible.
@@ -22,6 +23,7 @@ pub(super) async fn commit(
     batch: &Batch,
     may_be: bool,
     limits: &DoubtLimits,
+    precedence: &Precedence,
     named: &mut Named,
 ) -> Result<BatchReport, StoreError> {
     failpoint::BATCH_BEFORE.pass().await?;
@@ -31,13 +33,16 @@ pub(super) async fn commit(
         return Ok(report);
     }
     failpoint::BATCH_LOOKED_UP.pass().await?;
-    let examination = Examination::Full(*limits);
-    match write_answers(&tx, cycle, &batch.answers, examination).await {
+    let rules = Rules {
+        examination: Examination::Full(*limits),
+        precedence,
+    };
+    match write_answers(&tx, cycle, &batch.answers, rules).await {
         Ok(report) => finish(tx, batch, report).await,
         Err(StoreError::BadData(_)) => {
             tx.rollback().await?;
             let mut tx = client.transaction().await?;
-            let report = write_halving(&mut tx, cycle, &batch.answers, examination, named).await?;
+            let report = write_halving(&mut tx, cycle, &batch.answers, rules, named).await?;
             finish(tx, batch, report).await
         }
         Err(other) => Err(other),
@@ -91,12 +96,12 @@ fn write_halving<'call>(
     tx: &'call mut Transaction<'_>,
     cycle: &'call Cycle,
     answers: &'call [TaskAnswer],
-    examination: Examination,
+    rules: Rules<'call>,
     named: &'call mut Named,
 ) -> Pin<Box<dyn Future<Output = Result<BatchReport, StoreError>> + Send + 'call>> {
     Box::pin(async move {
         let savepoint = tx.savepoint().await?;
-        match write_answers(&savepoint, cycle, answers, examination).await {
+        match write_answers(&savepoint, cycle, answers, rules).await {
             Ok(report) => {
                 savepoint.commit().await?;
                 return Ok(report);
@@ -105,14 +110,14 @@ fn write_halving<'call>(
                 savepoint.rollback().await?;
                 if let [answer] = answers {
                     named.once(cycle, &why);
-                    return write_refused(tx, cycle, answer, &why, examination).await;
+                    return write_refused(tx, cycle, answer, &why, rules).await;
                 }
             }
             Err(other) => return Err(other),
         }
         let (first, second) = answers.split_at(answers.len() / 2);
-        let mut report = write_halving(tx, cycle, first, examination, named).await?;
-        let rest = write_halving(tx, cycle, second, examination, named).await?;
+        let mut report = write_halving(tx, cycle, first, rules, named).await?;
+        let rest = write_halving(tx, cycle, second, rules, named).await?;
         for (table, counts) in &rest.tables {
             report.tables.entry(table.clone()).or_default().add(counts);
         }
@@ -160,7 +165,7 @@ async fn write_refused(
     cycle: &Cycle,
     answer: &TaskAnswer,
     why: &DataRefusal,
-    examination: Examination,
+    rules: Rules<'_>,
 ) -> Result<BatchReport, StoreError> {
     let failure = failure(why);
     let mut refused = BatchReport::default();
@@ -185,7 +190,7 @@ async fn write_refused(
     let failed = TaskAnswer::empty(answer.id.clone(), Outcome::Failed(failure), answer.attempts);
     tasks::write_rejects(tx, cycle, &[(&answer.id, &reject)]).await?;
     tasks::add_counts(tx, cycle.id, &refused.tables).await?;
-    let mut report = write_answers(tx, cycle, &[failed], examination).await?;
+    let mut report = write_answers(tx, cycle, &[failed], rules).await?;
     if let Some(constraint) = &why.constraint {
         tasks::note_refusal(tx, &answer.id, constraint).await?;
     }

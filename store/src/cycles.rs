@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 
 use schema::cycle::{Cycle, CycleKind, CycleRequest, ScheduleFacts, Scope};
 use schema::doubt::DoubtLimits;
-use schema::precedence::UNIVERSE;
+use schema::precedence::{Precedence, UNIVERSE};
 
 use super::connection::{Queries, Transaction};
 use super::counted;
@@ -159,8 +159,9 @@ pub(super) async fn begin_round_two(
     tx: &Transaction<'_>,
     cycle: &mut Cycle,
     limits: &DoubtLimits,
+    precedence: &Precedence,
 ) -> Result<usize, StoreError> {
-    doubts::judge_round(tx, cycle, limits).await?;
+    doubts::judge_round(tx, cycle, limits, precedence).await?;
     unacknowledge_failures(tx, cycle).await?;
     tx.execute_expecting(
         "runner.cycle",
@@ -182,8 +183,9 @@ pub(super) async fn close(
     reason: &str,
     retention: &Retention,
     limits: &DoubtLimits,
+    precedence: &Precedence,
 ) -> Result<CycleTotals, StoreError> {
-    doubts::judge_round(tx, cycle, limits).await?;
+    doubts::judge_round(tx, cycle, limits, precedence).await?;
     doubts::forget_old(tx, cycle).await?;
     tx.execute_counted(
         "runner.task",
@@ -210,7 +212,7 @@ pub(super) async fn close(
     )
     .await?;
     if cycle.scope == Scope::Full && cycle.kind == CycleKind::Monthly {
-        remerge::derive_stale(tx, cycle).await?;
+        remerge::derive_stale(tx, cycle, precedence).await?;
     }
     resets::forget_reset(tx).await?;
     retention.apply(tx).await?;

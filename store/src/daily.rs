@@ -16,7 +16,7 @@ use schema::doubt::{DaysDoubt, KnownSeries, examine_days};
 use schema::merge_daily::{
     DayField, DayRow, Dissents, Values, first_said, merge_day, row_source, stands_as_said,
 };
-use schema::precedence::{NAV_AND_AUM, REGISTER};
+use schema::precedence::{DayRanks, REGISTER};
 use schema::{Number, SourceName, failpoint};
 
 use super::connection::{Queries as _, Transaction};
@@ -317,6 +317,7 @@ pub(super) async fn retract(
 pub(super) async fn write(
     tx: &Transaction<'_>,
     cycle_id: i64,
+    ranks: &DayRanks,
     compared: Compared,
 ) -> Result<TableCounts, StoreError> {
     let Compared {
@@ -332,8 +333,9 @@ pub(super) async fn write(
     // A batch has thousands of days, so they are not encoded on the thread of the actors (A9). The server receives the
     // first pieces while the next ones are encoded.
     let (pieces, encoded) = mpsc::channel(PIECES_WAITING);
+    let ranks = *ranks;
     let (prepared, copied) = join!(
-        apart(move || prepare(cycle_id, &statements, &standing, dissents, &pieces)),
+        apart(move || prepare(cycle_id, &ranks, &statements, &standing, dissents, &pieces)),
         daily_rows::insert(tx, encoded),
     );
     // Return the server's error first: it also makes the encoder fail.
@@ -341,8 +343,8 @@ pub(super) async fn write(
     let prepared = prepared?;
     copied.finish(prepared.new).await?;
     history::write(tx, Some(cycle_id), &prepared.replaced).await?;
-    daily_rows::update(tx, cycle_id, &prepared.other).await?;
-    unapplied_days::write_dissents(tx, cycle_id, &prepared.dissents).await?;
+    daily_rows::update(tx, Some(cycle_id), &prepared.other).await?;
+    unapplied_days::write_dissents(tx, Some(cycle_id), &prepared.dissents).await?;
     Ok(prepared.counts)
 }
 
@@ -364,13 +366,14 @@ async fn apart<T: Send + 'static>(
 
 fn prepare(
     cycle_id: i64,
+    ranks: &DayRanks,
     statements: &Statements,
     standing: &Standing,
     dissents: BTreeMap<Day, Dissents>,
     pieces: &mpsc::Sender<Bytes>,
 ) -> Result<Prepared, StoreError> {
-    let changes = compare(statements, standing, dissents);
-    daily_rows::encode(cycle_id, &changes.new, |piece| {
+    let changes = compare(ranks, statements, standing, dissents);
+    daily_rows::encode(cycle_id, ranks, &changes.new, |piece| {
         pieces
             .blocking_send(piece)
             .map_err(|_| StoreError::Outage("the receiver of the days has stopped".to_owned()))
@@ -407,6 +410,7 @@ fn different(statements: &Statements, standing: &Standing) -> Vec<Day> {
 
 /// Compares statements with stored rows. Pure function.
 fn compare<'said>(
+    ranks: &DayRanks,
     statements: &'said Statements,
     standing: &Standing,
     mut dissents: BTreeMap<Day, Dissents>,
@@ -427,21 +431,24 @@ fn compare<'said>(
                 continue;
             }
             // Sorted by rank, so that the counts depend only on the statements.
-            let ranked: Vec<(SourceName, Values)> = NAV_AND_AUM
+            let ranked: Vec<(SourceName, Values)> = ranks
+                .nav
                 .iter()
                 .filter_map(|source| said.iter().find(|(by, _)| by == source).copied())
                 .collect();
             let day = (fund_code.clone(), *nav_date);
             let held = dissents.remove(&day).unwrap_or_default();
             let before = stands.copied().unwrap_or_default();
-            let (row, others) = merge_day(&before, &held, &ranked);
+            let (row, others) = merge_day(ranks, &before, &held, &ranked);
             count(&mut changes.counts.records, stands, &row, &ranked);
             if stands.is_none() {
                 changes.insert(fund_code, *nav_date, row);
             } else if before != row {
                 changes.counts.rows_updated += u64::from(before.values != row.values);
-                changes.replaced.extend(replaced(&day, &before, &row));
-                changes.other.push(fund_code, *nav_date, &row);
+                changes
+                    .replaced
+                    .extend(replaced(ranks, &day, &before, &row));
+                changes.other.push(ranks, fund_code, *nav_date, &row);
             }
             if held != others {
                 changes.dissents.push((day, others));
@@ -452,7 +459,8 @@ fn compare<'said>(
 }
 
 /// The present values of a day that are replaced (D10).
-fn replaced<'day>(
+pub(super) fn replaced<'day>(
+    ranks: &'day DayRanks,
     day: &'day Day,
     before: &'day DayRow,
     row: &'day DayRow,
@@ -469,17 +477,17 @@ fn replaced<'day>(
                 field: field.column(),
                 old_value: old.to_string(),
                 new_value: Some(new.to_string()),
-                source: source_of(row, at),
+                source: source_of(ranks, row, at),
             })
         })
 }
 
 /// The source whose value is in one cell of the row.
-fn source_of(row: &DayRow, at: usize) -> Option<&'static str> {
+fn source_of(ranks: &DayRanks, row: &DayRow, at: usize) -> Option<&'static str> {
     let mut alone = DayRow::default();
     alone.values[at] = row.values[at];
     alone.said_by[at] = row.said_by[at];
-    row_source(&alone).map(SourceName::as_str)
+    row_source(ranks, &alone).map(SourceName::as_str)
 }
 
 /// Counts one effect per statement. The first statement about a new row is counted as inserted. Another statement that

@@ -13,6 +13,7 @@ use tokio_postgres::CopyInSink;
 use tokio_postgres::types::{IsNull, ToSql, Type};
 
 use schema::merge_daily::{DayRow, row_source};
+use schema::precedence::DayRanks;
 use schema::{Number, SourceName};
 
 use super::connection::{Queries as _, Transaction, expect_rows};
@@ -110,7 +111,7 @@ pub(super) async fn read_spans(
     Ok(spans)
 }
 
-fn stored(value: Option<Decimal>) -> Result<Option<Number>, StoreError> {
+pub(super) fn stored(value: Option<Decimal>) -> Result<Option<Number>, StoreError> {
     value
         .map(|value| {
             Number::try_from(value)
@@ -173,13 +174,14 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub fn push(&mut self, fund_code: &str, nav_date: Date, row: &DayRow) {
+    pub fn push(&mut self, ranks: &DayRanks, fund_code: &str, nav_date: Date, row: &DayRow) {
         self.codes.push(fund_code.to_owned());
         self.dates.push(nav_date);
         for (column, value) in self.values.iter_mut().zip(row.values) {
             column.push(value.map(Number::decimal));
         }
-        self.sources.push(row_source(row).map(SourceName::as_str));
+        self.sources
+            .push(row_source(ranks, row).map(SourceName::as_str));
         for (column, said_by) in self.said_by.iter_mut().zip(row.said_by) {
             column.push(said_by);
         }
@@ -187,10 +189,10 @@ impl Columns {
 }
 
 /// Updates the rows of these days with an upsert (`INSERT … ON CONFLICT DO UPDATE`). A missing value never overwrites a
-/// stored one.
+/// stored one. Without a cycle the rows keep theirs.
 pub(super) async fn update(
     tx: &Transaction<'_>,
-    cycle_id: i64,
+    cycle_id: Option<i64>,
     days: &Columns,
 ) -> Result<(), StoreError> {
     if days.codes.is_empty() {
@@ -216,7 +218,7 @@ pub(super) async fn update(
                  offer_said_by = EXCLUDED.offer_said_by, aum_said_by = EXCLUDED.aum_said_by,
                  cycle_id = CASE WHEN (standing.nav_value, standing.bid, standing.offer, standing.aum)
                      IS DISTINCT FROM (EXCLUDED.nav_value, EXCLUDED.bid, EXCLUDED.offer, EXCLUDED.aum)
-                     THEN EXCLUDED.cycle_id ELSE standing.cycle_id END,
+                     THEN COALESCE(EXCLUDED.cycle_id, standing.cycle_id) ELSE standing.cycle_id END,
                  scraped_at = CASE WHEN (standing.nav_value, standing.bid, standing.offer, standing.aum)
                      IS DISTINCT FROM (EXCLUDED.nav_value, EXCLUDED.bid, EXCLUDED.offer, EXCLUDED.aum)
                      THEN now() ELSE standing.scraped_at END"
@@ -255,6 +257,7 @@ const NULL: i32 = -1;
 /// A value that the server's type cannot store, or an error of `give`.
 pub(super) fn encode(
     cycle_id: i64,
+    ranks: &DayRanks,
     days: &[NewDay<'_>],
     give: impl Fn(Bytes) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
@@ -272,7 +275,7 @@ pub(super) fn encode(
         if piece.len() >= PIECE {
             give(std::mem::replace(&mut piece, BytesMut::with_capacity(PIECE)).freeze())?;
         }
-        let source = row_source(row).map(SourceName::as_str);
+        let source = row_source(ranks, row).map(SourceName::as_str);
         let [nav, bid, offer, aum] = row.values.map(|value| value.map(Number::decimal));
         let [nav_by, bid_by, offer_by, aum_by] = row.said_by;
         let fields: [(&dyn ToSql, &Type); 12] = [

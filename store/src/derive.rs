@@ -9,7 +9,7 @@ use schema::merge_appended::{MergedEntry, merge_appended};
 use schema::merge_funds::{MergedRow, Statements, merge_codes, merge_row};
 use schema::observation::PortfolioKind;
 use schema::precedence::{
-    APPEND_TABLES, AppendTable, ROW_TABLES, RowTable, StatementKey, portfolio_place,
+    AppendTable, Precedence, ROW_TABLES, RowTable, StatementKey, portfolio_place,
 };
 use schema::{Dataset, FundCode, failpoint};
 
@@ -33,7 +33,8 @@ pub(super) struct Touched<'held> {
 }
 
 /// The effects of the derivation, by table.
-pub(super) struct Derived {
+pub(super) struct Derived<'rules> {
+    precedence: &'rules Precedence,
     pub tables: BTreeMap<&'static str, TableCounts>,
     merged: BTreeMap<&'static str, BTreeMap<FundCode, MergedRow>>,
     rows: BTreeMap<&'static str, BTreeMap<FundCode, RowEffect>>,
@@ -70,13 +71,15 @@ fn feeds(table: &RowTable, dataset: Dataset) -> bool {
 }
 
 /// Writes the rows of the touched funds. A fund's master row is written first, because the others refer to it.
-pub(super) async fn derive(
+pub(super) async fn derive<'rules>(
     tx: &Transaction<'_>,
     cycle_id: Option<i64>,
+    precedence: &'rules Precedence,
     touched: &[Touched<'_>],
     closed_monthly: &[i64],
-) -> Result<Derived, StoreError> {
+) -> Result<Derived<'rules>, StoreError> {
     let mut derived = Derived {
+        precedence,
         tables: BTreeMap::new(),
         merged: BTreeMap::new(),
         rows: BTreeMap::new(),
@@ -84,7 +87,7 @@ pub(super) async fn derive(
         codes: CodeEffects::new(),
         appended: BTreeMap::new(),
     };
-    for table in ROW_TABLES {
+    for table in precedence.row_tables() {
         let mut merged = BTreeMap::new();
         for fund in touched {
             let is_supplied = fund
@@ -116,7 +119,7 @@ pub(super) async fn derive(
     derive_portfolios(tx, cycle_id, touched, &mut derived).await?;
     failpoint::BATCH_PORTFOLIOS_WRITTEN.pass().await?;
     derive_codes(tx, cycle_id, touched, &mut derived).await?;
-    for table in APPEND_TABLES {
+    for table in precedence.append_tables() {
         derive_appended(tx, cycle_id, table, touched, &mut derived).await?;
     }
     Ok(derived)
@@ -125,9 +128,9 @@ pub(super) async fn derive(
 async fn derive_appended(
     tx: &Transaction<'_>,
     cycle_id: Option<i64>,
-    table: &'static AppendTable,
+    table: &AppendTable,
     touched: &[Touched<'_>],
-    derived: &mut Derived,
+    derived: &mut Derived<'_>,
 ) -> Result<(), StoreError> {
     let wanted: BTreeMap<_, _> = touched
         .iter()
@@ -156,7 +159,7 @@ async fn derive_portfolios(
     tx: &Transaction<'_>,
     cycle_id: Option<i64>,
     touched: &[Touched<'_>],
-    derived: &mut Derived,
+    derived: &mut Derived<'_>,
 ) -> Result<(), StoreError> {
     let mut keys = Vec::new();
     let mut new = Vec::new();
@@ -196,7 +199,7 @@ async fn derive_codes(
     tx: &Transaction<'_>,
     cycle_id: Option<i64>,
     touched: &[Touched<'_>],
-    derived: &mut Derived,
+    derived: &mut Derived<'_>,
 ) -> Result<(), StoreError> {
     let wanted = touched
         .iter()
@@ -205,7 +208,12 @@ async fn derive_codes(
                 .iter()
                 .any(|statement_key| statement_key.1 == Dataset::Codes)
         })
-        .map(|fund| (fund.fund_code.clone(), merge_codes(fund.held)))
+        .map(|fund| {
+            (
+                fund.fund_code.clone(),
+                merge_codes(derived.precedence.codes(), fund.held),
+            )
+        })
         .collect();
     let effects = codes::write(tx, cycle_id, &wanted).await?;
     for effect in effects.values() {
@@ -220,7 +228,7 @@ async fn derive_codes(
     Ok(())
 }
 
-impl Derived {
+impl Derived<'_> {
     /// Counts the effects of the records of one statement that changed the held one (O4). `said` are its rows, for a
     /// table whose rows are only added and changed.
     pub(super) fn count(
@@ -282,7 +290,8 @@ impl Derived {
         key: &RowKey,
         fields: &Fields,
     ) {
-        let table = APPEND_TABLES.iter().find(|table| table.dataset == dataset);
+        let mut tables = self.precedence.append_tables().iter();
+        let table = tables.find(|table| table.dataset == dataset);
         let found = table.and_then(|table| {
             let appended = self.appended.get(table.table)?;
             Some((
@@ -317,7 +326,9 @@ impl Derived {
         statement_key: StatementKey,
         fields: &Fields,
     ) {
-        let table = ROW_TABLES
+        let table = self
+            .precedence
+            .row_tables()
             .iter()
             .find(|table| table.is_supplied_by(statement_key));
         let found = table.and_then(|table| {

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 
 use schema::fold::{Content, StoredObservation};
 use schema::merge_funds::{Statements, is_stale, merge_row};
-use schema::precedence::{ROW_TABLES, RowTable, StatementKey};
+use schema::precedence::{Precedence, RowTable, StatementKey};
 use schema::{Dataset, FundCode, SourceName};
 
 use super::closed_cycles::closed_monthly;
@@ -124,6 +124,7 @@ const MAX_REJECTED: i64 = 50;
 pub(super) async fn read(
     client: &impl Queries,
     fund_code: &FundCode,
+    precedence: &Precedence,
 ) -> Result<Option<Explanation>, StoreError> {
     let code = fund_code.as_str();
     let fund = client
@@ -150,7 +151,8 @@ pub(super) async fn read(
         said_at.insert(statement_key, row.try_get::<_, Timestamp>(7)?);
     }
     let closed = closed_monthly(client).await?;
-    let fields = ROW_TABLES
+    let fields = precedence
+        .row_tables()
         .iter()
         .flat_map(|table| explain_table(table, &held, &said_at, &closed))
         .collect();

@@ -4,7 +4,7 @@
 use schema::SourceName;
 use schema::cycle::{Cycle, Scope};
 use schema::fund_status::register_says_active;
-use schema::precedence::PROVISIONAL_UNIVERSE;
+use schema::precedence::{PROVISIONAL_UNIVERSE, Precedence};
 
 use super::TABLES;
 use super::connection::{Queries as _, Transaction};
@@ -18,7 +18,11 @@ use super::universe;
 
 /// Enters the funds of the newest provisional lists into the universe, as active funds. Nothing happens in a partial
 /// cycle, or if any fund has entered the universe in another way. Returns the number of funds that entered.
-pub(super) async fn enter(tx: &Transaction<'_>, cycle: &Cycle) -> Result<usize, StoreError> {
+pub(super) async fn enter(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    precedence: &Precedence,
+) -> Result<usize, StoreError> {
     if cycle.scope != Scope::Full {
         return Ok(0);
     }
@@ -45,7 +49,7 @@ pub(super) async fn enter(tx: &Transaction<'_>, cycle: &Cycle) -> Result<usize, 
     if entering.is_empty() {
         return Ok(0);
     }
-    universe::enter(tx, cycle, &entering, true).await?;
+    universe::enter(tx, cycle, precedence, &entering, true).await?;
     funds::apply_status(tx, cycle).await?;
     Ok(entering.len())
 }

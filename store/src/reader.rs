@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use schema::cycle::ScheduleFacts;
+use schema::precedence::Precedence;
 use schema::{FundCode, SourceName};
 
 use super::cycles;
@@ -16,7 +17,7 @@ use super::error::StoreError;
 use super::explain::{self, Explanation};
 use super::report::{BreachReport, CycleStatus, TaskCounts, TaskPace};
 use super::tls::Connector;
-use super::{TABLES, migration, session, tasks};
+use super::{TABLES, migration, session, stored_ranks, tasks};
 
 /// A pool of connections that only read.
 #[derive(Debug, Clone)]
@@ -188,13 +189,31 @@ impl Reader {
         count_rows(&self.client().await?).await
     }
 
-    /// Explains where every value of a fund comes from; `None` for a code that no source ever reported.
+    /// Returns the tables and columns whose rank differs from the one that their rows were last merged by, as
+    /// `table.column`.
     ///
     /// # Errors
     /// An outage, or an error that waiting cannot fix, such as a refused session: see [`StoreError::is_outage`].
-    pub async fn explain(&self, fund_code: &FundCode) -> Result<Option<Explanation>, StoreError> {
+    pub async fn ranks_to_remerge(
+        &self,
+        precedence: &Precedence,
+    ) -> Result<Vec<String>, StoreError> {
         let client = self.client().await?;
-        explain::read(&**client, fund_code).await
+        stored_ranks::differing(&**client, precedence).await
+    }
+
+    /// Explains where every value of a fund comes from, by the ranks in force; `None` for a code that no source ever
+    /// reported.
+    ///
+    /// # Errors
+    /// An outage, or an error that waiting cannot fix, such as a refused session: see [`StoreError::is_outage`].
+    pub async fn explain(
+        &self,
+        fund_code: &FundCode,
+        precedence: &Precedence,
+    ) -> Result<Option<Explanation>, StoreError> {
+        let client = self.client().await?;
+        explain::read(&**client, fund_code, precedence).await
     }
 
     /// Returns when each source last answered each page of a fund.

@@ -3,7 +3,7 @@
 use schema::cycle::{Cycle, Scope};
 use schema::doubt::DoubtLimits;
 use schema::fund_status::{REGISTERED, register_says_active};
-use schema::precedence::REGISTER;
+use schema::precedence::{Precedence, REGISTER};
 use schema::{ObservationData, Outcome, TaskAnswer, TaskId};
 
 use super::connection::{Queries as _, Transaction};
@@ -102,6 +102,7 @@ pub(super) async fn record_status(tx: &Transaction<'_>, cycle: &Cycle) -> Result
 pub(super) async fn enter_new_funds(
     tx: &Transaction<'_>,
     cycle: &Cycle,
+    precedence: &Precedence,
 ) -> Result<usize, StoreError> {
     if cycle.scope != Scope::Full {
         return Ok(0);
@@ -147,7 +148,7 @@ pub(super) async fn enter_new_funds(
     if entering.is_empty() {
         return Ok(0);
     }
-    universe::enter(tx, cycle, &entering, false).await?;
+    universe::enter(tx, cycle, precedence, &entering, false).await?;
     funds::apply_status(tx, cycle).await?;
     Ok(entering.len())
 }

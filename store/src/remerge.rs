@@ -1,23 +1,27 @@
-//! Derives the small tables again from the observations: completely (`master_runner remerge`), or stale fields only.
+//! Derives rows again: all of them by the ranks in force (`master_runner remerge`), or the small tables' rows with stale
+//! fields only.
 
 use std::collections::BTreeSet;
 
 use schema::cycle::Cycle;
 use schema::merge_funds::is_stale;
-use schema::precedence::StatementKey;
+use schema::precedence::{Precedence, StatementKey};
 
 use super::closed_cycles::closed_monthly;
 use super::connection::{Queries as _, Transaction};
+use super::daily_remerge;
 use super::decode::read_code;
 use super::derive::{self, Touched};
 use super::error::StoreError;
 use super::observations;
+use super::stored_ranks;
 
 /// Number of funds that are derived together, which limits the memory.
 const FUNDS_AT_ONCE: usize = 500;
 
-/// Derives every row of the small tables. Returns the number of changed rows.
-pub(super) async fn all(tx: &Transaction<'_>) -> Result<u64, StoreError> {
+/// Derives every row of the small tables from the observations, merges the days of `funds_daily` again, and stores the
+/// ranks as applied. Returns the number of changed rows.
+pub(super) async fn all(tx: &Transaction<'_>, precedence: &Precedence) -> Result<u64, StoreError> {
     let rows = tx
         .query(
             "SELECT fund_id, fund_code FROM runner.fund WHERE in_universe ORDER BY fund_id",
@@ -28,11 +32,21 @@ pub(super) async fn all(tx: &Transaction<'_>) -> Result<u64, StoreError> {
     for row in rows {
         funds.push((row.try_get(0)?, row.try_get(1)?));
     }
-    derive_funds(tx, None, &funds, true, |_, _| true).await
+    let mut changed_rows = derive_funds(tx, None, precedence, &funds, true, |_, _| true).await?;
+    for some in funds.chunks(FUNDS_AT_ONCE) {
+        let codes: Vec<&str> = some.iter().map(|(_, code)| code.as_str()).collect();
+        changed_rows += daily_remerge::merge(tx, precedence.days(), &codes).await?;
+    }
+    stored_ranks::store_all(tx, precedence).await?;
+    Ok(changed_rows)
 }
 
 /// Derives the rows of funds with a stale field (D4). To be called when a monthly cycle closes.
-pub(super) async fn derive_stale(tx: &Transaction<'_>, cycle: &Cycle) -> Result<u64, StoreError> {
+pub(super) async fn derive_stale(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+    precedence: &Precedence,
+) -> Result<u64, StoreError> {
     let closed = closed_monthly(tx).await?;
     let rows = tx
         .query(
@@ -45,7 +59,7 @@ pub(super) async fn derive_stale(tx: &Transaction<'_>, cycle: &Cycle) -> Result<
     for row in rows {
         funds.push((row.try_get(0)?, row.try_get(1)?));
     }
-    derive_funds(tx, Some(cycle.id), &funds, false, |_, held| {
+    derive_funds(tx, Some(cycle.id), precedence, &funds, false, |_, held| {
         held.unsaid.keys().any(|name| is_stale(held, name, &closed))
     })
     .await
@@ -55,14 +69,16 @@ pub(super) async fn derive_stale(tx: &Transaction<'_>, cycle: &Cycle) -> Result<
 pub(super) async fn derive_entering(
     tx: &Transaction<'_>,
     cycle: &Cycle,
+    precedence: &Precedence,
     funds: &[(i64, String)],
 ) -> Result<u64, StoreError> {
-    derive_funds(tx, Some(cycle.id), funds, true, |_, _| true).await
+    derive_funds(tx, Some(cycle.id), precedence, funds, true, |_, _| true).await
 }
 
 async fn derive_funds(
     tx: &Transaction<'_>,
     cycle_id: Option<i64>,
+    precedence: &Precedence,
     funds: &[(i64, String)],
     enters: bool,
     touches: impl Fn(&StatementKey, &schema::fold::StoredObservation) -> bool,
@@ -93,7 +109,7 @@ async fn derive_funds(
                 });
             }
         }
-        let derived = derive::derive(tx, cycle_id, &touched, &closed).await?;
+        let derived = derive::derive(tx, cycle_id, precedence, &touched, &closed).await?;
         changed_rows += derived
             .tables
             .values()

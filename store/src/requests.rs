@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row};
 
+use schema::precedence::Precedence;
 use schema::{SourceName, failpoint};
 
 use super::connection::{Queries as _, Transaction};
@@ -31,7 +32,7 @@ const KEPT: i64 = 1_000;
 /// A change of data that a command requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeRequest {
-    /// Derives the small tables from the observations again (D4).
+    /// Derives the rows of the fund tables again by the ranks in force (D4).
     Remerge,
     /// Deletes what is known about a source's pages, so that the next cycle reads all of them in full.
     ResetSource(SourceName),
@@ -104,9 +105,13 @@ impl ChangeRequest {
         }
     }
 
-    async fn apply(&self, tx: &Transaction<'_>) -> Result<Applied, StoreError> {
+    async fn apply(
+        &self,
+        tx: &Transaction<'_>,
+        precedence: &Precedence,
+    ) -> Result<Applied, StoreError> {
         Ok(Applied::Done(match self {
-            Self::Remerge => remerged(remerge::all(tx).await?),
+            Self::Remerge => remerged(remerge::all(tx, precedence).await?),
             Self::ResetSource(source) => {
                 let reset = resets::reset(tx, *source).await?;
                 reset_answer(*source, reset)
@@ -125,13 +130,11 @@ fn names<'name>(all: impl IntoIterator<Item = &'name str>) -> String {
 
 fn remerged(changed: u64) -> String {
     let found = match changed {
-        0 => "every row was right; nothing was written".to_owned(),
-        1 => "1 row differed from the observations and was corrected".to_owned(),
-        rows => format!("{rows} rows differed from the observations and were corrected"),
+        0 => "every row was right; no row was written".to_owned(),
+        1 => "1 row differed and was corrected".to_owned(),
+        rows => format!("{rows} rows differed and were corrected"),
     };
-    format!(
-        "The small tables were derived from the observations: {found}. (The daily series is not kept as observations and stays as it is.)"
-    )
+    format!("The rows were merged again from what the sources reported: {found}.")
 }
 
 fn accepted(breach: &BreachReport) -> String {
@@ -202,6 +205,7 @@ pub(super) async fn any_waits(client: &super::connection::Connection) -> Result<
 /// that is the request's answer and not an error.
 pub(super) async fn answer_oldest(
     tx: &mut Transaction<'_>,
+    precedence: &Precedence,
 ) -> Result<Option<AnsweredRequest>, StoreError> {
     failpoint::REQUEST_OPENED.pass().await?;
     let row = tx
@@ -214,13 +218,14 @@ pub(super) async fn answer_oldest(
     let Some(row) = row else {
         return Ok(None);
     };
-    answer_row(tx, &row).await.map(Some)
+    answer_row(tx, precedence, &row).await.map(Some)
 }
 
 /// Writes and applies a request in this transaction, for a command that holds the lock itself. If a request of this
 /// `requested_by` was already answered, it is not applied again.
 pub(super) async fn place_and_answer(
     tx: &mut Transaction<'_>,
+    precedence: &Precedence,
     change: &ChangeRequest,
     requested_by: &str,
 ) -> Result<RequestAnswer, StoreError> {
@@ -244,10 +249,14 @@ pub(super) async fn place_and_answer(
             &[&change.command(), &change.arguments(), &requested_by],
         )
         .await?;
-    Ok(answer_row(tx, &row).await?.answer)
+    Ok(answer_row(tx, precedence, &row).await?.answer)
 }
 
-async fn answer_row(tx: &mut Transaction<'_>, row: &Row) -> Result<AnsweredRequest, StoreError> {
+async fn answer_row(
+    tx: &mut Transaction<'_>,
+    precedence: &Precedence,
+    row: &Row,
+) -> Result<AnsweredRequest, StoreError> {
     let (id, command, arguments, requested_by): (i64, String, Value, String) = (
         row.try_get(0)?,
         row.try_get(1)?,
@@ -256,7 +265,7 @@ async fn answer_row(tx: &mut Transaction<'_>, row: &Row) -> Result<AnsweredReque
     );
     let (state, answer) = match ChangeRequest::read(&command, &arguments) {
         Err(why) => ("refused", why),
-        Ok(change) => apply(tx, &change).await?,
+        Ok(change) => apply(tx, precedence, &change).await?,
     };
     failpoint::REQUEST_WRITTEN.pass().await?;
     tx.execute_expecting(
@@ -280,11 +289,12 @@ async fn answer_row(tx: &mut Transaction<'_>, row: &Row) -> Result<AnsweredReque
 /// Applies a change completely or not at all. Returns the state and the answer of the request.
 async fn apply(
     tx: &mut Transaction<'_>,
+    precedence: &Precedence,
     change: &ChangeRequest,
 ) -> Result<(&'static str, String), StoreError> {
     let savepoint = tx.savepoint().await?;
     savepoint.batch_execute(session::WHOLE_TABLES).await?;
-    match change.apply(&savepoint).await {
+    match change.apply(&savepoint, precedence).await {
         Ok(Applied::Done(answer)) => {
             savepoint.commit().await?;
             Ok(("done", answer))
@@ -464,7 +474,7 @@ mod tests {
     #[test]
     fn the_answer_states_what_changed() {
         for (changed, words) in [
-            (0, "nothing was written"),
+            (0, "no row was written"),
             (1, "1 row differed"),
             (7, "7 rows"),
         ] {

@@ -9,7 +9,7 @@ use schema::fold::{Folded, StoredObservation, adopted_portfolio, fold};
 use schema::merge_funds::Statements;
 use schema::observation::DailyPoint;
 use schema::portfolio::StoredPortfolio;
-use schema::precedence::{REGISTER, StatementKey, UNIVERSE, table_of};
+use schema::precedence::{Precedence, REGISTER, StatementKey, UNIVERSE, table_of};
 use schema::task::Severity;
 use schema::{
     Dataset, FundCode, Observation, ObservationData, Outcome, SourceName, TaskAnswer, TaskId,
@@ -46,13 +46,22 @@ pub(super) enum Examination {
     Believed,
 }
 
+/// The rules by which answers are written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules<'rules> {
+    pub examination: Examination,
+    /// The ranks by which the rows are merged.
+    pub precedence: &'rules Precedence,
+}
+
 /// Writes answers and their acknowledgements. The caller commits.
 pub(super) async fn write_answers(
     tx: &Transaction<'_>,
     cycle: &Cycle,
     answers: &[TaskAnswer],
-    examination: Examination,
+    rules: Rules<'_>,
 ) -> Result<BatchReport, StoreError> {
+    let examination = rules.examination;
     let resolved = keyed::resolve(tx, cycle, answers).await?;
     let answers = resolved.as_deref().unwrap_or(answers);
     // An answer that was judged and believed is only a part of the original answer, so it does not cover a whole
@@ -78,7 +87,7 @@ pub(super) async fn write_answers(
     }
     failpoint::BATCH_LISTS_CHECKED.pass().await?;
     let histories = whole_histories::read(tx, cycle, if is_whole { answers } else { &[] }).await?;
-    let mut examiner = Examiner::new(examination);
+    let mut examiner = Examiner::new(rules);
     examiner.examine_emptied(tx, cycle, answers).await?;
     write_observations(tx, cycle, &taken, &mut examiner, &mut report).await?;
     let held = doubts::hold(tx, cycle, answers, examiner.doubtful, &mut report).await?;
@@ -141,23 +150,23 @@ async fn list_breach(
 }
 
 /// Collects the doubtful parts of a batch.
-struct Examiner {
-    examination: Examination,
+struct Examiner<'rules> {
+    rules: Rules<'rules>,
     waivers: Waivers,
     doubtful: Vec<Doubtful>,
 }
 
-impl Examiner {
-    fn new(examination: Examination) -> Self {
+impl<'rules> Examiner<'rules> {
+    fn new(rules: Rules<'rules>) -> Self {
         Self {
-            examination,
+            rules,
             waivers: Waivers::default(),
             doubtful: Vec::new(),
         }
     }
 
     const fn is_off(&self) -> bool {
-        matches!(self.examination, Examination::Believed)
+        matches!(self.rules.examination, Examination::Believed)
     }
 
     async fn examine_emptied(
@@ -275,7 +284,7 @@ async fn write_observations(
     tx: &Transaction<'_>,
     cycle: &Cycle,
     answers: &[(usize, &TaskAnswer)],
-    examiner: &mut Examiner,
+    examiner: &mut Examiner<'_>,
     report: &mut BatchReport,
 ) -> Result<(), StoreError> {
     let (told, spoken): (Vec<Spoken<'_>>, Vec<Spoken<'_>>) = answers
@@ -321,7 +330,7 @@ async fn write_part(
     tx: &Transaction<'_>,
     cycle: &Cycle,
     spoken: &[Spoken<'_>],
-    examiner: &mut Examiner,
+    examiner: &mut Examiner<'_>,
     report: &mut BatchReport,
 ) -> Result<Funds, StoreError> {
     let observations: Vec<&Observation> = spoken.iter().map(|spoken| spoken.observation).collect();
@@ -349,7 +358,9 @@ async fn write_part(
     folding.fold_all(cycle, &observations, &waiting, &funds);
     observations::write(tx, Some(cycle.id), &folding.changed_statements()).await?;
     failpoint::BATCH_OBSERVED.pass().await?;
-    let derived = folding.derive(tx, cycle, &funds, &entering).await?;
+    let derived = folding
+        .derive(tx, cycle, examiner.rules.precedence, &funds, &entering)
+        .await?;
     for (table, counts) in &derived.tables {
         report
             .tables
@@ -489,13 +500,14 @@ impl Folding {
             .collect()
     }
 
-    async fn derive(
+    async fn derive<'rules>(
         &self,
         tx: &Transaction<'_>,
         cycle: &Cycle,
+        precedence: &'rules Precedence,
         funds: &Funds,
         entering: &BTreeSet<i64>,
-    ) -> Result<Derived, StoreError> {
+    ) -> Result<Derived<'rules>, StoreError> {
         let mut touched = Vec::new();
         for (fund_code, fund) in funds {
             let Some(held) = self.held.get(&fund.id).filter(|_| fund.in_universe) else {
@@ -530,7 +542,7 @@ impl Folding {
         } else {
             Vec::new()
         };
-        derive::derive(tx, Some(cycle.id), &touched, &closed).await
+        derive::derive(tx, Some(cycle.id), precedence, &touched, &closed).await
     }
 
     /// Counts every record of the batch except the days (O4).
@@ -538,7 +550,7 @@ impl Folding {
         &self,
         observations: &[&Observation],
         funds: &Funds,
-        derived: &Derived,
+        derived: &Derived<'_>,
         report: &mut BatchReport,
     ) {
         for (observation, fate) in observations.iter().zip(&self.fates) {
@@ -579,7 +591,7 @@ async fn write_days(
     spoken: &[Spoken<'_>],
     funds: &Funds,
     entering: &BTreeSet<i64>,
-    examiner: &mut Examiner,
+    examiner: &mut Examiner<'_>,
     report: &mut BatchReport,
 ) -> Result<(), StoreError> {
     let mut days = days::Statements::new();
@@ -641,7 +653,7 @@ async fn write_days(
             .keep_days(tx, cycle, spoken, &mut compared.statements, doubts)
             .await?;
     }
-    let mut counts = daily::write(tx, cycle.id, compared).await?;
+    let mut counts = daily::write(tx, cycle.id, examiner.rules.precedence.days(), compared).await?;
     unreported::write(tx, cycle, unreported).await?;
     counts.records.observed += kept;
     counts.records.superseded += kept;

@@ -52,7 +52,7 @@ pub(super) async fn read_dissents(
 /// Replaces the stored dissents about these days.
 pub(super) async fn write_dissents(
     tx: &Transaction<'_>,
-    cycle_id: i64,
+    cycle_id: Option<i64>,
     days: &[(Day, Dissents)],
 ) -> Result<(), StoreError> {
     if days.is_empty() {
@@ -75,7 +75,7 @@ pub(super) async fn write_dissents(
             .iter()
             .map(move |(source, values)| ((day.0.as_str(), day.1), *source, *values))
     });
-    insert_said(tx, "daily_dissent", Some(cycle_id), flat.collect()).await
+    insert_said(tx, "daily_dissent", cycle_id, flat.collect()).await
 }
 
 /// Inserts statements into `runner.daily_dissent` or `runner.daily_waiting`. A stored value stays if the statement has

@@ -1,6 +1,7 @@
 //! Entering the universe outside the batch of a list: the funds get their rows from what was reported before.
 
 use schema::cycle::Cycle;
+use schema::precedence::Precedence;
 
 use super::connection::{Queries as _, Transaction};
 use super::daily;
@@ -13,6 +14,7 @@ use super::unapplied_days;
 pub(super) async fn enter(
     tx: &Transaction<'_>,
     cycle: &Cycle,
+    precedence: &Precedence,
     funds: &[(i64, String)],
     provisional: bool,
 ) -> Result<(), StoreError> {
@@ -24,11 +26,11 @@ pub(super) async fn enter(
         &[&ids, &cycle.id, &provisional],
     )
     .await?;
-    remerge::derive_entering(tx, cycle, funds).await?;
+    remerge::derive_entering(tx, cycle, precedence, funds).await?;
     let codes: Vec<&str> = funds.iter().map(|(_, code)| code.as_str()).collect();
     let mut waiting = days::Statements::new();
     unapplied_days::take_waiting(tx, &codes, &mut waiting).await?;
     let compared = daily::compare_with_stored(tx, waiting).await?;
-    daily::write(tx, cycle.id, compared).await?;
+    daily::write(tx, cycle.id, precedence.days(), compared).await?;
     Ok(())
 }

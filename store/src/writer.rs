@@ -8,6 +8,7 @@ use jiff::civil::Date;
 
 use schema::cycle::{Cycle, CycleRequest, ScheduleFacts};
 use schema::doubt::DoubtLimits;
+use schema::precedence::Precedence;
 use schema::{FundCode, PlannedTask, failpoint};
 
 use super::commit;
@@ -23,7 +24,7 @@ use super::report::{Batch, BatchId, BatchReport, BreachReport, CycleTotals};
 use super::requests::{self, AnsweredRequest, ChangeRequest, RequestAnswer};
 use super::retention::Retention;
 use super::tasks::TaskFilter;
-use super::{migration, requirements, session, table_shape, tasks};
+use super::{migration, requirements, session, stored_ranks, table_shape, tasks};
 
 /// The connection that writes. When a writer is open, every earlier COMMIT has been carried out or rolled back, because
 /// the session that sent it held the lock and must have ended.
@@ -36,6 +37,7 @@ pub struct Writer {
     named: commit::Named,
     retention: Retention,
     doubt_limits: DoubtLimits,
+    precedence: Precedence,
 }
 
 impl Writer {
@@ -61,6 +63,7 @@ impl Writer {
             named: commit::Named::default(),
             retention: Retention::USUAL,
             doubt_limits: DoubtLimits::USUAL,
+            precedence: Precedence::default(),
         })
     }
 
@@ -74,6 +77,24 @@ impl Writer {
         self.doubt_limits = limits;
     }
 
+    /// Sets the ranks by which rows are merged (D4).
+    pub fn set_precedence(&mut self, precedence: Precedence) {
+        self.precedence = precedence;
+    }
+
+    /// Returns the tables and columns whose rank differs from the one that their rows were last merged by. Only
+    /// [`ChangeRequest::Remerge`] merges all rows by the new rank. A rank that is not stored yet is stored.
+    ///
+    /// # Errors
+    /// An outage, or an error that waiting cannot fix: see [`StoreError::is_outage`].
+    pub async fn ranks_to_remerge(&mut self) -> Result<Vec<String>, StoreError> {
+        let tx = self.client.transaction().await?;
+        stored_ranks::store_missing(&tx, &self.precedence).await?;
+        let differing = stored_ranks::differing(&tx, &self.precedence).await?;
+        tx.commit().await?;
+        Ok(differing)
+    }
+
     /// Judges the doubts of the cycle: refuses mass changes and applies the other doubtful answers. Returns the
     /// breaches that have not been reported yet.
     ///
@@ -83,7 +104,7 @@ impl Writer {
     pub async fn judge(&mut self, cycle: &Cycle) -> Result<Vec<BreachReport>, StoreError> {
         let tx = self.client.transaction().await?;
         failpoint::JUDGE_OPENED.pass().await?;
-        doubts::judge_round(&tx, cycle, &self.doubt_limits).await?;
+        doubts::judge_round(&tx, cycle, &self.doubt_limits, &self.precedence).await?;
         let reports = doubts::take_unreported(&tx).await?;
         failpoint::JUDGE_WRITTEN.pass().await?;
         tx.commit().await?;
@@ -99,7 +120,7 @@ impl Writer {
     /// [`StoreError::is_outage`].
     pub async fn enter_provisional_universe(&mut self, cycle: &Cycle) -> Result<usize, StoreError> {
         let tx = self.client.transaction().await?;
-        let entered = provisional::enter(&tx, cycle).await?;
+        let entered = provisional::enter(&tx, cycle, &self.precedence).await?;
         tx.commit().await?;
         Ok(entered)
     }
@@ -111,7 +132,7 @@ impl Writer {
     /// Outages.
     pub async fn enter_registered_funds(&mut self, cycle: &Cycle) -> Result<usize, StoreError> {
         let tx = self.client.transaction().await?;
-        let entered = register::enter_new_funds(&tx, cycle).await?;
+        let entered = register::enter_new_funds(&tx, cycle, &self.precedence).await?;
         tx.commit().await?;
         Ok(entered)
     }
@@ -223,6 +244,7 @@ impl Writer {
             batch,
             may_be,
             &self.doubt_limits,
+            &self.precedence,
             &mut self.named,
         )
         .await?;
@@ -239,7 +261,8 @@ impl Writer {
     pub async fn begin_round_two(&mut self, cycle: &mut Cycle) -> Result<usize, StoreError> {
         let tx = self.client.transaction().await?;
         failpoint::ROUND_TWO_OPENED.pass().await?;
-        let left = cycles::begin_round_two(&tx, cycle, &self.doubt_limits).await?;
+        let left =
+            cycles::begin_round_two(&tx, cycle, &self.doubt_limits, &self.precedence).await?;
         failpoint::ROUND_TWO_WRITTEN.pass().await?;
         tx.commit().await?;
         failpoint::ROUND_TWO_COMMITTED.pass().await?;
@@ -261,7 +284,15 @@ impl Writer {
         let tx = self.client.transaction().await?;
         tx.batch_execute(session::WHOLE_TABLES).await?;
         failpoint::CLOSE_OPENED.pass().await?;
-        let totals = cycles::close(&tx, cycle, reason, &self.retention, &self.doubt_limits).await?;
+        let totals = cycles::close(
+            &tx,
+            cycle,
+            reason,
+            &self.retention,
+            &self.doubt_limits,
+            &self.precedence,
+        )
+        .await?;
         failpoint::CLOSE_WRITTEN.pass().await?;
         tx.commit().await?;
         failpoint::CLOSE_COMMITTED.pass().await?;
@@ -306,7 +337,7 @@ impl Writer {
         let mut answered = Vec::new();
         while requests::any_waits(&self.client).await? {
             let mut tx = self.client.transaction().await?;
-            let answer = requests::answer_oldest(&mut tx).await?;
+            let answer = requests::answer_oldest(&mut tx, &self.precedence).await?;
             tx.commit().await?;
             failpoint::REQUEST_COMMITTED.pass().await?;
             let Some(answer) = answer else { break };
@@ -325,7 +356,8 @@ impl Writer {
         requested_by: &str,
     ) -> Result<RequestAnswer, StoreError> {
         let mut tx = self.client.transaction().await?;
-        let answer = requests::place_and_answer(&mut tx, change, requested_by).await?;
+        let answer =
+            requests::place_and_answer(&mut tx, &self.precedence, change, requested_by).await?;
         tx.commit().await?;
         Ok(answer)
     }

@@ -11,6 +11,7 @@ use ::actors::persistent_writer::DatabaseWait;
 use ::actors::store_session::WriterAccess;
 use actix::{Actor, Context, Handler};
 use schema::doubt::DoubtLimits;
+use schema::precedence::Precedence;
 use sources::transport::AskingLease;
 use store::{Retention, ScheduleFacts, Writer};
 use tokio::sync::watch;
@@ -48,6 +49,7 @@ async fn a_statement_that_is_never_answered_is_given_up_and_done_again() {
             database: proxy.url(),
             retention: Retention::USUAL,
             doubt_limits: DoubtLimits::USUAL,
+            precedence: Precedence::default(),
         },
         lock_patience: Duration::from_secs(10),
         back_off: (Duration::from_millis(10), Duration::from_millis(10)),

@@ -48,7 +48,7 @@ pub struct PrecedenceProblem {
     pub expected: String,
 }
 
-/// The rank of one table or column, for people and for comparison.
+/// The rank of one table or column, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RankInForce {
     /// `table` or `table.column`.
@@ -57,6 +57,17 @@ pub struct RankInForce {
     pub sources: Vec<SourceName>,
     /// Whether the operator has set it.
     pub is_configured: bool,
+}
+
+/// The whole rank of one column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnRank {
+    /// The table.
+    pub table: &'static str,
+    /// The column; `*` for a table that has one rank.
+    pub column: &'static str,
+    /// The sources, or the sources with their datasets, the preferred one first.
+    pub rank: Vec<String>,
 }
 
 /// A table or column whose rank can be set.
@@ -108,12 +119,21 @@ impl Precedence {
             return Err(problems);
         }
         for (table, sources) in tables {
-            precedence.rank_table(table, &sources);
+            precedence.set_rank(table, None, &sources);
         }
         for ((table, column), sources) in columns {
-            precedence.rank_column(table, column, &sources);
+            precedence.set_rank(table, Some(column), &sources);
         }
         Ok(precedence)
+    }
+
+    /// Sets the rank of a table with all of its columns, or of one column, without a check. The sources that are not
+    /// named follow in the default order.
+    pub fn set_rank(&mut self, table: &str, column: Option<&str>, sources: &[SourceName]) {
+        match column {
+            Some(column) => self.rank_column(table, column, sources),
+            None => self.rank_table(table, sources),
+        }
     }
 
     fn rank_table(&mut self, table: &str, sources: &[SourceName]) {
@@ -142,7 +162,6 @@ impl Precedence {
         }
     }
 
-    /// Sets the rank of one column. The sources that are not named follow in the default order.
     fn rank_column(&mut self, table: &str, column: &str, sources: &[SourceName]) {
         for (row_table, default) in self.row_tables.iter_mut().zip(ROW_TABLES) {
             if let Some(known) = default.columns.iter().find(|known| known.name == column)
@@ -190,6 +209,56 @@ impl Precedence {
         &self.days
     }
 
+    /// The rank of every column, in the order of the tables.
+    #[must_use]
+    pub fn columns(&self) -> Vec<ColumnRank> {
+        let statements = |rank: &[StatementKey]| -> Vec<String> {
+            let words = rank
+                .iter()
+                .map(|(source, dataset)| format!("{source}/{dataset}"));
+            words.collect()
+        };
+        let sources = |rank: &[SourceName]| rank.iter().map(ToString::to_string).collect();
+        let mut columns = Vec::new();
+        let mut list = |table, column, rank| {
+            columns.push(ColumnRank {
+                table,
+                column,
+                rank,
+            });
+        };
+        for table in &self.row_tables {
+            for column in table.columns {
+                list(
+                    table.table,
+                    column.name,
+                    statements(table.rank(column.name)),
+                );
+            }
+            list(table.table, table.url_column, statements(&table.url_rank));
+            if table.dated {
+                list(table.table, "as_of_date", statements(&table.value_rank));
+            }
+        }
+        for (column, rank) in self.day_columns() {
+            list(DAILY_TABLE, column, sources(&rank));
+        }
+        list(CODES_TABLE, "*", sources(&self.codes));
+        for table in &self.append_tables {
+            list(table.table, "*", sources(&table.rank));
+        }
+        columns
+    }
+
+    const fn day_columns(&self) -> [(&'static str, DayRank); 4] {
+        [
+            ("nav_value", self.days.nav),
+            ("bid", self.days.bid),
+            ("offer", self.days.offer),
+            ("aum", self.days.aum),
+        ]
+    }
+
     /// The rank of each table, and of each column with a rank of its own.
     #[must_use]
     pub fn ranks(&self) -> Vec<RankInForce> {
@@ -215,18 +284,7 @@ impl Precedence {
                 list(table.table, Some(column), sources(rank));
             }
         }
-        let DayRanks {
-            nav,
-            bid,
-            offer,
-            aum,
-        } = self.days;
-        for (column, rank) in [
-            ("nav_value", nav),
-            ("bid", bid),
-            ("offer", offer),
-            ("aum", aum),
-        ] {
+        for (column, rank) in self.day_columns() {
             list(DAILY_TABLE, Some(column), rank.to_vec());
         }
         list(CODES_TABLE, None, self.codes.to_vec());

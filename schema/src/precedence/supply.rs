@@ -1,8 +1,7 @@
 //! The columns that each source supplies. A rank for a column may name only these sources.
 
 use super::{
-    APPEND_TABLES, CODES_TABLE, DAILY_TABLE, DIVIDENDS, FEE, MASTER, PERFORMANCE, STATISTICS,
-    StatementKey,
+    CODES_TABLE, DAILY_TABLE, DIVIDENDS, FEE, MASTER, PERFORMANCE, STATISTICS, StatementKey,
 };
 use crate::{Dataset, SourceName};
 use Dataset::{
@@ -149,7 +148,7 @@ pub fn may_state(statement_key: StatementKey, column: &str) -> bool {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::{CODES, ROW_TABLES};
+    use super::super::{APPEND_TABLES, CODES, ROW_TABLES};
     use super::*;
     use crate::merge_daily::DayField;
 

@@ -1,6 +1,7 @@
 //! All wrong values of a configuration are reported; valid values have their documented meaning.
 
 use schema::SourceName;
+use schema::precedence::Precedence;
 
 use super::*;
 
@@ -19,6 +20,13 @@ const EVERYTHING_WRONG: &str = r#"(
     modes: (sequential: (credits: 0), parallel: (fetches_in_flight: 100, loader_mailbox: -2, browser_sessions: 99)),
     user_agent_contact: "call me (maybe)",
     retention: (archive_dir: "", archive_mb: -1, rejected_rows: 0, cycles: 0),
+    precedence: {
+        "funds_dialy": ["finnomena"],
+        "funds_fee.ter": ["finnomena"],
+        "funds_daily.bid": ["finnomena", "bloomberg", wealthmagik, "wealthmagik"],
+        "funds_codes": [],
+        "funds_codes": ["finnomena"],
+    },
 )"#;
 
 fn check(text: &str, database_url: Option<&str>) -> Result<RunnerSettings, ConfigError> {
@@ -101,6 +109,29 @@ fn a_source_may_fetch_factsheets_from_its_own_host_and_the_listed_ones() {
             "https://fundcheck.sec.or.th/",
             "https://web-fct-api.sec.or.th/"
         ]
+    );
+}
+
+#[test]
+fn a_configured_rank_changes_the_default_of_its_table_or_column_alone() {
+    let text = r#"(precedence: {"funds_daily.nav_value": ["wealthmagik", "sec_open_api"], "funds_fee": [wealthmagik]})"#;
+    let precedence = check(text, None).expect("right").precedence;
+    let lines: Vec<String> = precedence
+        .ranks()
+        .iter()
+        .filter(|rank| rank.is_configured)
+        .map(|rank| format!("{}: {:?}", rank.place, rank.sources))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "funds_fee: [Wealthmagik, Finnomena, SecOpenApi, Adopted]",
+            "funds_daily.nav_value: [Wealthmagik, SecOpenApi, Finnomena, Adopted]",
+        ]
+    );
+    assert_eq!(
+        check("()", None).expect("right").precedence,
+        Precedence::default()
     );
 }
 

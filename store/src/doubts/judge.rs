@@ -6,6 +6,7 @@ use jiff::civil::Date;
 
 use schema::cycle::Cycle;
 use schema::doubt::{DoubtKind, DoubtLimits, Share, judge};
+use schema::precedence::Precedence;
 use schema::whole_history::{Reach, is_short, is_shortened, reaches_back};
 use schema::{SourceName, TaskAnswer, TaskId};
 
@@ -13,7 +14,7 @@ use super::super::connection::{Queries as _, Transaction, expect_rows};
 use super::super::decode::read_source;
 use super::super::error::StoreError;
 use super::super::report::{BatchReport, count_refused};
-use super::super::transaction::{Examination, write_answers};
+use super::super::transaction::{Examination, Rules, write_answers};
 use super::super::{counted, daily, tasks, whole_histories};
 use super::{
     Affected, Subject, mark_accepted, read_accepted, record_breach, record_evidence, record_share,
@@ -26,6 +27,7 @@ pub(in super::super) async fn judge_round(
     tx: &Transaction<'_>,
     cycle: &Cycle,
     limits: &DoubtLimits,
+    precedence: &Precedence,
 ) -> Result<(), StoreError> {
     let asked = read_asked(tx, cycle).await?;
     let mut affected = read_waiting(tx, cycle).await?;
@@ -87,7 +89,7 @@ pub(in super::super) async fn judge_round(
             refused.insert((subject.source, subject.page.clone(), fund.key.clone()));
         }
     }
-    apply_believed(tx, cycle, &refused).await?;
+    apply_believed(tx, cycle, &refused, precedence).await?;
     whole_histories::untick(tx, cycle, &histories).await?;
     end_breaches(tx, cycle).await
 }
@@ -441,6 +443,7 @@ async fn apply_believed(
     tx: &Transaction<'_>,
     cycle: &Cycle,
     refused: &BTreeSet<(SourceName, String, String)>,
+    precedence: &Precedence,
 ) -> Result<(), StoreError> {
     loop {
         let rows = tx
@@ -502,7 +505,11 @@ async fn apply_believed(
                 }
             }
         }
-        write_answers(tx, cycle, &whole, Examination::Believed).await?;
+        let rules = Rules {
+            examination: Examination::Believed,
+            precedence,
+        };
+        write_answers(tx, cycle, &whole, rules).await?;
     }
 }
 

@@ -137,7 +137,7 @@ async fn an_older_warehouse_is_adopted_in_place() {
 async fn an_adopted_warehouse_is_loaded_like_any_other() {
     let mut world = World::on(older().await).await;
     let remerged = world.request(ChangeRequest::Remerge).await;
-    assert!(remerged.contains("nothing was written"), "{remerged}");
+    assert!(remerged.contains("no row was written"), "{remerged}");
     let name = MasterFields {
         category: Some("Equity".to_owned()),
         ..MasterFields::default()

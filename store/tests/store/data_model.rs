@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 
 use schema::SourceName::{self, Adopted, Finnomena, SecFundcheck, SecOpenApi, Wealthmagik};
-use schema::precedence::{APPEND_TABLES, CODES, NAV_AND_AUM, PRICES, ROW_TABLES};
+use schema::merge_daily::DayField;
+use schema::precedence::supply::supplies;
+use schema::precedence::{APPEND_TABLES, CODES, DAILY_TABLE, NAV_AND_AUM, PRICES, ROW_TABLES};
 
 use crate::world::World;
 
@@ -110,6 +112,43 @@ fn declared(rank: impl IntoIterator<Item = SourceName>) -> Vec<SourceName> {
     sources
 }
 
+/// The names of the sources in the column "source". Adopted rows can fill every column.
+const SUPPLIERS: [(&str, SourceName); 4] = [
+    ("Finnomena", Finnomena),
+    ("WealthMagik", Wealthmagik),
+    ("SEC `", SecFundcheck),
+    ("register", SecOpenApi),
+];
+
+/// A rank may name a source only for a column that it supplies. The declaration of these columns and the document
+/// agree.
+#[test]
+fn the_document_names_the_sources_that_supply_each_column() {
+    let mut compared = 0;
+    for (table, cells) in documented() {
+        let table = table.trim_start_matches("public.");
+        let column = cells[0].trim_matches('`');
+        let is_ranked = ROW_TABLES.iter().any(|ranked| {
+            ranked.table == table && ranked.columns.iter().any(|known| known.name == column)
+        }) || APPEND_TABLES.iter().any(|ranked| {
+            ranked.table == table && ranked.columns.iter().any(|known| known.name == column)
+        }) || table == DAILY_TABLE
+            && DayField::ALL.iter().any(|field| field.column() == column);
+        if !is_ranked {
+            continue;
+        }
+        compared += 1;
+        for (name, source) in SUPPLIERS {
+            assert_eq!(
+                cells[CELLS - 1].contains(name),
+                supplies(source, table, Some(column)),
+                "{table}.{column}: {name}"
+            );
+        }
+    }
+    assert!(compared > 40, "{compared} columns");
+}
+
 #[test]
 fn the_document_names_the_ranks_that_are_declared() {
     for table in ROW_TABLES {
@@ -129,8 +168,12 @@ fn the_document_names_the_ranks_that_are_declared() {
         );
     }
     for (table, words, rank) in [
-        ("funds_daily", "Rank of NAV and AUM: ", NAV_AND_AUM),
-        ("funds_daily", "Rank of bid and offer: ", PRICES),
+        (
+            "funds_daily",
+            "Rank of NAV and AUM: ",
+            NAV_AND_AUM.as_slice(),
+        ),
+        ("funds_daily", "Rank of bid and offer: ", PRICES.as_slice()),
         ("funds_codes", "Rank: ", CODES),
     ] {
         assert_eq!(

@@ -19,6 +19,7 @@ mod news;
 mod order;
 mod planning;
 mod pooler;
+mod precedence;
 mod reading;
 mod real_series;
 mod register;

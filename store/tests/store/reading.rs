@@ -3,6 +3,7 @@
 use schema::Dataset;
 use schema::SourceName::{Finnomena, Wealthmagik};
 use schema::columns::MasterFields;
+use schema::precedence::Precedence;
 use schema::task::{Reject, Severity};
 use store::Reader;
 
@@ -36,7 +37,11 @@ async fn explain_shows_each_sources_value_and_why_one_won() {
         .await;
     assert_eq!(report.tables["funds_master_info"].unreadable, 1);
     let reader = Reader::new(&world.database, 2).unwrap();
-    let explained = reader.explain(&code("A")).await.unwrap().unwrap();
+    let explained = reader
+        .explain(&code("A"), &Precedence::default())
+        .await
+        .unwrap()
+        .unwrap();
     let amc = explained
         .fields
         .iter()
@@ -57,7 +62,13 @@ async fn explain_shows_each_sources_value_and_why_one_won() {
     );
     assert_eq!(explained.rejected[0].sample, "99");
     assert_eq!(explained.newest_day.unwrap().dissents[0].2, "2");
-    assert!(reader.explain(&code("NOBODY")).await.unwrap().is_none());
+    assert!(
+        reader
+            .explain(&code("NOBODY"), &Precedence::default())
+            .await
+            .unwrap()
+            .is_none()
+    );
     let fresh = reader.fund_freshness(&code("A")).await.unwrap();
     assert!(fresh.iter().all(|page| page.last_answer_at.is_some()));
     assert_eq!(fresh.len(), 4);

@@ -311,7 +311,7 @@ async fn remerge_changes_nothing_unless_a_row_is_damaged() {
         .commit(vec![list_of(&["A"]), master("A", Finnomena, amc("FN"))])
         .await;
     let remerged = world.request(ChangeRequest::Remerge).await;
-    assert!(remerged.contains("nothing was written"), "{remerged}");
+    assert!(remerged.contains("no row was written"), "{remerged}");
     world
         .sql
         .batch_execute("UPDATE funds_master_info SET amc = 'by hand'")
