@@ -1,5 +1,5 @@
 //! The form and the check digit of an International Securities Identification Number (ISO 6166): two letters, nine
-//! letters or digits, one check digit. Which ISIN of a factsheet is the fund's own is decided in [`super::codes`].
+//! letters or digits, one check digit. Which ISIN of a factsheet is the fund's own is decided in [`super::own_codes`].
 
 /// Whether `text` has the form of an ISIN.
 #[must_use]

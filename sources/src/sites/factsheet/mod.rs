@@ -1,8 +1,27 @@
 //! Factsheet PDFs, which several sources link to: builds their requests, extracts their text, and reads the fund's ISIN
-//! and Bloomberg codes. The module `codes` decides which codes are the fund's own.
+//! and Bloomberg codes.
+//!
+//! | file | content |
+//! |---|---|
+//! | `isin.rs` | the form and the check digit of an ISIN |
+//! | `ticker.rs` | the forms of a Bloomberg code |
+//! | `codes_on_line.rs` | the codes on a line |
+//! | `class_label.rs` | the share class that a label beside a code names |
+//! | `fund_mention.rs` | whether a line names a fund |
+//! | `master_fund.rs` | words and headings of the master fund |
+//! | `owner.rs` | the fund or class to which a code belongs |
+//! | `own_codes.rs` | the fund's own codes on a whole factsheet |
+//! | `line_parts.rs` | cells and runs of characters of a line |
 
-mod codes;
+mod class_label;
+mod codes_on_line;
+mod fund_mention;
 pub(super) mod isin;
+mod line_parts;
+mod master_fund;
+mod own_codes;
+mod owner;
+mod ticker;
 
 use schema::{Dataset, FundCode, ObservationData, PlannedTask, SourceName};
 use url::Url;
@@ -114,7 +133,7 @@ impl Factsheets {
         context: &ReadContext,
     ) -> Reading {
         let mut findings = Findings::of_fund(self.source, fund_code.clone(), link, context);
-        let codes = codes::on_factsheet(text, fund_code, &mut findings);
+        let codes = own_codes::on_factsheet(text, fund_code, &mut findings);
         if codes.is_empty() {
             let length = format!("{} characters of text", text.chars().count());
             findings.note(
