@@ -19,6 +19,7 @@ mod news;
 mod operation;
 mod output;
 mod politeness;
+mod precedence;
 mod private_server;
 mod proxies;
 mod readme;
