@@ -216,7 +216,7 @@ impl StagePlanner {
     fn factsheets(&self, state: &PlanningState, funds: &[&FundState]) -> Vec<NewTask> {
         funds
             .iter()
-            .filter_map(|fund| plan_factsheet(state, &self.pages, &self.narrowing, fund))
+            .flat_map(|fund| plan_factsheet(state, &self.pages, &self.narrowing, fund))
             .filter(|task| self.of.is_none_or(|of| of == task.id.source))
             .collect()
     }

@@ -82,11 +82,14 @@ pub fn steps(mode: RunMode, pages: &'static [PageSpec], kind: CycleKind) -> Vec<
         .map(|page| page.name)
         .collect();
     if !of_market.is_empty() {
-        steps.push(Step {
+        let step = Step {
             plans: Vec::new(),
             pages: of_market,
             leads_on: false,
-        });
+        };
+        // They may have the links to the factsheets.
+        let at = steps.len() - usize::from(leads_to_factsheets);
+        steps.insert(at, step);
     }
     if !news.is_empty() {
         let step = Step {
@@ -138,6 +141,12 @@ mod tests {
         page("fee", Stage::Funds, false, false),
         page("factsheet", Stage::Factsheets, false, false),
     ];
+    const REGISTER: [PageSpec; 4] = [
+        page("profiles", Stage::Lists, true, false),
+        page("daily", Stage::Market, true, false),
+        page("links", Stage::Market, false, true),
+        page("factsheet", Stage::Factsheets, false, false),
+    ];
     const SEC: [PageSpec; 1] = [page("statistics", Stage::Funds, false, false)];
 
     fn shown(mode: RunMode, pages: &'static [PageSpec]) -> Vec<String> {
@@ -183,6 +192,16 @@ mod tests {
             // The answers of the control sample may add every other fund.
             others[0].leads_on = true;
             assert_eq!(daily[1..], others);
+        }
+    }
+
+    #[test]
+    fn factsheets_come_after_the_list_of_their_links() {
+        for mode in RunMode::ALL {
+            assert_eq!(
+                shown(mode, &REGISTER),
+                ["[] then links", "[Funds, Factsheets] then factsheet"]
+            );
         }
     }
 

@@ -1,5 +1,7 @@
 //! The official register as a source: with a key, its values are in the tables, and an ordinary day needs few requests.
 
+use std::collections::BTreeMap;
+
 use simulator::{MarketConfig, Site, Source};
 
 use crate::world::World;
@@ -63,10 +65,6 @@ async fn check_merged(config: MarketConfig, only: &[&str], absent: &[Source], ta
     let mut wrong = Vec::new();
     // The lists of days do not reach back as far as the histories do.
     for ranked in RANKED.iter().filter(|ranked| ranked.table != "funds_daily") {
-        // The factsheets of an absent source are not read.
-        if ranked.rank.contains(&Source::Factsheet) && !absent.is_empty() {
-            continue;
-        }
         let expected = ranked.reported(&world, &codes, &present(absent));
         let mut found = ranked.stored(&world).await;
         let others = [absent, &[Source::SecOpenApi]].concat();
@@ -103,6 +101,41 @@ async fn with_a_key_the_register_takes_the_place_of_sources_that_are_not_request
 async fn with_a_key_every_edge_case_of_the_register_is_read_right() {
     let tables: Vec<&str> = RANKED.iter().map(|ranked| ranked.table).collect();
     check_merged(MarketConfig::default(), &[], &[], &tables).await;
+}
+
+/// A code has the URL of the factsheet that prints it, whichever source links to it; some have only the register's link.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_key_the_factsheet_at_the_registers_link_is_read_where_no_other_source_has_one() {
+    let config = MarketConfig {
+        funds: 80,
+        days: 30,
+        ..MarketConfig::default()
+    };
+    let world = World::with_register(config).await;
+    world.run(&MONTHLY).await.exits(0);
+    let report = world.simulator.reported_by(Source::Factsheet);
+    let columns = ["fund_code", "type", "code", "factsheet_url"];
+    let mut found = BTreeMap::new();
+    for row in world.rows("funds_codes", &columns).await {
+        let text = |at: usize| row[at].clone().unwrap_or_default();
+        found.insert((text(0), text(1), text(2)), row[3].clone());
+    }
+    let (mut compared, mut of_register) = (0, 0);
+    for code in world.simulator.market().codes() {
+        for (kind, row) in report.rows("funds_codes", code).into_iter().flatten() {
+            let place = (code.to_owned(), kind.clone(), row["code"].clone());
+            // Another code of the register's profile may rank above that of the factsheet.
+            if let Some(url) = found.get(&place) {
+                assert_eq!(url.as_ref(), row.get("factsheet_url"), "{place:?}");
+                compared += 1;
+                of_register += usize::from(row["factsheet_url"].contains("/register/"));
+            }
+        }
+    }
+    assert!(
+        compared > 50 && of_register > 0,
+        "{compared}, {of_register}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

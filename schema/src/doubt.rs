@@ -283,7 +283,7 @@ pub fn examine(
             zeroed_fields(held, new.data.dataset(), &said)
         }
         ObservationData::Portfolio(portfolio) => zeroed_portfolio(held, &portfolio.rows),
-        ObservationData::Codes(codes) => {
+        ObservationData::Codes(codes) | ObservationData::ProfileCodes(codes) => {
             let said = codes
                 .iter()
                 .map(|code| (code.code_type, code.code.as_str()));

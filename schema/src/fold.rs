@@ -10,7 +10,7 @@ use crate::append::{self, Rows};
 use crate::columns::{Fields, Record, Value};
 use crate::observation::{Portfolio, PortfolioRow};
 use crate::portfolio::{Decision, StoredPortfolio, accept_portfolio};
-use crate::{Observation, ObservationData, SourceName};
+use crate::{Dataset, Observation, ObservationData, SourceName};
 
 /// The field in which a listing keeps the source's own key of the fund.
 pub const SOURCE_KEY: &str = "source_key";
@@ -51,7 +51,7 @@ pub struct StoredCode {
     pub code_type: String,
     /// The code.
     pub code: String,
-    /// The URL of the factsheet.
+    /// The URL of the factsheet; `None` for a code of another page.
     pub url: Option<String>,
 }
 
@@ -91,11 +91,12 @@ pub fn fold(
 ) -> Folded {
     match &new.data {
         ObservationData::Portfolio(portfolio) => fold_portfolio(held, standing, portfolio, new),
-        ObservationData::Codes(codes) => {
+        ObservationData::Codes(codes) | ObservationData::ProfileCodes(codes) => {
+            let is_on_factsheet = new.data.dataset() == Dataset::Codes;
             let said = codes.iter().map(|code| StoredCode {
                 code_type: code.code_type.as_str().to_owned(),
                 code: code.code.clone(),
-                url: Some(new.url.clone()),
+                url: is_on_factsheet.then(|| new.url.clone()),
             });
             fold_codes(held, said.collect(), new)
         }
@@ -123,6 +124,7 @@ fn fields_of(said: &ObservationData) -> Fields {
         ObservationData::Statistics(fields) => fields.clone().into_fields(),
         ObservationData::FactsheetLink(fields) => fields.clone().into_fields(),
         ObservationData::Codes(_)
+        | ObservationData::ProfileCodes(_)
         | ObservationData::Portfolio(_)
         | ObservationData::Daily(_)
         | ObservationData::NavDigest(_)

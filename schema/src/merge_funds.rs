@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::SourceName;
 use crate::columns::{Fields, Value};
 use crate::fold::{Content, StoredCode, StoredObservation};
 use crate::precedence::{RowTable, STALE_AFTER_MONTHLY_CYCLES, StatementKey};
-use crate::{Dataset, SourceName};
 
 /// All folded statements about one fund, by source and dataset.
 pub type Statements = BTreeMap<StatementKey, StoredObservation>;
@@ -103,28 +103,31 @@ pub fn is_stale(held: &StoredObservation, name: &str, closed_monthly: &[i64]) ->
     })
 }
 
-/// Merges the codes of a fund: for each code type, all codes of the highest-ranked source that reports any.
+/// Merges the codes of a fund: for each code type, all codes of the highest-ranked statement that has any. A code
+/// without the URL of a factsheet has that of the highest-ranked statement that has the same code from a factsheet.
 #[must_use]
 pub fn merge_codes(
-    rank: &[SourceName],
+    rank: &[StatementKey],
     statements: &Statements,
 ) -> BTreeMap<(String, String), (SourceName, StoredCode)> {
     let mut merged: BTreeMap<(String, String), (SourceName, StoredCode)> = BTreeMap::new();
-    let mut settled: BTreeMap<&str, SourceName> = BTreeMap::new();
-    for source in rank.iter().copied() {
+    let mut settled: BTreeMap<&str, StatementKey> = BTreeMap::new();
+    for statement_key in rank.iter().copied() {
         let Some(StoredObservation {
             content: Content::Codes(codes),
             ..
-        }) = statements.get(&(source, Dataset::Codes))
+        }) = statements.get(&statement_key)
         else {
             continue;
         };
         for code in codes {
-            if *settled.entry(&code.code_type).or_insert(source) == source {
-                merged.insert(
-                    (code.code_type.clone(), code.code.clone()),
-                    (source, code.clone()),
-                );
+            let place = (code.code_type.clone(), code.code.clone());
+            if *settled.entry(&code.code_type).or_insert(statement_key) == statement_key {
+                merged.insert(place, (statement_key.0, code.clone()));
+            } else if let Some((_, chosen)) = merged.get_mut(&place)
+                && chosen.url.is_none()
+            {
+                chosen.url.clone_from(&code.url);
             }
         }
     }
@@ -137,6 +140,7 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
+    use crate::Dataset;
     use std::borrow::Cow;
 
     use crate::precedence::{CODES, FEE, MASTER, STATISTICS};
@@ -251,6 +255,44 @@ mod tests {
             held("wm", &[("alpha", "1")]),
         )]);
         assert_eq!(merge_row(&STATISTICS, &other, &[]), None);
+    }
+
+    #[test]
+    fn a_code_of_a_profile_has_the_factsheet_that_prints_it() {
+        use Dataset::{Codes, ProfileCodes};
+        use SourceName::SecOpenApi;
+        let says = |codes: &[(&str, Option<&str>)]| StoredObservation {
+            as_of_date: None,
+            content: Content::Codes(
+                codes
+                    .iter()
+                    .map(|(code, url)| StoredCode {
+                        code_type: "ISIN".to_owned(),
+                        code: (*code).to_owned(),
+                        url: url.map(str::to_owned),
+                    })
+                    .collect(),
+            ),
+            unsaid: BTreeMap::new(),
+            url: String::new(),
+        };
+        let merged = |statements: &Statements| -> Vec<(SourceName, String, Option<String>)> {
+            merge_codes(CODES, statements)
+                .into_values()
+                .map(|(source, code)| (source, code.code, code.url))
+                .collect()
+        };
+        let mut statements = Statements::from([
+            ((SecOpenApi, ProfileCodes), says(&[("X", None)])),
+            ((SecOpenApi, Codes), says(&[("X", Some("register.pdf"))])),
+        ]);
+        let at = |url: &str| vec![(SecOpenApi, "X".to_owned(), Some(url.to_owned()))];
+        assert_eq!(merged(&statements), at("register.pdf"));
+        statements.insert((Wealthmagik, Codes), says(&[("X", Some("wm.pdf"))]));
+        assert_eq!(merged(&statements), at("wm.pdf"));
+        // Another code is not that of the profile, so its factsheet is not either.
+        statements.insert((Finnomena, Codes), says(&[("Y", Some("fn.pdf"))]));
+        assert_eq!(merged(&statements), at("wm.pdf"));
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub enum ObservationData {
     FactsheetLink(FactsheetLink),
     /// ISIN and Bloomberg codes read from the factsheet at the observation's URL.
     Codes(Vec<SecurityCode>),
+    /// Codes on the source's profile of the fund.
+    ProfileCodes(Vec<SecurityCode>),
     /// A whole portfolio in page order.
     Portfolio(Portfolio),
     /// NAV, AUM, bid and offer by date. Each date occurs once, because the parser has removed duplicates.
@@ -239,8 +241,11 @@ pub enum Dataset {
     Statistics,
     /// The URL of the factsheet.
     FactsheetLink,
-    /// ISIN and Bloomberg codes.
+    /// ISIN and Bloomberg codes of a factsheet.
     Codes,
+    /// Codes on the source's profile of the fund. They are apart from those of its factsheet, because a statement
+    /// replaces the codes of the earlier one.
+    ProfileCodes,
     /// Top holdings.
     TopHoldings,
     /// Full holdings.
@@ -263,7 +268,7 @@ pub enum Dataset {
 
 impl Dataset {
     /// Every dataset.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Listing,
         Self::Master,
         Self::Risk,
@@ -273,6 +278,7 @@ impl Dataset {
         Self::Statistics,
         Self::FactsheetLink,
         Self::Codes,
+        Self::ProfileCodes,
         Self::TopHoldings,
         Self::FullHoldings,
         Self::AssetAllocation,
@@ -297,6 +303,7 @@ impl Dataset {
             Self::Statistics => "statistics",
             Self::FactsheetLink => "factsheet_link",
             Self::Codes => "codes",
+            Self::ProfileCodes => "profile_codes",
             Self::TopHoldings => "top_holdings",
             Self::FullHoldings => "full_holdings",
             Self::AssetAllocation => "asset_allocation",
@@ -338,6 +345,7 @@ impl ObservationData {
             Self::Statistics(_) => Dataset::Statistics,
             Self::FactsheetLink(_) => Dataset::FactsheetLink,
             Self::Codes(_) => Dataset::Codes,
+            Self::ProfileCodes(_) => Dataset::ProfileCodes,
             Self::Portfolio(portfolio) => portfolio.kind.dataset(),
             Self::Daily(_) => Dataset::Daily,
             Self::NavDigest(_) => Dataset::NavDigest,
@@ -353,7 +361,7 @@ impl ObservationData {
         match self {
             Self::Daily(points) => points.len(),
             Self::Portfolio(portfolio) => portfolio.rows.len(),
-            Self::Codes(codes) => codes.len(),
+            Self::Codes(codes) | Self::ProfileCodes(codes) => codes.len(),
             Self::Dividends(dividends) => dividends.len(),
             Self::Performance(rows) => rows.len(),
             _ => 1,

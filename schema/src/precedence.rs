@@ -1,6 +1,7 @@
 //! Precedence: the rank of the sources for each field of the fund tables. No other file declares a rank (D4). These are
 //! the defaults; [`Precedence`] has the ranks in force, which the operator can change.
 
+mod entries;
 mod in_force;
 pub mod supply;
 
@@ -15,10 +16,14 @@ use crate::{Dataset, SourceName};
 use Dataset::{DividendPolicy, Fees, Listing, Master, Minimums, Risk, Statistics};
 use SourceName::{Adopted, Finnomena, SecFundcheck, SecOpenApi, Wealthmagik};
 
-pub use in_force::{ColumnRank, Precedence, PrecedenceProblem, RankInForce};
+pub use entries::PrecedenceProblem;
+pub use in_force::{ColumnRank, Precedence, RankInForce};
 
 /// One kind of statement: the statements of one source in one dataset.
 pub type StatementKey = (SourceName, Dataset);
+
+/// A column with its ranked statements.
+pub type ColumnStatements = (&'static str, Cow<'static, [StatementKey]>);
 
 /// A table with one row per fund, whose columns are merged field by field from several statements.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +36,7 @@ pub struct RowTable {
     /// supplies a value.
     pub value_rank: Cow<'static, [StatementKey]>,
     /// The columns with a rank of their own, which replaces [`Self::value_rank`] for that column.
-    pub column_ranks: Cow<'static, [(&'static str, Cow<'static, [StatementKey]>)]>,
+    pub column_ranks: Cow<'static, [ColumnStatements]>,
     /// The ranked statements for [`Self::url_column`]: the first one that reported anything for the table supplies the
     /// URL.
     pub url_rank: Cow<'static, [StatementKey]>,
@@ -194,8 +199,16 @@ pub const CODES_TABLE: &str = "funds_codes";
 /// The table of the daily values.
 pub const DAILY_TABLE: &str = "funds_daily";
 
-/// `funds_codes`: the rank of the sources, applied to each code type.
-pub const CODES: &[SourceName] = &[SecOpenApi, Finnomena, Wealthmagik, SecFundcheck, Adopted];
+/// `funds_codes`: the rank of the statements, applied to each code type. The factsheet at the register's link is read
+/// where no other source has a link.
+pub const CODES: &[StatementKey] = &[
+    (SecOpenApi, Dataset::ProfileCodes),
+    (Finnomena, Dataset::Codes),
+    (Wealthmagik, Dataset::Codes),
+    (SecOpenApi, Dataset::Codes),
+    (SecFundcheck, Dataset::Codes),
+    (Adopted, Dataset::Codes),
+];
 
 /// The rank of every source for a column of `funds_daily`.
 pub type DayRank = [SourceName; SourceName::ALL.len()];
@@ -293,7 +306,7 @@ pub fn table_of(source: SourceName, dataset: Dataset) -> Option<&'static str> {
         Fees | Minimums => Some(FEE.table),
         Statistics => Some(STATISTICS.table),
         Dataset::FactsheetLink | Dataset::NavDigest => None,
-        Dataset::Codes => Some(CODES_TABLE),
+        Dataset::Codes | Dataset::ProfileCodes => Some(CODES_TABLE),
         Dataset::TopHoldings | Dataset::FullHoldings => Some("funds_holding"),
         Dataset::AssetAllocation | Dataset::SectorAllocation | Dataset::CountryAllocation => {
             Some("funds_allocations")
@@ -351,9 +364,10 @@ mod tests {
             }
         }
         let appended = APPEND_TABLES.map(|table| &*table.rank);
-        for rank in [CODES, &NAV_AND_AUM, &PRICES].into_iter().chain(appended) {
+        for rank in [&NAV_AND_AUM[..], &PRICES].into_iter().chain(appended) {
             assert_eq!(rank.last(), Some(&Adopted));
         }
+        assert_eq!(CODES.last().map(|(source, _)| *source), Some(Adopted));
     }
 
     #[test]

@@ -83,6 +83,7 @@ impl Market {
         for path in [
             &mut sheet.finnomena_path,
             &mut sheet.wealthmagik_path,
+            &mut sheet.register_path,
             &mut sheet.true_path,
         ]
         .into_iter()

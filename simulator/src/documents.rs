@@ -17,10 +17,14 @@ pub(crate) fn answer(world: &World, asked: &Asked) -> Answer {
     let market = world.market();
     let path = asked.path_and_query.as_str();
     let names = |sheet: &Factsheet| {
-        [&sheet.finnomena_path, &sheet.wealthmagik_path]
-            .into_iter()
-            .flatten()
-            .any(|own| own == path)
+        [
+            &sheet.finnomena_path,
+            &sheet.wealthmagik_path,
+            &sheet.register_path,
+        ]
+        .into_iter()
+        .flatten()
+        .any(|own| own == path)
     };
     let Some(fund) = market.funds.iter().find(|fund| names(&fund.factsheet)) else {
         return Answer::not_found();

@@ -153,7 +153,7 @@ edge_cases! {
     RecoveringNull, "a recovering period of nulls only";
     // Factsheets
     FactsheetMissing, "no factsheet at Finnomena, one at WealthMagik";
-    FactsheetNowhere, "no factsheet anywhere";
+    FactsheetNowhere, "no link to the factsheet but the register's";
     FactsheetAbsent, "a factsheet URL that is 404";
     FactsheetHtml, "a factsheet URL that answers HTML";
     IsinWrongCheckDigit, "an ISIN with a wrong check digit beside the right one";

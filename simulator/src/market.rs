@@ -228,6 +228,8 @@ pub(crate) struct Factsheet {
     pub(crate) finnomena_path: Option<String>,
     /// The path on the documents host in WealthMagik's link.
     pub(crate) wealthmagik_path: Option<String>,
+    /// The path on the documents host in the register's link.
+    pub(crate) register_path: Option<String>,
     /// The expected path in the tables.
     pub(crate) true_path: Option<String>,
     pub(crate) answer: FactsheetAnswer,

@@ -330,8 +330,13 @@ fn block_rows<const N: usize>(
 }
 
 pub(crate) fn codes(fund: &Fund, urls: &Urls) -> Vec<Cells> {
+    codes_at(fund, fund.factsheet.true_path.as_ref(), urls)
+}
+
+/// The codes on the factsheet at this path.
+pub(crate) fn codes_at(fund: &Fund, path: Option<&String>, urls: &Urls) -> Vec<Cells> {
     let sheet = &fund.factsheet;
-    let Some(path) = &sheet.true_path else {
+    let Some(path) = path else {
         return Vec::new();
     };
     if sheet.answer != FactsheetAnswer::Pdf {

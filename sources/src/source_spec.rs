@@ -65,7 +65,7 @@ pub struct KeySetting {
     pub portal: &'static str,
 }
 
-/// The SEC's document storage: Finnomena and WealthMagik link their factsheets there.
+/// The SEC's document storage: Finnomena, WealthMagik and the register link their factsheets there.
 pub(crate) const SEC_DOCUMENTS: &[&str] = &["https://secdocumentstorage.blob.core.windows.net"];
 
 /// The address of a site.

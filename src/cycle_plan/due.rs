@@ -120,28 +120,36 @@ pub(super) fn knows_everything(spec: &PageSpec, answered: Option<&Answered>) -> 
     })
 }
 
-/// The task of a fund's factsheet: one per fund, at the link of the source with the highest precedence.
+/// The tasks of a fund's factsheet: at the link of the source with the highest precedence. If no factsheet was there the
+/// last time, at the link of the next source as well.
 pub(super) fn plan_factsheet(
     state: &PlanningState,
     pages: &SitePages,
     narrowing: &Narrowing,
     fund: &FundState,
-) -> Option<NewTask> {
-    let (source, url, spec) = fund.factsheets.iter().find_map(|(source, url)| {
-        let spec = of_stage(pages.get(source)?, Stage::Factsheets).next()?;
-        Some((*source, url, spec))
-    })?;
-    if !narrowing.allows(source) {
-        return None;
+) -> Vec<NewTask> {
+    let mut tasks = Vec::new();
+    for (source, url) in &fund.factsheets {
+        let specs = pages.get(source).copied().unwrap_or_default();
+        let Some(spec) = of_stage(specs, Stage::Factsheets).next() else {
+            continue;
+        };
+        let answered = fund.answered.get(&(*source, spec.name.to_owned()));
+        let read_before = answered.filter(|answered| {
+            answered.last_answered.is_some() && answered.locator.as_deref() == Some(url.as_str())
+        });
+        let is_due = state.cycle.kind == CycleKind::Monthly || read_before.is_none();
+        if is_due && narrowing.allows(*source) {
+            tasks.push(NewTask {
+                locator: Some(url.clone()),
+                ..task(*source, spec, fund.fund_code.as_str())
+            });
+        }
+        if !read_before.is_some_and(|answered| answered.is_absent) {
+            break;
+        }
     }
-    let answered = fund.answered.get(&(source, spec.name.to_owned()));
-    let read_before = answered.is_some_and(|answered| {
-        answered.last_answered.is_some() && answered.locator.as_deref() == Some(url.as_str())
-    });
-    (state.cycle.kind == CycleKind::Monthly || !read_before).then(|| NewTask {
-        locator: Some(url.clone()),
-        ..task(source, spec, fund.fund_code.as_str())
-    })
+    tasks
 }
 
 /// Whether the news of this cycle repeats what the source reported before: the same NAV of the same date, under the key

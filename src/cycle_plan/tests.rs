@@ -194,6 +194,7 @@ pub(super) fn answered_everything(fund: &mut FundState) {
                 answered_cycle: Some(2),
                 failed_last: false,
                 locator: None,
+                is_absent: false,
                 extents: extent
                     .map(|extent| (extent.to_owned(), date(2026, 10, 1)))
                     .into_iter()
@@ -307,6 +308,7 @@ fn a_factsheet_is_read_when_its_url_is_new_and_monthly() {
             answered_cycle: Some(2),
             failed_last: false,
             locator: Some("http://d/1.pdf".to_owned()),
+            is_absent: false,
             extents: BTreeMap::new(),
         },
     );
@@ -321,6 +323,50 @@ fn a_factsheet_is_read_when_its_url_is_new_and_monthly() {
         planned(&state(CycleKind::Monthly, vec![linked]), Stage::Factsheets).len(),
         1
     );
+}
+
+/// One factsheet of a fund is requested: at the link of the first source. Where none was there the last time, the link
+/// of the next source is requested as well.
+#[test]
+fn the_next_link_is_requested_where_the_first_one_has_no_factsheet() {
+    const SHEETS: [PageSpec; 1] = [page(
+        "factsheet",
+        Stage::Factsheets,
+        Cadence::MonthlyOrLinkChanged,
+        &[],
+    )];
+    let pages = SitePages::from([
+        (SourceName::Finnomena, &SHEETS[..]),
+        (SourceName::SecOpenApi, &SHEETS[..]),
+    ]);
+    let planned = |kind, fund: &FundState| -> Vec<String> {
+        let state = state(kind, Vec::new());
+        let tasks = plan_factsheet(&state, &pages, &Narrowing::default(), fund);
+        let links = tasks.into_iter().filter_map(|task| task.locator);
+        links.collect()
+    };
+    let (first, second) = ("http://d/1.pdf".to_owned(), "http://d/2.pdf".to_owned());
+    let mut fund = fund("A");
+    fund.factsheets
+        .insert(SourceName::SecOpenApi, second.clone());
+    assert_eq!(planned(CycleKind::Daily, &fund), [second.clone()]);
+    fund.factsheets.insert(SourceName::Finnomena, first.clone());
+    assert_eq!(planned(CycleKind::Daily, &fund), [first.clone()]);
+    let answered = |is_absent| Answered {
+        last_answered: Some(date(2026, 10, 1)),
+        answered_cycle: Some(2),
+        failed_last: false,
+        locator: Some("http://d/1.pdf".to_owned()),
+        is_absent,
+        extents: BTreeMap::new(),
+    };
+    let page = (SourceName::Finnomena, "factsheet".to_owned());
+    fund.answered.insert(page.clone(), answered(false));
+    assert_eq!(planned(CycleKind::Daily, &fund), [""; 0]);
+    assert_eq!(planned(CycleKind::Monthly, &fund), [first.clone()]);
+    fund.answered.insert(page, answered(true));
+    assert_eq!(planned(CycleKind::Daily, &fund), [second.clone()]);
+    assert_eq!(planned(CycleKind::Monthly, &fund), [first, second]);
 }
 
 #[test]

@@ -62,8 +62,15 @@ pub(super) fn read_with(dataset: Dataset) -> Vec<Dataset> {
         .filter(|table| feeds(table, dataset))
         .flat_map(|table| table.suppliers().map(|(_, dataset)| dataset))
         .collect();
+    if is_of_codes(dataset) {
+        datasets.extend([Dataset::Codes, Dataset::ProfileCodes]);
+    }
     datasets.push(dataset);
     datasets
+}
+
+const fn is_of_codes(dataset: Dataset) -> bool {
+    matches!(dataset, Dataset::Codes | Dataset::ProfileCodes)
 }
 
 fn feeds(table: &RowTable, dataset: Dataset) -> bool {
@@ -206,7 +213,7 @@ async fn derive_codes(
         .filter(|fund| {
             fund.changed
                 .iter()
-                .any(|statement_key| statement_key.1 == Dataset::Codes)
+                .any(|statement_key| is_of_codes(statement_key.1))
         })
         .map(|fund| {
             (
@@ -255,7 +262,7 @@ impl Derived<'_> {
                 // Codes kept from an earlier factsheet are not records of this statement.
                 let said = codes
                     .iter()
-                    .filter(|code| code.url.as_deref() == Some(&held.url));
+                    .filter(|code| code.url.as_ref().is_none_or(|url| *url == held.url));
                 let mut left = records;
                 for code in said {
                     if left == 0 {

@@ -228,7 +228,7 @@ fn encode(content: &Content) -> Result<Json, serde_json::Error> {
 fn decode(statement_key: StatementKey, json: Json) -> Result<Content, StoreError> {
     let read = |error: serde_json::Error| unreadable(statement_key, &error);
     match statement_key.1 {
-        Dataset::Codes => {
+        Dataset::Codes | Dataset::ProfileCodes => {
             let CodesJson { codes } = serde_json::from_value(json).map_err(read)?;
             Ok(Content::Codes(codes))
         }

@@ -134,6 +134,8 @@ pub struct Answered {
     pub failed_last: bool,
     /// The locator of the last answer.
     pub locator: Option<String>,
+    /// Whether the last answer was that the source has no such page.
+    pub is_absent: bool,
     /// For each extent (such as the NAV range `MAX`), the date of the last cycle in which it was answered. The series
     /// of a fund may have gaps as long as its full history was never answered.
     pub extents: BTreeMap<String, Date>,

@@ -122,7 +122,7 @@ pub(super) async fn enter_new_funds(
                      SELECT c.fund_code FROM runner.observation o
                      CROSS JOIN LATERAL jsonb_array_elements(o.fields -> 'codes') AS code (entry)
                      JOIN public.funds_codes c ON c.type = 'ISIN' AND c.code = code.entry ->> 'code'
-                     WHERE o.fund_id = f.fund_id AND o.source = $1 AND o.dataset = 'codes') AS others) isin
+                     WHERE o.fund_id = f.fund_id AND o.source = $1 AND o.dataset = 'profile_codes') AS others) isin
              WHERE NOT f.in_universe AND f.listed_cycle IS NULL AND f.register_status = $2
                AND EXISTS (SELECT FROM runner.daily_waiting w
                    WHERE w.fund_code = f.fund_code AND w.source = $1 AND w.nav_value IS NOT NULL)

@@ -139,11 +139,11 @@ impl World {
         finnomena: (base_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, factsheet_hosts: [{:?}], transport: {finnomena_transport}),
         wealthmagik: (base_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, factsheet_hosts: [{:?}], transport: {transport}),
         sec_fundcheck: (page_url: {:?}, api_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, transport: {sec_transport}),
-        sec_open_api: (base_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}),
+        sec_open_api: (base_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, factsheet_hosts: [{:?}]),
     ),
 )
 ",
-            urls.finnomena, urls.documents, urls.wealthmagik, urls.documents, urls.sec_page, urls.sec_api, urls.sec_open_api
+            urls.finnomena, urls.documents, urls.wealthmagik, urls.documents, urls.sec_page, urls.sec_api, urls.sec_open_api, urls.documents
         )
     }
 

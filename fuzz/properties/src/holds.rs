@@ -6,7 +6,8 @@ use jiff::ToSpan;
 use jiff::civil::{Date, date};
 use rust_decimal::Decimal;
 use schema::columns::{Record, Value};
-use schema::observation::CodeType;
+use schema::observation::{CodeType, DailyPoint};
+use schema::precedence::supply::may_state;
 use schema::{FundCode, Number, Observation, ObservationData, Reject, SourceName};
 use sources::text::name;
 use sources::text::number::FeeCell;
@@ -85,6 +86,7 @@ pub fn reading(source: SourceName, reading: &Reading) {
                     !keyed.source_key.contains('\0') && keyed.source_key.chars().count() <= 201
                 );
                 keyed.as_of_date.into_iter().for_each(believable);
+                supplied(source, &keyed.data);
                 content(keyed.data.clone());
             }
         }
@@ -125,7 +127,44 @@ fn observation(source: SourceName, observation: &Observation) {
     if let Some(day) = observation.as_of_date {
         believable(day);
     }
+    supplied(source, &observation.data);
     content(observation.data.clone());
+}
+
+/// A source states only columns that it is declared to supply: a configured rank may name it for these alone.
+fn supplied(source: SourceName, said: &ObservationData) {
+    let statement_key = (source, said.dataset());
+    let columns: Vec<String> = match said.clone() {
+        ObservationData::Master(fields)
+        | ObservationData::Risk(fields)
+        | ObservationData::DividendPolicy(fields) => fields.into_fields().into_keys().collect(),
+        ObservationData::Fees(fields) | ObservationData::Minimums(fields) => {
+            fields.into_fields().into_keys().collect()
+        }
+        // The statistics of WealthMagik fill no table.
+        ObservationData::Statistics(fields) if source != SourceName::Wealthmagik => {
+            fields.into_fields().into_keys().collect()
+        }
+        ObservationData::Daily(points) => {
+            let reports = |has: fn(&DailyPoint) -> bool| points.iter().any(has);
+            [
+                ("nav_value", reports(|point| point.nav.is_some())),
+                ("bid", reports(|point| point.bid.is_some())),
+                ("offer", reports(|point| point.offer.is_some())),
+                ("aum", reports(|point| point.aum.is_some())),
+            ]
+            .into_iter()
+            .filter_map(|(column, is_reported)| is_reported.then(|| column.to_owned()))
+            .collect()
+        }
+        _ => return,
+    };
+    for column in columns {
+        assert!(
+            may_state(statement_key, &column),
+            "{statement_key:?}: {column}"
+        );
+    }
 }
 
 fn content(said: ObservationData) {
@@ -175,7 +214,7 @@ fn content(said: ObservationData) {
                 "factsheet link `{link}`"
             );
         }
-        ObservationData::Codes(codes) => {
+        ObservationData::Codes(codes) | ObservationData::ProfileCodes(codes) => {
             assert!(!codes.is_empty());
             assert!(codes.windows(2).all(|pair| pair[0] < pair[1]), "{codes:?}");
             for code in codes {

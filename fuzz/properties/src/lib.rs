@@ -48,6 +48,7 @@ pub const TARGETS: [Target; 37] = [
     target("register_risk", register_pages::risk),
     target("register_dividend_policy", register_pages::dividend_policy),
     target("register_minimums", register_pages::minimums),
+    target("register_factsheet_links", register_pages::factsheet_links),
     target("register_allocation", register_pages::allocation),
     target("register_portfolio", register_pages::portfolio),
     target("factsheet_text", pages::factsheet_text),

@@ -40,6 +40,10 @@ pub fn minimums(body: &[u8]) {
     check("minimums", body);
 }
 
+pub fn factsheet_links(body: &[u8]) {
+    check("factsheet_links", body);
+}
+
 pub fn allocation(body: &[u8]) {
     check("allocation", body);
 }
@@ -49,7 +53,7 @@ pub fn portfolio(body: &[u8]) {
 }
 
 fn check(page: &str, body: &[u8]) {
-    let site = SecOpenApi::new(&url("https://api.sec.or.th"), Vec::new());
+    let site = SecOpenApi::new(&url("https://api.sec.or.th"), Vec::new(), Vec::new());
     let key = match page {
         "daily" => TaskId::part_key(&CYCLE_DATE.to_string()),
         _ => TaskId::WHOLE_MARKET.to_owned(),

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::entries::{PrecedenceProblem, read_place, read_sources};
 use super::supply::supplies;
 use super::{
     APPEND_TABLES, AppendTable, CODES, CODES_TABLE, DAILY_TABLE, DAYS, DayRank, DayRanks,
     ROW_TABLES, RowTable, StatementKey,
 };
 use crate::SourceName;
-use crate::columns::Column;
 
 /// The rank of every table and column. [`Precedence::default`] has the defaults of this file's parent, without a copy
 /// of them.
@@ -17,7 +17,7 @@ use crate::columns::Column;
 pub struct Precedence {
     row_tables: [RowTable; ROW_TABLES.len()],
     append_tables: [AppendTable; APPEND_TABLES.len()],
-    codes: Cow<'static, [SourceName]>,
+    codes: Cow<'static, [StatementKey]>,
     days: DayRanks,
     /// The tables and columns whose rank the operator has set, as they are written: `table` or `table.column`.
     configured: BTreeSet<String>,
@@ -33,19 +33,6 @@ impl Default for Precedence {
             configured: BTreeSet::new(),
         }
     }
-}
-
-/// A wrong part of a configured precedence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PrecedenceProblem {
-    /// The table or column as it is written.
-    pub place: String,
-    /// The position of the source in the list, from 0; `None` for a problem of the whole entry.
-    pub at: Option<usize>,
-    /// What was found.
-    pub found: String,
-    /// What was expected.
-    pub expected: String,
 }
 
 /// The rank of one table or column, for people.
@@ -70,15 +57,9 @@ pub struct ColumnRank {
     pub rank: Vec<String>,
 }
 
-/// A table or column whose rank can be set.
-struct Place<'written> {
-    table: &'static str,
-    column: Option<&'written str>,
-}
-
 impl Precedence {
-    /// Changes the defaults: each entry is a table or `table.column`, and the names of sources, the preferred one first.
-    /// The sources that an entry does not name follow in the default order. The rank of a table holds for all of its
+    /// Changes the defaults: each entry is a table or `table.column`, and the names of sources, the preferred one
+    /// first. The sources that an entry does not name follow in the default order. The rank of a table holds for all of its
     /// columns without an entry of their own.
     ///
     /// # Errors
@@ -199,7 +180,7 @@ impl Precedence {
 
     /// The rank for each code type of `funds_codes`.
     #[must_use]
-    pub fn codes(&self) -> &[SourceName] {
+    pub fn codes(&self) -> &[StatementKey] {
         &self.codes
     }
 
@@ -243,7 +224,7 @@ impl Precedence {
         for (column, rank) in self.day_columns() {
             list(DAILY_TABLE, column, sources(&rank));
         }
-        list(CODES_TABLE, "*", sources(&self.codes));
+        list(CODES_TABLE, "*", statements(&self.codes));
         for table in &self.append_tables {
             list(table.table, "*", sources(&table.rank));
         }
@@ -287,7 +268,7 @@ impl Precedence {
         for (column, rank) in self.day_columns() {
             list(DAILY_TABLE, Some(column), rank.to_vec());
         }
-        list(CODES_TABLE, None, self.codes.to_vec());
+        list(CODES_TABLE, None, sources(&self.codes));
         for table in &self.append_tables {
             list(table.table, None, table.rank.to_vec());
         }
@@ -335,97 +316,6 @@ impl SourceOf for StatementKey {
     fn source(&self) -> SourceName {
         self.0
     }
-}
-
-/// The tables that have a rank, each with the columns whose rank can be set. A table without such columns is ranked
-/// as a whole.
-fn ranked_tables() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
-    let names = |columns: &'static [Column]| columns.iter().map(|column| column.name).collect();
-    let days = vec!["nav_value", "bid", "offer", "aum"];
-    ROW_TABLES
-        .into_iter()
-        .map(move |table| (table.table, names(table.columns)))
-        .chain([(DAILY_TABLE, days), (CODES_TABLE, Vec::new())])
-        .chain(APPEND_TABLES.map(|table| (table.table, Vec::new())))
-}
-
-/// Reads `table` or `table.column`. The error is what was found and what was expected.
-fn read_place(written: &str) -> Result<Place<'_>, (String, String)> {
-    let (table, column) = match written.split_once('.') {
-        Some((table, column)) => (table, Some(column)),
-        None => (written, None),
-    };
-    let Some((known, columns)) = ranked_tables().find(|(known, _)| *known == table) else {
-        let tables: Vec<&str> = ranked_tables().map(|(table, _)| table).collect();
-        return Err((
-            "not the name of a table that is merged by rank".to_owned(),
-            format!("{}, or a column such as funds_daily.bid", tables.join(", ")),
-        ));
-    };
-    match column {
-        Some(_) if columns.is_empty() => Err((
-            format!("a column of {known}, whose rows have one rank"),
-            format!("\"{known}\""),
-        )),
-        Some(column) if !columns.contains(&column) => Err((
-            format!("not a column of {known} that is merged by rank"),
-            format!("one of {}", columns.join(", ")),
-        )),
-        _ => Ok(Place {
-            table: known,
-            column,
-        }),
-    }
-}
-
-fn read_sources(
-    written: &str,
-    place: &Place<'_>,
-    names: &[&str],
-    problems: &mut Vec<PrecedenceProblem>,
-) -> Vec<SourceName> {
-    let suppliers: Vec<&str> = SourceName::REQUESTED
-        .iter()
-        .filter(|source| supplies(**source, place.table, place.column))
-        .map(|source| source.as_str())
-        .collect();
-    let mut wrong = |at: Option<usize>, found: String, expected: String| {
-        problems.push(PrecedenceProblem {
-            place: written.to_owned(),
-            at,
-            found,
-            expected,
-        });
-    };
-    let allowed = if suppliers.is_empty() {
-        "no entry: no source supplies it today".to_owned()
-    } else {
-        format!("one of {}", suppliers.join(", "))
-    };
-    if names.is_empty() {
-        wrong(None, "an empty list".to_owned(), allowed.clone());
-    }
-    let mut sources = Vec::new();
-    for (at, name) in names.iter().enumerate() {
-        let found = match name.parse::<SourceName>() {
-            Err(_) => format!("{name:?}, which is not a source"),
-            Ok(SourceName::Adopted) => format!("{name:?}, which always ranks last"),
-            Ok(source) if !suppliers.contains(&source.as_str()) => {
-                format!("{name:?}, which never supplies {written}")
-            }
-            Ok(source) if sources.contains(&source) => {
-                let expected = "each source once".to_owned();
-                wrong(Some(at), format!("{name:?} for the second time"), expected);
-                continue;
-            }
-            Ok(source) => {
-                sources.push(source);
-                continue;
-            }
-        };
-        wrong(Some(at), found, allowed.clone());
-    }
-    sources
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
+use super::super::entries::ranked_tables;
 use super::*;
-use crate::Dataset::{Fees, Listing, Master, Minimums};
+use crate::Dataset::{Codes, Fees, Listing, Master, Minimums, ProfileCodes};
 use SourceName::{Adopted, Finnomena, SecFundcheck, SecOpenApi, Wealthmagik};
 
 fn configured<'written>(
@@ -80,7 +81,14 @@ fn sources_that_are_not_named_follow_in_the_default_order() {
     let precedence = right(&[("funds_codes", &["wealthmagik", "finnomena"])]);
     assert_eq!(
         precedence.codes(),
-        [Wealthmagik, Finnomena, SecOpenApi, SecFundcheck, Adopted]
+        [
+            (Wealthmagik, Codes),
+            (Finnomena, Codes),
+            (SecOpenApi, ProfileCodes),
+            (SecOpenApi, Codes),
+            (SecFundcheck, Codes),
+            (Adopted, Codes),
+        ]
     );
 }
 

@@ -5,8 +5,8 @@ use super::{
 };
 use crate::{Dataset, SourceName};
 use Dataset::{
-    Codes, Daily, DividendPolicy, Dividends, Fees, Listing, Master, Minimums, Performance, Risk,
-    Statistics,
+    Codes, Daily, DividendPolicy, Dividends, Fees, Listing, Master, Minimums, Performance,
+    ProfileCodes, Risk, Statistics,
 };
 use SourceName::{Finnomena, SecFundcheck, SecOpenApi, Wealthmagik};
 
@@ -113,6 +113,7 @@ const SUPPLY: &[(&str, StatementKey, &[&str])] = &[
     (CODES_TABLE, (Finnomena, Codes), &["type", "code"]),
     (CODES_TABLE, (Wealthmagik, Codes), &["type", "code"]),
     (CODES_TABLE, (SecOpenApi, Codes), &["type", "code"]),
+    (CODES_TABLE, (SecOpenApi, ProfileCodes), &["type", "code"]),
     (
         DIVIDENDS.table,
         (SecOpenApi, Dividends),
@@ -173,7 +174,7 @@ mod tests {
                 Some(known) => known.is_supplied_by(*statements),
                 None => match APPEND_TABLES.iter().find(|known| known.table == *table) {
                     Some(known) => known.rank.contains(&statements.0),
-                    None => *table == DAILY_TABLE || CODES.contains(&statements.0),
+                    None => *table == DAILY_TABLE || CODES.contains(statements),
                 },
             };
             assert!(is_ranked, "{table}: {statements:?}");

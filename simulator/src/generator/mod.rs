@@ -253,6 +253,10 @@ impl Dealer {
             .finnomena_path
             .clone()
             .or_else(|| factsheet.wealthmagik_path.clone());
+        factsheet.register_path = factsheet
+            .true_path
+            .clone()
+            .or_else(|| Some(format!("/register/{place}/{}.pdf", candidate.proj_id)));
         if let Some(page) = &mut page {
             page.append(&mut fees.minimums);
         }
@@ -381,6 +385,7 @@ impl Dealer {
             // loader follows a second link.
             wealthmagik_path: (!nowhere && sketch.on_wealthmagik && answer == FactsheetAnswer::Pdf)
                 .then(|| format!("/wealthmagik/{place}/{proj_id}.pdf")),
+            register_path: None,
             true_path: None,
             answer,
             isin: (kind != Some(IsinMissing)).then_some(isin),

@@ -10,12 +10,7 @@ pub(crate) fn rows(market: &Market, query: &Query, documents: &str) -> Vec<Strin
     class_rows(market, query, |class, sheet| {
         let storage = class
             .factsheet
-            .and_then(|sheet| {
-                sheet
-                    .finnomena_path
-                    .as_ref()
-                    .or(sheet.wealthmagik_path.as_ref())
-            })
+            .and_then(|sheet| sheet.register_path.as_ref())
             .map(|path| format!("{documents}{path}"));
         let company = format!("{documents}/FundFiles/Q&A/QA_{}.pdf", class.proj_id);
         vec![Json::Object(vec![

@@ -119,7 +119,7 @@ impl Reported {
             Source::WealthMagik => sites::wealthmagik(market, urls),
             Source::SecFundCheck => sites::fundcheck(market, urls),
             Source::Factsheet => sites::factsheets(market, urls),
-            Source::SecOpenApi => register::report(market),
+            Source::SecOpenApi => register::report(market, urls),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Reported, ReportedRow};
 use crate::generator::spelling::scaled;
+use crate::hosts::Urls;
 use crate::market::Market;
 use crate::register::class::{Class, classes};
 use crate::register::records::Status;
@@ -11,7 +12,7 @@ use crate::register::{nav, portfolio, sheet};
 const SOURCE: &str = "sec_open_api";
 
 /// What the register reports of each of its classes, and of the former names of classes.
-pub(super) fn report(market: &Market) -> Reported {
+pub(super) fn report(market: &Market, urls: &Urls) -> Reported {
     let mut report = Reported::default();
     for class in classes(market) {
         daily(&mut report, market, &class);
@@ -21,6 +22,7 @@ pub(super) fn report(market: &Market) -> Reported {
         general(&mut report, &class);
         if sheet::has_sheets(&class) {
             factsheet(&mut report, market, &class);
+            link(&mut report, &class, urls);
         }
         for dividend in &class.data.dividends.paid {
             let row = ReportedRow::from([
@@ -102,6 +104,17 @@ fn general(report: &mut Reported, class: &Class<'_>) {
         ("status", class.status.name().to_owned()),
     ]);
     report.add("register_classes", code, "", row);
+}
+
+/// The link to the factsheet.
+fn link(report: &mut Reported, class: &Class<'_>, urls: &Urls) {
+    let path = class
+        .factsheet
+        .and_then(|sheet| sheet.register_path.as_ref());
+    if let Some(path) = path {
+        let row = ReportedRow::from([("factsheet_url", format!("{}{path}", urls.documents))]);
+        report.add("factsheet_links", &class.code, "", row);
+    }
 }
 
 /// The current factsheet and the newest quarter's portfolio.

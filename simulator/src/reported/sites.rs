@@ -7,6 +7,8 @@ use crate::finnomena;
 use crate::hosts::Urls;
 use crate::market::{Cells, Fund, Market, Standing};
 use crate::nav_series::{FINNOMENA, WEALTHMAGIK};
+use crate::register::class::classes;
+use crate::register::sheet::has_sheets;
 use crate::truth;
 
 /// What Finnomena reports of every fund that it lists or listed.
@@ -132,8 +134,20 @@ pub(super) fn fundcheck(market: &Market, urls: &Urls) -> Reported {
 /// The codes that are printed on each fund's factsheet, with the link that leads to it while every source is up.
 pub(super) fn factsheets(market: &Market, urls: &Urls) -> Reported {
     let mut report = Reported::default();
+    let linked: BTreeSet<String> = classes(market)
+        .into_iter()
+        .filter(has_sheets)
+        .map(|class| class.code)
+        .collect();
     for fund in &market.funds {
-        for row in truth::codes(fund, urls) {
+        // The register's link is the only one of some funds.
+        let sheet = &fund.factsheet;
+        let of_register = sheet
+            .register_path
+            .as_ref()
+            .filter(|_| linked.contains(&fund.code));
+        let path = sheet.true_path.as_ref().or(of_register);
+        for row in truth::codes_at(fund, path, urls) {
             let kind = row.get("type").cloned().unwrap_or_default();
             report.add("funds_codes", &fund.code, kind, row);
         }

@@ -98,7 +98,7 @@ pub fn fields(said: schema::ObservationData) -> Vec<String> {
         ObservationData::Fees(fields) | ObservationData::Minimums(fields) => fields.into_fields(),
         ObservationData::Statistics(fields) => fields.into_fields(),
         ObservationData::FactsheetLink(fields) => fields.into_fields(),
-        ObservationData::Codes(codes) => {
+        ObservationData::Codes(codes) | ObservationData::ProfileCodes(codes) => {
             return codes
                 .into_iter()
                 .map(|code| format!("{}={}", code.code_type.as_str(), code.code))

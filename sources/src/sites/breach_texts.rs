@@ -100,7 +100,7 @@ const FUNDCHECK: [(Via, &str); 8] = [
 ];
 
 /// Answers of the register that cannot be parsed: page and body.
-const REGISTER: [(&str, &str); 7] = [
+const REGISTER: [(&str, &str); 8] = [
     ("profiles", "<html>"),
     ("profiles", r#"{"items":[]}"#),
     ("fees", r#"{"items":5,"next_cursor":""}"#),
@@ -111,6 +111,7 @@ const REGISTER: [(&str, &str); 7] = [
         r#"{"items":[{"nav_date":"2026-02-11"}],"next_cursor":""}"#,
     ),
     ("portfolio", r#"{"items":null}"#),
+    ("factsheet_links", r#"{"next_cursor":""}"#),
 ];
 
 /// Reasons of rejected records, as the parsers write them, with what was found.
@@ -147,7 +148,7 @@ fn lines() -> String {
         &url("https://fundcheck.sec.or.th"),
         &url("https://web-fct-api.sec.or.th"),
     );
-    let register = SecOpenApi::new(&url("https://api.sec.or.th"), Vec::new());
+    let register = SecOpenApi::new(&url("https://api.sec.or.th"), Vec::new(), Vec::new());
     let mut text = String::new();
     let mut line = |site: &dyn Site, page: &str, via: Via, locator: Option<&str>, body: &[u8]| {
         let key = match page {

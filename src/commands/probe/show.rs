@@ -151,7 +151,7 @@ fn observation_block(text: &mut String, observation: &Observation) {
         }
         ObservationData::Statistics(fields) => fields_block(text, &fields.clone().into_fields()),
         ObservationData::FactsheetLink(fields) => fields_block(text, &fields.clone().into_fields()),
-        ObservationData::Codes(codes) => {
+        ObservationData::Codes(codes) | ObservationData::ProfileCodes(codes) => {
             for code in codes {
                 let _ = writeln!(text, "    {:<22}{}", code.code_type.as_str(), code.code);
             }

@@ -110,7 +110,8 @@ impl Parts {
     ) -> Result<(), StoreError> {
         let rows = tx
             .query(
-                "SELECT t.source, t.page, t.key, t.outcome, c.cycle_date, t.answered_cycle, t.answered_locator, t.extents
+                "SELECT t.source, t.page, t.key, t.outcome, c.cycle_date, t.answered_cycle, t.answered_locator, t.extents,
+                        COALESCE(t.answered_outcome = 'absent', false)
                  FROM unnest($1::text[], $2::text[]) AS known (source, page)
                  CROSS JOIN LATERAL (
                      SELECT * FROM runner.task
@@ -142,6 +143,7 @@ impl Parts {
                 answered_cycle: row.try_get(5)?,
                 failed_last: outcome.as_deref() == Some("failed"),
                 locator: row.try_get(6)?,
+                is_absent: row.try_get(8)?,
                 extents,
             };
             fund.answered.insert((source, page), answered);

@@ -253,7 +253,7 @@ async fn rows_of_a_provisional_fund_that_leaves_are_removed_and_come_back_with_i
 }
 
 /// Applies the migrations up to this version, as an earlier program did.
-async fn at_version(version: i32) -> String {
+pub async fn at_version(version: i32) -> String {
     let database = fresh_database().await;
     let sql = connect(&database).await;
     sql.batch_execute(

@@ -23,6 +23,7 @@ mod precedence;
 mod reading;
 mod real_series;
 mod register;
+mod register_codes;
 mod requests;
 mod server;
 mod small_tables;

@@ -176,7 +176,12 @@ async fn a_registered_class_with_a_nav_enters_unless_it_is_a_known_fund_under_an
             code_type: CodeType::Isin,
             code: "TH0001021819".to_owned(),
         }];
-        says(fund, source, None, ObservationData::Codes(codes))
+        let said = if source == REGISTER {
+            ObservationData::ProfileCodes(codes)
+        } else {
+            ObservationData::Codes(codes)
+        };
+        says(fund, source, None, said)
     };
     world
         .commit(vec![done(

@@ -207,6 +207,10 @@ const TEXTS: [(&str, &str); 50] = [
         r#"{"message":"success","page_size":100,"next_cursor":"c","items":[{"proj_id":"M0512_2546","fund_class_name":"A","start_date":"2026-09-30","end_date":null,"prospectus_type":"Monthly","minimum_sub_ipo":5000,"minimum_sub_ipo_cur":"THB   ","minimum_sub":0,"minimum_sub_cur":"USD  "}]}"#,
     ),
     (
+        "register_factsheet_links",
+        r#"{"message":"success","page_size":100,"next_cursor":"c","items":[{"proj_id":"M0512_2546","fund_class_name":"A","prospectus_type":"Monthly","amc_url_factsheet":"https://company.example/Q&A/a.pdf","pdf_factsheet":"https://docs.example/M0512_2546.pdf","as_of_date":"2025-09-30"},{"proj_id":"M0513_2546","fund_class_name":"main","prospectus_type":"Monthly","amc_url_factsheet":"","pdf_factsheet":null,"as_of_date":"2025-09-30"}]}"#,
+    ),
+    (
         "register_allocation",
         r#"{"message":"success","page_size":100,"next_cursor":"c","items":[{"proj_id":"M0512_2546","fund_class_name":"A","start_date":"2026-09-30","end_date":null,"prospectus_type":"Monthly","asset_seq":2,"asset_name":"หุ้นสามัญ","asset_ratio":93.16},{"proj_id":"M0513_2546","fund_class_name":"A","start_date":"2026-09-30","end_date":null,"prospectus_type":"Monthly","asset_seq":1,"asset_name":"เงินฝาก","asset_ratio":"1"}]}"#,
     ),

@@ -174,6 +174,14 @@ pub struct DividendPolicyRow<'json> {
     pub dividend_policy: Field<'json>,
 }
 
+/// Where a factsheet is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct FactsheetUrlRow<'json> {
+    #[serde(borrow)]
+    pub pdf_factsheet: Field<'json>,
+}
+
 /// The minimum purchases on a factsheet.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -27,6 +27,10 @@ pub const DIVIDEND_POLICY: &str = "dividend_policy";
 pub const MINIMUMS: &str = "minimums";
 /// Allocation of every project by asset class.
 pub const ALLOCATION: &str = "allocation";
+/// Where the factsheet of every class is.
+pub const FACTSHEET_LINKS: &str = "factsheet_links";
+/// The factsheet PDF.
+pub const FACTSHEET: &str = "factsheet";
 /// Full portfolio of every project, once a quarter.
 pub const PORTFOLIO: &str = "portfolio";
 
@@ -97,9 +101,10 @@ const fn series(name: &'static str) -> PageSpec {
 }
 
 /// The pages.
-pub const PAGES: [PageSpec; 11] = [
+pub const PAGES: [PageSpec; 13] = [
     PageSpec {
-        parser_version: 2,
+        // Version 3: the ISIN is a code of the profile.
+        parser_version: 3,
         ..page(PROFILES, Stage::Lists, Cadence::Weekly, None)
     },
     page(DAILY, Stage::Market, Cadence::EveryCycle, Some(WINDOW)),
@@ -119,9 +124,23 @@ pub const PAGES: [PageSpec; 11] = [
     },
     series(DIVIDENDS),
     series(PERFORMANCE),
+    PageSpec {
+        tells_factsheets: true,
+        ..monthly(FACTSHEET_LINKS)
+    },
+    PageSpec {
+        critical: false,
+        chain: None,
+        ..page(
+            FACTSHEET,
+            Stage::Factsheets,
+            Cadence::MonthlyOrLinkChanged,
+            None,
+        )
+    },
 ];
 
-/// The path of a page below `/v2/fund/`.
+/// The path of a list below `/v2/fund/`; `None` for [`FACTSHEET`], which is on another host.
 pub const fn path(page: &str) -> Option<&'static str> {
     match page.as_bytes() {
         b"profiles" => Some("general-info/profiles"),
@@ -130,6 +149,7 @@ pub const fn path(page: &str) -> Option<&'static str> {
         b"fees" => Some("factsheet/fees"),
         b"risk" => Some("factsheet/risk-spectrum"),
         b"dividend_policy" => Some("factsheet/dividend-policy"),
+        b"factsheet_links" => Some("factsheet/urls"),
         b"minimums" => Some("factsheet/subscription-redemption-minimums"),
         b"allocation" => Some("factsheet/asset-allocation"),
         b"portfolio" => Some("outstanding/portfolio"),

@@ -6,7 +6,9 @@ use schema::{Dataset, ObservationData};
 use super::contract;
 use super::group::{Group, Level, Projects};
 use super::page::{self, ListPage};
-use super::{allocation, dividend_policy, fees, minimums, portfolio, risk, statistics};
+use super::{
+    allocation, dividend_policy, factsheet_links, fees, minimums, portfolio, risk, statistics,
+};
 use crate::site::Reading;
 use crate::sites::findings::Findings;
 
@@ -40,6 +42,10 @@ pub fn of_page(name: &str) -> Option<Grouped> {
         contract::DIVIDEND_POLICY => {
             of_classes(Dataset::DividendPolicy, dividend_policy::read as _)
         }
+        contract::FACTSHEET_LINKS => Grouped {
+            date_field: "as_of_date",
+            ..of_classes(Dataset::FactsheetLink, factsheet_links::read as _)
+        },
         contract::RISK => of_projects(Dataset::Risk, risk::read as _),
         contract::ALLOCATION => Grouped {
             is_whole: true,

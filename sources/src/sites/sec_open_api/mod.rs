@@ -7,6 +7,7 @@ pub mod contract;
 mod daily;
 mod dividend_policy;
 mod dividends;
+mod factsheet_links;
 mod fees;
 mod group;
 mod grouped;
@@ -33,9 +34,10 @@ use crate::api_key::ApiKey;
 use crate::page::PageSpec;
 use crate::payload::{breach, json};
 use crate::site::{Answer, BrowserWay, ReadContext, Reading, Request, Site, StatusMeaning};
+use crate::sites::factsheet::Factsheets;
 use crate::sites::findings::Findings;
 use crate::sites::locate::Root;
-use crate::source_spec::{HostSetting, KeySetting, SourceSpec};
+use crate::source_spec::{HostSetting, KeySetting, SEC_DOCUMENTS, SourceSpec};
 use keys::Keys;
 use page::ListPage;
 
@@ -59,9 +61,15 @@ pub const SPEC: SourceSpec = SourceSpec {
         portal: "https://secopendata.sec.or.th",
     }),
     has_browser_pages: false,
-    factsheet_hosts: None,
+    factsheet_hosts: Some(SEC_DOCUMENTS),
     pages: &contract::PAGES,
-    build: |address| Arc::new(SecOpenApi::new(&address.root, address.keys.clone())),
+    build: |address| {
+        Arc::new(SecOpenApi::new(
+            &address.root,
+            address.keys.clone(),
+            address.factsheet_hosts.clone(),
+        ))
+    },
 };
 
 /// The register.
@@ -69,15 +77,18 @@ pub const SPEC: SourceSpec = SourceSpec {
 pub struct SecOpenApi {
     root: Root,
     keys: Keys,
+    factsheets: Factsheets,
 }
 
 impl SecOpenApi {
-    /// The register at `base_url`. Of several keys the first one is used until it is refused.
+    /// The register at `base_url`. Of several keys the first one is used until it is refused. Factsheet links may lead to
+    /// `factsheet_hosts`.
     #[must_use]
-    pub fn new(base_url: &Url, keys: Vec<ApiKey>) -> Self {
+    pub fn new(base_url: &Url, keys: Vec<ApiKey>, factsheet_hosts: Vec<String>) -> Self {
         Self {
             root: Root::new(base_url),
             keys: Keys::new(keys),
+            factsheets: Factsheets::new(SourceName::SecOpenApi, base_url, factsheet_hosts),
         }
     }
 
@@ -154,6 +165,10 @@ impl Site for SecOpenApi {
                 tasks.len()
             ));
         };
+        if page.name == contract::FACTSHEET {
+            // Without the key, which is for the register alone.
+            return self.factsheets.request(task);
+        }
         let path = contract::path(page.name)
             .ok_or_else(|| format!("the register has no page `{}`", page.name))?;
         let mut url = self.root.url(&format!("{API}/{path}"))?;
@@ -199,8 +214,9 @@ impl Site for SecOpenApi {
     }
 
     /// 400 to a request with a cursor means that the cursor is no longer valid; 404, that the whole list is empty.
-    fn meaning(&self, _page: &PageSpec, status: u16, tasks: usize) -> StatusMeaning {
+    fn meaning(&self, page: &PageSpec, status: u16, tasks: usize) -> StatusMeaning {
         match status {
+            _ if page.name == contract::FACTSHEET => StatusMeaning::usual(status, tasks),
             400 => StatusMeaning::CursorRefused,
             401 | 403 => StatusMeaning::KeyRefused,
             _ => StatusMeaning::usual(status, tasks),
@@ -224,7 +240,10 @@ impl Site for SecOpenApi {
     ) -> Vec<Reading> {
         tasks
             .iter()
-            .map(|task| self.read_one(page, task, answer, context))
+            .map(|task| match page.name {
+                contract::FACTSHEET => self.factsheets.read(task, answer, context),
+                _ => self.read_one(page, task, answer, context),
+            })
             .collect()
     }
 }

@@ -96,7 +96,8 @@ fn read_tax_type(
     None
 }
 
-/// A wrong check digit makes no ISIN. A class without one makes no statement about its codes.
+/// A wrong check digit makes no ISIN. A class without one makes no statement about its codes. The codes of its factsheet
+/// are another dataset.
 fn read_isin(
     profile: &Profile<'_>,
     record: Field<'_>,
@@ -104,7 +105,7 @@ fn read_isin(
     findings: &mut Findings,
 ) {
     let code = findings.field(
-        Dataset::Codes,
+        Dataset::ProfileCodes,
         "fund_class_isin_code",
         page::word(profile.fund_class_isin_code),
         record.raw(),
@@ -114,14 +115,19 @@ fn read_isin(
     };
     if !isin::is_valid(&code) {
         let reason = format!("expected an ISIN with its check digit, found {code}");
-        findings.note(Dataset::Codes, "fund_class_isin_code", reason, record.raw());
+        findings.note(
+            Dataset::ProfileCodes,
+            "fund_class_isin_code",
+            reason,
+            record.raw(),
+        );
         return;
     }
     let codes = vec![SecurityCode {
         code_type: CodeType::Isin,
         code,
     }];
-    findings.say_of(fund_code, None, ObservationData::Codes(codes));
+    findings.say_of(fund_code, None, ObservationData::ProfileCodes(codes));
 }
 
 /// The code of a project's only class.

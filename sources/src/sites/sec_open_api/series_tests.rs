@@ -9,7 +9,7 @@ use crate::sites::asked::{fields, page, read_all, task};
 
 fn site() -> SecOpenApi {
     let url = Url::parse("https://api.sec.or.th").expect("a URL");
-    SecOpenApi::new(&url, Vec::new())
+    SecOpenApi::new(&url, Vec::new(), Vec::new())
 }
 
 fn read(page: &str, records: &str) -> ListPart {

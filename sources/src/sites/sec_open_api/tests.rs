@@ -10,7 +10,7 @@ use crate::sites::asked::{fields, page, read_all, short, task};
 
 fn site() -> SecOpenApi {
     let url = Url::parse("https://api.sec.or.th").expect("a URL");
-    SecOpenApi::new(&url, Vec::new())
+    SecOpenApi::new(&url, Vec::new(), Vec::new())
 }
 
 fn task_of(page: &str, carry: Option<&str>) -> PlannedTask {
@@ -70,6 +70,60 @@ fn read_whole(page: &str, records: &[&str]) -> (Vec<String>, Vec<String>) {
     assert_eq!(part.carry, None, "nothing comes after the last page");
     let rejects = part.rejects.iter().map(short).collect();
     (lines(&part), rejects)
+}
+
+#[test]
+fn the_link_to_the_pdf_is_read_and_that_of_the_company_is_not() {
+    let class = r#""proj_id":"M1","fund_class_name":"A-B""#;
+    let company = r#""amc_url_factsheet":"https://company.example/Q&A/a.pdf""#;
+    let link = "https://docs.example/M1.pdf";
+    let record = |pdf: &str, date: &str| {
+        format!(r#"{class},{company},"pdf_factsheet":{pdf},"as_of_date":"{date}""#)
+    };
+    let old = record(r#""https://docs.example/old.pdf""#, "2025-08-31");
+    let new = record(&format!(r#""{link}""#), "2025-09-30");
+    let said = format!("M1/A-B 2025-09-30: factsheet_url={link}");
+    let none = record("null", "2025-09-30");
+    let other = record(r#""ftp://docs.example/M1.pdf""#, "2025-09-30");
+    check(
+        "factsheet_links",
+        &[
+            (&[&new], &[&said], &[]),
+            (&[&new, &old], &[&said], &[]),
+            (&[&none], &[], &[]),
+        ],
+    );
+    let (said, rejects) = read_whole("factsheet_links", &[&other]);
+    assert_eq!(said, [""; 0]);
+    assert_eq!(rejects.len(), 1, "{rejects:?}");
+    assert!(rejects[0].contains("pdf_factsheet"), "{rejects:?}");
+}
+
+/// The factsheet is on a host without a key.
+#[test]
+fn a_factsheet_is_requested_at_its_link_without_the_key() {
+    let key = crate::api_key::ApiKey::of("secret").expect("a key");
+    let url = Url::parse("https://api.sec.or.th").expect("a URL");
+    let site = SecOpenApi::new(&url, vec![key], vec!["docs.example".to_owned()]);
+    let sheet = page(&site, "factsheet");
+    let at = |link: &str| {
+        let task = task(&site, "factsheet", "A", Some(link));
+        site.request(&sheet, &[task])
+    };
+    let request = at("https://docs.example/M1.pdf").expect("a listed host");
+    assert_eq!(request.url.as_str(), "https://docs.example/M1.pdf");
+    assert_eq!(request.secret_header, None);
+    assert!(at("https://other.example/M1.pdf").is_err());
+    let links = task(&site, "factsheet_links", "*", None);
+    let request = site.request(&page(&site, "factsheet_links"), &[links]);
+    let request = request.expect("a list");
+    assert!(request.secret_header.is_some());
+    assert_eq!(request.url.path(), "/v2/fund/factsheet/urls");
+    assert_eq!(
+        site.meaning(&sheet, 403, 1),
+        crate::site::StatusMeaning::Refused,
+        "the key is not refused by another host"
+    );
 }
 
 /// Compares what is read from the records of each case with its statements and rejects.
