@@ -26,7 +26,7 @@ pub struct Target {
 }
 
 /// Every parser, in the order in which data passes them.
-pub const TARGETS: [Target; 37] = [
+pub const TARGETS: [Target; 38] = [
     target("finnomena_list", pages::finnomena_list),
     target("finnomena_filter", pages::finnomena_filter),
     target("finnomena_fund", pages::finnomena_fund),
