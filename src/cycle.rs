@@ -162,6 +162,7 @@ impl CycleRunner {
         }
         self.ask_stage(&round, Stage::Market).await?;
         self.enter_registered_funds(&round).await?;
+        self.ask_stage(&round, Stage::Projects).await?;
         self.each_source(|source| self.run_fetch_order(&round, source))
             .await?;
         self.judge(cycle).await?;

@@ -1,11 +1,13 @@
 //! Plans the tasks of a cycle: pure rules from the state of the warehouse to tasks.
 //!
 //! Planning goes stage by stage, each in one transaction after the stage before it is acknowledged. The order is:
-//! lists, pages of news, one task per fund and page, then the factsheets that the funds' pages link to. Planning again
+//! lists, the days of the market, late projects, pages of news, one task per fund and page, then the factsheets that the
+//! funds' pages link to. Planning again
 //! adds only what is missing, so a resumed cycle and round 2 are planned in the same way. A plan reads the funds part
 //! by part, so memory does not grow with their number (A5).
 
 mod due;
+mod late;
 mod news;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +67,10 @@ pub struct StagePlanner {
     limit_left: usize,
     /// Number of funds so far whose requests the pages of news may save, by source.
     spared: BTreeMap<SourceName, usize>,
+    /// The late projects so far, by source.
+    late: BTreeMap<SourceName, late::Projects>,
+    /// Number of projects that are due and left for the next cycle.
+    left: usize,
 }
 
 impl StagePlanner {
@@ -87,7 +93,15 @@ impl StagePlanner {
             final_round,
             is_repeated: false,
             spared: BTreeMap::new(),
+            late: BTreeMap::new(),
+            left: 0,
         }
+    }
+
+    /// The number of projects that are due and that this plan has left for the next cycle.
+    #[must_use]
+    pub const fn left(&self) -> usize {
+        self.left
     }
 
     /// Marks a plan that the same round has made before. The pages of funds are then planned only if the pages of news
@@ -103,6 +117,8 @@ impl StagePlanner {
         let mut ready = self.ready(state).into_iter();
         match self.stage {
             Stage::Lists | Stage::Market => false,
+            // What is late is known when the newest days are.
+            Stage::Projects => state.register_answered,
             Stage::News => ready
                 .any(|(source, specs)| !news::plan(state, source, specs, usize::MAX).is_empty()),
             Stage::Funds => {
@@ -186,6 +202,36 @@ impl StagePlanner {
         tasks
     }
 
+    /// The late projects can be chosen only after the last part.
+    fn projects(
+        &mut self,
+        state: &PlanningState,
+        funds: &[&FundState],
+        is_last: bool,
+    ) -> Vec<NewTask> {
+        let mut tasks = Vec::new();
+        if !state.register_answered {
+            return tasks;
+        }
+        self.left = 0;
+        for (source, specs) in self.ready(state) {
+            let spec = of_stage(specs, Stage::Projects).next();
+            let mut chains = specs.iter().filter_map(|spec| spec.chain);
+            let window = chains.find_map(|chain| chain.window);
+            let Some((spec, window)) = spec.zip(window) else {
+                continue;
+            };
+            let projects = self.late.entry(source).or_default();
+            projects.add(late::Shown::of(window, state), funds);
+            if is_last {
+                let (new, left) = projects.tasks(source, spec, state.cycle.cycle_date);
+                tasks.extend(new);
+                self.left += left;
+            }
+        }
+        tasks
+    }
+
     /// The pages of news can be planned only after the last part: whether they save requests depends on the number of
     /// funds.
     fn news(&mut self, state: &PlanningState, funds: &[&FundState], is_last: bool) -> Vec<NewTask> {
@@ -230,6 +276,7 @@ impl Planner for StagePlanner {
         let tasks = match self.stage {
             Stage::Lists => self.lists(state),
             Stage::Market => self.market(state),
+            Stage::Projects => self.projects(state, &funds, is_last),
             Stage::News => self.news(state, &funds, is_last),
             Stage::Funds => self.funds(state, &funds),
             Stage::Factsheets => self.factsheets(state, &funds),
@@ -239,6 +286,10 @@ impl Planner for StagePlanner {
         } else {
             ControlFlow::Continue(tasks)
         }
+    }
+
+    fn uses_projects(&self) -> bool {
+        self.stage == Stage::Projects
     }
 
     /// Only funds whose own page the pages of news may save are compared with the control sample.

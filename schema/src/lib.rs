@@ -9,6 +9,7 @@
 pub mod append;
 pub mod columns;
 pub mod cycle;
+pub mod day_range;
 pub mod doubt;
 pub mod failpoint;
 pub mod fold;
@@ -26,6 +27,7 @@ pub mod source_name;
 pub mod task;
 pub mod whole_history;
 
+pub use day_range::DayRange;
 pub use fund_code::FundCode;
 pub use number::Number;
 pub use observation::{Dataset, Observation, ObservationData};

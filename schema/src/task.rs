@@ -30,6 +30,9 @@ impl TaskId {
     pub const CLASSES: &str = "profiles";
     /// The page of the official register with the daily values of all classes, one list for each day.
     pub const DAYS: &str = "daily";
+    /// The page of the official register with the newest daily values of one project. Its key is a part of the market:
+    /// the project.
+    pub const PROJECT_DAYS: &str = "project_days";
     /// The page with the NAV series of one fund, at the source that has [`Self::PIECES`].
     pub const SERIES: &str = "nav";
 
@@ -108,8 +111,9 @@ pub struct WholeHistory {
 pub struct PlannedTask {
     /// The identity of the task.
     pub id: TaskId,
-    /// The source's own key of the fund, from its list (Finnomena `fund_id`, WealthMagik page path), or the URL to
-    /// request (factsheets). `None` if the fund code alone is enough.
+    /// The source's own key of the fund, from its list (Finnomena `fund_id`, WealthMagik page path), the URL to request
+    /// (factsheets), or the days to request ([`crate::DayRange`], values of a project). `None` if the key of the task is
+    /// enough.
     pub locator: Option<String>,
     /// How much to request, in the page's own word (NAV range `1M`, `MAX`); `None` if the page has only one extent.
     pub extent: Option<String>,

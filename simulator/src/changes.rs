@@ -38,6 +38,20 @@ impl Market {
         Ok(())
     }
 
+    pub(crate) fn set_publication(
+        &mut self,
+        code: &str,
+        lag_days: u32,
+        is_monthly: bool,
+    ) -> Result<(), UnknownCode> {
+        let records = self.known(code)?.register.as_mut();
+        let records = records.ok_or_else(|| UnknownCode(code.to_owned()))?;
+        let publication = &mut Arc::make_mut(records).publication;
+        publication.lag_days = i64::from(lag_days);
+        publication.is_monthly = is_monthly;
+        Ok(())
+    }
+
     pub(crate) fn set_active(&mut self, code: &str, active: bool) -> Result<(), UnknownCode> {
         let today = self.today;
         let fund = self.known(code)?;

@@ -161,6 +161,20 @@ impl Simulator {
         self.world.market_mut().revise_nav(code, date, nav)
     }
 
+    /// Makes the register publish each NAV of a code this number of days after its date; if it is monthly, only those of
+    /// the last business day of a month.
+    ///
+    /// Fails if the register does not have the code.
+    pub fn set_publication(
+        &self,
+        code: &str,
+        lag_days: u32,
+        is_monthly: bool,
+    ) -> Result<(), UnknownCode> {
+        let mut market = self.world.market_mut();
+        market.set_publication(code, lag_days, is_monthly)
+    }
+
     /// Makes Finnomena list the code as active or as inactive. The rows that an inactive code has up to today stay in
     /// the truth, as if a runner had loaded them.
     pub fn set_active(&self, code: &str, active: bool) -> Result<(), UnknownCode> {

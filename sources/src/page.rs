@@ -89,16 +89,27 @@ impl DayWindow {
     /// [`Self::MAX_DAYS`].
     #[must_use]
     pub fn days(self, date: Date, previous: Option<Date>, monthly: bool) -> Vec<Date> {
+        let back = self.reach(date, previous, monthly);
+        std::iter::successors(Some(date), |day| day.yesterday().ok())
+            .take(usize::try_from(back).unwrap_or(0) + 1)
+            .collect()
+    }
+
+    /// The first one of these days.
+    #[must_use]
+    pub fn first_day(self, date: Date, previous: Option<Date>, monthly: bool) -> Date {
+        date.saturating_sub(i64::from(self.reach(date, previous, monthly)).days())
+    }
+
+    /// The number of days before the date that are requested.
+    fn reach(self, date: Date, previous: Option<Date>, monthly: bool) -> i32 {
         let back = if monthly || is_first_of_week(date, previous) {
             self.weekly
         } else {
             self.nightly
         };
         let missed = previous.map_or(0, |previous| (date - previous).get_days().max(0));
-        let back = i32::from(back).max(missed).min(i32::from(Self::MAX_DAYS));
-        std::iter::successors(Some(date), |day| day.yesterday().ok())
-            .take(usize::try_from(back).unwrap_or(0) + 1)
-            .collect()
+        i32::from(back).max(missed).min(i32::from(Self::MAX_DAYS))
     }
 
     /// The largest number of days in a window.
@@ -135,6 +146,9 @@ pub enum Stage {
     /// Pages about many funds with values of the tables, one task for each part of the market. All sources wait for
     /// them, because they decide which pages of single funds are still needed.
     Market,
+    /// Lists of values of single projects that the lists of [`Self::Market`] do not reach, one task for each project. They
+    /// are planned when all lists of days of the cycle are answered.
+    Projects,
     /// Numbered pages of [`FUNDS_A_PIECE`] funds each. They report which funds have new data, and fill no table. They
     /// only save requests, so an error in them must not cost more than the requests they would have saved.
     News,
@@ -146,9 +160,10 @@ pub enum Stage {
 
 impl Stage {
     /// The stages in the order in which they are planned.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Lists,
         Self::Market,
+        Self::Projects,
         Self::News,
         Self::Funds,
         Self::Factsheets,
@@ -216,6 +231,8 @@ mod tests {
         let days = |previous: Option<Date>, monthly| {
             let days = window.days(date(2026, 11, 24), previous, monthly);
             assert_eq!(days[0], date(2026, 11, 24));
+            let first = window.first_day(date(2026, 11, 24), previous, monthly);
+            assert_eq!(days.last(), Some(&first));
             days.len()
         };
         assert_eq!(days(Some(date(2026, 11, 23)), false), 6);

@@ -75,18 +75,26 @@ impl CycleRunner {
             self.narrowing.clone(),
         );
         let final_round = round.is_final;
-        let planned = self
+        let (planned, left) = self
             .store
             .call("planning", async move |writer| {
                 // A fresh planner each time: if the operation is repeated, it starts again with the first fund.
                 let mut planner =
                     StagePlanner::new(pages.clone(), narrowing.clone(), stage, of, final_round)
                         .repeated(is_repeated);
-                writer.plan(&cycle, &mut planner).await
+                let planned = writer.plan(&cycle, &mut planner).await?;
+                Ok((planned, planner.left()))
             })
             .await?;
         let source = of.map(SourceName::as_str);
         tracing::info!(?stage, source, tasks = planned, "planned");
+        if left > 0 {
+            tracing::info!(
+                ?stage,
+                projects = left,
+                "more projects are due than a cycle requests; they are requested in the next one"
+            );
+        }
         failpoint::CYCLE_PLANNED.pass().await?;
         Ok(planned)
     }

@@ -1,4 +1,5 @@
 mod parts;
+mod projects;
 
 use std::num::NonZeroUsize;
 
@@ -9,7 +10,7 @@ use store::{Answered, Cycle, ListState, ListingState, NewestNav, Scope, list_key
 
 use super::*;
 
-const fn page(
+pub(super) const fn page(
     name: &'static str,
     stage: Stage,
     cadence: Cadence,
@@ -90,6 +91,7 @@ pub(super) fn fund(code: &str) -> FundState {
         )]),
         factsheets: BTreeMap::new(),
         answered: BTreeMap::new(),
+        project: None,
     }
 }
 
@@ -126,7 +128,7 @@ pub(super) fn state(kind: CycleKind, funds: Vec<FundState>) -> PlanningState {
 
 /// Plans as the store does: first with no funds, then with the funds in parts of `funds_a_part`. Returns the tasks, and
 /// the number of funds the planner received.
-fn plan_in_parts(
+pub(super) fn plan_in_parts(
     state: &PlanningState,
     funds_a_part: usize,
     mut planner: StagePlanner,

@@ -39,6 +39,7 @@ mod pooler;
 mod portfolios;
 mod problems;
 mod provisional;
+mod publication;
 mod reader;
 mod register;
 mod remerge;
@@ -73,7 +74,7 @@ pub use explain::{
 pub use funds::ActiveFunds;
 pub use planning::{
     Answered, COVERED_DAYS, FUNDS_A_PART, FundState, ListState, ListingState, NewestNav, PartPlan,
-    PieceState, Planner, PlanningState, list_key, plan_by,
+    PieceState, Planner, PlanningState, ProjectState, ProjectTask, list_key, plan_by,
 };
 pub use problems::{FailedTask, FailedTasks, PageFreshness, RejectCount};
 pub use reader::{Freshness, Reader, RunnerStatus, Status};

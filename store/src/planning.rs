@@ -5,6 +5,7 @@
 
 mod market;
 mod parts;
+mod projects;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -97,6 +98,35 @@ pub struct FundState {
     pub factsheets: BTreeMap<SourceName, String>,
     /// The pages of the fund that were requested before, by source and page name.
     pub answered: BTreeMap<(SourceName, String), Answered>,
+    /// The fund's project in the official register; `None` if the register does not list the fund, or if the planner does
+    /// not use projects.
+    pub project: Option<ProjectState>,
+}
+
+/// What is known about a fund's project and about the publication of the fund's NAV in the official register.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProjectState {
+    /// The id of the project.
+    pub id: String,
+    /// The NAV dates of the fund that the register reported, newest first; at most six.
+    pub nav_dates: Vec<Date>,
+    /// Samples of the days from a NAV date to its publication, oldest first. Each is the largest that it can have been:
+    /// the date is published on the date of the cycle that saw it or before.
+    pub lags: Vec<i16>,
+    /// The task with the newest values of the project.
+    pub days: ProjectTask,
+}
+
+/// Largest number of dates in [`ProjectState::nav_dates`].
+const KNOWN_NAV_DATES: i64 = 6;
+
+/// What is known about a page of a project.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ProjectTask {
+    /// Whether it is planned in this cycle.
+    pub is_planned: bool,
+    /// Date of the last cycle in which the register answered it.
+    pub last_answered: Option<Date>,
 }
 
 /// The register covers a fund if it has reported a NAV of the last days: monthly NAVs are published up to two weeks after
@@ -155,6 +185,11 @@ pub trait Planner: Send {
     fn uses_control(&self) -> bool {
         true
     }
+
+    /// Whether the planner reads [`FundState::project`]. Only then it is read.
+    fn uses_projects(&self) -> bool {
+        false
+    }
 }
 
 /// Makes a planner that uses the control sample from a function of the state.
@@ -186,7 +221,7 @@ pub(super) async fn plan(
         state.news_doubted = doubts::check_news(tx, cycle, &control, limits).await?;
         state.control = control.funds;
     }
-    let mut parts = Parts::new(pages);
+    let mut parts = Parts::new(pages, planner.uses_projects());
     let mut planned = 0;
     loop {
         let (is_done, tasks) = match planner.part(&state) {

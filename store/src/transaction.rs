@@ -30,6 +30,7 @@ use super::lists;
 use super::news;
 use super::observations;
 use super::provisional;
+use super::publication;
 use super::register;
 use super::report::{Acknowledged, BatchReport, count_refused, records_of};
 use super::tasks;
@@ -653,7 +654,9 @@ async fn write_days(
             .keep_days(tx, cycle, spoken, &mut compared.statements, doubts)
             .await?;
     }
+    let newest = publication::newest(&compared.statements);
     let mut counts = daily::write(tx, cycle.id, examiner.rules.precedence.days(), compared).await?;
+    publication::record(tx, cycle, &newest).await?;
     unreported::write(tx, cycle, unreported).await?;
     counts.records.observed += kept;
     counts.records.superseded += kept;

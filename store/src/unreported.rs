@@ -69,11 +69,15 @@ pub(super) fn changes<'answer>(
 }
 
 /// The first and the last day of a statement with several days. If the answer has a rejected day, the statement covers
-/// nothing, because the rejected day may be one of the missing days.
+/// nothing, because the rejected day may be one of the missing days. Neither does a page of a list, because a missing day
+/// may be on another page.
 fn covered(answer: &TaskAnswer, observation: &Observation) -> Option<(Date, Date)> {
     let ObservationData::Daily(points) = &observation.data else {
         return None;
     };
+    if answer.is_list_part {
+        return None;
+    }
     let is_partly_rejected = answer
         .rejects
         .iter()
@@ -294,5 +298,12 @@ mod tests {
             }];
             assert_eq!(compared(&partly, stored, &[]).0, left_out, "{severity:?}");
         }
+    }
+
+    #[test]
+    fn a_page_of_a_list_leaves_nothing_out() {
+        let mut part = answer(Finnomena, &[2, 4]);
+        part.is_list_part = true;
+        assert_eq!(compared(&part, &[(3, &[Finnomena])], &[]), (vec![], vec![]));
     }
 }

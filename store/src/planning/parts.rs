@@ -22,11 +22,13 @@ use super::super::error::StoreError;
 use super::market::KnownPages;
 use super::{
     Answered, COVERED_DAYS, FUNDS_A_PART, FundState, ListingState, NewestNav, PlanningState,
+    projects,
 };
 
 /// The position in the reading of the funds.
 pub(super) struct Parts {
     known: KnownPages,
+    uses_projects: bool,
     /// The last code that was read; at the start the empty string, which sorts before every code.
     after: String,
 }
@@ -39,9 +41,10 @@ struct Part {
 
 impl Parts {
     /// Starts before the first fund.
-    pub const fn new(known: KnownPages) -> Self {
+    pub const fn new(known: KnownPages, uses_projects: bool) -> Self {
         Self {
             known,
+            uses_projects,
             after: String::new(),
         }
     }
@@ -63,6 +66,9 @@ impl Parts {
         let mut part = Part::of(&rows)?;
         self.read_listings(tx, &mut part).await?;
         self.read_answered(tx, &mut part, &last).await?;
+        if self.uses_projects {
+            projects::read(tx, &state.cycle, &mut part.funds).await?;
+        }
         state.funds = part.funds;
         self.after = last;
         Ok(())
@@ -174,6 +180,7 @@ impl Part {
                 listings: BTreeMap::new(),
                 factsheets: BTreeMap::new(),
                 answered: BTreeMap::new(),
+                project: None,
             });
         }
         Ok(part)

@@ -10,6 +10,8 @@ use crate::page::{Cadence, ChainSpec, DayWindow, PageSpec, QuarterWindow, Stage}
 pub const PROFILES: &str = TaskId::CLASSES;
 /// NAV, net asset, bid and offer of all classes, one list for each day.
 pub const DAILY: &str = TaskId::DAYS;
+/// NAV, net asset, bid and offer of the classes of one project that publishes later than the lists of days reach back.
+pub const PROJECT_DAYS: &str = TaskId::PROJECT_DAYS;
 /// The dividends of all classes.
 pub const DIVIDENDS: &str = "dividends";
 /// Returns and volatility of all classes, from their current factsheets.
@@ -101,13 +103,14 @@ const fn series(name: &'static str) -> PageSpec {
 }
 
 /// The pages.
-pub const PAGES: [PageSpec; 13] = [
+pub const PAGES: [PageSpec; 14] = [
     PageSpec {
         // Version 3: the ISIN is a code of the profile.
         parser_version: 3,
         ..page(PROFILES, Stage::Lists, Cadence::Weekly, None)
     },
     page(DAILY, Stage::Market, Cadence::EveryCycle, Some(WINDOW)),
+    page(PROJECT_DAYS, Stage::Projects, Cadence::EveryCycle, None),
     monthly(STATISTICS),
     monthly(FEES),
     monthly(RISK),
@@ -144,7 +147,7 @@ pub const PAGES: [PageSpec; 13] = [
 pub const fn path(page: &str) -> Option<&'static str> {
     match page.as_bytes() {
         b"profiles" => Some("general-info/profiles"),
-        b"daily" => Some("daily-info/nav"),
+        b"daily" | b"project_days" => Some("daily-info/nav"),
         b"statistics" => Some("factsheet/statistics"),
         b"fees" => Some("factsheet/fees"),
         b"risk" => Some("factsheet/risk-spectrum"),

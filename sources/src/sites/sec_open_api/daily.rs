@@ -1,8 +1,8 @@
-//! Parser of `daily-info/nav`: NAV, net asset, bid and offer of all classes on one day.
+//! Parser of `daily-info/nav`: NAV, net asset, bid and offer of classes on the days of a range.
 
 use jiff::civil::Date;
 use schema::observation::{DailyPoint, KeyedObservation};
-use schema::{Dataset, Number, ObservationData};
+use schema::{Dataset, DayRange, Number, ObservationData};
 
 use super::api_types::NavRow;
 use super::page::{self, ListPage};
@@ -11,23 +11,24 @@ use crate::payload::json::Field;
 use crate::site::Reading;
 use crate::sites::findings::Findings;
 
-/// Parses one page. The API ignores parameters whose names it does not know, so a record of another day than `day` means
-/// that the query was not understood: nothing of the page is used.
-pub fn read(list: ListPage<'_>, day: Date, url: &str, mut findings: Findings) -> Reading {
+/// Parses one page. The API ignores parameters whose names it does not know, so a record of a day outside `days` means
+/// that the query was not understood: nothing of the page is used. The order of the records has no meaning, except that
+/// of two records of one class and day the later one is valid.
+pub fn read(list: ListPage<'_>, days: DayRange, url: &str, mut findings: Findings) -> Reading {
     let mut keyed: Vec<KeyedObservation> = Vec::with_capacity(list.records.len());
     for (row, record) in list.rows::<NavRow<'_>>(Dataset::Daily, &mut findings) {
-        match read_day(&row, record, &mut findings) {
-            Ok(Some(found)) if found != day => {
-                let expected = format!("records of {day} only");
+        let day = match read_day(&row, record, &mut findings) {
+            Ok(Some(found)) if !days.contains(found) => {
+                let expected = format!("records of {days} only");
                 return Reading::Broken(breach("items[].nav_date", &expected, &found.to_string()));
             }
-            Ok(Some(_)) => {}
+            Ok(Some(found)) => found,
             Ok(None) => continue,
             Err(reason) => {
                 page::reject(&mut findings, Dataset::Daily, "nav_date", reason, record);
                 continue;
             }
-        }
+        };
         let class = match page::class_key(row.proj_id, row.fund_class_name) {
             Ok(class) => class,
             Err((field, reason)) => {

@@ -26,8 +26,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use jiff::civil::Date;
-use schema::{PlannedTask, SourceName};
+use schema::{DayRange, PlannedTask, SourceName};
 use url::Url;
 
 use crate::api_key::ApiKey;
@@ -115,9 +114,9 @@ impl SecOpenApi {
         let findings = Findings::of_market(SourceName::SecOpenApi, url.clone(), context);
         match page.name {
             contract::PROFILES => profiles::read(list, findings),
-            contract::DAILY => match day(task) {
-                Ok(day) => daily::read(list, day, &url, findings),
-                Err(reason) => Reading::Broken(breach("key", "a day", &reason)),
+            contract::DAILY | contract::PROJECT_DAYS => match days(task) {
+                Ok(days) => daily::read(list, days, &url, findings),
+                Err(reason) => Reading::Broken(breach("days", "a range of days", &reason)),
             },
             contract::DIVIDENDS => dividends::read(list, &url, findings),
             contract::PERFORMANCE => performance::read(list, context.cycle_date, &url, findings),
@@ -133,11 +132,21 @@ impl SecOpenApi {
     }
 }
 
-/// The day that a task of [`contract::DAILY`] is about.
-fn day(task: &PlannedTask) -> Result<Date, String> {
-    let part = task.id.part().unwrap_or_default();
-    part.parse()
-        .map_err(|_| format!("{}: expected a day, found `{part}`", task.id))
+/// The days that a task of daily values is about: the day in its key, or those of its locator for a project.
+fn days(task: &PlannedTask) -> Result<DayRange, String> {
+    let text = match task.id.page.as_str() {
+        contract::DAILY => task.id.part(),
+        _ => task.locator.as_deref(),
+    };
+    let days = text.unwrap_or_default().parse();
+    days.map_err(|reason: String| format!("{}: {reason}", task.id))
+}
+
+/// The project that a task of daily values is about; `None` if it is about all of them.
+fn project(task: &PlannedTask) -> Option<&str> {
+    task.id
+        .part()
+        .filter(|_| task.id.page == contract::PROJECT_DAYS)
 }
 
 /// The first and the last period that a task of [`contract::PORTFOLIO`] is about.
@@ -174,11 +183,14 @@ impl Site for SecOpenApi {
         let mut url = self.root.url(&format!("{API}/{path}"))?;
         {
             let mut query = url.query_pairs_mut();
-            if page.name == contract::DAILY {
-                let day = day(task)?.to_string();
+            if let Some(project) = project(task) {
+                query.append_pair("proj_id", project);
+            }
+            if contract::path(page.name) == contract::path(contract::DAILY) {
+                let days = days(task)?;
                 query
-                    .append_pair("start_nav_date", &day)
-                    .append_pair("end_nav_date", &day);
+                    .append_pair("start_nav_date", &days.first.to_string())
+                    .append_pair("end_nav_date", &days.last.to_string());
             }
             if page.name == contract::PORTFOLIO {
                 let (start, end) = quarters(task)?;
