@@ -15,6 +15,7 @@ pub mod failpoint;
 pub mod fold;
 pub mod fund_code;
 pub mod fund_status;
+pub mod lineage;
 pub mod merge_appended;
 pub mod merge_daily;
 pub mod merge_funds;
