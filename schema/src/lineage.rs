@@ -151,12 +151,15 @@ pub fn links(facts: &[CodeFacts]) -> Vec<Link> {
     links
 }
 
+/// The holders of one id by their place in the order, each with its flag.
+type Places<'facts> = BTreeMap<Listing, Vec<(&'facts CodeFacts, bool)>>;
+
 /// The pairs of neighbours among the codes that share an id: old, new, id. The flag of a code is whether the id was
 /// still its own when it was last listed; without it, the code is not the older name.
 fn successions<'facts>(
     holders: impl Iterator<Item = (&'facts str, (&'facts CodeFacts, bool))>,
 ) -> Vec<(&'facts FundCode, &'facts FundCode, &'facts str)> {
-    let mut places: BTreeMap<&str, BTreeMap<Listing, Vec<(&CodeFacts, bool)>>> = BTreeMap::new();
+    let mut places: BTreeMap<&str, Places<'_>> = BTreeMap::new();
     for (id, (code, held_last)) in holders {
         let place = places.entry(id).or_default().entry(code.listing);
         place.or_default().push((code, held_last));

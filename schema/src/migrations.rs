@@ -35,6 +35,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(10, "provisional_universe"),
     migration!(11, "register"),
     migration!(12, "dividends_and_performance"),
+    migration!(13, "fund_lineage"),
     migration!(14, "publication"),
     migration!(15, "precedence"),
 ];

@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use schema::FundCode;
 use schema::precedence::{Precedence, UNIVERSE};
 use store::{
-    DayExplanation, Disagreement, Explanation, FieldExplanation, Freshness, FundRhythm, Reader,
-    RejectedRecord, Statement, StoreError,
+    DayExplanation, Disagreement, Explanation, FieldExplanation, Freshness, FundRhythm, NameLink,
+    Reader, RejectedRecord, Statement, StoreError,
 };
 
 use crate::runner_settings::RunnerSettings;
@@ -99,6 +99,7 @@ fn shown(story: &FundStory, zone: &TimeZone) -> String {
     if let Some(rhythm) = rhythm {
         rhythm_line(&mut text, rhythm);
     }
+    names_block(&mut text, &explanation.names);
     if !places.is_empty() {
         let _ = writeln!(text, "{}", to_remerge(places));
     }
@@ -130,6 +131,28 @@ fn rhythm_line(text: &mut String, rhythm: &FundRhythm) {
         _ => "too few NAVs to tell a rhythm".to_owned(),
     };
     let _ = writeln!(text, "newest NAV: {newest} ({usual})");
+}
+
+fn names_block(text: &mut String, names: &[NameLink]) {
+    if names.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\nnames of this fund, from the oldest to the newest");
+    for link in names {
+        let NameLink {
+            old,
+            new,
+            rule,
+            evidence,
+            ..
+        } = link;
+        let certainty = if link.is_certain {
+            "became"
+        } else {
+            "may have become"
+        };
+        let _ = writeln!(text, "  {old} {certainty} {new} ({rule})\n      {evidence}");
+    }
 }
 
 fn field_block(text: &mut String, field: &FieldExplanation, zone: &TimeZone) {

@@ -22,6 +22,16 @@ fn said(source: SourceName, value: &str, wins: bool, why: &str) -> StatedValue {
     }
 }
 
+fn link(old: &str, new: &str, is_certain: bool, rule: &str) -> NameLink {
+    NameLink {
+        old: FundCode::parse(old).expect("a code"),
+        new: FundCode::parse(new).expect("a code"),
+        rule: rule.to_owned(),
+        is_certain,
+        evidence: "{\"finnomena_ids\": [\"F1\"]}".to_owned(),
+    }
+}
+
 #[test]
 fn each_sources_value_and_the_winner_are_shown() {
     let story = FundStory {
@@ -29,6 +39,10 @@ fn each_sources_value_and_the_winner_are_shown() {
             fund_code: FundCode::parse("K-USA-A(A)").expect("a code"),
             in_universe: true,
             fund_status: Some("active".to_owned()),
+            names: vec![
+                link("K-USA", "K-USA-A", true, "finnomena_id"),
+                link("K-USA-A", "K-USA-A(A)", false, "hand_over"),
+            ],
             fields: vec![FieldExplanation {
                 table: "funds_master_info",
                 column: "risk_level",

@@ -12,6 +12,7 @@ use super::counted;
 use super::doubts;
 use super::error::StoreError;
 use super::funds;
+use super::lineage;
 use super::market_changes;
 use super::remerge;
 use super::report::{CycleStatus, CycleTotals};
@@ -175,8 +176,8 @@ pub(super) async fn begin_round_two(
     Ok(left)
 }
 
-/// Closes a cycle: remaining tasks end failed, absences are recorded, stale fields are derived again, and retention is
-/// applied.
+/// Closes a cycle: remaining tasks end failed, absences and the links between codes are recorded, stale fields are
+/// derived again, and retention is applied.
 pub(super) async fn close(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -203,6 +204,9 @@ pub(super) async fn close(
     if cycle.scope == Scope::Full && universe_list_answered(tx, cycle).await? {
         funds::record_absences(tx, cycle.cycle_date).await?;
         funds::apply_status(tx, cycle).await?;
+    }
+    if cycle.scope == Scope::Full {
+        lineage::record(tx, cycle).await?;
     }
     tx.execute_expecting(
         "runner.cycle",

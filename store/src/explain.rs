@@ -15,6 +15,7 @@ use super::closed_cycles::closed_monthly;
 use super::connection::Queries;
 use super::decode::read_source;
 use super::error::StoreError;
+use super::lineage::{self, NameLink};
 use super::observations;
 
 /// Everything that explains the rows of a fund.
@@ -27,6 +28,8 @@ pub struct Explanation {
     pub in_universe: bool,
     /// The stored `fund_status`.
     pub fund_status: Option<String>,
+    /// The links between the codes of the fund, from its oldest name to its newest.
+    pub names: Vec<NameLink>,
     /// Every field that any source ever reported for the tables that are merged field by field.
     pub fields: Vec<FieldExplanation>,
     /// Portfolios, codes, lists and links, one line each.
@@ -160,6 +163,7 @@ pub(super) async fn read(
         fund_code: fund_code.clone(),
         in_universe: fund.try_get(1)?,
         fund_status: fund.try_get(2)?,
+        names: lineage::names(client, fund_code).await?,
         fields,
         statements: other_statements(&held, &said_at),
         newest_day: newest_day(client, code).await?,

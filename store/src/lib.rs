@@ -29,6 +29,7 @@ mod explain;
 mod funds;
 mod history;
 mod keyed;
+mod lineage;
 mod lists;
 mod market_changes;
 mod migration;
@@ -72,6 +73,7 @@ pub use explain::{
     DayExplanation, Explanation, FieldExplanation, RejectedRecord, StatedValue, Statement,
 };
 pub use funds::ActiveFunds;
+pub use lineage::NameLink;
 pub use planning::{
     Answered, COVERED_DAYS, FUNDS_A_PART, FundState, ListState, ListingState, NewestNav, PartPlan,
     PieceState, Planner, PlanningState, ProjectState, ProjectTask, list_key, plan_by,

@@ -14,6 +14,7 @@ mod daily;
 mod data_model;
 mod doubts;
 mod fund_status;
+mod lineage;
 mod market;
 mod news;
 mod order;

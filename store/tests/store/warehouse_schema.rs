@@ -92,7 +92,7 @@ async fn the_tables_are_those_the_records_declare() {
     assert_eq!(
         public,
         [
-            "funds_allocations funds_codes funds_daily funds_dividends funds_fee funds_holding funds_master_info funds_performance funds_statistics"
+            "fund_nav_through_names funds_allocations funds_codes funds_daily funds_dividends funds_fee funds_holding funds_master_info funds_performance funds_statistics"
         ]
     );
 }
