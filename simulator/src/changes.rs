@@ -9,6 +9,7 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 
 use crate::generator::spelling::page_date;
+use crate::lineage::{KeptOnRename, TrueLink};
 use crate::market::{FeeAnswer, Fund, Market, Standing};
 
 /// The error for a code that is not in the market.
@@ -77,6 +78,15 @@ impl Market {
             standing: Standing::RenamedOn(today),
             ..fund.clone()
         };
+        let kept = fund.kept_on_rename();
+        if kept != KeptOnRename::FundId {
+            fund.fund_id.push('R');
+            // No site has published this day under the old code yet.
+            fund.nav.since = Some(today);
+        }
+        if kept == KeptOnRename::Project {
+            fund.factsheet.isin = None;
+        }
         let old_spelling = std::mem::replace(&mut fund.code_spelt, new_code.to_owned());
         fund.code = new_code.to_owned();
         fund.quotes_served.clear();
@@ -86,8 +96,13 @@ impl Market {
                 .for_each(|row| row.class = new_code.to_owned());
         }
         if let (Some(records), Some(former)) = (&mut fund.register, &mut old.register) {
-            Arc::make_mut(records).rename(Arc::make_mut(former), code, today);
+            Arc::make_mut(records).rename(Arc::make_mut(former), code, today, kept);
         }
+        self.lineage.push(TrueLink {
+            old: code.to_owned(),
+            new: new_code.to_owned(),
+            kept,
+        });
         self.funds.push(old);
         Ok(())
     }

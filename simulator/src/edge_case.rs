@@ -178,6 +178,9 @@ edge_cases! {
     RegisterMainZeros, "an all-zero set of fees of main beside a project's classes";
     RegisterDividendUnnamed, "a dividend whose class name is - in the register";
     RegisterIsinWrong, "an ISIN with a wrong check digit in the register";
+    // Renames
+    NewIdOnRename, "a fund that gets a new fund_id when it is renamed, and keeps its ISIN";
+    NewIdAndIsinOnRename, "a fund that gets a new fund_id when it is renamed, and loses its ISIN";
 }
 
 /// Codes with edge cases: the list's spelling, the code after parsing, and the kind. The two codes of a pair are

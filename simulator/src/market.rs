@@ -11,6 +11,7 @@ use jiff::civil::Date;
 use crate::edge_case::EdgeCase;
 use crate::generator::spelling::Name;
 use crate::json::Json;
+use crate::lineage::TrueLink;
 use crate::nav_series::{NavPlan, TrueDay};
 use crate::register::records::{ClassData, Register};
 pub(crate) use crate::tables::Cells;
@@ -261,6 +262,8 @@ pub struct Market {
     /// The state that drives the daily changes of a living market.
     pub(crate) life: Life,
     pub(crate) register: Arc<Register>,
+    /// The renames so far, in their order.
+    pub(crate) lineage: Vec<TrueLink>,
 }
 
 impl Market {

@@ -27,6 +27,8 @@ const QUIRK_AT: usize = 3;
 pub(crate) struct NavPlan {
     pub(crate) seed: u64,
     pub(crate) start: Date,
+    /// The first day of the series under the present code, if the earlier days belong to a former code alone.
+    pub(crate) since: Option<Date>,
     pub(crate) calendar: Calendar,
     pub(crate) lag: Lag,
     pub(crate) quirk: Option<EdgeCase>,
@@ -164,6 +166,7 @@ impl NavPlan {
             business_days += 1;
             day = next;
         }
+        steps.retain(|step| self.since.is_none_or(|since| step.date >= since));
         steps
     }
 

@@ -17,6 +17,7 @@ use crate::config::MarketConfig;
 use crate::faults::Faults;
 use crate::generator::generate;
 use crate::hosts::{Site, Urls};
+use crate::lineage::TrueLink;
 use crate::listener::HostListener;
 use crate::living::MarketDay;
 use crate::market::Market;
@@ -187,8 +188,9 @@ impl Simulator {
         self.world.market_mut().set_listed(code, listed)
     }
 
-    /// Changes the code of a fund on all sites. Its `fund_id` and its history stay. The old code keeps its present rows
-    /// and becomes inactive.
+    /// Changes the code of a fund on all sites. The old code keeps its present rows and becomes inactive. The `fund_id`
+    /// and the history stay, except for a fund with one of the edge cases of renames: it gets a new `fund_id`, and a
+    /// history that begins today.
     pub fn rename(&self, code: &str, new_code: &str) -> Result<(), UnknownCode> {
         self.world.market_mut().rename(code, new_code)
     }
@@ -246,6 +248,11 @@ impl Simulator {
     /// The expected content of the seven tables after a full load of the present state.
     pub fn truth(&self) -> Truth {
         Truth::of(&self.market(), self.world.urls())
+    }
+
+    /// The renames so far, in their order: the truth about the names of the funds.
+    pub fn lineage(&self) -> Vec<TrueLink> {
+        self.market().lineage.clone()
     }
 
     /// The cells that one source alone reports at present, in the tables' form.

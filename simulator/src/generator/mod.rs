@@ -78,6 +78,7 @@ pub(crate) fn generate(config: &MarketConfig) -> io::Result<Market> {
         blank_entries,
         life: Life::new(config.seed, unborn),
         register: Arc::new(register),
+        lineage: Vec::new(),
     })
 }
 
@@ -337,6 +338,7 @@ impl Dealer {
         NavPlan {
             seed: random.random(),
             start: self.start,
+            since: None,
             calendar: self.calendar,
             lag: if self.lives {
                 Lag::Drawn

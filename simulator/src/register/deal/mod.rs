@@ -35,6 +35,9 @@ const LAGS: [(i64, usize); 4] = [(1, 17), (2, 4), (3, 2), (7, 1)];
 const HOLE_BEFORE: u32 = 38;
 const HOLE_DAYS: i64 = 12;
 
+/// Of this many plain funds, one gets a new `fund_id` when it is renamed, and one a new ISIN as well.
+const RENAMES_EVERY: usize = 4;
+
 /// The policy of a fund that pays dividends, in the tables' words.
 const PAYS: &str = "จ่าย";
 const TAXES: [Option<&str>; 8] = [
@@ -119,6 +122,9 @@ pub(crate) fn deal(config: &MarketConfig, funds: &mut [Fund], unborn: &mut [Fund
         }
         fund.register = class(&mut decks, config, fund, is_only, &mut random).map(Arc::new);
     }
+    if edge_cases {
+        deal_renames(funds);
+    }
     let count = funds.len();
     for (kind, many) in [
         (EdgeCase::RegisterOnly, edge_cases.then_some(count / 60 + 1)),
@@ -133,6 +139,32 @@ pub(crate) fn deal(config: &MarketConfig, funds: &mut [Fund], unborn: &mut [Fund
         }
     }
     register
+}
+
+/// Decides how some funds will be renamed: under a new `fund_id`. Their NAV series and their records are plain, so that
+/// nothing else decides whether the two codes are recognised. Draws nothing: the rest of a market stays the same.
+fn deal_renames(funds: &mut [Fund]) {
+    use EdgeCase::{NewIdAndIsinOnRename, NewIdOnRename};
+    let eligible = funds.iter_mut().filter(|fund| {
+        let sheet = &fund.factsheet;
+        let has_isin = sheet.isin.is_some()
+            && sheet.answer == FactsheetAnswer::Pdf
+            && sheet.true_path.is_some();
+        let is_plain = fund.nav.quirk.is_none() && fund.nav.quote_quirk.is_none();
+        let records = fund.register.as_ref();
+        let is_registered = records.is_some_and(|data| {
+            let isin_differs = data.isin.as_ref().is_some_and(|isin| !isin.is_valid);
+            data.other_code.is_none() && data.status.is_none() && !isin_differs
+        });
+        fund.standing == Standing::Active && has_isin && is_plain && is_registered
+    });
+    for (place, fund) in eligible.enumerate() {
+        match place % RENAMES_EVERY {
+            1 => fund.edge_cases.insert(NewIdOnRename),
+            3 => fund.edge_cases.insert(NewIdAndIsinOnRename),
+            _ => false,
+        };
+    }
 }
 
 /// A market-wide hole of days. A market of real rows has those of the file.
@@ -330,6 +362,7 @@ fn other(
     let nav = (kind != EdgeCase::RegisterOnlyIpo).then(|| NavPlan {
         seed: random.random(),
         start: calendar.before(config.today, days),
+        since: None,
         calendar,
         lag: Lag::Fixed(1),
         quirk: None,

@@ -18,6 +18,7 @@ use jiff::civil::Date;
 
 use crate::edge_case::EdgeCase;
 use crate::generator::spelling::Name;
+use crate::lineage::KeptOnRename;
 use crate::nav_series::NavPlan;
 use company::COMPANIES;
 use dividend::Dividends;
@@ -93,10 +94,21 @@ impl ClassData {
     ///
     /// - The register's own code of a class stays.
     /// - A class `main` whose project gets another short name keeps its rows: all of them now belong to the new code.
+    /// - A fund that gets a new `fund_id` gets a new class as well, in the same project.
     /// - A class `main` that becomes a named class, and a named class, leave their earlier rows under the former name.
     ///   The project keeps its short name.
-    pub(crate) fn rename(&mut self, former: &mut ClassData, code: &str, day: Date) {
-        let project_is_renamed = self.is_main && self.seed.is_multiple_of(2);
+    pub(crate) fn rename(
+        &mut self,
+        former: &mut ClassData,
+        code: &str,
+        day: Date,
+        kept: KeptOnRename,
+    ) {
+        if kept == KeptOnRename::Project {
+            self.isin = None;
+        }
+        let project_is_renamed =
+            kept == KeptOnRename::FundId && self.is_main && self.seed.is_multiple_of(2);
         if self.other_code.is_some() || project_is_renamed {
             former.has_moved = true;
             return;
