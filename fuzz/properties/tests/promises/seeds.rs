@@ -177,7 +177,7 @@ async fn ask(
 }
 
 /// Texts of each kind, in the sites' spellings.
-const TEXTS: [(&str, &str); 50] = [
+const TEXTS: [(&str, &str); 51] = [
     (
         "register_profiles",
         r#"{"message":"success","page_size":100,"next_cursor":"c","items":[{"proj_id":"M0512_2546","proj_abbr_name":"A","proj_name_th":"กองทุน","comp_name_en":"AMC","fund_status":"Registered","regis_date":"2004-01-02","fund_class_name":"main","fund_class_isin_code":"TH1234567895"}]}"#,
