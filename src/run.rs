@@ -16,6 +16,7 @@ use futures_util::FutureExt as _;
 use jiff::civil::Date;
 use jiff::{Timestamp, Zoned};
 use schema::SourceName;
+use schema::back_off::BackOff;
 use store::{CycleKind, CycleRequest, ScheduleFacts, Scope, StoreError, Writer};
 use tokio::sync::watch;
 
@@ -41,11 +42,9 @@ const REACH_LIMIT: Duration = Duration::from_secs(4);
 
 /// Time limit for each site to report its time.
 const CLOCK_LIMIT: Duration = Duration::from_secs(3);
-/// The first pause before a doubted clock is checked again: a machine without a clock battery gets the time from the
-/// network within seconds. The pause doubles up to [`LONGEST_CLOCK_PAUSE`].
-const CLOCK_PAUSE: Duration = Duration::from_secs(10);
-/// The longest pause between two checks of a doubted clock.
-const LONGEST_CLOCK_PAUSE: Duration = Duration::from_secs(300);
+/// The pause before a doubted clock is checked again: a machine without a clock battery gets the time from the network
+/// within seconds.
+const CLOCK_PAUSE: BackOff = BackOff::new(Duration::from_secs(10), Duration::from_secs(300));
 
 /// Runs the command and returns its outcome. Must be called within an actix system.
 pub async fn run(
@@ -177,7 +176,7 @@ async fn run_on(
         stop,
         log,
         told_future_cycle: Cell::new(false),
-        clock_pause: Cell::new(CLOCK_PAUSE),
+        clock_doubts: Cell::new(0),
     };
     job.tell_ranks_to_remerge().await;
     let outcome = if args.once {
@@ -204,8 +203,8 @@ struct Job<'run> {
     log: LogWriter,
     /// Whether a closed cycle with a future date has been reported.
     told_future_cycle: Cell<bool>,
-    /// The next pause before a doubted clock is checked again.
-    clock_pause: Cell<Duration>,
+    /// Checks in a row that doubted the clock.
+    clock_doubts: Cell<u32>,
 }
 
 impl Job<'_> {
@@ -444,10 +443,11 @@ impl ScheduledWork for Job<'_> {
         until_round_two: impl Future<Output = ()>,
     ) -> CycleOutcome {
         match self.check_clock().await {
-            Ok(Ok(())) => self.clock_pause.set(CLOCK_PAUSE),
+            Ok(Ok(())) => self.clock_doubts.set(0),
             Ok(Err(doubt)) => {
-                let pause = self.clock_pause.get();
-                self.clock_pause.set((pause * 2).min(LONGEST_CLOCK_PAUSE));
+                let doubts = self.clock_doubts.get();
+                self.clock_doubts.set(doubts.saturating_add(1));
+                let pause = CLOCK_PAUSE.after(doubts);
                 tracing::error!(
                     "{doubt}; the clock is compared again in {} s",
                     pause.as_secs()

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use actors::restart_policy::RestartPolicy;
 use actors::run_mode::{ModeSizes, Modes, RunMode};
+use schema::back_off::BackOff;
 use schema::doubt::DoubtLimits;
 use schema::precedence::Precedence;
 use sources::ask::TransportMode;
@@ -184,8 +185,7 @@ impl SupervisionSettings {
     #[must_use]
     pub fn policy(&self, max_restarts: usize) -> RestartPolicy {
         RestartPolicy {
-            first_delay: self.restart_delay_first,
-            longest_delay: self.restart_delay_longest,
+            delay: BackOff::new(self.restart_delay_first, self.restart_delay_longest),
             ..RestartPolicy::new(max_restarts, self.within)
         }
     }

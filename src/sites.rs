@@ -9,6 +9,7 @@ use std::time::Duration;
 use actors::fetch::AskedSource;
 use jiff::Timestamp;
 use schema::SourceName;
+use schema::back_off::BackOff;
 use sources::archive::Archive;
 use sources::ask::{PageFetcher, TransportMode};
 use sources::cycle_memory::CycleMemory;
@@ -126,8 +127,10 @@ impl Sites {
             contact: settings.user_agent_contact.clone(),
             request_timeout: settings.patience.request_timeout,
             patience: HostPatience {
-                first_back_off: settings.patience.host_back_off_first,
-                longest_back_off: settings.patience.host_back_off_longest,
+                back_off: BackOff::new(
+                    settings.patience.host_back_off_first,
+                    settings.patience.host_back_off_longest,
+                ),
                 give_up_after: settings.patience.host_wait,
             },
             browser: BrowserConfig {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actors::loader_actor::Revive;
+use schema::back_off::BackOff;
 use store::{StoreError, Writer};
 use tokio::time::Instant;
 
@@ -25,8 +26,8 @@ pub const START_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a scheduled runner retries a server that refuses its session in mid-run, because a role or a database may
 /// be under repair. A run with `--once` uses [`START_PATIENCE`], because its caller waits for the exit code.
 pub const REFUSAL_PATIENCE: Duration = Duration::from_secs(600);
-/// Shortest and longest wait between two attempts to reach an unavailable database.
-pub const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// The wait between two attempts to reach an unavailable database.
+pub const BACK_OFF: BackOff = BackOff::new(Duration::from_millis(500), Duration::from_secs(30));
 
 /// The address of a warehouse, and its private server if there is one.
 #[derive(Debug)]
@@ -194,7 +195,7 @@ async fn wait_for_writer(
     patience: StartPatience,
 ) -> Result<OpenedWriter, OpenError> {
     let mut away_since: Option<Instant> = None;
-    let mut back_off = BACK_OFF.0;
+    let mut failures = 0;
     let mut said_standby = false;
     let mut other_seen_alive = None;
     loop {
@@ -220,7 +221,7 @@ async fn wait_for_writer(
                 match stand_by(warehouse.connection()).await {
                     Ok(seen_alive) => {
                         other_seen_alive = Some(seen_alive);
-                        (away_since, back_off) = (None, BACK_OFF.0);
+                        (away_since, failures) = (None, 0);
                         continue;
                     }
                     Err(error) => error,
@@ -234,13 +235,14 @@ async fn wait_for_writer(
         if !error.is_outage() || patience.database.is_some_and(|limit| away_for >= limit) {
             return Err(OpenError::Store(error));
         }
+        let pause = BACK_OFF.after(failures);
+        failures = failures.saturating_add(1);
         tracing::warn!(
             %error,
-            retry_after_secs = back_off.as_secs_f64(),
+            retry_after_secs = pause.as_secs_f64(),
             "the database is not available yet; waiting"
         );
-        tokio::time::sleep(back_off).await;
-        back_off = (back_off * 2).min(BACK_OFF.1);
+        tokio::time::sleep(pause).await;
         if let Some(Revive(revive)) = warehouse.revive() {
             revive().await;
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 use parking_lot::Mutex;
+use schema::back_off::BackOff;
 use schema::failpoint::Injected;
 use store::StoreError;
 use tokio::sync::watch;
@@ -28,8 +29,8 @@ pub struct WriterSettings<Access> {
     pub access: Access,
     /// Maximum wait for the advisory lock (O2).
     pub lock_patience: Duration,
-    /// Shortest and longest wait between two attempts to reach an unavailable database.
-    pub back_off: (Duration, Duration),
+    /// The wait between two attempts to reach an unavailable database.
+    pub back_off: BackOff,
     /// How long a server that refuses the session (password, role, database, rights) is retried, in case the refusal is
     /// temporary. After that the run ends with exit code 1, so that the operator can correct the settings.
     pub refusal_patience: Duration,
@@ -129,7 +130,7 @@ impl<S: StoreSession> PersistentWriter<S> {
         what: &'static str,
         op: &dyn StoreOp<S, T>,
     ) -> Result<T, WriterFailed> {
-        let mut back_off = self.settings.back_off.0;
+        let mut failures = 0;
         let mut waiting_since: Option<Instant> = None;
         let mut refused_since: Option<Instant> = None;
         loop {
@@ -166,18 +167,19 @@ impl<S: StoreSession> PersistentWriter<S> {
                     return Err(WriterFailed(why));
                 }
             }
-            tracing::warn!(%error, retry_after_secs = back_off.as_secs_f64(), "waiting for the database ({what}); nothing is lost");
+            let pause = self.settings.back_off.after(failures);
+            failures = failures.saturating_add(1);
+            tracing::warn!(%error, retry_after_secs = pause.as_secs_f64(), "waiting for the database ({what}); nothing is lost");
             self.say_waiting(Some(format!("the database ({what})")));
             let stopped = tokio::select! {
                 _ = self.stop.wait_for(|stop| *stop) => true,
-                () = sleep(back_off) => false,
+                () = sleep(pause) => false,
             };
             if stopped {
                 return Err(WriterFailed(format!(
                     "{what}: stopped while the database was awaited: {error}"
                 )));
             }
-            back_off = (back_off * 2).min(self.settings.back_off.1);
         }
     }
 
@@ -296,7 +298,7 @@ mod tests {
                 precedence: Precedence::default(),
             },
             lock_patience: SECOND,
-            back_off: (SECOND / 2, SECOND * 30),
+            back_off: BackOff::new(SECOND / 2, SECOND * 30),
             refusal_patience: SECOND,
             revive: Some(Revive(Arc::new(move || {
                 counted.fetch_add(1, Ordering::Relaxed);

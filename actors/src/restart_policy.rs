@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use schema::back_off::BackOff;
 use tokio::time::Instant;
 
 /// The parameters of A3.
@@ -20,10 +21,8 @@ pub struct RestartPolicy {
     pub max_restarts: usize,
     /// Period of the budget.
     pub within: Duration,
-    /// Upper bound of the first restart delay; it doubles with each further restart.
-    pub first_delay: Duration,
-    /// Upper bound of every delay.
-    pub longest_delay: Duration,
+    /// Upper bound of the restart delay.
+    pub delay: BackOff,
     /// How long a child must have lived, with a commit, to reset its budget.
     pub healthy_after: Duration,
 }
@@ -35,8 +34,7 @@ impl RestartPolicy {
         Self {
             max_restarts,
             within,
-            first_delay: Duration::from_secs(1),
-            longest_delay: Duration::from_secs(300),
+            delay: BackOff::new(Duration::from_secs(1), Duration::from_secs(300)),
             healthy_after: Duration::from_secs(120),
         }
     }
@@ -108,15 +106,8 @@ impl RestartHistory {
         if recent > self.policy.max_restarts {
             return Verdict::GiveUp;
         }
-        let doublings = u32::try_from(self.failures.len() - 1)
-            .unwrap_or(u32::MAX)
-            .min(16);
-        let ceiling = self
-            .policy
-            .first_delay
-            .saturating_mul(1 << doublings)
-            .min(self.policy.longest_delay);
-        Verdict::RestartAfter(ceiling.mul_f64(jitter.clamp(0.0, 1.0)))
+        let doublings = u32::try_from(self.failures.len() - 1).unwrap_or(u32::MAX);
+        Verdict::RestartAfter(self.policy.delay.jittered(doublings, jitter))
     }
 
     /// Number of failures since the last reset.

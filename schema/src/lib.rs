@@ -2,11 +2,12 @@
 //!
 //! Path of the data: a source's [`Observation`]s arrive in a [`TaskAnswer`]. Each observation is folded over what the
 //! same source reported before. Pure merge rules then derive the rows of the fund tables. The crate `store` writes
-//! these rows in one transaction with the task's acknowledgement.
+//! these rows in one transaction with the task's acknowledgement. [`back_off`] is here because every crate uses this one.
 //!
 //! This crate contains only plain functions over plain data, and the SQL files of the migrations.
 
 pub mod append;
+pub mod back_off;
 pub mod columns;
 pub mod cycle;
 pub mod day_range;

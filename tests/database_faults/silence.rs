@@ -10,6 +10,7 @@ use ::actors::messages::{BatchSettled, OnStore};
 use ::actors::persistent_writer::DatabaseWait;
 use ::actors::store_session::WriterAccess;
 use actix::{Actor, Context, Handler};
+use schema::back_off::BackOff;
 use schema::doubt::DoubtLimits;
 use schema::precedence::Precedence;
 use sources::transport::AskingLease;
@@ -52,7 +53,7 @@ async fn a_statement_that_is_never_answered_is_given_up_and_done_again() {
             precedence: Precedence::default(),
         },
         lock_patience: Duration::from_secs(10),
-        back_off: (Duration::from_millis(10), Duration::from_millis(10)),
+        back_off: BackOff::new(Duration::from_millis(10), Duration::from_millis(10)),
         refusal_patience: Duration::from_secs(10),
         revive: None,
     };

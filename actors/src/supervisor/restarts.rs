@@ -90,7 +90,7 @@ impl<S: StoreSession> Supervisor<S> {
                 }
                 match self
                     .history(ChildName::Source(source))
-                    .failed(Instant::now(), jitter())
+                    .failed(Instant::now(), rand::random())
                 {
                     Verdict::RestartAfter(delay) => {
                         tracing::warn!(%source, %reason, restart_after_secs = delay.as_secs_f64(), "a source actor failed; it is restarted, acknowledged data is safe");
@@ -172,7 +172,7 @@ impl<S: StoreSession> Supervisor<S> {
             self.give_up(why.clone());
             return;
         }
-        match self.history(child).failed(Instant::now(), jitter()) {
+        match self.history(child).failed(Instant::now(), rand::random()) {
             Verdict::RestartAfter(delay) => {
                 tracing::warn!(%child, %reason, restart_after_secs = delay.as_secs_f64(), "an actor failed; it and those that feed it are restarted from the checkpoint");
                 self.snapshot.restarts += 1;
@@ -220,19 +220,6 @@ impl<S: StoreSession> Supervisor<S> {
             }
         }
     }
-}
-
-/// Draws from [0, 1) for the full jitter of restart delays.
-fn jitter() -> f64 {
-    use std::hash::{BuildHasher, Hasher};
-    let drawn = std::collections::hash_map::RandomState::new()
-        .build_hasher()
-        .finish();
-    let (numerator, denominator) = (
-        u32::try_from(drawn >> 32).unwrap_or(0),
-        f64::from(u32::MAX) + 1.0,
-    );
-    f64::from(numerator) / denominator
 }
 
 impl<S: StoreSession> Handler<ChildExited> for Supervisor<S> {

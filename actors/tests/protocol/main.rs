@@ -28,6 +28,7 @@ use actors::restart_policy::RestartPolicy;
 use actors::run_mode::ModeSizes;
 use actors::snapshot::SourceProgress;
 use actors::supervisor::{Supervisor, SupervisorSettings};
+use schema::back_off::BackOff;
 use schema::{PlannedTask, SourceName, TaskId};
 use script::{Choice, Script, search};
 use sources::page::{Cadence, PageSpec, Stage};
@@ -120,8 +121,7 @@ fn settings(world: &Rc<World>, sizes: Sizes) -> SupervisorSettings<Rc<World>> {
     let size = |number| NonZeroUsize::new(number).expect("at least one");
     let policy = |restarts: u32| RestartPolicy {
         // Without a delay no jitter is drawn, so the same script gives the same run.
-        first_delay: Duration::ZERO,
-        longest_delay: Duration::ZERO,
+        delay: BackOff::new(Duration::ZERO, Duration::ZERO),
         ..RestartPolicy::new(restarts as usize, Duration::from_secs(600))
     };
     let asked = |source| AskedSource {
@@ -147,7 +147,7 @@ fn settings(world: &Rc<World>, sizes: Sizes) -> SupervisorSettings<Rc<World>> {
         writer: WriterSettings {
             access: Rc::clone(world),
             lock_patience: Duration::from_secs(10),
-            back_off: (Duration::from_millis(100), Duration::from_secs(5)),
+            back_off: BackOff::new(Duration::from_millis(100), Duration::from_secs(5)),
             refusal_patience: Duration::from_secs(10),
             revive: None,
         },

@@ -13,15 +13,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use schema::back_off::BackOff;
 use tokio::time::Instant;
 
 /// Number of failures without a successful visit in between after which the browser is out of order: it is not tried
 /// during a pause.
 pub const FAILURES_UNTIL_OUT_OF_ORDER: usize = 5;
-/// The first pause; it doubles with each further failure.
-const FIRST_PAUSE: Duration = Duration::from_secs(30);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+/// The pause; it doubles with each further failure.
+const PAUSE: BackOff = BackOff::new(Duration::from_secs(30), Duration::from_secs(600));
 
 /// The failures of the browser since its last successful visit.
 #[derive(Debug, Default)]
@@ -38,7 +37,8 @@ struct Outage {
     /// The same sentence for every waiting page, so that a summary shows them in one line.
     text: String,
     retry_at: Instant,
-    pause: Duration,
+    /// Failures since the browser went out of order.
+    failures: u32,
 }
 
 impl BrowserHealth {
@@ -69,8 +69,8 @@ impl BrowserHealth {
         if let Some(outage) = &mut self.outage {
             // Failures of visits that were in flight when the browser went out of order change nothing.
             if now >= outage.retry_at {
-                outage.pause = (outage.pause * 2).min(LONGEST_PAUSE);
-                outage.retry_at = now + outage.pause;
+                outage.failures = outage.failures.saturating_add(1);
+                outage.retry_at = now + PAUSE.after(outage.failures);
             }
             return;
         }
@@ -82,12 +82,12 @@ impl BrowserHealth {
         );
         tracing::error!(
             "{text}; pages that need it are deferred, it is tried again after {} s",
-            FIRST_PAUSE.as_secs()
+            PAUSE.first.as_secs()
         );
         self.outage = Some(Outage {
             text,
-            retry_at: now + FIRST_PAUSE,
-            pause: FIRST_PAUSE,
+            retry_at: now + PAUSE.first,
+            failures: 0,
         });
     }
 }
@@ -106,15 +106,15 @@ mod tests {
         }
         let text = health.out_of_order(now).expect("out of order");
         assert!(text.contains("it died"), "{text}");
-        let later = now + FIRST_PAUSE;
+        let later = now + PAUSE.first;
         assert_eq!(health.out_of_order(later), None, "it is tried again");
         health.lost(later, "page 6", "it froze");
         assert_eq!(
-            health.out_of_order(later + FIRST_PAUSE),
+            health.out_of_order(later + PAUSE.first),
             Some(text),
             "one sentence for all, and twice the pause"
         );
-        assert_eq!(health.out_of_order(later + FIRST_PAUSE * 2), None);
+        assert_eq!(health.out_of_order(later + PAUSE.first * 2), None);
         health.succeeded();
         assert_eq!(health.out_of_order(now), None);
     }
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(health.out_of_order(now), None);
         for _ in 0..100 {
             health.not_started(now, "no session");
-            now += LONGEST_PAUSE;
+            now += PAUSE.longest;
         }
         assert_eq!(health.out_of_order(now), None, "tried at least that often");
     }

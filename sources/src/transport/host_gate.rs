@@ -290,7 +290,7 @@ impl HostGate {
             Change::WentDown => tracing::warn!(
                 host = %self.host,
                 last_failure = why,
-                probe_in_secs = self.patience.first_back_off.as_secs_f64(),
+                probe_in_secs = self.patience.back_off.first.as_secs_f64(),
                 "host is down; its requests wait behind one probe at a time"
             ),
             Change::CameBack => {

@@ -12,6 +12,7 @@
 
 use std::time::Duration;
 
+use schema::back_off::BackOff;
 use tokio::time::Instant;
 
 /// Number of failed requests in a row after which a host is treated as down.
@@ -20,10 +21,8 @@ pub const FAILURES_UNTIL_DOWN: u32 = 5;
 /// How long to wait for a host that is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostPatience {
-    /// Wait before the first probe.
-    pub first_back_off: Duration,
-    /// Longest wait between probes; the wait doubles up to it.
-    pub longest_back_off: Duration,
+    /// Wait before the next probe.
+    pub back_off: BackOff,
     /// After this downtime, requests are deferred and no longer wait.
     pub give_up_after: Duration,
 }
@@ -32,8 +31,7 @@ impl Default for HostPatience {
     /// 30 s doubling to 10 min, given up after 30 min.
     fn default() -> Self {
         Self {
-            first_back_off: Duration::from_secs(30),
-            longest_back_off: Duration::from_secs(600),
+            back_off: BackOff::new(Duration::from_secs(30), Duration::from_secs(600)),
             give_up_after: Duration::from_secs(1_800),
         }
     }
@@ -86,7 +84,7 @@ pub struct Outage {
     pub first_failure: String,
     /// The text of the last failure.
     pub last_failure: String,
-    back_off: Duration,
+    failed_probes: u32,
     probe_in_flight: bool,
 }
 
@@ -188,8 +186,8 @@ impl HostHealth {
             }
             Self::Down(outage) if probe => {
                 outage.probe_in_flight = false;
-                outage.back_off = (outage.back_off * 2).min(patience.longest_back_off);
-                outage.next_probe = now + outage.back_off;
+                outage.failed_probes = outage.failed_probes.saturating_add(1);
+                outage.next_probe = now + patience.back_off.after(outage.failed_probes);
                 why.clone_into(&mut outage.last_failure);
                 Change::None
             }
@@ -204,10 +202,10 @@ impl HostHealth {
         }
         *self = Self::Down(Outage {
             since: now,
-            next_probe: now + patience.first_back_off,
+            next_probe: now + patience.back_off.first,
             first_failure: why.to_owned(),
             last_failure: why.to_owned(),
-            back_off: patience.first_back_off,
+            failed_probes: 0,
             probe_in_flight: false,
         });
         Change::WentDown
@@ -284,7 +282,7 @@ mod tests {
         health.probe_started();
         health.failed(given_up_at, true, 1, "502", &patience);
         assert_eq!(health.admission(given_up_at, &patience), Admission::GivenUp);
-        let after = given_up_at + patience.longest_back_off;
+        let after = given_up_at + patience.back_off.longest;
         assert_eq!(
             health.admission(after, &patience),
             Admission::Probe,
@@ -311,7 +309,7 @@ mod tests {
         let patience = HostPatience::default();
         let now = Instant::now();
         let mut health = down_at(now, &patience);
-        let then = now + patience.first_back_off;
+        let then = now + patience.back_off.first;
         health.probe_started();
         health.probe_abandoned();
         assert_eq!(health.admission(then, &patience), Admission::Probe);

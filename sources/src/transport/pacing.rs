@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use schema::back_off::BackOff;
 use tokio::time::Instant;
 
 /// Largest random delay of a request, as a fraction of the time between two requests (1 / rate).
@@ -13,10 +14,8 @@ const JITTER: f64 = 0.1;
 const STEP: f64 = 1.0 / 8.0;
 /// The rate rises by one step after this time without throttling.
 const RISE_EVERY: Duration = Duration::from_secs(10);
-/// First wait after a throttled answer without `Retry-After`. It doubles with each further throttled answer in a row.
-const UNSAID_WAIT: Duration = Duration::from_secs(1);
-/// Longest wait after a throttled answer without `Retry-After`.
-const LONGEST_UNSAID_WAIT: Duration = Duration::from_secs(60);
+/// The wait after a throttled answer without `Retry-After`. It doubles with each further throttled answer in a row.
+const UNSAID_WAIT: BackOff = BackOff::new(Duration::from_secs(1), Duration::from_secs(60));
 
 /// The pace of one host.
 #[derive(Debug, Clone)]
@@ -117,10 +116,7 @@ impl Pace {
     /// passed (if absent: 1 s, doubling to 60 s), and the rate is halved. If several requests in flight are throttled
     /// together, the rate is halved once, because the others were sent at the old rate.
     pub fn throttled(&mut self, started: Instant, now: Instant, retry_after: Option<Duration>) {
-        let doublings = self.throttled_in_a_row.min(16);
-        let unsaid = UNSAID_WAIT
-            .saturating_mul(1 << doublings)
-            .min(LONGEST_UNSAID_WAIT);
+        let unsaid = UNSAID_WAIT.after(self.throttled_in_a_row);
         let until = now + retry_after.unwrap_or(unsaid);
         self.closed_until = Some(self.closed_until.map_or(until, |known| known.max(until)));
         self.throttled_in_a_row = self.throttled_in_a_row.saturating_add(1);

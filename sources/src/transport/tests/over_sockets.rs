@@ -9,6 +9,7 @@ use axum::extract::Request as Asked;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use schema::back_off::BackOff;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -38,8 +39,7 @@ fn transport(factsheet_hosts: Vec<String>) -> Transport {
         contact: "https://runner.example/contact".to_owned(),
         request_timeout: Duration::from_millis(1_500),
         patience: HostPatience {
-            first_back_off: Duration::from_millis(100),
-            longest_back_off: Duration::from_millis(400),
+            back_off: BackOff::new(Duration::from_millis(100), Duration::from_millis(400)),
             give_up_after: Duration::from_secs(2),
         },
         browser: BrowserConfig {
