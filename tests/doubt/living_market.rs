@@ -48,13 +48,6 @@ impl LivingMarket {
         Self { world }
     }
 
-    /// A market of its own that begins with a saved state of one with the same `active`, date and seed.
-    pub async fn from_kept(active: usize, today: Date, seed: u64, kept: &Kept) -> Self {
-        let mut market = Self::new(active, today, seed).await;
-        market.go_back_to(kept).await;
-        market
-    }
-
     /// Runs the cycle of the market's date: monthly if no monthly cycle of its month has closed.
     pub async fn cycle(&self) -> CycleSeen {
         self.cycle_of("auto").await

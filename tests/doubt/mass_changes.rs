@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::{Date, date};
 use simulator::{Absence, MarketEvent, MassChange, MassKind, PageKind, Row, Site, TABLES};
-use tokio::sync::OnceCell;
 
 use super::living_market::{Kept, LivingMarket};
 use crate::world::SevenTables;
@@ -81,25 +80,14 @@ fn absent(page: PageKind, how: Absence) -> MassKind {
     MassKind::Absent { page, how }
 }
 
-/// A market after some days, saved before a daily and before a monthly cycle. All tests share it.
+/// A market after some days, saved before a daily and before a monthly cycle.
 struct Prepared {
+    market: LivingMarket,
     before_daily: Kept,
     before_monthly: Kept,
 }
 
-impl Prepared {
-    async fn get() -> &'static Self {
-        static PREPARED: OnceCell<Prepared> = OnceCell::const_new();
-        PREPARED.get_or_init(prepare).await
-    }
-
-    /// A market of a test's own, before the monthly cycle.
-    async fn market(&self) -> LivingMarket {
-        LivingMarket::from_kept(ACTIVE, BEGINS, SEED, &self.before_monthly).await
-    }
-}
-
-async fn prepare() -> Prepared {
+async fn prepared() -> Prepared {
     let market = LivingMarket::new(ACTIVE, BEGINS, SEED).await;
     let mut before_daily = None;
     market.run_undisturbed(1).await;
@@ -111,6 +99,7 @@ async fn prepare() -> Prepared {
         if today == BEFORE_A_MONTHLY_CYCLE {
             let before_monthly = market.keep().await;
             return Prepared {
+                market,
                 before_daily: before_daily.expect("an earlier day"),
                 before_monthly,
             };
@@ -123,13 +112,16 @@ async fn prepare() -> Prepared {
 /// Runs every case from the same saved state and reports all violations.
 /// Every third case; every case in a full run.
 async fn assert_not_believed(cases: &[Case]) {
-    let prepared = Prepared::get().await;
-    let mut market = prepared.market().await;
+    let Prepared {
+        mut market,
+        before_daily,
+        before_monthly,
+    } = prepared().await;
     let mut report = String::new();
     for case in some_of(cases, 3) {
         let kept = match case.hits {
-            Hits::Daily => &prepared.before_daily,
-            Hits::Monthly => &prepared.before_monthly,
+            Hits::Daily => &before_daily,
+            Hits::Monthly => &before_monthly,
         };
         market.go_back_to(kept).await;
         let problems = problems_of(&market, case).await;
@@ -465,7 +457,7 @@ async fn what_the_other_sources_change_at_one_stroke_is_not_believed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_shrinks_a_little_every_night_makes_no_fund_inactive() {
     for site in [Site::Finnomena, Site::WealthMagik] {
-        let market = Prepared::get().await.market().await;
+        let Prepared { market, .. } = prepared().await;
         let shrinking = MassKind::ListShrinks { each_night: 0.09 };
         market.world.simulator.next_day();
         market
@@ -500,9 +492,12 @@ async fn a_list_that_shrinks_a_little_every_night_makes_no_fund_inactive() {
 /// Lists stay frozen for ten business days: each day is noticed, and every new day is stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn unchanged_lists_for_two_weeks_hold_no_new_day_back() {
-    let prepared = Prepared::get().await;
-    let mut market = prepared.market().await;
-    market.go_back_to(&prepared.before_daily).await;
+    let Prepared {
+        mut market,
+        before_daily,
+        ..
+    } = prepared().await;
+    market.go_back_to(&before_daily).await;
     market
         .world
         .simulator
