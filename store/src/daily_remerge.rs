@@ -7,6 +7,7 @@ use futures_util::TryStreamExt as _;
 use jiff::civil::Date;
 use tokio_postgres::Row;
 
+use schema::SourceName;
 use schema::merge_daily::{DayField, DayRow, Dissents, merge_day};
 use schema::precedence::DayRanks;
 
@@ -127,7 +128,7 @@ async fn correct_sources(
     .await
 }
 
-/// The SQL of [`schema::merge_daily::row_source`].
+/// The SQL of [`schema::merge_daily::row_source`]. An adopted row keeps the older warehouse's word for its source.
 fn source_sql(ranks: &DayRanks) -> String {
     let of_fields = DayField::ALL.map(|field| {
         let column = field.column();
@@ -140,7 +141,13 @@ fn source_sql(ranks: &DayRanks) -> String {
         let sources: Vec<String> = field
             .rank(ranks)
             .iter()
-            .map(|source| format!("WHEN t.{said_by} & {} <> 0 THEN '{source}'", source.bit()))
+            .map(|source| {
+                let name = match source {
+                    SourceName::Adopted => "t.source".to_owned(),
+                    source => format!("'{source}'"),
+                };
+                format!("WHEN t.{said_by} & {} <> 0 THEN {name}", source.bit())
+            })
             .collect();
         format!(
             "CASE WHEN t.{column} IS NULL THEN NULL {} END",
