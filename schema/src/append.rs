@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ObservationData;
 use crate::columns::{Fields, Record};
+use crate::dividends::{self, DividendRow, DividendRows};
 
 /// The key of a row within its fund.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,37 +38,70 @@ pub struct StoredRow {
     pub fields: Fields,
     /// The URL of the page that contained the row last.
     pub url: String,
+    /// The records that a dividend is derived from; none for performance, and for a dividend that was stored by a
+    /// program without them.
+    pub dividends: DividendRows,
+}
+
+impl StoredRow {
+    /// Adds a row of the same key. The values of a dividend are derived from all records. A missing value replaces none.
+    fn add(&mut self, said: Self) {
+        if said.dividends.is_empty() {
+            self.fields.extend(said.fields);
+        } else {
+            if self.dividends.is_empty() {
+                self.dividends.insert(DividendRow::of_stored(&self.fields));
+            }
+            dividends::add(&mut self.dividends, &said.dividends);
+            self.fields
+                .extend(dividends::of_day(&self.dividends).into_fields());
+        }
+        self.url = said.url;
+    }
 }
 
 /// Rows by key.
 pub type Rows = BTreeMap<RowKey, StoredRow>;
 
-/// The rows of a statement; none for a statement of another kind. A row without a value is left out. Of two values
-/// under one key, the later one counts.
+/// The rows of a statement; none for a statement of another kind. A row without a value is left out. Of two values of
+/// performance under one key, the later one counts; the dividends of one day are put together by [`crate::dividends`].
 #[must_use]
 pub fn rows_of(said: &ObservationData, url: &str) -> Rows {
     let mut rows = Rows::new();
-    let mut put = |date: Date, word: &str, fields: Fields| {
-        let key = RowKey {
-            date,
-            word: word.to_owned(),
-        };
-        let url = url.to_owned();
-        add(&mut rows, Rows::from([(key, StoredRow { fields, url })]));
-    };
     match said {
-        ObservationData::Dividends(dividends) => {
-            for dividend in dividends {
-                put(dividend.xd_date, "", dividend.fields.clone().into_fields());
+        ObservationData::Dividends(said) => {
+            let mut days: BTreeMap<Date, DividendRows> = BTreeMap::new();
+            for dividend in said {
+                let row = DividendRow::of(&dividend.fields, dividend.changed_on);
+                days.entry(dividend.xd_date).or_default().insert(row);
+            }
+            for (date, said) in days {
+                let mut dividends = DividendRows::new();
+                dividends::add(&mut dividends, &said);
+                let key = RowKey {
+                    date,
+                    word: String::new(),
+                };
+                let row = StoredRow {
+                    fields: dividends::of_day(&dividends).into_fields(),
+                    url: url.to_owned(),
+                    dividends,
+                };
+                add(&mut rows, Rows::from([(key, row)]));
             }
         }
         ObservationData::Performance(performance) => {
-            for row in performance {
-                put(
-                    row.as_of_date,
-                    &row.period,
-                    row.fields.clone().into_fields(),
-                );
+            for said in performance {
+                let key = RowKey {
+                    date: said.as_of_date,
+                    word: said.period.clone(),
+                };
+                let row = StoredRow {
+                    fields: said.fields.clone().into_fields(),
+                    url: url.to_owned(),
+                    dividends: DividendRows::new(),
+                };
+                add(&mut rows, Rows::from([(key, row)]));
             }
         }
         _ => {}
@@ -82,10 +116,7 @@ pub fn add(rows: &mut Rows, said: Rows) {
             continue;
         }
         match rows.get_mut(&key) {
-            Some(known) => {
-                known.fields.extend(row.fields);
-                known.url = row.url;
-            }
+            Some(known) => known.add(row),
             None => {
                 rows.insert(key, row);
             }

@@ -11,6 +11,7 @@ pub mod back_off;
 pub mod columns;
 pub mod cycle;
 pub mod day_range;
+pub mod dividends;
 pub mod doubt;
 pub mod failpoint;
 pub mod fold;

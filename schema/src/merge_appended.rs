@@ -75,6 +75,7 @@ mod tests {
                 pay_date: pay_day.map(|day| date(2026, 9, day)),
                 value: Some((*value).into()),
             },
+            changed_on: None,
         });
         Observation {
             fund_code: FundCode::parse("A").unwrap(),

@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 
 use schema::append::{RowKey, Rows, StoredRow};
 use schema::columns::{Fields, Kind, Value};
+use schema::dividends::DividendRows;
 use schema::fold::{AdoptedPortfolio, Content, StoredCode, StoredObservation};
 use schema::merge_funds::Statements;
 use schema::observation::PortfolioRow;
@@ -39,6 +40,8 @@ struct RowJson {
     key: RowKey,
     url: String,
     fields: Map<String, Json>,
+    #[serde(default, skip_serializing_if = "DividendRows::is_empty")]
+    dividends: DividendRows,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -212,6 +215,7 @@ fn encode(content: &Content) -> Result<Json, serde_json::Error> {
                     key: key.clone(),
                     url: row.url.clone(),
                     fields: encode_fields(&row.fields),
+                    dividends: row.dividends.clone(),
                 })
                 .collect(),
         }),
@@ -249,9 +253,12 @@ fn decode(statement_key: StatementKey, json: Json) -> Result<Content, StoreError
             let RowsJson { rows } = serde_json::from_value(json).map_err(read)?;
             let mut by_key = Rows::new();
             for row in rows {
-                let fields = decode_fields(statement_key, row.fields)?;
-                let url = row.url;
-                by_key.insert(row.key, StoredRow { fields, url });
+                let stored = StoredRow {
+                    fields: decode_fields(statement_key, row.fields)?,
+                    url: row.url,
+                    dividends: row.dividends,
+                };
+                by_key.insert(row.key, stored);
             }
             Ok(Content::Rows(by_key))
         }

@@ -27,8 +27,114 @@ fn paid(entries: &[(i8, i8, &str)]) -> ObservationData {
             pay_date: Some(date(2026, *pay, 15)),
             value: Some(number(value)),
         },
+        changed_on: None,
     });
     ObservationData::Dividends(dividends.collect())
+}
+
+/// Pages of the register's list: for each dividend of 1 June 2026 the day of July on which it is paid, its value, and
+/// the day of May on which it was last changed.
+fn june(entries: &[(i8, &str, i8)]) -> TaskAnswer {
+    let dividends = entries.iter().map(|(pay, value, changed)| Dividend {
+        xd_date: date(2026, 6, 1),
+        fields: DividendFields {
+            pay_date: Some(date(2026, 7, *pay)),
+            value: Some(number(value)),
+        },
+        changed_on: Some(date(2026, 5, *changed)),
+    });
+    let said = ObservationData::Dividends(dividends.collect());
+    TaskAnswer {
+        is_list_part: true,
+        ..done(
+            task(SecOpenApi, "dividends", TaskId::WHOLE_MARKET),
+            vec![says("A", SecOpenApi, None, said)],
+        )
+    }
+}
+
+const JUNE: &str = "SELECT concat_ws(' ', pay_date, value) FROM funds_dividends";
+
+#[tokio::test]
+async fn two_dividends_of_one_day_on_two_pages_are_added_in_any_order_and_a_second_pass_writes_no_row()
+ {
+    let pages = [june(&[(10, "0.1", 4)]), june(&[(10, "0.25", 4)])];
+    for order in [[0, 1], [1, 0]] {
+        let mut world = World::new().await;
+        world.commit(vec![list_of(&["A"])]).await;
+        for at in order {
+            world.commit(vec![pages[at].clone()]).await;
+        }
+        assert_eq!(world.text(JUNE).await, ["2026-07-10 0.35"]);
+        for again in [[0, 1], [1, 0]] {
+            world.next_cycle(TODAY, CycleKind::Monthly).await;
+            let before = world.versions().await;
+            for at in again {
+                world.commit(vec![pages[at].clone()]).await;
+            }
+            assert_eq!(world.versions().await, before);
+        }
+        // The register corrects one of them, and pays a third one later.
+        world.next_cycle(TODAY, CycleKind::Monthly).await;
+        let corrected = [
+            june(&[(10, "0.1", 4), (20, "0.4", 9)]),
+            june(&[(12, "0.25", 9)]),
+        ];
+        for at in order {
+            world.commit(vec![corrected[at].clone()]).await;
+        }
+        assert_eq!(world.text(JUNE).await, ["2026-07-10 0.75"]);
+        world.next_cycle(TODAY, CycleKind::Daily).await;
+        world.request(ChangeRequest::Remerge).await;
+        assert_eq!(world.text(JUNE).await, ["2026-07-10 0.75"]);
+    }
+}
+
+#[tokio::test]
+async fn a_dividend_or_return_that_a_source_reports_differently_is_a_conflict() {
+    let mut world = World::new().await;
+    world
+        .commit(vec![
+            list_of(&["A"]),
+            dividends(SecOpenApi, "A", &[(3, 4, "0.25"), (6, 7, "0.5")]),
+            performance(&[(9, "1 year", Some("5"), None)]),
+        ])
+        .await;
+    // The second source agrees about June, differs about March, and alone knows September.
+    world
+        .commit(vec![dividends(
+            Finnomena,
+            "A",
+            &[(3, 5, "0.3"), (6, 7, "0.5"), (9, 10, "0.7")],
+        )])
+        .await;
+    let conflicts = "SELECT concat_ws(' ', table_name, fund_code, key, field, source, says, stands) FROM runner.conflict ORDER BY 1";
+    assert_eq!(
+        world.text(conflicts).await,
+        [
+            "funds_dividends A 2026-03-01 pay_date finnomena 2026-05-15 2026-04-15",
+            "funds_dividends A 2026-03-01 value finnomena 0.3 0.25",
+        ]
+    );
+    let reader = store::Reader::new(&world.database, 1).unwrap();
+    let found = reader
+        .disagreements(&crate::world::code("A"), 10)
+        .await
+        .unwrap();
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[1].says, "0.3");
+    // Another value of performance in the table, such as one of an adopted warehouse that ranks higher.
+    world
+        .sql
+        .batch_execute("UPDATE funds_performance SET fund = 7, source = 'adopted'")
+        .await
+        .unwrap();
+    assert!(
+        world
+            .text(conflicts)
+            .await
+            .contains(&"funds_performance A 2026-09-28 1 year fund sec_open_api 5 7".to_owned())
+    );
 }
 
 fn dividends(source: SourceName, fund: &str, entries: &[(i8, i8, &str)]) -> TaskAnswer {

@@ -68,6 +68,8 @@ pub struct DividendRow<'json> {
     pub dividend_date: Field<'json>,
     #[serde(borrow)]
     pub dividend_value: Field<'json>,
+    #[serde(borrow)]
+    pub last_upd_date: Field<'json>,
 }
 
 /// One figure of one class for one period.

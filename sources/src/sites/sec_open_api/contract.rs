@@ -125,7 +125,10 @@ pub const PAGES: [PageSpec; 14] = [
         }),
         ..monthly(PORTFOLIO)
     },
-    series(DIVIDENDS),
+    PageSpec {
+        parser_version: 2,
+        ..series(DIVIDENDS)
+    },
     series(PERFORMANCE),
     PageSpec {
         tells_factsheets: true,

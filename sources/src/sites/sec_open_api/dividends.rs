@@ -15,8 +15,9 @@ use crate::sites::findings::Findings;
 use crate::text::{missing, name};
 
 /// Parses one page. The dividends of a class are one statement; those on the other pages of the list are further ones.
+/// Several dividends of one class and day are all part of it: [`schema::dividends`] puts them together.
 pub fn read(list: ListPage<'_>, url: &str, mut findings: Findings) -> Reading {
-    let mut classes: BTreeMap<ClassKey, BTreeMap<Date, Dividend>> = BTreeMap::new();
+    let mut classes: BTreeMap<ClassKey, BTreeMap<Date, Vec<Dividend>>> = BTreeMap::new();
     for (row, record) in list.rows::<DividendRow<'_>>(Dataset::Dividends, &mut findings) {
         let class = match class_key(&row) {
             Ok(class) => class,
@@ -29,19 +30,24 @@ pub fn read(list: ListPage<'_>, url: &str, mut findings: Findings) -> Reading {
             continue;
         };
         let of_class = classes.entry(class).or_default();
-        let before = of_class.insert(dividend.xd_date, dividend.clone());
-        if before.is_some_and(|before| before != dividend) {
+        let of_day = of_class.entry(dividend.xd_date).or_default();
+        if of_day.contains(&dividend) {
+            continue;
+        }
+        if !of_day.is_empty() {
             let reason = format!(
-                "{} has two dividends of one class; the later one in the list is used",
+                "{} has several dividends of one class; one that a later change corrects is left out, and the others are added",
                 dividend.xd_date
             );
             findings.note(Dataset::Dividends, "book_close_date", reason, record.raw());
         }
+        of_day.push(dividend);
     }
     let keyed = classes
         .into_iter()
         .map(|(class, dividends)| {
-            let data = ObservationData::Dividends(dividends.into_values().collect());
+            let dividends = dividends.into_values().flatten();
+            let data = ObservationData::Dividends(dividends.collect());
             page::keyed(class, None, url, data)
         })
         .collect();
@@ -93,5 +99,20 @@ fn read_dividend(
             pay_date,
             value: Some(value),
         },
+        changed_on: changed_on(row, record, findings),
     })
+}
+
+/// The day of the last change. A dividend without it is stored, with a note: a later row of its XD date replaces it.
+fn changed_on(row: &DividendRow<'_>, record: Field<'_>, findings: &mut Findings) -> Option<Date> {
+    let stated = row.last_upd_date.date().and_then(|stated| {
+        stated.ok_or_else(|| "expected the day of the last change, found nothing".to_owned())
+    });
+    match stated {
+        Ok(stated) => Some(stated.date()),
+        Err(reason) => {
+            findings.note(Dataset::Dividends, "last_upd_date", reason, record.raw());
+            None
+        }
+    }
 }

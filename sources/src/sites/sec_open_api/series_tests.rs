@@ -1,6 +1,6 @@
 //! Tests of the parsers of dividends and performance, and of the columns of the profiles beside them.
 
-use schema::TaskId;
+use schema::{ObservationData, TaskId};
 use url::Url;
 
 use super::SecOpenApi;
@@ -157,12 +157,39 @@ fn a_dividend_without_date_or_value_is_rejected_and_costs_no_other() {
 }
 
 #[test]
-fn of_two_dividends_of_one_day_the_later_in_the_list_is_used_and_noted() {
+fn several_dividends_of_one_day_are_all_reported_and_noted_and_an_equal_row_is_one() {
     let first = dividend(r#""A""#, &day("2024-01-25"), "null", "0.1");
     let second = dividend(r#""A""#, &day("2024-01-25"), "null", "0.2");
     let part = read("dividends", &format!("{first},{second},{second}"));
-    assert_eq!(keyed(&part), ["M0512_2546/A A", "2024-01-25 value=0.2"]);
+    assert_eq!(
+        keyed(&part),
+        [
+            "M0512_2546/A A",
+            "2024-01-25 value=0.1",
+            "2024-01-25 value=0.2"
+        ]
+    );
     assert_eq!(rejects(&part), ["Noted book_close_date"]);
+}
+
+#[test]
+fn the_day_of_the_last_change_is_read_and_a_dividend_without_it_is_noted() {
+    let record = dividend(r#""A""#, &day("2024-01-25"), "null", "0.1");
+    let changed = |record: &str| -> Vec<Option<jiff::civil::Date>> {
+        let part = read("dividends", record);
+        let said = part.keyed.iter().filter_map(|said| match &said.data {
+            ObservationData::Dividends(dividends) => Some(dividends),
+            _ => None,
+        });
+        said.flatten().map(|dividend| dividend.changed_on).collect()
+    };
+    assert_eq!(changed(&record), [Some(jiff::civil::date(2025, 12, 31))]);
+    let without = record.replace(r#""2025-12-31T15:11:08.17""#, "null");
+    assert_eq!(changed(&without), [None]);
+    assert_eq!(
+        rejects(&read("dividends", &without)),
+        ["Noted last_upd_date"]
+    );
 }
 
 fn figure(kind: &str, period: &str, value: &str, end: &str) -> String {
