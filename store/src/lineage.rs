@@ -49,7 +49,8 @@ const FACTS: &str = "
                  UNION
                  SELECT entry ->> 'code' FROM runner.observation o
                  CROSS JOIN LATERAL jsonb_array_elements(o.fields -> 'codes') AS code (entry)
-                 WHERE o.fund_id = f.fund_id AND o.source = $2 AND o.dataset = 'codes' AND entry ->> 'type' = 'ISIN'),
+                 WHERE o.fund_id = f.fund_id AND o.source = $2 AND o.dataset = 'profile_codes'
+                   AND entry ->> 'type' = 'ISIN'),
            registered.project, first.nav_date, first.nav_value, last.nav_date, last.nav_value
     FROM runner.fund f CROSS JOIN newest
     LEFT JOIN registered USING (fund_id)

@@ -154,7 +154,8 @@ fn supplied(source: SourceName, said: &ObservationData) {
                 ("aum", reports(|point| point.aum.is_some())),
             ]
             .into_iter()
-            .filter_map(|(column, is_reported)| is_reported.then(|| column.to_owned()))
+            .filter(|(_, is_reported)| *is_reported)
+            .map(|(column, _)| column.to_owned())
             .collect()
         }
         _ => return,

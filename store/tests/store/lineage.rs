@@ -3,6 +3,7 @@
 use jiff::civil::date;
 use schema::columns::ListingFields;
 use schema::observation::{CodeType, DailyPoint, SecurityCode};
+use schema::precedence::Precedence;
 use schema::{ObservationData, SourceName, TaskAnswer, TaskId};
 use store::{Cycle, CycleKind, CycleRequest, Reader, Scope};
 
@@ -127,7 +128,11 @@ async fn a_fund_is_followed_through_three_names_and_a_listing_of_the_old_one_wit
     );
     let reader = Reader::new(&world.database, 1).unwrap();
     for name in ["A", "B", "C"] {
-        let explained = reader.explain(&code(name)).await.unwrap().unwrap();
+        let explained = reader
+            .explain(&code(name), &Precedence::default())
+            .await
+            .unwrap()
+            .unwrap();
         let names: Vec<String> = explained
             .names
             .iter()
@@ -139,7 +144,11 @@ async fn a_fund_is_followed_through_three_names_and_a_listing_of_the_old_one_wit
             [format!("A B {evidence}"), format!("B C {evidence}")]
         );
     }
-    let explained = reader.explain(&code("X")).await.unwrap().unwrap();
+    let explained = reader
+        .explain(&code("X"), &Precedence::default())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(explained.names, []);
     // The list shows B again: the link to C is no longer true.
     next(

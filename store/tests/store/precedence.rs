@@ -54,6 +54,7 @@ fn dividend(source: SourceName, value: &str) -> TaskAnswer {
             pay_date: None,
             value: Some(number(value)),
         },
+        changed_on: None,
     }];
     let said = says("A", source, None, ObservationData::Dividends(dividends));
     done(task(source, "dividends", TaskId::WHOLE_MARKET), vec![said])

@@ -1,8 +1,5 @@
 //! Parser of `/funds/{fund_id}/dividend`: all dividends of a fund.
 
-use std::collections::BTreeMap;
-
-use jiff::civil::Date;
 use schema::columns::DividendFields;
 use schema::observation::Dividend;
 use schema::{Dataset, ObservationData};
@@ -13,8 +10,8 @@ use crate::site::Reading;
 use crate::sites::findings::Findings;
 use crate::sites::finnomena::api_types::{DividendList, PaidDividend};
 
-/// Parses the page. An empty or null `dividends` is the answer of a fund that pays none. Of two dividends with one XD
-/// date the later one in the list is used, and the pair is noted if they differ.
+/// Parses the page. An empty or null `dividends` is the answer of a fund that pays none. Several
+/// dividends of one XD date are all part of the statement, with a note: [`schema::dividends`] adds them.
 pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
     let list: DividendList<'_> = match data.required("data", "an object with `dividends`") {
         Ok(list) => list,
@@ -31,7 +28,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
         Ok(None) => return findings.said(),
         Err(reason) => return Reading::Broken(breach("data.dividends", "an array", &reason)),
     };
-    let mut dividends: BTreeMap<Date, Dividend> = BTreeMap::new();
+    let mut dividends: Vec<Dividend> = Vec::new();
     let (mut dates, mut values) = (0_usize, 0_usize);
     for element in &elements {
         let paid = match element.record::<PaidDividend<'_>>() {
@@ -51,14 +48,17 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
         let Some(dividend) = dividend(&paid, *element, &mut findings) else {
             continue;
         };
-        let before = dividends.insert(dividend.xd_date, dividend.clone());
-        if before.is_some_and(|before| before != dividend) {
-            let reason = format!(
-                "{} has two dividends; the later one in the list is used",
-                dividend.xd_date
-            );
+        if dividends.contains(&dividend) {
+            continue;
+        }
+        if dividends
+            .iter()
+            .any(|other| other.xd_date == dividend.xd_date)
+        {
+            let reason = format!("{} has several dividends: they are added", dividend.xd_date);
             findings.note(Dataset::Dividends, "xd_date", reason, element.raw());
         }
+        dividends.push(dividend);
     }
     for (key, seen) in [("xd_date", dates), ("value", values)] {
         if let Some(first) = elements.first().filter(|_| seen == 0) {
@@ -69,7 +69,7 @@ pub fn read(data: Field<'_>, mut findings: Findings) -> Reading {
         }
     }
     if !dividends.is_empty() {
-        let dividends = dividends.into_values().collect();
+        dividends.sort_unstable_by_key(|dividend| dividend.xd_date);
         findings.say(None, ObservationData::Dividends(dividends));
     }
     findings.said()
@@ -103,5 +103,6 @@ fn dividend(
             pay_date,
             value: Some(value),
         },
+        changed_on: None,
     })
 }

@@ -677,6 +677,17 @@ fn dividends_need_a_day_and_a_value_above_zero() {
         ]
     );
     assert!(rejects.is_empty(), "{rejects:?}");
+    let twice = r#"{"xd_date":"2025-11-07T00:00:00Z","value":"0.2","pay_date":null}"#;
+    let other = twice.replace("0.2", "0.3");
+    let (lines, notes) = dividends(&format!("[{twice},{twice},{other}]"));
+    assert_eq!(
+        lines,
+        [
+            "dividends 2025-11-07 value=0.2",
+            "dividends 2025-11-07 value=0.3"
+        ]
+    );
+    assert_eq!(notes, ["noted xd_date"]);
     for (element, reason) in [
         ("null", "rejected *"),
         (
