@@ -351,9 +351,9 @@ fn the_next_link_is_requested_where_the_first_one_has_no_factsheet() {
     let mut fund = fund("A");
     fund.factsheets
         .insert(SourceName::SecOpenApi, second.clone());
-    assert_eq!(planned(CycleKind::Daily, &fund), [second.clone()]);
+    assert_eq!(planned(CycleKind::Daily, &fund), [second.as_str()]);
     fund.factsheets.insert(SourceName::Finnomena, first.clone());
-    assert_eq!(planned(CycleKind::Daily, &fund), [first.clone()]);
+    assert_eq!(planned(CycleKind::Daily, &fund), [first.as_str()]);
     let answered = |is_absent| Answered {
         last_answered: Some(date(2026, 10, 1)),
         answered_cycle: Some(2),
@@ -365,9 +365,9 @@ fn the_next_link_is_requested_where_the_first_one_has_no_factsheet() {
     let page = (SourceName::Finnomena, "factsheet".to_owned());
     fund.answered.insert(page.clone(), answered(false));
     assert_eq!(planned(CycleKind::Daily, &fund), [""; 0]);
-    assert_eq!(planned(CycleKind::Monthly, &fund), [first.clone()]);
+    assert_eq!(planned(CycleKind::Monthly, &fund), [first.as_str()]);
     fund.answered.insert(page, answered(true));
-    assert_eq!(planned(CycleKind::Daily, &fund), [second.clone()]);
+    assert_eq!(planned(CycleKind::Daily, &fund), [second.as_str()]);
     assert_eq!(planned(CycleKind::Monthly, &fund), [first, second]);
 }
 
