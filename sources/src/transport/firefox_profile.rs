@@ -137,12 +137,11 @@ const ON: [&str; 7] = [
 ];
 
 /// Numeric preferences. Image permission 2: no images. Autoplay 5: none. Proxy type 2: by script. Folder list 2: the
-/// configured directory. Scopes of extensions 0: an extension that is installed on this machine is not loaded, so it
-/// neither changes a page nor costs a quarter of the start.
+/// configured directory.
 ///
 /// Each tab has its own process, so a tab that hangs, crashes or runs out of memory affects no other. A tab with the
 /// empty page keeps its process for the next page of the host, because starting a process takes longer than many pages.
-const NUMBERS: [(&str, i32); 9] = [
+const NUMBERS: [(&str, i32); 8] = [
     ("dom.ipc.keepProcessesAlive.webIsolated.perOrigin", 16),
     ("dom.ipc.processCount", 32),
     ("dom.ipc.processCount.webIsolated", 32),
@@ -151,7 +150,6 @@ const NUMBERS: [(&str, i32); 9] = [
     ("network.proxy.type", 2),
     ("network.http.speculative-parallel-limit", 0),
     ("browser.download.folderList", 2),
-    ("extensions.enabledScopes", 0),
 ];
 
 fn preferences(user_agent: &str, own_hosts: &[Url]) -> Value {
