@@ -113,7 +113,8 @@ async fn with_a_key_the_factsheet_at_the_registers_link_is_read_where_no_other_s
     };
     let world = World::with_register(config).await;
     world.run(&MONTHLY).await.exits(0);
-    let report = world.simulator.reported_by(Source::Factsheet);
+    let reports = [Source::Factsheet, Source::RegisterFactsheet]
+        .map(|source| world.simulator.reported_by(source));
     let columns = ["fund_code", "type", "code", "factsheet_url"];
     let mut found = BTreeMap::new();
     for row in world.rows("funds_codes", &columns).await {
@@ -122,7 +123,10 @@ async fn with_a_key_the_factsheet_at_the_registers_link_is_read_where_no_other_s
     }
     let (mut compared, mut of_register) = (0, 0);
     for code in world.simulator.market().codes() {
-        for (kind, row) in report.rows("funds_codes", code).into_iter().flatten() {
+        let mut rows = reports
+            .iter()
+            .filter_map(|report| report.rows("funds_codes", code));
+        for (kind, row) in rows.next().into_iter().flatten() {
             let place = (code.to_owned(), kind.clone(), row["code"].clone());
             // Another code of the register's profile may rank above that of the factsheet.
             if let Some(url) = found.get(&place) {

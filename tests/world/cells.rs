@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use simulator::Source::{self, Factsheet, Finnomena, SecFundCheck, SecOpenApi, WealthMagik};
+use simulator::Source::{
+    self, Factsheet, Finnomena, RegisterFactsheet, SecFundCheck, SecOpenApi, WealthMagik,
+};
 
 use super::World;
 
@@ -74,7 +76,7 @@ pub const RANKED: [Ranked; 11] = [
         table: "funds_codes",
         key: &["type"],
         columns: &[],
-        rank: &[SecOpenApi, Factsheet],
+        rank: &[SecOpenApi, Factsheet, RegisterFactsheet],
         has_own_rows: false,
     },
     Ranked {

@@ -26,18 +26,21 @@ pub enum Source {
     SecFundCheck,
     /// The SEC's register.
     SecOpenApi,
-    /// The factsheets on the document storage.
+    /// The factsheets on the document storage that a site links to.
     Factsheet,
+    /// The factsheets on the document storage that only the register links to.
+    RegisterFactsheet,
 }
 
 impl Source {
     /// All sources.
-    pub const ALL: [Source; 5] = [
+    pub const ALL: [Source; 6] = [
         Source::Finnomena,
         Source::WealthMagik,
         Source::SecFundCheck,
         Source::SecOpenApi,
         Source::Factsheet,
+        Source::RegisterFactsheet,
     ];
 
     /// The source's name.
@@ -48,6 +51,7 @@ impl Source {
             Source::SecFundCheck => "sec_fundcheck",
             Source::SecOpenApi => "sec_open_api",
             Source::Factsheet => "factsheet",
+            Source::RegisterFactsheet => "register_factsheet",
         }
     }
 }
@@ -119,6 +123,7 @@ impl Reported {
             Source::WealthMagik => sites::wealthmagik(market, urls),
             Source::SecFundCheck => sites::fundcheck(market, urls),
             Source::Factsheet => sites::factsheets(market, urls),
+            Source::RegisterFactsheet => sites::register_factsheets(market, urls),
             Source::SecOpenApi => register::report(market, urls),
         }
     }

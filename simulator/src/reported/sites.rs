@@ -131,28 +131,38 @@ pub(super) fn fundcheck(market: &Market, urls: &Urls) -> Reported {
     report
 }
 
-/// The codes that are printed on each fund's factsheet, with the link that leads to it while every source is up.
+/// The codes that are printed on each fund's factsheet, with the link that leads to it while every site is up.
 pub(super) fn factsheets(market: &Market, urls: &Urls) -> Reported {
     let mut report = Reported::default();
+    for fund in &market.funds {
+        add_codes(&mut report, fund, truth::codes(fund, urls));
+    }
+    report
+}
+
+/// The same for the factsheets that only the register links to.
+pub(super) fn register_factsheets(market: &Market, urls: &Urls) -> Reported {
     let linked: BTreeSet<String> = classes(market)
         .into_iter()
         .filter(has_sheets)
         .map(|class| class.code)
         .collect();
+    let mut report = Reported::default();
     for fund in &market.funds {
-        // The register's link is the only one of some funds.
         let sheet = &fund.factsheet;
-        let of_register = sheet
-            .register_path
-            .as_ref()
-            .filter(|_| linked.contains(&fund.code));
-        let path = sheet.true_path.as_ref().or(of_register);
-        for row in truth::codes_at(fund, path, urls) {
-            let kind = row.get("type").cloned().unwrap_or_default();
-            report.add("funds_codes", &fund.code, kind, row);
+        if sheet.true_path.is_none() && linked.contains(&fund.code) {
+            let codes = truth::codes_at(fund, sheet.register_path.as_ref(), urls);
+            add_codes(&mut report, fund, codes);
         }
     }
     report
+}
+
+fn add_codes(report: &mut Reported, fund: &Fund, codes: Vec<Cells>) {
+    for row in codes {
+        let kind = row.get("type").cloned().unwrap_or_default();
+        report.add("funds_codes", &fund.code, kind, row);
+    }
 }
 
 fn present<const N: usize>(cells: [(&'static str, Option<String>); N]) -> ReportedRow {

@@ -314,6 +314,12 @@ async fn of_classes(simulator: &Simulator, parsed: &mut Parsed) {
             }
         }
     }
+    for row in all(simulator, "factsheet/urls?latest=true").await.0 {
+        if let Some(link) = row["pdf_factsheet"].as_str() {
+            let code = parsed.class(&row);
+            parsed.put("factsheet_links", &code, "", "factsheet_url", link);
+        }
+    }
     for row in newest(simulator, "dividend-policy").await {
         let code = parsed.class(&row);
         let pays = if text(&row, "dividend_policy") == "Y" {
