@@ -347,13 +347,14 @@ fn the_next_link_is_requested_where_the_first_one_has_no_factsheet() {
         let links = tasks.into_iter().filter_map(|task| task.locator);
         links.collect()
     };
-    let (first, second) = ("http://d/1.pdf".to_owned(), "http://d/2.pdf".to_owned());
+    let (first, second) = ("http://d/1.pdf", "http://d/2.pdf");
     let mut fund = fund("A");
     fund.factsheets
-        .insert(SourceName::SecOpenApi, second.clone());
-    assert_eq!(planned(CycleKind::Daily, &fund), [second.as_str()]);
-    fund.factsheets.insert(SourceName::Finnomena, first.clone());
-    assert_eq!(planned(CycleKind::Daily, &fund), [first.as_str()]);
+        .insert(SourceName::SecOpenApi, second.to_owned());
+    assert_eq!(planned(CycleKind::Daily, &fund), [second]);
+    fund.factsheets
+        .insert(SourceName::Finnomena, first.to_owned());
+    assert_eq!(planned(CycleKind::Daily, &fund), [first]);
     let answered = |is_absent| Answered {
         last_answered: Some(date(2026, 10, 1)),
         answered_cycle: Some(2),
@@ -365,9 +366,9 @@ fn the_next_link_is_requested_where_the_first_one_has_no_factsheet() {
     let page = (SourceName::Finnomena, "factsheet".to_owned());
     fund.answered.insert(page.clone(), answered(false));
     assert_eq!(planned(CycleKind::Daily, &fund), [""; 0]);
-    assert_eq!(planned(CycleKind::Monthly, &fund), [first.as_str()]);
+    assert_eq!(planned(CycleKind::Monthly, &fund), [first]);
     fund.answered.insert(page, answered(true));
-    assert_eq!(planned(CycleKind::Daily, &fund), [second.as_str()]);
+    assert_eq!(planned(CycleKind::Daily, &fund), [second]);
     assert_eq!(planned(CycleKind::Monthly, &fund), [first, second]);
 }
 
