@@ -11,6 +11,7 @@ use std::fmt;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::append::rows_of;
 use crate::columns::{Fields, Value};
 use crate::fold::{Content, StoredObservation};
 use crate::merge_daily::Values;
@@ -18,6 +19,7 @@ use crate::observation::{CodeType, PortfolioRow};
 use crate::{Dataset, Observation, ObservationData};
 
 mod days;
+mod rows;
 
 pub use days::{DaysDoubt, KnownSeries, SeriesHash, examine_days, series_hash};
 
@@ -27,7 +29,8 @@ pub use days::{DaysDoubt, KnownSeries, SeriesHash, examine_days, series_hash};
 pub enum DoubtKind {
     /// The source had values on this page and now has none: the outcome is absent, or the answer has no record.
     Absent,
-    /// Values older than the look-back are rewritten, or the series contradicts what the source reported before.
+    /// Values older than the look-back are rewritten, or the series contradicts what the source reported before. A known
+    /// row of dividends or performance is settled from the first report on.
     Settled,
     /// Funds of different projects are answered with the same NAV series.
     Equal,
@@ -262,8 +265,7 @@ pub fn is_same_change(one: &Evidence, other: &Evidence) -> bool {
 const IDENTITY: [&str; 4] = ["full_name_th", "full_name_en", "amc", "inception_date"];
 
 /// Returns the doubt about a statement, compared with `held`, which the same source reported before. `None` for a
-/// daily series, which [`examine_days`] examines, for an entry of a list, because lists are examined as a whole, and for
-/// dividends and performance, whose rows are never removed.
+/// daily series, which [`examine_days`] examines, and for an entry of a list, because lists are examined as a whole.
 #[must_use]
 pub fn examine(
     held: Option<&StoredObservation>,
@@ -289,14 +291,15 @@ pub fn examine(
                 .map(|code| (code.code_type, code.code.as_str()));
             replaced_codes(held?, said)
         }
+        ObservationData::Dividends(_) | ObservationData::Performance(_) => {
+            rows::examine_rows(held, rows_of(&new.data, &new.url))
+        }
         ObservationData::Listing { .. }
         | ObservationData::Risk(_)
         | ObservationData::DividendPolicy(_)
         | ObservationData::FactsheetLink(_)
         | ObservationData::Daily(_)
-        | ObservationData::NavDigest(_)
-        | ObservationData::Dividends(_)
-        | ObservationData::Performance(_) => None,
+        | ObservationData::NavDigest(_) => None,
     }
 }
 

@@ -1,9 +1,13 @@
 use jiff::civil::date;
 
 use super::*;
-use crate::columns::{FeeFields, MasterFields, StatisticsFields};
+use crate::columns::{
+    DividendFields, FeeFields, MasterFields, PerformanceFields, StatisticsFields,
+};
 use crate::fold::{Folded, fold};
-use crate::observation::{DailyPoint, Portfolio, PortfolioKind, SecurityCode};
+use crate::observation::{
+    DailyPoint, Dividend, PerformanceRow, Portfolio, PortfolioKind, SecurityCode,
+};
 use crate::{FundCode, Number, SourceName};
 
 fn number(text: &str) -> Number {
@@ -504,4 +508,109 @@ fn a_settled_day_between_known_ones_is_no_doubt_if_the_source_reports_day_by_day
     assert_eq!(examine_days(&by_day, &between, date(2026, 10, 20)), None);
     let rewritten = series(&[(1, "12")]);
     assert!(examine_days(&by_day, &rewritten, date(2026, 10, 20)).is_some());
+}
+
+/// Dividends of 2026: month of the XD date, value, day of October on which it was changed.
+fn dividends(entries: &[(i8, &str, i8)]) -> ObservationData {
+    let dividends = entries.iter().map(|(month, value, changed)| Dividend {
+        xd_date: date(2026, *month, 1),
+        fields: DividendFields {
+            pay_date: Some(date(2026, *month, 15)),
+            value: Some(number(value)),
+        },
+        changed_on: Some(date(2026, 10, *changed)),
+    });
+    ObservationData::Dividends(dividends.collect())
+}
+
+/// Performance at the end of September: period, return of the fund.
+fn performance(entries: &[(&str, &str)]) -> ObservationData {
+    let rows = entries.iter().map(|(period, fund)| PerformanceRow {
+        as_of_date: date(2026, 9, 30),
+        period: (*period).to_owned(),
+        fields: PerformanceFields {
+            fund: Some(number(fund)),
+            ..PerformanceFields::default()
+        },
+    });
+    ObservationData::Performance(rows.collect())
+}
+
+#[test]
+fn a_known_dividend_or_return_that_is_rewritten_is_a_doubt_and_a_new_one_is_not() {
+    for (before, new, expected) in [
+        (
+            dividends(&[(3, "0.5", 1)]),
+            dividends(&[(3, "0.5", 1), (6, "0.7", 1)]),
+            None,
+        ),
+        // The row was changed, and has the same values.
+        (
+            dividends(&[(3, "0.5", 1)]),
+            dividends(&[(3, "0.5", 4)]),
+            None,
+        ),
+        (
+            dividends(&[(3, "0.5", 1), (6, "0.7", 1)]),
+            dividends(&[(3, "0.6", 4)]),
+            Some(("2026-03-01 value", "0.6")),
+        ),
+        // An older record of the list changes nothing.
+        (
+            dividends(&[(3, "0.5", 4)]),
+            dividends(&[(3, "0.6", 1)]),
+            None,
+        ),
+        (
+            performance(&[("1 year", "4")]),
+            performance(&[("1 year", "4"), ("3 years", "9")]),
+            None,
+        ),
+        (
+            performance(&[("1 year", "4")]),
+            performance(&[("1 year", "5"), ("3 years", "9")]),
+            Some(("2026-09-30 1 year fund", "5")),
+        ),
+    ] {
+        let shown = format!("{before:?} {new:?}");
+        let expected = expected.map(|(field, value)| {
+            let evidence = Evidence::from([(field.to_owned(), value.to_owned())]);
+            (DoubtKind::Settled, evidence)
+        });
+        assert_eq!(found(Some(before), new), expected, "{shown}");
+    }
+}
+
+#[test]
+fn zeros_in_place_of_known_returns_are_a_doubt_also_for_a_new_date() {
+    let zeros = || performance(&[("1 year", "0"), ("3 years", "0"), ("5 years", "0")]);
+    let known = performance(&[("10 years", "4")]);
+    assert_eq!(kind(Some(known.clone()), zeros()), Some(DoubtKind::Zeroed));
+    assert_eq!(kind(None, zeros()), Some(DoubtKind::AllZero));
+    assert_eq!(kind(None, performance(&[("1 year", "0")])), None);
+    assert_eq!(kind(Some(zeros()), zeros()), None);
+    let one_zero = performance(&[("1 year", "0"), ("3 years", "9")]);
+    assert_eq!(kind(Some(known), one_zero), None);
+}
+
+#[test]
+fn the_evidence_of_rewritten_rows_is_bounded_to_the_newest() {
+    let of_year = |value: &str| {
+        let entries: Vec<(i8, &str, i8)> = (1..=12).map(|month| (month, value, 1)).collect();
+        dividends(&entries)
+    };
+    let changed = |said: ObservationData| match said {
+        ObservationData::Dividends(mut dividends) => {
+            for dividend in &mut dividends {
+                dividend.changed_on = Some(date(2026, 11, 1));
+            }
+            ObservationData::Dividends(dividends)
+        }
+        other => other,
+    };
+    let (_, evidence) = found(Some(of_year("0.5")), changed(of_year("0.6"))).unwrap();
+    assert_eq!(evidence.len(), 10);
+    assert!(
+        evidence.contains_key("2026-12-01 value") && !evidence.contains_key("2026-02-01 value")
+    );
 }

@@ -114,7 +114,8 @@ pub(in super::super) async fn emptied(
 /// reasonable limit. If the change is believed all the same, the answers that were not stored are requested again.
 const MOST_HELD: i64 = 500;
 
-/// Stores the doubtful parts. Returns the indexes of the answers whose tasks wait for the judgement.
+/// Stores the doubtful parts. Those of one fund on several pages of a list are put together; if the first of them was
+/// not stored, neither are the others. Returns the indexes of the answers whose tasks wait for the judgement.
 pub(in super::super) async fn hold(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -160,7 +161,13 @@ pub(in super::super) async fn hold(
                          WHERE d.cycle_id = $1 AND d.source = $2 AND d.page = $3 AND d.kind = $6
                            AND d.answer IS NOT NULL) < $9 THEN $8::jsonb END
                  ON CONFLICT (cycle_id, source, page, key, fund_code, kind) DO UPDATE SET
-                     evidence = EXCLUDED.evidence, answer = EXCLUDED.answer, breach_id = NULL
+                     evidence = CASE WHEN $10 AND doubt.breach_id IS NULL
+                         THEN doubt.evidence || EXCLUDED.evidence ELSE EXCLUDED.evidence END,
+                     answer = CASE WHEN $10 AND doubt.breach_id IS NULL
+                         THEN jsonb_set(doubt.answer, '{observations}',
+                             (doubt.answer -> 'observations') || ($8::jsonb -> 'observations'))
+                         ELSE EXCLUDED.answer END,
+                     breach_id = NULL
                  RETURNING answer IS NULL",
                 &[
                     &cycle.id,
@@ -172,6 +179,7 @@ pub(in super::super) async fn hold(
                     &serde_json::json!(evidence),
                     &stored,
                     &MOST_HELD,
+                    &answer.is_list_part,
                 ],
             )
             .await?;

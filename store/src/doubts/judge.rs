@@ -121,7 +121,23 @@ async fn read_asked(
                    WHERE planned_cycle = $1 AND key LIKE '*_%') t
              JOIN runner.alias a ON a.source = t.source
              JOIN runner.fund f ON f.fund_id = a.fund_id AND f.in_universe
-             GROUP BY t.source, t.page",
+             GROUP BY t.source, t.page
+             UNION ALL
+             -- A page about the whole market is about the funds of which the source has reported this dataset; a page
+             -- with another name than its dataset, and one without a report, is about the funds in the source's list.
+             SELECT source, page, funds, CASE WHEN is_first THEN funds ELSE 0 END
+             FROM (
+                 SELECT t.source, t.page, bool_and(COALESCE(t.valued_since, $1) = $1) AS is_first,
+                        COALESCE(NULLIF((
+                            SELECT count(*) FROM runner.observation o JOIN runner.fund f USING (fund_id)
+                            WHERE f.in_universe AND o.source = t.source AND o.dataset = t.page), 0), (
+                            SELECT count(DISTINCT f.fund_id) FROM runner.alias a JOIN runner.fund f USING (fund_id)
+                            WHERE f.in_universe AND a.source = t.source)) AS funds
+                 FROM runner.task t
+                 WHERE t.planned_cycle = $1 AND t.key = '*' AND EXISTS (
+                     SELECT FROM runner.doubt d
+                     WHERE d.cycle_id = $1 AND d.source = t.source AND d.page = t.page AND d.key = t.key)
+                 GROUP BY t.source, t.page) whole",
             &[&cycle.id],
         )
         .await?;

@@ -26,8 +26,10 @@ pub(super) async fn confirms(
         .collect();
     let confirmed = match subject.kind {
         DoubtKind::Absent => absent_elsewhere(tx, cycle, subject, &codes).await?,
-        DoubtKind::Settled => same_days_elsewhere(tx, subject, looked_up).await?,
-        DoubtKind::Zeroed | DoubtKind::Names => {
+        DoubtKind::Settled if !is_about_rows(looked_up) => {
+            same_days_elsewhere(tx, subject, looked_up).await?
+        }
+        DoubtKind::Settled | DoubtKind::Zeroed | DoubtKind::Names => {
             same_fields_elsewhere(tx, subject, looked_up).await?
         }
         DoubtKind::Codes => same_codes_elsewhere(tx, subject, looked_up).await?,
@@ -41,6 +43,15 @@ pub(super) async fn confirms(
         | DoubtKind::AllZero => 0,
     };
     Ok(confirmed > 0 && confirmed * 2 >= looked_up.len())
+}
+
+/// Separates the parts of the evidence about dividends and performance: the date, the period, and the column.
+const PART_SEPARATOR: char = ' ';
+
+/// Whether the change is about dividends or performance, whose evidence names the row and the column.
+fn is_about_rows(funds: &[Affected]) -> bool {
+    let mut fields = funds.iter().flat_map(|fund| fund.evidence.keys());
+    fields.any(|field| field.contains(PART_SEPARATOR))
 }
 
 /// Counts the funds for which another source answered a page with "absent" in this cycle.
@@ -117,12 +128,31 @@ async fn same_fields_elsewhere(
 fn says_all(fields: &serde_json::Value, evidence: &Evidence) -> bool {
     !evidence.is_empty()
         && evidence.iter().all(|(field, value)| {
-            let said = fields.get(field).map(|said| match said {
+            let said = match field.split_once(PART_SEPARATOR) {
+                Some((date, rest)) => value_of_row(fields, date, rest),
+                None => fields.get(field),
+            };
+            let said = said.map(|said| match said {
                 serde_json::Value::String(text) => text.clone(),
                 other => other.to_string(),
             });
             said.as_ref() == Some(value)
         })
+}
+
+/// The value in a row of dividends or performance. `rest` is the column, after the period and a blank if there is one.
+fn value_of_row<'said>(
+    statement: &'said serde_json::Value,
+    date: &str,
+    rest: &str,
+) -> Option<&'said serde_json::Value> {
+    let (period, column) = rest.rsplit_once(PART_SEPARATOR).unwrap_or(("", rest));
+    let rows = statement.get("rows")?.as_array()?;
+    let row = rows.iter().find(|row| {
+        let text = |name: &str| row.get(name).and_then(serde_json::Value::as_str);
+        text("date") == Some(date) && text("word").unwrap_or_default() == period
+    })?;
+    row.get("fields")?.get(column)
 }
 
 /// Counts the funds whose new codes are on another source's factsheet.

@@ -65,6 +65,7 @@ async fn two_dividends_of_one_day_on_two_pages_are_added_in_any_order_and_a_seco
         for at in order {
             world.commit(vec![pages[at].clone()]).await;
         }
+        assert_eq!(world.judge().await, []);
         assert_eq!(world.text(JUNE).await, ["2026-07-10 0.35"]);
         for again in [[0, 1], [1, 0]] {
             world.next_cycle(TODAY, CycleKind::Monthly).await;
@@ -72,6 +73,7 @@ async fn two_dividends_of_one_day_on_two_pages_are_added_in_any_order_and_a_seco
             for at in again {
                 world.commit(vec![pages[at].clone()]).await;
             }
+            assert_eq!(world.judge().await, []);
             assert_eq!(world.versions().await, before);
         }
         // The register corrects one of them, and pays a third one later.
@@ -83,6 +85,7 @@ async fn two_dividends_of_one_day_on_two_pages_are_added_in_any_order_and_a_seco
         for at in order {
             world.commit(vec![corrected[at].clone()]).await;
         }
+        assert_eq!(world.judge().await, []);
         assert_eq!(world.text(JUNE).await, ["2026-07-10 0.75"]);
         world.next_cycle(TODAY, CycleKind::Daily).await;
         world.request(ChangeRequest::Remerge).await;
@@ -186,17 +189,9 @@ async fn a_dividend_that_is_no_longer_reported_stays_and_a_changed_one_is_record
     // March is missing, June has another value, September is new.
     world.next_cycle(TODAY, CycleKind::Monthly).await;
     let later = dividends(SecOpenApi, "A", &[(6, 7, "0.55"), (9, 10, "0.1")]);
-    let report = world.commit(vec![later]).await;
-    let counts = report.tables["funds_dividends"];
-    assert_eq!((counts.rows_inserted, counts.rows_updated), (1, 1));
-    assert_eq!(
-        (
-            counts.records.inserted,
-            counts.records.updated,
-            counts.records.unchanged
-        ),
-        (1, 1, 0)
-    );
+    world.commit(vec![later]).await;
+    // A changed dividend waits until the round is judged.
+    assert_eq!(world.judge().await, []);
     assert_eq!(
         world.text(DIVIDENDS).await,
         [
@@ -209,7 +204,14 @@ async fn a_dividend_that_is_no_longer_reported_stays_and_a_changed_one_is_record
         world.text(CHANGES).await,
         ["funds_dividends A 2026-06-01 value 0.5 0.55 sec_open_api"]
     );
-    world.next_cycle(TODAY, CycleKind::Daily).await;
+    let totals = world.next_cycle(TODAY, CycleKind::Daily).await;
+    let counts = totals.tables["funds_dividends"];
+    assert_eq!((counts.rows_inserted, counts.rows_updated), (1, 1));
+    let records = counts.records;
+    assert_eq!(
+        (records.inserted, records.updated, records.unchanged),
+        (1, 1, 0)
+    );
 }
 
 #[tokio::test]
@@ -225,17 +227,18 @@ async fn of_two_sources_the_register_supplies_a_dividend_once() {
         .commit(vec![dividends(SecOpenApi, "A", &[(3, 4, "0.25")])])
         .await;
     assert_eq!(report.tables["funds_dividends"].records.updated, 1);
-    let report = world
+    world
         .commit(vec![dividends(Finnomena, "A", &[(3, 5, "0.35")])])
         .await;
-    assert_eq!(report.tables["funds_dividends"].records.superseded, 1);
     let short = "SELECT concat_ws(' ', xd_date, pay_date, value, source) FROM funds_dividends ORDER BY xd_date";
     let expected = [
         "2026-03-01 2026-04-15 0.25 sec_open_api",
         "2026-06-01 2026-07-15 0.5 finnomena",
     ];
     assert_eq!(world.text(short).await, expected);
-    world.next_cycle(TODAY, CycleKind::Daily).await;
+    let totals = world.next_cycle(TODAY, CycleKind::Daily).await;
+    assert_eq!(totals.tables["funds_dividends"].records.superseded, 1);
+    assert_eq!(world.text(short).await, expected);
     world.request(ChangeRequest::Remerge).await;
     assert_eq!(world.text(short).await, expected, "derived again");
 }
@@ -258,6 +261,7 @@ async fn performance_is_kept_by_date_and_period_and_a_missing_value_replaces_non
             (9, "1 year", Some("5"), None),
         ])])
         .await;
+    assert_eq!(world.judge().await, []);
     assert_eq!(
         world
             .text("SELECT concat_ws(' ', as_of_date, period, coalesce(fund::text, '-'), coalesce(volatility::text, '-'), source) FROM funds_performance ORDER BY as_of_date, period")

@@ -1,14 +1,14 @@
 //! D11: mass changes are not applied at once.
 
 use jiff::ToSpan as _;
-use jiff::civil::Date;
-use schema::columns::StatisticsFields;
-use schema::observation::ObservationData;
+use jiff::civil::{Date, date};
+use schema::columns::{DividendFields, PerformanceFields, StatisticsFields};
+use schema::observation::{Dividend, ObservationData, PerformanceRow};
 use schema::{Outcome, SourceName, TaskAnswer, TaskId};
 use store::{BatchReport, BreachReport, ChangeRequest, CycleKind, CycleTotals};
 
 use crate::world::{TODAY, World, days, done, list, number, says, task};
-use SourceName::{Finnomena, SecFundcheck, Wealthmagik};
+use SourceName::{Finnomena, SecFundcheck, SecOpenApi, Wealthmagik};
 
 const FUNDS: usize = 40;
 
@@ -669,4 +669,174 @@ async fn the_whole_market_of_one_list_is_not_taken_for_a_fund() {
     );
     world.commit(vec![empty]).await;
     assert_eq!(world.judge().await, []);
+}
+
+/// A page of the register's list of dividends or performance, with the statement of each fund.
+fn rows_page(page: &str, source: SourceName, of: impl Fn(usize) -> ObservationData) -> TaskAnswer {
+    let said = (0..FUNDS).map(|at| says(&fund(at), source, None, of(at)));
+    TaskAnswer {
+        is_list_part: true,
+        ..done(task(source, page, TaskId::WHOLE_MARKET), said.collect())
+    }
+}
+
+/// A dividend of March, changed on this day of October.
+fn march(value: &str, changed: i8) -> ObservationData {
+    ObservationData::Dividends(vec![Dividend {
+        xd_date: date(2026, 3, 1),
+        fields: DividendFields {
+            pay_date: Some(date(2026, 3, 15)),
+            value: Some(number(value)),
+        },
+        changed_on: Some(date(2026, 10, changed)),
+    }])
+}
+
+/// Returns of two periods up to the end of this month.
+fn returns(month: i8, figure: &str) -> ObservationData {
+    let rows = ["1 year", "3 years"].map(|period| PerformanceRow {
+        as_of_date: date(2026, month, 28),
+        period: period.to_owned(),
+        fields: PerformanceFields {
+            fund: Some(number(figure)),
+            volatility: Some(number(figure)),
+            ..PerformanceFields::default()
+        },
+    });
+    ObservationData::Performance(rows.into())
+}
+
+const ROWS: &str = "SELECT to_jsonb(t)::text FROM public.funds_dividends t
+    UNION ALL SELECT to_jsonb(t)::text FROM public.funds_performance t
+    UNION ALL SELECT to_jsonb(t)::text FROM history.change t
+    UNION ALL SELECT to_jsonb(t)::text FROM runner.observation t ORDER BY 1";
+
+/// A market with a dividend and two returns of every fund.
+async fn with_rows() -> World {
+    let mut world = loaded().await;
+    world
+        .commit(vec![
+            rows_page("dividends", SecOpenApi, |_| march("0.5", 1)),
+            rows_page("performance", SecOpenApi, |_| returns(8, "4")),
+        ])
+        .await;
+    assert_eq!(world.judge().await, []);
+    next_date(&mut world).await;
+    world
+}
+
+#[tokio::test]
+async fn dividends_and_returns_of_a_quarter_of_the_market_are_not_rewritten_or_zeroed() {
+    let quarter = FUNDS / 4;
+    let unless = |at: usize, changed: ObservationData, same: ObservationData| {
+        if at < quarter { changed } else { same }
+    };
+    let dividends = rows_page("dividends", SecOpenApi, |at| {
+        unless(at, march("0.6", 9), march("0.5", 1))
+    });
+    let rewritten = rows_page("performance", SecOpenApi, |at| {
+        unless(at, returns(8, "5"), returns(8, "4"))
+    });
+    // The zeros are those of a new date.
+    let zeroed = rows_page("performance", SecOpenApi, |at| {
+        unless(at, returns(9, "0"), returns(8, "4"))
+    });
+    for (page, answer, shown) in [
+        ("dividends", dividends, "have settled values"),
+        ("performance", rewritten, "have settled values"),
+        ("performance", zeroed, "have every figure replaced by 0"),
+    ] {
+        let mut world = with_rows().await;
+        let before = world.text(ROWS).await;
+        world.commit(vec![answer.clone()]).await;
+        assert_eq!(world.text(ROWS).await, before, "{page}: waits");
+        let breaches = world.judge().await;
+        assert_eq!(kinds(&breaches), ["open"], "{page}");
+        let message = &breaches[0].message;
+        assert!(
+            message.contains(&format!("{page}: 10 of 40 funds {shown}")),
+            "{message}"
+        );
+        assert_eq!(world.text(ROWS).await, before, "{page}: refused");
+        // On a third date the same change is accepted, and the next cycle applies it.
+        for accepted in ["open", "repetition"] {
+            next_date(&mut world).await;
+            world.commit(vec![answer.clone()]).await;
+            assert_eq!(kinds(&world.judge().await), [accepted], "{page}");
+        }
+        next_date(&mut world).await;
+        world.commit(vec![answer]).await;
+        assert_eq!(world.judge().await, []);
+        assert!(
+            world.text(ROWS).await.len() > before.len(),
+            "{page}: applied"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_few_corrected_dividends_are_believed_and_new_ones_always() {
+    let mut world = with_rows().await;
+    let corrected = rows_page("dividends", SecOpenApi, |at| match at {
+        0..4 => march("0.6", 9),
+        _ => march("0.5", 1),
+    });
+    let new_date = rows_page("performance", SecOpenApi, |_| returns(9, "7"));
+    world.commit(vec![corrected, new_date]).await;
+    assert_eq!(world.judge().await, []);
+    let counts =
+        "SELECT concat_ws(' ', count(*) FILTER (WHERE value = 0.6), count(*)) FROM funds_dividends";
+    assert_eq!(world.text(counts).await, ["4 40"]);
+    let dates = "SELECT count(*)::text FROM funds_performance WHERE as_of_date = '2026-09-28'";
+    assert_eq!(world.text(dates).await, ["80"]);
+    next_date(&mut world).await;
+}
+
+#[tokio::test]
+async fn rewritten_dividends_that_a_second_source_reports_are_accepted() {
+    let mut world = with_rows().await;
+    world
+        .commit(vec![rows_page("dividends", Wealthmagik, |_| {
+            march("0.6", 1)
+        })])
+        .await;
+    assert_eq!(world.judge().await, []);
+    let rewritten = rows_page("dividends", SecOpenApi, |_| march("0.6", 9));
+    world.commit(vec![rewritten]).await;
+    assert_eq!(kinds(&world.judge().await), ["second source"]);
+}
+
+/// The pages of a list are answers of one task, so the parts that wait share the key.
+#[tokio::test]
+async fn what_waits_of_one_fund_on_two_pages_of_a_list_is_applied_together() {
+    let of_month = |month: i8, value: &str, changed: i8| {
+        ObservationData::Dividends(vec![Dividend {
+            xd_date: date(2026, month, 1),
+            fields: DividendFields {
+                pay_date: Some(date(2026, month, 15)),
+                value: Some(number(value)),
+            },
+            changed_on: Some(date(2026, 10, changed)),
+        }])
+    };
+    let page = |said: ObservationData| TaskAnswer {
+        is_list_part: true,
+        ..done(
+            task(SecOpenApi, "dividends", TaskId::WHOLE_MARKET),
+            vec![says("F00", SecOpenApi, None, said)],
+        )
+    };
+    let mut world = loaded().await;
+    for first in [page(of_month(3, "0.5", 1)), page(of_month(6, "0.7", 1))] {
+        world.commit(vec![first]).await;
+    }
+    next_date(&mut world).await;
+    for changed in [page(of_month(3, "0.6", 9)), page(of_month(6, "0.8", 9))] {
+        world.commit(vec![changed]).await;
+    }
+    let values = "SELECT string_agg(value::text, ' ' ORDER BY xd_date) FROM funds_dividends";
+    assert_eq!(world.text(values).await, ["0.5 0.7"]);
+    assert_eq!(world.judge().await, []);
+    assert_eq!(world.text(values).await, ["0.6 0.8"]);
+    next_date(&mut world).await;
 }
