@@ -13,6 +13,7 @@ mod histories;
 mod house;
 mod kill_anywhere;
 mod legacy_errors;
+mod lineage;
 mod main_job;
 mod modes_differ;
 mod news;

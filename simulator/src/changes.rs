@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::ToSpan;
 use jiff::civil::Date;
 
+use crate::edge_case::EdgeCase;
 use crate::generator::spelling::page_date;
 use crate::lineage::{KeptOnRename, TrueLink};
 use crate::market::{FeeAnswer, Fund, Market, Standing};
@@ -139,5 +140,18 @@ impl Market {
     fn known(&mut self, code: &str) -> Result<&mut Fund, UnknownCode> {
         self.by_code_mut(code)
             .ok_or_else(|| UnknownCode(code.to_owned()))
+    }
+}
+
+impl Fund {
+    /// What of this fund stays when it is renamed.
+    fn kept_on_rename(&self) -> KeptOnRename {
+        if self.edge_cases.contains(&EdgeCase::NewIdOnRename) {
+            KeptOnRename::Isin
+        } else if self.edge_cases.contains(&EdgeCase::NewIdAndIsinOnRename) {
+            KeptOnRename::Project
+        } else {
+            KeptOnRename::FundId
+        }
     }
 }

@@ -1,8 +1,5 @@
 //! The truth about renames: which code became which, and what the two codes have in common.
 
-use crate::edge_case::EdgeCase;
-use crate::market::Fund;
-
 /// What stays when a fund is renamed: how the two codes can be recognised as one fund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeptOnRename {
@@ -23,17 +20,4 @@ pub struct TrueLink {
     pub new: String,
     /// What both codes have in common.
     pub kept: KeptOnRename,
-}
-
-impl Fund {
-    /// What of this fund stays when it is renamed.
-    pub(crate) fn kept_on_rename(&self) -> KeptOnRename {
-        if self.edge_cases.contains(&EdgeCase::NewIdOnRename) {
-            KeptOnRename::Isin
-        } else if self.edge_cases.contains(&EdgeCase::NewIdAndIsinOnRename) {
-            KeptOnRename::Project
-        } else {
-            KeptOnRename::FundId
-        }
-    }
 }

@@ -210,3 +210,10 @@ pub fn differences(table: &str, expected: &Cells, stored: &Cells) -> Vec<String>
         })
         .collect()
 }
+
+/// The daily values of these funds that all sources report.
+pub fn reported_days(world: &World, funds: &[String]) -> Cells {
+    let days = RANKED.iter().filter(|ranked| ranked.table == "funds_daily");
+    days.flat_map(|ranked| ranked.reported(world, funds, &Source::ALL))
+        .collect()
+}
