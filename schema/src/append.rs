@@ -44,7 +44,8 @@ pub struct StoredRow {
 }
 
 impl StoredRow {
-    /// Adds a row of the same key. The values of a dividend are derived from all records. A missing value replaces none.
+    /// Adds a row of the same key. The values of a dividend are derived from all records. A missing value replaces no
+    /// present one.
     fn add(&mut self, said: Self) {
         if said.dividends.is_empty() {
             self.fields.extend(said.fields);

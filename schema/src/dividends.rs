@@ -14,8 +14,8 @@
 //! The limit of the rule: a second dividend with the same pay date, entered on a later day than the first one, looks
 //! like a correction and replaces it. The opposite choice would count every corrected dividend twice.
 //!
-//! A source without days of change cannot tell a correction from a second dividend. It has to report the dividends of an
-//! XD date in one statement; a later statement replaces them.
+//! A source without days of change cannot tell a correction from a second dividend. It has to report the dividends of
+//! an XD date in one statement; a later statement replaces them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,8 +90,8 @@ pub fn add(held: &mut DividendRows, said: &DividendRows) {
     held.retain(|row| newest[&(row.pay_date, row.value)] == row.changed_on);
 }
 
-/// The dividend of the day: the sum of the rows that are not corrected, paid on the first of their pay dates. A pay date
-/// that only a corrected row has is kept.
+/// The dividend of the day: the sum of the rows that are not corrected, paid on the first of their pay dates. A pay
+/// date that only a corrected row has is kept.
 #[must_use]
 pub fn of_day(rows: &DividendRows) -> DividendFields {
     let is_valid = |row: &&DividendRow| !rows.iter().any(|other| row.is_corrected_by(other));

@@ -29,8 +29,8 @@ pub use days::{DaysDoubt, KnownSeries, SeriesHash, examine_days, series_hash};
 pub enum DoubtKind {
     /// The source had values on this page and now has none: the outcome is absent, or the answer has no record.
     Absent,
-    /// Values older than the look-back are rewritten, or the series contradicts what the source reported before. A known
-    /// row of dividends or performance is settled from the first report on.
+    /// Values older than the look-back are rewritten, or the series contradicts what the source reported before. A
+    /// known row of dividends or performance is settled from the first report on.
     Settled,
     /// Funds of different projects are answered with the same NAV series.
     Equal,

@@ -90,8 +90,8 @@ pub struct Dividend {
     pub xd_date: Date,
     /// What the source reports about it.
     pub fields: DividendFields,
-    /// The day on which the source last changed its record; `None` if it gives none. It tells a correction from a second
-    /// dividend of the same XD date: see [`crate::dividends`].
+    /// The day on which the source last changed its record; `None` if it gives none. It tells a correction from a
+    /// second dividend of the same XD date: see [`crate::dividends`].
     #[serde(default)]
     pub changed_on: Option<Date>,
 }
