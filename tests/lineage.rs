@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use simulator::{EdgeCase, KeptOnRename, MarketConfig, TrueLink};
 
-use crate::world::cells::reported_days;
 use crate::world::World;
+use crate::world::cells::reported_days;
 
 /// NAV, bid, offer and AUM of a day, and the code that it is stored under.
 type Day = [Option<String>; 5];
