@@ -1,53 +1,15 @@
 //! The writer's connection. It caches prepared statements, so that the server parses and plans each statement only
-//! once.
-
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+//! once. The cache has no limit: the text of each statement is constant and contains no values.
 
 use bytes::Bytes;
+use deadpool_postgres::ClientWrapper;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, CopyInSink, Error, GenericClient, Row, RowStream, Statement};
 
 use super::error::{StoreError, of_statement};
-use super::session::Talking;
-
-/// Largest number of cached statements. The store has fewer statements, each with a constant text. A larger number
-/// would mean that a text contains values.
-const REMEMBERED: usize = 200;
 
 /// Values for the parameters `$1`, `$2` … of a statement.
 type Parameters<'call> = &'call [&'call (dyn ToSql + Sync)];
-
-/// The prepared statements, by their text.
-#[derive(Debug, Default)]
-struct Prepared(Mutex<HashMap<Box<str>, Statement>>);
-
-impl Prepared {
-    fn known(&self, sql: &str) -> Option<Statement> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(sql).cloned()
-    }
-
-    fn remember(&self, sql: &str, statement: &Statement) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() < REMEMBERED {
-            known.insert(sql.into(), statement.clone());
-        }
-    }
-
-    async fn statement(
-        &self,
-        client: &(impl GenericClient + Sync),
-        sql: &str,
-    ) -> Result<Statement, Error> {
-        if let Some(statement) = self.known(sql) {
-            return Ok(statement);
-        }
-        let statement = client.prepare(sql).await?;
-        self.remember(sql, &statement);
-        Ok(statement)
-    }
-}
 
 /// Runs SQL on the writer's connection, in its transaction, or on a reader's connection.
 pub(super) trait Queries: Sync {
@@ -193,30 +155,14 @@ impl Queries for Client {
     }
 }
 
-/// The writer's connection.
+/// The writer's connection. Dropping it ends the session at once.
 #[derive(Debug)]
-pub(super) struct Connection {
-    client: Client,
-    prepared: Prepared,
-    /// Dropped with the [`Connection`], which then ends the session at once.
-    _talking: Talking,
-}
+pub(super) struct Connection(pub(super) ClientWrapper);
 
 impl Connection {
-    pub(super) fn new(client: Client, talking: Talking) -> Self {
-        Self {
-            client,
-            prepared: Prepared::default(),
-            _talking: talking,
-        }
-    }
-
     /// Begins a transaction. Without [`Transaction::commit`] it is rolled back when dropped.
     pub(super) async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
-        Ok(Transaction {
-            transaction: self.client.transaction().await?,
-            prepared: &self.prepared,
-        })
+        Ok(Transaction(self.0.transaction().await?))
     }
 }
 
@@ -224,29 +170,26 @@ impl Queries for Connection {
     type Client = Client;
 
     fn client(&self) -> &Client {
-        &self.client
+        &self.0
     }
 
     async fn statement(&self, sql: &str) -> Result<Statement, Error> {
-        self.prepared.statement(&self.client, sql).await
+        self.0.prepare_cached(sql).await
     }
 }
 
 /// A transaction, or a savepoint in one.
-pub(super) struct Transaction<'connection> {
-    transaction: tokio_postgres::Transaction<'connection>,
-    prepared: &'connection Prepared,
-}
+pub(super) struct Transaction<'connection>(deadpool_postgres::Transaction<'connection>);
 
 impl<'connection> Queries for Transaction<'connection> {
     type Client = tokio_postgres::Transaction<'connection>;
 
     fn client(&self) -> &Self::Client {
-        &self.transaction
+        &self.0
     }
 
     async fn statement(&self, sql: &str) -> Result<Statement, Error> {
-        self.prepared.statement(&self.transaction, sql).await
+        self.0.prepare_cached(sql).await
     }
 }
 
@@ -260,40 +203,37 @@ impl Transaction<'_> {
         let run = async {
             let statement = self.statement(sql).await?;
             let parameters = parameters.iter().copied();
-            self.transaction.query_raw(&statement, parameters).await
+            self.0.query_raw(&statement, parameters).await
         };
         run.await.map_err(|error| of_statement(Some(sql), &error))
     }
 
     /// Runs statements without parameters in sequence.
     pub(super) async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
-        self.transaction.batch_execute(sql).await
+        self.0.batch_execute(sql).await
     }
 
     /// Starts a `COPY … FROM STDIN` and returns its sink.
     pub(super) async fn copy_in(&self, sql: &str) -> Result<CopyInSink<Bytes>, StoreError> {
         let run = async {
             let statement = self.statement(sql).await?;
-            self.transaction.copy_in(&statement).await
+            self.0.copy_in(&statement).await
         };
         run.await.map_err(|error| of_statement(Some(sql), &error))
     }
 
     /// Begins a savepoint.
     pub(super) async fn savepoint(&mut self) -> Result<Transaction<'_>, Error> {
-        Ok(Transaction {
-            transaction: self.transaction.transaction().await?,
-            prepared: self.prepared,
-        })
+        Ok(Transaction(self.0.transaction().await?))
     }
 
     /// Commits the transaction, or releases the savepoint.
     pub(super) async fn commit(self) -> Result<(), Error> {
-        self.transaction.commit().await
+        self.0.commit().await
     }
 
     /// Rolls back the transaction, or everything since the savepoint.
     pub(super) async fn rollback(self) -> Result<(), Error> {
-        self.transaction.rollback().await
+        self.0.rollback().await
     }
 }

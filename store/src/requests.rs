@@ -11,9 +11,10 @@
 //! A request is applied and marked in one transaction on the writer's connection. It is therefore applied exactly once,
 //! even if the command or the runner dies. A new command is one more variant of [`ChangeRequest`].
 
+use deadpool_postgres::ClientWrapper;
 use serde_json::{Value, json};
+use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Row};
 
 use schema::precedence::Precedence;
 use schema::{SourceName, failpoint};
@@ -23,7 +24,7 @@ use super::counted;
 use super::doubts;
 use super::error::StoreError;
 use super::report::BreachReport;
-use super::session::{self, Talking};
+use super::session;
 use super::{remerge, resets};
 
 /// Number of answered requests that are kept, the newest first.
@@ -334,9 +335,7 @@ pub(super) async fn forget_old(tx: &Transaction<'_>) -> Result<(), StoreError> {
 /// lock.
 #[derive(Debug)]
 pub struct RequestDesk {
-    client: Client,
-    /// Closes the connection when the desk is dropped.
-    _talking: Talking,
+    client: ClientWrapper,
 }
 
 impl RequestDesk {
@@ -349,10 +348,8 @@ impl RequestDesk {
         config
             .config_mut()
             .application_name("master_runner request");
-        let (client, talking) = session::connect(&config).await?;
         Ok(Self {
-            client,
-            _talking: talking,
+            client: session::connect(&config).await?,
         })
     }
 
@@ -395,7 +392,7 @@ impl RequestDesk {
     /// # Errors
     /// An outage, or an error that waiting cannot fix, such as a refused statement: see [`StoreError::is_outage`].
     pub async fn answer(&self, id: i64) -> Result<Option<RequestAnswer>, StoreError> {
-        read_answer(&self.client, id).await
+        read_answer(&*self.client, id).await
     }
 
     /// Returns the session that holds the runner's lock, if any.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::task::AbortHandle;
+use deadpool_postgres::ClientWrapper;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -108,22 +108,14 @@ pub(super) fn read_config(database: &str) -> Result<Connector, StoreError> {
     Connector::of(address)
 }
 
-/// The task that runs the connection. Dropping it closes the connection at once, without a wait for a stalled server,
-/// so that the session does not keep the lock.
-#[derive(Debug)]
-pub(super) struct Talking(AbortHandle);
-
-impl Drop for Talking {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 /// Connects and sets the session up. A server that accepts the connection but does not answer is an outage.
-pub(super) async fn connect(connector: &Connector) -> Result<(Client, Talking), StoreError> {
+///
+/// Dropping the client closes the connection at once, without a wait for a stalled server, so that the session does not
+/// keep the lock.
+pub(super) async fn connect(connector: &Connector) -> Result<ClientWrapper, StoreError> {
     let set_up = async {
         let (client, talking) = connector.connect().await.map_err(|error| refusal(&error))?;
-        let talking = Talking(talking.abort_handle());
+        let client = ClientWrapper::new(client, talking);
         refuse_pooler(connector, &client).await?;
         // First and in a message of its own, because a `statement_timeout` of the role or the database applies to a whole
         // message.
@@ -138,7 +130,7 @@ pub(super) async fn connect(connector: &Connector) -> Result<(Client, Talking), 
                 Ok(()) => {}
             }
         }
-        Ok((client, talking))
+        Ok(client)
     };
     answered(SESSION_LIMIT, "opening a session", set_up).await
 }
@@ -152,7 +144,7 @@ pub(super) async fn refuse_pooler(
     let Ok((second, talking)) = connector.connect().await else {
         return Ok(());
     };
-    let _talking = Talking(talking.abort_handle());
+    let second = ClientWrapper::new(second, talking);
     pooler::refuse(client, &second).await
 }
 

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
+use deadpool_postgres::ClientWrapper;
 use tokio::time::Instant;
-use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::error::StoreError;
-use super::session::{self, Talking};
+use super::session;
 
 /// A holder whose session makes no progress for this long is regarded as frozen.
 pub const FROZEN_AFTER: Duration = Duration::from_secs(5);
@@ -60,9 +60,7 @@ pub enum Look {
 /// The watch. It has one connection and holds no lock.
 #[derive(Debug)]
 pub struct HolderWatch {
-    client: Client,
-    /// Closes the connection when the watch ends.
-    _talking: Talking,
+    client: ClientWrapper,
     timer: SilenceTimer,
 }
 
@@ -76,10 +74,8 @@ impl HolderWatch {
         config
             .config_mut()
             .application_name("master_runner standby");
-        let (client, talking) = session::connect(&config).await?;
         Ok(Self {
-            client,
-            _talking: talking,
+            client: session::connect(&config).await?,
             timer: SilenceTimer::default(),
         })
     }

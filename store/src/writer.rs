@@ -48,7 +48,7 @@ impl Writer {
     /// An outage, or an error that waiting cannot fix: see [`StoreError::is_outage`].
     pub async fn open(database: &str, lock_patience: Duration) -> Result<Self, StoreError> {
         let config = session::read_config(database)?;
-        let (mut client, talking) = session::connect(&config).await?;
+        let mut client = session::connect(&config).await?;
         failpoint::OPEN_CONNECTED.pass().await?;
         session::take_lock(&client, lock_patience).await?;
         failpoint::OPEN_LOCKED.pass().await?;
@@ -58,7 +58,7 @@ impl Writer {
         table_shape::check(&client).await?;
         failpoint::OPEN_MIGRATED.pass().await?;
         Ok(Self {
-            client: Connection::new(client, talking),
+            client: Connection(client),
             last_batch: None,
             named: commit::Named::default(),
             retention: Retention::USUAL,
