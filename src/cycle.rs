@@ -152,8 +152,8 @@ impl CycleRunner {
             is_final: final_round,
             quarantined: RefCell::default(),
         };
-        // The lists name the funds, and the pages about many funds decide which pages of single funds are needed. So all
-        // sources wait for them.
+        // The lists name the funds, and the pages about many funds decide which pages of single funds are needed. So
+        // all sources wait for them.
         self.ask_stage(&round, Stage::Lists).await?;
         self.enter_provisional_universe(&round).await?;
         if self.has_weekly_list() {

@@ -125,8 +125,8 @@ impl StagePlanner {
                 (!self.is_repeated || state.news_doubted)
                     && ready.any(|(_, specs)| of_stage(specs, Stage::Funds).next().is_some())
             }
-            // A plan for one source is made while other sources still run. They may yet report a factsheet link of higher
-            // rank, so only the source with the highest rank plans factsheets now.
+            // A plan for one source is made while other sources still run. They may yet report a factsheet link of
+            // higher rank, so only the source with the highest rank plans factsheets now.
             Stage::Factsheets => self.of.is_none_or(|of| ranks_first(&self.pages, of)),
         }
     }
@@ -332,8 +332,8 @@ pub fn funds_not_in_market(
         .collect()
 }
 
-/// Whether a list is requested in this cycle. A weekly or monthly one is also requested as long as it was never answered
-/// or failed the last time; a weekly one, too, when another list has shown a new fund.
+/// Whether a list is requested in this cycle. A weekly or monthly one is also requested as long as it was never
+/// answered or failed the last time; a weekly one, too, when another list has shown a new fund.
 fn is_list_due(state: &PlanningState, source: SourceName, spec: &PageSpec) -> bool {
     let known = state.lists.get(&list_key(source, spec.name));
     let is_new = known.is_none_or(|list| !list.ever_answered || list.failed_last);

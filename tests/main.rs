@@ -1,4 +1,5 @@
-//! Tests of the whole program against the simulator, the real PostgreSQL and the real Firefox, one file for each promise.
+//! Tests of the whole program against the simulator, the real PostgreSQL and the real Firefox, one file for each
+//! promise.
 //!
 //! They form one test binary, so that it is linked once and all tests share one database server.
 

@@ -49,8 +49,8 @@ async fn with_a_key_the_daily_values_are_the_registers() {
     }
 }
 
-/// Runs a monthly cycle, and compares all cells that the register can supply with the reports of the sources. Without the
-/// `absent` ones, the register alone reports some cell of each of the `tables`.
+/// Runs a monthly cycle, and compares all cells that the register can supply with the reports of the sources. Without
+/// the `absent` ones, the register alone reports some cell of each of the `tables`.
 async fn check_merged(config: MarketConfig, only: &[&str], absent: &[Source], tables: &[&str]) {
     let world = World::with_register(config).await;
     world.run(&[&MONTHLY, only].concat()).await.exits(0);

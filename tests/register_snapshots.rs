@@ -1,5 +1,5 @@
-//! Real snapshots of the register's newest NAVs, served by the simulated register: five of one day, then shifted by a day
-//! each. They are not part of the project; without them the test is skipped.
+//! Real snapshots of the register's newest NAVs, served by the simulated register: five of one day, then shifted by a
+//! day each. They are not part of the project; without them the test is skipped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;

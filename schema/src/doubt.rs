@@ -182,8 +182,8 @@ const CONTRADICTED_PERCENT: u8 = 20;
 const MIN_AFFECTED: u64 = 5;
 /// Minimum number of contradictions, and of control funds, for a doubt about the news. The control sample is small.
 const MIN_CONTRADICTIONS: u64 = 3;
-/// A share up to this factor times the largest one of the last 30 days is believed, within [`MOST_PERMILLE`], even if the
-/// configured limit is lower.
+/// A share up to this factor times the largest one of the last 30 days is believed, within [`MOST_PERMILLE`], even if
+/// the configured limit is lower.
 const USUAL_TIMES: u64 = 2;
 /// Upper bound of that product, in thousandths: half of the market never changes at once.
 const MOST_PERMILLE: u64 = 500;

@@ -2,7 +2,8 @@
 //!
 //! Path of the data: a source's [`Observation`]s arrive in a [`TaskAnswer`]. Each observation is folded over what the
 //! same source reported before. Pure merge rules then derive the rows of the fund tables. The crate `store` writes
-//! these rows in one transaction with the task's acknowledgement. [`back_off`] is here because every crate uses this one.
+//! these rows in one transaction with the task's acknowledgement. [`back_off`] is here because every crate uses this
+//! one.
 //!
 //! This crate contains only plain functions over plain data, and the SQL files of the migrations.
 

@@ -16,8 +16,8 @@ pub struct TaskId {
     pub source: SourceName,
     /// The page's name within the source, such as `nav` or `profile`.
     pub page: String,
-    /// A fund code; or [`TaskId::WHOLE_MARKET`]; or a part of the market ([`TaskId::part_key`]); or a page number from 1
-    /// for the page [`TaskId::PIECES`].
+    /// A fund code; or [`TaskId::WHOLE_MARKET`]; or a part of the market ([`TaskId::part_key`]); or a page number from
+    /// 1 for the page [`TaskId::PIECES`].
     pub key: String,
 }
 

@@ -2,8 +2,8 @@
 //! control API for a simulator in another process.
 //!
 //! `GET stats` · `GET log` · `GET truth` · `GET|POST|DELETE faults` (a `Fault` as JSON) · `POST advance?days=N` ·
-//! `POST revise?code=…&date=…&nav=…` · `POST active?code=…&active=true|false` · `POST listed?code=…&listed=true|false` ·
-//! `POST rename?code=…&to=…` · `POST move-factsheet?code=…` ·
+//! `POST revise?code=…&date=…&nav=…` · `POST active?code=…&active=true|false` · `POST listed?code=…&listed=true|false`
+//! · `POST rename?code=…&to=…` · `POST move-factsheet?code=…` ·
 //! `POST next-day` (of a living market) · `GET|POST|DELETE mass-changes` (a `MassChange` as JSON) ·
 //! `POST publish-holdings?code=…` · `POST browser-only?site=…&only=true|false` ·
 //! `GET reported?source=…` · `POST register-keys?keys=KEY,KEY` · `POST expire-cursors`

@@ -181,7 +181,8 @@ impl Stage {
 pub enum Cadence {
     /// In every cycle.
     EveryCycle,
-    /// In the first cycle of each week, in monthly cycles, and as long as it was never answered or failed the last time.
+    /// In the first cycle of each week, in monthly cycles, and as long as it was never answered or failed the last
+    /// time.
     Weekly,
     /// In daily cycles; a monthly cycle requests every history in any case.
     Daily,

@@ -17,8 +17,8 @@ pub(super) fn read(stored: Option<serde_json::Value>) -> Result<Option<ChainPosi
         .map_err(|error| StoreError::Inconsistent(format!("runner.task.chain: {error}")))
 }
 
-/// Records how far lists with cursors were read, in the transaction that writes the rows of their pages (D1). Of several
-/// pages of one list the last one counts.
+/// Records how far lists with cursors were read, in the transaction that writes the rows of their pages (D1). Of
+/// several pages of one list the last one counts.
 pub(super) async fn advance(
     tx: &Transaction<'_>,
     cycle: &Cycle,

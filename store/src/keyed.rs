@@ -1,8 +1,8 @@
 //! Statements under a source's own keys: finds the funds that they are about (D9).
 //!
-//! A key leads to the fund that the source's list names with it (`runner.alias`), or, if the list does not have the key,
-//! to the known fund with exactly the code of the statement. A key that leads to no fund, or to several, is recorded in
-//! `runner.unmatched`; it is never guessed.
+//! A key leads to the fund that the source's list names with it (`runner.alias`), or, if the list does not have the
+//! key, to the known fund with exactly the code of the statement. A key that leads to no fund, or to several, is
+//! recorded in `runner.unmatched`; it is never guessed.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};

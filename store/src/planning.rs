@@ -129,8 +129,8 @@ pub struct ProjectTask {
     pub last_answered: Option<Date>,
 }
 
-/// The register covers a fund if it has reported a NAV of the last days: monthly NAVs are published up to two weeks after
-/// their day.
+/// The register covers a fund if it has reported a NAV of the last days: monthly NAVs are published up to two weeks
+/// after their day.
 pub const COVERED_DAYS: i32 = 45;
 
 /// The newest NAV of a fund that Finnomena or the register has reported.

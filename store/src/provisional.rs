@@ -57,9 +57,9 @@ pub(super) async fn enter(
 /// Number of funds whose days are moved together, which limits the memory.
 const FUNDS_AT_ONCE: usize = 500;
 
-/// To be called when a list that decides was read: provisional funds that it calls active are funds of the universe like
-/// all others. The other provisional funds leave the universe: their rows are removed, the statements about them stay
-/// stored and are used again if a later list calls them active.
+/// To be called when a list that decides was read: provisional funds that it calls active are funds of the universe
+/// like all others. The other provisional funds leave the universe: their rows are removed, the statements about them
+/// stay stored and are used again if a later list calls them active.
 pub(super) async fn settle(tx: &Transaction<'_>) -> Result<(), StoreError> {
     let rows = tx
         .query(

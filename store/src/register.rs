@@ -1,4 +1,5 @@
-//! The official register as a list of the market (D8): the status of its share classes, and the funds that only it knows.
+//! The official register as a list of the market (D8): the status of its share classes, and the funds that only it
+//! knows.
 
 use schema::cycle::{Cycle, Scope};
 use schema::doubt::DoubtLimits;
@@ -22,8 +23,8 @@ pub(super) fn ends_the_list(cycle: &Cycle, answer: &TaskAnswer) -> bool {
         && answer.is_finished()
 }
 
-/// Judges the statuses of the register's list before they are taken over. Returns a mass change that is not believed, as
-/// a sentence.
+/// Judges the statuses of the register's list before they are taken over. Returns a mass change that is not believed,
+/// as a sentence.
 pub(super) async fn breach(
     tx: &Transaction<'_>,
     cycle: &Cycle,

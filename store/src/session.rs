@@ -117,8 +117,8 @@ pub(super) async fn connect(connector: &Connector) -> Result<ClientWrapper, Stor
         let (client, talking) = connector.connect().await.map_err(|error| refusal(&error))?;
         let client = ClientWrapper::new(client, talking);
         refuse_pooler(connector, &client).await?;
-        // First and in a message of its own, because a `statement_timeout` of the role or the database applies to a whole
-        // message.
+        // First and in a message of its own, because a `statement_timeout` of the role or the database applies to a
+        // whole message.
         client.batch_execute(NO_SHORT_LIMIT).await?;
         client.batch_execute(SESSION).await?;
         client.batch_execute(DURABLE).await?;

@@ -1,5 +1,5 @@
-//! Finnomena behind a front door that refuses plain clients: the browser opens the site's fund page once per session and
-//! requests the JSON from inside it.
+//! Finnomena behind a front door that refuses plain clients: the browser opens the site's fund page once per session
+//! and requests the JSON from inside it.
 
 use simulator::{FaultKind, MarketConfig, Site};
 

@@ -90,7 +90,8 @@ async fn interrupted(act: Act, chosen: &[usize], expected: &Opening) -> usize {
 }
 
 /// O7, D1: the migration of a new warehouse is interrupted at each of its statements: the connection is cut before it,
-/// or cut after it, or the statement fails. A full run does each of the three at each statement. Afterwards the warehouse exists completely or not at all, and the next start completes it.
+/// or cut after it, or the statement fails. A full run does each of the three at each statement. Afterwards the
+/// warehouse exists completely or not at all, and the next start completes it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_migration_interrupted_at_any_statement_is_resumed_by_the_next_start() {
     let database = Database::create().await;

@@ -1,5 +1,5 @@
-//! Each list of the register, read through [`Site::read`]: a page of the middle of a list, and then a last page that gets
-//! what was carried over.
+//! Each list of the register, read through [`Site::read`]: a page of the middle of a list, and then a last page that
+//! gets what was carried over.
 
 use schema::task::ChainPosition;
 use schema::{PlannedTask, TaskId};

@@ -134,8 +134,8 @@ impl Believed {
         self.day(stated, 31, "an as-of date")
     }
 
-    /// Checks the XD date or the payment date of a dividend, which is announced before: at most 365 days after the cycle
-    /// date.
+    /// Checks the XD date or the payment date of a dividend, which is announced before: at most 365 days after the
+    /// cycle date.
     ///
     /// # Errors
     /// The reason why it is not plausible.

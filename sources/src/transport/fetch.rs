@@ -142,9 +142,9 @@ impl Transport {
         self.in_browser(Outgoing::visit(visit), call).await
     }
 
-    /// Requests a URL from inside an open page of its host, under the same rules. A browser session opens the page once;
-    /// the rules of robots.txt and of the pace hold for the page as well. If the page is refused, its status is the
-    /// status of the answer.
+    /// Requests a URL from inside an open page of its host, under the same rules. A browser session opens the page
+    /// once; the rules of robots.txt and of the pace hold for the page as well. If the page is refused, its status is
+    /// the status of the answer.
     ///
     /// # Errors
     /// As [`Transport::visit`]; also if the answer is a redirect.

@@ -2,9 +2,9 @@
 //!
 //! [`Transport::fetch`], [`Transport::visit`] and [`Transport::request_in_page`] take the same steps. They read the
 //! host's robots.txt first. They wait at the host's gate (health, slot, pace), make one exchange and follow redirects
-//! themselves. They wait while the host throttles, and retry failed attempts. The rules are pure and independent of each
-//! other: `pacing`, `retry`, `retry_after`, `host_health`, `robots`, `redirect`. Input and output happen in `host_gate`,
-//! `fetch`, `http` and `browser`.
+//! themselves. They wait while the host throttles, and retry failed attempts. The rules are pure and independent of
+//! each other: `pacing`, `retry`, `retry_after`, `host_health`, `robots`, `redirect`. Input and output happen in
+//! `host_gate`, `fetch`, `http` and `browser`.
 
 mod backend;
 mod bidi;

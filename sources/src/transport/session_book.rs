@@ -11,8 +11,8 @@
 //! | none of these | wait |
 //!
 //! Busy sessions are preferred, so that few sessions, each of about 500 MB, do the work. A tab with a page to request
-//! from stays with this page until its session ends. It is not one of the tabs that are limited, so it takes no tab away
-//! from the pages of other hosts. Each request counts as a page of its session.
+//! from stays with this page until its session ends. It is not one of the tabs that are limited, so it takes no tab
+//! away from the pages of other hosts. Each request counts as a page of its session.
 
 /// The limits of the pool.
 #[derive(Debug, Clone, Copy)]

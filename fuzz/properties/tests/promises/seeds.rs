@@ -1,5 +1,5 @@
-//! The starting points of mutations: the pages of a small simulator, requested like the program does, and a few texts of
-//! each kind.
+//! The starting points of mutations: the pages of a small simulator, requested like the program does, and a few texts
+//! of each kind.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

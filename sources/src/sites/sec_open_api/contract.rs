@@ -38,7 +38,8 @@ pub const PORTFOLIO: &str = "portfolio";
 
 /// The number of records on a page: the largest that the API offers.
 pub const RECORDS_A_PAGE: usize = 100;
-/// The largest number of pages of one list: 100,000 records. The register has about 20,000 classes, ended ones included.
+/// The largest number of pages of one list: 100,000 records. The register has about 20,000 classes, ended ones
+/// included.
 const MAX_PAGES: u32 = 1_000;
 /// The same for the portfolios of up to two quarters, which have about 100,000 rows each.
 const MAX_PORTFOLIO_PAGES: u32 = 5_000;
