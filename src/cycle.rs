@@ -11,7 +11,7 @@
 
 mod store_calls;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
@@ -46,6 +46,8 @@ pub struct CycleRunner {
     pub mode: RunMode,
     /// The scope of the run.
     pub narrowing: Narrowing,
+    /// Largest number of pages of histories in a cycle.
+    pub history_pages: usize,
     /// Becomes true when the program stops.
     pub stop: watch::Receiver<bool>,
     /// Returns the sources that lost so many records in this cycle that they are in breach of their contract, with the
@@ -73,6 +75,8 @@ pub struct CycleEnd {
     pub no_active_fund: bool,
     /// Codes of `--funds` that are not active funds.
     pub not_in_market: BTreeSet<FundCode>,
+    /// Number of histories of projects that are due and that later cycles begin or go on with. They are no failure.
+    pub histories_left: u64,
 }
 
 /// One of the two rounds of a cycle.
@@ -82,12 +86,17 @@ struct Round {
     is_final: bool,
     /// Sources that receive no more tasks in this round, with the reason.
     quarantined: RefCell<BTreeMap<SourceName, String>>,
+    /// Number of histories that are due and not planned in this cycle.
+    histories_left: Cell<u64>,
 }
 
 /// How a round ended.
 enum RoundEnd {
     /// Every task has an outcome.
-    Ended(BTreeMap<SourceName, String>),
+    Ended {
+        quarantined: BTreeMap<SourceName, String>,
+        histories_left: u64,
+    },
     /// The program is stopping.
     Stopped,
 }
@@ -114,16 +123,15 @@ impl CycleRunner {
             round = cycle.round, resumed = cycle.resumed, mode = %self.mode, "cycle begins"
         );
         failpoint::CYCLE_BEGAN.pass().await?;
-        let mut quarantined = BTreeMap::new();
         if cycle.round < 2 {
-            match self.run_round(&cycle, false).await? {
+            let left = match self.run_round(&cycle, false).await? {
                 RoundEnd::Stopped => return self.stopped(cycle).await,
-                RoundEnd::Ended(_) => {}
-            }
+                RoundEnd::Ended { histories_left, .. } => histories_left,
+            };
             let (next, again) = self.begin_round_two(&cycle).await?;
             failpoint::CYCLE_ROUND_TWO.pass().await?;
             if again == 0 {
-                return self.close(cycle, quarantined).await;
+                return self.close(cycle, BTreeMap::new(), left).await;
             }
             tracing::info!(
                 tasks = again,
@@ -139,10 +147,12 @@ impl CycleRunner {
             () = until_round_two => {}
         }
         match self.run_round(&cycle, true).await? {
-            RoundEnd::Stopped => return self.stopped(cycle).await,
-            RoundEnd::Ended(sources) => quarantined.extend(sources),
+            RoundEnd::Stopped => self.stopped(cycle).await,
+            RoundEnd::Ended {
+                quarantined,
+                histories_left,
+            } => self.close(cycle, quarantined, histories_left).await,
         }
-        self.close(cycle, quarantined).await
     }
 
     async fn run_round(&self, cycle: &Cycle, final_round: bool) -> Result<RoundEnd, PipelineError> {
@@ -151,6 +161,7 @@ impl CycleRunner {
             cycle: Arc::new(cycle.clone()),
             is_final: final_round,
             quarantined: RefCell::default(),
+            histories_left: Cell::new(0),
         };
         // The lists name the funds, and the pages about many funds decide which pages of single funds are needed. So
         // all sources wait for them.
@@ -168,10 +179,14 @@ impl CycleRunner {
         self.judge(cycle).await?;
         // The factsheets that the fetch orders could not plan, because they depend on the links of another source.
         self.ask_stage(&round, Stage::Factsheets).await?;
+        self.ask_stage(&round, Stage::Histories).await?;
         Ok(if *self.stop.borrow() {
             RoundEnd::Stopped
         } else {
-            RoundEnd::Ended(round.quarantined.into_inner())
+            RoundEnd::Ended {
+                histories_left: round.histories_left.get(),
+                quarantined: round.quarantined.into_inner(),
+            }
         })
     }
 

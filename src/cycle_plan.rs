@@ -1,12 +1,13 @@
 //! Plans the tasks of a cycle: pure rules from the state of the warehouse to tasks.
 //!
 //! Planning goes stage by stage, each in one transaction after the stage before it is acknowledged. The order is:
-//! lists, the days of the market, late projects, pages of news, one task per fund and page, then the factsheets that the
-//! funds' pages link to. Planning again
+//! lists, the days of the market, late projects, pages of news, one task per fund and page, the factsheets that the
+//! funds' pages link to, then histories that no page of a fund has. Planning again
 //! adds only what is missing, so a resumed cycle and round 2 are planned in the same way. A plan reads the funds part
 //! by part, so memory does not grow with their number (A5).
 
 mod due;
+mod histories;
 mod late;
 mod news;
 
@@ -69,6 +70,10 @@ pub struct StagePlanner {
     spared: BTreeMap<SourceName, usize>,
     /// The late projects so far, by source.
     late: BTreeMap<SourceName, late::Projects>,
+    /// The histories so far, by source.
+    histories: BTreeMap<SourceName, histories::Histories>,
+    /// Largest number of pages of histories in a cycle.
+    history_pages: usize,
     /// Number of projects that are due and left for the next cycle.
     left: usize,
 }
@@ -94,8 +99,17 @@ impl StagePlanner {
             is_repeated: false,
             spared: BTreeMap::new(),
             late: BTreeMap::new(),
+            histories: BTreeMap::new(),
+            history_pages: 0,
             left: 0,
         }
+    }
+
+    /// Sets the largest number of pages of histories in a cycle; 0 plans none.
+    #[must_use]
+    pub const fn with_history_pages(mut self, pages: usize) -> Self {
+        self.history_pages = pages;
+        self
     }
 
     /// The number of projects that are due and that this plan has left for the next cycle.
@@ -119,6 +133,10 @@ impl StagePlanner {
             Stage::Lists | Stage::Market => false,
             // What is late is known when the newest days are.
             Stage::Projects => state.register_answered,
+            Stage::Histories => {
+                let mut specs = self.asked().flat_map(|(_, specs)| specs);
+                specs.any(|spec| spec.stage == Stage::Histories)
+            }
             Stage::News => ready
                 .any(|(source, specs)| !news::plan(state, source, specs, usize::MAX).is_empty()),
             Stage::Funds => {
@@ -232,6 +250,32 @@ impl StagePlanner {
         tasks
     }
 
+    /// The histories can be chosen only after the last part.
+    fn histories(
+        &mut self,
+        state: &PlanningState,
+        funds: &[&FundState],
+        is_last: bool,
+    ) -> Vec<NewTask> {
+        let mut tasks = Vec::new();
+        self.left = 0;
+        let sources: Vec<_> = self.asked().collect();
+        for (source, specs) in sources {
+            let Some(spec) = of_stage(specs, Stage::Histories).next() else {
+                continue;
+            };
+            let histories = self.histories.entry(source).or_default();
+            histories.add(state, &self.pages, &self.narrowing, funds, self.final_round);
+            if is_last {
+                let today = state.cycle.cycle_date;
+                let (new, left) = histories.tasks(source, spec, today, self.history_pages);
+                tasks.extend(new);
+                self.left += left;
+            }
+        }
+        tasks
+    }
+
     /// The pages of news can be planned only after the last part: whether they save requests depends on the number of
     /// funds.
     fn news(&mut self, state: &PlanningState, funds: &[&FundState], is_last: bool) -> Vec<NewTask> {
@@ -280,6 +324,7 @@ impl Planner for StagePlanner {
             Stage::News => self.news(state, &funds, is_last),
             Stage::Funds => self.funds(state, &funds),
             Stage::Factsheets => self.factsheets(state, &funds),
+            Stage::Histories => self.histories(state, &funds, is_last),
         };
         if is_last {
             ControlFlow::Break(tasks)
@@ -289,7 +334,7 @@ impl Planner for StagePlanner {
     }
 
     fn uses_projects(&self) -> bool {
-        self.stage == Stage::Projects
+        matches!(self.stage, Stage::Projects | Stage::Histories)
     }
 
     /// Only funds whose own page the pages of news may save are compared with the control sample.

@@ -124,6 +124,13 @@ pub fn summary(end: &CycleEnd, facts: &RunFacts) -> String {
     tasks_block(&mut text, totals, facts);
     tables_block(&mut text, totals);
     changes_block(&mut text, totals);
+    if end.histories_left > 0 {
+        let _ = writeln!(
+            text,
+            "\nhistories that only the register has, not read to their beginning: {} projects; the next cycles go on with them",
+            end.histories_left
+        );
+    }
     if facts.restarts > 0 {
         let _ = writeln!(text, "\nactors restarted: {}", facts.restarts);
     }

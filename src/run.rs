@@ -162,6 +162,11 @@ async fn run_on(
         pages: sites.pages(),
         mode: settings.mode,
         narrowing: args.narrowing(),
+        history_pages: settings
+            .sources
+            .iter()
+            .map(|source| source.history_pages)
+            .sum(),
         stop: stopped.clone(),
         lost_records: sites.lost_records(),
         on_round: sites.on_round(),

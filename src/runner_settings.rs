@@ -79,6 +79,8 @@ pub struct SourceSettings {
     pub reduced_from: Option<f64>,
     /// The environment variable with the key of a source that demands one.
     pub key_env: Option<String>,
+    /// Largest number of pages of histories in a cycle; 0 for a source without histories.
+    pub history_pages: usize,
 }
 
 impl SourceSettings {

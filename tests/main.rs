@@ -27,6 +27,7 @@ mod proxies;
 mod readme;
 mod real_history;
 mod register;
+mod register_history;
 mod register_late;
 mod register_snapshots;
 mod register_tables;

@@ -55,6 +55,35 @@ impl FromStr for DayRange {
     }
 }
 
+/// What a task requests of a history in one cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryTurn {
+    /// The days of the first range of the history. A history that was read in part goes on where it stopped.
+    pub days: DayRange,
+    /// Largest number of pages in this cycle.
+    pub pages: u32,
+}
+
+/// `2025-10-16..2026-10-15 40`: the days and the number of pages.
+impl fmt::Display for HistoryTurn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.days, self.pages)
+    }
+}
+
+impl FromStr for HistoryTurn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("expected days and a number of pages, found `{text}`");
+        let (days, pages) = text.split_once(' ').ok_or_else(wrong)?;
+        Ok(Self {
+            days: days.parse()?,
+            pages: pages.parse().map_err(|_| wrong())?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +103,16 @@ mod tests {
                 assert_eq!(range.to_string(), text);
                 assert!(range.contains(range.first) && range.contains(range.last));
             }
+        }
+    }
+
+    #[test]
+    fn the_turn_of_a_history_is_written_and_read() {
+        let text = "2025-10-16..2026-10-15 40";
+        let turn: HistoryTurn = text.parse().expect("a turn");
+        assert_eq!((turn.pages, turn.to_string()), (40, text.to_owned()));
+        for wrong in ["", "2025-10-16", "2025-10-16 x", "x 40"] {
+            assert!(wrong.parse::<HistoryTurn>().is_err(), "{wrong}");
         }
     }
 }

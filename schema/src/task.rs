@@ -33,6 +33,8 @@ impl TaskId {
     /// The page of the official register with the newest daily values of one project. Its key is a part of the market:
     /// the project.
     pub const PROJECT_DAYS: &str = "project_days";
+    /// The page of the official register with the whole history of one project. Its list goes on over several cycles.
+    pub const PROJECT_HISTORY: &str = "project_history";
     /// The page with the NAV series of one fund, at the source that has [`Self::PIECES`].
     pub const SERIES: &str = "nav";
 
@@ -97,6 +99,13 @@ pub struct ChainPosition {
     /// What the parser of the page keeps for the parser of the next page: the records of a group that may go on there.
     #[serde(default)]
     pub carry: Option<String>,
+    /// The range that the cursor belongs to, for a list that is read range by range ([`crate::DayRange`]). `pages`, `seen`
+    /// and `restarted` are about this range.
+    #[serde(default)]
+    pub range: Option<String>,
+    /// Number of pages that were read since the task was planned in its present cycle.
+    #[serde(default)]
+    pub turn: u32,
 }
 
 /// The length of the answer to a request for a whole history.
@@ -112,8 +121,8 @@ pub struct PlannedTask {
     /// The identity of the task.
     pub id: TaskId,
     /// The source's own key of the fund, from its list (Finnomena `fund_id`, WealthMagik page path), the URL to request
-    /// (factsheets), or the days to request ([`crate::DayRange`], values of a project). `None` if the key of the task is
-    /// enough.
+    /// (factsheets), or the days to request ([`crate::DayRange`] or [`crate::day_range::HistoryTurn`], values of a project).
+    /// `None` if the key of the task is enough.
     pub locator: Option<String>,
     /// How much to request, in the page's own word (NAV range `1M`, `MAX`); `None` if the page has only one extent.
     pub extent: Option<String>,
@@ -240,6 +249,9 @@ pub struct TaskAnswer {
     /// hold up the task.
     #[serde(default)]
     pub is_list_part: bool,
+    /// Whether the task ends in this cycle although its list goes on: the next cycle that plans it reads the next page.
+    #[serde(default)]
+    pub is_paused: bool,
     /// The records that could not be parsed, and remarks.
     pub rejects: Vec<Reject>,
     /// Payload hash and parser version, to recognise the payload next time; `None` after a failure, a breach or a
@@ -264,6 +276,7 @@ impl TaskAnswer {
             keyed: Vec::new(),
             next: None,
             is_list_part: false,
+            is_paused: false,
             rejects: Vec::new(),
             payload: None,
             known_prefix: None,
@@ -275,7 +288,7 @@ impl TaskAnswer {
     /// Whether the task ends with this answer.
     #[must_use]
     pub const fn is_finished(&self) -> bool {
-        self.next.is_none()
+        self.next.is_none() || self.is_paused
     }
 
     /// The number of rows of its observations: its weight in memory and in a transaction.
@@ -309,6 +322,7 @@ impl TaskAnswer {
             keyed: Vec::new(),
             next: self.next.clone(),
             is_list_part: self.is_list_part,
+            is_paused: self.is_paused,
             rejects: Vec::new(),
             payload: self.payload,
             known_prefix: self.known_prefix,

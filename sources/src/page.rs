@@ -156,17 +156,21 @@ pub enum Stage {
     Funds,
     /// Documents that a fund's page links to: factsheets.
     Factsheets,
+    /// Histories of single projects, for funds whose history no page of [`Self::Funds`] has. They are planned last, because
+    /// the answers of these pages decide about them.
+    Histories,
 }
 
 impl Stage {
     /// The stages in the order in which they are planned.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Lists,
         Self::Market,
         Self::Projects,
         Self::News,
         Self::Funds,
         Self::Factsheets,
+        Self::Histories,
     ];
 
     /// Whether too many broken pages or rejected records of this stage are a breach of contract (D6).

@@ -25,6 +25,10 @@ pub struct SourceSpec {
     pub max_requests_per_sec: Option<f64>,
     /// `Some`: the source demands a key. Without one it is not requested.
     pub api_key: Option<KeySetting>,
+    /// `Some`: the source has histories that are read page by page over several cycles
+    /// ([`crate::page::Stage::Histories`]). The default of `history_pages`: the largest number of pages of all of them in a
+    /// cycle.
+    pub history_pages: Option<u32>,
     /// Whether the browser can fetch pages of the source. If so, `transport` is one of its keys; otherwise the source
     /// is always requested over HTTP.
     pub has_browser_pages: bool,
@@ -101,6 +105,7 @@ impl SourceSpec {
             )
             .chain(self.has_browser_pages.then_some("transport"))
             .chain(["requests_per_sec", "concurrent_requests"])
+            .chain(self.history_pages.map(|_| "history_pages"))
             .chain(self.factsheet_hosts.map(|_| "factsheet_hosts"))
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 use jiff::{ToSpan as _, Zoned};
+use schema::day_range::HistoryTurn;
 use schema::{DayRange, FundCode, Observation, ObservationData, TaskId};
 use sources::page::{PageSpec, Stage};
 use sources::site::{Answer, ReadContext, Reading};
@@ -142,14 +143,18 @@ fn market_key(page: &PageSpec, today: Date) -> String {
 /// The number of days of a project that a probe requests.
 const DAYS_OF_A_PROJECT: i32 = 14;
 
-/// The key and the days of the list of a fund's project, from the source's key of the fund.
-fn project_of(source_key: Option<&str>, today: Date) -> Option<(String, String)> {
+/// The key of the list of a fund's project, from the source's key of the fund, and the locator with its days.
+fn project_of(source_key: Option<&str>, stage: Stage, today: Date) -> Option<(String, String)> {
     let (project, _) = source_key?.split_once('/')?;
     let days = DayRange {
         first: today.saturating_sub(DAYS_OF_A_PROJECT.days()),
         last: today,
     };
-    Some((TaskId::part_key(project), days.to_string()))
+    let locator = match stage {
+        Stage::Histories => HistoryTurn { days, pages: 1 }.to_string(),
+        _ => days.to_string(),
+    };
+    Some((TaskId::part_key(project), locator))
 }
 
 /// One running probe.
@@ -188,17 +193,18 @@ impl Prober<'_> {
             let (key, locator) = match page.stage {
                 Stage::Lists => (TaskId::WHOLE_MARKET.to_owned(), None),
                 Stage::Market => (market_key(page, self.context.cycle_date), None),
-                Stage::Projects => match project_of(source_key.as_deref(), self.context.cycle_date)
-                {
-                    Some((key, days)) => (key, Some(days)),
-                    None => {
-                        say(&format!(
-                            "{}: the warehouse does not know the project of {} at {}\n",
-                            page.name, self.args.code, self.args.source
-                        ));
-                        continue;
+                stage @ (Stage::Projects | Stage::Histories) => {
+                    match project_of(source_key.as_deref(), stage, self.context.cycle_date) {
+                        Some((key, days)) => (key, Some(days)),
+                        None => {
+                            say(&format!(
+                                "{}: the warehouse does not know the project of {} at {}\n",
+                                page.name, self.args.code, self.args.source
+                            ));
+                            continue;
+                        }
                     }
-                },
+                }
                 Stage::News => (FIRST_PIECE.to_owned(), None),
                 Stage::Funds => (code, source_key.clone()),
                 Stage::Factsheets if factsheet.is_some() => (code, factsheet.clone()),

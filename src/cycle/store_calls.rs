@@ -74,25 +74,27 @@ impl CycleRunner {
             self.pages.clone(),
             self.narrowing.clone(),
         );
-        let final_round = round.is_final;
+        let (final_round, history_pages) = (round.is_final, self.history_pages);
         let (planned, left) = self
             .store
             .call("planning", async move |writer| {
                 // A fresh planner each time: if the operation is repeated, it starts again with the first fund.
                 let mut planner =
                     StagePlanner::new(pages.clone(), narrowing.clone(), stage, of, final_round)
-                        .repeated(is_repeated);
+                        .repeated(is_repeated)
+                        .with_history_pages(history_pages);
                 let planned = writer.plan(&cycle, &mut planner).await?;
                 Ok((planned, planner.left()))
             })
             .await?;
         let source = of.map(SourceName::as_str);
         tracing::info!(?stage, source, tasks = planned, "planned");
-        if left > 0 {
+        if stage == Stage::Histories {
+            round.histories_left.set(left as u64);
+        } else if left > 0 {
             tracing::info!(
-                ?stage,
                 projects = left,
-                "more projects are due than a cycle requests; they are requested in the next one"
+                "more projects publish late than a cycle requests; these are requested in the next one"
             );
         }
         failpoint::CYCLE_PLANNED.pass().await?;
@@ -230,6 +232,7 @@ impl CycleRunner {
         &self,
         cycle: Cycle,
         quarantined: BTreeMap<SourceName, String>,
+        histories_left: u64,
     ) -> Result<CycleEnd, PipelineError> {
         let active = self.active_funds().await?;
         let closing = cycle.clone();
@@ -241,7 +244,15 @@ impl CycleRunner {
             .await?;
         failpoint::CYCLE_CLOSED.pass().await?;
         self.report_new_breaches().await?;
+        let histories_left = histories_left + totals.paused_histories;
+        if histories_left > 0 {
+            tracing::info!(
+                projects = histories_left,
+                "histories that only the register has are not read to their beginning; the next cycles go on with them"
+            );
+        }
         Ok(CycleEnd {
+            histories_left,
             cycle,
             totals,
             stopped: false,
@@ -276,6 +287,7 @@ impl CycleRunner {
             quarantined: BTreeMap::new(),
             breaches: BTreeMap::new(),
             not_in_market: BTreeSet::new(),
+            histories_left: 0,
             no_active_fund: false,
         })
     }

@@ -108,6 +108,7 @@ pub(super) fn state(kind: CycleKind, funds: Vec<FundState>) -> PlanningState {
         register_answered: false,
         has_new_funds: false,
         previous_date: Some(date(2026, 10, 14)),
+        last_monthly: Some(date(2026, 10, 1)),
         listed: BTreeMap::from([(SourceName::Finnomena, funds.len())]),
         pieces: BTreeMap::new(),
         control: BTreeSet::new(),

@@ -32,6 +32,8 @@ pub struct SourceConfig {
     pub requests_per_sec: f64,
     /// Maximum number of concurrent requests, per host.
     pub concurrent_requests: i64,
+    /// Largest number of pages of histories in a cycle, for a source that has them.
+    pub history_pages: i64,
     /// Other hosts whose factsheets may be fetched.
     pub factsheet_hosts: Vec<String>,
 }
@@ -58,6 +60,7 @@ impl SourceConfig {
             }),
             requests_per_sec: spec.requests_per_sec,
             concurrent_requests: spec.concurrent_requests.into(),
+            history_pages: spec.history_pages.map_or(0, i64::from),
             factsheet_hosts: spec.factsheet_hosts.map(owned).unwrap_or_default(),
         }
     }
@@ -156,6 +159,7 @@ impl<'de> Visitor<'de> for SourceSeed {
                 "transport" => config.transport = map.next_value()?,
                 "requests_per_sec" => config.requests_per_sec = map.next_value()?,
                 "concurrent_requests" => config.concurrent_requests = map.next_value()?,
+                "history_pages" => config.history_pages = map.next_value()?,
                 "factsheet_hosts" => config.factsheet_hosts = map.next_value()?,
                 other => return Err(A::Error::custom(format!("`{other}` has no reader"))),
             }

@@ -232,6 +232,10 @@ fn source(
     });
     let rate = reduced_from.map_or(config.requests_per_sec, |(_, most)| most);
     let limits = found.limits(&key, rate, config.concurrent_requests);
+    let history_pages = spec.history_pages.and_then(|_| {
+        let name = format!("{key}.history_pages");
+        found.count(&name, config.history_pages, 0, 1_000_000)
+    });
     let root = hosts.first().and_then(Option::as_ref);
     let factsheet_hosts = match spec.factsheet_hosts {
         Some(_) => found.factsheet_hosts(&key, &config.factsheet_hosts, root),
@@ -253,6 +257,7 @@ fn source(
         limits: limits?,
         reduced_from: reduced_from.map(|(configured, _)| configured),
         key_env: spec.api_key.map(|_| config.key_envs[0].clone()),
+        history_pages: history_pages.map_or(Some(0), |pages| usize::try_from(pages).ok())?,
     })
 }
 

@@ -260,6 +260,7 @@ pub(super) async fn totals(
         status_changes: row.try_get::<_, i64>(0)?.unsigned_abs(),
         breaches: doubts::open_in(client, cycle.id).await?,
         changes: market_changes::read(client, cycle.id).await?,
+        paused_histories: tasks::count_paused(client, cycle.id).await?,
     })
 }
 

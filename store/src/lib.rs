@@ -76,7 +76,8 @@ pub use funds::ActiveFunds;
 pub use lineage::NameLink;
 pub use planning::{
     Answered, COVERED_DAYS, FUNDS_A_PART, FundState, ListState, ListingState, NewestNav, PartPlan,
-    PieceState, Planner, PlanningState, ProjectState, ProjectTask, list_key, plan_by,
+    PieceState, Planner, PlanningState, ProjectHistory, ProjectState, ProjectTask, list_key,
+    plan_by,
 };
 pub use problems::{FailedTask, FailedTasks, PageFreshness, RejectCount};
 pub use reader::{Freshness, Reader, RunnerStatus, Status};

@@ -33,6 +33,8 @@ pub struct PlanningState {
     pub cycle: Cycle,
     /// The date of the last full cycle that closed before it.
     pub previous_date: Option<Date>,
+    /// The date of the newest monthly cycle of the whole market: this one, or one that closed before.
+    pub last_monthly: Option<Date>,
     /// Whether the register has answered all its lists of daily values in this cycle, so that the pages of single funds
     /// need not be requested for the funds that it covers.
     pub register_answered: bool,
@@ -115,6 +117,8 @@ pub struct ProjectState {
     pub lags: Vec<i16>,
     /// The task with the newest values of the project.
     pub days: ProjectTask,
+    /// The task with the history of the project.
+    pub history: ProjectHistory,
 }
 
 /// Largest number of dates in [`ProjectState::nav_dates`].
@@ -127,6 +131,17 @@ pub struct ProjectTask {
     pub is_planned: bool,
     /// Date of the last cycle in which the register answered it.
     pub last_answered: Option<Date>,
+}
+
+/// What is known about the history of a project.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProjectHistory {
+    /// The locator of its task, if it is planned in this cycle.
+    pub planned: Option<String>,
+    /// Date of the cycle in which it was read to its beginning; `None` if it never was, or is being read again.
+    pub read_on: Option<Date>,
+    /// The range with which a history goes on that was read in part.
+    pub range: Option<String>,
 }
 
 /// The register covers a fund if it has reported a NAV of the last days: monthly NAVs are published up to two weeks

@@ -202,6 +202,8 @@ pub struct CycleTotals {
     pub breaches: Vec<BreachReport>,
     /// What happened to funds in the cycle, and contradictions between sources. Contains only kinds that occurred.
     pub changes: BTreeMap<MarketChange, Counted>,
+    /// Number of histories of projects that were read in part, and that later cycles go on with.
+    pub paused_histories: u64,
 }
 
 /// What can happen to a fund in a cycle.

@@ -60,7 +60,7 @@ pub(super) async fn forget_reset(tx: &Transaction<'_>) -> Result<(), StoreError>
     let was_reset = "t.source IN (SELECT source FROM runner.source_reset)";
     let nothing_known = "payload_hash = NULL, parser_version = NULL, beginning_bytes = NULL, beginning_hash = NULL,
         beginning_until = NULL, whole_first_day = NULL, whole_since = NULL, answered_cycle = NULL, answered_locator = NULL,
-        answered_outcome = NULL, extents = '{}'";
+        answered_outcome = NULL, extents = '{}', chain = NULL";
     for (table, statement) in [
         (
             "runner.task",

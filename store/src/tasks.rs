@@ -26,7 +26,8 @@ pub struct NewTask {
     pub extent: Option<String>,
 }
 
-/// Plans tasks that are not yet planned in the cycle. Returns how many were planned.
+/// Plans tasks that are not yet planned in the cycle. Returns how many were planned. The history of a project goes on
+/// where it was paused; every other list begins with its first page.
 pub(super) async fn plan(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -53,11 +54,20 @@ pub(super) async fn plan(
              SELECT source, page, key, locator, extent, $6::bigint FROM new
              ON CONFLICT (source, page, key) DO UPDATE SET
                  locator = EXCLUDED.locator, extent = EXCLUDED.extent, planned_cycle = EXCLUDED.planned_cycle,
-                 acked_cycle = NULL, attempts = 0, outcome = NULL, failure = NULL, refused_by = NULL, chain = NULL
+                 acked_cycle = NULL, attempts = 0, outcome = NULL, failure = NULL, refused_by = NULL,
+                 chain = CASE WHEN known.page = $7 THEN jsonb_set(known.chain, '{turn}', '0') END
              WHERE known.planned_cycle IS DISTINCT FROM EXCLUDED.planned_cycle
              RETURNING 1)
              SELECT (SELECT count(*) FROM meant), (SELECT count(*) FROM written)",
-            &[&sources, &pages, &keys, &locators, &extents, &cycle.id],
+            &[
+                &sources,
+                &pages,
+                &keys,
+                &locators,
+                &extents,
+                &cycle.id,
+                &TaskId::PROJECT_HISTORY,
+            ],
         )
         .await?;
     usize::try_from(planned).map_err(|_| StoreError::Inconsistent("too many tasks".to_owned()))
@@ -191,7 +201,7 @@ pub(super) async fn acknowledge(
     let acknowledged = tx
         .execute(
             "UPDATE runner.task t SET
-                 chain = CASE WHEN a.answered THEN NULL ELSE t.chain END,
+                 chain = CASE WHEN a.answered AND NOT a.paused THEN NULL ELSE t.chain END,
                  acked_cycle = $1, outcome = a.outcome, failure = a.failure, attempts = a.attempts,
                  payload_hash = CASE WHEN a.outcome = 'done' THEN a.hash ELSE t.payload_hash END,
                  parser_version = CASE WHEN a.outcome = 'done' THEN a.version ELSE t.parser_version END,
@@ -209,9 +219,9 @@ pub(super) async fn acknowledge(
                  series_hash = CASE WHEN a.outcome = 'done' THEN COALESCE(a.series_hash, t.series_hash)
                      ELSE t.series_hash END
              FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::integer[], $8::bytea[], $9::integer[], $10::bool[],
-                         $12::integer[], $13::bytea[], $14::date[], $15::bool[], $16::bytea[])
+                         $12::integer[], $13::bytea[], $14::date[], $15::bool[], $16::bytea[], $17::bool[])
                   AS a (source, page, key, outcome, failure, attempts, hash, version, answered, begins, begins_hash, begins_until,
-                        has_values, series_hash)
+                        has_values, series_hash, paused)
              WHERE t.source = a.source AND t.page = a.page AND t.key = a.key
                AND t.planned_cycle IS NOT DISTINCT FROM $1",
             &[
@@ -231,6 +241,7 @@ pub(super) async fn acknowledge(
                 &columns.beginnings_until,
                 &columns.has_values,
                 &columns.series_hashes,
+                &columns.paused,
             ],
         )
         .await?;
@@ -271,6 +282,7 @@ struct AckColumns<'answer> {
     beginnings_until: Vec<Option<Date>>,
     has_values: Vec<Option<bool>>,
     series_hashes: Vec<Option<Vec<u8>>>,
+    paused: Vec<bool>,
 }
 
 /// The outcome of a task whose answer, or a part of it, waits for the judgement of the round.
@@ -324,6 +336,7 @@ impl<'answer> AckColumns<'answer> {
             Outcome::Unchanged | Outcome::Failed(_) | Outcome::Deferred(_) => None,
         });
         self.series_hashes.push(newest_days(answer));
+        self.paused.push(answer.is_paused);
         self.beginning_bytes
             .push(known_prefix.map(|(bytes, _)| bytes));
         self.beginning_hashes
@@ -412,6 +425,18 @@ pub(super) async fn write_rejects(
         ],
     )
     .await
+}
+
+/// Counts the histories of projects that a cycle has read in part and paused.
+pub(super) async fn count_paused(client: &impl Queries, cycle_id: i64) -> Result<u64, StoreError> {
+    let row = client
+        .query_one(
+            "SELECT count(*) FROM runner.task
+             WHERE planned_cycle = $1 AND acked_cycle = $1 AND page = $2 AND outcome = 'done' AND chain IS NOT NULL",
+            &[&cycle_id, &TaskId::PROJECT_HISTORY],
+        )
+        .await?;
+    Ok(row.try_get::<_, i64>(0)?.unsigned_abs())
 }
 
 /// Counts the tasks of a cycle by source and outcome.

@@ -43,6 +43,8 @@ pub struct Settings {
     pub sec_transport: Option<&'static str>,
     /// The keys of the register, as `SEC_API_KEY` and `SEC_API_KEY_SECONDARY`; without one it is off.
     pub register_keys: &'static [&'static str],
+    /// Largest number of pages of the register's histories in a cycle.
+    pub history_pages: u32,
     /// Finnomena's transport.
     pub finnomena_transport: &'static str,
     /// The URLs of the sites, if they are not the simulator's.
@@ -106,6 +108,7 @@ impl World {
                 transport: "Http",
                 sec_transport: None,
                 register_keys: &[],
+                history_pages: 2_000,
                 finnomena_transport: "Http",
                 urls: None,
                 more: String::new(),
@@ -128,6 +131,7 @@ impl World {
             transport,
             sec_transport,
             finnomena_transport,
+            history_pages,
             more,
             ..
         } = &self.settings;
@@ -139,7 +143,7 @@ impl World {
         finnomena: (base_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, factsheet_hosts: [{:?}], transport: {finnomena_transport}),
         wealthmagik: (base_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, factsheet_hosts: [{:?}], transport: {transport}),
         sec_fundcheck: (page_url: {:?}, api_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, transport: {sec_transport}),
-        sec_open_api: (base_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, factsheet_hosts: [{:?}]),
+        sec_open_api: (base_url: {:?}, requests_per_sec: {rate:?}, concurrent_requests: {concurrent}, factsheet_hosts: [{:?}], history_pages: {history_pages}),
     ),
 )
 ",

@@ -76,6 +76,8 @@ fn check(page: &str, body: &[u8]) {
             seen: Vec::new(),
             restarted: false,
             carry: Some(carry),
+            range: None,
+            turn: 1,
         }),
         ..first
     };

@@ -1,4 +1,7 @@
-//! `daily-info/nav`: the NAV and the prices of each class and day, ordered by day.
+//! `daily-info/nav`: the NAV and the prices of each class and day, ordered by day: those of one project the newest first.
+//! The API promises no order.
+
+use std::cmp::Reverse;
 
 use jiff::civil::Date;
 
@@ -45,7 +48,10 @@ pub(crate) fn rows(market: &Market, query: &Query) -> Vec<String> {
         })
         .collect();
     // Stable: within a day, the order of the classes and of duplicated rows stays.
-    rows.sort_by_key(|(date, _)| *date);
+    match query.proj_id {
+        Some(_) => rows.sort_by_key(|(date, _)| Reverse(*date)),
+        None => rows.sort_by_key(|(date, _)| *date),
+    }
     rows.into_iter().map(|(_, row)| row).collect()
 }
 

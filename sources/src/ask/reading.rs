@@ -89,7 +89,7 @@ impl PageFetcher {
                 Some(Reading::Part(part)) => {
                     let most = page.chain.map_or(1, |chain| chain.max_pages);
                     let position = task.chain.as_ref();
-                    match chain::advance(position, part.records, &part.cursor, most) {
+                    match chain::advance(position, &part, most) {
                         Ok(next) => self.take_part(task, *part, next, answer, round).await,
                         Err(breach) => {
                             is_sample = false;
@@ -136,7 +136,8 @@ impl PageFetcher {
         calling
     }
 
-    /// Takes one page of a list with cursors. Its task goes on with the next page after all other tasks.
+    /// Takes one page of a list with cursors. Its task goes on with the next page after all other tasks, unless it pauses
+    /// until a later cycle.
     async fn take_part(
         &self,
         task: PlannedTask,
@@ -145,10 +146,6 @@ impl PageFetcher {
         answer: &Answer,
         round: &mut Round<'_>,
     ) {
-        let next = next.map(|next| ChainPosition {
-            carry: part.carry,
-            ..next
-        });
         let said: Vec<&ObservationData> = part
             .observations
             .iter()
@@ -157,7 +154,8 @@ impl PageFetcher {
             .collect();
         self.tally(&task.id.key, &said, &part.rejects, answer, round)
             .await;
-        if next.is_some() {
+        let is_paused = part.ends_turn && next.is_some();
+        if next.is_some() && !is_paused {
             round.later.push(PlannedTask {
                 chain: next.clone(),
                 attempts: 0,
@@ -170,6 +168,7 @@ impl PageFetcher {
             rejects: part.rejects,
             next,
             is_list_part: true,
+            is_paused,
             ..TaskAnswer::empty(task.id, Outcome::Done, task.attempts)
         });
     }

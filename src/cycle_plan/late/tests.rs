@@ -1,5 +1,5 @@
 use jiff::civil::date;
-use store::ProjectTask;
+use store::{ProjectHistory, ProjectTask};
 
 use super::*;
 
@@ -24,6 +24,7 @@ fn class(nav_days_ago: &[i32], lags: &[i16], asked: Option<i32>) -> ProjectState
             is_planned: false,
             last_answered: asked.map(ago),
         },
+        history: ProjectHistory::default(),
     }
 }
 

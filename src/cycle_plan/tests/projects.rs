@@ -1,7 +1,7 @@
 //! The late projects of the official register.
 
 use sources::page::{ChainSpec, DayWindow};
-use store::{ProjectState, ProjectTask};
+use store::{ProjectHistory, ProjectState, ProjectTask};
 
 use super::*;
 
@@ -35,6 +35,7 @@ fn late(code: &str, project: &str) -> FundState {
             nav_dates: vec![date(2026, 10, 7), date(2026, 10, 6)],
             lags: vec![7],
             days: ProjectTask::default(),
+            history: ProjectHistory::default(),
         }),
         ..fund(code)
     }

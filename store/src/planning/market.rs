@@ -57,6 +57,7 @@ pub(super) async fn read(
         register_answered: read_register_answered(tx, cycle).await?,
         has_new_funds: read_has_new_funds(tx, cycle).await?,
         previous_date: read_previous_date(tx, cycle).await?,
+        last_monthly: read_last_monthly(tx, cycle).await?,
         funds: Vec::new(),
         last_part: false,
         lists: read_lists(tx, cycle, known).await?,
@@ -101,6 +102,20 @@ async fn read_previous_date(
         .query_one(
             "SELECT max(cycle_date) FROM runner.cycle
              WHERE scope = 'full' AND state = 'closed' AND cycle_id < $1 AND cycle_date < $2",
+            &[&cycle.id, &cycle.cycle_date],
+        )
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+async fn read_last_monthly(
+    tx: &Transaction<'_>,
+    cycle: &Cycle,
+) -> Result<Option<Date>, StoreError> {
+    let row = tx
+        .query_one(
+            "SELECT max(cycle_date) FROM runner.cycle
+             WHERE scope = 'full' AND kind = 'monthly' AND (state = 'closed' OR cycle_id = $1) AND cycle_date <= $2",
             &[&cycle.id, &cycle.cycle_date],
         )
         .await?;

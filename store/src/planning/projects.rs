@@ -6,7 +6,7 @@ use schema::precedence::REGISTER;
 
 use super::super::connection::{Queries as _, Transaction};
 use super::super::error::StoreError;
-use super::{FundState, KNOWN_NAV_DATES, ProjectState, ProjectTask};
+use super::{FundState, KNOWN_NAV_DATES, ProjectHistory, ProjectState, ProjectTask};
 
 /// Separates the project from the class in the register's key of a fund.
 const CLASS_SEPARATOR: char = '/';
@@ -32,7 +32,9 @@ pub(super) async fn read(
     // The subqueries are planned for one fund at a time (see `parts`).
     let rows = tx
         .query(
-            "SELECT asked.place, dates.nav_dates, COALESCE(p.lags, '{}'), t.planned_cycle = $3, c.cycle_date
+            "SELECT asked.place, dates.nav_dates, COALESCE(p.lags, '{}'), t.planned_cycle = $3, c.cycle_date,
+                    CASE WHEN h.planned_cycle = $3 THEN h.locator END,
+                    CASE WHEN h.chain IS NULL THEN read.cycle_date END, h.chain ->> 'range'
              FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (fund_code, key, place)
              JOIN runner.fund f USING (fund_code)
              CROSS JOIN LATERAL (SELECT ARRAY(
@@ -42,7 +44,9 @@ pub(super) async fn read(
                  ORDER BY d.nav_date DESC LIMIT $6) AS nav_dates OFFSET 0) dates
              LEFT JOIN runner.publication p ON p.fund_id = f.fund_id
              LEFT JOIN runner.task t ON t.source = $7 AND t.page = $8 AND t.key = asked.key
-             LEFT JOIN runner.cycle c ON c.cycle_id = t.answered_cycle",
+             LEFT JOIN runner.cycle c ON c.cycle_id = t.answered_cycle
+             LEFT JOIN runner.task h ON h.source = $7 AND h.page = $9 AND h.key = asked.key
+             LEFT JOIN runner.cycle read ON read.cycle_id = h.answered_cycle",
             &[
                 &codes,
                 &keys,
@@ -52,6 +56,7 @@ pub(super) async fn read(
                 &KNOWN_NAV_DATES,
                 &REGISTER.as_str(),
                 &TaskId::PROJECT_DAYS,
+                &TaskId::PROJECT_HISTORY,
             ],
         )
         .await?;
@@ -70,6 +75,11 @@ pub(super) async fn read(
                 days: ProjectTask {
                     is_planned: is_planned == Some(true),
                     last_answered: row.try_get(4)?,
+                },
+                history: ProjectHistory {
+                    planned: row.try_get(5)?,
+                    read_on: row.try_get(6)?,
+                    range: row.try_get(7)?,
                 },
             });
         }

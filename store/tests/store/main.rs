@@ -21,6 +21,7 @@ mod order;
 mod planning;
 mod pooler;
 mod precedence;
+mod projects;
 mod reading;
 mod real_series;
 mod register;

@@ -29,6 +29,8 @@ fn page(classes: &[(&str, &str, &str)], more: bool) -> TaskAnswer {
         seen: vec![1],
         restarted: false,
         carry: None,
+        range: None,
+        turn: 1,
     });
     TaskAnswer {
         next,

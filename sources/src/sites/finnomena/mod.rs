@@ -58,6 +58,7 @@ pub const SPEC: SourceSpec = SourceSpec {
     requests_per_sec: 2.0,
     concurrent_requests: 3,
     max_requests_per_sec: None,
+    history_pages: None,
     api_key: None,
     has_browser_pages: true,
     factsheet_hosts: Some(SEC_DOCUMENTS),

@@ -46,6 +46,7 @@ pub const SPEC: SourceSpec = SourceSpec {
     requests_per_sec: 1.0,
     concurrent_requests: 1,
     max_requests_per_sec: None,
+    history_pages: None,
     api_key: None,
     has_browser_pages: true,
     factsheet_hosts: None,

@@ -12,6 +12,8 @@ pub const PROFILES: &str = TaskId::CLASSES;
 pub const DAILY: &str = TaskId::DAYS;
 /// NAV, net asset, bid and offer of the classes of one project that publishes later than the lists of days reach back.
 pub const PROJECT_DAYS: &str = TaskId::PROJECT_DAYS;
+/// The same for the whole history of one project, newest year first.
+pub const PROJECT_HISTORY: &str = TaskId::PROJECT_HISTORY;
 /// The dividends of all classes.
 pub const DIVIDENDS: &str = "dividends";
 /// Returns and volatility of all classes, from their current factsheets.
@@ -104,7 +106,7 @@ const fn series(name: &'static str) -> PageSpec {
 }
 
 /// The pages.
-pub const PAGES: [PageSpec; 14] = [
+pub const PAGES: [PageSpec; 15] = [
     PageSpec {
         // Version 3: the ISIN is a code of the profile.
         parser_version: 3,
@@ -112,6 +114,7 @@ pub const PAGES: [PageSpec; 14] = [
     },
     page(DAILY, Stage::Market, Cadence::EveryCycle, Some(WINDOW)),
     page(PROJECT_DAYS, Stage::Projects, Cadence::EveryCycle, None),
+    page(PROJECT_HISTORY, Stage::Histories, Cadence::EveryCycle, None),
     monthly(STATISTICS),
     monthly(FEES),
     monthly(RISK),
@@ -151,7 +154,7 @@ pub const PAGES: [PageSpec; 14] = [
 pub const fn path(page: &str) -> Option<&'static str> {
     match page.as_bytes() {
         b"profiles" => Some("general-info/profiles"),
-        b"daily" | b"project_days" => Some("daily-info/nav"),
+        b"daily" | b"project_days" | b"project_history" => Some("daily-info/nav"),
         b"statistics" => Some("factsheet/statistics"),
         b"fees" => Some("factsheet/fees"),
         b"risk" => Some("factsheet/risk-spectrum"),

@@ -11,12 +11,15 @@ mod factsheet_links;
 mod fees;
 mod group;
 mod grouped;
+mod history;
 mod keys;
 mod minimums;
 mod page;
 mod performance;
 mod portfolio;
 mod profiles;
+#[cfg(test)]
+mod project_tests;
 mod risk;
 #[cfg(test)]
 mod series_tests;
@@ -26,13 +29,14 @@ mod tests;
 
 use std::sync::Arc;
 
+use schema::day_range::HistoryTurn;
 use schema::{DayRange, PlannedTask, SourceName};
 use url::Url;
 
 use crate::api_key::ApiKey;
 use crate::page::PageSpec;
 use crate::payload::{breach, json};
-use crate::site::{Answer, BrowserWay, ReadContext, Reading, Request, Site, StatusMeaning};
+use crate::site::{Answer, Breach, BrowserWay, ReadContext, Reading, Request, Site, StatusMeaning};
 use crate::sites::factsheet::Factsheets;
 use crate::sites::findings::Findings;
 use crate::sites::locate::Root;
@@ -54,6 +58,7 @@ pub const SPEC: SourceSpec = SourceSpec {
     concurrent_requests: 4,
     // The documentation allows 5,000 requests in 300 s, at least 16 ms apart.
     max_requests_per_sec: Some(60.0),
+    history_pages: Some(2_000),
     api_key: Some(KeySetting {
         primary: "SEC_API_KEY",
         secondary: "SEC_API_KEY_SECONDARY",
@@ -99,8 +104,21 @@ impl SecOpenApi {
         context: &ReadContext,
     ) -> Reading {
         // No content: nothing now. It never means that a fund is gone.
-        if answer.status == 204 || answer.body.is_empty() {
+        let is_empty = answer.body.is_empty() || matches!(self.status_of(answer), 204 | 404);
+        if page.name == contract::PROJECT_HISTORY {
+            let read = if is_empty {
+                Ok(Reading::Part(Box::default()))
+            } else {
+                read_days(task, answer, context)
+            };
+            let read = read.and_then(|reading| read_history(reading, task));
+            return read.unwrap_or_else(Reading::Broken);
+        }
+        if is_empty {
             return Reading::Absent;
+        }
+        if is_daily(page.name) {
+            return read_days(task, answer, context).unwrap_or_else(Reading::Broken);
         }
         let document = match json::document(&answer.body) {
             Ok(document) => document,
@@ -114,10 +132,6 @@ impl SecOpenApi {
         let findings = Findings::of_market(SourceName::SecOpenApi, url.clone(), context);
         match page.name {
             contract::PROFILES => profiles::read(list, findings),
-            contract::DAILY | contract::PROJECT_DAYS => match days(task) {
-                Ok(days) => daily::read(list, days, &url, findings),
-                Err(reason) => Reading::Broken(breach("days", "a range of days", &reason)),
-            },
             contract::DIVIDENDS => dividends::read(list, &url, findings),
             contract::PERFORMANCE => performance::read(list, context.cycle_date, &url, findings),
             other => match grouped::of_page(other) {
@@ -132,21 +146,60 @@ impl SecOpenApi {
     }
 }
 
-/// The days that a task of daily values is about: the day in its key, or those of its locator for a project.
+/// Whether the page has daily values, of all classes or of one project.
+fn is_daily(page: &str) -> bool {
+    contract::path(page) == contract::path(contract::DAILY)
+}
+
+/// Parses one page of daily values.
+fn read_days(
+    task: &PlannedTask,
+    answer: &Answer,
+    context: &ReadContext,
+) -> Result<Reading, Breach> {
+    let days = days(task).map_err(|reason| breach("days", "a range of days", &reason))?;
+    let document = json::document(&answer.body)?;
+    let list = ListPage::read(&document)?;
+    let url = page::list_url(answer);
+    let findings = Findings::of_market(SourceName::SecOpenApi, url.clone(), context);
+    Ok(daily::read(list, days, &url, findings))
+}
+
+/// Adds how the history of a project goes on after a page of it.
+fn read_history(mut reading: Reading, task: &PlannedTask) -> Result<Reading, Breach> {
+    let wrong = |reason: String| breach("days", "a range of days", &reason);
+    if let Reading::Part(part) = &mut reading {
+        let (days, turn) = (days(task).map_err(wrong)?, turn(task).map_err(wrong)?);
+        history::go_on(part, days, task.chain.as_ref(), turn);
+    }
+    Ok(reading)
+}
+
+/// The days that a request of daily values is about: the day in the key of the task, or those in the locator for a
+/// project. A history that was read in part goes on with its present range.
 fn days(task: &PlannedTask) -> Result<DayRange, String> {
-    let text = match task.id.page.as_str() {
-        contract::DAILY => task.id.part(),
+    let range = task.chain.as_ref().and_then(|chain| chain.range.as_deref());
+    let text = match (task.id.page.as_str(), range) {
+        (contract::DAILY, _) => task.id.part(),
+        (contract::PROJECT_HISTORY, None) => return turn(task).map(|turn| turn.days),
+        (contract::PROJECT_HISTORY, range) => range,
         _ => task.locator.as_deref(),
     };
     let days = text.unwrap_or_default().parse();
     days.map_err(|reason: String| format!("{}: {reason}", task.id))
 }
 
+/// What a task requests of a history in this cycle.
+fn turn(task: &PlannedTask) -> Result<HistoryTurn, String> {
+    let turn = task.locator.as_deref().unwrap_or_default().parse();
+    turn.map_err(|reason: String| format!("{}: {reason}", task.id))
+}
+
 /// The project that a task of daily values is about; `None` if it is about all of them.
 fn project(task: &PlannedTask) -> Option<&str> {
     task.id
         .part()
-        .filter(|_| task.id.page == contract::PROJECT_DAYS)
+        .filter(|_| [contract::PROJECT_DAYS, contract::PROJECT_HISTORY].contains(&&*task.id.page))
 }
 
 /// The first and the last period that a task of [`contract::PORTFOLIO`] is about.
@@ -186,7 +239,7 @@ impl Site for SecOpenApi {
             if let Some(project) = project(task) {
                 query.append_pair("proj_id", project);
             }
-            if contract::path(page.name) == contract::path(contract::DAILY) {
+            if is_daily(page.name) {
                 let days = days(task)?;
                 query
                     .append_pair("start_nav_date", &days.first.to_string())
@@ -225,10 +278,12 @@ impl Site for SecOpenApi {
         Ok(None)
     }
 
-    /// 400 to a request with a cursor means that the cursor is no longer valid; 404, that the whole list is empty.
+    /// 400 to a request with a cursor means that the cursor is no longer valid; 404, that the whole list is empty, or one
+    /// range of a history.
     fn meaning(&self, page: &PageSpec, status: u16, tasks: usize) -> StatusMeaning {
         match status {
             _ if page.name == contract::FACTSHEET => StatusMeaning::usual(status, tasks),
+            404 if page.name == contract::PROJECT_HISTORY => StatusMeaning::Answer,
             400 => StatusMeaning::CursorRefused,
             401 | 403 => StatusMeaning::KeyRefused,
             _ => StatusMeaning::usual(status, tasks),

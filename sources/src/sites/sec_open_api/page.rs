@@ -175,6 +175,8 @@ impl<'json> ListPage<'json> {
                 records: self.records.len(),
                 cursor: self.cursor,
                 carry,
+                next_range: None,
+                ends_turn: false,
             })),
             other => other,
         }

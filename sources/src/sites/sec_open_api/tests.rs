@@ -8,7 +8,7 @@ use super::SecOpenApi;
 use crate::site::{Breach, ListPart, Reading, Site, Via};
 use crate::sites::asked::{fields, page, read_all, short, task};
 
-fn site() -> SecOpenApi {
+pub(super) fn site() -> SecOpenApi {
     let url = Url::parse("https://api.sec.or.th").expect("a URL");
     SecOpenApi::new(&url, Vec::new(), Vec::new())
 }
@@ -22,6 +22,8 @@ fn task_of(page: &str, carry: Option<&str>) -> PlannedTask {
             seen: Vec::new(),
             restarted: false,
             carry: Some(carry.to_owned()),
+            range: None,
+            turn: 1,
         }),
         ..task(&site(), page, "*", None)
     }
@@ -38,14 +40,14 @@ fn read(page: &str, records: &[&str], cursor: &str, carry: Option<&str>) -> Read
     read_all(&site(), page, &tasks, body.as_bytes(), Via::Http).remove(0)
 }
 
-fn part(reading: Reading) -> ListPart {
+pub(super) fn part(reading: Reading) -> ListPart {
     match reading {
         Reading::Part(part) => *part,
         other => panic!("expected a page of a list, found {other:?}"),
     }
 }
 
-fn breach(reading: Reading) -> Breach {
+pub(super) fn breach(reading: Reading) -> Breach {
     match reading {
         Reading::Broken(breach) => breach,
         other => panic!("expected a broken page, found {other:?}"),
