@@ -5,8 +5,8 @@
 //! in a small market. With `MASTER_RUNNER_SOAK_SECS` every case runs in every mode; otherwise in one mode, and only a
 //! full run has every action. The choice depends on the seed; `MASTER_RUNNER_SEED` repeats a draw.
 
-mod audit;
-mod faults;
+pub mod audit;
+pub mod faults;
 mod races;
 mod soak;
 

@@ -28,6 +28,7 @@ mod readme;
 mod real_history;
 mod register;
 mod register_history;
+mod register_kills;
 mod register_late;
 mod register_snapshots;
 mod register_tables;

@@ -94,7 +94,8 @@ pub struct ChainPosition {
     pub pages: u32,
     /// A hash of each cursor so far. A cursor that is seen twice would lead to an endless chain.
     pub seen: Vec<u64>,
-    /// Whether the chain was begun again because the source refused a cursor.
+    /// Whether the chain was begun again because the source refused a cursor, since the task was last read from the
+    /// checkpoint.
     pub restarted: bool,
     /// What the parser of the page keeps for the parser of the next page: the records of a group that may go on there.
     #[serde(default)]

@@ -226,6 +226,12 @@ impl Simulator {
         self.world.register.set_limits(limits);
     }
 
+    /// Makes the register return at most this many rows on a page, whatever a query asks for: a small market then has
+    /// lists of many pages.
+    pub fn set_register_page_rows(&self, rows: usize) {
+        self.world.register.set_most_rows(rows);
+    }
+
     /// Makes every cursor invalid that the register has issued so far.
     pub fn expire_register_cursors(&self) {
         self.world.register.expire_cursors();

@@ -26,7 +26,7 @@ pub(super) struct ListSize {
 }
 
 impl ListSize {
-    fn of(observations: &[Observation]) -> Self {
+    fn of(observations: &[&Observation]) -> Self {
         let listings = observations
             .iter()
             .filter_map(|observation| match &observation.data {
@@ -67,16 +67,20 @@ pub(super) fn breach(before: ListSize, found: ListSize) -> Option<String> {
 /// Compares a whole list with the lists of the closed full cycles of the last 30 days, or with the newest list if that
 /// is older. Returns the breach as a sentence for the operator. In a full cycle the size of an accepted list is stored,
 /// and later lists are compared with it once the cycle is closed.
+///
+/// `said` is what the list says in this batch: a list with cursors may have several pages in it. Its pages in earlier
+/// batches are stored.
 pub(super) async fn check(
     tx: &Transaction<'_>,
     cycle: &Cycle,
     answer: &TaskAnswer,
+    said: &[&Observation],
 ) -> Result<Option<String>, StoreError> {
     let is_whole = answer.id.key == TaskId::WHOLE_MARKET && answer.is_finished();
     if !is_whole || answer.outcome != Outcome::Done {
         return Ok(None);
     }
-    let mut found = ListSize::of(&answer.observations);
+    let mut found = ListSize::of(said);
     if answer.is_list_part && answer.id.page == TaskId::CLASSES {
         found.entries += earlier_pages(tx, cycle, answer).await?;
     }
@@ -101,7 +105,7 @@ pub(super) async fn check(
         };
         let breach = match breach(before, found) {
             Some(breach) => Some(breach),
-            None => lost_company(tx, cycle, answer).await?,
+            None => lost_company(tx, cycle, answer, said).await?,
         };
         if let Some(breach) = breach {
             return Ok(Some(format!(
@@ -131,7 +135,7 @@ pub(super) async fn check(
     Ok(None)
 }
 
-/// The number of entries on the earlier pages of the register's list, which are stored.
+/// The number of entries on the pages of the register's list in earlier batches, which are stored.
 async fn earlier_pages(
     tx: &Transaction<'_>,
     cycle: &Cycle,
@@ -159,9 +163,10 @@ async fn lost_company(
     tx: &Transaction<'_>,
     cycle: &Cycle,
     answer: &TaskAnswer,
+    said: &[&Observation],
 ) -> Result<Option<String>, StoreError> {
     let (mut codes, mut keys) = (BTreeSet::new(), BTreeSet::new());
-    for observation in &answer.observations {
+    for observation in said {
         if let ObservationData::Listing { source_key, .. } = &observation.data {
             codes.insert(observation.fund_code.as_str());
             keys.insert(source_key.as_str());

@@ -5,7 +5,7 @@ use schema::cycle::{Cycle, Scope};
 use schema::doubt::DoubtLimits;
 use schema::fund_status::{REGISTERED, register_says_active};
 use schema::precedence::{Precedence, REGISTER};
-use schema::{ObservationData, Outcome, TaskAnswer, TaskId};
+use schema::{Observation, ObservationData, Outcome, TaskAnswer, TaskId};
 
 use super::connection::{Queries as _, Transaction};
 use super::doubts;
@@ -23,19 +23,20 @@ pub(super) fn ends_the_list(cycle: &Cycle, answer: &TaskAnswer) -> bool {
         && answer.is_finished()
 }
 
-/// Judges the statuses of the register's list before they are taken over. Returns a mass change that is not believed,
-/// as a sentence.
+/// Judges the statuses of the register's list before they are taken over. `said` is what the list says in this batch.
+/// Returns a mass change that is not believed, as a sentence.
 pub(super) async fn breach(
     tx: &Transaction<'_>,
     cycle: &Cycle,
     answer: &TaskAnswer,
+    said: &[&Observation],
     limits: &DoubtLimits,
 ) -> Result<Option<String>, StoreError> {
     if !ends_the_list(cycle, answer) {
         return Ok(None);
     }
     let (mut codes, mut words): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
-    for observation in &answer.observations {
+    for observation in said {
         if let ObservationData::Listing { fields, .. } = &observation.data
             && let Some(word) = &fields.status
         {
@@ -43,7 +44,7 @@ pub(super) async fn breach(
             words.push(word);
         }
     }
-    // The last page is in the answer; the pages before it are stored.
+    // The pages of earlier batches are stored.
     let rows = tx
         .query(
             "SELECT f.fund_code, f.register_status, m.fund_status = 'active', COALESCE(page.word, o.fields ->> 'status')

@@ -72,7 +72,7 @@ pub(super) async fn write_answers(
     let mut outcomes = Vec::with_capacity(answers.len());
     let mut taken: Vec<(usize, &TaskAnswer)> = Vec::new();
     for (at, answer) in answers.iter().enumerate() {
-        if let Some(breach) = list_breach(tx, cycle, answer, examination).await? {
+        if let Some(breach) = list_breach(tx, cycle, answer, answers, examination).await? {
             count_refused(&mut report, answer);
             outcomes.push((at, answer, Outcome::Failed(breach.clone())));
             report.breaches.push((answer.id.source, breach));
@@ -131,21 +131,29 @@ pub(super) async fn write_answers(
     Ok(report)
 }
 
-/// Returns why a whole list is not credible, as a sentence.
+/// Returns why a whole list is not credible, as a sentence. A list with cursors is judged with its last page; earlier
+/// pages of it may be in the same batch.
 async fn list_breach(
     tx: &Transaction<'_>,
     cycle: &Cycle,
     answer: &TaskAnswer,
+    batch: &[TaskAnswer],
     examination: Examination,
 ) -> Result<Option<String>, StoreError> {
     let Examination::Full(limits) = examination else {
         return Ok(None);
     };
-    if let Some(breach) = lists::check(tx, cycle, answer).await? {
+    let said: Vec<&Observation> = if answer.is_list_part && answer.is_finished() {
+        let pages = batch.iter().filter(|page| page.id == answer.id);
+        pages.flat_map(|page| &page.observations).collect()
+    } else {
+        answer.observations.iter().collect()
+    };
+    if let Some(breach) = lists::check(tx, cycle, answer, &said).await? {
         return Ok(Some(breach));
     }
     if answer.id.source == REGISTER {
-        return register::breach(tx, cycle, answer, &limits).await;
+        return register::breach(tx, cycle, answer, &said, &limits).await;
     }
     doubts::check_list(tx, cycle, answer, &limits).await
 }

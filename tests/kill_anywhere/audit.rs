@@ -69,6 +69,7 @@ pub async fn left_in(world: &World) -> Vec<String> {
         (&urls.sec_page, "SEC-PAGE"),
         (&urls.sec_api, "SEC-API"),
         (&urls.documents, "DOCUMENTS"),
+        (&urls.sec_open_api, "SEC-OPEN-API"),
     ];
     let mut left: Vec<String> = world
         .ask(LEFT)

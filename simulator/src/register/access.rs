@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::{self, Display, Formatter};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -62,6 +62,8 @@ pub(crate) struct Access {
     state: Mutex<State>,
     /// Part of every cursor: raising it makes all cursors invalid that were issued before.
     cursor_epoch: AtomicU64,
+    /// The largest number of rows on a page, whatever a query asks for.
+    most_rows: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -81,6 +83,7 @@ impl Default for Access {
                 calls: VecDeque::new(),
             }),
             cursor_epoch: AtomicU64::new(0),
+            most_rows: AtomicUsize::new(usize::MAX),
         }
     }
 }
@@ -96,6 +99,14 @@ impl Access {
 
     pub(crate) fn expire_cursors(&self) {
         self.cursor_epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_most_rows(&self, rows: usize) {
+        self.most_rows.store(rows.max(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn most_rows(&self) -> usize {
+        self.most_rows.load(Ordering::Relaxed)
     }
 
     pub(crate) fn cursor_epoch(&self) -> u64 {

@@ -64,7 +64,10 @@ pub(crate) fn answer(world: &World, asked: &Asked, view: View) -> (Answer, Optio
         return (no_operation(), None);
     };
     let answer = match Query::parse(dataset, &asked.query, world.register.cursor_epoch()) {
-        Ok(query) => page(world, &query, kind, view),
+        Ok(mut query) => {
+            query.page_size = query.page_size.min(world.register.most_rows());
+            page(world, &query, kind, view)
+        }
         Err(why) => json_page::bad_request(&why),
     };
     (answer, None)

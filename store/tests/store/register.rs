@@ -249,3 +249,42 @@ async fn the_register_settles_a_provisional_universe_as_well() {
         [""; 0]
     );
 }
+
+#[tokio::test]
+async fn a_list_is_judged_alike_whether_its_pages_are_in_one_batch_or_in_several() {
+    let pages = || {
+        [
+            (
+                &[("M1/A", "A", "Registered"), ("M2/B", "B", "Registered")][..],
+                true,
+            ),
+            (
+                &[("M3/C", "C", "Expired"), ("M4/D", "D", "Registered")],
+                true,
+            ),
+            (&[("M5/E", "E", "Registered")], false),
+        ]
+        .map(|(classes, more)| page(classes, more))
+    };
+    let size = "SELECT entries::text FROM runner.list_size WHERE source = 'sec_open_api' ORDER BY cycle_id";
+    let mut sizes = Vec::new();
+    for pages_a_batch in [1, 3] {
+        let mut world = World::new().await;
+        world
+            .commit(vec![list_of(&["A", "B", "C", "D", "E"])])
+            .await;
+        for day in [3, 4] {
+            for batch in pages().chunks(pages_a_batch) {
+                let report = world.commit(batch.to_vec()).await;
+                assert_eq!(report.breaches, [], "{pages_a_batch} pages a batch");
+            }
+            sizes.push((world.text(size).await, status(&world).await));
+            world
+                .next_cycle(date(2026, 11, day), CycleKind::Daily)
+                .await;
+        }
+    }
+    assert_eq!(sizes[..2], sizes[2..]);
+    assert_eq!(sizes[1].0, ["5", "5"]);
+    assert_eq!(sizes[1].1[2], "C inactive");
+}
