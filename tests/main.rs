@@ -37,5 +37,6 @@ mod resume;
 mod shutdown;
 mod simulated_year;
 mod site_faults;
+mod source_sets;
 mod standby;
 mod world;

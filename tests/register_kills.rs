@@ -86,6 +86,7 @@ async fn stored(world: &World) -> Vec<Stored> {
     let site = SecOpenApi::new(
         &Url::parse(&world.simulator.urls().sec_open_api).expect("a URL"),
         Vec::new(),
+        Vec::new(),
     );
     let client = world.database.connect().await;
     let rows = client
@@ -192,7 +193,7 @@ async fn kill_after(world: &World, mode: &str, requests: usize, wait: Duration) 
 
 async fn check(mode: &str) {
     let seed = seed();
-    println!("MASTER_RUNNER_SEED={seed}, {mode}");
+    eprintln!("MASTER_RUNNER_SEED={seed}, {mode}");
     let mut draws = Draws(seed);
     let undisturbed = world().await;
     undisturbed.run(&arguments(mode)).await.exits(0);
