@@ -68,7 +68,8 @@ type Cell = (String, String, &'static str);
 
 const COLUMNS: [&str; 4] = ["nav_value", "aum", "bid", "offer"];
 
-/// The cells of all funds of the warehouse by the first of these sources that reports one; prices are WealthMagik's first.
+/// The cells of all funds of the warehouse by the first of these sources that reports one; prices are WealthMagik's
+/// first.
 async fn expected(world: &World) -> BTreeMap<Cell, String> {
     let by = |source| world.simulator.reported_by(source);
     let (register, wealthmagik) = (by(Source::SecOpenApi), by(Source::WealthMagik));

@@ -1,7 +1,8 @@
-//! D1: a runner that is killed at any moment inside the register's lists requests no acknowledged page again, and the rows
-//! are those of an undisturbed run.
+//! D1: a runner that is killed at any moment inside the register's lists requests no acknowledged page again, and the
+//! rows are those of an undisturbed run.
 //!
-//! The moments are random. The seed is printed; `MASTER_RUNNER_SEED` repeats it. A full run has many kills in each mode.
+//! The moments are random. The seed is printed; `MASTER_RUNNER_SEED` repeats it. A full run has many kills in each
+//! mode.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -174,8 +175,8 @@ fn forbidden(before: &[Stored], requests: &[String], expired: bool) -> Vec<Strin
     wrong
 }
 
-/// Waits until a run has sent so many requests to the register, and a little longer, and kills it. Returns whether it was
-/// killed before its end.
+/// Waits until a run has sent so many requests to the register, and a little longer, and kills it. Returns whether it
+/// was killed before its end.
 async fn kill_after(world: &World, mode: &str, requests: usize, wait: Duration) -> bool {
     let skip = world.simulator.log().requests.len();
     let mut child = world.spawn(&arguments(mode));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use simulator::{MarketConfig, Site, Source};
 
+use crate::world::extent::is_full;
 use crate::world::{Run, World};
 
 /// The number of ordinary days of the test: two ends of a month lie in it.
@@ -194,4 +195,45 @@ async fn a_revision_of_a_late_nav_inside_the_look_back_is_applied() {
     }
     let after = market.stored(&market.late).await;
     assert_eq!(after.get(day).map(String::as_str), Some(revised));
+}
+
+/// The number of requests to all hosts, robots.txt included, on each of the days after the first cycle.
+async fn requests_of_ordinary_days(funds: usize, days: usize) -> Vec<usize> {
+    let world = World::with_register(MarketConfig {
+        funds,
+        days: 40,
+        edge_cases: false,
+        lives: true,
+        today: jiff::civil::date(2026, 11, 2),
+        ..MarketConfig::default()
+    })
+    .await;
+    let run = async |kind: &str| {
+        let date = world.simulator.market().today().to_string();
+        let run = world
+            .run(&["--once", "--cycle", kind, "--date", &date])
+            .await;
+        assert!(matches!(run.code, Some(0 | 3)), "{}", run.output);
+    };
+    run("monthly").await;
+    let mut requests = Vec::new();
+    for _ in 0..days {
+        world.simulator.next_day();
+        let skip = world.simulator.log().requests.len();
+        run("daily").await;
+        requests.push(world.simulator.log().requests.len() - skip);
+    }
+    requests
+}
+
+/// One class in 24 is published seven days after its date, and a few only once a month.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ordinary_day_stays_below_220_requests() {
+    // There are 2,200 active funds among 3,300.
+    let (funds, most) = if is_full() { (3_300, 220) } else { (300, 30) };
+    let requests = requests_of_ordinary_days(funds, 4).await;
+    assert!(
+        requests.iter().all(|day| *day <= most),
+        "{funds} funds: {requests:?} requests"
+    );
 }

@@ -100,8 +100,8 @@ pub struct ChainPosition {
     /// What the parser of the page keeps for the parser of the next page: the records of a group that may go on there.
     #[serde(default)]
     pub carry: Option<String>,
-    /// The range that the cursor belongs to, for a list that is read range by range ([`crate::DayRange`]). `pages`, `seen`
-    /// and `restarted` are about this range.
+    /// The range that the cursor belongs to, for a list that is read range by range ([`crate::DayRange`]). `pages`,
+    /// `seen` and `restarted` are about this range.
     #[serde(default)]
     pub range: Option<String>,
     /// Number of pages that were read since the task was planned in its present cycle.
@@ -122,7 +122,8 @@ pub struct PlannedTask {
     /// The identity of the task.
     pub id: TaskId,
     /// The source's own key of the fund, from its list (Finnomena `fund_id`, WealthMagik page path), the URL to request
-    /// (factsheets), or the days to request ([`crate::DayRange`] or [`crate::day_range::HistoryTurn`], values of a project).
+    /// (factsheets), or the days to request ([`crate::DayRange`] or [`crate::day_range::HistoryTurn`], values of a
+    /// project).
     /// `None` if the key of the task is enough.
     pub locator: Option<String>,
     /// How much to request, in the page's own word (NAV range `1M`, `MAX`); `None` if the page has only one extent.

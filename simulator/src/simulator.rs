@@ -162,8 +162,8 @@ impl Simulator {
         self.world.market_mut().revise_nav(code, date, nav)
     }
 
-    /// Makes the register publish each NAV of a code this number of days after its date; if it is monthly, only those of
-    /// the last business day of a month.
+    /// Makes the register publish each NAV of a code this number of days after its date; if it is monthly, only those
+    /// of the last business day of a month.
     ///
     /// Fails if the register does not have the code.
     pub fn set_publication(

@@ -146,8 +146,8 @@ pub enum Stage {
     /// Pages about many funds with values of the tables, one task for each part of the market. All sources wait for
     /// them, because they decide which pages of single funds are still needed.
     Market,
-    /// Lists of values of single projects that the lists of [`Self::Market`] do not reach, one task for each project. They
-    /// are planned when all lists of days of the cycle are answered.
+    /// Lists of values of single projects that the lists of [`Self::Market`] do not reach, one task for each project.
+    /// They are planned when all lists of days of the cycle are answered.
     Projects,
     /// Numbered pages of [`FUNDS_A_PIECE`] funds each. They report which funds have new data, and fill no table. They
     /// only save requests, so an error in them must not cost more than the requests they would have saved.
@@ -156,8 +156,8 @@ pub enum Stage {
     Funds,
     /// Documents that a fund's page links to: factsheets.
     Factsheets,
-    /// Histories of single projects, for funds whose history no page of [`Self::Funds`] has. They are planned last, because
-    /// the answers of these pages decide about them.
+    /// Histories of single projects, for funds whose history no page of [`Self::Funds`] has. They are planned last,
+    /// because the answers of these pages decide about them.
     Histories,
 }
 

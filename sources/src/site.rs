@@ -271,8 +271,8 @@ pub struct ListPart {
     pub cursor: String,
     /// What the parser of the next page needs of this one; it finds it in [`schema::task::ChainPosition::carry`].
     pub carry: Option<String>,
-    /// The range with which the list goes on after this page, if it is the last page of its range. The next request finds
-    /// it in [`schema::task::ChainPosition::range`].
+    /// The range with which the list goes on after this page, if it is the last page of its range. The next request
+    /// finds it in [`schema::task::ChainPosition::range`].
     pub next_range: Option<String>,
     /// Whether the task ends in this cycle with this page. If the list goes on, a later cycle reads its next page.
     pub ends_turn: bool,

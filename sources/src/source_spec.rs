@@ -26,8 +26,8 @@ pub struct SourceSpec {
     /// `Some`: the source demands a key. Without one it is not requested.
     pub api_key: Option<KeySetting>,
     /// `Some`: the source has histories that are read page by page over several cycles
-    /// ([`crate::page::Stage::Histories`]). The default of `history_pages`: the largest number of pages of all of them in a
-    /// cycle.
+    /// ([`crate::page::Stage::Histories`]). The default of `history_pages`: the largest number of pages of all of them
+    /// in a cycle.
     pub history_pages: Option<u32>,
     /// Whether the browser can fetch pages of the source. If so, `transport` is one of its keys; otherwise the source
     /// is always requested over HTTP.

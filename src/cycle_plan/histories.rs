@@ -1,9 +1,9 @@
-//! Decides which histories are read from the official register by project, because the source of whole histories does not
-//! have them: it is disabled, it does not list the fund, or its page of the fund failed in this cycle. Pure.
+//! Decides which histories are read from the official register by project, because the source of whole histories does
+//! not have them: it is disabled, it does not list the fund, or its page of the fund failed in this cycle. Pure.
 //!
 //! A history is due if it was never read, and once more for each monthly cycle. All histories together have a number of
-//! pages in a cycle. Each project that is requested gets enough pages for a year of its classes, and a fair share if there
-//! are pages enough; the others wait for the next cycle. A history that has used up its pages goes on there.
+//! pages in a cycle. Each project that is requested gets enough pages for a year of its classes, and a fair share if
+//! there are pages enough; the others wait for the next cycle. A history that has used up its pages goes on there.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -137,8 +137,8 @@ impl Histories {
         }
     }
 
-    /// The tasks of this plan, and the number of histories that are left for the next cycle. `most` is the number of pages
-    /// of all histories in a cycle.
+    /// The tasks of this plan, and the number of histories that are left for the next cycle. `most` is the number of
+    /// pages of all histories in a cycle.
     pub fn tasks(
         &self,
         source: SourceName,

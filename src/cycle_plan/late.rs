@@ -2,9 +2,9 @@
 //! the lists of the market reach back. Pure.
 //!
 //! The lists of a daily cycle show the days of a window of six days. A class that usually publishes within the window
-//! needs no request of its own. The project of any other class is requested when a NAV that the window does not show may
-//! have been published: one request brings the new days of all its classes. A class that publishes once a month is due
-//! when its next month is over, not every day.
+//! needs no request of its own. The project of any other class is requested when a NAV that the window does not show
+//! may have been published: one request brings the new days of all its classes. A class that publishes once a month is
+//! due when its next month is over, not every day.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use super::task;
 
 /// Largest number of projects that are requested by themselves in a cycle. The most overdue ones are requested first,
 /// the others in the next cycle.
-pub(super) const MOST_PROJECTS: usize = 100;
+pub(super) const MOST_PROJECTS: usize = 90;
 /// A class without a NAV for longer than this number of days is not expected to publish on a certain day.
 const LONGEST_SILENCE: i32 = 200;
 /// A project of which no NAV is expected is requested at most once in this number of days.

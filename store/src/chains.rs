@@ -9,9 +9,9 @@ use schema::{TaskAnswer, TaskId};
 use super::connection::{Queries as _, Transaction};
 use super::error::StoreError;
 
-/// Reads the stored position; `None` for a list that begins with its first page, and for any other task. Each time a task
-/// is handed out, its list may be begun again once: in a new round, after a restart, or in a later cycle its cursor may
-/// have expired again.
+/// Reads the stored position; `None` for a list that begins with its first page, and for any other task. Each time a
+/// task is handed out, its list may be begun again once: in a new round, after a restart, or in a later cycle its
+/// cursor may have expired again.
 pub(super) fn read(stored: Option<serde_json::Value>) -> Result<Option<ChainPosition>, StoreError> {
     let position: Option<ChainPosition> = stored
         .map(serde_json::from_value)

@@ -100,8 +100,8 @@ pub struct FundState {
     pub factsheets: BTreeMap<SourceName, String>,
     /// The pages of the fund that were requested before, by source and page name.
     pub answered: BTreeMap<(SourceName, String), Answered>,
-    /// The fund's project in the official register; `None` if the register does not list the fund, or if the planner does
-    /// not use projects.
+    /// The fund's project in the official register; `None` if the register does not list the fund, or if the planner
+    /// does not use projects.
     pub project: Option<ProjectState>,
 }
 

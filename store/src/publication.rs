@@ -1,7 +1,7 @@
 //! `runner.publication`: how late the official register publishes the NAVs of a fund.
 //!
-//! Only the newest NAV of each cycle is a sample. The days before it may have been published earlier than the cycle that
-//! read them: in the first cycle, or after a gap.
+//! Only the newest NAV of each cycle is a sample. The days before it may have been published earlier than the cycle
+//! that read them: in the first cycle, or after a gap.
 
 use jiff::civil::Date;
 

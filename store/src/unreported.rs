@@ -69,8 +69,8 @@ pub(super) fn changes<'answer>(
 }
 
 /// The first and the last day of a statement with several days. If the answer has a rejected day, the statement covers
-/// nothing, because the rejected day may be one of the missing days. Neither does a page of a list, because a missing day
-/// may be on another page.
+/// nothing, because the rejected day may be one of the missing days. Neither does a page of a list, because a missing
+/// day may be on another page.
 fn covered(answer: &TaskAnswer, observation: &Observation) -> Option<(Date, Date)> {
     let ObservationData::Daily(points) = &observation.data else {
         return None;

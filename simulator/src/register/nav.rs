@@ -1,5 +1,5 @@
-//! `daily-info/nav`: the NAV and the prices of each class and day, ordered by day: those of one project the newest first.
-//! The API promises no order.
+//! `daily-info/nav`: the NAV and the prices of each class and day, ordered by day: those of one project the newest
+//! first. The API promises no order.
 
 use std::cmp::Reverse;
 

@@ -136,8 +136,8 @@ impl PageFetcher {
         calling
     }
 
-    /// Takes one page of a list with cursors. Its task goes on with the next page after all other tasks, unless it pauses
-    /// until a later cycle.
+    /// Takes one page of a list with cursors. Its task goes on with the next page after all other tasks, unless it
+    /// pauses until a later cycle.
     async fn take_part(
         &self,
         task: PlannedTask,

@@ -64,7 +64,8 @@ fn a_history_is_read_here_only_if_the_source_of_whole_histories_does_not_have_it
         Answers,
     }
     use Source::{Answers, Disabled, ListFailed, PageFailed, Unlisted};
-    // Whether the history is due in round 1 and in the last round; whether the other source has it; when it was read here.
+    // Whether the history is due in round 1 and in the last round; whether the other source has it; when it was read
+    // here.
     for (source, known_there, read_on, expected) in [
         (Disabled, false, None, [true, true]),
         (Disabled, false, Some(MONTHLY), [false, false]),

@@ -1,5 +1,5 @@
-//! The ranges in which the history of a project is read: years, the newest first, until a year is empty; then everything
-//! older at once. An empty year alone does not prove that nothing is older.
+//! The ranges in which the history of a project is read: years, the newest first, until a year is empty; then
+//! everything older at once. An empty year alone does not prove that nothing is older.
 
 use jiff::ToSpan as _;
 use jiff::civil::{Date, date};

@@ -278,8 +278,8 @@ impl Site for SecOpenApi {
         Ok(None)
     }
 
-    /// 400 to a request with a cursor means that the cursor is no longer valid; 404, that the whole list is empty, or one
-    /// range of a history.
+    /// 400 to a request with a cursor means that the cursor is no longer valid; 404, that the whole list is empty, or
+    /// one range of a history.
     fn meaning(&self, page: &PageSpec, status: u16, tasks: usize) -> StatusMeaning {
         match status {
             _ if page.name == contract::FACTSHEET => StatusMeaning::usual(status, tasks),

@@ -98,7 +98,7 @@ fn a_day_outside_the_range_of_a_project_breaks_the_page() {
         locator: Some("2026-02-01..2026-02-16".to_owned()),
         ..task(&site(), "project_days", "*M1", None)
     };
-    let body = r#"{"next_cursor":"","items":[{"proj_id":"M1","fund_class_name":"A","nav_date":"2026-01-31","last_val":1}]}"#;
+    let body = r#"{"next_cursor":"","items":[{"proj_id":"M1","fund_class_name":"A","nav_date":"2026-01-31"}]}"#;
     let reading = read_all(&site(), "project_days", &[late], body.as_bytes(), Via::Http).remove(0);
     assert_eq!(breach(reading).field, "items[].nav_date");
 }
