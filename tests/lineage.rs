@@ -97,8 +97,8 @@ fn names(truth: &[TrueLink]) -> BTreeMap<String, Vec<String>> {
     names
 }
 
-/// The true days of each code: NAV, bid, offer, AUM. From the first day that was read of the register on, its values
-/// count as they rank.
+/// The true days of each code: NAV, bid, offer, AUM. From the first day of the code that was read of the register on,
+/// the register's values count as they rank.
 async fn true_days(
     world: &World,
     codes: &[String],
@@ -119,12 +119,16 @@ async fn true_days(
     if world.settings.register_keys.is_empty() {
         return days;
     }
-    let first: String = world
-        .one("SELECT min(nav_date)::text FROM funds_daily WHERE nav_said_by & 16 <> 0")
-        .await;
-    days.retain(|(_, day), _| *day < first);
+    let first: BTreeMap<String, String> = world
+        .ask("SELECT fund_code, min(nav_date) FROM funds_daily WHERE nav_said_by & 16 <> 0 GROUP BY 1")
+        .await
+        .into_iter()
+        .filter_map(|row| Some((row[0].clone()?, row[1].clone()?)))
+        .collect();
+    let is_read = |code: &String, day: &String| first.get(code).is_some_and(|first| day >= first);
+    days.retain(|(code, day), _| !is_read(code, day));
     for ((code, day, column), value) in reported_days(world, codes) {
-        if day >= first {
+        if is_read(&code, &day) {
             let at = COLUMNS.iter().position(|name| *name == column);
             let values = days.entry((code, day)).or_default();
             values[at.expect("a column")] = Some(value);

@@ -17,10 +17,16 @@ const AGAIN: [&str; 6] = [
 ];
 /// Compares dividends, performance and the columns that only the register has with what the register and Finnomena report about the active funds.
 async fn assert_reported(world: &World) {
-    let funds: Vec<String> = {
-        let market = world.simulator.market();
-        market.codes().into_iter().map(str::to_owned).collect()
+    let finnomena = world.simulator.reported_by(Source::Finnomena);
+    let register = world.simulator.reported_by(Source::SecOpenApi);
+    // The register's status decides before Finnomena's flag.
+    let is_active = |code: &&str| {
+        let status = register.cell("register_classes", code, "", "status");
+        finnomena.cell("funds_master_info", code, "", "fund_status") == Some("active")
+            && status.is_none_or(|status| status == "Registered")
     };
+    let active = finnomena.codes("funds_master_info").into_iter();
+    let funds: Vec<String> = active.filter(is_active).map(str::to_owned).collect();
     let is_compared = |ranked: &&Ranked| match ranked.table {
         "funds_dividends" | "funds_performance" => true,
         "funds_master_info" => ranked.rank == [Source::SecOpenApi],

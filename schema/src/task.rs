@@ -35,6 +35,9 @@ impl TaskId {
     pub const PROJECT_DAYS: &str = "project_days";
     /// The page of the official register with the whole history of one project. Its list goes on over several cycles.
     pub const PROJECT_HISTORY: &str = "project_history";
+    /// The page with the dividends of one fund. Most funds have none, so a page without values is not a doubt, even if it
+    /// is the answer of nearly all funds.
+    pub const DIVIDENDS: &str = "dividend";
     /// The page with the NAV series of one fund, at the source that has [`Self::PIECES`].
     pub const SERIES: &str = "nav";
 

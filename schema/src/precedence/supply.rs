@@ -120,6 +120,11 @@ const SUPPLY: &[(&str, StatementKey, &[&str])] = &[
         &["pay_date", "value"],
     ),
     (
+        DIVIDENDS.table,
+        (Finnomena, Dividends),
+        &["pay_date", "value"],
+    ),
+    (
         PERFORMANCE.table,
         (SecOpenApi, Performance),
         &["fund", "benchmark", "peer_average", "volatility"],

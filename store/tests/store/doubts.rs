@@ -381,6 +381,16 @@ async fn a_page_that_is_absent_for_every_fund_of_an_empty_warehouse_is_not_belie
 }
 
 #[tokio::test]
+async fn a_page_of_dividends_may_be_empty_for_every_fund() {
+    let mut world = World::new().await;
+    let mut answers = vec![list_with(0)];
+    answers.extend((0..FUNDS).map(|at| absent(Finnomena, TaskId::DIVIDENDS, at)));
+    world.commit(answers).await;
+    assert_eq!(world.judge().await, []);
+    assert_eq!(outcomes(&world, TaskId::DIVIDENDS).await, ["absent 40 0"]);
+}
+
+#[tokio::test]
 async fn a_list_that_calls_a_quarter_of_the_market_inactive_is_not_taken() {
     let mut world = loaded().await;
     let before = untouched(&world).await;

@@ -19,7 +19,7 @@ pub const FEE: &str = "fee";
 /// Top holdings and allocations.
 pub const PORTFOLIO: &str = "portfolio";
 /// Dividends of one fund.
-pub const DIVIDEND: &str = "dividend";
+pub const DIVIDEND: &str = TaskId::DIVIDENDS;
 /// The factsheet PDF.
 pub const FACTSHEET: &str = "factsheet";
 
