@@ -54,7 +54,7 @@ fn without_an_entry_the_ranks_are_the_declared_ones() {
             "funds_daily.offer: wealthmagik, sec_open_api, adopted",
             "funds_daily.aum: sec_open_api, finnomena, wealthmagik, adopted",
             "funds_codes: sec_open_api, finnomena, wealthmagik, adopted",
-            "funds_dividends: sec_open_api, adopted",
+            "funds_dividends: sec_open_api, finnomena, adopted",
             "funds_performance: sec_open_api, adopted",
         ]
     );
